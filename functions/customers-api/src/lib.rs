@@ -1,0 +1,58 @@
+//! Triggered by API Gateway. Lets the integrator's own UI read the shadow.
+//!
+//! | route | what |
+//! |---|---|
+//! | `GET /v1/customers/{id}` | one record, deleted or not |
+//! | `POST /v1/customers/batch-get` | up to 500 records by id |
+//! | `GET /v1/customers?connection=…&cursor=…&limit=…` | the customers of a connection, page by page, without deleted ones |
+//! | `GET /v1/connections` | how the connections stand |
+//!
+//! Reads the shadow, the configuration and the control table's counts; writes nothing. The tenant comes from the
+//! bearer token, never from the request. Errors are problem documents (RFC 9457).
+
+mod problem;
+mod readers;
+mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use runtime::status::StatusReader;
+use runtime::{Clients, Environment, MissingVariable};
+use store::{Clock, Directory, Failures, Ledger, Polls, Shadow};
+
+use crate::readers::Readers;
+
+/// The function: what its routes need.
+#[derive(Debug)]
+struct CustomersApi {
+    directory: Directory,
+    shadow: Shadow,
+    status: StatusReader,
+    readers: Readers,
+    clock: Clock,
+}
+
+/// The function's routes, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+///
+/// # Errors
+/// Where a variable is missing.
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+    let table = environment.required("CONTROL_TABLE")?;
+    let shadow = environment.required("SHADOW_TABLE")?;
+    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics: _ } = clients;
+    let directory = Directory::new(dynamodb.clone(), table);
+    let status = StatusReader::new(
+        directory.clone(),
+        Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
+        Polls::new(dynamodb.clone(), table),
+        Failures::new(dynamodb.clone(), table),
+    );
+    Ok(routes::router(Arc::new(CustomersApi {
+        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
+        readers: Readers::new(directory.clone(), secrets, clock.clone()),
+        directory,
+        status,
+        clock,
+    })))
+}

@@ -1,0 +1,78 @@
+//! Triggered by SQS. Takes chunks of a batch, asks Association Anywhere for the customers in them, and merges what it
+//! answers into the shadow.
+//!
+//! | reads | writes |
+//! |---|---|
+//! | chunks of the ledger, connections, the vendor's details, versions and hashes of the shadow | the shadow, failure records, the ledger |
+//!
+//! **When it fails** the chunk stays in the ledger with what is left of it, and is sent again. Only a message that
+//! can't be read, and a store that can't be reached, are reported to SQS.
+
+mod chunk;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use jiff::Timestamp;
+use runtime::association_anywhere::AssociationAnywhere;
+use runtime::connections::Connection;
+use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
+use store::{ChunkKey, Clock, Directory, Failures, Gate, Ledger, Polls, Random, Shadow, StoreError};
+
+use crate::chunk::ChunkWork;
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct FetchCustomers {
+    directory: Directory,
+    ledger: Ledger,
+    polls: Polls,
+    failures: Failures,
+    shadow: Shadow,
+    vendor: AssociationAnywhere,
+    clock: Clock,
+    random: Random,
+    metrics: Metrics,
+}
+
+impl FetchCustomers {
+    /// The function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+    ///
+    /// # Errors
+    /// Where a variable is missing.
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+        let table = environment.required("CONTROL_TABLE")?;
+        let shadow = environment.required("SHADOW_TABLE")?;
+        let Clients { dynamodb, sqs: _, secrets, http, clock, random, metrics } = clients;
+        let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        Ok(Self {
+            directory: Directory::new(dynamodb.clone(), table),
+            ledger: Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
+            polls: Polls::new(dynamodb.clone(), table),
+            failures: Failures::new(dynamodb.clone(), table),
+            shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+            vendor: AssociationAnywhere::new(http, secrets, gate, clock.clone()),
+            clock,
+            random,
+            metrics,
+        })
+    }
+
+    /// Works on the chunks that the messages name, side by side.
+    pub async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        each_message(event, |body| async move { self.work(&body, deadline).await }).await
+    }
+
+    async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
+        let key = ChunkKey::from_message(body)?;
+        let Some(registration) = self.directory.get(&key.connection).await? else {
+            tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
+            return Ok(());
+        };
+        let connection = Connection::from_registration(&registration)?;
+        // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
+        let Some(chunk) = self.ledger.lease(key, &self.random.owner_id(), deadline).await? else {
+            return Ok(());
+        };
+        // On the heap: with all its steps it is a large future, and there is one for every message.
+        Box::pin(ChunkWork::new(self, &connection, &chunk, deadline).run()).await
+    }
+}

@@ -1,0 +1,228 @@
+//! The batch ledger's rules: how the changes that an upstream reports become a batch, and when that batch may be
+//! acknowledged to the upstream.
+//!
+//! ```text
+//!                    QueueAnswered                ChunksWritten              LedgerEmpty, reconciled
+//!   (none, Closed) ----------------> Opening ----------------------> Open ---------------------------> Closed
+//!        ^                              |                              |     after the upstream was       |
+//!        |                              | a poller finds a batch that  |     told (AA: purge)             |
+//!        |                              | another began to open and    |                                  |
+//!        |                              | left: Abandoned              | LedgerStuck: Abandoned           |
+//!        +------------------------------+------------------------------+----------------------------------+
+//! ```
+//!
+//! The upstream's queue is not touched before a batch closes as acknowledged: to abandon a batch loses nothing, since
+//! the next answer of the queue holds all of it again.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::Tally;
+
+/// How far a batch has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Its chunks are being written to the ledger; no worker has been told of them.
+    Opening,
+    /// All its chunks are, or were, in the ledger; workers take them.
+    Open,
+    /// Acknowledged, or abandoned: the next poll makes a new batch.
+    Closed,
+}
+
+/// What an upstream reported at one time, on its way to the shadow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The ledger's own number, from 1; it only grows.
+    pub number: u64,
+    /// How far it has come.
+    pub phase: Phase,
+    /// What to acknowledge the batch with; `None` where there is nothing to acknowledge, as for a redrive alone.
+    pub queue_number: Option<String>,
+    /// When the upstream was asked: after the acknowledgement, the shadow is as fresh as this.
+    pub asked_at: Timestamp,
+    /// How many customers it holds.
+    pub total: u64,
+    /// What has become of them so far.
+    pub tally: Tally,
+}
+
+/// What happened to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchEvent {
+    /// Every chunk is in the ledger.
+    ChunksWritten,
+    /// No chunk is left in the ledger, and the upstream took the acknowledgement.
+    Acknowledged,
+    /// It can't be finished: its opener died, or all that is left waits for a proof that only a later batch can bring.
+    Abandoned,
+}
+
+/// What a poller that holds the connection's lease has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Ask the upstream for changes.
+    AskUpstream,
+    /// Remove the chunks of a batch that its opener left half written, and abandon it.
+    ClearOpening,
+    /// Watch the ledger: send again what is due, acknowledge once it is empty.
+    WatchLedger,
+}
+
+/// An event that the batch's phase does not allow: somebody else has moved the batch on.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("batch {number}: {event:?} is not possible while it is {phase:?}")]
+pub struct IllegalEvent {
+    number: u64,
+    phase: Phase,
+    event: BatchEvent,
+}
+
+impl Batch {
+    /// The batch that follows `last`, made of what the upstream answered.
+    pub fn following(last: Option<&Batch>, queue_number: Option<String>, asked_at: Timestamp, total: u64) -> Self {
+        let number = last.map_or(1, |batch| batch.number + 1);
+        Self { number, phase: Phase::Opening, queue_number, asked_at, total, tally: Tally::default() }
+    }
+
+    /// What a poller has to do that finds the connection's latest batch so.
+    pub fn duty(latest: Option<&Batch>) -> Duty {
+        match latest.map(|batch| batch.phase) {
+            None | Some(Phase::Closed) => Duty::AskUpstream,
+            Some(Phase::Opening) => Duty::ClearOpening,
+            Some(Phase::Open) => Duty::WatchLedger,
+        }
+    }
+
+    /// The phase after `event`.
+    ///
+    /// # Errors
+    /// Where the event is not possible in this phase.
+    pub fn after(&self, event: BatchEvent) -> Result<Phase, IllegalEvent> {
+        match (self.phase, event) {
+            (Phase::Opening, BatchEvent::ChunksWritten) => Ok(Phase::Open),
+            (Phase::Open, BatchEvent::Acknowledged) => {
+                debug_assert!(self.reconciles(), "acknowledged without an end for every customer: {self:?}");
+                Ok(Phase::Closed)
+            }
+            (Phase::Opening | Phase::Open, BatchEvent::Abandoned) => Ok(Phase::Closed),
+            (phase, event) => Err(IllegalEvent { number: self.number, phase, event }),
+        }
+    }
+
+    /// Conservation: every customer of the batch has come to exactly one end. A batch is acknowledged only if so.
+    pub fn reconciles(&self) -> bool {
+        self.tally.sum() == self.total
+    }
+
+    /// How many customers have not yet come to an end.
+    pub fn left(&self) -> u64 {
+        self.total.saturating_sub(self.tally.sum())
+    }
+}
+
+/// A customer as an upstream's queue names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QueuedCustomer {
+    /// The id in the upstream.
+    pub source_id: String,
+    /// Whether the upstream says that it was deleted.
+    pub deleted: bool,
+}
+
+/// The changes that make a batch: each customer once, by id, in order.
+///
+/// A customer that is named several times is deleted only if every entry says so: the order of entries is not
+/// documented, and a fetch tells what holds now. `redriven` are the failures that an operator sends again.
+pub fn merge_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Vec<QueuedCustomer> {
+    queued.extend(redriven.into_iter().map(|source_id| QueuedCustomer { source_id, deleted: false }));
+    // `false` sorts before `true`: the first of a run is the one to keep.
+    queued.sort_unstable();
+    queued.dedup_by(|next, kept| next.source_id == kept.source_id);
+    queued
+}
+
+/// One chunk of a batch: what a worker takes at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkPlan {
+    /// Its number in the batch, from 0.
+    pub number: u32,
+    /// Ids to fetch.
+    pub fetch: BTreeSet<String>,
+    /// Ids that the upstream says are deleted.
+    pub delete: BTreeSet<String>,
+}
+
+/// Cuts a batch's customers into chunks of at most `size`.
+pub fn cut(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = ChunkPlan> + '_ {
+    customers.chunks(size.max(1)).zip(0..).map(|(slice, number)| {
+        let ids_where = |deleted: bool| {
+            slice
+                .iter()
+                .filter(|customer| customer.deleted == deleted)
+                .map(|customer| customer.source_id.clone())
+                .collect()
+        };
+        ChunkPlan { number, fetch: ids_where(false), delete: ids_where(true) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queued(source_id: &str, deleted: bool) -> QueuedCustomer {
+        QueuedCustomer { source_id: source_id.into(), deleted }
+    }
+
+    fn batch(phase: Phase) -> Batch {
+        Batch { phase, ..Batch::following(None, Some("4711".into()), Timestamp::UNIX_EPOCH, 2) }
+    }
+
+    #[test]
+    fn a_customer_named_twice_is_deleted_only_if_every_entry_says_so() {
+        let merged = merge_queue(
+            vec![queued("2", true), queued("1", true), queued("2", true), queued("1", false)],
+            vec!["3".into(), "2".into()],
+        );
+        assert_eq!(merged, [queued("1", false), queued("2", false), queued("3", false)]);
+        assert_eq!(merge_queue(vec![queued("2", true), queued("2", true)], vec![]), [queued("2", true)]);
+    }
+
+    #[test]
+    fn chunks_hold_every_customer_once_and_never_more_than_their_size() {
+        let customers: Vec<_> = (0..25).map(|number| queued(&format!("{number:02}"), number % 10 == 0)).collect();
+        let chunks: Vec<_> = cut(&customers, 10).collect();
+        assert_eq!(chunks.iter().map(|chunk| chunk.fetch.len() + chunk.delete.len()).collect::<Vec<_>>(), [10, 10, 5]);
+        assert_eq!(chunks.iter().map(|chunk| chunk.number).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(chunks[1].delete, BTreeSet::from(["10".into()]));
+    }
+
+    #[test]
+    fn only_an_open_batch_is_acknowledged() {
+        let mut open = batch(Phase::Open);
+        open.tally.written = 2;
+        assert_eq!(open.after(BatchEvent::Acknowledged), Ok(Phase::Closed));
+        assert!(batch(Phase::Opening).after(BatchEvent::Acknowledged).is_err());
+        assert!(batch(Phase::Closed).after(BatchEvent::Acknowledged).is_err());
+        assert!(batch(Phase::Closed).after(BatchEvent::ChunksWritten).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "without an end for every customer")]
+    fn a_batch_that_does_not_reconcile_is_never_acknowledged() {
+        let _ = batch(Phase::Open).after(BatchEvent::Acknowledged);
+    }
+
+    #[test]
+    fn a_poller_resumes_where_the_last_one_died() {
+        assert_eq!(Batch::duty(None), Duty::AskUpstream);
+        assert_eq!(Batch::duty(Some(&batch(Phase::Opening))), Duty::ClearOpening);
+        assert_eq!(Batch::duty(Some(&batch(Phase::Open))), Duty::WatchLedger);
+        assert_eq!(Batch::duty(Some(&batch(Phase::Closed))), Duty::AskUpstream);
+    }
+}

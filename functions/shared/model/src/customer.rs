@@ -1,0 +1,367 @@
+use jiff::Timestamp;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{Attributes, ConnectionKey, ContentHash, CustomerId, Version};
+
+/// A person or an organisation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CustomerType {
+    /// A natural person.
+    #[default]
+    Person,
+    /// A company or another organisation.
+    Company,
+}
+
+/// Whether the customer is in use where it comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// In use.
+    #[default]
+    Active,
+    /// Known, but out of use.
+    Inactive,
+    /// Gone. The record is a tombstone: it keeps ids and times, and no personal data.
+    Deleted,
+}
+
+/// How far a customer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Not yet a member.
+    Prospect,
+    /// A member.
+    Member,
+}
+
+/// The parts of a name; what is empty is left out of the JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "each part is named by what it is")]
+pub struct Name {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub middle: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degree: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub informal: Option<String>,
+}
+
+/// An e-mail address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Email {
+    /// The address as the vendor has it.
+    pub address: String,
+    /// The vendor's own type code.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Whether it is the one to use.
+    pub primary: bool,
+    /// Whether the vendor knows it not to work.
+    pub bad: bool,
+}
+
+/// A telephone number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phone {
+    /// The number as the vendor has it.
+    pub number: String,
+    /// The vendor's own type code.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Whether it is the one to use.
+    pub primary: bool,
+}
+
+/// A postal address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Address {
+    /// The street lines that are not empty.
+    pub lines: Vec<String>,
+    /// Town or city.
+    pub city: Option<String>,
+    /// State, province or region.
+    pub region: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+    /// Country, as a code where the vendor gives one.
+    pub country: Option<String>,
+    /// The vendor's own type code.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Whether it is the one to use.
+    pub primary: bool,
+}
+
+/// A membership. Dates are `YYYY-MM-DD`, or the vendor's text where it is no date that we know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Membership {
+    /// The vendor's id of the body that one is a member of.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// The vendor's status code.
+    pub status: Option<String>,
+    /// The vendor's class code.
+    pub class: Option<String>,
+    /// When it began.
+    pub joined: Option<String>,
+    /// When it ends.
+    pub expires: Option<String>,
+}
+
+/// A subscription. Dates as in [`Membership`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subscription {
+    /// The vendor's id of what is subscribed to.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// When it begins.
+    pub starts: Option<String>,
+    /// When it ends.
+    pub expires: Option<String>,
+}
+
+/// Everything that a vendor says of a customer: what is compared, and what is stored as one document.
+///
+/// Its JSON leaves out what is empty, to keep the stored document within one write unit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    /// What the source stores of another system's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Person or company.
+    #[serde(rename = "type")]
+    pub kind: CustomerType,
+    /// In use, out of use, or gone.
+    pub status: Status,
+    /// The parts of the name.
+    pub name: Name,
+    /// E-mail addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<Email>,
+    /// Telephone numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phones: Vec<Phone>,
+    /// Postal addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// `YYYY-MM-DD`, or the vendor's text where it is no date that we know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<String>,
+    /// As the vendor has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gender: Option<String>,
+    /// The organisation that a person works for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// The vendor's own role codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Memberships.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub memberships: Vec<Membership>,
+    /// Subscriptions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<Subscription>,
+    /// Prospect, member, or not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Our id of the member of staff who looks after the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_staff_id: Option<String>,
+    /// Our id of where the customer came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead_source_id: Option<String>,
+    /// What the vendor sends beyond these fields, losing nothing.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+impl Content {
+    /// What is left of a customer that is gone: what kind it was and what others call it, and no personal data.
+    pub fn tombstone_of(last: Option<&Content>) -> Self {
+        Self {
+            external_id: last.and_then(|content| content.external_id.clone()),
+            kind: last.map(|content| content.kind).unwrap_or_default(),
+            status: Status::Deleted,
+            ..Self::default()
+        }
+    }
+
+    /// The one form that equal content has: fields in a fixed order, keys sorted, nothing empty, no white space.
+    ///
+    /// What is volatile is not part of it: ids, versions, times and revisions stand beside the content, and the
+    /// `wire` readers sort what a vendor lists in no stated order.
+    pub fn canonical_json(&self) -> String {
+        // Serialisation to a string fails on non-string keys and on I/O only, and there is neither.
+        #[allow(clippy::expect_used)]
+        serde_json::to_string(self).expect("content is plain data with text keys")
+    }
+
+    /// The fingerprint of this content.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of(&self.canonical_json())
+    }
+}
+
+/// A stored customer, as every surface shows it. Its JSON always has every field, and lists even where empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Customer {
+    /// Whose it is and where it comes from.
+    pub connection: ConnectionKey,
+    /// The id in the system that it came from.
+    pub source_id: String,
+    /// What the vendor says.
+    pub content: Content,
+    /// When it was first stored.
+    pub first_seen_at: Timestamp,
+    /// When its content last changed.
+    pub changed_at: Timestamp,
+    /// How often it was written, from 1.
+    pub revision: u64,
+    /// How new it is.
+    pub version: Version,
+}
+
+impl Customer {
+    /// The public id.
+    pub fn id(&self) -> CustomerId {
+        CustomerId { connection: self.connection.connection.clone(), source_id: self.source_id.clone() }
+    }
+}
+
+impl Serialize for Customer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let content = &self.content;
+        let mut json = serializer.serialize_struct("Customer", 25)?;
+        json.serialize_field("id", &self.id().to_string())?;
+        json.serialize_field("tenant", &self.connection.tenant)?;
+        json.serialize_field("connection", &self.connection.connection)?;
+        json.serialize_field("source_id", &self.source_id)?;
+        json.serialize_field("external_id", &content.external_id)?;
+        json.serialize_field("type", &content.kind)?;
+        json.serialize_field("status", &content.status)?;
+        json.serialize_field("name", &content.name)?;
+        json.serialize_field("emails", &content.emails)?;
+        json.serialize_field("phones", &content.phones)?;
+        json.serialize_field("addresses", &content.addresses)?;
+        json.serialize_field("birth_date", &content.birth_date)?;
+        json.serialize_field("gender", &content.gender)?;
+        json.serialize_field("organization", &content.organization)?;
+        json.serialize_field("roles", &content.roles)?;
+        json.serialize_field("memberships", &content.memberships)?;
+        json.serialize_field("subscriptions", &content.subscriptions)?;
+        json.serialize_field("stage", &content.stage)?;
+        json.serialize_field("owner_staff_id", &content.owner_staff_id)?;
+        json.serialize_field("lead_source_id", &content.lead_source_id)?;
+        json.serialize_field("attributes", &content.attributes)?;
+        json.serialize_field("first_seen_at", &iso_millis(self.first_seen_at))?;
+        json.serialize_field("changed_at", &iso_millis(self.changed_at))?;
+        json.serialize_field("revision", &self.revision)?;
+        json.serialize_field("version", &self.version)?;
+        json.end()
+    }
+}
+
+/// A time as every surface writes it: UTC with three decimals, `2026-11-22T03:05:00.000Z`.
+pub fn iso_millis(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Attribute;
+
+    #[test]
+    fn a_customer_has_every_field_of_the_contract_in_its_order() {
+        let customer = Customer {
+            connection: ConnectionKey::new("acme", "aa"),
+            source_id: "1001".into(),
+            content: Content {
+                name: Name { display: Some("Jane Doe".into()), ..Name::default() },
+                emails: vec![Email {
+                    address: "jane@example.org".into(),
+                    kind: Some("WORK".into()),
+                    primary: true,
+                    bad: false,
+                }],
+                stage: Some(Stage::Member),
+                ..Content::default()
+            },
+            first_seen_at: "2026-11-22T03:05:00Z".parse().unwrap(),
+            changed_at: "2026-11-22T03:05:00.0079Z".parse().unwrap(),
+            revision: 1,
+            version: Version::from_stored("v"),
+        };
+        assert_eq!(
+            serde_json::to_string(&customer).unwrap(),
+            concat!(
+                r#"{"id":"aa~1001","tenant":"acme","connection":"aa","source_id":"1001","external_id":null,"type":"person","#,
+                r#""status":"active","name":{"display":"Jane Doe"},"#,
+                r#""emails":[{"address":"jane@example.org","type":"WORK","primary":true,"bad":false}],"phones":[],"addresses":[],"#,
+                r#""birth_date":null,"gender":null,"organization":null,"roles":[],"memberships":[],"subscriptions":[],"#,
+                r#""stage":"member","owner_staff_id":null,"lead_source_id":null,"attributes":{},"#,
+                r#""first_seen_at":"2026-11-22T03:05:00.000Z","changed_at":"2026-11-22T03:05:00.007Z","revision":1,"version":"v"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn content_reads_back_from_its_canonical_form() {
+        let content = Content {
+            kind: CustomerType::Company,
+            attributes: Attributes::from([
+                ("bio".into(), Attribute::Text("Since 1970".into())),
+                (
+                    "files".into(),
+                    Attribute::List(vec![Attribute::Object(Attributes::from([(
+                        "@id".into(),
+                        Attribute::Text("1".into()),
+                    )]))]),
+                ),
+            ]),
+            ..Content::default()
+        };
+        let read: Content = serde_json::from_str(&content.canonical_json()).unwrap();
+        assert_eq!(read, content);
+        assert_eq!(read.hash(), content.hash());
+    }
+
+    #[test]
+    fn a_tombstone_keeps_no_personal_data() {
+        let last = Content {
+            external_id: Some("x-1".into()),
+            kind: CustomerType::Company,
+            name: Name { display: Some("Acme".into()), ..Name::default() },
+            ..Content::default()
+        };
+        let tombstone = Content::tombstone_of(Some(&last));
+        assert_eq!(
+            tombstone.canonical_json(),
+            r#"{"external_id":"x-1","type":"company","status":"deleted","name":{}}"#
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! The domain, pure: what a customer is, when one record is newer than another, when two are equal, and how a
+//! batch of changes moves from an upstream's queue to its acknowledgement.
+//!
+//! Nothing in here does I/O, reads a clock or draws a random number: times and numbers come in as arguments. That is
+//! what lets the same rules run in a Lambda function, on one machine and under a test's virtual clock.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod attribute;
+mod batch;
+mod connection;
+mod customer;
+mod hash;
+mod id;
+mod tally;
+mod upsert;
+mod version;
+
+pub use attribute::{Attribute, Attributes};
+pub use batch::{Batch, BatchEvent, ChunkPlan, Duty, IllegalEvent, Phase, QueuedCustomer, cut, merge_queue};
+pub use connection::ConnectionKey;
+pub use customer::{
+    Address, Content, Customer, CustomerType, Email, Membership, Name, Phone, Stage, Status, Subscription, iso_millis,
+};
+pub use hash::ContentHash;
+pub use id::{CustomerId, CustomerIdError};
+pub use tally::{Outcome, Tally};
+pub use upsert::{Decision, StoredStamp, decide};
+pub use version::Version;

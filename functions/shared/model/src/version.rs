@@ -1,0 +1,57 @@
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How new a record is. A stored record's version never goes back.
+///
+/// Versions of one connection order as their texts do, so that a conditional write can compare them in the store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(String);
+
+impl Version {
+    /// The version of what a fetch for `batch` saw: of two fetches the one of the later batch is newer, and within a
+    /// batch the one that began later.
+    ///
+    /// The batch number is the ledger's own and only grows; the upstream's queue number is not used, for it starts
+    /// again when the vendor rebuilds an environment. Batch first, because the clocks of two workers may differ.
+    pub fn of_fetch(batch: u64, began: Timestamp) -> Self {
+        Self(format!("{batch:012}-{:015}", began.as_millisecond().max(0)))
+    }
+
+    /// A version as it was stored.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text that is stored and compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millisecond: i64) -> Timestamp {
+        Timestamp::from_millisecond(millisecond).unwrap()
+    }
+
+    #[test]
+    fn a_later_batch_is_newer_whatever_the_clocks_say() {
+        assert!(Version::of_fetch(10, at(5)) > Version::of_fetch(9, at(1_900_000_000_000)));
+    }
+
+    #[test]
+    fn within_a_batch_the_fetch_that_began_later_is_newer() {
+        assert!(Version::of_fetch(9, at(1_000)) > Version::of_fetch(9, at(999)));
+    }
+}

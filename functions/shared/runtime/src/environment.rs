@@ -1,0 +1,85 @@
+use std::collections::HashMap;
+
+use aws_config::BehaviorVersion;
+use store::{Clock, Random, Secrets};
+use thiserror::Error;
+
+use crate::{Metrics, VendorHttp};
+
+/// A function's environment variables: the process's under Lambda, the template's on one machine.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(HashMap<String, String>);
+
+/// A variable that the function can't start without.
+#[derive(Debug, Error)]
+#[error("the environment variable {0} is not set")]
+pub struct MissingVariable(&'static str);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        // Not `vars`: it panics where a variable of anybody's is not Unicode.
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// These variables.
+    pub fn of(variables: HashMap<String, String>) -> Self {
+        Self(variables)
+    }
+
+    /// The value of a variable.
+    ///
+    /// # Errors
+    /// Where it is not set.
+    pub fn required(&self, name: &'static str) -> Result<&str, MissingVariable> {
+        self.optional(name).ok_or(MissingVariable(name))
+    }
+
+    /// The value of a variable, if it is set.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// The ways out of the process: everything that a test or a run on one machine replaces.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Where secrets are read.
+    pub secrets: Secrets,
+    /// HTTP to the vendors.
+    pub http: VendorHttp,
+    /// The time.
+    pub clock: Clock,
+    /// Random numbers.
+    pub random: Random,
+    /// Where metrics go.
+    pub metrics: Metrics,
+}
+
+impl Clients {
+    /// Clients of AWS, as the environment of a Lambda function configures them.
+    ///
+    /// # Errors
+    /// Where the HTTP client can't be built.
+    pub async fn of_aws(environment: &Environment) -> Result<Self, reqwest::Error> {
+        let clock = Clock::system();
+        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            secrets: Secrets::new(Some(aws_sdk_secretsmanager::Client::new(&config)), clock.clone()),
+            http: VendorHttp::new(clock.clone())?,
+            clock,
+            random: Random::from_entropy(),
+            metrics: Metrics::from_environment(environment),
+        })
+    }
+}

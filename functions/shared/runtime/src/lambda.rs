@@ -1,0 +1,35 @@
+use std::future::Future;
+
+use jiff::Timestamp;
+use lambda_runtime::{Context, Error};
+use tracing_subscriber::EnvFilter;
+
+use crate::{Clients, Environment};
+
+/// Starts a function under Lambda: logs as JSON, clients of AWS, then `run`.
+///
+/// # Errors
+/// What `run` returns; Lambda then starts the function anew.
+pub async fn start<F: Future<Output = Result<(), Error>>>(
+    run: impl FnOnce(Environment, Clients) -> F,
+) -> Result<(), Error> {
+    let environment = Environment::of_process();
+    // A panic's own text may quote the data that caused it: only the place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(place = panic.location().map(tracing::field::display), "a panic");
+    }));
+    let level = environment.optional("POWERTOOLS_LOG_LEVEL").unwrap_or("INFO");
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_env_filter(EnvFilter::new(level.to_lowercase()))
+        .init();
+    let clients = Clients::of_aws(&environment).await?;
+    run(environment, clients).await
+}
+
+/// When Lambda stops this invocation.
+pub fn deadline_of(context: &Context) -> Timestamp {
+    i64::try_from(context.deadline).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,81 @@
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::Environment;
+
+/// Metrics in CloudWatch's embedded metric format: a line of JSON in the log, and no call to anybody.
+///
+/// Names, namespace and service follow Powertools for AWS Lambda.
+#[derive(Clone, Debug)]
+pub struct Metrics(Option<Names>);
+
+#[derive(Clone, Debug)]
+struct Names {
+    namespace: String,
+    service: String,
+}
+
+impl Metrics {
+    /// Metrics to nowhere: a run on one machine shows its own figures.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Metrics to the log, if `POWERTOOLS_METRICS_NAMESPACE` is set.
+    pub fn from_environment(environment: &Environment) -> Self {
+        Self(environment.optional("POWERTOOLS_METRICS_NAMESPACE").map(|namespace| Names {
+            namespace: namespace.to_owned(),
+            service: environment.optional("POWERTOOLS_SERVICE_NAME").unwrap_or("customer-sync").to_owned(),
+        }))
+    }
+
+    /// Publishes counts of one connection at one time.
+    pub fn count(&self, connection: &str, at: Timestamp, counts: &[(&str, u64)]) {
+        self.publish(connection, at, "Count", counts);
+    }
+
+    /// Publishes durations in seconds of one connection at one time.
+    pub fn seconds(&self, connection: &str, at: Timestamp, durations: &[(&str, u64)]) {
+        self.publish(connection, at, "Seconds", durations);
+    }
+
+    fn publish(&self, connection: &str, at: Timestamp, unit: &str, values: &[(&str, u64)]) {
+        if let Some(names) = &self.0 {
+            println!("{}", line(names, connection, at, unit, values));
+        }
+    }
+}
+
+fn line(names: &Names, connection: &str, at: Timestamp, unit: &str, values: &[(&str, u64)]) -> Value {
+    let metrics: Vec<Value> = values.iter().map(|(name, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = Map::from_iter([
+        (
+            "_aws".to_owned(),
+            json!({
+                "Timestamp": at.as_millisecond(),
+                "CloudWatchMetrics": [{
+                    "Namespace": names.namespace,
+                    "Dimensions": [["service", "connection"]],
+                    "Metrics": metrics,
+                }],
+            }),
+        ),
+        ("service".to_owned(), json!(names.service)),
+        ("connection".to_owned(), json!(connection)),
+    ]);
+    line.extend(values.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    Value::Object(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_every_metric_that_it_holds() {
+        let names = Names { namespace: "CustomerSync".into(), service: "fetch-customers".into() };
+        let line = line(&names, "acme/aa", Timestamp::UNIX_EPOCH, "Count", &[("written", 3), ("failed", 0)]);
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][1], json!({ "Name": "failed", "Unit": "Count" }));
+        assert_eq!((&line["written"], &line["failed"], &line["connection"]), (&json!(3), &json!(0), &json!("acme/aa")));
+    }
+}

@@ -1,0 +1,152 @@
+//! How a connection stands: what `customer-sync status` prints and `GET /v1/connections` answers.
+
+use jiff::Timestamp;
+use model::{ConnectionKey, Phase, Tally, iso_millis};
+use serde::Serialize;
+use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, StoreError};
+
+use crate::connections::{ASSOCIATION_ANYWHERE, Connection};
+
+/// What can be said of a connection in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It was not polled yet.
+    Waiting,
+    /// A batch is in progress.
+    Syncing,
+    /// The shadow holds what the upstream reported last.
+    InStep,
+    /// Something stands in the way.
+    Failing,
+}
+
+/// How connections stand, as JSON shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// The connections, by key.
+    pub connections: Vec<ConnectionStatus>,
+}
+
+/// How a connection stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConnectionStatus {
+    /// The connection's id.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// In a word.
+    pub condition: Condition,
+    /// The shadow holds everything that the upstream reported by then.
+    pub fresh_as_of: Option<String>,
+    /// How many seconds ago that is.
+    pub freshness_seconds: Option<u64>,
+    /// When the upstream last answered.
+    pub last_success_at: Option<String>,
+    /// What stands in the way.
+    pub error: Option<ErrorStatus>,
+    /// The batch in progress.
+    pub batch: Option<BatchStatus>,
+    /// What became of every customer so far; of the batch in progress, those that are done.
+    pub counts: Counts,
+    /// How many failure records there are now.
+    pub failures: u64,
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorStatus {
+    /// Since when, or when last.
+    pub at: String,
+    /// What.
+    pub message: String,
+}
+
+/// A batch in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BatchStatus {
+    /// Its number.
+    pub number: u64,
+    /// When the upstream was asked.
+    pub asked_at: String,
+    /// How many customers it holds.
+    pub customers: u64,
+    /// How many of them have not come to an end.
+    pub left: u64,
+}
+
+/// Fetched = written + unchanged + stale + tombstoned + failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// How many customers came to an end.
+    pub fetched: u64,
+    /// Which end.
+    #[serde(flatten)]
+    pub ends: Tally,
+}
+
+/// Reads how connections stand.
+#[derive(Clone, Debug)]
+pub struct StatusReader {
+    directory: Directory,
+    ledger: Ledger,
+    polls: Polls,
+    failures: Failures,
+}
+
+impl StatusReader {
+    /// A reader of these parts of the control table.
+    pub fn new(directory: Directory, ledger: Ledger, polls: Polls, failures: Failures) -> Self {
+        Self { directory, ledger, polls, failures }
+    }
+
+    /// How every connection stands, or those of one tenant, by key.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
+        let mut statuses = Vec::new();
+        for Connection { key, .. } in Connection::all(&self.directory).await? {
+            if tenant.is_none_or(|tenant| tenant == key.tenant) {
+                statuses.push(self.one(&key, now).await?);
+            }
+        }
+        Ok(statuses)
+    }
+
+    async fn one(&self, key: &ConnectionKey, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
+        let PollState { fresh_as_of, answered_at, error } = self.polls.state(key).await?;
+        let LedgerState { latest, totals } = self.ledger.state(key).await?;
+        let batch = latest.filter(|batch| batch.phase != Phase::Closed);
+        let mut ends = totals;
+        if let Some(batch) = &batch {
+            ends += batch.tally;
+        }
+        let condition = match (&error, &batch, fresh_as_of) {
+            (Some(_), _, _) => Condition::Failing,
+            (None, Some(_), _) => Condition::Syncing,
+            (None, None, Some(_)) => Condition::InStep,
+            (None, None, None) => Condition::Waiting,
+        };
+        Ok(ConnectionStatus {
+            id: key.connection.clone(),
+            tenant: key.tenant.clone(),
+            kind: ASSOCIATION_ANYWHERE,
+            condition,
+            fresh_as_of: fresh_as_of.map(iso_millis),
+            freshness_seconds: fresh_as_of.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
+            last_success_at: answered_at.map(iso_millis),
+            error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
+            batch: batch.map(|batch| BatchStatus {
+                number: batch.number,
+                asked_at: iso_millis(batch.asked_at),
+                customers: batch.total,
+                left: batch.left(),
+            }),
+            counts: Counts { fetched: ends.sum(), ends },
+            failures: self.failures.count(key).await?,
+        })
+    }
+}

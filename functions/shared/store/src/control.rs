@@ -1,0 +1,66 @@
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use model::ConnectionKey;
+
+use crate::StoreError;
+use crate::item::{Item, text};
+
+/// The control table: what all its parts ask of it.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlTable {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+impl ControlTable {
+    pub(crate) fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// The key of an item.
+    pub(crate) fn key(connection: &ConnectionKey, entry: &str) -> Item {
+        Item::from([("connection".to_owned(), text(connection.to_string())), ("entry".to_owned(), text(entry))])
+    }
+
+    pub(crate) async fn get(&self, connection: &ConnectionKey, entry: &str) -> Result<Option<Item>, StoreError> {
+        let key = Self::key(connection, entry);
+        let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
+        get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
+    }
+
+    /// Adds or replaces an item; `attributes` stand beside its key.
+    pub(crate) async fn put(
+        &self,
+        connection: &ConnectionKey,
+        entry: &str,
+        attributes: impl IntoIterator<Item = (&'static str, aws_sdk_dynamodb::types::AttributeValue)>,
+    ) -> Result<(), StoreError> {
+        let mut item = Self::key(connection, entry);
+        item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| StoreError::aws("PutItem", error))
+    }
+
+    pub(crate) async fn delete(&self, connection: &ConnectionKey, entry: &str) -> Result<(), StoreError> {
+        let key = Self::key(connection, entry);
+        let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
+        delete.send().await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
+    }
+
+    pub(crate) fn update(&self, connection: &ConnectionKey, entry: &str) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.name).set_key(Some(Self::key(connection, entry)))
+    }
+
+    /// One page of a connection's entries that begin with `prefix`, as they stand now.
+    pub(crate) fn entries(&self, connection: &ConnectionKey, prefix: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("#connection = :connection AND begins_with(entry, :prefix)")
+            .expression_attribute_names("#connection", "connection")
+            .expression_attribute_values(":connection", text(connection.to_string()))
+            .expression_attribute_values(":prefix", text(prefix))
+    }
+}

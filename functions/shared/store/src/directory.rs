@@ -1,0 +1,100 @@
+use aws_sdk_dynamodb::Client;
+use model::ConnectionKey;
+
+use crate::StoreError;
+use crate::control::ControlTable;
+use crate::item::{Read, text};
+
+/// One thing that is configured: a connection, or who may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Whose it is and what it is called.
+    pub key: ConnectionKey,
+    /// What kind of thing it is, such as `association-anywhere`.
+    pub kind: String,
+    /// Its settings, as JSON.
+    pub document: String,
+}
+
+/// What is configured, in the control table.
+#[derive(Clone, Debug)]
+pub struct Directory(ControlTable);
+
+const ENTRY: &str = "connection";
+
+impl Directory {
+    /// The directory in the control table called `table`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self(ControlTable::new(client, table))
+    }
+
+    /// Everything of one kind, of all tenants, by key.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn of_kind(&self, kind: &str) -> Result<Vec<Registration>, StoreError> {
+        let mut registrations = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.name)
+                .index_name("by-kind")
+                .key_condition_expression("kind = :kind")
+                .expression_attribute_values(":kind", text(kind))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                let key = Read::new("?", item).text("connection")?;
+                let read = Read::new(key, item);
+                let (tenant, connection) = key
+                    .split_once('/')
+                    .ok_or_else(|| StoreError::Corrupt { key: key.to_owned(), attribute: "connection" })?;
+                registrations.push(Registration {
+                    key: ConnectionKey::new(tenant, connection),
+                    kind: kind.to_owned(),
+                    document: read.text("document")?.to_owned(),
+                });
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(registrations);
+            }
+        }
+    }
+
+    /// One registration.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn get(&self, key: &ConnectionKey) -> Result<Option<Registration>, StoreError> {
+        let Some(item) = self.0.get(key, ENTRY).await? else { return Ok(None) };
+        let read = Read::new("registration", &item);
+        Ok(Some(Registration {
+            key: key.clone(),
+            kind: read.text("kind")?.to_owned(),
+            document: read.text("document")?.to_owned(),
+        }))
+    }
+
+    /// Adds or replaces a registration.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn put(&self, registration: &Registration) -> Result<(), StoreError> {
+        let attributes = [("kind", text(&registration.kind)), ("document", text(&registration.document))];
+        self.0.put(&registration.key, ENTRY, attributes).await
+    }
+
+    /// Takes a registration out; what was synchronised through it stays.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
+        self.0.delete(key, ENTRY).await
+    }
+}

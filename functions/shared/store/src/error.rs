@@ -1,0 +1,68 @@
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use thiserror::Error;
+
+/// The store did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// AWS answered with an error, or not at all.
+    #[error("{operation}: {problem}")]
+    Aws {
+        /// The operation of the service's API.
+        operation: &'static str,
+        /// The service's error code and, where it can't hold anybody's data, its message.
+        problem: String,
+    },
+    /// Not everything could be done before the deadline.
+    #[error("{operation}: the deadline came first")]
+    Deadline {
+        /// The operation of the service's API.
+        operation: &'static str,
+    },
+    /// An item is not as we write it.
+    #[error("item {key}: attribute `{attribute}` is missing or not of its type")]
+    Corrupt {
+        /// The item's key.
+        key: String,
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// A document that can't be read or written as JSON.
+    #[error("{what}: {problem}")]
+    Document {
+        /// Which document.
+        what: String,
+        /// Where and why.
+        problem: String,
+    },
+    /// Another process moved the batch on.
+    #[error("batch {number} of {connection} was moved on by somebody else")]
+    MovedOn {
+        /// The connection.
+        connection: String,
+        /// The batch's number.
+        number: u64,
+    },
+}
+
+impl StoreError {
+    /// What the SDK says of a failed `operation`.
+    pub(crate) fn aws<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let problem = match &error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or("unknown error");
+                // A validation message may quote what was sent.
+                match service.err().message() {
+                    Some(message) if code != "ValidationException" => format!("{code}: {message}"),
+                    _ => code.to_owned(),
+                }
+            }
+            SdkError::TimeoutError(_) => "timed out".to_owned(),
+            SdkError::DispatchFailure(_) => "the service could not be reached".to_owned(),
+            _ => "the request or its answer was not understood".to_owned(),
+        };
+        Self::Aws { operation, problem }
+    }
+}

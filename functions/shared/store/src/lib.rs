@@ -1,0 +1,43 @@
+//! The shadow and the control table on DynamoDB, the work queue on SQS, and secrets.
+//!
+//! Two tables. The **shadow** has one item per customer. The **control table** has what the synchronisation itself
+//! must know, one partition per connection:
+//!
+//! | `connection` | `entry` | what |
+//! |---|---|---|
+//! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
+//! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
+//! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
+//! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
+//! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
+//! | `acme/aa` | `failure/1001` | a customer that could not be taken over |
+//! | `acme/aa` | `redrive/1001` | a failure that an operator sends again |
+//!
+//! Every key begins with the tenant.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod ambient;
+mod backoff;
+mod control;
+mod directory;
+mod error;
+mod failures;
+mod gate;
+mod item;
+mod ledger;
+mod poll;
+mod queue;
+mod secrets;
+mod shadow;
+
+pub use ambient::{Clock, Random};
+pub use directory::{Directory, Registration};
+pub use error::StoreError;
+pub use failures::{Failure, Failures};
+pub use gate::{Admission, Gate};
+pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement};
+pub use poll::{LastError, PollState, Polls};
+pub use queue::WorkQueue;
+pub use secrets::{SecretError, SecretRef, Secrets};
+pub use shadow::{Incoming, News, Shadow, UpsertError};

@@ -1,0 +1,447 @@
+//! The shadow: one item per customer.
+//!
+//! | attribute | what |
+//! |---|---|
+//! | `id` | `<tenant>/<connection>~<source id>`: the key |
+//! | `listing` | `<tenant>/<connection>/<shard>`: the index `by-connection`; a tombstone has none |
+//! | `version`, `hash` | how new it is, and the fingerprint of `doc` |
+//! | `revision`, `first_seen`, `changed` | how often written, and when (milliseconds) |
+//! | `doc` | the content as canonical JSON |
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredStamp, Version, decide};
+use thiserror::Error;
+
+use crate::backoff::Backoff;
+use crate::item::{Item, Read, bytes, number, text, time};
+use crate::{Clock, Random, StoreError};
+
+/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
+const LARGEST_DOCUMENT: usize = 390 * 1024;
+/// DynamoDB's bound for one BatchGetItem.
+const KEYS_PER_READ: usize = 100;
+/// How many conditional writes of one call are under way at once.
+const WRITES_AT_ONCE: usize = 16;
+/// How many reads of one call are under way at once.
+const READS_AT_ONCE: usize = 4;
+/// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
+const RACES: usize = 8;
+/// What an error calls an item of this table: its key names a person.
+const CUSTOMER: &str = "of a customer";
+/// DynamoDB's bound for a key, in bytes: nobody has a longer one.
+const LONGEST_KEY: usize = 2_048;
+
+/// The shadow table.
+#[derive(Clone, Debug)]
+pub struct Shadow {
+    client: Client,
+    table: String,
+    clock: Clock,
+    random: Random,
+}
+
+/// What an upstream says of one customer now.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// It is like this.
+    Present(Box<Content>),
+    /// It is gone, and that is proven.
+    Gone,
+}
+
+/// One record to merge into the shadow.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The id in the upstream.
+    pub source_id: String,
+    /// How new the news are.
+    pub version: Version,
+    /// What the upstream says.
+    pub news: News,
+}
+
+/// Why one record was not merged.
+#[derive(Debug, Error)]
+pub enum UpsertError {
+    /// It can never be stored.
+    #[error("the record has {bytes} bytes; DynamoDB stores at most {LARGEST_DOCUMENT} of them")]
+    TooLarge {
+        /// The size of its document.
+        bytes: usize,
+    },
+    /// It may be stored at another time.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a write must know of the stored record.
+#[derive(Clone, Debug)]
+struct StoredHead {
+    stamp: StoredStamp,
+    revision: u64,
+    first_seen: Timestamp,
+}
+
+impl Shadow {
+    /// Partitions of the listing of one connection: an index must take as many writes a second as the table.
+    pub const SHARDS: u8 = 16;
+
+    /// The table called `table`.
+    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
+        Self { client, table: table.into(), clock, random }
+    }
+
+    /// Merges records of one connection, each id at most once, and says what became of each, in any order.
+    ///
+    /// # Errors
+    /// Where the stored records could not be read: then nothing was written. What fails for one record stands beside
+    /// that record.
+    pub async fn upsert(
+        &self,
+        connection: &ConnectionKey,
+        incoming: Vec<Incoming>,
+        deadline: Timestamp,
+    ) -> Result<Vec<(String, Result<Outcome, UpsertError>)>, StoreError> {
+        let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
+        let projection = "id, version, #hash, revision, first_seen";
+        let stored = self.batch_get(keys, Some(projection), deadline).await?;
+        let mut heads = HashMap::with_capacity(stored.len());
+        for item in &stored {
+            let head = stored_head(item)?;
+            heads.insert(Read::new("?", item).text("id")?.to_owned(), head);
+        }
+        let outcomes = stream::iter(incoming.into_iter().map(|record| {
+            let head = heads.remove(&item_key(connection, &record.source_id));
+            async move {
+                let outcome = self.merge(connection, &record, head).await;
+                (record.source_id, outcome)
+            }
+        }))
+        .buffer_unordered(WRITES_AT_ONCE)
+        .collect()
+        .await;
+        Ok(outcomes)
+    }
+
+    async fn merge(
+        &self,
+        connection: &ConnectionKey,
+        incoming: &Incoming,
+        mut head: Option<StoredHead>,
+    ) -> Result<Outcome, UpsertError> {
+        let document = match &incoming.news {
+            News::Present(content) => content.canonical_json(),
+            News::Gone => {
+                let last = match head {
+                    Some(_) => self.get(connection, &incoming.source_id).await?,
+                    None => None,
+                };
+                Content::tombstone_of(last.as_ref().map(|customer| &customer.content)).canonical_json()
+            }
+        };
+        if document.len() > LARGEST_DOCUMENT {
+            return Err(UpsertError::TooLarge { bytes: document.len() });
+        }
+        let hash = ContentHash::of(&document);
+        for _ in 0..RACES {
+            match decide(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
+                Decision::Unchanged => return Ok(Outcome::Unchanged),
+                Decision::Stale => return Ok(Outcome::Stale),
+                Decision::Write => {}
+            }
+            match self.put_if_still(connection, incoming, &document, &hash, head.as_ref()).await? {
+                None => {
+                    return Ok(match incoming.news {
+                        News::Present(_) => Outcome::Written,
+                        News::Gone => Outcome::Tombstoned,
+                    });
+                }
+                Some(winner) => head = Some(winner),
+            }
+        }
+        Err(StoreError::Deadline { operation: "PutItem" }.into())
+    }
+
+    /// Writes the record if the stored one is still `head`; otherwise returns what is stored now.
+    async fn put_if_still(
+        &self,
+        connection: &ConnectionKey,
+        incoming: &Incoming,
+        document: &str,
+        hash: &ContentHash,
+        head: Option<&StoredHead>,
+    ) -> Result<Option<StoredHead>, StoreError> {
+        let now = self.clock.now();
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("id", text(item_key(connection, &incoming.source_id)))
+            .item("version", text(incoming.version.as_str()))
+            .item("hash", bytes(hash.as_bytes()))
+            .item("revision", number(head.map_or(0, |head| head.revision) + 1))
+            .item("first_seen", time(head.map_or(now, |head| head.first_seen)))
+            .item("changed", time(now))
+            .item("doc", text(document))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if matches!(incoming.news, News::Present(_)) {
+            put = put.item("listing", text(listing(connection, shard_of(&incoming.source_id))));
+        }
+        put = match head {
+            None => put.condition_expression("attribute_not_exists(id)"),
+            Some(head) => put
+                .condition_expression("version = :stored")
+                .expression_attribute_values(":stored", text(head.stamp.version.as_str())),
+        };
+        let Err(error) = put.send().await else { return Ok(None) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
+                Some(item) => stored_head(item).map(Some),
+                None => Err(StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "version" }),
+            },
+            _ => Err(StoreError::aws("PutItem", error)),
+        }
+    }
+
+    /// One customer, deleted or not.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn get(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Customer>, StoreError> {
+        let key = item_key(connection, source_id);
+        if key.len() > LONGEST_KEY {
+            return Ok(None);
+        }
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", text(key))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::aws("GetItem", error))?;
+        answer.item.as_ref().map(customer).transpose()
+    }
+
+    /// Those of the customers that are stored, deleted or not, in any order. Each id once.
+    ///
+    /// # Errors
+    /// Where not all could be read before the deadline.
+    pub async fn get_many(
+        &self,
+        ids: impl IntoIterator<Item = (ConnectionKey, String)>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Customer>, StoreError> {
+        let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
+        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
+        self.batch_get(keys, None, deadline).await?.iter().map(customer).collect()
+    }
+
+    /// Up to `limit` customers of a connection that are not deleted, from where `cursor` stands, and the cursor to go
+    /// on with; `None` where there is no more.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn list(
+        &self,
+        connection: &ConnectionKey,
+        cursor: Option<(u8, String)>,
+        limit: usize,
+        deadline: Timestamp,
+    ) -> Result<(Vec<Customer>, Option<(u8, String)>), StoreError> {
+        let (first_shard, mut after) = cursor.map_or((0, None), |(shard, source_id)| (shard, Some(source_id)));
+        let mut keys = Vec::with_capacity(limit);
+        let mut next = None;
+        for shard in first_shard..Self::SHARDS {
+            let wanted = limit - keys.len();
+            let page = self.shard_page(connection, shard, after.take().as_deref(), wanted).await?;
+            let last = page.last().cloned();
+            let full = page.len() == wanted;
+            keys.extend(page);
+            if full {
+                next = last.and_then(|key| Some((shard, source_id_of(&key)?.to_owned())));
+                break;
+            }
+        }
+        let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
+        let items = self.batch_get(keys, None, deadline).await?;
+        let mut customers = Vec::with_capacity(items.len());
+        for item in &items {
+            // A customer that was deleted since the index was read has left the listing.
+            if item.contains_key("listing") {
+                customers.push((order.get(Read::new("?", item).text("id")?).copied(), customer(item)?));
+            }
+        }
+        customers.sort_by_key(|(position, _)| *position);
+        Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
+    }
+
+    /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
+        // From more than are wanted, so that a few that the vendor has meanwhile deleted are not all there ever is.
+        let candidates_wanted = count * 8;
+        let first_shard = self.random.below(u64::from(Self::SHARDS)) as u8;
+        let mut candidates = Vec::new();
+        for offset in 0..Self::SHARDS {
+            let shard = (first_shard + offset) % Self::SHARDS;
+            candidates.extend(self.shard_page(connection, shard, None, candidates_wanted - candidates.len()).await?);
+            if candidates.len() >= count {
+                break;
+            }
+        }
+        let mut chosen = Vec::with_capacity(count);
+        while chosen.len() < count && !candidates.is_empty() {
+            let key = candidates.swap_remove(self.random.below(candidates.len() as u64) as usize);
+            chosen.extend(source_id_of(&key).map(str::to_owned));
+        }
+        Ok(chosen)
+    }
+
+    /// Up to `limit` keys of one shard of a connection's listing, after `after`.
+    async fn shard_page(
+        &self,
+        connection: &ConnectionKey,
+        shard: u8,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut keys = Vec::new();
+        let mut start = after.map(|source_id| {
+            Item::from([
+                ("id".to_owned(), text(item_key(connection, source_id))),
+                ("listing".to_owned(), text(listing(connection, shard))),
+            ])
+        });
+        while keys.len() < limit {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("by-connection")
+                .key_condition_expression("listing = :listing")
+                .expression_attribute_values(":listing", text(listing(connection, shard)))
+                .set_exclusive_start_key(start.take())
+                .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX))
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                keys.push(Read::new("?", item).text("id")?.to_owned());
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline.
+    ///
+    /// The reads are consistent: an old copy could make a change back to it look unchanged.
+    async fn batch_get(
+        &self,
+        keys: Vec<String>,
+        projection: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
+        let pages: Vec<Vec<String>> = keys.chunks(KEYS_PER_READ).map(<[String]>::to_vec).collect();
+        let items: Vec<Vec<Item>> = stream::iter(pages)
+            .map(|page| self.batch_get_page(page, projection, deadline))
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(items.into_iter().flatten().collect())
+    }
+
+    async fn batch_get_page(
+        &self,
+        keys: Vec<String>,
+        projection: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut wanted: Vec<Item> = keys.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        while !wanted.is_empty() {
+            let mut request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted));
+            if let Some(projection) = projection {
+                request = request.projection_expression(projection).expression_attribute_names("#hash", "hash");
+            }
+            let request = request.build().map_err(|_| StoreError::Aws {
+                operation: "BatchGetItem",
+                problem: "the request could not be built".to_owned(),
+            })?;
+            let mut answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, request)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("BatchGetItem", error))?;
+            items.extend(answer.responses.take().and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default());
+            let unprocessed = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.table));
+            wanted = unprocessed.map(|left| left.keys).unwrap_or_default();
+            if !wanted.is_empty() && !backoff.wait().await {
+                return Err(StoreError::Deadline { operation: "BatchGetItem" });
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn item_key(connection: &ConnectionKey, source_id: &str) -> String {
+    format!("{connection}~{source_id}")
+}
+
+fn source_id_of(key: &str) -> Option<&str> {
+    key.split_once('~').map(|(_, source_id)| source_id)
+}
+
+fn listing(connection: &ConnectionKey, shard: u8) -> String {
+    format!("{connection}/{shard:02}")
+}
+
+fn shard_of(source_id: &str) -> u8 {
+    ContentHash::of(source_id).as_bytes()[0] % Shadow::SHARDS
+}
+
+fn stored_head(item: &Item) -> Result<StoredHead, StoreError> {
+    let read = Read::new(CUSTOMER, item);
+    let hash = ContentHash::from_stored(read.bytes("hash")?)
+        .ok_or_else(|| StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "hash" })?;
+    Ok(StoredHead {
+        stamp: StoredStamp { version: Version::from_stored(read.text("version")?), hash },
+        revision: read.number("revision")?,
+        first_seen: read.time("first_seen")?,
+    })
+}
+
+fn customer(item: &Item) -> Result<Customer, StoreError> {
+    let read = Read::new(CUSTOMER, item);
+    let key = read.text("id")?;
+    let corrupt_key = || StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "id" };
+    let (connection, source_id) = key.split_once('~').ok_or_else(corrupt_key)?;
+    let (tenant, connection) = connection.split_once('/').ok_or_else(corrupt_key)?;
+    let content = serde_json::from_str(read.text("doc")?)
+        .map_err(|_| StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "doc" })?;
+    Ok(Customer {
+        connection: ConnectionKey::new(tenant, connection),
+        source_id: source_id.to_owned(),
+        content,
+        first_seen_at: read.time("first_seen")?,
+        changed_at: read.time("changed")?,
+        revision: read.number("revision")?,
+        version: Version::from_stored(read.text("version")?),
+    })
+}

@@ -1,0 +1,245 @@
+use std::io::Read;
+
+use model::Content;
+
+use super::customer::CustomerInHand;
+use super::envelope::Envelope;
+use crate::document::Document;
+use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::{Limits, ReadError, RecordError};
+
+/// Which request an answer belongs to: the `bulk` of [`details_request`](super::details_request).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DetailsMode {
+    /// One `custInfo` per customer that exists, anywhere in the document. Where the document's own element begins with
+    /// a `custId`, it is the one customer itself.
+    Bulk,
+    /// The document's own element is the customer, unless it holds `custInfo` elements or an `error`.
+    Single,
+}
+
+/// One customer of an answer.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    /// The vendor's `custId`; `None` where the customer's element has none, or none that can be one.
+    pub source_id: Option<String>,
+    /// What the vendor says of the customer, or why that cannot be used.
+    ///
+    /// Entries of the sections that have fields stand in one order, however the vendor lists them: the primary one
+    /// first, then by value. What no field stands for is under `attributes` by the vendor's names: of entry `i` of
+    /// `phones` at `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
+    /// `attributes["phones#section"]`.
+    pub content: Result<Content, RecordError>,
+    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes. It is personal data: it may be
+    /// stored where the customer's record may, and never logged.
+    pub raw: String,
+}
+
+/// Streams the answer to a [`details_request`](super::details_request) (`GET_CUST_INFO_XML`): one [`Detail`] per
+/// customer, in the answer's order, each as soon as its element has ended. No more is held in memory than the customer
+/// in hand and a chunk of input.
+///
+/// After an error there is nothing more. An error may come after customers, a failure that the vendor tells included:
+/// what came before it was told well, and what is missing may only be missing because of the error.
+pub struct DetailsReader<R: Read> {
+    scanner: Scanner<R>,
+    handler: DetailsHandler,
+    is_finished: bool,
+}
+
+impl<R: Read> DetailsReader<R> {
+    /// A reader of one answer.
+    pub fn new(input: R, limits: Limits, mode: DetailsMode) -> Self {
+        let handler = DetailsHandler {
+            limits,
+            mode,
+            envelope: Envelope::default(),
+            standing: Standing::Outside,
+            in_hand: CustomerInHand::new(limits),
+            root_is_record: false,
+            customers: 0,
+            text_length: 0,
+            ready: None,
+        };
+        Self { scanner: Scanner::new(input, limits), handler, is_finished: false }
+    }
+}
+
+impl<R: Read> Iterator for DetailsReader<R> {
+    type Item = Result<Detail, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_finished {
+            return None;
+        }
+        let flow = self.scanner.run(&mut self.handler);
+        self.is_finished = !matches!(flow, Ok(Flow::Pause));
+        match flow {
+            Ok(_) => {
+                let detail = self.handler.ready.take()?;
+                Some(Ok(Detail { raw: self.handler.in_hand.raw(), ..detail }))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// What the element is that is in hand.
+///
+/// ```text
+///                ┌── root ──► FirstChildDecides ── custId ──► RootUnlessWrapper ── custInfo ──┐
+///   Outside ─────┤   (bulk)            └── any other ──► Outside     ▲                        ▼
+///      ▲         ├── root (single, or named custInfo) ───────────────┘                     Outside
+///      └── end ──┴── custInfo ──► Customer
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// No customer is in hand.
+    Outside,
+    /// The root of a bulk answer: whether it is a customer, its first child tells.
+    FirstChildDecides,
+    /// The root: a customer, unless a `custInfo` in it shows that it only wraps customers.
+    RootUnlessWrapper,
+    /// A `custInfo`.
+    Customer,
+}
+
+struct DetailsHandler {
+    limits: Limits,
+    mode: DetailsMode,
+    envelope: Envelope,
+    standing: Standing,
+    in_hand: CustomerInHand,
+    /// Whether an `error` in the root is that of one customer: the root of a bulk answer is a `custInfo`.
+    root_is_record: bool,
+    /// How many `custInfo` elements there were.
+    customers: usize,
+    /// Of the text outside any customer.
+    text_length: usize,
+    ready: Option<Detail>,
+}
+
+impl DetailsHandler {
+    /// What a tag within the root says about the root.
+    fn reconsider_root(&mut self, tag: &StartTag, document: &mut Document) {
+        if self.standing == Standing::FirstChildDecides {
+            let is_customer = self.in_hand.is_id(tag, document);
+            self.standing = if is_customer { Standing::RootUnlessWrapper } else { Standing::Outside };
+        }
+        // A `custInfo` further down, within a root that has an id, is data of that customer.
+        let shows_wrapper = is_customer_element(tag) && (document.depth() == 2 || !self.in_hand.has_id());
+        if self.standing == Standing::RootUnlessWrapper && shows_wrapper {
+            self.standing = Standing::Outside;
+        }
+        if self.standing == Standing::Outside {
+            document.source_from = None;
+        }
+    }
+
+    fn start_outside(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+        document.check_depth()?;
+        for (_, value) in tag.attributes() {
+            document.check_text(value.len())?;
+        }
+        if document.depth() == 1 {
+            let is_sure = self.mode == DetailsMode::Single || is_customer_element(tag);
+            self.standing = if is_sure { Standing::RootUnlessWrapper } else { Standing::FirstChildDecides };
+            self.root_is_record = self.mode == DetailsMode::Bulk && is_customer_element(tag);
+            self.in_hand.begin(tag, document);
+        } else if is_customer_element(tag) {
+            self.customers += 1;
+            document.customer = Some((document.depth(), self.customers));
+            if self.customers > self.limits.customers {
+                return Err(document.over_limit("customers", self.limits.customers as u64));
+            }
+            self.standing = Standing::Customer;
+            self.in_hand.begin(tag, document);
+        }
+        Ok(())
+    }
+
+    /// Whether what is read says something of the answer as a whole, and not of the customer in hand.
+    fn is_in_envelope(&self, depth: usize) -> bool {
+        match self.standing {
+            Standing::Outside | Standing::FirstChildDecides => true,
+            // In a root that is the customer, only its own children can be the answer's `error` or `status`.
+            Standing::RootUnlessWrapper => !self.root_is_record && (depth <= 2 || self.envelope.is_listening()),
+            Standing::Customer => false,
+        }
+    }
+}
+
+fn is_customer_element(tag: &StartTag) -> bool {
+    tag.folded == "custinfo"
+}
+
+impl Handler for DetailsHandler {
+    fn source(&mut self, piece: &str) {
+        self.in_hand.source(piece);
+    }
+
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+        self.text_length = 0;
+        self.reconsider_root(tag, document);
+        if self.standing == Standing::Outside {
+            self.start_outside(tag, document)?;
+        } else {
+            self.in_hand.start(tag, document);
+        }
+        if self.is_in_envelope(document.depth()) {
+            self.envelope.start(tag, document.depth());
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+        if matches!(self.standing, Standing::Outside | Standing::FirstChildDecides) {
+            self.text_length += piece.len();
+            document.check_text(self.text_length)?;
+        }
+        if self.is_in_envelope(document.depth()) {
+            self.envelope.text(piece);
+        }
+        if self.standing != Standing::Outside {
+            self.in_hand.text(piece, document);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+        self.text_length = 0;
+        if self.is_in_envelope(document.depth()) {
+            self.envelope.end(document.depth())?;
+        }
+        if self.standing == Standing::Outside {
+            return Ok(Flow::Continue);
+        }
+        self.in_hand.end(document);
+        if document.depth() > self.in_hand.depth {
+            return Ok(Flow::Continue);
+        }
+        let is_customer = self.standing != Standing::FirstChildDecides;
+        self.standing = Standing::Outside;
+        if !is_customer {
+            document.source_from = None;
+            return Ok(Flow::Continue);
+        }
+        self.ready = Some(self.in_hand.finish(document));
+        document.customer = None;
+        Ok(Flow::Pause)
+    }
+
+    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
+        match self.standing {
+            Standing::Outside | Standing::FirstChildDecides => Err(document.text_too_long()),
+            Standing::RootUnlessWrapper | Standing::Customer => {
+                self.in_hand.too_long(document);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(&mut self, _document: &Document) -> Result<(), ReadError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+use crate::ReadError;
+use crate::scan::StartTag;
+
+/// How many bytes of a vendor's own words are looked at.
+const CAPTURE_BYTES: usize = 4096;
+
+/// How many characters of them are shown.
+const MESSAGE_CHARACTERS: usize = 200;
+
+/// What an answer says of itself, beside the data: `status`, `message` and `error`, wherever they stand.
+///
+/// HTTP status is 200 for failures too, so this is the only place that tells them.
+#[derive(Default)]
+pub(super) struct Envelope {
+    /// What is being listened to, and the depth of its element.
+    listening: Option<(Part, usize)>,
+    heard: String,
+    message: String,
+    /// The depth of the `status` that said FAILURE.
+    failed_at: Option<usize>,
+    /// Whether a `status` said SUCCESS.
+    pub(super) succeeded: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Status,
+    Message,
+    Error,
+}
+
+impl Envelope {
+    /// An element begins at `depth`, outside any customer.
+    pub(super) fn start(&mut self, tag: &StartTag, depth: usize) {
+        if self.listening.is_some() {
+            // Keeps the texts of an error's own children apart.
+            self.heard.push(' ');
+            return;
+        }
+        let part = match tag.folded {
+            "status" => Part::Status,
+            "message" => Part::Message,
+            "error" => Part::Error,
+            _ => return,
+        };
+        self.heard.clear();
+        self.listening = Some((part, depth));
+    }
+
+    /// Whether an element is open that says something of the answer.
+    pub(super) fn is_listening(&self) -> bool {
+        self.listening.is_some()
+    }
+
+    /// A piece of text, outside any customer.
+    pub(super) fn text(&mut self, piece: &str) {
+        if self.listening.is_some() && self.heard.len() + piece.len() <= CAPTURE_BYTES {
+            self.heard.push_str(piece);
+        } else if self.listening.is_some() {
+            let room = CAPTURE_BYTES.saturating_sub(self.heard.len());
+            self.heard.push_str(&piece[..piece.floor_char_boundary(room)]);
+        }
+    }
+
+    /// An element ends at `depth`. An error where the answer has turned out to be a failure.
+    pub(super) fn end(&mut self, depth: usize) -> Result<(), ReadError> {
+        if let Some((part, listening_depth)) = self.listening
+            && listening_depth == depth
+        {
+            self.listening = None;
+            let heard = presentable(&self.heard);
+            match part {
+                Part::Error if !heard.is_empty() => return Err(ReadError::Vendor { message: heard }),
+                Part::Message if !heard.is_empty() => self.message = heard,
+                Part::Status if heard.eq_ignore_ascii_case("FAILURE") => self.failed_at = Some(depth),
+                Part::Status if heard.eq_ignore_ascii_case("SUCCESS") => self.succeeded = true,
+                Part::Status | Part::Message | Part::Error => {}
+            }
+        }
+        let Some(failed_at) = self.failed_at else {
+            return Ok(());
+        };
+        // The message may follow its status; where the element around them ends, there is none.
+        if depth >= failed_at && depth > 1 && self.message.is_empty() {
+            return Ok(());
+        }
+        let message = match self.message.as_str() {
+            "" => "FAILURE, without a message".to_owned(),
+            message => message.to_owned(),
+        };
+        Err(ReadError::Vendor { message })
+    }
+}
+
+/// A vendor's words as an error text may show them: one line, of bounded length, without control characters.
+fn presentable(words: &str) -> String {
+    let mut shown = String::new();
+    for word in
+        words.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
+    {
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(word);
+    }
+    shown.chars().take(MESSAGE_CHARACTERS).collect()
+}

@@ -1,0 +1,260 @@
+//! A customer's element as [`Content`]: fields for what is known, [`Content::attributes`] for all else.
+
+use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
+
+use super::Section;
+use super::dates::date_or_text;
+use super::entries::{Entries, Entry, fill, is_true, read_fields};
+use super::tree::Element;
+use super::vendor_data::{Kept, attribute_of};
+
+/// What a customer's element says, apart from its id.
+pub(super) fn content_of(customer: Element) -> Content {
+    let mut content = Content::default();
+    let mut attributes = Kept::default();
+    let mut is_named = false;
+    let mut employer = Employer::default();
+    let mut roles = Entries::new();
+    let mut addresses = Entries::new();
+    let mut phones = Entries::new();
+    let mut emails = Entries::new();
+    let mut memberships = Entries::new();
+    let mut subscriptions = Entries::new();
+
+    attributes.insert_own_data(customer);
+    for child in customer.children() {
+        match child.known_name() {
+            "custid" if child.is_plain() => {}
+            "custtype" => match customer_type(child) {
+                Some(kind) => content.kind = kind,
+                None => attributes.insert("custType".to_owned(), attribute_of(child)),
+            },
+            "loginid" => attributes.insert("loginId".to_owned(), attribute_of(child)),
+            "name" if !is_named => {
+                is_named = true;
+                content.name = name(child, &mut attributes);
+            }
+            "roles" => roles.read(child, "role", role),
+            "addresses" => addresses.read(child, "address", address),
+            "phones" => phones.read(child, "phone", phone),
+            "emails" => emails.read(child, "email", email),
+            "memberships" => memberships.read(child, "membership", membership),
+            "subscriptions" => subscriptions.read(child, "subscription", subscription),
+            // A customer without websites has the same content whether the vendor sends `<websites/>` or nothing.
+            folded if child.is_empty() && Section::from_folded(folded).is_some() => {}
+            folded => {
+                if folded == "jobs" {
+                    employer.look_at(child);
+                }
+                attributes.insert_element(child);
+            }
+        }
+    }
+
+    roles.arrange(|_| {});
+    addresses.arrange(|address: &mut Address| address.primary = true);
+    phones.arrange(|phone: &mut Phone| phone.primary = true);
+    emails.arrange(|email: &mut Email| email.primary = true);
+    memberships.arrange(|_| {});
+    subscriptions.arrange(|_| {});
+    content.roles = roles.into_values("roles", &mut attributes);
+    content.addresses = addresses.into_values("addresses", &mut attributes);
+    content.phones = phones.into_values("phones", &mut attributes);
+    content.emails = emails.into_values("emails", &mut attributes);
+    let (memberships, are_member): (Vec<Membership>, Vec<IsMember>) =
+        memberships.into_values("memberships", &mut attributes).into_iter().unzip();
+    content.memberships = memberships;
+    content.stage = are_member.contains(&IsMember(true)).then_some(Stage::Member);
+    content.subscriptions = subscriptions.into_values("subscriptions", &mut attributes);
+    if content.kind == CustomerType::Person {
+        content.organization = employer.name;
+    }
+    content.attributes = attributes.into_attributes();
+    content
+}
+
+/// `I` and `C` are the types that are known; `None` is to be kept as the vendor sent it.
+fn customer_type(element: Element) -> Option<CustomerType> {
+    if !element.is_plain() {
+        return None;
+    }
+    match element.text().as_ref() {
+        "" | "I" | "i" => Some(CustomerType::Person),
+        "C" | "c" => Some(CustomerType::Company),
+        _ => None,
+    }
+}
+
+fn name(element: Element, attributes: &mut Kept) -> Name {
+    let mut name = Name::default();
+    let leftover = read_fields(element, |child, text| match child {
+        "displayname" => fill(&mut name.display, text),
+        "prefixname" => fill(&mut name.prefix, text),
+        "firstname" => fill(&mut name.first, text),
+        "middlename" => fill(&mut name.middle, text),
+        "lastname" => fill(&mut name.last, text),
+        "suffixname" => fill(&mut name.suffix, text),
+        "degreename" => fill(&mut name.degree, text),
+        "informalname" => fill(&mut name.informal, text),
+        _ => false,
+    });
+    if !leftover.is_empty() {
+        attributes.insert("name".to_owned(), Attribute::Object(leftover));
+    }
+    if name.display.is_none() {
+        let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
+        name.display = (!parts.is_empty()).then(|| parts.join(" "));
+    }
+    name
+}
+
+fn role(element: Element) -> Entry<String> {
+    let mut leftover = read_fields(element, |_, _| false);
+    leftover.remove("#text");
+    Entry::new(element.text().into_owned(), leftover)
+}
+
+fn address(element: Element) -> Entry<Address> {
+    let mut address = Address::default();
+    let mut streets = [None, None, None];
+    let [street1, street2, street3] = &mut streets;
+    let (mut preferred, mut best) = (false, false);
+    let leftover = read_fields(element, |child, text| match child {
+        "street1" => fill(street1, text),
+        "street2" => fill(street2, text),
+        "street3" => fill(street3, text),
+        "city" => fill(&mut address.city, text),
+        "state" => fill(&mut address.region, text),
+        "postalcode" => fill(&mut address.postal_code, text),
+        "countrycode" => fill(&mut address.country, text),
+        "addresstype" => fill(&mut address.kind, text),
+        other => note_standing(other, text, &mut preferred, &mut best),
+    });
+    address.lines = streets.into_iter().flatten().collect();
+    Entry { value: address, leftover, preferred, best }
+}
+
+fn phone(element: Element) -> Entry<Phone> {
+    let mut number = None;
+    let mut kind = None;
+    let (mut preferred, mut best) = (false, false);
+    let leftover = read_fields(element, |child, text| match child {
+        "number" => fill(&mut number, text),
+        "phonetype" => fill(&mut kind, text),
+        other => note_standing(other, text, &mut preferred, &mut best),
+    });
+    let value = Phone { number: number.unwrap_or_default(), kind, primary: false };
+    Entry { value, leftover, preferred, best }
+}
+
+fn email(element: Element) -> Entry<Email> {
+    let mut address = None;
+    let mut kind = None;
+    let mut bad = None;
+    let (mut preferred, mut best) = (false, false);
+    let leftover = read_fields(element, |child, text| match child {
+        "address" => fill(&mut address, text),
+        "emailtype" => fill(&mut kind, text),
+        "badaddress" if bad.is_none() => {
+            bad = flag(text);
+            bad.is_some()
+        }
+        other => note_standing(other, text, &mut preferred, &mut best),
+    });
+    let value = Email { address: address.unwrap_or_default(), kind, primary: false, bad: bad.unwrap_or(false) };
+    Entry { value, leftover, preferred, best }
+}
+
+/// The vendor's booleans; an empty one says no.
+fn flag(text: &str) -> Option<bool> {
+    let is_false = text.is_empty() || text.eq_ignore_ascii_case("false");
+    if is_false { Some(false) } else { is_true(text).then_some(true) }
+}
+
+/// Looks at `preferred` and `best`, and takes neither: `primary` says less than they do.
+fn note_standing(child: &str, text: &str, preferred: &mut bool, best: &mut bool) -> bool {
+    match child {
+        "preferred" => *preferred |= is_true(text),
+        "best" => *best |= is_true(text),
+        _ => {}
+    }
+    false
+}
+
+/// Whether a membership makes its holder a member. It is no part of the membership as it is stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct IsMember(bool);
+
+fn membership(element: Element) -> Entry<(Membership, IsMember)> {
+    let mut membership = Membership::default();
+    let mut member = None;
+    let leftover = read_fields(element, |child, text| match child {
+        "subgroupid" => fill(&mut membership.id, text),
+        "subgroupname" => fill(&mut membership.name, text),
+        "statuscode" => fill(&mut membership.status, text),
+        "classcode" => fill(&mut membership.class, text),
+        "joindate" => fill(&mut membership.joined, &date_or_text(text)),
+        "expirationdate" => fill(&mut membership.expires, &date_or_text(text)),
+        "member" => {
+            let said_before = member.unwrap_or(false);
+            member = Some(said_before || is_true(text));
+            false
+        }
+        _ => false,
+    });
+    let is_active = membership.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("ACTIVE"));
+    Entry::new((membership, IsMember(member.unwrap_or(is_active))), leftover)
+}
+
+/// The names of a subscription's children are not documented: these are the names that each field may come under, the
+/// likeliest first. Matched in lower case and without `-` and `_`.
+const SUBSCRIPTION_ID: &[&str] =
+    &["subscriptionid", "subscriptioncode", "publicationid", "publicationcode", "productid", "id", "code"];
+const SUBSCRIPTION_NAME: &[&str] = &["subscriptionname", "publicationname", "productname", "name", "descr"];
+const SUBSCRIPTION_STARTS: &[&str] = &["startdate", "begindate", "effectivedate"];
+const SUBSCRIPTION_EXPIRES: &[&str] = &["expirationdate", "expiredate", "enddate"];
+
+fn subscription(element: Element) -> Entry<Subscription> {
+    let has_text = |name: &str| element.children().any(|child| child.known_name() == name && !child.text().is_empty());
+    let likeliest = |names: &'static [&str]| names.iter().copied().find(|name| has_text(name));
+    let id_name = likeliest(SUBSCRIPTION_ID);
+    let name_name = likeliest(SUBSCRIPTION_NAME);
+    let starts_name = likeliest(SUBSCRIPTION_STARTS);
+    let expires_name = likeliest(SUBSCRIPTION_EXPIRES);
+    let mut subscription = Subscription::default();
+    let leftover = read_fields(element, |child, text| match Some(child) {
+        name if name == id_name => fill(&mut subscription.id, text),
+        name if name == name_name => fill(&mut subscription.name, text),
+        name if name == starts_name => fill(&mut subscription.starts, &date_or_text(text)),
+        name if name == expires_name => fill(&mut subscription.expires, &date_or_text(text)),
+        _ => false,
+    });
+    Entry::new(subscription, leftover)
+}
+
+/// The employer of the job that counts most: a preferred one, else a best one, else the first that has no end.
+#[derive(Default)]
+struct Employer {
+    name: Option<String>,
+    rank: u8,
+}
+
+impl Employer {
+    fn look_at(&mut self, jobs: Element) {
+        for job in jobs.children().filter(|child| child.known_name() == "job") {
+            let text_of =
+                |name: &str| job.children().find(|child| child.known_name() == name).map(|child| child.text());
+            let says = |name: &str| text_of(name).is_some_and(|text| is_true(&text));
+            let rank = match () {
+                () if says("preferred") => 3,
+                () if says("best") => 2,
+                () if text_of("enddate").is_none_or(|text| text.is_empty()) => 1,
+                () => 0,
+            };
+            let name = text_of("employername").unwrap_or_default();
+            if rank > self.rank && !name.is_empty() {
+                *self = Self { name: Some(name.into_owned()), rank };
+            }
+        }
+    }
+}

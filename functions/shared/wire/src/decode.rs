@@ -1,0 +1,247 @@
+//! Bytes in a declared encoding become UTF-8, strictly: an invalid byte is an error, never a replacement character.
+
+use std::io::{self, ErrorKind, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+/// How many bytes are asked of the input at once: what a reader may be ahead of what it has handed on.
+pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
+
+/// An XML declaration that is longer than this has no encoding that we look for.
+const DECLARATION_BYTES: usize = 1024;
+
+/// A document's bytes, read as text.
+pub(crate) struct Utf8Source<R> {
+    input: R,
+    /// `None` until the first bytes have told the encoding.
+    decoder: Option<Decoder>,
+    bytes: Vec<u8>,
+    /// An error that came after bytes: those are handed on first.
+    late_error: Option<io::Error>,
+    ended: bool,
+}
+
+/// Why there is no more text.
+#[derive(Debug)]
+pub(crate) enum SourceError {
+    /// The input failed.
+    Io(io::Error),
+    /// The bytes are not text in the encoding that the message names, or that encoding is not supported.
+    Encoding(String),
+    /// The input ended where a character was not complete.
+    InsideCharacter,
+}
+
+impl<R: Read> Utf8Source<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, decoder: None, bytes: Vec::new(), late_error: None, ended: false }
+    }
+
+    /// Appends the next piece of text. `false`: there is none, the input has ended.
+    pub(crate) fn read_more(&mut self, text: &mut String) -> Result<bool, SourceError> {
+        let length_before = text.len();
+        while text.len() == length_before {
+            if self.ended {
+                return Ok(false);
+            }
+            self.fill_bytes()?;
+            self.ended = self.bytes.is_empty();
+            self.decode(text)?;
+        }
+        Ok(true)
+    }
+
+    /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again.
+    fn fill_bytes(&mut self) -> Result<(), SourceError> {
+        self.bytes.clear();
+        if let Some(error) = self.late_error.take() {
+            return Err(SourceError::Io(error));
+        }
+        self.bytes.resize(CHUNK_BYTES, 0);
+        let mut filled = 0;
+        while filled < CHUNK_BYTES {
+            match self.input.read(&mut self.bytes[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if filled == 0 => return Err(SourceError::Io(error)),
+                Err(error) => {
+                    self.late_error = Some(error);
+                    break;
+                }
+            }
+        }
+        self.bytes.truncate(filled);
+        Ok(())
+    }
+
+    fn decode(&mut self, text: &mut String) -> Result<(), SourceError> {
+        let mut bytes = self.bytes.as_slice();
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            None => {
+                let (encoding, mark_length) = detect(bytes).map_err(SourceError::Encoding)?;
+                bytes = &bytes[mark_length..];
+                self.decoder.insert(encoding.new_decoder_without_bom_handling())
+            }
+        };
+        let name = decoder.encoding().name();
+        let Some(needed) = decoder.max_utf8_buffer_length_without_replacement(bytes.len()) else {
+            return Err(SourceError::Encoding(format!("a piece of {name} is too long")));
+        };
+        text.reserve(needed);
+        match decoder.decode_to_string_without_replacement(bytes, text, self.ended) {
+            (DecoderResult::InputEmpty, _) => Ok(()),
+            (DecoderResult::Malformed(..), _) if self.ended => Err(SourceError::InsideCharacter),
+            (DecoderResult::Malformed(..), _) => {
+                Err(SourceError::Encoding(format!("the document has bytes that are not valid {name}")))
+            }
+            (DecoderResult::OutputFull, _) => Err(SourceError::Encoding(format!("a piece of {name} did not fit"))),
+        }
+    }
+}
+
+/// The encoding of a document that begins with these bytes, and the length of its byte order mark.
+fn detect(head: &[u8]) -> Result<(&'static Encoding, usize), String> {
+    // The encodings that XML says are told by the first bytes; a byte order mark weighs more than a declaration.
+    match head {
+        [0xEF, 0xBB, 0xBF, ..] => return Ok((UTF_8, 3)),
+        [0xFE, 0xFF, ..] => return Ok((UTF_16BE, 2)),
+        [0xFF, 0xFE, ..] => return Ok((UTF_16LE, 2)),
+        [0x00, b'<', ..] => return Ok((UTF_16BE, 0)),
+        [b'<', 0x00, ..] => return Ok((UTF_16LE, 0)),
+        _ => {}
+    }
+    let Some(label) = declared_label(head) else {
+        return Ok((UTF_8, 0));
+    };
+    let Some(encoding) = Encoding::for_label(label) else {
+        return Err(format!("the declared encoding {} is not known", shown(label)));
+    };
+    if encoding == UTF_16LE || encoding == UTF_16BE {
+        // A declaration that can be read byte by byte is not in UTF-16, whatever it says: systems that build the
+        // document as a string declare so. Read as UTF-8, strictly, nothing can be mistaken.
+        return Ok((UTF_8, 0));
+    }
+    if encoding == UTF_8 || encoding.is_single_byte() {
+        return Ok((encoding, 0));
+    }
+    Err(format!("the declared encoding {} is not supported", shown(label)))
+}
+
+/// What `encoding="…"` says in an XML declaration at the beginning, after white space at most.
+fn declared_label(head: &[u8]) -> Option<&[u8]> {
+    let head = &head[..head.len().min(DECLARATION_BYTES)];
+    let declaration = head.trim_ascii_start().strip_prefix(b"<?xml")?;
+    let end = declaration.windows(2).position(|pair| pair == b"?>")?;
+    let declaration = &declaration[..end];
+    let keyword = b"encoding";
+    let start = declaration.windows(keyword.len()).position(|window| window == keyword)? + keyword.len();
+    let after_equals = declaration[start..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let (quote, rest) = after_equals.split_first()?;
+    if !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
+    let length = rest.iter().position(|byte| byte == quote)?;
+    Some(&rest[..length])
+}
+
+/// A label for an error text: at most forty printable characters.
+fn shown(label: &[u8]) -> String {
+    let printable = label.iter().filter(|byte| byte.is_ascii_graphic()).take(40);
+    format!("{:?}", printable.map(|byte| char::from(*byte)).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<String, SourceError> {
+        let mut source = Utf8Source::new(bytes);
+        let mut text = String::new();
+        while source.read_more(&mut text)? {}
+        Ok(text)
+    }
+
+    fn encoding_error(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Err(SourceError::Encoding(message)) => message,
+            other => panic!("expected an encoding error, got {other:?}"),
+        }
+    }
+
+    fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(to_bytes).collect()
+    }
+
+    #[test]
+    fn a_document_is_read_in_the_encoding_that_it_declares() {
+        let latin = b"<?xml version='1.0' encoding = 'ISO-8859-1'?><a>M\xFCller</a>";
+        assert!(read(latin).unwrap().ends_with("<a>Müller</a>"));
+        let windows = b"<?xml version=\"1.0\" encoding=\"Windows-1252\"?><a>\x80</a>";
+        assert!(read(windows).unwrap().ends_with("<a>€</a>"));
+        let utf8 = "<?xml version=\"1.0\" encoding=\"utf-8\"?><a>Müller 😀</a>";
+        assert_eq!(read(utf8.as_bytes()).unwrap(), utf8);
+        assert_eq!(read("<a>ü</a>".as_bytes()).unwrap(), "<a>ü</a>");
+    }
+
+    #[test]
+    fn utf_16_is_told_by_its_mark_or_by_its_first_character() {
+        let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><a>Müller 😀</a>";
+        for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            assert_eq!(read(&utf16(text, to_bytes)).unwrap(), text);
+            assert_eq!(read(&utf16(&format!("\u{feff}{text}"), to_bytes)).unwrap(), text);
+        }
+        assert_eq!(read("\u{feff}<a>ü</a>".as_bytes()).unwrap(), "<a>ü</a>");
+    }
+
+    #[test]
+    fn a_declaration_that_is_readable_as_ascii_is_not_utf_16_whatever_it_says() {
+        let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><a>Müller</a>";
+        assert_eq!(read(text.as_bytes()).unwrap(), text);
+    }
+
+    #[test]
+    fn invalid_bytes_are_an_error_that_names_the_encoding() {
+        assert!(encoding_error(b"<a>M\xFCller</a>").contains("UTF-8"));
+        let lone_surrogate = utf16("\u{feff}<a>", u16::to_le_bytes).into_iter().chain([0x00, 0xD8, b'x', 0]);
+        assert!(encoding_error(&lone_surrogate.collect::<Vec<u8>>()).contains("UTF-16LE"));
+    }
+
+    #[test]
+    fn an_unknown_encoding_is_an_error_that_names_it() {
+        let message = encoding_error(b"<?xml version='1.0' encoding='EBCDIC-\x07X'?><a/>");
+        assert!(message.contains("\"EBCDIC-X\""), "{message}");
+        assert!(encoding_error(b"<?xml version='1.0' encoding='ISO-2022-JP'?><a/>").contains("not supported"));
+    }
+
+    #[test]
+    fn a_document_that_ends_inside_a_character_is_told_from_one_with_invalid_bytes() {
+        assert!(matches!(read(b"<a>\xC3"), Err(SourceError::InsideCharacter)));
+    }
+
+    #[test]
+    fn characters_that_are_split_between_chunks_come_whole() {
+        let text = "a".repeat(CHUNK_BYTES - 1) + &"ü😀".repeat(CHUNK_BYTES);
+        assert_eq!(read(text.as_bytes()).unwrap(), text);
+    }
+
+    #[test]
+    fn bytes_that_came_before_an_error_are_handed_on_first() {
+        struct Failing(bool);
+        impl Read for Failing {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(ErrorKind::ConnectionReset.into());
+                }
+                buffer[..3].copy_from_slice(b"<a>");
+                Ok(3)
+            }
+        }
+        let mut source = Utf8Source::new(Failing(false));
+        let mut text = String::new();
+        assert!(source.read_more(&mut text).unwrap());
+        assert_eq!(text, "<a>");
+        assert!(matches!(source.read_more(&mut text), Err(SourceError::Io(_))));
+    }
+}

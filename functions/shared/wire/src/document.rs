@@ -1,0 +1,125 @@
+use crate::{Limits, Place, ReadError};
+
+/// Where the reading of a document is: the elements that are open, and how far it has come.
+pub(crate) struct Document {
+    /// The names of the open elements, as written, one after the other.
+    names: String,
+    /// Where in `names` each begins.
+    starts: Vec<usize>,
+    /// Elements that are open below the deepest that is allowed. They are counted, not named: a document that goes
+    /// ever deeper must not fill the memory.
+    unnamed: usize,
+    limits: Limits,
+    /// Where the token in hand begins, in bytes of UTF-8.
+    pub(crate) offset: u64,
+    /// Where it ends.
+    pub(crate) token_end: u64,
+    /// The depth of the customer's element that is open, and its number in the document.
+    pub(crate) customer: Option<(usize, usize)>,
+    /// From where on the handler wants the source text, until it pauses; `None` while it wants none.
+    pub(crate) source_from: Option<u64>,
+}
+
+impl Document {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            names: String::new(),
+            starts: Vec::new(),
+            unnamed: 0,
+            limits,
+            offset: 0,
+            token_end: 0,
+            customer: None,
+            source_from: None,
+        }
+    }
+
+    /// How many elements are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.starts.len() + self.unnamed
+    }
+
+    /// The next token, of this length, comes in hand.
+    pub(crate) fn advance(&mut self, length: usize) {
+        self.offset = self.token_end;
+        self.token_end += length as u64;
+    }
+
+    pub(crate) fn open(&mut self, name: &str) {
+        if self.depth() >= self.limits.depth {
+            self.unnamed += 1;
+            return;
+        }
+        self.starts.push(self.names.len());
+        self.names.push_str(name);
+    }
+
+    /// Whether an end tag of this name closes the innermost element; `None` is an empty element's own end.
+    pub(crate) fn innermost_is(&self, name: Option<&str>) -> bool {
+        let innermost = self.starts.last().map(|start| &self.names[*start..]);
+        self.unnamed > 0 || name.is_none() || name == innermost
+    }
+
+    /// Closes the innermost element.
+    pub(crate) fn close(&mut self) {
+        if self.unnamed > 0 {
+            self.unnamed -= 1;
+        } else if let Some(start) = self.starts.pop() {
+            self.names.truncate(start);
+        }
+    }
+
+    /// Where the token in hand stands.
+    pub(crate) fn place(&self) -> Place {
+        let mut path = String::new();
+        let ends = self.starts.iter().skip(1).copied().chain([self.names.len()]);
+        for (level, (start, end)) in self.starts.iter().zip(ends).enumerate() {
+            path.push('/');
+            path.push_str(&self.names[*start..end]);
+            if let Some((depth, number)) = self.customer
+                && depth == level + 1
+            {
+                path.push_str(&format!("[{number}]"));
+            }
+        }
+        if self.unnamed > 0 {
+            path.push_str("/…");
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        Place { path, offset: self.offset }
+    }
+
+    pub(crate) fn malformed(&self, what: &'static str) -> ReadError {
+        ReadError::Malformed { what, place: self.place() }
+    }
+
+    pub(crate) fn unexpected(&self, what: impl Into<String>) -> ReadError {
+        ReadError::Unexpected { what: what.into(), place: self.place() }
+    }
+
+    pub(crate) fn over_limit(&self, limit: &'static str, value: u64) -> ReadError {
+        ReadError::Limit { limit, value, place: self.place() }
+    }
+
+    /// An error where the innermost element is nested too deeply.
+    pub(crate) fn check_depth(&self) -> Result<(), ReadError> {
+        if self.depth() <= self.limits.depth {
+            return Ok(());
+        }
+        Err(self.over_limit("depth", self.limits.depth as u64))
+    }
+
+    /// An error where a text of this length is too long.
+    pub(crate) fn check_text(&self, length: usize) -> Result<(), ReadError> {
+        if length <= self.limits.text_bytes {
+            return Ok(());
+        }
+        Err(self.text_too_long())
+    }
+
+    pub(crate) fn text_too_long(&self) -> ReadError {
+        self.over_limit("text_bytes", self.limits.text_bytes as u64)
+    }
+}

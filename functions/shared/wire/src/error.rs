@@ -1,0 +1,97 @@
+use std::fmt;
+use std::io;
+
+use thiserror::Error;
+
+/// Where in a document something is: element names only, never what the elements say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The open elements from the document's own, such as `/custInfos/custInfo[3]/emails/email`. A customer's element
+    /// carries its number in the document, from 1.
+    pub path: String,
+    /// Bytes from the beginning of the document, counted as UTF-8 and without a byte order mark.
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (byte {})", self.path, self.offset)
+    }
+}
+
+/// Why a document cannot be read, or cannot be read further.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The document is not well-formed XML, or is cut off.
+    #[error("not well-formed XML at {place}: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+        /// Where.
+        place: Place,
+    },
+    /// The document exceeds one of the [`Limits`](crate::Limits).
+    #[error("at {place}: more than {limit} = {value} allows")]
+    Limit {
+        /// The field of [`Limits`](crate::Limits).
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+        /// Where.
+        place: Place,
+    },
+    /// The document has a DOCTYPE. None is accepted, for it could define entities of any size.
+    #[error("a DOCTYPE at {place}: none is accepted")]
+    Doctype {
+        /// Where.
+        place: Place,
+    },
+    /// The document refers to an entity that is not one of XML's own five.
+    #[error("a reference to an entity at {place} that XML does not define")]
+    Entity {
+        /// Where.
+        place: Place,
+    },
+    /// The document's bytes are not text in its encoding, or its encoding is not known.
+    #[error("encoding: {what}")]
+    Encoding {
+        /// What is wrong, with the encoding's name.
+        what: String,
+    },
+    /// The bytes stopped coming.
+    #[error("reading was interrupted: {0}")]
+    Io(#[source] io::Error),
+    /// The vendor's system answered that it failed.
+    #[error("the vendor answered with an error: {message}")]
+    Vendor {
+        /// The vendor's own words: at most 200 characters, none of them a control character.
+        message: String,
+    },
+    /// The document is well-formed, and not what was asked for.
+    #[error("not the expected document at {place}: {what}")]
+    Unexpected {
+        /// What is missing or wrong, with the element's name.
+        what: String,
+        /// Where.
+        place: Place,
+    },
+}
+
+impl ReadError {
+    /// Whether only the transport failed: the same question may be answered well later.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+}
+
+/// Why one customer in a document cannot be used, while the rest of the document can.
+///
+/// Its text names an element and a reason, and never a value of the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} at {place}")]
+pub struct RecordError {
+    /// What is wrong.
+    pub what: String,
+    /// Where.
+    pub place: Place,
+}

@@ -1,0 +1,29 @@
+//! The documents that the vendors' systems speak, pure: bytes in, domain types out, and requests as text.
+//!
+//! Nothing in here opens a connection, reads a clock or writes a log. What comes from a vendor is hostile until it is
+//! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
+//! define, and says in a [`ReadError`] what is wrong and where, without ever repeating what the document says of a
+//! customer.
+//!
+//! ```text
+//!   Read ──► decode ──► scan ──► one reader per document ──► model::Content, model::QueuedCustomer, …
+//!            (UTF-8)    (tags)   (association_anywhere)
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod association_anywhere;
+mod decode;
+mod document;
+mod error;
+mod limits;
+mod name;
+mod oversized;
+mod reference;
+mod scan;
+
+pub use association_anywhere::{
+    Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
+    queue_request, read_queue, read_status,
+};
+pub use error::{Place, ReadError, RecordError};
+pub use limits::Limits;

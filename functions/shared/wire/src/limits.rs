@@ -1,0 +1,63 @@
+/// How much of a vendor's document a reader takes before it calls the document, or one customer in it, unreasonable.
+///
+/// Every limit is inclusive: what equals it is accepted. The limits of one customer (`elements_per_customer`,
+/// `customer_bytes`, and within a customer `depth` and `text_bytes`) cost that customer only; all others end the
+/// reading. Errors name a limit by the name of its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep elements may be nested; the document's own element has depth 1.
+    pub depth: usize,
+    /// Bytes of UTF-8 in the text of one element, or in the value of one XML attribute.
+    pub text_bytes: usize,
+    /// Customers in one answer to a details request.
+    pub customers: usize,
+    /// Customers in one answer to a queue request.
+    pub queue_entries: usize,
+    /// Bytes of one document, counted as UTF-8 whatever it came in.
+    pub document_bytes: u64,
+    /// Elements and XML attributes within one customer.
+    pub elements_per_customer: usize,
+    /// Bytes of UTF-8 of one customer's element, tags included.
+    pub customer_bytes: u64,
+    /// Bytes of UTF-8 in a customer's id.
+    pub id_bytes: usize,
+    /// Bytes of UTF-8 of a customer's source text that are handed on; what is longer is cut, not refused.
+    pub raw: usize,
+}
+
+impl Limits {
+    /// Default for [`depth`](Self::depth): the deepest document known has five levels.
+    pub const DEPTH: usize = 32;
+    /// Default for [`text_bytes`](Self::text_bytes): 1 MiB.
+    pub const TEXT_BYTES: usize = 1024 * 1024;
+    /// Default for [`customers`](Self::customers): a thousand times a usual bulk request.
+    pub const CUSTOMERS: usize = 100_000;
+    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once.
+    pub const QUEUE_ENTRIES: usize = 5_000_000;
+    /// Default for [`document_bytes`](Self::document_bytes): 512 MiB.
+    pub const DOCUMENT_BYTES: u64 = 512 * 1024 * 1024;
+    /// Default for [`elements_per_customer`](Self::elements_per_customer).
+    pub const ELEMENTS_PER_CUSTOMER: usize = 20_000;
+    /// Default for [`customer_bytes`](Self::customer_bytes): 4 MiB.
+    pub const CUSTOMER_BYTES: u64 = 4 * 1024 * 1024;
+    /// Default for [`id_bytes`](Self::id_bytes).
+    pub const ID_BYTES: usize = 64;
+    /// Default for [`raw`](Self::raw): what fits a stored failure record beside its other fields.
+    pub const RAW: usize = 100 * 1024;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: Self::DEPTH,
+            text_bytes: Self::TEXT_BYTES,
+            customers: Self::CUSTOMERS,
+            queue_entries: Self::QUEUE_ENTRIES,
+            document_bytes: Self::DOCUMENT_BYTES,
+            elements_per_customer: Self::ELEMENTS_PER_CUSTOMER,
+            customer_bytes: Self::CUSTOMER_BYTES,
+            id_bytes: Self::ID_BYTES,
+            raw: Self::RAW,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What must hold of the readers, as stories, through the public interface only.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod content;
+mod details;
+mod encodings;
+mod hostile;
+mod leftovers;
+mod limits;
+mod properties;
+mod queue;
+mod sample;
+mod streaming;

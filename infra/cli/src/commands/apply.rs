@@ -1,0 +1,70 @@
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use runtime::connections::{Configuration, Place};
+use store::{Directory, Registration};
+
+use crate::Target;
+
+/// Makes what is configured what the file says, or shows the difference.
+///
+/// # Errors
+/// Where the file can't be read or used: then nothing was changed. Where the store fails.
+pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let place = if target.is_stack { Place::Stack } else { Place::Local };
+    let configuration = Configuration::parse(&text, place).with_context(|| file.display().to_string())?;
+    let changes = changes(&target.directory_of_connections(), &configuration).await?;
+    for change in &changes {
+        let (sign, registration) = match change {
+            Change::Add(registration) => ("+", registration),
+            Change::Replace(registration) => ("~", registration),
+            Change::Remove(registration) => ("-", registration),
+        };
+        println!("{sign} {} ({})", registration.key, registration.kind);
+    }
+    if changes.is_empty() {
+        println!("nothing to change");
+    }
+    if !dry_run {
+        carry_out(&target.directory_of_connections(), changes).await?;
+    }
+    Ok(())
+}
+
+/// One step from what is configured to what should be.
+pub(crate) enum Change {
+    Add(Registration),
+    Replace(Registration),
+    Remove(Registration),
+}
+
+/// What has to change for `configuration` to hold.
+pub(crate) async fn changes(directory: &Directory, configuration: &Configuration) -> Result<Vec<Change>> {
+    let present = Configuration::registered(directory).await?;
+    let wanted = configuration.to_registrations();
+    let mut changes = Vec::new();
+    for registration in &present {
+        if !wanted.iter().any(|wanted| wanted.key == registration.key) {
+            changes.push(Change::Remove(registration.clone()));
+        }
+    }
+    for registration in wanted {
+        match present.iter().find(|present| present.key == registration.key) {
+            None => changes.push(Change::Add(registration)),
+            Some(present) if *present != registration => changes.push(Change::Replace(registration)),
+            Some(_) => {}
+        }
+    }
+    Ok(changes)
+}
+
+pub(crate) async fn carry_out(directory: &Directory, changes: Vec<Change>) -> Result<()> {
+    for change in changes {
+        match change {
+            Change::Add(registration) | Change::Replace(registration) => directory.put(&registration).await?,
+            Change::Remove(registration) => directory.remove(&registration.key).await?,
+        }
+    }
+    Ok(())
+}

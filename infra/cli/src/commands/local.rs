@@ -1,0 +1,366 @@
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runtime::Clients;
+use runtime::connections::{Configuration, Place};
+use runtime::status::{Condition, ConnectionStatus, StatusReader};
+use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
+use store::{Clock, Directory, Failures, Ledger, Polls};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::TEMPLATE;
+use crate::commands::apply::{carry_out, changes};
+use crate::commands::progress::Progress;
+use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
+use crate::target::{DATABASE, local_clients};
+
+/// The names that the template gives its tables.
+const CONTROL_TABLE: &str = "ControlTable";
+/// How often the progress is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// With `--once`: how long a connection may fail without coming on before the run gives up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// How often the simulators change some customers, and how many.
+const CHANGE_EVERY: Duration = Duration::from_secs(15);
+const CHANGES: usize = 3;
+/// The token that opens the simulated tenant's data, on this machine only.
+const DEMO_TOKEN: &str = "demo-token";
+
+/// What `local` is asked to do.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// The connections; without them the simulators run.
+    pub connections: Option<PathBuf>,
+    /// Where the data are.
+    pub data: PathBuf,
+    /// The API's port on this machine; 0 for any.
+    pub port: u16,
+    /// Whether to end when every connection is in step.
+    pub once: bool,
+}
+
+/// A run that can't start. One line: what and where.
+#[derive(Debug, Error)]
+pub enum LocalError {
+    /// The directory can't be used.
+    #[error("{}: {problem}", .path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// Another process uses the directory.
+    #[error("{}: another `customer-sync local` uses this directory; stop it, or choose another with --data", .0.display())]
+    InUse(PathBuf),
+    /// The port can't be bound.
+    #[error("port {port}: {problem}; choose another with --port")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        problem: String,
+    },
+    /// The connections can't be used.
+    #[error("{}: {problem}", .path.display())]
+    Connections {
+        /// The file.
+        path: PathBuf,
+        /// Every problem.
+        problem: String,
+    },
+    /// The template can't be carried out.
+    #[error("{0}")]
+    Template(String),
+}
+
+/// Everything of one run on this machine, started and ready to be watched.
+pub struct LocalRun {
+    engine: Engine,
+    listener: TcpListener,
+    address: SocketAddr,
+    /// The ways out of the functions.
+    pub clients: Clients,
+    /// How the connections stand.
+    pub status: StatusReader,
+    started_at: Timestamp,
+    baseline: Vec<ConnectionStatus>,
+    demo: bool,
+    /// Held until the run ends, so that nobody else opens the data.
+    _lock: File,
+    background: JoinSet<()>,
+}
+
+/// Runs everything on this machine, with progress, until Ctrl-C or, with `--once`, until all is in step. Returns
+/// whether nothing failed.
+///
+/// # Errors
+/// Where it can't start, or the API stops.
+pub async fn local(options: &LocalOptions) -> anyhow::Result<bool> {
+    let run = LocalRun::start(options).await?;
+    let progress = Progress::new(run.baseline.clone());
+    progress.line(&format!(
+        "customer-sync {}: {} connection{}, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        run.baseline.len(),
+        if run.baseline.len() == 1 { "" } else { "s" },
+        options.data.display()
+    ));
+    run.watch(progress, options.once).await
+}
+
+impl LocalRun {
+    /// Opens the data and the port, configures the connections, and builds the functions.
+    ///
+    /// # Errors
+    /// See [`LocalError`]; nothing was changed where the port, the directory or the file can't be used.
+    pub async fn start(options: &LocalOptions) -> Result<Self, LocalError> {
+        let template = Template::parse(TEMPLATE).map_err(|error| LocalError::Template(error.to_string()))?;
+        let text = match &options.connections {
+            Some(path) => Some(read_connections(path)?),
+            None => None,
+        };
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .map_err(|error| LocalError::Port { port: options.port, problem: reason(&error) })?;
+        let address =
+            listener.local_addr().map_err(|error| LocalError::Port { port: options.port, problem: reason(&error) })?;
+        let data = |problem: String| LocalError::Data { path: options.data.clone(), problem };
+        let lock = lock_directory(&options.data)?;
+        let database = EmbeddedDynamoDb::open(&options.data.join(DATABASE)).map_err(|error| data(error.to_string()))?;
+        for table in &template.tables {
+            database.create_table(table).await.map_err(data)?;
+        }
+        let clock = Clock::system();
+        let queues = LocalSqs::new(&template.queues, clock.clone());
+        let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
+        let mut background = JoinSet::new();
+        let configuration = match text {
+            Some(configuration) => configuration,
+            None => start_simulators(&options.data, !options.once, &mut background).await.map_err(data)?,
+        };
+        let directory = Directory::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
+        carry_out(&directory, changes).await.map_err(|error| data(error.to_string()))?;
+        let ledger =
+            Ledger::new(clients.dynamodb.clone(), CONTROL_TABLE, clients.clock.clone(), clients.random.clone());
+        let polls = Polls::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        for connection in &configuration.connections {
+            // The lock on the directory proves that whoever held these leases is gone: nobody need wait for them.
+            ledger.break_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
+            polls.break_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
+        }
+        let engine =
+            Engine::new(&template, &clients, queues).map_err(|error| LocalError::Template(error.to_string()))?;
+        let failures = Failures::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        let status = StatusReader::new(directory, ledger, polls, failures);
+        let started_at = clients.clock.now();
+        let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
+        let demo = options.connections.is_none();
+        Ok(Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock: lock, background })
+    }
+
+    /// The API's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {
+        let Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock, background } = self;
+        let watched = Watch { clients, status, started_at, baseline, address, demo };
+        let outcome = tokio::select! {
+            ended = engine.run(listener) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
+            outcome = watched.until_done(&progress, once) => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                progress.finish();
+                println!("stopped; the next run goes on from here");
+                Ok(true)
+            }
+        };
+        drop(background);
+        outcome
+    }
+
+    /// Runs until every connection is in step, without showing anything; `false` where one can't get there.
+    ///
+    /// # Errors
+    /// Where the store can't be read, or the API stops.
+    pub async fn until_in_step(self) -> anyhow::Result<bool> {
+        let progress = Progress::silent();
+        self.watch(progress, true).await
+    }
+}
+
+/// What is looked at while the engine runs.
+struct Watch {
+    clients: Clients,
+    status: StatusReader,
+    started_at: Timestamp,
+    baseline: Vec<ConnectionStatus>,
+    address: SocketAddr,
+    demo: bool,
+}
+
+impl Watch {
+    async fn until_done(&self, progress: &Progress, once: bool) -> anyhow::Result<bool> {
+        let mut announced = false;
+        let mut came_on_at = self.started_at;
+        let mut last_seen = Vec::new();
+        loop {
+            let now = self.clients.clock.now();
+            let statuses = self.status.all(None, now).await?;
+            progress.show(&statuses);
+            let in_step = statuses.iter().all(|status| self.is_in_step(status));
+            if in_step && !announced {
+                announced = true;
+                progress.summary(&statuses);
+                if !once {
+                    self.announce(progress, &statuses);
+                }
+            }
+            let seen: Vec<(u64, bool)> =
+                statuses.iter().map(|status| (status.counts.fetched, status.error.is_some())).collect();
+            if seen != last_seen {
+                last_seen = seen;
+                came_on_at = now;
+            }
+            if once && in_step {
+                return Ok(!self.any_failed(&statuses));
+            }
+            let failing = statuses.iter().any(|status| status.condition == Condition::Failing);
+            if once && failing && now > came_on_at + GIVE_UP_AFTER {
+                progress.finish();
+                let errors = statuses.iter().filter_map(|status| {
+                    status.error.as_ref().map(|error| format!("connection `{}`: {}", status.id, error.message))
+                });
+                anyhow::bail!(errors.collect::<Vec<_>>().join("; "));
+            }
+            self.clients.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Whether everything that the upstream reported since this run began is in the shadow.
+    fn is_in_step(&self, status: &ConnectionStatus) -> bool {
+        let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
+        status.condition == Condition::InStep
+            // As of milliseconds, as it is stored.
+            && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
+    }
+
+    fn any_failed(&self, statuses: &[ConnectionStatus]) -> bool {
+        statuses.iter().any(|status| {
+            let before = self.baseline.iter().find(|before| before.id == status.id);
+            status.counts.ends.failed > before.map_or(0, |before| before.counts.ends.failed)
+        })
+    }
+
+    fn announce(&self, progress: &Progress, statuses: &[ConnectionStatus]) {
+        let base = format!("http://{}", self.address);
+        progress.line(&format!("The API answers at {base}. Try:"));
+        if self.demo {
+            let token = format!("curl -H 'Authorization: Bearer {DEMO_TOKEN}'");
+            progress.line(&format!("  {token} {base}/v1/customers/aa~1001"));
+            progress.line(&format!("  {token} '{base}/v1/customers?connection=aa&limit=3'"));
+        } else if let Some(status) = statuses.first() {
+            let id = &status.id;
+            progress.line(&format!(
+                "  curl -H 'Authorization: Bearer <a reader's token>' '{base}/v1/customers?connection={id}&limit=3'"
+            ));
+        }
+        progress.line("Ctrl-C ends it; the next run goes on from here.");
+    }
+}
+
+fn read_connections(path: &Path) -> Result<Configuration, LocalError> {
+    let unusable = |problem: String| LocalError::Connections { path: path.to_owned(), problem };
+    let text = fs::read_to_string(path).map_err(|error| unusable(reason(&error)))?;
+    Configuration::parse(&text, Place::Local).map_err(|problems| unusable(problems.to_string()))
+}
+
+/// Makes the directory and takes it for this process. The operating system gives it back, however the process ends.
+fn lock_directory(path: &Path) -> Result<File, LocalError> {
+    let unusable = |error: &io::Error| LocalError::Data { path: path.to_owned(), problem: reason(error) };
+    make_private_directory(path).map_err(|error| unusable(&error))?;
+    let lock = File::create(path.join("lock")).map_err(|error| unusable(&error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(LocalError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(&error)),
+    }
+}
+
+/// Other people's personal data: nobody else on this machine may read them.
+fn make_private_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Starts the simulators with their thousand customers, and configures connections to them.
+async fn start_simulators(
+    data: &Path,
+    keep_changing: bool,
+    background: &mut JoinSet<()>,
+) -> Result<Configuration, String> {
+    let settings = AaSettings::default();
+    let demo = data.join("demo");
+    make_private_directory(&demo).map_err(|error| reason(&error))?;
+    // Absolute, so that another command finds them from wherever it is called.
+    let demo = demo.canonicalize().map_err(|error| reason(&error))?;
+    let (credentials, token) = (demo.join("aa.json"), demo.join("reader.json"));
+    let login = serde_json::json!({ "username": settings.username, "password": settings.password });
+    fs::write(&credentials, login.to_string()).map_err(|error| reason(&error))?;
+    fs::write(&token, serde_json::json!({ "token": DEMO_TOKEN }).to_string()).map_err(|error| reason(&error))?;
+
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| reason(&error))?;
+    let address = listener.local_addr().map_err(|error| reason(&error))?;
+    let simulator = AaSimulator::new(settings);
+    let urls = urls(&format!("http://{address}"));
+    let file = format!(
+        "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
+         details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {:?}\n\n\
+         [[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
+        urls.queue,
+        urls.details,
+        urls.purge,
+        urls.enqueue,
+        format!("file:{}", credentials.display()),
+        format!("file:{}", token.display()),
+    );
+    let configuration = Configuration::parse(&file, Place::Local).map_err(|problems| problems.to_string())?;
+    if keep_changing {
+        let simulator = simulator.clone();
+        background.spawn(async move {
+            loop {
+                tokio::time::sleep(CHANGE_EVERY).await;
+                simulator.change_some(CHANGES);
+            }
+        });
+    }
+    background.spawn(async move {
+        if let Err(error) = simulator.serve(listener).await {
+            tracing::error!(%error, "the simulator has stopped");
+        }
+    });
+    Ok(configuration)
+}
+
+/// An I/O error in the system's own words, without its number.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}

@@ -1,0 +1,14 @@
+//! The commands, one module each.
+
+mod apply;
+mod failures;
+mod local;
+mod progress;
+mod resync;
+mod status;
+
+pub use apply::apply;
+pub use failures::{FailuresAction, failures};
+pub use local::{LocalError, LocalOptions, LocalRun, local};
+pub use resync::resync;
+pub use status::status;

@@ -1,0 +1,149 @@
+use std::collections::HashMap;
+use std::io::{IsTerminal, stdout};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use model::Tally;
+use runtime::status::ConnectionStatus;
+
+use crate::commands::status::word;
+
+/// Shows how a run comes on: bars on a terminal, plain lines elsewhere.
+pub(crate) struct Progress {
+    view: View,
+    /// How the connections stood when the run began: a summary is of the run.
+    baseline: Vec<ConnectionStatus>,
+    /// What was last said of each connection.
+    said: Mutex<HashMap<String, String>>,
+}
+
+enum View {
+    Silent,
+    Lines,
+    Bars(MultiProgress, Mutex<HashMap<String, ProgressBar>>),
+}
+
+/// A tenth of a batch is worth a line.
+const LINES_PER_BATCH: u64 = 10;
+
+impl Progress {
+    pub(crate) fn new(baseline: Vec<ConnectionStatus>) -> Self {
+        let view =
+            if stdout().is_terminal() { View::Bars(MultiProgress::new(), Mutex::default()) } else { View::Lines };
+        Self { view, baseline, said: Mutex::default() }
+    }
+
+    pub(crate) fn silent() -> Self {
+        Self { view: View::Silent, baseline: Vec::new(), said: Mutex::default() }
+    }
+
+    pub(crate) fn line(&self, text: &str) {
+        match &self.view {
+            View::Silent => {}
+            View::Lines => println!("{text}"),
+            View::Bars(bars, _) => bars.suspend(|| println!("{text}")),
+        }
+    }
+
+    /// Shows how the connections stand now: what is new of them.
+    pub(crate) fn show(&self, statuses: &[ConnectionStatus]) {
+        for status in statuses {
+            if let View::Bars(bars, by_id) = &self.view {
+                show_bar(bars, by_id, status);
+            }
+            let Some(news) = self.news(status) else { continue };
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.get(&status.id) != Some(&news) {
+                said.insert(status.id.clone(), news.clone());
+                drop(said);
+                self.line(&format!("{}: {news}", status.id));
+            }
+        }
+    }
+
+    /// What is worth a line.
+    fn news(&self, status: &ConnectionStatus) -> Option<String> {
+        if let Some(error) = &status.error {
+            return Some(format!("failing: {}", error.message));
+        }
+        match (&status.batch, &self.view) {
+            (Some(_), View::Bars(..)) => None,
+            (Some(batch), _) => {
+                let done = batch.customers - batch.left;
+                let step = (batch.customers / LINES_PER_BATCH).max(1);
+                Some(format!("batch {}: {} of {} customers", batch.number, done / step * step, batch.customers))
+            }
+            (None, _) if status.fresh_as_of.is_some() => {
+                Some(format!("{}: {}", word(status.condition), self.reconciliation(status)))
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// The figures of this run, which must add up.
+    fn reconciliation(&self, status: &ConnectionStatus) -> String {
+        let before = self.baseline.iter().find(|before| before.id == status.id);
+        let before = before.map(|before| before.counts.ends).unwrap_or_default();
+        let now = status.counts.ends;
+        let run = Tally {
+            written: now.written - before.written,
+            unchanged: now.unchanged - before.unchanged,
+            stale: now.stale - before.stale,
+            tombstoned: now.tombstoned - before.tombstoned,
+            failed: now.failed - before.failed,
+        };
+        let ends = run.by_name().map(|(name, count)| format!("{count} {name}")).join(" + ");
+        format!("{} fetched = {ends}", run.sum())
+    }
+
+    /// Ends the bars and says what the run has come to.
+    pub(crate) fn summary(&self, statuses: &[ConnectionStatus]) {
+        self.finish();
+        for status in statuses {
+            let text = match &status.error {
+                Some(error) => format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status)),
+                None => format!("{}: {}: {}", status.id, word(status.condition), self.reconciliation(status)),
+            };
+            let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).get(&status.id).cloned();
+            if said.is_none_or(|said| format!("{}: {said}", status.id) != text) {
+                self.line(&text);
+            }
+            if status.failures > 0 {
+                let records = if status.failures == 1 {
+                    "1 failure record"
+                } else {
+                    &format!("{} failure records", status.failures)
+                };
+                self.line(&format!("{}: {records}: see `customer-sync failures`", status.id));
+            }
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let View::Bars(bars, by_id) = &self.view {
+            by_id.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            // A terminal that is gone needs no tidying.
+            let _ = bars.clear();
+        }
+    }
+}
+
+fn show_bar(bars: &MultiProgress, by_id: &Mutex<HashMap<String, ProgressBar>>, status: &ConnectionStatus) {
+    let mut by_id = by_id.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(batch) = &status.batch else {
+        if let Some(bar) = by_id.remove(&status.id) {
+            bar.finish_and_clear();
+        }
+        return;
+    };
+    let bar = by_id.entry(status.id.clone()).or_insert_with(|| {
+        let bar = bars.add(ProgressBar::new(batch.customers));
+        // A constant: were it wrong, the bar would have its default looks.
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:40}] {pos}/{len} customers, {per_sec}") {
+            bar.set_style(style);
+        }
+        bar.with_prefix(status.id.clone())
+    });
+    bar.set_length(batch.customers);
+    bar.set_position(batch.customers - batch.left);
+}

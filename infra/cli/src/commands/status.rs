@@ -1,0 +1,58 @@
+use anyhow::Result;
+use runtime::status::{Condition, ConnectionStatus, Connections};
+
+use crate::Target;
+
+/// Prints how every connection stands.
+///
+/// # Errors
+/// Where the store can't be read.
+pub async fn status(target: &Target, as_json: bool) -> Result<()> {
+    let statuses = target.status().all(None, target.clients.clock.now()).await?;
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&Connections { connections: statuses })?);
+        return Ok(());
+    }
+    if statuses.is_empty() {
+        println!("no connection is configured");
+    }
+    for status in &statuses {
+        print_status(status);
+    }
+    Ok(())
+}
+
+/// One connection, in a few lines.
+pub(crate) fn print_status(status: &ConnectionStatus) {
+    let freshness =
+        status.freshness_seconds.map_or("never in step yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
+    println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));
+    if let Some(at) = &status.last_success_at {
+        println!("  last success   {at}");
+    }
+    if let Some(error) = &status.error {
+        println!("  error          {} {}", error.at, error.message);
+    }
+    if let Some(batch) = &status.batch {
+        println!("  batch {:<8} {} customers, {} left", batch.number, batch.customers, batch.left);
+    }
+    println!("  {}", reconciliation(status));
+    if status.failures > 0 {
+        println!("  failures       {}: see `customer-sync failures`", status.failures);
+    }
+}
+
+/// Fetched = written + unchanged + stale + tombstoned + failed, with the figures.
+pub(crate) fn reconciliation(status: &ConnectionStatus) -> String {
+    let ends = status.counts.ends.by_name().map(|(name, count)| format!("{count} {name}")).join(" + ");
+    format!("fetched        {} = {ends}", status.counts.fetched)
+}
+
+pub(crate) fn word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Waiting => "waiting",
+        Condition::Syncing => "syncing",
+        Condition::InStep => "in step",
+        Condition::Failing => "failing",
+    }
+}

@@ -1,0 +1,179 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::engine::sdk::{Answer, InProcess};
+use crate::engine::template::Table;
+
+/// How many requests share a flush, beside the first.
+const LARGEST_GROUP: usize = 127;
+const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
+
+/// DynamoDB in this process: on SQLite, durable where it has a file.
+///
+/// SQLite takes one writer at a time, so one thread does all the work, and nobody waits for a lock.
+#[derive(Clone, Debug)]
+pub struct EmbeddedDynamoDb {
+    work: mpsc::Sender<Request>,
+    operations: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+struct Request {
+    operation: String,
+    body: Vec<u8>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl EmbeddedDynamoDb {
+    /// Opens the database in `file`, or makes it.
+    ///
+    /// # Errors
+    /// Where the file can't be opened, or is no database.
+    pub fn open(file: &Path) -> Result<Self, DynoxideError> {
+        let database = Database::new(&file.to_string_lossy())?;
+        // SQLite then leaves the flush of each commit to us, see `work_on`.
+        database.disable_bulk_loading()?;
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        Ok(Self::serve(database, Some(PathBuf::from(log))))
+    }
+
+    /// A database that is gone when the process is.
+    ///
+    /// # Errors
+    /// Where SQLite can't be started.
+    pub fn in_memory() -> Result<Self, DynoxideError> {
+        Ok(Self::serve(Database::memory()?, None))
+    }
+
+    fn serve(database: Database, log: Option<PathBuf>) -> Self {
+        let (work, requests) = mpsc::channel::<Request>();
+        let operations: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
+        let counts = operations.clone();
+        std::thread::spawn(move || {
+            while let Ok(first) = requests.recv() {
+                let group: Vec<Request> =
+                    std::iter::once(first).chain(requests.try_iter().take(LARGEST_GROUP)).collect();
+                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                for request in &group {
+                    *counts.entry(request.operation.clone()).or_default() += 1;
+                }
+                drop(counts);
+                work_on(&database, log.as_deref(), group);
+            }
+        });
+        Self { work, operations }
+    }
+
+    /// How often an operation was asked for: what a run would have cost.
+    pub fn operations(&self, operation: &str) -> u64 {
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> aws_sdk_dynamodb::Client {
+        let work = self.work.clone();
+        let in_process = InProcess::new(move |operation, body| {
+            let (answer, answered) = oneshot::channel();
+            let sent = work.send(Request { operation, body, answer });
+            async move {
+                match (sent, answered.await) {
+                    (Ok(()), Ok(answer)) => answer,
+                    _ => (500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#.to_owned()),
+                }
+            }
+        });
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .endpoint_url("http://dynamodb.local")
+            .allow_no_auth()
+            .http_client(in_process)
+            .build();
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// Makes a table of the template, unless it is there.
+    ///
+    /// # Errors
+    /// What the database answers, with the table's name.
+    pub async fn create_table(&self, table: &Table) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let body = table.create_request().to_string().into_bytes();
+        let request = Request { operation: "CreateTable".to_owned(), body, answer };
+        let gone = || "the embedded DynamoDB has stopped".to_owned();
+        self.work.send(request).map_err(|_| gone())?;
+        match answered.await.map_err(|_| gone())? {
+            (200, _) => Ok(()),
+            (_, body) if body.contains("ResourceInUseException") => Ok(()),
+            (_, body) => Err(format!("table {}: {body}", table.name)),
+        }
+    }
+}
+
+/// Carries out a group of requests. What was written is on the disk before anybody hears of it: one flush of SQLite's
+/// log serves the whole group.
+fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>) {
+    let mut written = Vec::new();
+    for request in group {
+        let answer = dispatch(database, &request.operation, &request.body);
+        if READS.contains(&request.operation.as_str()) {
+            // Whoever asked may have been cancelled; here as below.
+            let _ = request.answer.send(answer);
+        } else {
+            written.push((request, answer));
+        }
+    }
+    let flushed = match log {
+        Some(log) if !written.is_empty() => File::open(log).and_then(|log| log.sync_data()),
+        _ => Ok(()),
+    };
+    for (request, answer) in written {
+        let answer = match &flushed {
+            Ok(()) => answer,
+            Err(error) => failure(&DynoxideError::InternalServerError(format!("the disk: {error}"))),
+        };
+        let _ = request.answer.send(answer);
+    }
+}
+
+fn failure(error: &DynoxideError) -> Answer {
+    (error.status_code(), error.to_json())
+}
+
+/// The operations that the functions use.
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Answer {
+    let answer = match operation {
+        "CreateTable" => answer_with(body, |request| database.create_table(request)),
+        "PutItem" => answer_with(body, |request| database.put_item(request)),
+        "GetItem" => answer_with(body, |request| database.get_item(request)),
+        "DeleteItem" => answer_with(body, |request| database.delete_item(request)),
+        "UpdateItem" => answer_with(body, |request| database.update_item(request)),
+        "Query" => answer_with(body, |request| database.query(request)),
+        "Scan" => answer_with(body, |request| database.scan(request)),
+        "BatchGetItem" => answer_with(body, |request| database.batch_get_item(request)),
+        "BatchWriteItem" => answer_with(body, |request| database.batch_write_item(request)),
+        "TransactWriteItems" => answer_with(body, |request| database.transact_write_items(request)),
+        _ => Err(DynoxideError::InternalServerError(format!("{operation} is not served on one machine"))),
+    };
+    match answer {
+        Ok(body) => (200, body),
+        Err(error) => failure(&error),
+    }
+}
+
+fn answer_with<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    run: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request =
+        serde_json::from_slice(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    serde_json::to_string(&run(request)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

@@ -1,0 +1,76 @@
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fetch_customers::FetchCustomers;
+use futures::FutureExt;
+use store::Clock;
+
+use crate::engine::functions::sqs_event;
+use crate::engine::sqs::{LocalSqs, ReceivedMessage};
+use crate::engine::template::QueueTrigger;
+
+/// One of the pollers of an event source mapping: receives messages, invokes the function, deletes what it has done.
+pub(crate) struct EventSource {
+    pub(crate) trigger: QueueTrigger,
+    pub(crate) queues: LocalSqs,
+    pub(crate) clock: Clock,
+    pub(crate) timeout: Duration,
+    pub(crate) handler: Arc<FetchCustomers>,
+}
+
+impl EventSource {
+    pub(crate) async fn run(self) {
+        loop {
+            let messages = self.receive().await;
+            let failed = self.invoke(&messages).await;
+            // What failed becomes visible again when its timeout is over.
+            for message in messages.iter().filter(|message| !failed.contains(&message.message_id)) {
+                self.queues.delete(&self.trigger.queue, message);
+            }
+        }
+    }
+
+    /// A batch: as many messages as there are, or as come while the window is open.
+    async fn receive(&self) -> Vec<ReceivedMessage> {
+        let mut messages = Vec::new();
+        let mut until = None;
+        loop {
+            messages.extend(self.queues.receive(&self.trigger.queue, self.trigger.batch_size - messages.len()));
+            let now = self.clock.now();
+            if messages.len() >= self.trigger.batch_size {
+                return messages;
+            }
+            if !messages.is_empty() && now >= *until.get_or_insert(now + self.trigger.window) {
+                return messages;
+            }
+            tokio::select! {
+                () = self.queues.arrival() => {}
+                () = self.clock.sleep_until(until.unwrap_or(jiff::Timestamp::MAX)), if until.is_some() => {}
+            }
+        }
+    }
+
+    /// Returns the ids of the messages that failed.
+    async fn invoke(&self, messages: &[ReceivedMessage]) -> HashSet<String> {
+        let all = || messages.iter().map(|message| message.message_id.clone()).collect();
+        let deadline = self.clock.now() + self.timeout;
+        let invocation = AssertUnwindSafe(self.handler.run(sqs_event(messages), deadline)).catch_unwind();
+        let response = tokio::select! {
+            response = invocation => response,
+            () = self.clock.sleep_until(deadline) => {
+                tracing::error!(messages = messages.len(), "an invocation timed out");
+                return all();
+            }
+        };
+        let Ok(response) = response else {
+            tracing::error!(messages = messages.len(), "an invocation panicked");
+            return all();
+        };
+        if !self.trigger.reports_failures {
+            return HashSet::new();
+        }
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! Runs the functions of `template.yaml` on one machine: what AWS would do for them, done in this process.
+//!
+//! The handlers are the very ones that run under Lambda, and they speak to DynamoDB and SQS through the AWS SDK; only
+//! the SDK's way out is another. What the template says and this engine can't do is an error.
+
+mod dynamodb;
+mod event_source;
+mod functions;
+mod gateway;
+mod sdk;
+mod sqs;
+mod template;
+
+pub use dynamodb::EmbeddedDynamoDb;
+pub use functions::{Engine, EngineError};
+pub use sqs::{LocalSqs, ReceivedMessage};
+pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, Table, Template, TemplateError};

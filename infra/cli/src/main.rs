@@ -1,0 +1,178 @@
+//! `customer-sync`: runs everything on one machine, and operates a deployed stack.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use customer_sync::commands::{self, FailuresAction, LocalOptions};
+use customer_sync::{Target, TargetError};
+use tracing_subscriber::EnvFilter;
+
+const DEFAULT_DATA: &str = ".customer-sync";
+
+/// Keeps a fresh shadow of an organisation's customers
+#[derive(Parser)]
+#[command(name = "customer-sync", version)]
+struct Arguments {
+    /// What to do; `local` where nothing is said
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine; without a file, with simulated systems
+    Local {
+        /// What to synchronise
+        #[arg(long, value_name = "FILE")]
+        connections: Option<PathBuf>,
+        /// Where the data are kept
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
+        data: PathBuf,
+        /// The port of the API on this machine; 0 for any
+        #[arg(long, default_value_t = 8787)]
+        port: u16,
+        /// End when every connection is in step
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show how the connections stand
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Check a file of connections and make it the configuration
+    Apply {
+        /// What to synchronise
+        file: PathBuf,
+        /// Only show the difference
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Have a connection's upstream report one customer again, or all
+    Resync {
+        /// The connection's id
+        connection: String,
+        /// The customer's id in the upstream
+        #[arg(long, value_name = "ID")]
+        customer: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show, redrive or drop failure records
+    #[command(args_conflicts_with_subcommands = true)]
+    Failures {
+        #[command(subcommand)]
+        action: Option<FailuresCommand>,
+        #[command(flatten)]
+        list: FailuresList,
+    },
+}
+
+#[derive(Args)]
+struct FailuresList {
+    /// Of this connection only
+    #[arg(long, value_name = "ID")]
+    connection: Option<String>,
+    /// As JSON, with the raw documents, which hold personal data
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand)]
+enum FailuresCommand {
+    /// Fetch customers again with the next batch
+    Redrive {
+        /// Ids as `failures` shows them
+        #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "ID")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget failure records
+    Drop {
+        /// Ids as `failures` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// What a command works on.
+#[derive(Args)]
+struct Place {
+    /// A deployed stack
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    stack: Option<String>,
+    /// The data of a run on this machine
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+}
+
+impl Place {
+    async fn target(&self) -> Result<Target, TargetError> {
+        match &self.stack {
+            Some(name) => Target::stack(name).await,
+            None => Target::directory(&self.data),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::try_from_env("CUSTOMER_SYNC_LOG").unwrap_or_else(|_| EnvFilter::new("error")))
+        .init();
+    match run(arguments.command).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("customer-sync: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether nothing failed.
+async fn run(command: Option<Command>) -> anyhow::Result<bool> {
+    match command {
+        None => {
+            let data = PathBuf::from(DEFAULT_DATA);
+            return commands::local(&LocalOptions { connections: None, data, port: 8787, once: false }).await;
+        }
+        Some(Command::Local { connections, data, port, once }) => {
+            return commands::local(&LocalOptions { connections, data, port, once }).await;
+        }
+        Some(Command::Status { json, place }) => commands::status(&place.target().await?, json).await?,
+        Some(Command::Apply { file, dry_run, place }) => {
+            commands::apply(&place.target().await?, &file, dry_run).await?;
+        }
+        Some(Command::Resync { connection, customer, place }) => {
+            commands::resync(&place.target().await?, &connection, customer.as_deref()).await?;
+        }
+        Some(Command::Failures { action: None, list }) => {
+            let action = FailuresAction::List { as_json: list.json };
+            commands::failures(&list.place.target().await?, list.connection.as_deref(), action).await?;
+        }
+        Some(Command::Failures { action: Some(FailuresCommand::Redrive { ids, all: _, place }), .. }) => {
+            commands::failures(&place.target().await?, None, FailuresAction::Redrive(ids)).await?;
+        }
+        Some(Command::Failures { action: Some(FailuresCommand::Drop { ids, place }), .. }) => {
+            commands::failures(&place.target().await?, None, FailuresAction::Drop(ids)).await?;
+        }
+    }
+    Ok(true)
+}

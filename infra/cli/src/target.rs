@@ -1,0 +1,146 @@
+use std::path::{Path, PathBuf};
+
+use aws_config::BehaviorVersion;
+use runtime::association_anywhere::AssociationAnywhere;
+use runtime::status::StatusReader;
+use runtime::{Clients, Environment, Metrics, VendorHttp};
+use store::{Clock, Directory, Failures, Gate, Ledger, Polls, Random, Secrets};
+use thiserror::Error;
+
+use crate::TEMPLATE;
+use crate::engine::{EmbeddedDynamoDb, LocalSqs, Template};
+
+/// What a command works on: a deployed stack, or the data of a run on this machine.
+pub struct Target {
+    /// The ways out.
+    pub clients: Clients,
+    /// The name of the control table.
+    pub control_table: String,
+    /// Whether secrets must stand in AWS Secrets Manager.
+    pub is_stack: bool,
+}
+
+/// A target that can't be worked on.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// There is no data in the directory.
+    #[error("{}: there is no data of a run here; `customer-sync local` makes it", .0.display())]
+    NoData(PathBuf),
+    /// The data can't be read.
+    #[error("{}: {problem}", .path.display())]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The stack can't be read.
+    #[error("stack {name}: {problem}")]
+    Stack {
+        /// The stack's name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
+    /// The HTTP client can't be built.
+    #[error("HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// The database's file in the directory of a run.
+pub(crate) const DATABASE: &str = "dynamodb.sqlite";
+
+impl Target {
+    /// The data of a run on this machine, which may be running or not.
+    ///
+    /// # Errors
+    /// Where there is none, or it can't be opened.
+    pub fn directory(path: &Path) -> Result<Self, TargetError> {
+        let file = path.join(DATABASE);
+        if !file.is_file() {
+            return Err(TargetError::NoData(path.to_owned()));
+        }
+        let unreadable = |problem: String| TargetError::Data { path: path.to_owned(), problem };
+        let database = EmbeddedDynamoDb::open(&file).map_err(|error| unreadable(error.to_string()))?;
+        let template = Template::parse(TEMPLATE).map_err(|error| unreadable(error.to_string()))?;
+        let clock = Clock::system();
+        let queues = LocalSqs::new(&template.queues, clock.clone());
+        Ok(Self {
+            clients: local_clients(&database, &queues, clock)?,
+            control_table: "ControlTable".to_owned(),
+            is_stack: false,
+        })
+    }
+
+    /// A deployed stack, by its outputs.
+    ///
+    /// # Errors
+    /// Where the stack can't be read, or has not the outputs of ours.
+    pub async fn stack(name: &str) -> Result<Self, TargetError> {
+        let unreadable = |problem: String| TargetError::Stack { name: name.to_owned(), problem };
+        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let answer = aws_sdk_cloudformation::Client::new(&config).describe_stacks().stack_name(name).send().await;
+        let answer = answer.map_err(|error| {
+            use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+            let service = error.as_service_error();
+            let message = service.and_then(ProvideErrorMetadata::message).map(str::to_owned);
+            unreadable(message.unwrap_or_else(|| "CloudFormation could not be reached".to_owned()))
+        })?;
+        let outputs = answer.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
+        let control_table = outputs
+            .iter()
+            .find(|output| output.output_key() == Some("ControlTableName"))
+            .and_then(|output| output.output_value())
+            .ok_or_else(|| unreadable("has no output ControlTableName: is it a stack of customer-sync?".to_owned()))?;
+        Ok(Self {
+            clients: Clients::of_aws(&Environment::default()).await?,
+            control_table: control_table.to_owned(),
+            is_stack: true,
+        })
+    }
+
+    /// What is configured.
+    pub fn directory_of_connections(&self) -> Directory {
+        Directory::new(self.clients.dynamodb.clone(), &self.control_table)
+    }
+
+    /// The failure records.
+    pub fn failures(&self) -> Failures {
+        Failures::new(self.clients.dynamodb.clone(), &self.control_table)
+    }
+
+    /// How the connections stand.
+    pub fn status(&self) -> StatusReader {
+        let Clients { dynamodb, clock, random, .. } = &self.clients;
+        StatusReader::new(
+            self.directory_of_connections(),
+            Ledger::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone()),
+            Polls::new(dynamodb.clone(), &self.control_table),
+            self.failures(),
+        )
+    }
+
+    /// The client of Association Anywhere.
+    pub fn association_anywhere(&self) -> AssociationAnywhere {
+        let Clients { dynamodb, clock, random, http, secrets, .. } = &self.clients;
+        let gate = Gate::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone());
+        AssociationAnywhere::new(http.clone(), secrets.clone(), gate, clock.clone())
+    }
+}
+
+/// Clients whose AWS is in this process.
+pub(crate) fn local_clients(
+    database: &EmbeddedDynamoDb,
+    queues: &LocalSqs,
+    clock: Clock,
+) -> Result<Clients, reqwest::Error> {
+    Ok(Clients {
+        dynamodb: database.client(),
+        sqs: queues.client(),
+        secrets: Secrets::new(None, clock.clone()),
+        http: VendorHttp::new(clock.clone())?,
+        clock,
+        random: Random::from_entropy(),
+        metrics: Metrics::off(),
+    })
+}

@@ -1,0 +1,377 @@
+//! Association Anywhere: customers, and the queue of those that changed.
+//!
+//! Four procedures live under `/{environment}/{PACKAGE.PROCEDURE}`; each takes one parameter, `p_input_xml_doc`, as a
+//! form post or in the query string, and answers plain XML with HTTP 200, also when it refuses:
+//!
+//! | procedure | what it does |
+//! |---|---|
+//! | get queue | every queued customer and the greatest queue number; asking again gives the same |
+//! | get customer details | the customers whose ids are asked for, one at a time or in bulk |
+//! | purge queue | takes out what is queued under the given number or an earlier one |
+//! | force enqueue | queues one customer, or every one |
+//!
+//! Each time a customer is queued it gets the next number. A customer that changes again after a client read the queue
+//! therefore stands behind that client's number, and the client's purge spares it.
+//!
+//! ```
+//! use simulators::association_anywhere::{AaSettings, AaSimulator};
+//!
+//! let simulator = AaSimulator::new(AaSettings { customers: 3, ..AaSettings::default() });
+//! simulator.change([1002]);
+//! assert_eq!(simulator.queue(), [1001, 1003, 1002]);
+//! ```
+
+mod customers;
+mod details;
+mod documents;
+mod faults;
+mod names;
+mod procedures;
+mod requests;
+mod sections;
+mod server;
+mod state;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use customers::Identity;
+use state::State;
+
+/// The environment in the path that the printed addresses use. The simulator answers under any.
+pub const ENVIRONMENT: &str = "demo";
+/// Path name of *get queue*, which answers in the older, hyphenated names.
+pub const QUEUE_PATH: &str = "CENCUSTINTEGRATESYNCWEBSVCLIB.GET_QUEUE_CUSTS_XML";
+/// Path name of the *get queue* that also says why each customer is queued, in the newer camelCase names.
+pub const QUEUE_WITH_REASONS_PATH: &str = "CENCUSTINTEGRATESYNCWEBSVCLIB.GET_QUEUE_CUSTS_W_REASONS_XML";
+/// Path name of *get customer details*.
+pub const DETAILS_PATH: &str = "CENSSAWEBSVCLIB.GET_CUST_INFO_XML";
+/// Path name of *purge queue*.
+pub const PURGE_PATH: &str = "CENCUSTINTEGRATESYNCWEBSVCLIB.PURGE_QUEUE_XML";
+/// Path name of *force enqueue*.
+pub const ENQUEUE_PATH: &str = "CENCUSTINTEGRATESYNCWEBSVCLIB.FORCE_ENQUEUE_CUSTS_XML";
+
+/// The addresses of the procedures of one simulator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AaUrls {
+    /// Get queue, hyphenated names.
+    pub queue: String,
+    /// Get queue with action and reason, camelCase names.
+    pub queue_with_reasons: String,
+    /// Get customer details.
+    pub details: String,
+    /// Purge queue.
+    pub purge: String,
+    /// Force enqueue.
+    pub enqueue: String,
+}
+
+/// The addresses under `base`, such as `http://127.0.0.1:8790`, in the environment `demo`.
+pub fn urls(base: &str) -> AaUrls {
+    urls_in(base, ENVIRONMENT)
+}
+
+/// The addresses under `base` in an environment of another name.
+pub fn urls_in(base: &str, environment: &str) -> AaUrls {
+    let base = base.trim_end_matches('/');
+    let url = |path: &str| format!("{base}/{environment}/{path}");
+    AaUrls {
+        queue: url(QUEUE_PATH),
+        queue_with_reasons: url(QUEUE_WITH_REASONS_PATH),
+        details: url(DETAILS_PATH),
+        purge: url(PURGE_PATH),
+        enqueue: url(ENQUEUE_PATH),
+    }
+}
+
+/// How a simulator starts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AaSettings {
+    /// How many customers there are at the start, with consecutive ids.
+    pub customers: u64,
+    /// The id of the first of them.
+    pub first_id: u64,
+    /// Decides every name, date and random choice.
+    pub seed: u64,
+    /// The user name that requests must carry.
+    pub username: String,
+    /// The password that requests must carry.
+    pub password: String,
+    /// Whether every customer stands in the queue at the start, as after a force enqueue of all.
+    pub all_queued: bool,
+}
+
+impl Default for AaSettings {
+    fn default() -> Self {
+        Self {
+            customers: 1000,
+            first_id: 1001,
+            seed: 1,
+            username: "demo".to_owned(),
+            password: "demo-password".to_owned(),
+            all_queued: true,
+        }
+    }
+}
+
+/// Leaves the password out, for settings end up in test output.
+impl fmt::Debug for AaSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AaSettings")
+            .field("customers", &self.customers)
+            .field("first_id", &self.first_id)
+            .field("seed", &self.seed)
+            .field("username", &self.username)
+            .field("all_queued", &self.all_queued)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The four things a client can ask for. Both forms of *get queue* are `Queue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Procedure {
+    /// Get queue, with or without reasons.
+    Queue,
+    /// Get customer details.
+    Details,
+    /// Purge queue.
+    Purge,
+    /// Force enqueue.
+    Enqueue,
+}
+
+impl Procedure {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Queue, Self::Details, Self::Purge, Self::Enqueue];
+}
+
+/// What goes wrong with a whole answer.
+///
+/// With `Delay`, `CutBody`, `Malformed`, `Duplicates` and `WrongDialect` the procedure **is carried out** and only its answer
+/// suffers, so a purge whose answer is cut has purged. With all others it is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The answer, made at once, arrives this much later: what it says may be out of date by then.
+    Delay(Duration),
+    /// No answer until the fault is changed (it then comes as if nothing had been) or the client goes away.
+    Hang,
+    /// This HTTP status with a short plain text.
+    Status(u16),
+    /// This HTTP status with a `Retry-After` header.
+    RetryAfter {
+        /// The HTTP status, as a rule 429 or 503.
+        status: u16,
+        /// What the header says.
+        seconds: u32,
+    },
+    /// The full `Content-Length`, half of the body, and a closed connection.
+    CutBody,
+    /// HTTP 200 and a document whose root holds an `error` with this text.
+    ErrorDocument(String),
+    /// HTTP 200 and a document with `status` `FAILURE` and this message.
+    FailureStatus(String),
+    /// A well-formed document that holds nothing: no customer, and no greatest queue number.
+    Empty,
+    /// The answer with a wrong end tag in its middle.
+    Malformed,
+    /// An HTML maintenance page with HTTP 200.
+    NotXml,
+    /// A document type whose entities grow without bounds when expanded.
+    Doctype,
+    /// Each customer twice, in a details answer and in a queue answer.
+    Duplicates,
+    /// The answer in the other spelling of the element names: hyphenated instead of camelCase, or the reverse.
+    WrongDialect,
+    /// A well-formed document of this many bytes, streamed without a `Content-Length`.
+    Huge(u64),
+    /// The refusal that wrong credentials get.
+    WrongCredentials,
+}
+
+/// What is wrong with one customer in every details answer that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    /// It lacks its `custId`.
+    NoCustId,
+    /// It holds a wrong end tag, so that the whole document is not well-formed.
+    BrokenXml,
+    /// Any request that names it gets HTTP 500, whether it exists or not.
+    ServerError,
+    /// It holds an `error` beside its `custId`, and nothing else.
+    ErrorElement,
+    /// Its elements are nested 10,000 deep.
+    TooDeep,
+    /// It holds a text of this many bytes.
+    HugeText(usize),
+}
+
+/// What a simulator was asked so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestCounts {
+    /// Requests for the queue, faulted ones included; likewise below.
+    pub queue: u64,
+    /// Requests for details.
+    pub details: u64,
+    /// Purges.
+    pub purge: u64,
+    /// Force enqueues.
+    pub enqueue: u64,
+    /// Requests of all procedures that met a fault.
+    pub faulted: u64,
+    /// Details answers that held a poisoned customer, or were an HTTP 500 because of one.
+    pub poisoned: u64,
+    /// Requests refused because of their credentials.
+    pub refused: u64,
+    /// How many ids details were asked for, repeated ones included.
+    pub detail_ids: u64,
+}
+
+/// A simulated Association Anywhere. Clones share one state.
+#[derive(Clone)]
+pub struct AaSimulator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: AaSettings,
+    state: Mutex<State>,
+    faults: faults::Faults,
+}
+
+impl AaSimulator {
+    /// A simulator with its customers, not yet listening anywhere.
+    pub fn new(settings: AaSettings) -> Self {
+        let state = Mutex::new(State::new(&settings));
+        Self { shared: Arc::new(Shared { settings, state, faults: faults::Faults::new() }) }
+    }
+
+    /// The procedures as routes, for a server of one's own.
+    pub fn router(&self) -> axum::Router {
+        server::router(self)
+    }
+
+    /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also closes
+    /// every open connection, as when a server goes down.
+    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+        let router = self.router().merge(crate::control::router(self));
+        server::serve(router, listener).await
+    }
+
+    /// Gives these customers new content and queues them. Ids that do not exist are only queued.
+    pub fn change(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut state = self.state();
+        for id in ids {
+            state.change(id);
+        }
+    }
+
+    /// Changes this many customers, chosen by the seed, as a renewal does; says which.
+    pub fn change_some(&self, count: usize) -> Vec<u64> {
+        self.state().change_some(count)
+    }
+
+    /// Deletes a customer. The queue that gives reasons says `DELETE`; the other just holds the id.
+    pub fn delete(&self, id: u64) {
+        self.state().delete(id, state::Action::Delete);
+    }
+
+    /// Deletes a customer and queues it as if it had only changed.
+    pub fn delete_silently(&self, id: u64) {
+        self.state().delete(id, state::Action::Update);
+    }
+
+    /// Creates a customer, or a deleted one anew, with content that it never had before. One that exists is changed.
+    pub fn create(&self, id: u64) {
+        self.state().create(id);
+    }
+
+    /// Queues a customer though nothing changed, also one that does not exist.
+    pub fn enqueue(&self, id: u64) {
+        self.state().enqueue(id, state::Action::Update);
+    }
+
+    /// Queues every customer that exists, in the order of their ids.
+    pub fn enqueue_all(&self) {
+        self.state().enqueue_all();
+    }
+
+    /// From now on something is wrong with this customer.
+    pub fn poison(&self, id: u64, poison: Poison) {
+        self.state().poisons.insert(id, poison);
+    }
+
+    /// Nothing is wrong with this customer any more.
+    pub fn heal(&self, id: u64) {
+        self.state().poisons.remove(&id);
+    }
+
+    /// From now on every request of this procedure meets this fault; `None` ends that, and what `fault_times` has left.
+    /// Requests that hang are released.
+    pub fn fault(&self, procedure: Procedure, fault: Option<Fault>) {
+        self.shared.faults.set(procedure, fault);
+    }
+
+    /// The next requests of this procedure meet this fault, before any lasting one. Several calls queue up.
+    pub fn fault_times(&self, procedure: Procedure, fault: Fault, times: u32) {
+        self.shared.faults.add(procedure, fault, times);
+    }
+
+    /// The ids in the queue, in the order of their numbers.
+    pub fn queue(&self) -> Vec<u64> {
+        self.state().queued_ids()
+    }
+
+    /// How many ids stand in the queue.
+    pub fn queue_len(&self) -> usize {
+        self.state().queue_len()
+    }
+
+    /// The ids of the customers that exist, in order.
+    pub fn customer_ids(&self) -> Vec<u64> {
+        self.state().existing_ids()
+    }
+
+    /// What was asked so far.
+    pub fn requests(&self) -> RequestCounts {
+        self.state().counts
+    }
+
+    /// The numbers that the queue was purged with, in order.
+    pub fn purges(&self) -> Vec<u64> {
+        self.state().purges.clone()
+    }
+
+    /// The ids of the last request for details, as they were written there.
+    pub fn last_details_ids(&self) -> Vec<String> {
+        self.state().last_details_ids.clone()
+    }
+
+    /// The name that this customer has now: no two revisions of a customer have the same. `None` where it does not exist.
+    pub fn display_name(&self, id: u64) -> Option<String> {
+        self.identity(id).map(|identity| identity.display_name())
+    }
+
+    /// The first e-mail address that this customer has now: no two revisions, and no two customers, have the same.
+    pub fn email(&self, id: u64) -> Option<String> {
+        self.identity(id).map(|identity| identity.email())
+    }
+
+    /// How often this customer's content changed, from 1. `None` where it does not exist.
+    pub fn revision(&self, id: u64) -> Option<u32> {
+        self.state().revision(id)
+    }
+
+    fn identity(&self, id: u64) -> Option<Identity> {
+        let revision = self.state().revision(id)?;
+        Some(Identity::new(self.shared.settings.seed, id, revision))
+    }
+
+    /// A panic elsewhere while the lock was held leaves a state that is still worth looking at.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! *Get customer details*: which customers are asked for, and the document that holds them.
+
+use std::collections::HashSet;
+
+use super::{
+    AaSimulator, Poison, Procedure,
+    customers::Identity,
+    documents::{self, DECLARATION, Dialect, write_or_ignore},
+    requests::{self, Element},
+    sections::write_header,
+};
+
+/// The parts of a customer that a request asks for with `include="true"`. Names that stand for parts that no simulated
+/// customer has are fine, and yield nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sections {
+    pub(super) roles: bool,
+    pub(super) addresses: bool,
+    pub(super) phones: bool,
+    pub(super) emails: bool,
+    pub(super) websites: bool,
+    pub(super) jobs: bool,
+    pub(super) committee_positions: bool,
+    pub(super) memberships: bool,
+    pub(super) subscriptions: bool,
+    pub(super) communication_preferences: bool,
+    pub(super) customer_attributes: bool,
+    pub(super) bio: bool,
+    pub(super) aliases: bool,
+}
+
+impl Sections {
+    fn of_request(request: &Element) -> Self {
+        let mut sections = Self::default();
+        let Some(details) = request.child("details") else { return sections };
+        for section in details.children.iter().filter(|section| section.attribute_is_true("include")) {
+            match requests::folded(&section.name).as_str() {
+                "roles" => sections.roles = true,
+                "addresses" => sections.addresses = true,
+                "phones" => sections.phones = true,
+                "emails" => sections.emails = true,
+                "websites" => sections.websites = true,
+                "jobs" => sections.jobs = true,
+                "committeepositions" => sections.committee_positions = true,
+                "memberships" => sections.memberships = true,
+                "subscriptions" => sections.subscriptions = true,
+                "communicationpreferences" => sections.communication_preferences = true,
+                "customerattributes" => sections.customer_attributes = true,
+                "bio" => sections.bio = true,
+                "aliases" => sections.aliases = true,
+                _ => {}
+            }
+        }
+        sections
+    }
+}
+
+/// The customers of a bulk request that exist, each once; or the one of a single request.
+pub(super) fn answer(simulator: &AaSimulator, request: &Element, duplicates: bool) -> String {
+    let sections = Sections::of_request(request);
+    if request.child_text("bulkrequest").eq_ignore_ascii_case("true") {
+        return bulk(simulator, request, sections, duplicates);
+    }
+    let mut texts = request.child_texts("custid");
+    let (Some(text), None) = (texts.next(), texts.next()) else {
+        return refusal("Exactly one custId is needed where bulkRequest is not true");
+    };
+    single(simulator, text, sections)
+}
+
+fn bulk(simulator: &AaSimulator, request: &Element, sections: Sections, duplicates: bool) -> String {
+    let mut seen = HashSet::new();
+    let ids: Vec<u64> =
+        request.child_texts("custid").filter_map(|text| text.parse().ok()).filter(|&id| seen.insert(id)).collect();
+    let customers = existing(simulator, &ids);
+
+    let bytes_a_customer = if duplicates { 4000 } else { 2000 };
+    let mut out = String::with_capacity(200 + customers.len() * bytes_a_customer);
+    out.push_str(DECLARATION);
+    out.push_str("<custInfoResponse>");
+    for (identity, poison) in &customers {
+        for _ in 0..if duplicates { 2 } else { 1 } {
+            write_customer(&mut out, identity, sections, *poison);
+            out.push('\n');
+        }
+    }
+    out.push_str("</custInfoResponse>\n");
+    out
+}
+
+fn single(simulator: &AaSimulator, text: &str, sections: Sections) -> String {
+    let ids: Vec<u64> = text.parse().into_iter().collect();
+    let customers = existing(simulator, &ids);
+    let [(identity, poison)] = customers.as_slice() else {
+        return refusal(&format!("No customer found for custId {text}"));
+    };
+    let mut out = String::with_capacity(2000);
+    out.push_str(DECLARATION);
+    write_customer(&mut out, identity, sections, *poison);
+    out.push('\n');
+    out
+}
+
+fn refusal(message: &str) -> String {
+    documents::refusal(Procedure::Details, Dialect::Camel, message)
+}
+
+/// Takes from the state only what is needed, so that writing a long document does not hold it up.
+fn existing(simulator: &AaSimulator, ids: &[u64]) -> Vec<(Identity, Option<Poison>)> {
+    let seed = simulator.shared.settings.seed;
+    let mut state = simulator.state();
+    let customers: Vec<(Identity, Option<Poison>)> = ids
+        .iter()
+        .filter_map(|&id| {
+            let revision = state.revision(id)?;
+            Some((Identity::new(seed, id, revision), state.poisons.get(&id).copied()))
+        })
+        .collect();
+    if customers.iter().any(|(_, poison)| poison.is_some()) {
+        state.counts.poisoned += 1;
+    }
+    customers
+}
+
+const NESTED_LEVELS: usize = 10_000;
+
+fn write_customer(out: &mut String, identity: &Identity, sections: Sections, poison: Option<Poison>) {
+    out.push_str("<custInfo>");
+    if poison != Some(Poison::NoCustId) {
+        write_or_ignore(out, format_args!("<custId>{}</custId>", identity.id));
+    }
+    if poison == Some(Poison::ErrorElement) {
+        out.push_str("<error>ORA-01403: no data found</error></custInfo>");
+        return;
+    }
+    write_header(out, identity);
+    match poison {
+        Some(Poison::BrokenXml) => out.push_str("<referralInfo><source>unfinished</referralInfo>"),
+        Some(Poison::TooDeep) => {
+            out.push_str(&"<nested>".repeat(NESTED_LEVELS));
+            out.push_str(&"</nested>".repeat(NESTED_LEVELS));
+        }
+        Some(Poison::HugeText(bytes)) => {
+            out.push_str("<remarks>");
+            out.push_str(&"x".repeat(bytes));
+            out.push_str("</remarks>");
+        }
+        Some(Poison::NoCustId | Poison::ServerError | Poison::ErrorElement) | None => {}
+    }
+    identity.write_sections(out, sections);
+    out.push_str("</custInfo>");
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+
+    use super::*;
+    use crate::association_anywhere::AaSettings;
+
+    fn bulk_request(ids: std::ops::Range<u64>, sections: &[&str]) -> Element {
+        let ids: String = ids.map(|id| format!("<custId>{id}</custId>")).collect();
+        let sections: String = sections.iter().map(|section| format!("<{section} include=\"true\"/>")).collect();
+        requests::parse(&format!(
+            "<custInfoRequest>{ids}<bulkRequest>true</bulkRequest><details>{sections}</details></custInfoRequest>"
+        ))
+        .unwrap()
+    }
+
+    const ALL_SECTIONS: [&str; 13] = [
+        "roles",
+        "addresses",
+        "phones",
+        "emails",
+        "websites",
+        "jobs",
+        "committeePositions",
+        "memberships",
+        "subscriptions",
+        "communicationPreferences",
+        "customerAttributes",
+        "bio",
+        "aliases",
+    ];
+
+    #[test]
+    fn a_customer_has_the_size_of_a_real_one() {
+        let simulator = AaSimulator::new(AaSettings::default());
+        let document = answer(&simulator, &bulk_request(1001..2001, &ALL_SECTIONS), false);
+        let bytes_a_customer = document.len() / 1000;
+        assert!((1000..1500).contains(&bytes_a_customer), "{bytes_a_customer} bytes a customer");
+    }
+}

@@ -1,0 +1,242 @@
+//! What the simulated customers are called and belong to. Written forms may need escaping; plain ones are ASCII.
+
+/// A name as it is written, and as it stands in an e-mail address.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    pub(super) written: &'static str,
+    pub(super) plain: &'static str,
+}
+
+const fn name(written: &'static str, plain: &'static str) -> Name {
+    Name { written, plain }
+}
+
+/// From many parts of the world.
+pub(super) const FIRST_NAMES: [Name; 48] = [
+    name("Zoë", "zoe"),
+    name("José", "jose"),
+    name("Jane", "jane"),
+    name("Michael", "michael"),
+    name("Aisha", "aisha"),
+    name("Wei", "wei"),
+    name("Siobhán", "siobhan"),
+    name("Priya", "priya"),
+    name("Łukasz", "lukasz"),
+    name("Søren", "soren"),
+    name("Fatima", "fatima"),
+    name("Kwame", "kwame"),
+    name("Yuki", "yuki"),
+    name("Renée", "renee"),
+    name("Björn", "bjorn"),
+    name("Olga", "olga"),
+    name("Đặng", "dang"),
+    name("Maria", "maria"),
+    name("Ibrahim", "ibrahim"),
+    name("Anne-Marie", "anne-marie"),
+    name("Chinedu", "chinedu"),
+    name("Élodie", "elodie"),
+    name("Tomás", "tomas"),
+    name("Ingrid", "ingrid"),
+    name("Haruto", "haruto"),
+    name("Leilani", "leilani"),
+    name("David", "david"),
+    name("Ayşe", "ayse"),
+    name("Dmitri", "dmitri"),
+    name("Grace", "grace"),
+    name("Nuno", "nuno"),
+    name("Ewa", "ewa"),
+    name("Carlos", "carlos"),
+    name("Noor", "noor"),
+    name("Patrick", "patrick"),
+    name("Małgorzata", "malgorzata"),
+    name("Samuel", "samuel"),
+    name("Thuy", "thuy"),
+    name("Emily", "emily"),
+    name("Mateo", "mateo"),
+    name("Ruth", "ruth"),
+    name("Jürgen", "jurgen"),
+    name("Adaeze", "adaeze"),
+    name("Robert", "robert"),
+    name("Linh", "linh"),
+    name("Susan", "susan"),
+    name("Rohan", "rohan"),
+    name("明", "ming"),
+];
+
+/// Likewise.
+pub(super) const LAST_NAMES: [Name; 48] = [
+    name("Núñez", "nunez"),
+    name("O'Brien", "obrien"),
+    name("Smith", "smith"),
+    name("García-López", "garcia-lopez"),
+    name("Nguyễn", "nguyen"),
+    name("van der Berg", "vanderberg"),
+    name("Müller", "mueller"),
+    name("Kowalczyk", "kowalczyk"),
+    name("Okonkwo", "okonkwo"),
+    name("Tanaka", "tanaka"),
+    name("D'Angelo", "dangelo"),
+    name("Patel", "patel"),
+    name("Johnson", "johnson"),
+    name("Ångström", "angstrom"),
+    name("Çelik", "celik"),
+    name("Mac Giolla Phádraig", "macgiolla"),
+    name("Ivanova", "ivanova"),
+    name("Hernández", "hernandez"),
+    name("Washington", "washington"),
+    name("Østergaard", "ostergaard"),
+    name("Kim", "kim"),
+    name("Al-Farsi", "al-farsi"),
+    name("Dvořák", "dvorak"),
+    name("Mbeki", "mbeki"),
+    name("Williams", "williams"),
+    name("Szabó", "szabo"),
+    name("Rossi", "rossi"),
+    name("Lefèvre", "lefevre"),
+    name("Yamamoto", "yamamoto"),
+    name("Brown", "brown"),
+    name("Papadopoulos", "papadopoulos"),
+    name("Silva", "silva"),
+    name("Cohen", "cohen"),
+    name("Singh", "singh"),
+    name("Jóhannsdóttir", "johannsdottir"),
+    name("Miller", "miller"),
+    name("Begum", "begum"),
+    name("Fernández", "fernandez"),
+    name("Lee", "lee"),
+    name("St. John", "stjohn"),
+    name("Novák", "novak"),
+    name("Davis", "davis"),
+    name("Haddad", "haddad"),
+    name("Țepeș", "tepes"),
+    name("Anderson", "anderson"),
+    name("Chukwu", "chukwu"),
+    name("Wright", "wright"),
+    name("Zhang", "zhang"),
+];
+
+/// What follows a family's or a place's name in a company's.
+pub(super) const COMPANY_ENDINGS: [&str; 12] = [
+    " & Sons",
+    " & Daughters, Inc.",
+    " Engineering",
+    " Consulting Group",
+    " Laboratories",
+    " Press & Media",
+    " Partners LLP",
+    " Clinic",
+    " Foods <Wholesale>",
+    " Architects",
+    " Credit Union",
+    " Institute",
+];
+
+/// Where they live, after the number.
+pub(super) const STREETS: [&str; 12] = [
+    "Main St",
+    "Oak Ave",
+    "Martin Luther King Jr. Blvd",
+    "Lakeview Dr",
+    "Calle Ocho",
+    "Elm St",
+    "St. Mary's Rd",
+    "Industrial Pkwy",
+    "Maple Ct",
+    "5th Ave",
+    "Rue Sainte-Catherine",
+    "Church Ln",
+];
+
+/// A city with its region, the first digits of its postal codes, and its country.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) city: &'static str,
+    pub(super) state: &'static str,
+    pub(super) postal_prefix: &'static str,
+    pub(super) country_code: &'static str,
+    pub(super) country: &'static str,
+}
+
+const fn place(
+    city: &'static str,
+    state: &'static str,
+    postal_prefix: &'static str,
+    country_code: &'static str,
+    country: &'static str,
+) -> Place {
+    Place { city, state, postal_prefix, country_code, country }
+}
+
+/// Cities.
+pub(super) const PLACES: [Place; 16] = [
+    place("Alexandria", "VA", "223", "US", "United States"),
+    place("Richmond", "VA", "232", "US", "United States"),
+    place("Baltimore", "MD", "212", "US", "United States"),
+    place("Chicago", "IL", "606", "US", "United States"),
+    place("San José", "CA", "951", "US", "United States"),
+    place("Cañon City", "CO", "812", "US", "United States"),
+    place("Coeur d'Alene", "ID", "838", "US", "United States"),
+    place("Austin", "TX", "787", "US", "United States"),
+    place("Boston", "MA", "021", "US", "United States"),
+    place("Winston-Salem", "NC", "271", "US", "United States"),
+    place("Seattle", "WA", "981", "US", "United States"),
+    place("St. Paul", "MN", "551", "US", "United States"),
+    place("Phoenix", "AZ", "850", "US", "United States"),
+    place("New Orleans", "LA", "701", "US", "United States"),
+    place("Québec", "QC", "G1R ", "CA", "Canada"),
+    place("Zürich", "", "80", "CH", "Switzerland"),
+];
+
+/// Id and name of what one can be a member of.
+pub(super) const CHAPTERS: [(&str, &str); 6] = [
+    ("NATL", "National"),
+    ("VA", "Virginia Chapter"),
+    ("MD", "Maryland Chapter"),
+    ("MIDW", "Midwest Section"),
+    ("R&D", "Research & Development Division"),
+    ("STUD", "Student Section"),
+];
+
+/// Code and description of classes of members.
+pub(super) const MEMBER_CLASSES: [(&str, &str); 5] =
+    [("REG", "Regular"), ("STU", "Student"), ("RET", "Retired"), ("FEL", "Fellow"), ("COR", "Corporate")];
+
+/// Id and name of what one can subscribe to.
+pub(super) const PUBLICATIONS: [(&str, &str); 5] = [
+    ("JRNL", "Journal"),
+    ("NEWS", "Monthly Newsletter"),
+    ("ANNL", "Annual Review & Directory"),
+    ("WEBN", "Webinar Series"),
+    ("LIBR", "Online Library"),
+];
+
+/// What people do for a living.
+pub(super) const JOB_TITLES: [&str; 8] = [
+    "Director of R&D",
+    "Senior Engineer",
+    "Professor",
+    "Chief Executive Officer",
+    "Nurse Practitioner",
+    "Attorney at Law",
+    "Student",
+    "Librarian",
+];
+
+/// Id and name of committees.
+pub(super) const COMMITTEES: [(&str, &str); 4] = [
+    ("BOD", "Board of Directors"),
+    ("EDU", "Education & Outreach"),
+    ("NOM", "Nominating Committee"),
+    ("ETH", "Ethics Committee"),
+];
+
+/// Code and description of what one can be there.
+pub(super) const POSITIONS: [(&str, &str); 3] = [("CHR", "Chair"), ("MBR", "Member"), ("SEC", "Secretary")];
+
+/// Type, its name, code and the code's description of attributes.
+pub(super) const ATTRIBUTES: [(&str, &str, &str, &str); 4] = [
+    ("SPEC", "Specialty", "PED", "Pediatrics"),
+    ("SPEC", "Specialty", "STR", "Structures & Materials"),
+    ("LANG", "Language", "ES", "Español"),
+    ("DIET", "Dietary needs", "VEG", "Vegetarian"),
+];

@@ -1,0 +1,176 @@
+//! What each procedure does with a request, and where faults and poisons come in.
+
+use axum::response::{IntoResponse, Response};
+
+use super::{
+    AaSimulator, Fault, Poison, Procedure, details,
+    documents::{self, Dialect},
+    faults::{self, plain_status},
+    requests::{self, Element},
+    state,
+};
+
+/// A request by the path it came on.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    pub(super) procedure: Procedure,
+    pub(super) queue_form: QueueForm,
+}
+
+/// The two procedures that read the queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueueForm {
+    Plain,
+    WithReasons,
+}
+
+pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) -> Response {
+    let request = requests::parse(document);
+    let dialect = dialect_of_answer(call, request.as_ref().ok());
+    simulator.state().count_request(call.procedure);
+    if let (Procedure::Details, Ok(request)) = (call.procedure, &request) {
+        note_details_ids(simulator, request);
+    }
+
+    let (mut fault, mut fault_changes) = simulator.shared.faults.take(call.procedure);
+    if fault.is_some() {
+        simulator.state().counts.faulted += 1;
+    }
+    if fault == Some(Fault::Hang) {
+        // The sender lives as long as the simulator, which this request holds.
+        let _ = fault_changes.changed().await;
+        fault = None;
+    }
+    if let Some(response) = fault.as_ref().and_then(|fault| faults::instead_of_answer(fault, call.procedure, dialect)) {
+        return response;
+    }
+
+    let carried_out = match request {
+        Ok(request) => carry_out(simulator, call, dialect, &request, fault.as_ref()),
+        Err(message) => {
+            let message = format!("p_input_xml_doc cannot be read: {message}");
+            Ok(documents::refusal(call.procedure, dialect, &message))
+        }
+    };
+    match carried_out {
+        Ok(document) => faults::spoil(fault.as_ref(), document).await,
+        Err(InternalError) => plain_status(500).into_response(),
+    }
+}
+
+/// The procedure failed inside, on a customer that is poisoned so.
+struct InternalError;
+
+/// Details always come in camelCase. The form of the queue decides its spelling. The others answer as they are asked.
+fn dialect_of_answer(call: Call, request: Option<&Element>) -> Dialect {
+    match call.procedure {
+        Procedure::Details => Dialect::Camel,
+        Procedure::Queue if call.queue_form == QueueForm::WithReasons => Dialect::Camel,
+        Procedure::Queue => Dialect::Hyphen,
+        Procedure::Purge | Procedure::Enqueue => match request {
+            Some(request) if !request.name.contains('-') => Dialect::Camel,
+            _ => Dialect::Hyphen,
+        },
+    }
+}
+
+fn note_details_ids(simulator: &AaSimulator, request: &Element) {
+    let ids: Vec<String> = request.child_texts("custid").map(str::to_owned).collect();
+    let mut state = simulator.state();
+    state.counts.detail_ids += ids.len() as u64;
+    state.last_details_ids = ids;
+}
+
+fn carry_out(
+    simulator: &AaSimulator,
+    call: Call,
+    dialect: Dialect,
+    request: &Element,
+    fault: Option<&Fault>,
+) -> Result<String, InternalError> {
+    let procedure = call.procedure;
+    let expected_root = match procedure {
+        Procedure::Queue => "custrequest",
+        Procedure::Details => "custinforequest",
+        Procedure::Purge => "purgerequest",
+        Procedure::Enqueue => "enqueuerequest",
+    };
+    if requests::folded(&request.name) != expected_root {
+        let message = format!("<{}> is not what this procedure takes", request.name);
+        return Ok(documents::refusal(procedure, dialect, &message));
+    }
+    if !credentials_are_right(simulator, procedure, request) {
+        simulator.state().counts.refused += 1;
+        return Ok(documents::refusal(procedure, dialect, documents::WRONG_CREDENTIALS));
+    }
+
+    let answer_dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
+    let duplicates = fault == Some(&Fault::Duplicates);
+    match procedure {
+        Procedure::Queue => Ok(queue(simulator, call.queue_form, answer_dialect, duplicates)),
+        Procedure::Purge => Ok(purge(simulator, request, answer_dialect)),
+        Procedure::Enqueue => Ok(enqueue(simulator, request, answer_dialect)),
+        Procedure::Details => {
+            if names_a_server_error(simulator, request) {
+                return Err(InternalError);
+            }
+            let document = details::answer(simulator, request, duplicates);
+            Ok(match answer_dialect {
+                Dialect::Camel => document,
+                Dialect::Hyphen => documents::with_hyphenated_names(&document),
+            })
+        }
+    }
+}
+
+fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request: &Element) -> bool {
+    let (username, password) = match procedure {
+        Procedure::Details => ("integratorusername", "integratorpassword"),
+        Procedure::Queue | Procedure::Purge | Procedure::Enqueue => ("vendorid", "vendorpassword"),
+    };
+    let settings = &simulator.shared.settings;
+    request.child_text(username) == settings.username && request.child_text(password) == settings.password
+}
+
+fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates: bool) -> String {
+    let (mut entries, greatest_number) = simulator.state().queue_snapshot();
+    if duplicates {
+        entries = entries.into_iter().flat_map(|entry| [entry, entry]).collect();
+    }
+    documents::queue(dialect, form == QueueForm::WithReasons, &entries, greatest_number)
+}
+
+fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
+    let Ok(number) = request.child_text("maxqueuenum").parse::<u64>() else {
+        return documents::status(Procedure::Purge, dialect, "FAILURE", "max-queue-num must be a number");
+    };
+    simulator.state().purge(number);
+    documents::status(Procedure::Purge, dialect, "SUCCESS", "")
+}
+
+fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
+    if request.child("custid").is_none() {
+        simulator.enqueue_all();
+        return documents::status(Procedure::Enqueue, dialect, "SUCCESS", "");
+    }
+    let Ok(id) = request.child_text("custid").parse::<u64>() else {
+        return documents::status(Procedure::Enqueue, dialect, "FAILURE", "cust-id must be a number");
+    };
+    simulator.state().enqueue(id, state::Action::Update);
+    documents::status(Procedure::Enqueue, dialect, "SUCCESS", "")
+}
+
+fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {
+    let mut state = simulator.state();
+    if state.poisons.is_empty() {
+        return false;
+    }
+    let found = request
+        .child_texts("custid")
+        .filter_map(|text| text.parse::<u64>().ok())
+        .any(|id| state.poisons.get(&id) == Some(&Poison::ServerError));
+    if found {
+        state.counts.poisoned += 1;
+    }
+    found
+}

@@ -1,0 +1,199 @@
+//! What the simulator remembers: which customers exist in which revision, and the queue.
+//!
+//! A customer's content is worked out from the seed, its id and its revision whenever it is asked for, so a million
+//! customers cost sixteen bytes each, and as much again and a little more while they are queued.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{AaSettings, Poison, Procedure, RequestCounts};
+
+/// Why a customer is queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Action {
+    Insert,
+    #[default]
+    Update,
+    Delete,
+}
+
+/// One customer, or an id that is only queued.
+#[derive(Clone, Copy, Debug, Default)]
+struct CustomerState {
+    /// 0 where the id is not in the queue.
+    queue_number: u64,
+    /// Counts on over a deletion, so that what is created anew differs from all that was before.
+    revision: u32,
+    exists: bool,
+    action: Action,
+}
+
+/// One entry of the queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued {
+    pub(super) id: u64,
+    pub(super) action: Action,
+}
+
+pub(super) struct State {
+    first_id: u64,
+    /// The customers of the start: the one at place `n` has the id `first_id + n`.
+    consecutive: Vec<CustomerState>,
+    /// All other ids that were ever created or queued.
+    others: BTreeMap<u64, CustomerState>,
+    queue: BTreeMap<u64, u64>,
+    last_queue_number: u64,
+    random: fastrand::Rng,
+    pub(super) poisons: HashMap<u64, Poison>,
+    pub(super) counts: RequestCounts,
+    pub(super) purges: Vec<u64>,
+    pub(super) last_details_ids: Vec<String>,
+}
+
+impl State {
+    pub(super) fn new(settings: &AaSettings) -> Self {
+        let at_the_start = CustomerState { revision: 1, exists: true, ..CustomerState::default() };
+        let mut state = Self {
+            first_id: settings.first_id,
+            consecutive: vec![at_the_start; usize::try_from(settings.customers).unwrap_or(usize::MAX)],
+            others: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            last_queue_number: 0,
+            random: fastrand::Rng::with_seed(settings.seed),
+            poisons: HashMap::new(),
+            counts: RequestCounts::default(),
+            purges: Vec::new(),
+            last_details_ids: Vec::new(),
+        };
+        if settings.all_queued {
+            state.enqueue_all();
+        }
+        state
+    }
+
+    pub(super) fn revision(&self, id: u64) -> Option<u32> {
+        let customer = self.get(id)?;
+        customer.exists.then_some(customer.revision)
+    }
+
+    pub(super) fn existing_ids(&self) -> Vec<u64> {
+        let consecutive = (self.first_id..).zip(&self.consecutive);
+        let others = self.others.iter().map(|(&id, customer)| (id, customer));
+        let mut ids: Vec<u64> =
+            consecutive.chain(others).filter(|(_, customer)| customer.exists).map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(super) fn change(&mut self, id: u64) {
+        let customer = self.get_or_add(id);
+        if customer.exists {
+            customer.revision += 1;
+        }
+        self.enqueue(id, Action::Update);
+    }
+
+    pub(super) fn change_some(&mut self, count: usize) -> Vec<u64> {
+        let mut ids = self.existing_ids();
+        let count = count.min(ids.len());
+        for place in 0..count {
+            let other = self.random.usize(place..ids.len());
+            ids.swap(place, other);
+        }
+        ids.truncate(count);
+        for &id in &ids {
+            self.change(id);
+        }
+        ids
+    }
+
+    pub(super) fn delete(&mut self, id: u64, queued_as: Action) {
+        self.get_or_add(id).exists = false;
+        self.enqueue(id, queued_as);
+    }
+
+    pub(super) fn create(&mut self, id: u64) {
+        let customer = self.get_or_add(id);
+        let action = if customer.exists { Action::Update } else { Action::Insert };
+        customer.exists = true;
+        customer.revision += 1;
+        self.enqueue(id, action);
+    }
+
+    /// A customer that is queued already moves to the new number, so that a purge with an earlier one spares it.
+    pub(super) fn enqueue(&mut self, id: u64, action: Action) {
+        self.last_queue_number += 1;
+        let queue_number = self.last_queue_number;
+        let customer = self.get_or_add(id);
+        let earlier_number = std::mem::replace(&mut customer.queue_number, queue_number);
+        customer.action = action;
+        if earlier_number != 0 {
+            self.queue.remove(&earlier_number);
+        }
+        self.queue.insert(queue_number, id);
+    }
+
+    pub(super) fn enqueue_all(&mut self) {
+        for id in self.existing_ids() {
+            self.enqueue(id, Action::Update);
+        }
+    }
+
+    /// Takes out every entry with this number or an earlier one.
+    pub(super) fn purge(&mut self, up_to: u64) {
+        self.purges.push(up_to);
+        while let Some(entry) = self.queue.first_entry() {
+            if *entry.key() > up_to {
+                break;
+            }
+            let id = entry.remove();
+            self.get_or_add(id).queue_number = 0;
+        }
+    }
+
+    pub(super) fn queue_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn queued_ids(&self) -> Vec<u64> {
+        self.queue.values().copied().collect()
+    }
+
+    /// The queue in order, and its greatest number, which an empty queue does not have.
+    pub(super) fn queue_snapshot(&self) -> (Vec<Queued>, Option<u64>) {
+        let entries = self
+            .queue
+            .values()
+            .map(|&id| Queued { id, action: self.get(id).map(|customer| customer.action).unwrap_or_default() })
+            .collect();
+        (entries, self.queue.last_key_value().map(|(&number, _)| number))
+    }
+
+    pub(super) fn count_request(&mut self, procedure: Procedure) {
+        let counter = match procedure {
+            Procedure::Queue => &mut self.counts.queue,
+            Procedure::Details => &mut self.counts.details,
+            Procedure::Purge => &mut self.counts.purge,
+            Procedure::Enqueue => &mut self.counts.enqueue,
+        };
+        *counter += 1;
+    }
+
+    fn place(&self, id: u64) -> Option<usize> {
+        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
+        (place < self.consecutive.len()).then_some(place)
+    }
+
+    fn get(&self, id: u64) -> Option<&CustomerState> {
+        match self.place(id) {
+            Some(place) => self.consecutive.get(place),
+            None => self.others.get(&id),
+        }
+    }
+
+    fn get_or_add(&mut self, id: u64) -> &mut CustomerState {
+        match self.place(id) {
+            Some(place) => &mut self.consecutive[place],
+            None => self.others.entry(id).or_default(),
+        }
+    }
+}
