@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use model::{Outcome, Tally, Version};
 use runtime::Trouble;
 use runtime::association_anywhere::DetailsAnswer;
-use runtime::connections::Connection;
+use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use store::{Failure, Incoming, LastError, LeasedChunk, News, Settlement, StoreError, UpsertError};
 
 use crate::FetchCustomers;
@@ -37,7 +37,7 @@ const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so
 /// The work on one chunk.
 pub(crate) struct ChunkWork<'a> {
     function: &'a FetchCustomers,
-    connection: &'a Connection,
+    connection: &'a Connection<Settings>,
     chunk: &'a LeasedChunk,
     deadline: Timestamp,
     tally: Tally,
@@ -73,7 +73,7 @@ type Step = Result<(), Pause>;
 impl<'a> ChunkWork<'a> {
     pub(crate) fn new(
         function: &'a FetchCustomers,
-        connection: &'a Connection,
+        connection: &'a Connection<Settings>,
         chunk: &'a LeasedChunk,
         deadline: Timestamp,
     ) -> Self {

@@ -13,7 +13,7 @@ mod chunk;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use runtime::association_anywhere::AssociationAnywhere;
-use runtime::connections::Connection;
+use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
 use store::{ChunkKey, Clock, Directory, Failures, Gate, Ledger, Polls, Random, Shadow, StoreError};
 
@@ -67,7 +67,7 @@ impl FetchCustomers {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
             return Ok(());
         };
-        let connection = Connection::from_registration(&registration)?;
+        let connection = Connection::<Settings>::from_registration(&registration)?;
         // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
         let Some(chunk) = self.ledger.lease(key, &self.random.owner_id(), deadline).await? else {
             return Ok(());

@@ -20,6 +20,14 @@ impl Version {
         Self(format!("{batch:012}-{:015}", began.as_millisecond().max(0)))
     }
 
+    /// The version of what was pushed to us and arrived at this time: of two pushes the one that was taken later is
+    /// newer, whatever the clocks of those who took them say. `last` is the version that is stored.
+    pub fn of_arrival(last: Option<&Version>, arrived: Timestamp) -> Self {
+        let now = arrived.as_millisecond().max(0);
+        let last: i64 = last.and_then(|last| last.0.parse().ok()).unwrap_or(-1);
+        Self(format!("{:015}", now.max(last.saturating_add(1))))
+    }
+
     /// A version as it was stored.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -53,5 +61,13 @@ mod tests {
     #[test]
     fn within_a_batch_the_fetch_that_began_later_is_newer() {
         assert!(Version::of_fetch(9, at(1_000)) > Version::of_fetch(9, at(999)));
+    }
+    #[test]
+    fn a_push_that_is_taken_later_is_newer_whatever_the_clocks_say() {
+        let first = Version::of_arrival(None, at(1_000));
+        let same_time = Version::of_arrival(Some(&first), at(1_000));
+        let clock_behind = Version::of_arrival(Some(&same_time), at(10));
+        assert!(first < same_time && same_time < clock_behind, "{first} {same_time} {clock_behind}");
+        assert_eq!(Version::of_arrival(Some(&clock_behind), at(5_000)).as_str(), "000000000005000");
     }
 }

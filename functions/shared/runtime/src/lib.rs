@@ -9,6 +9,7 @@ mod environment;
 mod lambda;
 mod messages;
 mod metrics;
+mod poller;
 pub mod status;
 mod vendor;
 
@@ -16,4 +17,5 @@ pub use environment::{Clients, Environment, MissingVariable};
 pub use lambda::{deadline_of, start};
 pub use messages::each_message;
 pub use metrics::Metrics;
+pub use poller::{Next, Poll, Poller, WATCH_EVERY};
 pub use vendor::{Trouble, VendorHttp};

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use model::{ConnectionKey, Phase, Tally, iso_millis};
 use serde::Serialize;
-use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, StoreError};
+use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, Registration, StoreError};
 
-use crate::connections::{ASSOCIATION_ANYWHERE, Connection};
+use crate::connections::all_connections;
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,7 +36,7 @@ pub struct ConnectionStatus {
     /// Whose it is.
     pub tenant: String,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: String,
     /// In a word.
     pub condition: Condition,
     /// The shadow holds everything that the upstream reported by then.
@@ -108,15 +108,15 @@ impl StatusReader {
     /// Where the store can't be read.
     pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let mut statuses = Vec::new();
-        for Connection { key, .. } in Connection::all(&self.directory).await? {
+        for Registration { key, kind, .. } in all_connections(&self.directory).await? {
             if tenant.is_none_or(|tenant| tenant == key.tenant) {
-                statuses.push(self.one(&key, now).await?);
+                statuses.push(self.one(&key, kind, now).await?);
             }
         }
         Ok(statuses)
     }
 
-    async fn one(&self, key: &ConnectionKey, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
+    async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
         let PollState { fresh_as_of, answered_at, error } = self.polls.state(key).await?;
         let LedgerState { latest, totals } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
@@ -133,7 +133,7 @@ impl StatusReader {
         Ok(ConnectionStatus {
             id: key.connection.clone(),
             tenant: key.tenant.clone(),
-            kind: ASSOCIATION_ANYWHERE,
+            kind,
             condition,
             fresh_as_of: fresh_as_of.map(iso_millis),
             freshness_seconds: fresh_as_of.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),

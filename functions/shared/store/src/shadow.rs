@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredStamp, Version, decide};
+use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, Status, StoredStamp, Version, decide};
 use thiserror::Error;
 
 use crate::backoff::Backoff;
@@ -88,6 +88,16 @@ struct StoredHead {
     first_seen: Timestamp,
 }
 
+/// What a write puts beside the key.
+struct Record<'a> {
+    source_id: &'a str,
+    version: &'a Version,
+    document: &'a str,
+    hash: &'a ContentHash,
+    /// Whether it stands in the listing of its connection; a tombstone does not.
+    is_listed: bool,
+}
+
 impl Shadow {
     /// Partitions of the listing of one connection: an index must take as many writes a second as the table.
     pub const SHARDS: u8 = 16;
@@ -155,7 +165,14 @@ impl Shadow {
                 Decision::Stale => return Ok(Outcome::Stale),
                 Decision::Write => {}
             }
-            match self.put_if_still(connection, incoming, &document, &hash, head.as_ref()).await? {
+            let record = Record {
+                source_id: &incoming.source_id,
+                version: &incoming.version,
+                document: &document,
+                hash: &hash,
+                is_listed: matches!(incoming.news, News::Present(_)),
+            };
+            match self.put_if_still(connection, &record, head.as_ref()).await? {
                 None => {
                     return Ok(match incoming.news {
                         News::Present(_) => Outcome::Written,
@@ -168,13 +185,48 @@ impl Shadow {
         Err(StoreError::Deadline { operation: "PutItem" }.into())
     }
 
+    /// Reads a customer and writes what `revise` makes of it: for what is pushed to us, whose version is its arrival.
+    /// `revise` is asked again where somebody else has written the customer meanwhile, and leaves it alone with `None`.
+    ///
+    /// Returns what became of it, and how it stood before.
+    ///
+    /// # Errors
+    /// Where it can't be stored now, or never.
+    pub async fn revise(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        mut revise: impl FnMut(Option<&Customer>) -> Option<Content>,
+    ) -> Result<(Outcome, Option<Customer>), UpsertError> {
+        for _ in 0..RACES {
+            let item = self.get_item(connection, source_id).await?;
+            let head = item.as_ref().map(stored_head).transpose()?;
+            let before = item.as_ref().map(customer).transpose()?;
+            let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
+            let document = content.canonical_json();
+            if document.len() > LARGEST_DOCUMENT {
+                return Err(UpsertError::TooLarge { bytes: document.len() });
+            }
+            let hash = ContentHash::of(&document);
+            let stored = head.as_ref().map(|head| &head.stamp);
+            if stored.is_some_and(|stamp| stamp.hash == hash) {
+                return Ok((Outcome::Unchanged, before));
+            }
+            let is_listed = content.status != Status::Deleted;
+            let version = Version::of_arrival(stored.map(|stamp| &stamp.version), self.clock.now());
+            let record = Record { source_id, version: &version, document: &document, hash: &hash, is_listed };
+            if self.put_if_still(connection, &record, head.as_ref()).await?.is_none() {
+                return Ok((if is_listed { Outcome::Written } else { Outcome::Tombstoned }, before));
+            }
+        }
+        Err(StoreError::Deadline { operation: "PutItem" }.into())
+    }
+
     /// Writes the record if the stored one is still `head`; otherwise returns what is stored now.
     async fn put_if_still(
         &self,
         connection: &ConnectionKey,
-        incoming: &Incoming,
-        document: &str,
-        hash: &ContentHash,
+        record: &Record<'_>,
         head: Option<&StoredHead>,
     ) -> Result<Option<StoredHead>, StoreError> {
         let now = self.clock.now();
@@ -182,16 +234,16 @@ impl Shadow {
             .client
             .put_item()
             .table_name(&self.table)
-            .item("id", text(item_key(connection, &incoming.source_id)))
-            .item("version", text(incoming.version.as_str()))
-            .item("hash", bytes(hash.as_bytes()))
+            .item("id", text(item_key(connection, record.source_id)))
+            .item("version", text(record.version.as_str()))
+            .item("hash", bytes(record.hash.as_bytes()))
             .item("revision", number(head.map_or(0, |head| head.revision) + 1))
             .item("first_seen", time(head.map_or(now, |head| head.first_seen)))
             .item("changed", time(now))
-            .item("doc", text(document))
+            .item("doc", text(record.document))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if matches!(incoming.news, News::Present(_)) {
-            put = put.item("listing", text(listing(connection, shard_of(&incoming.source_id))));
+        if record.is_listed {
+            put = put.item("listing", text(listing(connection, shard_of(record.source_id))));
         }
         put = match head {
             None => put.condition_expression("attribute_not_exists(id)"),
@@ -214,6 +266,10 @@ impl Shadow {
     /// # Errors
     /// Where the store can't be read.
     pub async fn get(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Customer>, StoreError> {
+        self.get_item(connection, source_id).await?.as_ref().map(customer).transpose()
+    }
+
+    async fn get_item(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Item>, StoreError> {
         let key = item_key(connection, source_id);
         if key.len() > LONGEST_KEY {
             return Ok(None);
@@ -227,7 +283,7 @@ impl Shadow {
             .send()
             .await
             .map_err(|error| StoreError::aws("GetItem", error))?;
-        answer.item.as_ref().map(customer).transpose()
+        Ok(answer.item)
     }
 
     /// Those of the customers that are stored, deleted or not, in any order. Each id once.

@@ -1,8 +1,8 @@
 use anyhow::{Result, bail};
 use model::{ConnectionKey, CustomerId, iso_millis};
-use runtime::connections::Connection;
+use runtime::connections::all_connections;
 use serde_json::json;
-use store::Failure;
+use store::{Failure, Registration};
 
 use crate::Target;
 
@@ -27,7 +27,7 @@ pub enum FailuresAction {
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
     let mut records = Vec::new();
     let mut found_connection = false;
-    for Connection { key, .. } in Connection::all(&target.directory_of_connections()).await? {
+    for Registration { key, .. } in all_connections(&target.directory_of_connections()).await? {
         if connection.is_none_or(|connection| connection == key.connection) {
             found_connection = true;
             records.extend(target.failures().all(&key).await?.into_iter().map(|failure| (key.clone(), failure)));

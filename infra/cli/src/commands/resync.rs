@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use runtime::connections::Connection;
+use runtime::connections::{AssociationAnywhere, Connection};
 
 use crate::Target;
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Where there is no such connection, or the vendor does not do it.
 pub async fn resync(target: &Target, connection: &str, customer: Option<&str>) -> Result<()> {
-    let connections = Connection::all(&target.directory_of_connections()).await?;
+    let connections = Connection::<AssociationAnywhere>::all(&target.directory_of_connections()).await?;
     let Some(found) = connections.iter().find(|candidate| candidate.key.connection == connection) else {
         bail!("there is no connection `{connection}`");
     };

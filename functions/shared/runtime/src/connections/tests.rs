@@ -1,3 +1,5 @@
+use wire::association_anywhere::{Dialect, Section};
+
 use super::*;
 
 /// A connection and no more than it needs. What is appended to it belongs to it.
@@ -35,7 +37,12 @@ fn problems_with(line: &str) -> Vec<String> {
 }
 
 fn settings_with(line: &str) -> AssociationAnywhere {
-    read(&format!("{MINIMAL}{line}\n")).connections.remove(0).settings
+    connection(&format!("{MINIMAL}{line}\n")).settings
+}
+
+/// The first connection of a file.
+fn connection(text: &str) -> Connection<AssociationAnywhere> {
+    Connection::from_registration(&read(text).connections[0]).unwrap()
 }
 
 fn secret(text: &str) -> SecretReference {
@@ -92,13 +99,13 @@ scope = "operate"
     };
     let token = SecretReference(SecretRef::SecretsManager("customer-sync/reader".to_owned()));
     let reader = Reader { tenant: "acme".to_owned(), token, scope: Scope::Operate };
-    assert_eq!(configuration, Configuration { connections: vec![connection], readers: vec![reader] });
+    assert_eq!(configuration, Configuration { connections: vec![connection.to_registration()], readers: vec![reader] });
 }
 
 #[test]
 fn what_is_not_said_has_its_default() {
     let configuration = read(&format!("{MINIMAL}{READER}"));
-    let settings = &configuration.connections[0].settings;
+    let settings = connection(&format!("{MINIMAL}{READER}")).settings;
     assert_eq!(settings.enqueue_url, None);
     assert_eq!(settings.queue_credentials, None);
     assert_eq!(settings.dialect, Dialect::Hyphen);
@@ -281,7 +288,7 @@ fn plain_http_to_this_machine_is_taken() {
     for host in ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"] {
         let text = MINIMAL.replace("https://aa.example.org", &format!("http://{host}:8790"));
         assert_eq!(
-            read(&text).connections[0].settings.purge_url,
+            connection(&text).settings.purge_url,
             format!("http://{host}:8790/prod/PURGE_QUEUE_XML"),
             "as it was written"
         );
@@ -315,7 +322,8 @@ fn a_stack_takes_only_secrets_of_secrets_manager() {
     );
     let text = text.replace("env:", "secretsmanager:").replace("file:", "secretsmanager:");
     let configuration = Configuration::parse(&text, Place::Stack).unwrap();
-    assert_eq!(configuration.connections[0].settings.credentials, secret("secretsmanager:AA_CREDENTIALS"));
+    let connection = Connection::<AssociationAnywhere>::from_registration(&configuration.connections[0]).unwrap();
+    assert_eq!(connection.settings.credentials, secret("secretsmanager:AA_CREDENTIALS"));
 }
 
 #[test]
@@ -479,10 +487,10 @@ fn a_connection_comes_back_from_the_store_as_it_went_in() {
          max_requests_per_second = 0.1\n"
     );
     for text in [MINIMAL, &full] {
-        let connection = read(text).connections.remove(0);
+        let connection = connection(text);
         let registration = connection.to_registration();
         assert_eq!(registration.key, ConnectionKey::new("acme", "aa"));
-        assert_eq!(registration.kind, ASSOCIATION_ANYWHERE);
+        assert_eq!(registration.kind, AssociationAnywhere::KIND);
         assert_eq!(Connection::from_registration(&registration).unwrap(), connection);
     }
 }
@@ -510,7 +518,7 @@ fn what_the_store_keeps_of_a_configuration_has_a_key_for_each_and_no_secret_but_
 
 #[test]
 fn a_registration_that_is_not_ours_is_an_error_that_names_it() {
-    let mut registration = read(MINIMAL).connections[0].to_registration();
+    let mut registration = read(MINIMAL).connections.remove(0);
     for spoilt in [
         String::new(),
         "{}".to_owned(),
@@ -518,7 +526,7 @@ fn a_registration_that_is_not_ours_is_an_error_that_names_it() {
         registration.document.replace("\"hyphen\"", "\"snake\"").replace("\"Hyphen\"", "\"Snake\""),
     ] {
         registration.document = spoilt;
-        let error = Connection::from_registration(&registration).unwrap_err().to_string();
+        let error = Connection::<AssociationAnywhere>::from_registration(&registration).unwrap_err().to_string();
         assert!(error.contains("the settings of acme/aa"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

@@ -1,0 +1,116 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use model::ConnectionKey;
+use store::Registration;
+use thiserror::Error;
+use toml::{Table, Value};
+
+use super::fields::Fields;
+use super::{AssociationAnywhere, Configuration, Connection, Reader, Scope, Settings, association_anywhere};
+
+/// Kinds that the file's contract names and this version can't run.
+const KINDS_TO_COME: [&str; 3] = ["business-catalyst", "connector", "batch-import"];
+
+/// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Local,
+    /// In a deployed stack.
+    Stack,
+}
+
+/// Everything that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("; "))
+    }
+}
+
+impl Configuration {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Every problem, each with the connection and the key.
+    pub fn parse(text: &str, place: Place) -> Result<Self, Problems> {
+        let table: Table =
+            text.parse().map_err(|error: toml::de::Error| Problems(vec![syntax_problem(text, &error)]))?;
+        let mut problems = Vec::new();
+        let mut configuration = Self::default();
+        let mut root = Fields { name: "the file".to_owned(), table, place, problems: &mut problems };
+        let connections = root.tables("connection");
+        let destinations = root.tables("destination");
+        let readers = root.tables("reader");
+        root.no_others();
+        let mut ids = BTreeSet::new();
+        for (number, table) in (1..).zip(connections) {
+            let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
+            let mut fields = Fields::of_entry("connection", number, table, place, &mut problems);
+            let connection = read_connection(&mut fields);
+            fields.no_others();
+            if let Some(id) = id
+                && !ids.insert(id.clone())
+            {
+                problems.push(format!("connection `{id}`: key `id`: is used twice"));
+            }
+            configuration.connections.extend(connection);
+        }
+        for (number, table) in (1..).zip(destinations) {
+            let fields = Fields::of_entry("destination", number, table, place, &mut problems);
+            let name = fields.name;
+            problems.push(format!("{name}: destinations can't be run by this version"));
+        }
+        for (number, table) in (1..).zip(readers) {
+            let mut fields = Fields::of_entry("reader", number, table, place, &mut problems);
+            let reader = read_reader(&mut fields);
+            fields.no_others();
+            configuration.readers.extend(reader);
+        }
+        if configuration.connections.is_empty() && problems.is_empty() {
+            problems.push("the file: holds no `[[connection]]`".to_owned());
+        }
+        if problems.is_empty() { Ok(configuration) } else { Err(Problems(problems)) }
+    }
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let place = line.map_or(String::new(), |line| format!(", line {line}"));
+    format!("the file{place}: is not TOML: {}", error.message())
+}
+
+fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
+    let id = fields.id("id");
+    let tenant = fields.id("tenant");
+    let kind = fields.required_text("kind");
+    let key = id.zip(tenant).map(|(id, tenant)| ConnectionKey::new(tenant, id));
+    match kind.as_deref() {
+        // Where the kind is missing, the keys of the most usual one are judged.
+        Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(kind) => {
+            if KINDS_TO_COME.contains(&kind) {
+                fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
+            } else {
+                fields.problem("kind", &format!("must be \"{}\"", AssociationAnywhere::KIND));
+            }
+            // Its other keys are not ours to judge.
+            fields.table.clear();
+            None
+        }
+    }
+}
+
+fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) -> Option<Registration> {
+    Some(Connection { key: key?, settings: settings? }.to_registration())
+}
+
+fn read_reader(fields: &mut Fields<'_>) -> Option<Reader> {
+    let tenant = fields.id("tenant");
+    let token = fields.secret("token", true);
+    let scope = fields.choice("scope", &[("read", Scope::Read), ("operate", Scope::Operate)]);
+    Some(Reader { tenant: tenant?, token: token?, scope: scope.unwrap_or(Scope::Read) })
+}

@@ -1,0 +1,173 @@
+//! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
+
+mod association_anywhere;
+mod fields;
+mod file;
+
+use model::ConnectionKey;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use store::{Directory, Registration, SecretRef, StoreError};
+
+pub use association_anywhere::AssociationAnywhere;
+pub use file::{Place, Problems};
+
+/// The kind of a reader, in the store.
+pub const READER: &str = "reader";
+/// Every kind of connection.
+pub const KINDS: [&str; 1] = [AssociationAnywhere::KIND];
+
+/// Everything that a file configures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Configuration {
+    /// The connections as the store keeps them, in the file's order.
+    pub connections: Vec<Registration>,
+    /// Who may read, in the file's order.
+    pub readers: Vec<Reader>,
+}
+
+/// How one kind of system is reached.
+pub trait Settings: Serialize + DeserializeOwned {
+    /// The kind, in the file and in the store.
+    const KIND: &'static str;
+}
+
+/// One connection to a system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection<S> {
+    /// Whose it is and what it is called.
+    pub key: ConnectionKey,
+    /// How to reach it.
+    pub settings: S,
+}
+
+/// Who may read what a tenant has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reader {
+    /// Whose data.
+    pub tenant: String,
+    /// Where the bearer token stands.
+    pub token: SecretReference,
+    /// What the token allows.
+    pub scope: Scope,
+}
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// To read.
+    Read,
+    /// To read, and to operate.
+    Operate,
+}
+
+/// A [`SecretRef`] as the file and the store write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretReference(pub SecretRef);
+
+impl std::ops::Deref for SecretReference {
+    type Target = SecretRef;
+
+    fn deref(&self) -> &SecretRef {
+        &self.0
+    }
+}
+
+impl Serialize for SecretReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl<S: Settings> Connection<S> {
+    /// The connection as the store keeps it.
+    pub fn to_registration(&self) -> Registration {
+        registration(self.key.clone(), S::KIND, &self.settings)
+    }
+
+    /// The connection that a registration of this kind holds.
+    ///
+    /// # Errors
+    /// Where its document is not one of ours.
+    pub fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
+        Ok(Self { key: registration.key.clone(), settings: document(registration)? })
+    }
+
+    /// Every connection of this kind, of all tenants.
+    ///
+    /// # Errors
+    /// Where the store can't be read, or holds one that is not ours.
+    pub async fn all(directory: &Directory) -> Result<Vec<Self>, StoreError> {
+        directory.of_kind(S::KIND).await?.iter().map(Self::from_registration).collect()
+    }
+}
+
+/// Every connection of any kind, of all tenants.
+///
+/// # Errors
+/// Where the store can't be read.
+pub async fn all_connections(directory: &Directory) -> Result<Vec<Registration>, StoreError> {
+    let mut registrations = Vec::new();
+    for kind in KINDS {
+        registrations.extend(directory.of_kind(kind).await?);
+    }
+    Ok(registrations)
+}
+
+impl Reader {
+    /// The reader as the store keeps it: the `number`th of its file.
+    pub fn to_registration(&self, number: usize) -> Registration {
+        registration(ConnectionKey::new(&self.tenant, format!("reader/{number}")), READER, self)
+    }
+
+    /// Every reader of all tenants.
+    ///
+    /// # Errors
+    /// Where the store can't be read, or holds one that is not ours.
+    pub async fn all(directory: &Directory) -> Result<Vec<Self>, StoreError> {
+        directory.of_kind(READER).await?.iter().map(document).collect()
+    }
+}
+
+impl Configuration {
+    /// Everything as the store keeps it.
+    pub fn to_registrations(&self) -> Vec<Registration> {
+        let readers = self.readers.iter().zip(1..).map(|(reader, number)| reader.to_registration(number));
+        self.connections.iter().cloned().chain(readers).collect()
+    }
+
+    /// Everything that the store keeps.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn registered(directory: &Directory) -> Result<Vec<Registration>, StoreError> {
+        let mut registrations = all_connections(directory).await?;
+        registrations.extend(directory.of_kind(READER).await?);
+        Ok(registrations)
+    }
+}
+
+fn registration(key: ConnectionKey, kind: &str, settings: &impl Serialize) -> Registration {
+    // Settings are plain data: there is nothing in them that JSON can't say.
+    #[allow(clippy::expect_used)]
+    let document = serde_json::to_string(settings).expect("settings are plain data");
+    Registration { key, kind: kind.to_owned(), document }
+}
+
+fn document<T: for<'de> Deserialize<'de>>(registration: &Registration) -> Result<T, StoreError> {
+    serde_json::from_str(&registration.document).map_err(|error| StoreError::Document {
+        what: format!("the settings of {}", registration.key),
+        problem: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
