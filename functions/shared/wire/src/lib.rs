@@ -1,4 +1,5 @@
 //! The documents that the vendors' systems speak, pure: bytes in, domain types out, and requests as text.
+//! [`customers_batch`] is the other way round: there we are the vendor.
 //!
 //! Nothing in here opens a connection, reads a clock or writes a log. What comes from a vendor is hostile until it is
 //! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
@@ -12,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod customers_batch;
 mod decode;
 mod document;
 mod error;

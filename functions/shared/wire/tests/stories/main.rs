@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod content;
+mod customers_batch;
 mod details;
 mod encodings;
 mod hostile;
