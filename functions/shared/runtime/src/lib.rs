@@ -6,6 +6,7 @@
 pub mod association_anywhere;
 pub mod connections;
 mod environment;
+pub mod imports;
 mod lambda;
 mod messages;
 mod metrics;

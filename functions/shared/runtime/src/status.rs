@@ -5,7 +5,7 @@ use model::{ConnectionKey, Phase, Tally, iso_millis};
 use serde::Serialize;
 use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, Registration, StoreError};
 
-use crate::connections::all_connections;
+use crate::connections::{all_connections, is_polled};
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +15,7 @@ pub enum Condition {
     Waiting,
     /// A batch is in progress.
     Syncing,
-    /// The shadow holds what the upstream reported last.
+    /// The shadow holds what the upstream reported last, or what others have sent.
     InStep,
     /// Something stands in the way.
     Failing,
@@ -127,8 +127,8 @@ impl StatusReader {
         let condition = match (&error, &batch, fresh_as_of) {
             (Some(_), _, _) => Condition::Failing,
             (None, Some(_), _) => Condition::Syncing,
-            (None, None, Some(_)) => Condition::InStep,
-            (None, None, None) => Condition::Waiting,
+            (None, None, None) if is_polled(&kind) => Condition::Waiting,
+            (None, None, _) => Condition::InStep,
         };
         Ok(ConnectionStatus {
             id: key.connection.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runtime::Clients;
-use runtime::connections::{Configuration, Place};
+use runtime::connections::{Configuration, Place, is_polled};
 use runtime::status::{Condition, ConnectionStatus, StatusReader};
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use store::{Clock, Directory, Failures, Ledger, Polls};
@@ -250,7 +250,8 @@ impl Watch {
         let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
         status.condition == Condition::InStep
             // As of milliseconds, as it is stored.
-            && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
+            && (!is_polled(&status.kind)
+                || fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond()))
     }
 
     fn any_failed(&self, statuses: &[ConnectionStatus]) -> bool {

@@ -1,4 +1,5 @@
 use anyhow::Result;
+use runtime::connections::is_polled;
 use runtime::status::{Condition, ConnectionStatus, Connections};
 
 use crate::Target;
@@ -24,8 +25,11 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
 
 /// One connection, in a few lines.
 pub(crate) fn print_status(status: &ConnectionStatus) {
-    let freshness =
-        status.freshness_seconds.map_or("never in step yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
+    let freshness = match status.freshness_seconds {
+        Some(seconds) => format!("as of {seconds} s ago"),
+        None if is_polled(&status.kind) => "never in step yet".to_owned(),
+        None => "others send to it".to_owned(),
+    };
     println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");

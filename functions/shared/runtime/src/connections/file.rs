@@ -7,10 +7,13 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use super::fields::Fields;
-use super::{AssociationAnywhere, Configuration, Connection, Reader, Scope, Settings, association_anywhere};
+use super::{
+    AssociationAnywhere, BatchImport, Configuration, Connection, KINDS, Reader, Scope, Settings, association_anywhere,
+    batch_import,
+};
 
 /// Kinds that the file's contract names and this version can't run.
-const KINDS_TO_COME: [&str; 3] = ["business-catalyst", "connector", "batch-import"];
+const KINDS_TO_COME: [&str; 2] = ["business-catalyst", "connector"];
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +50,22 @@ impl Configuration {
         let readers = root.tables("reader");
         root.no_others();
         let mut ids = BTreeSet::new();
+        let mut accounts = BTreeSet::new();
         for (number, table) in (1..).zip(connections) {
             let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
             let mut fields = Fields::of_entry("connection", number, table, place, &mut problems);
             let connection = read_connection(&mut fields);
             fields.no_others();
-            if let Some(id) = id
+            if let Some(id) = &id
                 && !ids.insert(id.clone())
             {
                 problems.push(format!("connection `{id}`: key `id`: is used twice"));
+            }
+            if let Some(account) = account_of(connection.as_ref())
+                && !accounts.insert(account)
+            {
+                let id = id.unwrap_or_default();
+                problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
             }
             configuration.connections.extend(connection);
         }
@@ -91,11 +101,13 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
     match kind.as_deref() {
         // Where the kind is missing, the keys of the most usual one are judged.
         Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(BatchImport::KIND) => registration(key, batch_import::read(fields)),
         Some(kind) => {
             if KINDS_TO_COME.contains(&kind) {
                 fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
             } else {
-                fields.problem("kind", &format!("must be \"{}\"", AssociationAnywhere::KIND));
+                let known = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
+                fields.problem("kind", &format!("must be {known}"));
             }
             // Its other keys are not ours to judge.
             fields.table.clear();
@@ -106,6 +118,13 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
 
 fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) -> Option<Registration> {
     Some(Connection { key: key?, settings: settings? }.to_registration())
+}
+
+/// The account that others import into by this connection, if they do. It alone says which connection is meant.
+fn account_of(registration: Option<&Registration>) -> Option<String> {
+    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND)?;
+    let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
+    Some(connection.settings.account_id)
 }
 
 fn read_reader(fields: &mut Fields<'_>) -> Option<Reader> {

@@ -1,6 +1,7 @@
 //! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
 
 mod association_anywhere;
+mod batch_import;
 mod fields;
 mod file;
 
@@ -10,12 +11,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::{Directory, Registration, SecretRef, StoreError};
 
 pub use association_anywhere::AssociationAnywhere;
+pub use batch_import::BatchImport;
 pub use file::{Place, Problems};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 /// Every kind of connection.
-pub const KINDS: [&str; 1] = [AssociationAnywhere::KIND];
+pub const KINDS: [&str; 2] = [AssociationAnywhere::KIND, BatchImport::KIND];
+
+/// Whether connections of a kind are polled. Others come to us, and such a connection is always in step.
+pub fn is_polled(kind: &str) -> bool {
+    kind != BatchImport::KIND
+}
 
 /// Everything that a file configures.
 #[derive(Clone, Debug, Default, PartialEq)]
