@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::import::{Image, Reversal, fold_images};
-use model::{ConnectionKey, Content, Customer};
+use model::{ConnectionKey, Content, Customer, Status};
 use store::{Clock, ImportRecord, Imports, Polls, Random, Shadow, StoreError, UpsertError};
 use thiserror::Error;
 
@@ -231,7 +231,7 @@ impl UndoReport {
     /// Counts a customer of whom `before` was stored when it was looked at.
     fn count(&mut self, image: &Image, before: Option<&Customer>) {
         let group = match image.reversal(before.map(|customer| &customer.content)) {
-            Reversal::Restore(_) if image.prior.is_none() => &mut self.removed,
+            Reversal::Restore(content) if content.status == Status::Deleted => &mut self.removed,
             Reversal::Restore(_) => &mut self.restored,
             Reversal::AlreadyBack => &mut self.already_back,
             Reversal::ChangedSince => &mut self.changed_since,

@@ -42,8 +42,6 @@ pub struct Imports {
 pub struct ImportRecord {
     /// Its id.
     pub id: String,
-    /// How often its request was carried out as an import of its own, from 1.
-    pub generation: u32,
     /// When it began.
     pub began_at: Timestamp,
     /// When it came to its end; until then, or for ever where it was interrupted, nothing.
@@ -342,7 +340,6 @@ fn record_item(connection: &ConnectionKey, record: &ImportRecord) -> Item {
         ("import".to_owned(), text(&record.id)),
         ("listing".to_owned(), text(connection.to_string())),
         ("began".to_owned(), time(record.began_at)),
-        ("generation".to_owned(), number(record.generation)),
         ("saves_undo".to_owned(), AttributeValue::Bool(record.saves_undo)),
         ("image_items".to_owned(), number(record.image_items)),
         ("expires".to_owned(), expiry(record)),
@@ -358,7 +355,6 @@ fn read_record(item: &Item) -> Result<ImportRecord, StoreError> {
     let read = Read::new("import", item);
     Ok(ImportRecord {
         id: read.text("import")?.to_owned(),
-        generation: read.number("generation")?,
         began_at: read.time("began")?,
         finished_at: read.optional_time("finished")?,
         undone_at: read.optional_time("undone")?,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod failures;
+mod imports;
 mod local;
 mod progress;
 mod resync;
@@ -9,6 +10,7 @@ mod status;
 
 pub use apply::apply;
 pub use failures::{FailuresAction, failures};
+pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};
 pub use resync::resync;
 pub use status::status;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::ConnectionKey;
@@ -30,10 +31,10 @@ impl Fingerprint {
         FingerprintBuilder(Sha256::new())
     }
 
-    /// The id of the import that carries the request out for the `generation`th time, from 1.
-    pub fn import_id(&self, generation: u32) -> String {
+    /// The id of the import that began to carry the request out at this time.
+    pub fn import_id(&self, began: Timestamp) -> String {
         let text = self.to_string();
-        format!("{}-{generation}", &text[..16])
+        format!("{}-{}", &text[..16], began.as_millisecond())
     }
 
     /// The id of a customer that `row` brings and that has none: 16 digits. `attempt` counts the ids that were taken.

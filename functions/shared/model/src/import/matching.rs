@@ -14,6 +14,12 @@ pub enum Claim {
 }
 
 impl Claim {
+    /// The claims that a customer has: to its card number and to its address.
+    pub fn of(content: &Content) -> impl Iterator<Item = Self> {
+        let Identity { card, email, .. } = Identity::of(content);
+        card.into_iter().chain(email)
+    }
+
     /// The claim that goes with an address.
     pub fn email(address: &str) -> Self {
         Self::Email(address.to_lowercase())

@@ -8,9 +8,8 @@ use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError};
 use crate::StoreError;
 use crate::backoff::Backoff;
 
-/// How many conditional writes of a revision of many are under way at once: about what a new table takes, which is 4,000
-/// a second, where each of them takes some five milliseconds.
-const REVISIONS_AT_ONCE: usize = 24;
+/// How many conditional writes of one call are under way at once.
+const REVISIONS_AT_ONCE: usize = 16;
 
 /// What became of a customer that was revised, and how it stood before.
 pub type Revised = Result<(Outcome, Option<Customer>), UpsertError>;

@@ -40,11 +40,11 @@ pub struct Imported {
     /// The id of the import.
     pub import: String,
     /// Rows that brought a customer.
-    pub new: usize,
+    pub new: u64,
     /// Rows whose customer was there already.
-    pub updated: usize,
+    pub updated: u64,
     /// Rows that were dropped, for their customer is to stay.
-    pub ignored: usize,
+    pub ignored: u64,
     /// Whether the import can be taken back.
     pub saves_undo: bool,
     /// What was generated, row by row.
@@ -152,14 +152,14 @@ struct Batch<'a> {
 
 #[derive(Serialize)]
 struct Customers {
-    new: usize,
-    updated: usize,
+    new: u64,
+    updated: u64,
 }
 
 #[derive(Serialize)]
 struct Import<'a> {
     id: &'a str,
-    ignored: usize,
+    ignored: u64,
     failed: usize,
     undo: &'static str,
 }

@@ -40,7 +40,7 @@ fn only_function(text: &str) -> Function {
 #[test]
 fn the_templates_functions_have_the_triggers_and_timeouts_that_it_says() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let [poll, fetch, api] = &template.functions[..] else { panic!("{:?}", template.functions) };
+    let [poll, fetch, api, import] = &template.functions[..] else { panic!("{:?}", template.functions) };
 
     assert_eq!((poll.binary.as_str(), poll.timeout), ("poll-queue", Duration::from_secs(300)));
     assert_eq!(poll.schedules, [Schedule { every: Duration::from_secs(60), retries: 0 }]);
@@ -66,6 +66,10 @@ fn the_templates_functions_have_the_triggers_and_timeouts_that_it_says() {
         ["GET /v1/customers/{id}", "POST /v1/customers/batch-get", "GET /v1/customers", "GET /v1/connections",]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
+
+    assert_eq!((import.binary.as_str(), import.timeout), ("import-api", Duration::from_secs(29)));
+    assert_eq!(import.routes, [HttpRoute { method: "POST".to_owned(), path: "/api.php".to_owned() }]);
+    assert!(import.schedules.is_empty() && import.queues.is_empty());
 }
 
 #[test]
@@ -80,9 +84,10 @@ fn the_templates_functions_have_the_environment_that_it_says() {
     };
     let of_all = ["POWERTOOLS_LOG_LEVEL=INFO", "POWERTOOLS_METRICS_NAMESPACE=CustomerSync"];
     for (binary, own) in [
-        ("poll-queue", &["CONTROL_TABLE=ControlTable", "WORK_QUEUE_URL=WorkQueue"]),
+        ("poll-queue", &["CONTROL_TABLE=ControlTable", "WORK_QUEUE_URL=WorkQueue"][..]),
         ("fetch-customers", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
         ("customers-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
+        ("import-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable", "IMPORT_TABLE=ImportTable"]),
     ] {
         let mut expected: Vec<String> = of_all.iter().chain(own).map(|text| (*text).to_owned()).collect();
         expected.push(format!("POWERTOOLS_SERVICE_NAME={binary}"));
@@ -145,8 +150,23 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
                     "Projection": { "ProjectionType": "ALL" },
                 }],
             }),
+            json!({
+                "TableName": "ImportTable",
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions":
+                    [text("id"), text("listing"), json!({ "AttributeName": "began", "AttributeType": "N" })],
+                "KeySchema": [key("id")],
+                "GlobalSecondaryIndexes": [{
+                    "IndexName": "by-connection",
+                    "KeySchema": [key("listing"), range("began")],
+                    "Projection": { "ProjectionType": "ALL" },
+                }],
+            }),
         ]
     );
+    let times: Vec<serde_json::Value> = template.tables.iter().filter_map(Table::time_to_live_request).collect();
+    let time = json!({ "AttributeName": "expires", "Enabled": true });
+    assert_eq!(times, [json!({ "TableName": "ImportTable", "TimeToLiveSpecification": time })]);
 }
 
 #[test]
@@ -263,10 +283,6 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
         (resource("AWS::SQS::Queue", "FifoQueue: true"), "Thing.FifoQueue"),
         (resource("AWS::SQS::Queue", "DelaySeconds: 5"), "Thing.DelaySeconds"),
         (resource("AWS::DynamoDB::Table", "LocalSecondaryIndexes: []"), "Thing.LocalSecondaryIndexes"),
-        (
-            resource("AWS::DynamoDB::Table", "TimeToLiveSpecification: { Enabled: true }"),
-            "Thing.TimeToLiveSpecification",
-        ),
         (event("Type: SQS\nProperties:\n  Queue: q\n  Enabled: false"), "Worker.Events.Go.Enabled"),
         (event("Type: SQS\nProperties:\n  Queue: q\n  FilterCriteria: {}"), "Worker.Events.Go.FilterCriteria"),
         (
@@ -350,6 +366,12 @@ fn a_figure_that_is_none_is_refused() {
 
 #[test]
 fn what_says_too_little_is_refused() {
+    for times in ["{ Enabled: true }", "{ AttributeName: expires }", "{ AttributeName: expires, Enabled: false }"] {
+        assert_eq!(
+            refusal(&resource("AWS::DynamoDB::Table", &format!("TimeToLiveSpecification: {times}"))),
+            "template.yaml: Thing.TimeToLiveSpecification: needs an AttributeName and Enabled: true"
+        );
+    }
     assert_eq!(
         refusal("Resources:\n  Worker:\n    Type: AWS::Serverless::Function\n"),
         "template.yaml: Worker: Metadata names no Binary"
