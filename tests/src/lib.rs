@@ -13,11 +13,12 @@ use customer_sync::engine::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage,
 use jiff::Timestamp;
 use model::{ConnectionKey, Customer};
 use runtime::connections::{Configuration, Place};
+use runtime::imports::{ImportLease, Undo};
 use runtime::status::{Condition, ConnectionStatus, StatusReader};
 use runtime::{Clients, Metrics, VendorHttp};
 use serde_json::Value;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
-use store::{Clock, Directory, Failures, Ledger, Polls, Random, Secrets, Shadow};
+use store::{Clock, Directory, Failures, Imports, Ledger, Polls, Random, Secrets, Shadow};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -27,6 +28,8 @@ use tower::ServiceExt;
 pub const CONTROL_TABLE: &str = "ControlTable";
 /// The shadow table.
 pub const SHADOW_TABLE: &str = "ShadowTable";
+/// The table of batch imports.
+pub const IMPORT_TABLE: &str = "ImportTable";
 /// The queue of chunks.
 pub const WORK_QUEUE: &str = "WorkQueue";
 /// The bearer token of the tenant `acme`.
@@ -138,6 +141,18 @@ impl World {
     /// The failure records.
     pub fn failures(&self) -> Failures {
         Failures::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+    }
+
+    /// The batch imports.
+    pub fn imports(&self) -> Imports {
+        Imports::new(self.clients.dynamodb.clone(), IMPORT_TABLE, self.clock.clone(), self.clients.random.clone())
+    }
+
+    /// What takes batch imports back.
+    pub fn undo(&self) -> Undo {
+        let polls = Polls::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
+        let lease = ImportLease::new(polls, self.clock.clone(), self.clients.random.clone());
+        Undo::new(self.shadow(), self.imports(), lease, self.clock.clone())
     }
 
     /// One customer of the shadow.

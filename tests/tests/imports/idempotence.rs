@@ -1,0 +1,150 @@
+//! The same request again: after it was answered, at the same time, after it was interrupted, much later.
+
+use std::time::Duration;
+
+use model::Attribute;
+use tests::World;
+
+use super::support::{Form, all_customers, content, customer, post, report, undo, world};
+
+const HEADERS: [&str; 5] = ["code", "card_number", "email", "first_name", "auto_add"];
+
+fn mixed(overwrite: &str) -> Form {
+    let rows = ["1|500|a@x.org|jane|25", "||b@x.org|jim|10", "|||larry|5", "|600||mary|", "1|||janet|7"];
+    Form::rows(overwrite, &HEADERS, &rows).with("card_number_generate", "12")
+}
+
+async fn amounts(world: &World, source_id: &str) -> usize {
+    match content(world, source_id).await.attributes.get("auto_add") {
+        Some(Attribute::List(entries)) => entries.len(),
+        _ => 0,
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_twice_is_answered_the_same_and_makes_nothing_twice() {
+    for mode in ["yes", "update", "ignore"] {
+        let world = world().await;
+        let first = post(&world, &mixed(mode)).await;
+        let (ids, puts) = (all_customers(&world).await, world.database.operations("PutItem"));
+        assert_eq!(ids.len(), 4);
+        world.clock.advance(Duration::from_secs(3_600));
+        let again = post(&world, &mixed(mode)).await;
+        assert_eq!(again.text, first.text, "{mode}");
+        assert_eq!(all_customers(&world).await, ids, "{mode}");
+        assert_eq!(amounts(&world, "1").await, if mode == "ignore" { 1 } else { 2 }, "{mode}");
+        assert_eq!(world.database.operations("PutItem"), puts, "{mode}: nothing is written again");
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_at_the_same_time_is_one() {
+    let world = world().await;
+    let form = mixed("update");
+    let (one, two) = tokio::join!(post(&world, &form), post(&world, &form));
+    assert_eq!(one.text, two.text);
+    assert_eq!(all_customers(&world).await.len(), 4);
+    assert_eq!(amounts(&world, "1").await, 2);
+}
+
+#[tokio::test]
+async fn imports_at_the_same_time_do_not_make_a_customer_twice() {
+    let world = world().await;
+    let forms: Vec<Form> = (0..6)
+        .map(|number| Form::rows("update", &["email", "first_name"], &[&format!("jane@x.org|jane {number}")]))
+        .collect();
+    let answers = futures::future::join_all(forms.iter().map(|form| post(&world, form))).await;
+    let new: u64 = answers.iter().map(|answer| answer.counts()[0]).sum();
+    assert_eq!((new, all_customers(&world).await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_import_that_is_interrupted_anywhere_goes_on_when_it_is_sent_again() {
+    let rows: Vec<String> = (0..40).map(|number| format!("|{number:04}|c{number}@x.org|jane|{number}")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let form = Form::rows("update", &HEADERS, &rows);
+    // How many requests the whole of it takes; then it is cut off after each of them.
+    let requests = |world: &World| -> u64 {
+        ["PutItem", "BatchGetItem", "BatchWriteItem", "UpdateItem", "Query"]
+            .map(|operation| world.database.operations(operation))
+            .iter()
+            .sum()
+    };
+    let whole = world().await;
+    let before = requests(&whole);
+    post(&whole, &form).await;
+    let needed = requests(&whole) - before;
+    for cut_off_after in (1..needed).step_by(3) {
+        let world = world().await;
+        let before = requests(&world);
+        tokio::select! {
+            biased;
+            () = async { while requests(&world) < before + cut_off_after { tokio::task::yield_now().await } } => {}
+            _ = post(&world, &form) => {}
+        }
+        // The lease of whoever is gone runs out.
+        world.clock.advance(Duration::from_secs(30));
+        let answer = post(&world, &form).await;
+        assert_eq!(answer.counts(), [40, 0, 0, 0], "cut off after {cut_off_after}");
+        assert_eq!(all_customers(&world).await, all_customers(&whole).await, "cut off after {cut_off_after}");
+        for source_id in all_customers(&world).await {
+            assert_eq!(amounts(&world, &source_id).await, 1, "cut off after {cut_off_after}");
+        }
+        // Everybody is found by what the first attempt knew of them, and the undo knows that nobody was there before.
+        let found = post(&world, &Form::rows("update", &["email", "city"], &["c7@x.org|Anytown"])).await;
+        assert_eq!(found.counts(), [0, 1, 0, 0]);
+        undo(&world, &found.import()).await;
+        assert_eq!(report(&undo(&world, &answer.import()).await), [0, 40, 0, 0], "cut off after {cut_off_after}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_writes_its_values_again_where_somebody_changed_them() {
+    let world = world().await;
+    let form = Form::rows("update", &HEADERS, &["1|500|a@x.org|jane|25"]);
+    let first = post(&world, &form).await;
+    post(&world, &Form::rows("update", &["code", "first_name", "city"], &["1|janet|Anytown"])).await;
+    let again = post(&world, &form).await;
+    assert_eq!(again.import(), first.import());
+    let jane = content(&world, "1").await;
+    assert_eq!(jane.name.first.as_deref(), Some("jane"));
+    assert_eq!(jane.addresses[0].city.as_deref(), Some("Anytown"));
+    assert_eq!(amounts(&world, "1").await, 1);
+}
+
+#[tokio::test]
+async fn after_twelve_hours_the_same_file_means_once_more() {
+    let world = world().await;
+    let form = Form::rows("update", &["code", "auto_add"], &["1|1"]);
+    let monday = post(&world, &form).await;
+    world.clock.advance(Duration::from_secs(12 * 3_600));
+    let tuesday = post(&world, &form).await;
+    assert_ne!(monday.import(), tuesday.import());
+    assert_eq!((tuesday.counts(), amounts(&world, "1").await), ([0, 1, 0, 0], 2));
+    // Who has no code is still nobody new.
+    let nameless = Form::rows("update", &["first_name"], &["jane"]);
+    let first = post(&world, &nameless).await;
+    world.clock.advance(Duration::from_secs(12 * 3_600));
+    let second = post(&world, &nameless).await;
+    assert_eq!(first.batch()["generated"], second.batch()["generated"]);
+    assert_eq!(all_customers(&world).await.len(), 2);
+}
+
+#[tokio::test]
+async fn after_an_undo_the_same_request_is_carried_out_again() {
+    let world = world().await;
+    let form = mixed("update");
+    let first = post(&world, &form).await;
+    undo(&world, &first.import()).await;
+    assert!(all_customers(&world).await.is_empty());
+    world.clock.advance(Duration::from_secs(1));
+    let second = post(&world, &form).await;
+    assert_ne!(first.import(), second.import());
+    assert_eq!(
+        (first.counts(), first.batch()["generated"].clone()),
+        (second.counts(), second.batch()["generated"].clone())
+    );
+    assert_eq!((all_customers(&world).await.len(), amounts(&world, "1").await), (4, 2));
+    let revived = customer(&world, "1").await.unwrap();
+    assert_eq!(revived.revision, 3);
+}
