@@ -25,8 +25,8 @@ const TOKEN: &str = "reader-token-of-acme";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The environment variable that says what is logged, and its most talkative value for our own crates.
 const LOG: &str = "CUSTOMER_SYNC_LOG";
-const EVERYTHING_OF_OURS: &str = "off,customer_sync=debug,customers_api=debug,fetch_customers=debug,model=debug,\
-                                  poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
+const EVERYTHING_OF_OURS: &str = "off,customer_sync=debug,customers_api=debug,fetch_customers=debug,import_api=debug,\
+                                  model=debug,poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
 
 /// A vendor that listens in this process.
 struct Vendor {
@@ -502,7 +502,7 @@ fn what_can_not_begin_says_what_and_where_and_leaves_nothing_behind() {
     let said = home.run("local --data file --port 0 --once");
     assert!(said.error().starts_with("file: "), "{said:?}");
 
-    for command in ["status", "status --json", "failures", "resync aa", "apply bad.toml"] {
+    for command in ["status", "status --json", "failures", "imports", "imports undo 1", "resync aa", "apply bad.toml"] {
         let said = home.run(&format!("{command} --data data"));
         assert!(said.error().starts_with("data: there is no data of a run here"), "{command}: {said:?}");
     }
@@ -525,6 +525,9 @@ fn wrong_use_is_told_apart_from_failure() {
         "failures redrive aa~1 --all",
         "failures drop",
         "failures --json drop aa~1",
+        "imports undo",
+        "imports --json undo 1",
+        "imports undo 1 2",
     ] {
         let said = home.run(arguments);
         assert_eq!(said.code, Some(2), "{arguments}: {said:?}");
@@ -532,7 +535,7 @@ fn wrong_use_is_told_apart_from_failure() {
     }
     assert_eq!(fs::read_dir(home.directory.path()).unwrap().count(), 0);
     let help = home.run("--help").succeeded();
-    for command in ["local", "status", "apply", "resync", "failures"] {
+    for command in ["local", "status", "apply", "resync", "failures", "imports"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{help:?}");
     }
 }
@@ -696,4 +699,103 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
         assert!(said.stderr.contains(line), "the log is on: {}", said.stderr);
     }
     assert!(!said.stderr.contains(USERNAME), "{}", said.stderr);
+}
+
+/// The secrets and the personal data of the import below.
+const IMPORTED: [&str; 4] = ["import-password-of-acme", "larrabee", "larrabee@example.org", "31415926"];
+
+/// Posts rows of code, last name, address and PIN to a running `local`.
+fn post_import(vendor: &Vendor, address: &str, rows: &str) -> Value {
+    let fields = [
+        ("user_id", "importer"),
+        ("user_password", IMPORTED[0]),
+        ("account_id", "greatwidgets"),
+        ("type", "customers_batch"),
+        ("delimiter", "pipe"),
+        ("overwrite_duplicates", "update"),
+        ("campaigns_to_include", "1"),
+        ("profiles_header_1", "code"),
+        ("profiles_header_2", "last_name"),
+        ("profiles_header_3", "email"),
+        ("profiles_header_4", "customer_PIN"),
+        ("profiles_data", rows),
+        ("output", "JSON"),
+    ];
+    vendor.runtime.block_on(async {
+        let request = reqwest::Client::new().post(format!("{address}/api.php")).form(&fields);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_str(&response.text().await.unwrap()).unwrap()
+    })
+}
+
+#[test]
+fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
+    let vendor = Vendor::with_customers(3);
+    let home = Home::with_connection_to(&vendor, "");
+    let users = json!({ "users": [{ "user_id": "importer", "user_password": IMPORTED[0] }] });
+    home.write("imports.json", &users.to_string());
+    let imports = "[[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = 'greatwidgets'\n\
+                   credentials = 'file:imports.json'\ncampaigns = ['1']\n";
+    home.write("connections.toml", &format!("{}\n{imports}", connection(&vendor.base, "file:aa.json", "")));
+    // Nothing waits for a connection that others send to.
+    assert_eq!(home.sync().succeeded().in_step(), (3, [3, 0, 0, 0, 0]));
+    let status = home.run("status --data data").succeeded();
+    assert!(status.stdout.contains("imports (batch-import, tenant acme): in step, others send to it\n"), "{status:?}");
+    assert_eq!(home.run("imports --data data").succeeded().stdout, "no imports\n");
+
+    let mut command = home.command("local --connections connections.toml --data data --port 0");
+    let mut running = Running::new(command.env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
+    let address = running.address();
+    let row = format!("1|{}|{}|{}", IMPORTED[1], IMPORTED[2], IMPORTED[3]);
+    let first = post_import(&vendor, &address, &format!("{row}\n2|smith||\n3|jones||"));
+    let first = first["batch"]["import"]["id"].as_str().unwrap().to_owned();
+    post_import(&vendor, &address, "2|smithee||\nbad row");
+
+    let listed = home.run("imports --data data").succeeded();
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(
+        lines[0].contains("  imports  ")
+            && lines[0].ends_with("2 rows = 0 new + 1 updated + 0 ignored + 1 failed; can be undone")
+    );
+    assert!(lines[1].starts_with(&first) && lines[1].contains("3 rows = 3 new + 0 updated"), "{listed:?}");
+    let listed = home.run("imports --json --data data").succeeded();
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let expected = [
+        "began_at",
+        "can_be_undone",
+        "connection",
+        "failed",
+        "finished_at",
+        "id",
+        "ignored",
+        "new",
+        "rows",
+        "tenant",
+        "undone_at",
+        "updated",
+    ];
+    assert_eq!(keys(&listed["imports"][1]), BTreeSet::from(expected));
+    assert_eq!((&listed["imports"][1]["id"], &listed["imports"][1]["undone_at"]), (&json!(first), &Value::Null));
+
+    let figures =
+        "0 restored, 2 removed, 0 back already, 1 changed since and left alone\n  imports~2 has changed since\n";
+    let said = home.run(&format!("imports undo {first} --dry-run --data data")).succeeded();
+    assert_eq!(said.stdout, format!("{first}: would be: {figures}"));
+    let said = home.run(&format!("imports undo {first} --data data")).succeeded();
+    assert_eq!(said.stdout, format!("{first}: {figures}"), "the dry run changed nothing");
+    let ended = running.interrupt();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for text in [&ended.stdout, &ended.stderr] {
+        assert!(IMPORTED.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+    assert!(ended.stderr.contains("imported"), "the log is on: {ended:?}");
+
+    let said = home.run(&format!("imports undo {first} --json --data data")).succeeded();
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(report["already_back"], json!(["imports~1", "imports~3"]));
+    assert_eq!((&report["changed_since"], &report["dry_run"]), (&json!(["imports~2"]), &json!(false)));
+    assert!(home.run("imports --data data").succeeded().stdout.contains("; undone 20"));
+    let said = home.run("imports undo 0123456789abcdef-1 --data data");
+    assert_eq!(said.error(), "there is no import `0123456789abcdef-1`; imports are kept for 90 days");
 }

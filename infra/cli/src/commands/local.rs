@@ -31,6 +31,8 @@ const CHANGE_EVERY: Duration = Duration::from_secs(15);
 const CHANGES: usize = 3;
 /// The token that opens the simulated tenant's data, on this machine only.
 const DEMO_TOKEN: &str = "demo-token";
+/// Who may import into the simulated tenant's account, on this machine only: the user of the vendor's own example.
+const DEMO_USERS: &str = r#"{"users":[{"user_id":"john1970","user_password":"1959caadac9b13dcb3"}]}"#;
 
 /// What `local` is asked to do.
 #[derive(Clone, Debug)]
@@ -319,10 +321,11 @@ async fn start_simulators(
     make_private_directory(&demo).map_err(|error| reason(&error))?;
     // Absolute, so that another command finds them from wherever it is called.
     let demo = demo.canonicalize().map_err(|error| reason(&error))?;
-    let (credentials, token) = (demo.join("aa.json"), demo.join("reader.json"));
+    let (credentials, token, users) = (demo.join("aa.json"), demo.join("reader.json"), demo.join("imports.json"));
     let login = serde_json::json!({ "username": settings.username, "password": settings.password });
     fs::write(&credentials, login.to_string()).map_err(|error| reason(&error))?;
     fs::write(&token, serde_json::json!({ "token": DEMO_TOKEN }).to_string()).map_err(|error| reason(&error))?;
+    fs::write(&users, DEMO_USERS).map_err(|error| reason(&error))?;
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| reason(&error))?;
     let address = listener.local_addr().map_err(|error| reason(&error))?;
@@ -331,12 +334,15 @@ async fn start_simulators(
     let file = format!(
         "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
          details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {:?}\n\n\
+         [[connection]]\nid = \"imports\"\ntenant = \"demo\"\nkind = \"batch-import\"\naccount_id = \"greatwidgets\"\n\
+         credentials = {:?}\ncampaigns = [\"898989889\", \"13234545\", \"34534554\"]\n\n\
          [[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
         urls.queue,
         urls.details,
         urls.purge,
         urls.enqueue,
         format!("file:{}", credentials.display()),
+        format!("file:{}", users.display()),
         format!("file:{}", token.display()),
     );
     let configuration = Configuration::parse(&file, Place::Local).map_err(|problems| problems.to_string())?;

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::Tally;
+use runtime::connections::is_polled;
 use runtime::status::ConnectionStatus;
 
 use crate::commands::status::word;
@@ -100,6 +101,10 @@ impl Progress {
     pub(crate) fn summary(&self, statuses: &[ConnectionStatus]) {
         self.finish();
         for status in statuses {
+            // What others send comes whenever they do: there is nothing to sum up.
+            if status.error.is_none() && !is_polled(&status.kind) {
+                continue;
+            }
             let text = match &status.error {
                 Some(error) => format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status)),
                 None => format!("{}: {}: {}", status.id, word(status.condition), self.reconciliation(status)),

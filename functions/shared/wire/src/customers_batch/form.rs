@@ -7,6 +7,9 @@ use crate::customers_batch::{Problem, multipart};
 /// The fields of a form, by their names in lower case. Values are bytes: one that is not text costs no other.
 pub struct Form(BTreeMap<String, Vec<u8>>);
 
+/// Names and values as they were sent.
+pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Fields of one form. A request has some thirty: headers, and what stands beside them.
 const MOST_FIELDS: usize = 500;
 
@@ -80,7 +83,7 @@ impl fmt::Debug for Form {
     }
 }
 
-fn urlencoded(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn urlencoded(body: &[u8]) -> Pairs {
     // One more than a form may have is enough to refuse it.
     let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(MOST_FIELDS + 1);
     pairs

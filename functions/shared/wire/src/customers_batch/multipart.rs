@@ -4,12 +4,13 @@
 use memchr::memmem;
 
 use crate::customers_batch::Problem;
+use crate::customers_batch::form::Pairs;
 
 /// RFC 2046's bound for a boundary.
 const LONGEST_BOUNDARY: usize = 70;
 
 /// Names and values of all parts, in their order.
-pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Problem> {
+pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Pairs, Problem> {
     let boundary = parameter(content_type, "boundary").filter(|text| (1..=LONGEST_BOUNDARY).contains(&text.len()));
     let boundary = boundary.ok_or_else(|| Problem("the multipart form names no usable boundary".to_owned()))?;
     let first = format!("--{boundary}");
