@@ -31,7 +31,7 @@ const WRITES_AT_ONCE: usize = 16;
 /// How many reads of one call are under way at once.
 const READS_AT_ONCE: usize = 4;
 /// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
-const RACES: usize = 8;
+const RACES: usize = 32;
 /// What an error calls an item of this table: its key names a person.
 const CUSTOMER: &str = "of a customer";
 /// DynamoDB's bound for a key, in bytes: nobody has a longer one.

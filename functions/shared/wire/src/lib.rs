@@ -7,11 +7,13 @@
 //!
 //! ```text
 //!   Read ──► decode ──► scan ──► one reader per document ──► model::Content, model::QueuedCustomer, …
-//!            (UTF-8)    (tags)   (association_anywhere)
+//!            (UTF-8)    (tags)   (association_anywhere, connector)
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod connector;
+mod dates;
 mod decode;
 mod document;
 mod error;
@@ -20,6 +22,8 @@ mod name;
 mod oversized;
 mod reference;
 mod scan;
+mod tree;
+mod vendor_data;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,

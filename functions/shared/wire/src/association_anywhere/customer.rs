@@ -1,8 +1,8 @@
 use super::details::Detail;
 use super::mapping::content_of;
-use super::tree::Tree;
 use crate::document::Document;
 use crate::scan::StartTag;
+use crate::tree::Tree;
 use crate::{Limits, RecordError};
 
 /// The customer whose element is open, in buffers that are reused from customer to customer.

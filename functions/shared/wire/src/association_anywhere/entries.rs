@@ -2,8 +2,8 @@
 
 use model::{Attribute, Attributes};
 
-use super::tree::Element;
-use super::vendor_data::Kept;
+use crate::tree::Element;
+use crate::vendor_data::Kept;
 
 /// One entry of a section, such as a `phone` of `phones`.
 pub(super) struct Entry<T> {
@@ -21,31 +21,6 @@ impl<T> Entry<T> {
     pub(super) fn new(value: T, leftover: Attributes) -> Self {
         Self { value, leftover, preferred: false, best: false }
     }
-}
-
-/// Reads one element's children into fields: `take` gets each child's folded name and text, and says whether a field
-/// stands for it now. The leftover is what it did not take, and what had more to it than a text.
-pub(super) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> bool) -> Attributes {
-    let mut leftover = Kept::default();
-    leftover.insert_own_data(element);
-    for child in element.children() {
-        let taken = take(child.known_name(), &child.text());
-        if !taken || !child.is_plain() {
-            leftover.insert_element(child);
-        }
-    }
-    leftover.into_attributes()
-}
-
-/// Puts a text into an empty field. `false` where the field is filled already: what comes second is left over.
-pub(super) fn fill(field: &mut Option<String>, text: &str) -> bool {
-    if field.is_some() {
-        return false;
-    }
-    if !text.is_empty() {
-        *field = Some(text.to_owned());
-    }
-    true
 }
 
 /// The vendor's `true`.

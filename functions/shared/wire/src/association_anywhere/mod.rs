@@ -10,7 +10,6 @@
 //! a `status` of `FAILURE`.
 
 mod customer;
-mod dates;
 mod details;
 mod entries;
 mod envelope;
@@ -19,8 +18,6 @@ mod queue;
 mod request;
 mod section;
 mod status;
-mod tree;
-mod vendor_data;
 
 pub use details::{Detail, DetailsMode, DetailsReader};
 pub use queue::read_queue;

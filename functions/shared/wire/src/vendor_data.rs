@@ -5,22 +5,22 @@ use std::collections::btree_map::Entry;
 
 use model::{Attribute, Attributes};
 
-use super::tree::Element;
+use crate::tree::Element;
 
 /// Collects data by name; what comes under one name more than once becomes a list.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     data: Attributes,
     /// The names whose value is such a list, and not a list by itself.
     repeated: BTreeSet<String>,
 }
 
 impl Kept {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    pub(super) fn insert(&mut self, name: String, value: Attribute) {
+    pub(crate) fn insert(&mut self, name: String, value: Attribute) {
         let mut present = match self.data.entry(name) {
             Entry::Vacant(vacant) => {
                 vacant.insert(value);
@@ -37,12 +37,12 @@ impl Kept {
     }
 
     /// An element under its own name.
-    pub(super) fn insert_element(&mut self, element: Element) {
+    pub(crate) fn insert_element(&mut self, element: Element) {
         self.insert(element.key().to_owned(), attribute_of(element));
     }
 
     /// The XML attributes of an element, and its text where it has any.
-    pub(super) fn insert_own_data(&mut self, element: Element) {
+    pub(crate) fn insert_own_data(&mut self, element: Element) {
         for (name, value) in element.attributes() {
             self.insert(format!("@{name}"), Attribute::Text(value.to_owned()));
         }
@@ -52,14 +52,46 @@ impl Kept {
         }
     }
 
-    pub(super) fn into_attributes(self) -> Attributes {
+    /// What was left over of a section, under the section's name.
+    pub(crate) fn insert_leftover(&mut self, name: &str, leftover: Attributes) {
+        if !leftover.is_empty() {
+            self.insert(name.to_owned(), Attribute::Object(leftover));
+        }
+    }
+
+    pub(crate) fn into_attributes(self) -> Attributes {
         self.data
     }
 }
 
+/// Reads one element's children into fields: `take` gets each child's folded name and text, and says whether a field
+/// stands for it now. The leftover is what it did not take, and what had more to it than a text.
+pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> bool) -> Attributes {
+    let mut leftover = Kept::default();
+    leftover.insert_own_data(element);
+    for child in element.children() {
+        let taken = take(child.known_name(), &child.text());
+        if !taken || !child.is_plain() {
+            leftover.insert_element(child);
+        }
+    }
+    leftover.into_attributes()
+}
+
+/// Puts a text into an empty field. `false` where the field is filled already: what comes second is left over.
+pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
+    if field.is_some() {
+        return false;
+    }
+    if !text.is_empty() {
+        *field = Some(text.to_owned());
+    }
+    true
+}
+
 /// An element as structure: text where that is all it holds, a list where it only wraps what it is the plural of, and
 /// otherwise an object of its children, its attributes (`@name`) and its text (`#text`).
-pub(super) fn attribute_of(element: Element) -> Attribute {
+pub(crate) fn attribute_of(element: Element) -> Attribute {
     if element.is_plain() {
         return Attribute::Text(element.text().into_owned());
     }

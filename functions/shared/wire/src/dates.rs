@@ -1,7 +1,12 @@
 /// A date as `YYYY-MM-DD`, where the vendor's text is a real date in that form or as `MM/DD/YYYY`; otherwise the text
 /// as it is. The vendor does not document its format.
-pub(super) fn date_or_text(text: &str) -> String {
+pub(crate) fn date_or_text(text: &str) -> String {
     date(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// Whether a text is a real date in the form `YYYY-MM-DD`.
+pub(crate) fn is_date(text: &str) -> bool {
+    date(text).as_deref() == Some(text)
 }
 
 fn date(text: &str) -> Option<String> {
@@ -65,6 +70,16 @@ mod tests {
             "20é-01-01",
         ] {
             assert_eq!(date_or_text(text), text);
+        }
+    }
+
+    #[test]
+    fn only_a_real_date_in_the_one_form_is_a_date() {
+        for text in ["2024-02-29", "1900-01-01"] {
+            assert!(is_date(text), "{text}");
+        }
+        for text in ["2023-02-29", "02/29/2024", "2024-2-9", "2024-02-29T00:00:00Z", "24-02-29", "soon", ""] {
+            assert!(!is_date(text), "{text}");
         }
     }
 }
