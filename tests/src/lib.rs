@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use customer_sync::TEMPLATE;
 use customer_sync::engine::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub const SHADOW_TABLE: &str = "ShadowTable";
 pub const WORK_QUEUE: &str = "WorkQueue";
 /// The bearer token of the tenant `acme`.
 pub const TOKEN: &str = "acme-token";
+/// User name and password of the connection `intouch`.
+pub const CONNECTOR_LOGIN: (&str, &str) = ("intouch", "connector-password");
 
 /// Everything of one deployment, in this process.
 pub struct World {
@@ -95,6 +97,24 @@ impl World {
                  details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\ncredentials = '{credentials}'\n\
                  max_requests_per_second = 1000\n{extra}\n[[reader]]\ntenant = 'acme'\ntoken = '{reader}'\nscope = 'read'\n",
                 urls.queue, urls.details, urls.purge, urls.enqueue
+            ))
+            .await;
+        world
+    }
+
+    /// A world where, beside an empty `aa`, a Connector pushes to the connection `intouch` of `acme`: its client is
+    /// `c-1`, its clubs are `k-1` and `k-2`, its providers `INTOUCH` and `PROVIDER_ID`. A push may create lead sources,
+    /// and staff if `create_staff`.
+    pub async fn with_connector(create_staff: bool) -> Self {
+        let world = Self::with_customers(0).await;
+        let (username, password) = CONNECTOR_LOGIN;
+        let credentials =
+            world.secret("intouch.json", &serde_json::json!({ "username": username, "password": password }));
+        world
+            .configure(&format!(
+                "[[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
+                 club_ids = ['k-1', 'k-2']\nproviders = ['INTOUCH', 'PROVIDER_ID']\ncredentials = '{credentials}'\n\
+                 create_staff = {create_staff}\ncreate_lead_sources = true\n"
             ))
             .await;
         world
@@ -231,11 +251,17 @@ impl World {
         if let Some(token) = token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
+        let (status, _, body) = self.request(request.body(Body::from(body.to_owned())).unwrap()).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Sends a request to the gateway; the answer with everything that belongs to it.
+    pub async fn request(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
         let gateway: Router = self.engine.gateway();
-        let response = gateway.oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
-        let status = response.status();
+        let response = gateway.oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        (status, headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
     /// The time.

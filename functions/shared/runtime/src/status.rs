@@ -5,7 +5,7 @@ use model::{ConnectionKey, Phase, Tally, iso_millis};
 use serde::Serialize;
 use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, Registration, StoreError};
 
-use crate::connections::all_connections;
+use crate::connections::{all_connections, is_pushed};
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +110,11 @@ impl StatusReader {
         let mut statuses = Vec::new();
         for Registration { key, kind, .. } in all_connections(&self.directory).await? {
             if tenant.is_none_or(|tenant| tenant == key.tenant) {
-                statuses.push(self.one(&key, kind, now).await?);
+                statuses.push(if is_pushed(&kind) {
+                    pushed(&key, kind, now)
+                } else {
+                    self.one(&key, kind, now).await?
+                });
             }
         }
         Ok(statuses)
@@ -148,5 +152,24 @@ impl StatusReader {
             counts: Counts { fetched: ends.sum(), ends },
             failures: self.failures.count(key).await?,
         })
+    }
+}
+
+/// What is acknowledged to a system that pushes is stored: such a connection is always in step. It has no counts, for a
+/// count that is kept would cost every push a second write; metrics have them.
+fn pushed(key: &ConnectionKey, kind: String, now: Timestamp) -> ConnectionStatus {
+    let ends = Tally::default();
+    ConnectionStatus {
+        id: key.connection.clone(),
+        tenant: key.tenant.clone(),
+        kind,
+        condition: Condition::InStep,
+        fresh_as_of: Some(iso_millis(now)),
+        freshness_seconds: Some(0),
+        last_success_at: None,
+        error: None,
+        batch: None,
+        counts: Counts { fetched: ends.sum(), ends },
+        failures: 0,
     }
 }

@@ -89,6 +89,11 @@ impl Engine {
                     engine.http.push((function.clone(), handler));
                     "HTTP requests"
                 }
+                "connector-api" => {
+                    let handler = connector_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
                 _ => return Err(EngineError::UnknownFunction(binary)),
             };
             for QueueTrigger { queue, .. } in &function.queues {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use reqwest::Url;
 use store::SecretRef;
 use toml::{Table, Value};
@@ -81,6 +83,18 @@ impl<'a> Fields<'a> {
         }
         let value = self.table.remove(key)?;
         self.text_of(key, value)
+    }
+
+    /// A list that must be there, with one text at least, none of them empty and none twice.
+    pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let value = self.required(key)?;
+        let texts: Option<Vec<String>> = value.try_into().ok();
+        let distinct = |texts: &Vec<String>| texts.iter().collect::<BTreeSet<_>>().len() == texts.len();
+        let texts = texts.filter(|texts| !texts.is_empty() && !texts.contains(&String::new()) && distinct(texts));
+        if texts.is_none() {
+            self.problem(key, "must be a list of one text or more, none of them empty or twice there");
+        }
+        texts
     }
 
     pub(super) fn id(&mut self, key: &str) -> Option<String> {

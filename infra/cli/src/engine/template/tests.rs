@@ -40,7 +40,7 @@ fn only_function(text: &str) -> Function {
 #[test]
 fn the_templates_functions_have_the_triggers_and_timeouts_that_it_says() {
     let template = Template::parse(TEMPLATE).unwrap();
-    let [poll, fetch, api] = &template.functions[..] else { panic!("{:?}", template.functions) };
+    let [poll, fetch, api, connector] = &template.functions[..] else { panic!("{:?}", template.functions) };
 
     assert_eq!((poll.binary.as_str(), poll.timeout), ("poll-queue", Duration::from_secs(300)));
     assert_eq!(poll.schedules, [Schedule { every: Duration::from_secs(60), retries: 0 }]);
@@ -63,9 +63,33 @@ fn the_templates_functions_have_the_triggers_and_timeouts_that_it_says() {
     let routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(
         routes,
-        ["GET /v1/customers/{id}", "POST /v1/customers/batch-get", "GET /v1/customers", "GET /v1/connections",]
+        [
+            "GET /v1/customers/{id}",
+            "POST /v1/customers/batch-get",
+            "GET /v1/customers",
+            "GET /v1/connections",
+            "GET /v1/staff",
+            "GET /v1/lead-sources",
+        ]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
+
+    assert_eq!((connector.binary.as_str(), connector.timeout), ("connector-api", Duration::from_secs(29)));
+    let mut routes: Vec<String> =
+        connector.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    routes.sort();
+    assert_eq!(
+        routes,
+        [
+            "GET /connector/api/2011-11/leadsource",
+            "GET /connector/api/2011-11/staff",
+            "GET /connector/api/2011-11/user",
+            "POST /connector/api/2011-11/leadsource",
+            "POST /connector/api/2011-11/staff",
+            "POST /connector/api/2011-11/user",
+        ]
+    );
+    assert!(connector.schedules.is_empty() && connector.queues.is_empty());
 }
 
 #[test]
@@ -83,6 +107,7 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         ("poll-queue", &["CONTROL_TABLE=ControlTable", "WORK_QUEUE_URL=WorkQueue"]),
         ("fetch-customers", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
         ("customers-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
+        ("connector-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
     ] {
         let mut expected: Vec<String> = of_all.iter().chain(own).map(|text| (*text).to_owned()).collect();
         expected.push(format!("POWERTOOLS_SERVICE_NAME={binary}"));
