@@ -25,7 +25,6 @@ mod customers;
 mod details;
 mod documents;
 mod faults;
-mod names;
 mod procedures;
 mod requests;
 mod sections;

@@ -9,4 +9,6 @@
 //! Nothing here reads a clock or draws a random number that the seed does not decide; only a delay on purpose waits.
 
 pub mod association_anywhere;
+pub mod connector;
 pub mod control;
+mod names;

@@ -8,3 +8,4 @@ mod matching;
 mod refusals;
 mod saving;
 mod sender;
+mod simulated;

@@ -3,10 +3,8 @@
 //! Every part draws from a random sequence of its own, so that a part is the same whichever others are asked for beside
 //! it. What people keep (names, where they live) hangs on seed and id; what renewals change hangs on the revision too.
 
-use super::{
-    documents::write_or_ignore,
-    names::{self, Name},
-};
+use super::documents::write_or_ignore;
+use crate::names::{self, Name};
 
 /// One customer in one revision.
 #[derive(Clone, Copy)]

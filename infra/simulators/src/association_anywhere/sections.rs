@@ -4,8 +4,8 @@ use super::{
     customers::{Identity, Part, percent, pick},
     details::Sections,
     documents::{escape_into, write_or_ignore},
-    names,
 };
+use crate::names;
 
 impl Identity {
     pub(super) fn write_sections(&self, out: &mut String, sections: Sections) {

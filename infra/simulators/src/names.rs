@@ -1,10 +1,10 @@
-//! What the simulated customers are called and belong to. Written forms may need escaping; plain ones are ASCII.
+//! What simulated people are called and belong to. Written forms may need escaping; plain ones are ASCII.
 
 /// A name as it is written, and as it stands in an e-mail address.
 #[derive(Clone, Copy)]
-pub(super) struct Name {
-    pub(super) written: &'static str,
-    pub(super) plain: &'static str,
+pub(crate) struct Name {
+    pub(crate) written: &'static str,
+    pub(crate) plain: &'static str,
 }
 
 const fn name(written: &'static str, plain: &'static str) -> Name {
@@ -12,7 +12,7 @@ const fn name(written: &'static str, plain: &'static str) -> Name {
 }
 
 /// From many parts of the world.
-pub(super) const FIRST_NAMES: [Name; 48] = [
+pub(crate) const FIRST_NAMES: [Name; 48] = [
     name("Zoë", "zoe"),
     name("José", "jose"),
     name("Jane", "jane"),
@@ -64,7 +64,7 @@ pub(super) const FIRST_NAMES: [Name; 48] = [
 ];
 
 /// Likewise.
-pub(super) const LAST_NAMES: [Name; 48] = [
+pub(crate) const LAST_NAMES: [Name; 48] = [
     name("Núñez", "nunez"),
     name("O'Brien", "obrien"),
     name("Smith", "smith"),
@@ -116,7 +116,7 @@ pub(super) const LAST_NAMES: [Name; 48] = [
 ];
 
 /// What follows a family's or a place's name in a company's.
-pub(super) const COMPANY_ENDINGS: [&str; 12] = [
+pub(crate) const COMPANY_ENDINGS: [&str; 12] = [
     " & Sons",
     " & Daughters, Inc.",
     " Engineering",
@@ -132,7 +132,7 @@ pub(super) const COMPANY_ENDINGS: [&str; 12] = [
 ];
 
 /// Where they live, after the number.
-pub(super) const STREETS: [&str; 12] = [
+pub(crate) const STREETS: [&str; 12] = [
     "Main St",
     "Oak Ave",
     "Martin Luther King Jr. Blvd",
@@ -148,13 +148,13 @@ pub(super) const STREETS: [&str; 12] = [
 ];
 
 /// A city with its region, the first digits of its postal codes, and its country.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) city: &'static str,
-    pub(super) state: &'static str,
-    pub(super) postal_prefix: &'static str,
-    pub(super) country_code: &'static str,
-    pub(super) country: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) city: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) postal_prefix: &'static str,
+    pub(crate) country_code: &'static str,
+    pub(crate) country: &'static str,
 }
 
 const fn place(
@@ -168,7 +168,7 @@ const fn place(
 }
 
 /// Cities.
-pub(super) const PLACES: [Place; 16] = [
+pub(crate) const PLACES: [Place; 16] = [
     place("Alexandria", "VA", "223", "US", "United States"),
     place("Richmond", "VA", "232", "US", "United States"),
     place("Baltimore", "MD", "212", "US", "United States"),
@@ -188,7 +188,7 @@ pub(super) const PLACES: [Place; 16] = [
 ];
 
 /// Id and name of what one can be a member of.
-pub(super) const CHAPTERS: [(&str, &str); 6] = [
+pub(crate) const CHAPTERS: [(&str, &str); 6] = [
     ("NATL", "National"),
     ("VA", "Virginia Chapter"),
     ("MD", "Maryland Chapter"),
@@ -198,11 +198,11 @@ pub(super) const CHAPTERS: [(&str, &str); 6] = [
 ];
 
 /// Code and description of classes of members.
-pub(super) const MEMBER_CLASSES: [(&str, &str); 5] =
+pub(crate) const MEMBER_CLASSES: [(&str, &str); 5] =
     [("REG", "Regular"), ("STU", "Student"), ("RET", "Retired"), ("FEL", "Fellow"), ("COR", "Corporate")];
 
 /// Id and name of what one can subscribe to.
-pub(super) const PUBLICATIONS: [(&str, &str); 5] = [
+pub(crate) const PUBLICATIONS: [(&str, &str); 5] = [
     ("JRNL", "Journal"),
     ("NEWS", "Monthly Newsletter"),
     ("ANNL", "Annual Review & Directory"),
@@ -211,7 +211,7 @@ pub(super) const PUBLICATIONS: [(&str, &str); 5] = [
 ];
 
 /// What people do for a living.
-pub(super) const JOB_TITLES: [&str; 8] = [
+pub(crate) const JOB_TITLES: [&str; 8] = [
     "Director of R&D",
     "Senior Engineer",
     "Professor",
@@ -223,7 +223,7 @@ pub(super) const JOB_TITLES: [&str; 8] = [
 ];
 
 /// Id and name of committees.
-pub(super) const COMMITTEES: [(&str, &str); 4] = [
+pub(crate) const COMMITTEES: [(&str, &str); 4] = [
     ("BOD", "Board of Directors"),
     ("EDU", "Education & Outreach"),
     ("NOM", "Nominating Committee"),
@@ -231,10 +231,10 @@ pub(super) const COMMITTEES: [(&str, &str); 4] = [
 ];
 
 /// Code and description of what one can be there.
-pub(super) const POSITIONS: [(&str, &str); 3] = [("CHR", "Chair"), ("MBR", "Member"), ("SEC", "Secretary")];
+pub(crate) const POSITIONS: [(&str, &str); 3] = [("CHR", "Chair"), ("MBR", "Member"), ("SEC", "Secretary")];
 
 /// Type, its name, code and the code's description of attributes.
-pub(super) const ATTRIBUTES: [(&str, &str, &str, &str); 4] = [
+pub(crate) const ATTRIBUTES: [(&str, &str, &str, &str); 4] = [
     ("SPEC", "Specialty", "PED", "Pediatrics"),
     ("SPEC", "Specialty", "STR", "Structures & Materials"),
     ("LANG", "Language", "ES", "Español"),
