@@ -2,6 +2,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::TEMPLATE;
 use crate::commands::apply::{carry_out, changes};
+use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
 use crate::target::{DATABASE, local_clients};
@@ -92,6 +95,8 @@ pub struct LocalRun {
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
     demo: bool,
+    /// Whether a simulated Connector has pushed what it has; without one, from the beginning.
+    is_pushed: Arc<AtomicBool>,
     /// Held until the run ends, so that nobody else opens the data.
     _lock: File,
     background: JoinSet<()>,
@@ -141,9 +146,15 @@ impl LocalRun {
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
         let mut background = JoinSet::new();
+        let is_pushed = Arc::new(AtomicBool::new(text.is_some()));
         let configuration = match text {
             Some(configuration) => configuration,
-            None => start_simulators(&options.data, !options.once, &mut background).await.map_err(data)?,
+            None => {
+                let keep_changing = !options.once;
+                start_simulators(&options.data, address, keep_changing, &is_pushed, &mut background)
+                    .await
+                    .map_err(data)?
+            }
         };
         let directory = Directory::new(clients.dynamodb.clone(), CONTROL_TABLE);
         let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
@@ -163,7 +174,19 @@ impl LocalRun {
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
         let demo = options.connections.is_none();
-        Ok(Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock: lock, background })
+        Ok(Self {
+            engine,
+            listener,
+            address,
+            clients,
+            status,
+            started_at,
+            baseline,
+            demo,
+            is_pushed,
+            _lock: lock,
+            background,
+        })
     }
 
     /// The API's address.
@@ -172,8 +195,20 @@ impl LocalRun {
     }
 
     async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {
-        let Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock, background } = self;
-        let watched = Watch { clients, status, started_at, baseline, address, demo };
+        let Self {
+            engine,
+            listener,
+            address,
+            clients,
+            status,
+            started_at,
+            baseline,
+            demo,
+            is_pushed,
+            _lock,
+            background,
+        } = self;
+        let watched = Watch { clients, status, started_at, baseline, address, demo, is_pushed };
         let outcome = tokio::select! {
             ended = engine.run(listener) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
             outcome = watched.until_done(&progress, once) => outcome,
@@ -205,6 +240,7 @@ struct Watch {
     baseline: Vec<ConnectionStatus>,
     address: SocketAddr,
     demo: bool,
+    is_pushed: Arc<AtomicBool>,
 }
 
 impl Watch {
@@ -216,7 +252,8 @@ impl Watch {
             let now = self.clients.clock.now();
             let statuses = self.status.all(None, now).await?;
             progress.show(&statuses);
-            let in_step = statuses.iter().all(|status| self.is_in_step(status));
+            let is_pushed = self.is_pushed.load(Ordering::Acquire);
+            let in_step = is_pushed && statuses.iter().all(|status| self.is_in_step(status));
             if in_step && !announced {
                 announced = true;
                 progress.summary(&statuses);
@@ -267,6 +304,7 @@ impl Watch {
             let token = format!("curl -H 'Authorization: Bearer {DEMO_TOKEN}'");
             progress.line(&format!("  {token} {base}/v1/customers/aa~1001"));
             progress.line(&format!("  {token} '{base}/v1/customers?connection=aa&limit=3'"));
+            progress.line(&format!("  {token} '{base}/v1/customers?connection=intouch&limit=3'"));
         } else if let Some(status) = statuses.first() {
             let id = &status.id;
             progress.line(&format!(
@@ -307,10 +345,12 @@ fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Starts the simulators with their thousand customers, and configures connections to them.
+/// Starts the simulators with their thousand customers, and configures connections to them; one of them pushes to `api`.
 async fn start_simulators(
     data: &Path,
+    api: SocketAddr,
     keep_changing: bool,
+    is_pushed: &Arc<AtomicBool>,
     background: &mut JoinSet<()>,
 ) -> Result<Configuration, String> {
     let settings = AaSettings::default();
@@ -327,10 +367,11 @@ async fn start_simulators(
     let address = listener.local_addr().map_err(|error| reason(&error))?;
     let simulator = AaSimulator::new(settings);
     let urls = urls(&format!("http://{address}"));
+    let (pushed_connection, connector) = demo::connector(&demo, api).map_err(|error| reason(&error))?;
     let file = format!(
         "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
          details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {:?}\n\n\
-         [[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
+         {pushed_connection}[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
         urls.queue,
         urls.details,
         urls.purge,
@@ -348,6 +389,7 @@ async fn start_simulators(
             }
         });
     }
+    background.spawn(demo::push(connector, is_pushed.clone(), keep_changing.then_some(CHANGE_EVERY)));
     background.spawn(async move {
         if let Err(error) = simulator.serve(listener).await {
             tracing::error!(%error, "the simulator has stopped");

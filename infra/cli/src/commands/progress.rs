@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::Tally;
+use runtime::connections::is_pushed;
 use runtime::status::ConnectionStatus;
 
-use crate::commands::status::word;
+use crate::commands::status::{TAKES_PUSHES, word};
 
 /// Shows how a run comes on: bars on a terminal, plain lines elsewhere.
 pub(crate) struct Progress {
@@ -73,11 +74,17 @@ impl Progress {
                 let step = (batch.customers / LINES_PER_BATCH).max(1);
                 Some(format!("batch {}: {} of {} customers", batch.number, done / step * step, batch.customers))
             }
-            (None, _) if status.fresh_as_of.is_some() => {
-                Some(format!("{}: {}", word(status.condition), self.reconciliation(status)))
-            }
+            (None, _) if status.fresh_as_of.is_some() => Some(self.standing(status)),
             (None, _) => None,
         }
+    }
+
+    /// Where a connection stands that nothing is wrong with.
+    fn standing(&self, status: &ConnectionStatus) -> String {
+        if is_pushed(&status.kind) {
+            return TAKES_PUSHES.to_owned();
+        }
+        format!("{}: {}", word(status.condition), self.reconciliation(status))
     }
 
     /// The figures of this run, which must add up.
@@ -102,7 +109,7 @@ impl Progress {
         for status in statuses {
             let text = match &status.error {
                 Some(error) => format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status)),
-                None => format!("{}: {}: {}", status.id, word(status.condition), self.reconciliation(status)),
+                None => format!("{}: {}", status.id, self.standing(status)),
             };
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).get(&status.id).cloned();
             if said.is_none_or(|said| format!("{}: {said}", status.id) != text) {

@@ -1,4 +1,5 @@
 use anyhow::Result;
+use runtime::connections::is_pushed;
 use runtime::status::{Condition, ConnectionStatus, Connections};
 
 use crate::Target;
@@ -22,8 +23,15 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// All that there is to say of a connection that is pushed to, and never polled.
+pub(crate) const TAKES_PUSHES: &str = "takes pushes";
+
 /// One connection, in a few lines.
 pub(crate) fn print_status(status: &ConnectionStatus) {
+    if is_pushed(&status.kind) {
+        println!("{} ({}, tenant {}): {TAKES_PUSHES}", status.id, status.kind, status.tenant);
+        return;
+    }
     let freshness =
         status.freshness_seconds.map_or("never in step yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
     println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));

@@ -85,7 +85,7 @@ impl ConnectorSimulator {
                 })
                 .collect()
         };
-        let reports = stream::iter(pushes.iter().map(|push| self.push_one(push)))
+        let reports = stream::iter(pushes.into_iter().map(|push| async move { self.push_one(&push).await }))
             .buffer_unordered(self.settings.burst.max(1))
             .collect::<Vec<Report>>()
             .await;
