@@ -1,4 +1,4 @@
-"""Stories of a deployed stack: Association Anywhere in, customers out. `tests/deployed/run` builds everything and tells them.
+"""Stories of a deployed stack: Association Anywhere and a Connector in, customers out. `tests/deployed/run` builds everything and tells them.
 
 They are told in order and build on each other. Nothing reaches into a function: a story acts on the vendor, on the command
 `customer-sync` and on the HTTP API, and waits for what must follow. The schedule really ticks, once a minute.
@@ -13,6 +13,7 @@ import traceback
 from fnmatch import fnmatchcase
 from urllib.parse import quote
 
+from connector import CONNECTOR_SECRET, OF_CLUB, connector, lead, lead_source, saved, user
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, request, tail
 
 # Three chunks of bulk_size, the last of them not full.
@@ -24,6 +25,9 @@ SOON = 180
 VENDOR_SECRET = {"username": "integrator-7", "password": "only-the-vendor-knows-5b1f"}
 READER = "reader-token-of-acme-90c2"
 STRANGER = "reader-token-of-another-tenant-77d0"
+# Whom the Connector pushes; no word of it may be in a log.
+PROSPECT = {"firstname": "Zoë", "lastname": "Pushworthy", "email": "zoe.pushworthy@example.org"}
+TRAINER = {"firstname": "Ann", "lastname": "Trainworthy", "email": "ann.trainworthy@club.example"}
 
 STORIES = []
 # Without these, the others would only wait in vain.
@@ -105,6 +109,17 @@ credentials = "{credentials}"
 dialect = "camel"
 poll_seconds = 2
 
+[[connection]]
+id = "intouch"
+tenant = "acme"
+kind = "connector"
+client_id = "c-1"
+club_ids = ["k-1"]
+providers = ["INTOUCH"]
+credentials = "secretsmanager:customer-sync/intouch"
+create_staff = true
+create_lead_sources = true
+
 [[reader]]
 tenant = "acme"
 token = "secretsmanager:customer-sync/reader"
@@ -154,6 +169,7 @@ def connections_with_secrets_outside_secrets_manager_are_refused(stack, vendor):
 def connections_are_applied(stack, vendor):
     secrets = stack.client("secretsmanager")
     secrets.create_secret(Name="customer-sync/aa", SecretString=json.dumps(VENDOR_SECRET))
+    secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(CONNECTOR_SECRET))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
     secrets.create_secret(Name="customer-sync/stranger", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
@@ -222,7 +238,8 @@ def who_has_no_token_reads_nothing(stack, vendor):
     for token in (None, "", "wrong", f"{READER}x", READER[:-1]):
         for method, path, document in (
                 ("GET", "/v1/customers/aa~1001", None), ("GET", "/v1/customers?connection=aa", None),
-                ("POST", "/v1/customers/batch-get", {"ids": ["aa~1001"]}), ("GET", "/v1/connections", None)):
+                ("POST", "/v1/customers/batch-get", {"ids": ["aa~1001"]}), ("GET", "/v1/connections", None),
+                ("GET", "/v1/staff?connection=intouch", None), ("GET", "/v1/lead-sources?connection=intouch", None)):
             status, media_type, problem = stack.api(method, path, token, document)
             expect(status == 401, f"{method} {path} with token {token!r} answered {status}")
             expect(media_type == "application/problem+json", f"{method} {path} answered {media_type}: {problem}")
@@ -243,7 +260,7 @@ def another_tenant_sees_nothing(stack, vendor):
 @story
 def connections_tell_how_fresh_they_are(stack, vendor):
     status, _, answer = stack.api("GET", "/v1/connections", READER)
-    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa"], f"answered {status}: {answer}")
+    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa", "intouch"], f"answered {status}: {answer}")
 
 
 @story
@@ -356,9 +373,88 @@ def every_customer_that_was_fetched_came_to_one_end(stack, vendor):
 def in_step(stack):
     code, output, errors = stack.customer_sync("status", "--stack", stack.NAME, "--json")
     expect(code == 0, f"status exited with {code}: {errors}")
-    [status] = json.loads(output)["connections"]
+    [status] = [each for each in json.loads(output)["connections"] if each["id"] == "aa"]
     expect(status["condition"] == "in_step" and status["batch"] is None, f"{status}")
     return status
+
+
+# --- the Connector ----------------------------------------------------------------------------------------------------
+
+
+def pushed_customer(stack, uuid):
+    status, _, customer = stack.api("GET", f"/v1/customers/intouch~{uuid}", READER)
+    expect(status == 200, f"answered {status}: {customer}")
+    return customer
+
+
+@story
+def a_prospect_is_pushed_and_readable_at_once(stack, vendor):
+    document = user("r-1", PROSPECT, beside=lead(TRAINER["email"].upper(), "facebook"))
+    uuid = saved(connector(stack, "POST", "user", document))
+    expect(saved(connector(stack, "POST", "user", document)) == uuid, "a second push has another uuid")
+    customer = pushed_customer(stack, uuid)
+    expect(customer["external_id"] == "r-1" and customer["stage"] == "prospect", f"{customer}")
+    expect(customer["name"]["first"] == PROSPECT["firstname"], f"{customer['name']}")
+    expect(customer["revision"] == 1, f"an unchanged push was written: revision {customer['revision']}")
+    unmatched = customer["attributes"]["unmatched"]
+    expect(unmatched == ["ownerID", "leadSourceID"], f"unmatched: {unmatched}")
+
+
+@story
+def staff_and_lead_sources_complete_the_prospect_that_named_them(stack, vendor):
+    owner = saved(connector(stack, "POST", "staff", user("s-1", TRAINER, "MEMBER")))
+    source = saved(connector(stack, "POST", "leadsource", lead_source("l-1", "Facebook")))
+    expect(saved(connector(stack, "POST", "leadsource", lead_source("l-2", " FACEBOOK "))) == source, "one name, two lead sources")
+    uuid = saved(connector(stack, "POST", "user", user("r-1", PROSPECT, "MEMBER")))
+    customer = pushed_customer(stack, uuid)
+    expect((customer["owner_staff_id"], customer["lead_source_id"]) == (owner, source), f"{customer}")
+    expect(customer["stage"] == "member" and "unmatched" not in customer["attributes"], f"{customer}")
+    for path, name, wanted in (("staff", "staff", owner), ("lead-sources", "lead_sources", source)):
+        status, _, answer = stack.api("GET", f"/v1/{path}?connection=intouch", READER)
+        expect(status == 200 and [each["id"] for each in answer[name]] == [wanted], f"{path} answered {status}: {answer}")
+        status, _, answer = stack.api("GET", f"/v1/{path}?connection=intouch", STRANGER)
+        expect(status == 404, f"{path} answered another tenant {status}: {answer}")
+
+
+@story
+def the_connector_fetches_and_lists_what_it_pushed(stack, vendor):
+    for resource, record_id, root in (("user", "r-1", "users"), ("staff", "s-1", "users"), ("leadsource", "l-1", "leadSources")):
+        status, _, one = connector(stack, "GET", resource, query=f"{OF_CLUB}&recordID={record_id}")
+        expect(status == 200 and f"<recordID>{record_id}</recordID>" in one, f"{resource} answered {status}: {one}")
+        status, _, every = connector(stack, "GET", resource, query=OF_CLUB)
+        content = re.sub(r' xmlns="[^"]*"', "", one)
+        expect(status == 200 and every.startswith(f"<{root} ") and content in every, f"{resource} lists {status}: {every}")
+        status, _, answer = connector(stack, "GET", resource, query=f"{OF_CLUB}&uuid=nobody")
+        expect(status == 404, f"{resource} of nobody answered {status}: {answer}")
+
+
+@story
+def the_connector_is_refused_in_its_own_dialect(stack, vendor):
+    large = user("r-2", PROSPECT).replace("</user>", " " * (5 * 1024 * 1024) + "</user>")
+    broken = user("r-2", PROSPECT).replace("</lastname>", "")
+    not_ours = user("r-2", PROSPECT).replace("k-1", "k-2")
+    wrong = {**CONNECTOR_SECRET, "password": "wrong"}
+    for document, login, expected in (
+            (user("r-2", PROSPECT), None, 401), (user("r-2", PROSPECT), wrong, 401), (not_ours, CONNECTOR_SECRET, 403),
+            ("<user/>", CONNECTOR_SECRET, 400), (broken, CONNECTOR_SECRET, 400), (large, CONNECTOR_SECRET, 413)):
+        status, headers, answer = connector(stack, "POST", "user", document, login=login)
+        expect(status == expected, f"{document[:60]} answered {status} instead of {expected}: {answer[:300]}")
+        expect(answer.startswith('<error xmlns="http://www.intouchfollowup.com/api/2011-11"><reason>VALIDATION</reason>'),
+               f"answered {answer[:300]}")
+        expect(status != 401 or "Basic" in headers["WWW-Authenticate"], f"401 without a challenge: {headers}")
+        expect(PROSPECT["lastname"] not in answer, f"the answer repeats what was pushed: {answer}")
+
+
+@story
+def a_document_in_another_encoding_is_pushed_as_bytes(stack, vendor):
+    """API Gateway takes what comes as application/xml for UTF-8."""
+    for encoding, codec in (("UTF-16", "utf-16"), ("ISO-8859-1", "latin-1")):
+        document = f'<?xml version="1.0" encoding="{encoding}"?>{user("r-3", PROSPECT)}'.encode(codec)
+        uuid = saved(connector(stack, "POST", "user", document, media_type="application/octet-stream"))
+        name = pushed_customer(stack, uuid)["name"]
+        expect(name["first"] == PROSPECT["firstname"], f"in {encoding} the name is {name}")
+        status, _, answer = connector(stack, "POST", "user", document)
+        expect(status == 400 and "octet-stream" in answer, f"{encoding} as application/xml answered {status}: {answer}")
 
 
 @story
@@ -396,7 +492,8 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendor):
     # A poller's lines come when it hands over to the next.
     logged = eventually(all_have_logged, "log lines of every function")
     truths = [vendor.customer(source_id) for source_id in (1001, 1010, 1200)]
-    forbidden = [VENDOR_SECRET["password"], READER, STRANGER]
+    forbidden = [VENDOR_SECRET["password"], CONNECTOR_SECRET["password"], READER, STRANGER]
+    forbidden += [PROSPECT["lastname"], PROSPECT["email"], TRAINER["lastname"], TRAINER["email"]]
     forbidden += [truth[key] for truth in truths for key in ("display_name", "email")]
     for group, lines in logged.items():
         for line in lines:

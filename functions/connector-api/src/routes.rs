@@ -88,11 +88,27 @@ async fn get_lead_source(State(api): Api, headers: HeaderMap, parameters: Parame
 fn document(body: Body) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
     match body {
+        Ok(bytes) if bytes.len() <= LARGEST_BODY && has_lost_characters(&bytes) => Err(Refusal::invalid(
+            "the document is not UTF-8 and has lost characters on its way: it must come as `application/octet-stream`",
+        )),
         Ok(bytes) if bytes.len() <= LARGEST_BODY => Ok(bytes),
         Ok(_) => Err(too_large()),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
         Err(_) => Err(Refusal::invalid("the body could not be read to its end")),
     }
+}
+
+/// Whether a document in another encoding was taken for UTF-8 before it came here, as API Gateway takes everything of
+/// the type `application/xml` or `text/…`: then its characters beyond ASCII are gone, and nobody would know.
+fn has_lost_characters(document: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(document) else { return false };
+    if !text.contains(char::REPLACEMENT_CHARACTER) {
+        return false;
+    }
+    let declaration = text.split("?>").next().unwrap_or_default().to_ascii_lowercase();
+    let declares_another = declaration.contains("encoding") && !declaration.contains("utf-8");
+    // The mark that UTF-16 begins with is the first to go; without one, its zeros stay.
+    declares_another || text.starts_with(char::REPLACEMENT_CHARACTER) || text.contains('\0')
 }
 
 fn query(parameters: Parameters) -> Result<FetchQuery, Refusal> {

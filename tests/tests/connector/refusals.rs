@@ -248,6 +248,29 @@ async fn broken_xml() {
 }
 
 #[tokio::test]
+async fn a_document_that_was_taken_for_utf_8_on_its_way_is_refused_before_it_is_stored_without_its_characters() {
+    let world = World::with_connector(true).await;
+    let document = |encoding: &str| {
+        format!("<?xml version='1.0' encoding='{encoding}'?>{}", prospect("r-1").replace("Foo", "Zoë"))
+    };
+    let latin: Vec<u8> =
+        document("ISO-8859-1").chars().map(|character| u8::try_from(u32::from(character)).unwrap()).collect();
+    let utf_16 = |mark: &str| {
+        let text = format!("{mark}{}", document("UTF-16"));
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+    };
+    for bytes in [latin, utf_16("\u{feff}"), utf_16("")] {
+        // What API Gateway makes of it where it comes as `application/xml`.
+        let mangled = String::from_utf8_lossy(&bytes).into_owned();
+        let message = push(&world, "user", mangled).await.invalid();
+        assert!(message.ends_with("it must come as `application/octet-stream`"), "{message}");
+        assert_empty(&world).await;
+    }
+    // A character that its sender lost is the sender's.
+    push(&world, "user", document("UTF-8").replace("Zoë", "Zo\u{fffd}")).await.uuid();
+}
+
+#[tokio::test]
 async fn a_query_says_what_is_wrong_with_it() {
     let world = World::with_connector(true).await;
     let all = "the query parameter `provider` is missing; the query parameter `client_id` is missing; \
