@@ -396,7 +396,7 @@ def a_prospect_is_pushed_and_readable_at_once(stack, vendor):
     expect(customer["external_id"] == "r-1" and customer["stage"] == "prospect", f"{customer}")
     expect(customer["name"]["first"] == PROSPECT["firstname"], f"{customer['name']}")
     expect(customer["revision"] == 1, f"an unchanged push was written: revision {customer['revision']}")
-    unmatched = customer["attributes"]["unmatched"]
+    unmatched = customer["attributes"]["leadInfo#unmatched"]
     expect(unmatched == ["ownerID", "leadSourceID"], f"unmatched: {unmatched}")
 
 
@@ -408,7 +408,7 @@ def staff_and_lead_sources_complete_the_prospect_that_named_them(stack, vendor):
     uuid = saved(connector(stack, "POST", "user", user("r-1", PROSPECT, "MEMBER")))
     customer = pushed_customer(stack, uuid)
     expect((customer["owner_staff_id"], customer["lead_source_id"]) == (owner, source), f"{customer}")
-    expect(customer["stage"] == "member" and "unmatched" not in customer["attributes"], f"{customer}")
+    expect(customer["stage"] == "member" and "leadInfo#unmatched" not in customer["attributes"], f"{customer}")
     for path, name, wanted in (("staff", "staff", owner), ("lead-sources", "lead_sources", source)):
         status, _, answer = stack.api("GET", f"/v1/{path}?connection=intouch", READER)
         expect(status == 200 and [each["id"] for each in answer[name]] == [wanted], f"{path} answered {status}: {answer}")

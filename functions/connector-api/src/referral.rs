@@ -2,8 +2,8 @@
 //!
 //! A reference may mean our own id, the sender's `recordID` of the same club, or what is matched: the e-mail address of
 //! the member of staff, the name of the lead source. Where nothing is known by it, the prospect is stored without it,
-//! marked under `attributes.unmatched`, and **waits** under every name that the reference may mean. Whatever arrives by
-//! one of these names completes it.
+//! marked under `leadInfo#unmatched` of its attributes, and **waits** under every name that the reference may mean.
+//! Whatever arrives by one of these names completes it.
 //!
 //! Nobody is forgotten, whichever comes first: a prospect looks once more after it has begun to wait and is stored, and
 //! what arrives looks for those who wait after it can be found. One of the two sees the other.
@@ -18,15 +18,12 @@ use crate::ConnectorApi;
 use crate::refusal::Refusal;
 use crate::sent::{key_of, reference};
 
-/// The section of a customer's attributes that says which references match nothing yet.
-const UNMATCHED: &str = "unmatched";
+/// Where a customer's attributes say which references match nothing yet. No element can have this name.
+const UNMATCHED: &str = "leadInfo#unmatched";
 /// How many waiting prospects are looked at together.
 const PROSPECTS_AT_ONCE: i32 = 100;
 /// How many of them are completed side by side.
 const WRITES_AT_ONCE: usize = 16;
-
-/// Both kinds of reference, and the element that holds each.
-const KINDS: [(Resource, &str); 2] = [(Resource::Staff, OWNER_ID), (Resource::LeadSource, LEAD_SOURCE_ID)];
 
 /// What a prospect's references mean now.
 #[derive(Clone, Debug, Default)]
@@ -42,9 +39,7 @@ impl Referrals {
         for (resource, id) in &self.known {
             fill_in(content, *resource, id);
         }
-        let unmatched =
-            KINDS.iter().filter(|(resource, _)| self.unknown.iter().any(|(unknown, _)| unknown == resource));
-        let unmatched: Vec<Attribute> = unmatched.map(|(_, element)| Attribute::Text((*element).to_owned())).collect();
+        let unmatched: Vec<Attribute> = self.unknown.iter().filter_map(|(resource, _)| mark_of(*resource)).collect();
         if !unmatched.is_empty() {
             content.attributes.insert(UNMATCHED.to_owned(), Attribute::List(unmatched));
         }
@@ -62,6 +57,20 @@ pub(crate) fn keep(content: &mut Content, stored: &Content) {
     }
 }
 
+/// The element that refers to such a thing.
+fn element_of(resource: Resource) -> Option<&'static str> {
+    match resource {
+        Resource::Staff => Some(OWNER_ID),
+        Resource::LeadSource => Some(LEAD_SOURCE_ID),
+        Resource::User => None,
+    }
+}
+
+/// What stands under [`UNMATCHED`] while such a thing is not known.
+fn mark_of(resource: Resource) -> Option<Attribute> {
+    element_of(resource).map(|element| Attribute::Text(element.to_owned()))
+}
+
 fn fill_in(content: &mut Content, resource: Resource, id: &str) {
     match resource {
         Resource::Staff => content.owner_staff_id = Some(id.to_owned()),
@@ -72,12 +81,11 @@ fn fill_in(content: &mut Content, resource: Resource, id: &str) {
 
 /// What a prospect waits for, if it waits for such a thing.
 fn awaited(connection: &ConnectionKey, resource: Resource, content: &Content) -> Option<Meanings> {
-    let (_, element) = KINDS.into_iter().find(|(kind, _)| *kind == resource)?;
     let Some(Attribute::List(marks)) = content.attributes.get(UNMATCHED) else { return None };
-    if !marks.contains(&Attribute::Text(element.to_owned())) {
+    if !marks.contains(&mark_of(resource)?) {
         return None;
     }
-    Some(Meanings::of(connection, resource, &key_of(content)?, reference(content, element)?))
+    Some(Meanings::of(connection, resource, &key_of(content)?, reference(content, element_of(resource)?)?))
 }
 
 /// The content once what it waits for is there.
@@ -85,9 +93,7 @@ fn completed(content: &Content, resource: Resource, id: &str) -> Content {
     let mut content = content.clone();
     fill_in(&mut content, resource, id);
     if let Some(Attribute::List(mut marks)) = content.attributes.remove(UNMATCHED) {
-        marks.retain(|mark| {
-            !KINDS.iter().any(|(kind, element)| *kind == resource && *mark == Attribute::Text((*element).to_owned()))
-        });
+        marks.retain(|mark| mark_of(resource).as_ref() != Some(mark));
         if !marks.is_empty() {
             content.attributes.insert(UNMATCHED.to_owned(), Attribute::List(marks));
         }

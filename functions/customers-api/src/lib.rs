@@ -8,8 +8,8 @@
 //! | `GET /v1/connections` | how the connections stand |
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
-//! Reads the shadow, the configuration and the control table's counts; writes nothing. The tenant comes from the
-//! bearer token, never from the request. Errors are problem documents (RFC 9457).
+//! Reads the shadow, the configuration, and of the control table counts, staff and lead sources; writes nothing. The
+//! tenant comes from the bearer token, never from the request. Errors are problem documents (RFC 9457).
 
 mod list_query;
 mod problem;

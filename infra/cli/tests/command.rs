@@ -25,8 +25,8 @@ const TOKEN: &str = "reader-token-of-acme";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The environment variable that says what is logged, and its most talkative value for our own crates.
 const LOG: &str = "CUSTOMER_SYNC_LOG";
-const EVERYTHING_OF_OURS: &str = "off,customer_sync=debug,customers_api=debug,fetch_customers=debug,model=debug,\
-                                  poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
+const EVERYTHING_OF_OURS: &str = "off,connector_api=debug,customer_sync=debug,customers_api=debug,fetch_customers=debug,\
+                                  model=debug,poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
 
 /// A vendor that listens in this process.
 struct Vendor {

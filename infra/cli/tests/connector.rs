@@ -162,7 +162,7 @@ fn a_push_that_got_its_uuid_is_readable_at_once_and_survives_kill_9() {
                 read(&client, &second.address, &format!("/v1/customers?connection=intouch&limit=500{cursor}")).await;
             let customers = page["customers"].as_array().unwrap();
             listed += customers.len();
-            assert!(customers.iter().all(|customer| customer["attributes"]["unmatched"].is_null()), "{page}");
+            assert!(customers.iter().all(|customer| customer["attributes"]["leadInfo#unmatched"].is_null()), "{page}");
             match page["cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,

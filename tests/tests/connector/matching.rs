@@ -13,7 +13,11 @@ use crate::sender::{
 /// Owner and lead source of a prospect, and what it says matches nothing.
 async fn lead_of(world: &World, uuid: &str) -> (Value, Value, Value) {
     let mut stored = customer(world, uuid).await;
-    (stored["owner_staff_id"].take(), stored["lead_source_id"].take(), stored["attributes"]["unmatched"].take())
+    (
+        stored["owner_staff_id"].take(),
+        stored["lead_source_id"].take(),
+        stored["attributes"]["leadInfo#unmatched"].take(),
+    )
 }
 
 #[tokio::test]

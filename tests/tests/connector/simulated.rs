@@ -48,7 +48,7 @@ async fn assert_all_here(world: &World, connector: &ConnectorSimulator) {
         assert_eq!(customer["stage"], json!(if person.is_member { "member" } else { "prospect" }));
         assert_eq!(customer["owner_staff_id"], id_of(Kind::Staff, &person.owner), "{customer}");
         assert_eq!(customer["lead_source_id"], id_of(Kind::LeadSource, &person.source), "{customer}");
-        assert_eq!(customer["attributes"]["unmatched"], Value::Null, "{customer}");
+        assert_eq!(customer["attributes"]["leadInfo#unmatched"], Value::Null, "{customer}");
     }
 }
 
