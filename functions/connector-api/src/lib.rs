@@ -8,7 +8,7 @@
 //! | `GET` of the same | one record by `uuid`, `recordID` or `identifier`, or without any of these a page of them |
 //!
 //! Prospects and members go to the shadow, staff and lead sources to the control table. An answer comes when everything
-//! is stored. A prospect may refer to staff or a lead source that is not known yet: see [`referral`] for how it is
+//! is stored. A prospect may refer to staff or a lead source that is not known yet: `referral.rs` says how it is
 //! completed. The connection, and with it the tenant, comes from the credentials, never from the request. Errors are in
 //! the vendor's dialect.
 
