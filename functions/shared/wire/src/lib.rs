@@ -13,6 +13,7 @@
 
 pub mod association_anywhere;
 mod decode;
+mod delivery;
 mod document;
 mod error;
 mod limits;
@@ -20,6 +21,7 @@ mod name;
 mod oversized;
 mod reference;
 mod scan;
+mod tag;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
