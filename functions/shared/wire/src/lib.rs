@@ -19,6 +19,7 @@ mod error;
 mod limits;
 mod name;
 mod oversized;
+mod record;
 mod reference;
 mod scan;
 mod tag;
