@@ -4,9 +4,11 @@ use quick_xml::events::{BytesStart, Event};
 
 use crate::document::Document;
 use crate::name::NameBuffer;
+use crate::oversized::Oversized;
 use crate::reference::{self, BadReference};
 use crate::scan::{Flow, Handler};
 use crate::tag::{AttributeList, BadAttributes, StartTag};
+use crate::withheld::Withheld;
 use crate::{Limits, ReadError};
 
 pub(crate) const BAD_NAME: &str = "an element with a name that XML does not allow";
@@ -19,6 +21,7 @@ pub(crate) struct Delivery {
     root_seen: bool,
     name: NameBuffer,
     attributes: AttributeList,
+    withheld: Withheld,
 }
 
 impl Delivery {
@@ -29,17 +32,17 @@ impl Delivery {
             root_seen: false,
             name: NameBuffer::default(),
             attributes: AttributeList::default(),
+            withheld: Withheld::default(),
         }
     }
 
     /// Hands on what is wanted of a piece of source text that has been scanned.
     pub(crate) fn hand_on_source(&mut self, piece: &str, piece_starts_at: u64, handler: &mut impl Handler) {
-        let Some(source_from) = self.document.source_from else {
-            return;
-        };
-        let skipped = usize::try_from(source_from.saturating_sub(piece_starts_at)).unwrap_or(usize::MAX);
-        handler.source(piece.get(skipped..).unwrap_or_default());
-        self.document.source_from = Some(self.document.token_end);
+        let from = self.document.source_from.unwrap_or(u64::MAX);
+        self.withheld.hand_on_rest(piece, piece_starts_at, from, |rest| handler.source(rest));
+        if self.document.source_from.is_some() {
+            self.document.source_from = Some(self.document.token_end);
+        }
     }
 
     /// Hands on one token.
@@ -64,7 +67,7 @@ impl Delivery {
             Event::End(tag) => self.close(Some(tag.name().into_inner()), handler),
             Event::Text(text) => {
                 if self.document.depth() > 0 {
-                    handler.text(&text, &self.document)?;
+                    self.text(&text, handler)?;
                 } else if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
                     return Err(self.document.malformed(self.text_outside()));
                 }
@@ -88,8 +91,15 @@ impl Delivery {
         if self.document.depth() == 0 {
             return Err(self.document.malformed(self.text_outside()));
         }
-        handler.text(text, &self.document)?;
+        self.text(text, handler)?;
         Ok(Flow::Continue)
+    }
+
+    fn text(&mut self, text: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+        if self.document.is_dropping() {
+            return Ok(());
+        }
+        handler.text(text, &self.document)
     }
 
     fn text_outside(&self) -> &'static str {
@@ -97,6 +107,29 @@ impl Delivery {
             "text after the end of the document's element"
         } else {
             "text where the document's element should begin: this is no XML document"
+        }
+    }
+
+    /// A token begins that is too long to be held.
+    pub(crate) fn begin_oversized(
+        &mut self,
+        oversized: &Oversized,
+        handler: &mut impl Handler,
+    ) -> Result<(), ReadError> {
+        let is_dropping = self.document.is_dropping();
+        match oversized {
+            Oversized::Ignored(_) => Ok(()),
+            Oversized::Tag { name, .. } => match self.name.read(name) {
+                None => Err(self.document.malformed(BAD_NAME)),
+                Some(_) if is_dropping => Ok(()),
+                Some((_, folded)) if handler.drops(folded) => {
+                    self.withheld.begin(self.document.offset);
+                    Ok(())
+                }
+                Some(_) => handler.too_long(&self.document),
+            },
+            Oversized::CharacterData if is_dropping => Ok(()),
+            Oversized::CharacterData => handler.too_long(&self.document),
         }
     }
 
@@ -118,6 +151,14 @@ impl Delivery {
             return Err(self.document.unexpected("an HTML page"));
         }
         self.root_seen = true;
+        if self.document.is_dropping() {
+            return Ok(());
+        }
+        if handler.drops(folded) {
+            self.withheld.begin(self.document.offset);
+            self.document.drop_innermost();
+            return Ok(());
+        }
         let tag = StartTag {
             prefix: &name[..local_start.saturating_sub(1)],
             local: &name[local_start..],
@@ -135,6 +176,13 @@ impl Delivery {
         // The handler sees the element still open, so an end tag that closes another one is found before it is told.
         if !self.document.innermost_is(name) {
             return Err(self.document.malformed("an end tag that does not match the open element"));
+        }
+        if self.document.is_dropping() {
+            self.document.close();
+            if !self.document.is_dropping() {
+                self.withheld.end(self.document.token_end);
+            }
+            return Ok(Flow::Continue);
         }
         let flow = handler.end(&mut self.document)?;
         self.document.close();

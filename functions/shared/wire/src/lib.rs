@@ -21,8 +21,11 @@ mod name;
 mod oversized;
 mod record;
 mod reference;
+mod request_text;
 mod scan;
 mod tag;
+mod vendor_words;
+mod withheld;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,

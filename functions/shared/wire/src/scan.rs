@@ -12,9 +12,8 @@ use quick_xml::errors::Error;
 use quick_xml::events::{BytesText, Event};
 
 use crate::decode::{CHUNK_BYTES, SourceError, Utf8Source};
-use crate::delivery::{BAD_NAME, Delivery, UNCLOSED_REFERENCE};
+use crate::delivery::{Delivery, UNCLOSED_REFERENCE};
 use crate::document::Document;
-use crate::name::is_name;
 use crate::oversized::Oversized;
 pub(crate) use crate::tag::StartTag;
 use crate::{Limits, ReadError};
@@ -36,6 +35,11 @@ pub(crate) enum Flow {
 
 /// What makes sense of a document. The document's state is that of the token in hand.
 pub(crate) trait Handler {
+    /// Whether to keep elements of this name from the handler: it is told nothing of what is in them, neither as tags
+    /// and texts nor as source text, and no error names it. Within them, only what is well-formed is checked.
+    fn drops(&self, _folded_name: &str) -> bool {
+        false
+    }
     /// A piece of source text, from where [`Document::source_from`] says.
     fn source(&mut self, _piece: &str) {}
     /// An element begins; the document has it open already.
@@ -181,12 +185,7 @@ impl<R: Read> Scanner<R> {
         let Some(oversized) = Oversized::new(token) else {
             return Err(document.malformed("a tag that does not end"));
         };
-        match &oversized {
-            Oversized::Ignored(_) => {}
-            Oversized::CharacterData => handler.too_long(document)?,
-            Oversized::Tag { name, .. } if is_name(name) => handler.too_long(document)?,
-            Oversized::Tag { .. } => return Err(document.malformed(BAD_NAME)),
-        }
+        self.delivery.begin_oversized(&oversized, handler)?;
         self.oversized = Some(oversized);
         Ok(())
     }
