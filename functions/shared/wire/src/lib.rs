@@ -7,11 +7,12 @@
 //!
 //! ```text
 //!   Read ──► decode ──► scan ──► one reader per document ──► model::Content, model::QueuedCustomer, …
-//!            (UTF-8)    (tags)   (association_anywhere)
+//!            (UTF-8)    (tags)   (association_anywhere, business_catalyst)
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod business_catalyst;
 mod decode;
 mod delivery;
 mod document;
