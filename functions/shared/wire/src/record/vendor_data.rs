@@ -1,4 +1,4 @@
-//! What no field of a customer stands for: the vendor's own data as structure, losing nothing.
+//! What no field of a record stands for: the vendor's own data as structure, losing nothing.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
@@ -9,18 +9,18 @@ use super::tree::Element;
 
 /// Collects data by name; what comes under one name more than once becomes a list.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     data: Attributes,
     /// The names whose value is such a list, and not a list by itself.
     repeated: BTreeSet<String>,
 }
 
 impl Kept {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
 
-    pub(super) fn insert(&mut self, name: String, value: Attribute) {
+    pub(crate) fn insert(&mut self, name: String, value: Attribute) {
         let mut present = match self.data.entry(name) {
             Entry::Vacant(vacant) => {
                 vacant.insert(value);
@@ -37,12 +37,12 @@ impl Kept {
     }
 
     /// An element under its own name.
-    pub(super) fn insert_element(&mut self, element: Element) {
+    pub(crate) fn insert_element(&mut self, element: Element) {
         self.insert(element.key().to_owned(), attribute_of(element));
     }
 
     /// The XML attributes of an element, and its text where it has any.
-    pub(super) fn insert_own_data(&mut self, element: Element) {
+    pub(crate) fn insert_own_data(&mut self, element: Element) {
         for (name, value) in element.attributes() {
             self.insert(format!("@{name}"), Attribute::Text(value.to_owned()));
         }
@@ -52,14 +52,14 @@ impl Kept {
         }
     }
 
-    pub(super) fn into_attributes(self) -> Attributes {
+    pub(crate) fn into_attributes(self) -> Attributes {
         self.data
     }
 }
 
 /// An element as structure: text where that is all it holds, a list where it only wraps what it is the plural of, and
 /// otherwise an object of its children, its attributes (`@name`) and its text (`#text`).
-pub(super) fn attribute_of(element: Element) -> Attribute {
+pub(crate) fn attribute_of(element: Element) -> Attribute {
     if element.is_plain() {
         return Attribute::Text(element.text().into_owned());
     }

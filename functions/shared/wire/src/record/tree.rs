@@ -1,4 +1,4 @@
-//! One customer's element as a tree, in buffers that are reused from customer to customer.
+//! One record's element as a tree, in buffers that are reused from record to record.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,7 +10,7 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// An element with all that is in it. Every name and text stands in one buffer.
 #[derive(Default)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     buffer: String,
     nodes: Vec<Node>,
     attributes: Vec<NodeAttribute>,
@@ -38,23 +38,23 @@ struct NodeAttribute {
 }
 
 impl Tree {
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.buffer.clear();
         self.nodes.clear();
         self.attributes.clear();
         self.open.clear();
     }
 
-    /// An element begins. A foreign one is kept, and never matched.
-    pub(super) fn open(&mut self, tag: &StartTag, foreign: bool) {
+    /// An element begins. A foreign one is kept, and never matched; of its attributes those that are data are kept.
+    pub(crate) fn open(&mut self, tag: &StartTag, foreign: bool, is_data: impl Fn(&str) -> bool) {
         let attributes_start = self.attributes.len();
-        for (name, value) in tag.attributes() {
+        for (name, value) in tag.attributes().filter(|(name, _)| is_data(name)) {
             let name = self.push(name);
             let value = self.push(value);
             self.attributes.push(NodeAttribute { name, value });
         }
         let key_start = self.buffer.len();
-        if foreign {
+        if foreign && !tag.prefix.is_empty() {
             self.push(tag.prefix);
             self.push(":");
         }
@@ -83,7 +83,7 @@ impl Tree {
     }
 
     /// Adds to the innermost element's text. The length of that text so far.
-    pub(super) fn push_text(&mut self, piece: &str) -> usize {
+    pub(crate) fn push_text(&mut self, piece: &str) -> usize {
         let Some(node) = self.open.last().and_then(|index| self.nodes.get_mut(*index)) else {
             return 0;
         };
@@ -101,12 +101,12 @@ impl Tree {
     }
 
     /// The innermost element ends.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.open.pop();
     }
 
     /// The outermost element, if there is one.
-    pub(super) fn root(&self) -> Option<Element<'_>> {
+    pub(crate) fn root(&self) -> Option<Element<'_>> {
         self.nodes.first().map(|node| Element { tree: self, node })
     }
 
@@ -119,29 +119,29 @@ impl Tree {
 
 /// One element of a tree.
 #[derive(Clone, Copy)]
-pub(super) struct Element<'t> {
+pub(crate) struct Element<'t> {
     tree: &'t Tree,
     node: &'t Node,
 }
 
 impl<'t> Element<'t> {
     /// The name that data are kept under.
-    pub(super) fn key(self) -> &'t str {
+    pub(crate) fn key(self) -> &'t str {
         &self.tree.buffer[self.node.key.clone()]
     }
 
     /// The name to compare with names that are known; empty for a foreign element, which is known by none.
-    pub(super) fn known_name(self) -> &'t str {
+    pub(crate) fn known_name(self) -> &'t str {
         if self.node.foreign { "" } else { self.folded_name() }
     }
 
     /// The local name in lower case and without `-` and `_`.
-    pub(super) fn folded_name(self) -> &'t str {
+    pub(crate) fn folded_name(self) -> &'t str {
         &self.tree.buffer[self.node.folded.clone()]
     }
 
     /// The element's own text without white space at its ends; line ends are `\n`.
-    pub(super) fn text(self) -> Cow<'t, str> {
+    pub(crate) fn text(self) -> Cow<'t, str> {
         let text = &self.tree.buffer[self.node.text.clone()];
         if self.node.late_text.is_empty() && !text.contains('\r') {
             return Cow::Borrowed(text.trim_end_matches(WHITE_SPACE));
@@ -151,33 +151,38 @@ impl<'t> Element<'t> {
     }
 
     /// Names as written, and values.
-    pub(super) fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str)> {
+    pub(crate) fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str)> {
         let attributes = &self.tree.attributes[self.node.attributes.clone()];
         let buffer = &self.tree.buffer;
         attributes.iter().map(|attribute| (&buffer[attribute.name.clone()], &buffer[attribute.value.clone()]))
     }
 
-    pub(super) fn children(self) -> impl Iterator<Item = Element<'t>> {
+    pub(crate) fn children(self) -> impl Iterator<Item = Element<'t>> {
         let first = self.node.first_child;
         let indices = std::iter::successors(first, move |index| self.tree.nodes[*index].next_sibling);
         indices.map(move |index| Element { tree: self.tree, node: &self.tree.nodes[index] })
     }
 
-    pub(super) fn has_attributes(self) -> bool {
+    pub(crate) fn has_attributes(self) -> bool {
         !self.node.attributes.is_empty()
     }
 
-    pub(super) fn has_children(self) -> bool {
+    pub(crate) fn has_children(self) -> bool {
         self.node.first_child.is_some()
     }
 
     /// Whether its text is all that it holds.
-    pub(super) fn is_plain(self) -> bool {
+    pub(crate) fn is_plain(self) -> bool {
         !self.has_attributes() && !self.has_children()
     }
 
     /// Whether it holds nothing at all.
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.is_plain() && self.text().is_empty()
+    }
+
+    /// Whether it and all that is in it hold neither a text nor an attribute.
+    pub(crate) fn is_hollow(self) -> bool {
+        !self.has_attributes() && self.text().is_empty() && self.children().all(Element::is_hollow)
     }
 }
