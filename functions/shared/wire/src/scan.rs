@@ -36,7 +36,7 @@ pub(crate) enum Flow {
 /// What makes sense of a document. The document's state is that of the token in hand.
 pub(crate) trait Handler {
     /// Whether to keep elements of this name from the handler: it is told nothing of what is in them, neither as tags
-    /// and texts nor as source text, and no error names it. Within them, only what is well-formed is checked.
+    /// and texts nor as source text, and no error repeats any of it. All that is checked is that it is well-formed.
     fn drops(&self, _folded_name: &str) -> bool {
         false
     }

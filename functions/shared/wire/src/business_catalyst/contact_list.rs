@@ -61,7 +61,7 @@ impl<R: Read> ContactListReader<R> {
     pub fn new(input: R, limits: Limits) -> Self {
         let handler = ContactListHandler {
             limits,
-            envelope: Envelope::around("ContactList_RetrieveResponse", "contactlistretrieveresponse", &limits),
+            envelope: Envelope::around("ContactList_RetrieveResponse", &limits),
             part: None,
             in_hand: ContactInHand::new(limits),
             is_in_contact: false,

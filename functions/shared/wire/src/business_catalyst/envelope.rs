@@ -6,10 +6,10 @@ use crate::{Limits, ReadError};
 
 /// The SOAP envelope around an answer, of either version and with any prefixes.
 pub(super) struct Envelope {
-    /// The name of the answer's element, in lower case and without `_`.
-    response: &'static str,
-    /// The same as the vendor writes it.
+    /// The name of the answer's element as the vendor writes it.
     response_name: &'static str,
+    /// The same folded.
+    response: String,
     namespaces: Namespaces,
     standing: Standing,
     has_body: bool,
@@ -34,10 +34,10 @@ enum Standing {
 
 impl Envelope {
     /// An envelope in which the answer is expected under this name.
-    pub(super) fn around(response_name: &'static str, response: &'static str, limits: &Limits) -> Self {
+    pub(super) fn around(response_name: &'static str, limits: &Limits) -> Self {
         Self {
-            response,
             response_name,
+            response: response_name.to_ascii_lowercase().replace('_', ""),
             namespaces: Namespaces::new(limits.depth),
             standing: Standing::Outside,
             has_body: false,

@@ -13,7 +13,7 @@ use crate::{Limits, ReadError};
 /// [`ReadError::Vendor`] for any fault, [`ReadError::Unexpected`] for what is no answer to this request, and every other
 /// [`ReadError`] that a document can cause.
 pub fn read_update_insert_answer(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
-    let envelope = Envelope::around("ContactList_UpdateInsertResponse", "contactlistupdateinsertresponse", limits);
+    let envelope = Envelope::around("ContactList_UpdateInsertResponse", limits);
     let mut handler = UpdateInsertHandler { envelope, text_length: 0 };
     Scanner::new(input, *limits).run(&mut handler)?;
     Ok(())

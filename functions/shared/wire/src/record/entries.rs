@@ -87,7 +87,7 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// An entry that stands in no section.
+    /// An entry that was read elsewhere.
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.entries.push(entry);
     }
