@@ -117,8 +117,8 @@ impl StatusReader {
     }
 
     async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
-        let PollState { fresh_as_of, answered_at, error } = self.polls.state(key).await?;
-        let LedgerState { latest, totals } = self.ledger.state(key).await?;
+        let PollState { fresh_as_of, answered_at, error, .. } = self.polls.state(key).await?;
+        let LedgerState { latest, totals, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
         let mut ends = totals;
         if let Some(batch) = &batch {

@@ -7,10 +7,13 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use super::fields::Fields;
-use super::{AssociationAnywhere, Configuration, Connection, Reader, Scope, Settings, association_anywhere};
+use super::{
+    AssociationAnywhere, BusinessCatalyst, Configuration, Connection, KINDS, Reader, Scope, Settings,
+    association_anywhere, business_catalyst,
+};
 
 /// Kinds that the file's contract names and this version can't run.
-const KINDS_TO_COME: [&str; 3] = ["business-catalyst", "connector", "batch-import"];
+const KINDS_TO_COME: [&str; 2] = ["connector", "batch-import"];
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +94,13 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
     match kind.as_deref() {
         // Where the kind is missing, the keys of the most usual one are judged.
         Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
         Some(kind) => {
             if KINDS_TO_COME.contains(&kind) {
                 fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
             } else {
-                fields.problem("kind", &format!("must be \"{}\"", AssociationAnywhere::KIND));
+                let kinds: Vec<String> = KINDS.iter().map(|kind| format!("\"{kind}\"")).collect();
+                fields.problem("kind", &format!("must be {}", kinds.join(" or ")));
             }
             // Its other keys are not ours to judge.
             fields.table.clear();

@@ -1,6 +1,7 @@
 //! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
 
 mod association_anywhere;
+mod business_catalyst;
 mod fields;
 mod file;
 
@@ -10,12 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::{Directory, Registration, SecretRef, StoreError};
 
 pub use association_anywhere::AssociationAnywhere;
+pub use business_catalyst::BusinessCatalyst;
 pub use file::{Place, Problems};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 /// Every kind of connection.
-pub const KINDS: [&str; 1] = [AssociationAnywhere::KIND];
+pub const KINDS: [&str; 2] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND];
 
 /// Everything that a file configures.
 #[derive(Clone, Debug, Default, PartialEq)]

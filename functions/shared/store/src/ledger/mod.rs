@@ -7,10 +7,17 @@
 //! | attribute of a chunk | what |
 //! |---|---|
 //! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
+//! | `listed` | customers as a listing told them, as JSON; missing where it told none |
 //! | `attempts` | leases taken since it last came on |
 //! | `lease_owner`, `lease_until` | who works on it; nobody where missing |
 //! | `due_at` | when the poller sends it again |
 //! | `unproven` | present where all that is left waits for a customer that is known to exist |
+//!
+//! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
+//! that it has them, then workers are told. A chunk that the batch does not have yet is no one's business.
+
+mod item;
+mod listing;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,12 +29,16 @@ use aws_sdk_dynamodb::types::{
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, Phase, Tally};
+use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
 
 use crate::backoff::Backoff;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::{Clock, Random, StoreError};
+use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
+use listing::with_listing;
+
+pub use listing::cut_listed;
 
 /// DynamoDB's bound for one BatchWriteItem.
 const ITEMS_PER_WRITE: usize = 25;
@@ -54,6 +65,8 @@ pub struct LedgerState {
     pub latest: Option<Batch>,
     /// What became of all customers of all batches that are closed.
     pub totals: Tally,
+    /// The newest change of an upstream that is listed, of which all that is not newer was taken over.
+    pub cursor: Option<Timestamp>,
 }
 
 /// Which chunk.
@@ -87,8 +100,10 @@ pub struct LeasedChunk {
     pub owner: String,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
-    /// Ids that the upstream says are deleted.
+    /// Ids that the upstream says are deleted, or lists no longer.
     pub delete: BTreeSet<String>,
+    /// Customers as they were listed.
+    pub listed: Vec<ListedCustomer>,
     /// Which attempt this is since the chunk last came on, from 1.
     pub attempt: u64,
 }
@@ -121,7 +136,11 @@ impl Ledger {
     pub async fn state(&self, connection: &ConnectionKey) -> Result<LedgerState, StoreError> {
         let Some(item) = self.table.get(connection, BATCH).await? else { return Ok(LedgerState::default()) };
         let read = Read::new("batch", &item);
-        Ok(LedgerState { latest: Some(read_batch(&read)?), totals: read_tally(&read, "all_")? })
+        Ok(LedgerState {
+            latest: Some(read_batch(&read)?),
+            totals: read_tally(&read, "all_")?,
+            cursor: read.optional_time("newest_done")?,
+        })
     }
 
     /// Records that a batch is being opened. Its chunks come next.
@@ -147,15 +166,18 @@ impl Ledger {
             .expression_attribute_values(":asked_at", time(batch.asked_at))
             .expression_attribute_values(":customers", number(batch.total))
             .expression_attribute_values(":none", number(0));
-        let mut removal = "";
+        let mut removals = Vec::new();
         match &batch.queue_number {
             Some(queue_number) => {
                 assignments.push("queue_number = :queue_number".to_owned());
                 update = update.expression_attribute_values(":queue_number", text(queue_number));
             }
-            None => removal = " REMOVE queue_number",
+            None => removals.push("queue_number"),
         }
-        let answer = update.update_expression(format!("SET {}{removal}", assignments.join(", "))).send().await;
+        if let Some(listing) = &batch.listing {
+            update = with_listing(update, listing, &mut assignments, &mut removals);
+        }
+        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
         moved_on(connection, batch, answer)
     }
 
@@ -196,20 +218,31 @@ impl Ledger {
     /// # Errors
     /// Where not all could be removed before the deadline.
     pub async fn clear_chunks(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
+        self.clear(connection, |_| true, "chunk/", deadline).await
+    }
+
+    /// Removes the entries with this prefix that are `unwanted`.
+    async fn clear(
+        &self,
+        connection: &ConnectionKey,
+        unwanted: impl Fn(&str) -> bool,
+        prefix: &str,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut start = None;
         loop {
             let page = self
                 .table
-                .entries(connection, "chunk/")
+                .entries(connection, prefix)
                 .projection_expression("#connection, entry")
+                .set_exclusive_start_key(start)
                 .limit(1_000)
                 .send()
                 .await
                 .map_err(|error| StoreError::aws("Query", error))?;
-            let keys = page.items.unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(());
-            }
-            let deletions = keys.into_iter().filter_map(|key| {
+            let keys = page.items.unwrap_or_default().into_iter();
+            let keys = keys.filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
+            let deletions = keys.filter_map(|key| {
                 let delete = DeleteRequest::builder().set_key(Some(key)).build().ok()?;
                 Some(WriteRequest::builder().delete_request(delete).build())
             });
@@ -220,6 +253,10 @@ impl Ledger {
                 .buffer_unordered(WRITES_AT_ONCE)
                 .try_collect::<()>()
                 .await?;
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
         }
     }
 
@@ -232,6 +269,16 @@ impl Ledger {
         connection: &ConnectionKey,
         batch: &Batch,
         event: BatchEvent,
+    ) -> Result<(), StoreError> {
+        self.advance_with_cursor(connection, batch, event, None).await
+    }
+
+    async fn advance_with_cursor(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        event: BatchEvent,
+        cursor: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let moved = || StoreError::MovedOn { connection: connection.to_string(), number: batch.number };
         let next = batch.after(event).map_err(|_| moved())?;
@@ -248,7 +295,13 @@ impl Ledger {
                 .extend(COUNTS.map(|count| format!("all_{count} = if_not_exists(all_{count}, :none) + n_{count}")));
             update = update.expression_attribute_values(":none", number(0));
         }
-        let answer = update.update_expression(format!("SET {}", assignments.join(", "))).send().await;
+        if let Some(cursor) = cursor {
+            assignments.push("newest_done = :cursor".to_owned());
+            update = update.expression_attribute_values(":cursor", time(cursor));
+        }
+        // What was not taken over is new, even if the next listing begins with the same page.
+        let removals = if event == BatchEvent::Abandoned { vec!["listing_page"] } else { Vec::new() };
+        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
         moved_on(connection, batch, answer)
     }
 
@@ -398,6 +451,7 @@ impl Ledger {
             owner: owner.to_owned(),
             fetch: read.set("to_fetch")?,
             delete: read.set("to_delete")?,
+            listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
             attempt: read.number("attempts")?,
             key,
         }))
@@ -434,6 +488,27 @@ impl Ledger {
             if !backoff.wait().await {
                 return Err(StoreError::aws("TransactWriteItems", error));
             }
+        }
+    }
+
+    /// Gives a chunk back as it was taken, to be tried again at `retry_at`. Nothing where the lease was lost.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        let answer = self
+            .table
+            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
+            .update_expression("SET due_at = :due_at REMOVE lease_owner, lease_until")
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":due_at", time(retry_at))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(StoreError::aws("UpdateItem", error)),
         }
     }
 
@@ -490,9 +565,10 @@ impl Ledger {
             .table_name(&self.table.name)
             .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
             .update_expression(format!("ADD {additions}"))
-            .condition_expression("batch_number = :number AND batch_phase = :open")
+            .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
             .expression_attribute_values(":number", number(chunk.key.batch))
-            .expression_attribute_values(":open", text(phase_name(Phase::Open)));
+            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
+            .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
         for (name, count) in tally.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
@@ -520,59 +596,6 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-/// The sort key of a chunk: in the order of the batch.
-fn chunk_entry(key: &ChunkKey) -> String {
-    format!("chunk/{:012}/{:08}", key.batch, key.chunk)
-}
-
-fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPlan, due_at: Timestamp) -> Item {
-    let key = ChunkKey { connection: connection.clone(), batch, chunk: plan.number };
-    let mut item = ControlTable::key(connection, &chunk_entry(&key));
-    item.insert("attempts".to_owned(), number(0));
-    item.insert("due_at".to_owned(), time(due_at));
-    for (attribute, ids) in [("to_fetch", &plan.fetch), ("to_delete", &plan.delete)] {
-        if !ids.is_empty() {
-            item.insert(attribute.to_owned(), id_set(ids));
-        }
-    }
-    item
-}
-
-fn id_set(ids: &BTreeSet<String>) -> AttributeValue {
-    AttributeValue::Ss(ids.iter().cloned().collect())
-}
-
-fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Opening => "opening",
-        Phase::Open => "open",
-        Phase::Closed => "closed",
-    }
-}
-
-fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
-    let name = read.text("batch_phase")?;
-    let phase = [Phase::Opening, Phase::Open, Phase::Closed].into_iter().find(|phase| phase_name(*phase) == name);
-    Ok(Batch {
-        number: read.number("batch_number")?,
-        phase: phase.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "batch_phase" })?,
-        queue_number: if read.has("queue_number") { Some(read.text("queue_number")?.to_owned()) } else { None },
-        asked_at: read.time("asked_at")?,
-        total: read.number("customers")?,
-        tally: read_tally(read, "n_")?,
-    })
-}
-
-fn read_tally(read: &Read<'_>, prefix: &str) -> Result<Tally, StoreError> {
-    Ok(Tally {
-        written: read.count(prefix, "written")?,
-        unchanged: read.count(prefix, "unchanged")?,
-        stale: read.count(prefix, "stale")?,
-        tombstoned: read.count(prefix, "tombstoned")?,
-        failed: read.count(prefix, "failed")?,
-    })
 }
 
 fn condition_failed<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
