@@ -9,4 +9,10 @@
 //! Nothing here reads a clock or draws a random number that the seed does not decide; only a delay on purpose waits.
 
 pub mod association_anywhere;
-pub mod control;
+mod control;
+mod faults;
+mod names;
+pub mod program;
+mod random;
+mod serving;
+mod xml;
