@@ -6,11 +6,11 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use serde_json::Value;
-use support::{Running, numbers, start, texts};
+use support::{Program, Running, numbers, start, texts};
 
 async fn control(running: &Running, command: &str) -> u16 {
     let url = format!("{}/_simulator/{command}", running.base);
@@ -103,16 +103,6 @@ async fn requests_that_make_no_sense_are_told_so() {
         assert_eq!(control(&running, command).await, 400, "{command}");
     }
     assert_eq!(control(&running, "explode").await, 404);
-}
-
-/// Ends the program even where an assertion fails.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn program(port: &str) -> Command {

@@ -1,10 +1,12 @@
 //! `aa-simulator`: a simulated Association Anywhere to point a client at.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Parser;
-use simulators::association_anywhere::{AaSettings, AaSimulator, AaUrls, ENVIRONMENT, urls_in};
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use simulators::{
+    association_anywhere::{AaSettings, AaSimulator, AaUrls, ENVIRONMENT, urls_in},
+    program,
+};
 
 /// A simulated Association Anywhere: customers, and the queue of those that changed
 #[derive(Parser)]
@@ -55,20 +57,11 @@ While it runs it can be driven over HTTP:
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("aa-simulator: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit_code("aa-simulator", run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let listener = TcpListener::bind((arguments.host.as_str(), arguments.port))
-        .await
-        .map_err(|error| anyhow::anyhow!("cannot listen on {}:{}: {error}", arguments.host, arguments.port))?;
-    let address = listener.local_addr()?;
+    let (listener, address) = program::listen(&arguments.host, arguments.port).await?;
     let simulator = AaSimulator::new(AaSettings {
         customers: arguments.customers,
         seed: arguments.seed,
@@ -76,27 +69,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         password: arguments.password.clone(),
         ..AaSettings::default()
     });
-
-    // Whoever reads this may have gone away, as with `| head -1`: no reason to stop serving.
-    let _ = std::io::stdout().write_all(introduction(&arguments, address).as_bytes());
-
-    tokio::select! {
-        served = simulator.serve(listener) => Ok(served?),
-        () = keep_changing(&simulator, arguments.changes_per_minute) => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-    }
+    program::say(introduction(&arguments, address));
+    program::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
+        simulator.change_some(count);
+    })
+    .await
 }
 
 /// The address first, so that a script can read it from the first line.
 fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
     let base = format!("http://{address}");
     let AaUrls { queue, queue_with_reasons, details, purge, enqueue } = urls_in(&base, &arguments.environment);
-    let credentials = serde_json::json!({ "username": arguments.username, "password": arguments.password });
-    // A single quote ends a shell's quoting: close it, write an escaped one, open it again.
-    let credentials = credentials.to_string().replace('\'', r"'\''");
+    let credentials = program::credentials_for_shell(&arguments.username, &arguments.password);
     let customers = arguments.customers;
-    // Credentials travel in the documents: a client wants to be told that plain HTTP is meant, unless it stays on this machine.
-    let insecure_http = if address.ip().is_loopback() { "" } else { "insecure_http = true\n" };
+    let insecure_http = program::insecure_http(address);
     format!(
         "\
 Association Anywhere, simulated, at {base}
@@ -122,24 +108,7 @@ credentials = \"env:AA_CREDENTIALS\"
 {insecure_http}
 and this into the shell:
 
-export AA_CREDENTIALS='{credentials}'
+export AA_CREDENTIALS={credentials}
 "
     )
-}
-
-/// Changes random customers evenly over each minute; never returns.
-async fn keep_changing(simulator: &AaSimulator, changes_per_minute: u32) {
-    let mut every_second = tokio::time::interval(Duration::from_secs(1));
-    every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // In sixtieths of a change.
-    let mut due = 0;
-    loop {
-        every_second.tick().await;
-        due += u64::from(changes_per_minute);
-        let changes = due / 60;
-        due %= 60;
-        if changes > 0 {
-            simulator.change_some(usize::try_from(changes).unwrap_or(usize::MAX));
-        }
-    }
 }
