@@ -13,10 +13,10 @@ mod page;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ConnectionKey, Duty, Listing, ListingScope};
+use model::{Batch, ChunkPlan, ConnectionKey, Duty, Listing, ListingScope, Phase};
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, WATCH_EVERY};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
 use store::{ChunkKey, Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
 
 use crate::page::Page;
@@ -25,10 +25,11 @@ use crate::page::Page;
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// A batch that was abandoned is listed anew: no sooner than this.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
-/// A listing that has more pages than this has no end: two million contacts.
-const MOST_PAGES: u32 = 20_000;
-/// How many chunks of a batch are looked at: those behind them come to the front as these are done.
-const FRONT: i32 = 100;
+/// How many pages are held in memory to see whether they tell anything new. More of them become a batch in any case.
+const MOST_PAGES_AHEAD: u32 = 10;
+/// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
+/// contacts, and a look costs what is read.
+const FRONT: i32 = 10;
 /// Ids of contacts that are gone, in one chunk.
 const ABSENT_PER_CHUNK: usize = 100;
 
@@ -39,14 +40,15 @@ pub struct PollContacts {
     failures: Failures,
     shadow: Shadow,
     vendor: BusinessCatalyst,
+    most_pages: u32,
 }
 
 impl PollContacts {
     /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`,
-    /// `WORK_QUEUE_URL`.
+    /// `WORK_QUEUE_URL`. A listing with more than `MOST_PAGES` pages has no end.
     ///
     /// # Errors
-    /// Where a variable is missing.
+    /// Where a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
@@ -58,6 +60,7 @@ impl PollContacts {
             failures: Failures::new(dynamodb.clone(), table),
             shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
             vendor: BusinessCatalyst::new(http, secrets, gate, clock),
+            most_pages: environment.number("MOST_PAGES")?,
         })
     }
 
@@ -109,12 +112,16 @@ impl PollContacts {
         let all_again = polls.state(key).await?.resync_requested.is_some()
             || !self.failures.redrive_requests(key).await?.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
-        let batch = Batch::listed(state.latest.as_ref(), listing.clone(), clock.now());
-        let page = match self.vendor.contacts(key, settings, &listing, deadline).await {
-            Ok(answer) => Page::of(answer, &settings.zone(), batch.number),
+        let scope = listing.scope;
+        let mut batch = Batch::listed(state.latest.as_ref(), listing, clock.now());
+        let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
+        let (pages, told) = match self.look_ahead(connection, &batch, last, deadline).await {
+            Ok(found) => found,
             Err(trouble) => return self.poller.report(key, "contact list", trouble, retry_pause(settings)).await,
         };
-        if is_known(&page, &listing, state.latest.as_ref()) {
+        let is_whole = pages.last().is_some_and(|page| !page.more);
+        let is_known = pages.iter().all(Page::is_empty) || last.is_some_and(|last| told.tells_the_same_as(last));
+        if is_whole && is_known && scope == ListingScope::Changes {
             polls.in_step(key, batch.asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
@@ -123,7 +130,43 @@ impl PollContacts {
         ledger.clear_chunks(key, deadline).await?;
         ledger.clear_seen(key, deadline).await?;
         ledger.begin(key, &batch).await?;
-        self.take(connection, &batch, &listing, page, deadline).await
+        let mut next = Next::Now;
+        for page in pages {
+            next = self.take(connection, &batch, page, deadline).await?;
+            match ledger.state(key).await?.latest {
+                Some(latest) if latest.number == batch.number && latest.phase == Phase::Listing => batch = latest,
+                _ => break,
+            }
+        }
+        Ok(next)
+    }
+
+    /// Asks for the first page, and goes on as long as it may turn out that all is as the last listing told it. Returns
+    /// the pages, and what the listing has told with them.
+    async fn look_ahead(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        last: Option<&Listing>,
+        deadline: Timestamp,
+    ) -> Result<(Vec<Page>, Listing), Trouble> {
+        let Connection { key, settings } = connection;
+        let mut told = batch.listing.clone().unwrap_or_else(Listing::of_everything);
+        let most = match last {
+            Some(last) if (last.scope, last.since) == (told.scope, told.since) => last.pages.min(MOST_PAGES_AHEAD),
+            _ => 1,
+        };
+        let mut pages: Vec<Page> = Vec::new();
+        loop {
+            let answer = self.vendor.contacts(key, settings, &told, deadline).await?;
+            let page = Page::of(answer, &settings.zone(), batch.number);
+            told = told.after_page(page.fingerprint, 0, None);
+            let more = page.more;
+            pages.push(page);
+            if !more || told.pages >= most {
+                return Ok((pages, told));
+            }
+        }
     }
 
     /// Asks for the next page of a listing that has begun.
@@ -143,7 +186,7 @@ impl PollContacts {
         match self.vendor.contacts(key, settings, listing, deadline).await {
             Ok(answer) => {
                 let page = Page::of(answer, &settings.zone(), batch.number);
-                self.take(connection, batch, listing, page, deadline).await
+                self.take(connection, batch, page, deadline).await
             }
             Err(trouble) => {
                 let request = format!("contact list, page {}", listing.pages + 1);
@@ -157,12 +200,14 @@ impl PollContacts {
         &self,
         connection: &Connection<Settings>,
         batch: &Batch,
-        listing: &Listing,
         page: Page,
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        if let Some(why) = never_ending(&page, listing) {
+        let Some(listing) = &batch.listing else {
+            return self.abandon(connection, batch, "its listing is not known").await;
+        };
+        if let Some(why) = self.never_ending(&page, listing) {
             return self.abandon(connection, batch, why).await;
         }
         let ledger = &self.poller.ledger;
@@ -180,7 +225,7 @@ impl PollContacts {
                 cut_listed(page.customers).into_iter().map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }),
             );
         }
-        let mut next = listing.after_page(&page.fingerprint, 0, newest);
+        let mut next = listing.after_page(page.fingerprint, 0, newest);
         let mut ended = !page.more;
         if ended && listing.scope != ListingScope::Changes {
             let absent = self.absent(key, batch.number, listing.scope).await?;
@@ -267,40 +312,24 @@ impl PollContacts {
         ledger.clear_seen(key, deadline).await?;
         polls.in_step(key, batch.asked_at).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
-        Ok(Next::Now)
+        Ok(Next::After(Self::pause(&connection.settings)))
+    }
+
+    /// What shows that a listing would not come to an end, or not to the right one.
+    fn never_ending(&self, page: &Page, listing: &Listing) -> Option<&'static str> {
+        if listing.pages > 0 && page.is_empty() {
+            return Some("the vendor said that there are more contacts, and then sent none");
+        }
+        if listing.last_page == Some(page.fingerprint) {
+            return Some("the vendor sent the same page twice");
+        }
+        (listing.pages >= self.most_pages).then_some("the vendor's list has no end")
     }
 
     async fn abandon(&self, connection: &Connection<Settings>, batch: &Batch, why: &str) -> Result<Next, StoreError> {
         self.poller.abandon(&connection.key, batch, why).await?;
         Ok(Next::After(Self::pause(&connection.settings).max(PAUSE_AFTER_ABANDONING)))
     }
-}
-
-/// Whether a first page holds nothing that the latest batch had not: every question goes back a little behind the
-/// cursor, so the newest contacts come again and again.
-fn is_known(page: &Page, listing: &Listing, latest: Option<&Batch>) -> bool {
-    if page.more || listing.scope != ListingScope::Changes {
-        return false;
-    }
-    let last = latest.and_then(|batch| batch.listing.as_ref());
-    page.is_empty()
-        || last.is_some_and(|last| {
-            last.scope == ListingScope::Changes
-                && last.pages == 1
-                && last.since == listing.since
-                && last.last_page.as_ref() == Some(&page.fingerprint)
-        })
-}
-
-/// What shows that a listing would not come to an end, or not to the right one.
-fn never_ending(page: &Page, listing: &Listing) -> Option<&'static str> {
-    if listing.pages > 0 && page.is_empty() {
-        return Some("the vendor said that there are more contacts, and then sent none");
-    }
-    if listing.last_page.as_ref() == Some(&page.fingerprint) {
-        return Some("the vendor sent the same page twice");
-    }
-    (listing.pages >= MOST_PAGES).then_some("the vendor's list has no end")
 }
 
 fn retry_pause(settings: &Settings) -> Duration {

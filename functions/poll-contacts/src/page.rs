@@ -17,7 +17,7 @@ pub(crate) struct Page {
     /// The newest update.
     pub(crate) newest: Option<Timestamp>,
     /// Two pages with the same fingerprint say the same of the same contacts.
-    pub(crate) fingerprint: String,
+    pub(crate) fingerprint: ContentHash,
     /// Whether the vendor says that there are more pages.
     pub(crate) more: bool,
 }
@@ -39,7 +39,7 @@ impl Page {
                 customers.insert(customer.source_id.clone(), customer);
             }
         }
-        let fingerprint = hexadecimal(&ContentHash::of(&said));
+        let fingerprint = ContentHash::of(&said);
         Self { customers: customers.into_values().collect(), ids, newest, fingerprint, more }
     }
 
@@ -55,7 +55,7 @@ fn listed(contact: Contact, updated: Option<Timestamp>, batch: u64, ids: &mut BT
     let Some(source_id) = entity_id else {
         let reason = content.err().map_or_else(|| NO_ID.to_owned(), |problem| problem.to_string());
         // The same contact has the same name each time that it is listed.
-        let source_id = format!("unidentified-{}", &hexadecimal(&ContentHash::of(&raw))[..12]);
+        let source_id = format!("unidentified-{}", &ContentHash::of(&raw).to_string()[..12]);
         return ListedCustomer { source_id, version, news: ListedNews::Unusable { reason, raw } };
     };
     ids.insert(source_id.clone());
@@ -73,9 +73,5 @@ fn fingerprint_of(contact: &Contact, updated: Option<Timestamp>) -> String {
         Ok(content) => content.hash(),
         Err(_) => ContentHash::of(&contact.raw),
     };
-    format!("{:?} {:?} {} {}\n", contact.entity_id, updated, contact.deleted, hexadecimal(&content))
-}
-
-fn hexadecimal(hash: &ContentHash) -> String {
-    hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:?} {updated:?} {} {content}\n", contact.entity_id, contact.deleted)
 }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use runtime::Clients;
 use runtime::connections::{Configuration, Place};
 use runtime::status::{Condition, ConnectionStatus, StatusReader};
-use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use store::{Clock, Directory, Failures, Ledger, Polls};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::TEMPLATE;
 use crate::commands::apply::{carry_out, changes};
+use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
 use crate::target::{DATABASE, local_clients};
@@ -26,11 +26,6 @@ const CONTROL_TABLE: &str = "ControlTable";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// With `--once`: how long a connection may fail without coming on before the run gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
-/// How often the simulators change some customers, and how many.
-const CHANGE_EVERY: Duration = Duration::from_secs(15);
-const CHANGES: usize = 3;
-/// The token that opens the simulated tenant's data, on this machine only.
-const DEMO_TOKEN: &str = "demo-token";
 
 /// What `local` is asked to do.
 #[derive(Clone, Debug)]
@@ -143,7 +138,7 @@ impl LocalRun {
         let mut background = JoinSet::new();
         let configuration = match text {
             Some(configuration) => configuration,
-            None => start_simulators(&options.data, !options.once, &mut background).await.map_err(data)?,
+            None => demo::start(&options.data, !options.once, &mut background).await.map_err(data)?,
         };
         let directory = Directory::new(clients.dynamodb.clone(), CONTROL_TABLE);
         let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
@@ -264,9 +259,9 @@ impl Watch {
         let base = format!("http://{}", self.address);
         progress.line(&format!("The API answers at {base}. Try:"));
         if self.demo {
-            let token = format!("curl -H 'Authorization: Bearer {DEMO_TOKEN}'");
-            progress.line(&format!("  {token} {base}/v1/customers/aa~1001"));
-            progress.line(&format!("  {token} '{base}/v1/customers?connection=aa&limit=3'"));
+            for line in demo::questions(&base) {
+                progress.line(&format!("  {line}"));
+            }
         } else if let Some(status) = statuses.first() {
             let id = &status.id;
             progress.line(&format!(
@@ -296,7 +291,7 @@ fn lock_directory(path: &Path) -> Result<File, LocalError> {
 }
 
 /// Other people's personal data: nobody else on this machine may read them.
-fn make_private_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -307,57 +302,8 @@ fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Starts the simulators with their thousand customers, and configures connections to them.
-async fn start_simulators(
-    data: &Path,
-    keep_changing: bool,
-    background: &mut JoinSet<()>,
-) -> Result<Configuration, String> {
-    let settings = AaSettings::default();
-    let demo = data.join("demo");
-    make_private_directory(&demo).map_err(|error| reason(&error))?;
-    // Absolute, so that another command finds them from wherever it is called.
-    let demo = demo.canonicalize().map_err(|error| reason(&error))?;
-    let (credentials, token) = (demo.join("aa.json"), demo.join("reader.json"));
-    let login = serde_json::json!({ "username": settings.username, "password": settings.password });
-    fs::write(&credentials, login.to_string()).map_err(|error| reason(&error))?;
-    fs::write(&token, serde_json::json!({ "token": DEMO_TOKEN }).to_string()).map_err(|error| reason(&error))?;
-
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| reason(&error))?;
-    let address = listener.local_addr().map_err(|error| reason(&error))?;
-    let simulator = AaSimulator::new(settings);
-    let urls = urls(&format!("http://{address}"));
-    let file = format!(
-        "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
-         details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {:?}\n\n\
-         [[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
-        urls.queue,
-        urls.details,
-        urls.purge,
-        urls.enqueue,
-        format!("file:{}", credentials.display()),
-        format!("file:{}", token.display()),
-    );
-    let configuration = Configuration::parse(&file, Place::Local).map_err(|problems| problems.to_string())?;
-    if keep_changing {
-        let simulator = simulator.clone();
-        background.spawn(async move {
-            loop {
-                tokio::time::sleep(CHANGE_EVERY).await;
-                simulator.change_some(CHANGES);
-            }
-        });
-    }
-    background.spawn(async move {
-        if let Err(error) = simulator.serve(listener).await {
-            tracing::error!(%error, "the simulator has stopped");
-        }
-    });
-    Ok(configuration)
-}
-
 /// An I/O error in the system's own words, without its number.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, ListedNews, Listing, ListingScope};
+use model::{Batch, BatchEvent, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope};
 
 use super::item::{chunk_entry, id_set, listed_json, phase_name, set_and_remove};
 use super::{BATCH, ChunkKey, Ledger, moved_on};
 use crate::StoreError;
-use crate::item::{Read, number, text, time};
+use crate::item::{Read, bytes, number, text, time};
 
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the customers.
 const LARGEST_LISTED: usize = 390 * 1024;
@@ -175,7 +175,8 @@ pub(super) fn with_listing(
         ("listing_pages", Some(number(listing.pages))),
         ("listing_chunks", Some(number(listing.chunks))),
         ("listing_newest", listing.newest.map(time)),
-        ("listing_page", listing.last_page.as_ref().map(text)),
+        ("listing_page", listing.last_page.map(|page| bytes(page.as_bytes()))),
+        ("listing_all_pages", listing.all_pages.map(|pages| bytes(pages.as_bytes()))),
     ];
     for (attribute, value) in attributes {
         match value {
@@ -202,8 +203,17 @@ pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreErro
         pages: read.number("listing_pages")?,
         chunks: read.number("listing_chunks")?,
         newest: read.optional_time("listing_newest")?,
-        last_page: if read.has("listing_page") { Some(read.text("listing_page")?.to_owned()) } else { None },
+        last_page: read_fingerprint(read, "listing_page")?,
+        all_pages: read_fingerprint(read, "listing_all_pages")?,
     }))
+}
+
+fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
+    if !read.has(attribute) {
+        return Ok(None);
+    }
+    let fingerprint = ContentHash::from_stored(read.bytes(attribute)?);
+    fingerprint.map(Some).ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute })
 }
 
 fn scope_name(scope: ListingScope) -> &'static str {

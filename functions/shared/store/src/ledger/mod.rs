@@ -299,8 +299,8 @@ impl Ledger {
             assignments.push("newest_done = :cursor".to_owned());
             update = update.expression_attribute_values(":cursor", time(cursor));
         }
-        // What was not taken over is new, even if the next listing begins with the same page.
-        let removals = if event == BatchEvent::Abandoned { vec!["listing_page"] } else { Vec::new() };
+        // What was not taken over is new, even if the next listing tells the same.
+        let removals = if event == BatchEvent::Abandoned { vec!["listing_all_pages"] } else { Vec::new() };
         let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
         moved_on(connection, batch, answer)
     }

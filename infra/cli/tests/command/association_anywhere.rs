@@ -1,32 +1,15 @@
-//! `customer-sync` as its users meet it: the built program, its output and its exit codes.
-
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
+//! Association Anywhere at a shell, and what holds for every kind of connection.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Poison, Procedure, urls};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const USERNAME: &str = "sync-user-name";
-const PASSWORD: &str = "correct horse battery staple";
-const TOKEN: &str = "reader-token-of-acme";
-/// Whatever another process has to do is done by then.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The environment variable that says what is logged, and its most talkative value for our own crates.
-const LOG: &str = "CUSTOMER_SYNC_LOG";
-const EVERYTHING_OF_OURS: &str = "off,customer_sync=debug,customers_api=debug,fetch_customers=debug,model=debug,\
-                                  poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
+use crate::support::{EVERYTHING_OF_OURS, Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME};
 
 /// A vendor that listens in this process.
 struct Vendor {
@@ -50,61 +33,23 @@ impl Vendor {
         runtime.spawn(async move { serving.serve(listener).await });
         Self { simulator, base, runtime }
     }
+
+    /// What no output may hold: secrets, and everybody's personal data.
+    fn secrets(&self) -> Vec<String> {
+        let ids = self.simulator.customer_ids();
+        let emails = ids.iter().filter_map(|id| self.simulator.email(*id));
+        let names = ids.iter().filter_map(|id| self.simulator.display_name(*id));
+        emails.chain(names).chain([PASSWORD, TOKEN].map(str::to_owned)).collect()
+    }
 }
 
-/// A user's directory: connections.toml, the secrets that it names, and what the command leaves there.
-struct Home {
-    directory: TempDir,
-}
-
-impl Home {
-    fn empty() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    /// Where `connections.toml` has the connection `aa` of the tenant `acme`, with these lines added to it.
-    fn with_connection_to(vendor: &Vendor, extra: &str) -> Self {
-        let home = Self::empty();
-        home.write("aa.json", &json!({ "username": USERNAME, "password": PASSWORD }).to_string());
-        home.write("reader.json", &json!({ "token": TOKEN }).to_string());
-        home.write("connections.toml", &connection(&vendor.base, "file:aa.json", extra));
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customer-sync"));
-        command.args(arguments.split_whitespace()).current_dir(self.directory.path()).env_remove(LOG);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs the command to its end.
-    fn run(&self, arguments: &str) -> Said {
-        Said::of(self.command(arguments).output().unwrap())
-    }
-
-    /// Runs `local` on `connections.toml` until all is in step.
-    fn sync(&self) -> Said {
-        self.run("local --connections connections.toml --data data --port 0 --once")
-    }
-
-    fn status(&self) -> Value {
-        let said = self.run("status --json --data data").succeeded();
-        serde_json::from_str::<Value>(&said.stdout).unwrap()["connections"][0].take()
-    }
-
-    /// Starts a `local` run that goes on until it is ended.
-    fn start(&self, arguments: &str) -> Running {
-        Running::new(self.command(arguments).spawn().unwrap())
-    }
+/// A home whose `connections.toml` has the connection `aa` of the tenant `acme`, with these lines added to it.
+fn home_with_connection_to(vendor: &Vendor, extra: &str) -> Home {
+    let home = Home::empty();
+    home.write("aa.json", &json!({ "username": USERNAME, "password": PASSWORD }).to_string());
+    home.write("reader.json", &json!({ "token": TOKEN }).to_string());
+    home.write("connections.toml", &connection(&vendor.base, "file:aa.json", extra));
+    home
 }
 
 /// A file with one connection and one reader.
@@ -116,140 +61,6 @@ fn connection(base: &str, credentials: &str, extra: &str) -> String {
          [[reader]]\ntenant = 'acme'\ntoken = 'file:reader.json'\n",
         urls.queue, urls.details, urls.purge, urls.enqueue
     )
-}
-
-/// What a command said until its end.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn succeeded(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
-        self
-    }
-
-    /// It failed with one line on stderr; returns that line without the program's name.
-    #[track_caller]
-    fn error(&self) -> &str {
-        assert_eq!(self.code, Some(1), "{self:?}");
-        let line = self.stderr.strip_suffix('\n').and_then(|line| line.strip_prefix("customer-sync: "));
-        let line = line.filter(|line| !line.contains('\n'));
-        line.unwrap_or_else(|| panic!("not one line of an error: {self:?}"))
-    }
-
-    /// The figures of the last line that says that `aa` is in step: fetched, and what became of them. They must add up.
-    #[track_caller]
-    fn in_step(&self) -> (u64, [u64; 5]) {
-        let line = self.stdout.lines().rev().find_map(|line| line.strip_prefix("aa: in step: "));
-        let (fetched, ends) = line.and_then(|line| line.split_once(" fetched = ")).unwrap();
-        let ends: Vec<(&str, &str)> = ends.split(" + ").map(|end| end.split_once(' ').unwrap()).collect();
-        let names: Vec<&str> = ends.iter().map(|(_, name)| *name).collect();
-        assert_eq!(names, ["written", "unchanged", "stale", "tombstoned", "failed"], "{line:?}");
-        let ends: Vec<u64> = ends.iter().map(|(count, _)| count.parse().unwrap()).collect();
-        let fetched = fetched.parse().unwrap();
-        assert_eq!(fetched, ends.iter().sum::<u64>(), "{line:?}");
-        (fetched, ends.try_into().unwrap())
-    }
-
-    /// Nothing that it said is anybody's secret or personal data.
-    #[track_caller]
-    fn discreet(self, vendor: &Vendor) -> Self {
-        let emails = vendor.simulator.customer_ids().into_iter().filter_map(|id| vendor.simulator.email(id));
-        let names = vendor.simulator.customer_ids().into_iter().filter_map(|id| vendor.simulator.display_name(id));
-        for secret in emails.chain(names).chain([PASSWORD, TOKEN].map(str::to_owned)) {
-            for text in [&self.stdout, &self.stderr] {
-                assert!(!text.contains(&secret), "{secret:?} was said:\n{text}");
-            }
-        }
-        self
-    }
-}
-
-/// A command that runs until it is ended.
-struct Running {
-    child: Child,
-    lines: Receiver<String>,
-    seen: String,
-    stderr: Option<JoinHandle<String>>,
-}
-
-impl Running {
-    fn new(mut child: Child) -> Self {
-        let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let (line, lines) = channel();
-        std::thread::spawn(move || {
-            for text in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = line.send(text);
-            }
-        });
-        let stderr = std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
-        });
-        Self { child, lines, seen: String::new(), stderr: Some(stderr) }
-    }
-
-    /// Waits for a line that has this in it.
-    #[track_caller]
-    fn line_with(&mut self, part: &str) -> String {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let line = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()));
-            let line = line.unwrap_or_else(|_| panic!("no line with {part:?} after:\n{}", self.seen));
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-            if line.contains(part) {
-                return line;
-            }
-        }
-    }
-
-    /// The address of the API, once everything is in step.
-    #[track_caller]
-    fn address(&mut self) -> String {
-        let line = self.line_with("The API answers at ");
-        let (_, rest) = line.split_once("The API answers at ").unwrap();
-        rest.trim_end_matches(". Try:").to_owned()
-    }
-
-    /// As Ctrl-C does.
-    fn interrupt(self) -> Said {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        self.ended()
-    }
-
-    /// As `kill -9` does: it can't tidy up.
-    fn kill(mut self) -> Said {
-        self.child.kill().unwrap();
-        self.ended()
-    }
-
-    fn ended(mut self) -> Said {
-        let code = self.child.wait().unwrap().code();
-        let mut stdout = std::mem::take(&mut self.seen);
-        stdout.extend(self.lines.iter().flat_map(|line| [line, "\n".to_owned()]));
-        Said { code, stdout, stderr: self.stderr.take().unwrap().join().unwrap() }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already where the story went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Every id that the API lists.
@@ -281,12 +92,14 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 fn a_newcomer_sees_a_thousand_simulated_customers_come_in_and_then_nothing_new() {
     let home = Home::empty();
     let first = home.run("local --once --port 0").succeeded();
-    assert_eq!(first.in_step(), (1_000, [1_000, 0, 0, 0, 0]), "{first:?}");
+    assert_eq!(first.in_step("aa"), (1_000, [1_000, 0, 0, 0, 0]), "{first:?}");
+    assert_eq!(first.in_step("bc"), (500, [500, 0, 0, 0, 0]), "{first:?}");
     assert!(home.path(".customer-sync").is_dir(), "the directory that the design names");
     let second = home.run("local --once --port 0").succeeded();
-    assert_eq!(second.in_step(), (1_000, [0, 1_000, 0, 0, 0]), "{second:?}");
+    assert_eq!(second.in_step("aa"), (1_000, [0, 1_000, 0, 0, 0]), "{second:?}");
     let status = home.run("status").succeeded();
     assert!(status.stdout.starts_with("aa (association-anywhere, tenant demo): in step, "), "{status:?}");
+    assert!(status.stdout.contains("\nbc (business-catalyst, tenant demo): in step, "), "{status:?}");
     let figures = "2000 = 1000 written + 1000 unchanged + 0 stale + 0 tombstoned + 0 failed";
     assert!(status.stdout.contains(figures), "{status:?}");
 }
@@ -294,23 +107,23 @@ fn a_newcomer_sees_a_thousand_simulated_customers_come_in_and_then_nothing_new()
 #[test]
 fn a_second_run_on_the_same_data_writes_nothing_and_a_change_is_written_alone() {
     let vendor = Vendor::with_customers(250);
-    let home = Home::with_connection_to(&vendor, "");
-    let first = home.sync().succeeded().discreet(&vendor);
-    assert_eq!(first.in_step(), (250, [250, 0, 0, 0, 0]));
+    let home = home_with_connection_to(&vendor, "");
+    let first = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(first.in_step("aa"), (250, [250, 0, 0, 0, 0]));
     assert_eq!(vendor.simulator.queue_len(), 0);
-    let second = home.sync().succeeded().discreet(&vendor);
-    assert_eq!(second.in_step(), (0, [0; 5]));
+    let second = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(second.in_step("aa"), (0, [0; 5]));
     vendor.simulator.change([1003, 1004]);
     vendor.simulator.enqueue(1005);
     vendor.simulator.delete(1006);
-    let third = home.sync().succeeded().discreet(&vendor);
-    assert_eq!(third.in_step(), (4, [2, 1, 0, 1, 0]));
+    let third = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(third.in_step("aa"), (4, [2, 1, 0, 1, 0]));
 }
 
 #[test]
 fn status_says_how_every_connection_stands() {
     let vendor = Vendor::with_customers(30);
-    let home = Home::with_connection_to(&vendor, "");
+    let home = home_with_connection_to(&vendor, "");
     home.sync().succeeded();
     let status = home.status();
     let expected = [
@@ -347,7 +160,7 @@ fn status_says_how_every_connection_stands() {
         let at = status[key].as_str().unwrap();
         assert!(at.ends_with('Z') && at.len() == "2026-11-22T03:05:00.000Z".len(), "{key}: {at}");
     }
-    let said = home.run("status --data data").succeeded().discreet(&vendor);
+    let said = home.run("status --data data").succeeded().without(vendor.secrets());
     assert!(said.stdout.starts_with("aa (association-anywhere, tenant acme): in step, as of "), "{said:?}");
 }
 
@@ -357,15 +170,15 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
     for (id, poison) in [(1005, Poison::NoCustId), (1007, Poison::BrokenXml), (1111, Poison::ErrorElement)] {
         vendor.simulator.poison(id, poison);
     }
-    let home = Home::with_connection_to(&vendor, "");
+    let home = home_with_connection_to(&vendor, "");
 
-    let first = home.sync().discreet(&vendor);
+    let first = home.sync().without(vendor.secrets());
     assert_eq!(first.code, Some(1), "{first:?}");
-    assert_eq!(first.in_step(), (120, [117, 0, 0, 0, 3]));
+    assert_eq!(first.in_step("aa"), (120, [117, 0, 0, 0, 3]));
     assert!(first.stdout.contains("`customer-sync failures`"), "{first:?}");
     assert_eq!(home.status()["failures"], 3);
 
-    let lines = home.run("failures --data data").succeeded().discreet(&vendor);
+    let lines = home.run("failures --data data").succeeded().without(vendor.secrets());
     let ids: Vec<&str> = lines.stdout.lines().filter_map(|line| line.split("  ").next()).collect();
     assert_eq!(ids, ["aa~1005", "aa~1007", "aa~1111"], "{lines:?}");
     assert_eq!(home.run("failures --connection aa --data data").succeeded().stdout, lines.stdout);
@@ -389,21 +202,21 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
     vendor.simulator.heal(1111);
     let said = home.run("failures redrive aa~1005 aa~1111 --data data").succeeded();
     assert_eq!(said.stdout, "2 customers will be fetched again with the next batch\n");
-    let redriven = home.sync().succeeded().discreet(&vendor);
-    assert_eq!(redriven.in_step(), (2, [2, 0, 0, 0, 0]));
+    let redriven = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(redriven.in_step("aa"), (2, [2, 0, 0, 0, 0]));
     let lines = home.run("failures --data data").succeeded();
     assert!(lines.stdout.starts_with("aa~1007  ") && lines.stdout.lines().count() == 1, "{lines:?}");
 
     // Redriven and still poisoned, it fails anew.
     home.run("failures redrive --all --data data").succeeded();
-    let again = home.sync().discreet(&vendor);
-    assert_eq!((again.code, again.in_step()), (Some(1), (1, [0, 0, 0, 0, 1])));
+    let again = home.sync().without(vendor.secrets());
+    assert_eq!((again.code, again.in_step("aa")), (Some(1), (1, [0, 0, 0, 0, 1])));
 
     let said = home.run("failures drop aa~1007 --data data").succeeded();
     assert_eq!(said.stdout, "the records of 1 customer were dropped\n");
     assert_eq!(home.run("failures --data data").succeeded().stdout, "no failures\n");
     assert_eq!(home.status()["failures"], 0);
-    assert_eq!(home.sync().succeeded().in_step(), (0, [0; 5]));
+    assert_eq!(home.sync().succeeded().in_step("aa"), (0, [0; 5]));
 
     for action in ["redrive", "drop"] {
         let said = home.run(&format!("failures {action} aa~1001 --data data"));
@@ -416,19 +229,19 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
 #[test]
 fn resync_has_the_vendor_report_one_customer_or_all_again() {
     let vendor = Vendor::with_customers(30);
-    let home = Home::with_connection_to(&vendor, "");
+    let home = home_with_connection_to(&vendor, "");
     home.sync().succeeded();
-    home.run("resync aa --customer 1003 --data data").succeeded().discreet(&vendor);
+    home.run("resync aa --customer 1003 --data data").succeeded().without(vendor.secrets());
     assert_eq!(vendor.simulator.queue(), [1003]);
-    assert_eq!(home.sync().succeeded().in_step(), (1, [0, 1, 0, 0, 0]));
-    home.run("resync aa --data data").succeeded().discreet(&vendor);
+    assert_eq!(home.sync().succeeded().in_step("aa"), (1, [0, 1, 0, 0, 0]));
+    home.run("resync aa --data data").succeeded().without(vendor.secrets());
     assert_eq!(vendor.simulator.queue_len(), 30);
-    assert_eq!(home.sync().succeeded().in_step(), (30, [0, 30, 0, 0, 0]));
+    assert_eq!(home.sync().succeeded().in_step("aa"), (30, [0, 30, 0, 0, 0]));
 
     assert_eq!(home.run("resync nope --data data").error(), "there is no connection `nope`");
     let refusal = format!("no queueing for {USERNAME} with {PASSWORD}");
     vendor.simulator.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
-    let said = home.run("resync aa --data data").discreet(&vendor);
+    let said = home.run("resync aa --data data").without(vendor.secrets());
     assert!(said.error().starts_with("connection `aa`: force enqueue: "), "{said:?}");
     assert!(said.error().contains("no queueing for *** with ***"), "{said:?}");
 }
@@ -436,7 +249,7 @@ fn resync_has_the_vendor_report_one_customer_or_all_again() {
 #[test]
 fn apply_shows_the_difference_and_makes_it() {
     let vendor = Vendor::with_customers(3);
-    let home = Home::with_connection_to(&vendor, "");
+    let home = home_with_connection_to(&vendor, "");
     home.sync().succeeded();
     let said = home.run("apply connections.toml --data data").succeeded();
     assert_eq!(said.stdout, "nothing to change\n");
@@ -446,7 +259,7 @@ fn apply_shows_the_difference_and_makes_it() {
     let second = second.split("\ntenant = 'acme'\ntoken").next().unwrap().to_owned();
     home.write("next.toml", &format!("{first}\n{second}"));
     let difference = "~ acme/aa (association-anywhere)\n+ acme/b (association-anywhere)\n";
-    let said = home.run("apply next.toml --dry-run --data data").succeeded().discreet(&vendor);
+    let said = home.run("apply next.toml --dry-run --data data").succeeded().without(vendor.secrets());
     assert_eq!(said.stdout, difference);
     let said = home.run("apply next.toml --data data").succeeded();
     assert_eq!(said.stdout, difference, "the dry run changed nothing");
@@ -570,7 +383,7 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
     ]
     .into_iter()
     .map(|(name, base, credentials, extra, expected)| {
-        let home = Home::with_connection_to(&vendor, "");
+        let home = home_with_connection_to(&vendor, "");
         home.write("wrong.json", &json!({ "username": USERNAME, "password": "wrong but secret" }).to_string());
         home.write("connections.toml", &connection(base, credentials, extra));
         let mut command = home.command("local --connections connections.toml --data data --port 0 --once");
@@ -580,7 +393,7 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
     .collect();
     let mut not_one_line = Vec::new();
     for (name, expected, home, running) in runs {
-        let said = running.ended().discreet(&vendor);
+        let said = running.ended().without(vendor.secrets());
         assert_eq!(said.code, Some(1), "{name}: {said:?}");
         let message = home.status()["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(message.starts_with("queue: ") && message.contains(expected), "{name}: {message:?}");
@@ -600,7 +413,7 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
 #[test]
 fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
     let vendor = Vendor::with_customers(60);
-    let home = Home::with_connection_to(&vendor, "poll_seconds = 1");
+    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     let address = running.address();
     assert_eq!(listed(&vendor, &address).len(), 60);
@@ -615,18 +428,18 @@ fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
     home.run("resync aa --customer 1001 --data data").succeeded();
     running.line_with(" 1 unchanged ");
 
-    let said = running.interrupt().discreet(&vendor);
+    let said = running.interrupt().without(vendor.secrets());
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
     assert!(said.stdout.ends_with("stopped; the next run goes on from here\n"), "{said:?}");
     let next = home.sync().succeeded();
-    assert_eq!(next.in_step(), (0, [0; 5]), "the data were given back, and nothing is done twice");
+    assert_eq!(next.in_step("aa"), (0, [0; 5]), "the data were given back, and nothing is done twice");
 }
 
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
     let vendor = Vendor::with_customers(3_000);
     vendor.simulator.fault(Procedure::Details, Some(Fault::Delay(Duration::from_millis(200))));
-    let home = Home::with_connection_to(&vendor, "bulk_size = 50");
+    let home = home_with_connection_to(&vendor, "bulk_size = 50");
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     running.line_with("batch 1: ");
     let until = Instant::now() + PATIENCE;
@@ -634,7 +447,7 @@ fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
     while fetched(&home) == 0 {
         assert!(Instant::now() < until, "nothing is fetched");
     }
-    let said = running.kill().discreet(&vendor);
+    let said = running.kill().without(vendor.secrets());
     assert_eq!(said.code, None, "ended by a signal: {said:?}");
     let before = fetched(&home);
     assert!(0 < before && before < 3_000, "killed too late: {before}");
@@ -655,7 +468,7 @@ fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
     }
     assert_eq!(vendor.simulator.queue_len(), 0);
     assert_eq!(vendor.simulator.purges().len(), 2);
-    assert_eq!(running.interrupt().discreet(&vendor).code, Some(0));
+    assert_eq!(running.interrupt().without(vendor.secrets()).code, Some(0));
 }
 
 #[test]
@@ -675,7 +488,7 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
     let refusal = format!("not now, {USERNAME}: {PASSWORD}");
     vendor.simulator.fault_times(Procedure::Details, Fault::ErrorDocument(refusal.clone()), 1);
     vendor.simulator.fault_times(Procedure::Purge, Fault::FailureStatus(refusal), 1);
-    let home = Home::with_connection_to(&vendor, "poll_seconds = 1");
+    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
     let mut command = home.command("local --connections connections.toml --data data --port 0");
     let mut running = Running::new(command.env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
     let address = running.address();
@@ -690,7 +503,7 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
             assert_eq!(request.send().await.unwrap().status(), status, "{path}");
         }
     });
-    let said = running.interrupt().discreet(&vendor);
+    let said = running.interrupt().without(vendor.secrets());
     assert_eq!(said.code, Some(0), "{said:?}");
     for line in ["the vendor could not be asked", "a customer became a failure record", "opened a batch"] {
         assert!(said.stderr.contains(line), "the log is on: {}", said.stderr);

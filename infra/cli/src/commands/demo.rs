@@ -1,0 +1,145 @@
+//! What `local` synchronises where nobody says what: simulated systems, with people who go on changing.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use runtime::connections::{Configuration, Place};
+use serde_json::json;
+use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
+use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::commands::local::{make_private_directory, reason};
+
+/// How often the simulators change some customers, and how many.
+const CHANGE_EVERY: Duration = Duration::from_secs(15);
+const CHANGES: usize = 3;
+/// The token that opens the simulated tenant's data, on this machine only.
+const TOKEN: &str = "demo-token";
+/// Where the simulated site is.
+const TIME_ZONE: &str = "Australia/Sydney";
+/// How many contacts the simulated site has.
+const CONTACTS: u64 = 500;
+
+/// Starts the simulators, and configures connections to them. Their secrets are written below `data`.
+pub(crate) async fn start(
+    data: &Path,
+    keep_changing: bool,
+    background: &mut JoinSet<()>,
+) -> Result<Configuration, String> {
+    let secrets = Secrets::below(data).map_err(|error| reason(&error))?;
+    let file = [
+        association_anywhere(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
+        business_catalyst(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
+        format!(
+            "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
+            secrets.write("reader.json", &json!({ "token": TOKEN })).map_err(|error| reason(&error))?
+        ),
+    ];
+    Configuration::parse(&file.join("\n"), Place::Local).map_err(|problems| problems.to_string())
+}
+
+/// Requests that show what there is to see, ready for a shell.
+pub(crate) fn questions(base: &str) -> Vec<String> {
+    let curl = format!("curl -H 'Authorization: Bearer {TOKEN}'");
+    vec![
+        format!("{curl} {base}/v1/customers/aa~1001"),
+        format!("{curl} {base}/v1/customers/bc~1001"),
+        format!("{curl} '{base}/v1/customers?connection=aa&limit=3'"),
+    ]
+}
+
+async fn association_anywhere(
+    secrets: &Secrets,
+    keep_changing: bool,
+    background: &mut JoinSet<()>,
+) -> io::Result<String> {
+    let settings = AaSettings::default();
+    let login = json!({ "username": settings.username, "password": settings.password });
+    let credentials = secrets.write("aa.json", &login)?;
+    let (listener, base) = listen().await?;
+    let simulator = AaSimulator::new(settings);
+    if keep_changing {
+        let simulator = simulator.clone();
+        background.spawn(change_for_ever(move || {
+            simulator.change_some(CHANGES);
+        }));
+    }
+    background.spawn(async move { report(simulator.serve(listener).await) });
+    let urls = urls(&base);
+    Ok(format!(
+        "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
+         details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {credentials:?}\n",
+        urls.queue, urls.details, urls.purge, urls.enqueue,
+    ))
+}
+
+async fn business_catalyst(secrets: &Secrets, keep_changing: bool, background: &mut JoinSet<()>) -> io::Result<String> {
+    let settings = BcSettings {
+        contacts: CONTACTS,
+        time_zone: TimeZone::get(TIME_ZONE).map_err(io::Error::other)?,
+        clock: Clock::Following(Arc::new(Timestamp::now)),
+        ..BcSettings::default()
+    };
+    let login = json!({ "username": settings.username, "password": settings.password });
+    let credentials = secrets.write("bc.json", &login)?;
+    let site_id = settings.site_id;
+    let (listener, base) = listen().await?;
+    let simulator = BcSimulator::new(settings);
+    if keep_changing {
+        let simulator = simulator.clone();
+        background.spawn(change_for_ever(move || {
+            simulator.change_some(CHANGES);
+        }));
+    }
+    background.spawn(async move { report(simulator.serve(listener).await) });
+    Ok(format!(
+        "[[connection]]\nid = \"bc\"\ntenant = \"demo\"\nkind = \"business-catalyst\"\nendpoint = {:?}\n\
+         site_id = {site_id}\ncredentials = {credentials:?}\ntime_zone = {TIME_ZONE:?}\npoll_seconds = 5\n",
+        endpoint(&base),
+    ))
+}
+
+async fn listen() -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    Ok((listener, base))
+}
+
+async fn change_for_ever(change: impl Fn()) {
+    loop {
+        tokio::time::sleep(CHANGE_EVERY).await;
+        change();
+    }
+}
+
+fn report(ended: io::Result<()>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a simulator has stopped");
+    }
+}
+
+/// The files that hold the simulated systems' secrets.
+struct Secrets(std::path::PathBuf);
+
+impl Secrets {
+    fn below(data: &Path) -> io::Result<Self> {
+        let directory = data.join("demo");
+        make_private_directory(&directory)?;
+        // Absolute, so that another command finds them from wherever it is called.
+        Ok(Self(directory.canonicalize()?))
+    }
+
+    /// Writes a secret, and returns the reference to it.
+    fn write(&self, name: &str, secret: &serde_json::Value) -> io::Result<String> {
+        let path = self.0.join(name);
+        fs::write(&path, secret.to_string())?;
+        Ok(format!("file:{}", path.display()))
+    }
+}
