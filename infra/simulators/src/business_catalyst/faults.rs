@@ -1,11 +1,15 @@
 //! What an answer looks like when it meets a fault.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 
 use super::{
     Fault, NAMESPACE, Operation,
-    operations::{WRONG_CREDENTIALS, empty_listing, empty_response},
+    operations::{WRONG_CREDENTIALS, empty_response, listing_response},
     soap::{Answer, Blame, SoapVersion, UNABLE_TO_PROCESS},
+    state::Listed,
 };
 use crate::{
     faults::{cut_body, huge_document, maintenance_page, plain_status, retry_after},
@@ -32,7 +36,10 @@ pub(super) fn instead_of_answer(
         Fault::NoContactsFault => version.fault(Blame::Server, UNABLE_TO_PROCESS),
         Fault::WrongCredentials => version.error(WRONG_CREDENTIALS),
         Fault::EmptyResult | Fault::NoResult => match operation {
-            Operation::Retrieve => version.answer(&empty_listing(record_start, *fault == Fault::EmptyResult)),
+            Operation::Retrieve => {
+                let no_contacts: Option<&[Listed]> = if *fault == Fault::EmptyResult { Some(&[]) } else { None };
+                version.answer(&listing_response(no_contacts, record_start, false))
+            }
             Operation::UpdateInsert => version.answer(&empty_response(operation)),
         },
     };
@@ -42,11 +49,9 @@ pub(super) fn instead_of_answer(
 /// Where a client looks for a contact's name, one that grows without bounds.
 fn bomb(version: SoapVersion) -> Answer {
     let (before, after) = version.envelope();
-    // The declaration comes first, before the document type.
-    let envelope = before.find("<soap:Envelope").map_or(before.as_str(), |place| &before[place..]);
     let document = entity_bomb(
         &format!(
-            "{envelope}<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\"><ContactList_RetrieveResult>\
+            "{before}<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\"><ContactList_RetrieveResult>\
              <ContactRecord><entityId>1</entityId><fullName>"
         ),
         &format!(
@@ -54,7 +59,7 @@ fn bomb(version: SoapVersion) -> Answer {
              <moreRecords>false</moreRecords></ContactList_RetrieveResponse>{after}"
         ),
     );
-    Answer { status: 200, content_type: version.content_type(), document }
+    Answer { status: StatusCode::OK, content_type: version.content_type(), document }
 }
 
 /// The answer of an operation that was carried out, as the fault leaves it. What a listing holds was seen to before.

@@ -1,13 +1,13 @@
 //! What each operation does with a request, and where faults come in.
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::{
     BcSimulator, Fault, ListingRequest, NAMESPACE, Operation, faults,
     records::write_record,
     requests::{number, required, text},
     soap::{Answer, SoapVersion},
-    state::Page,
+    state::{Listed, Page},
     updates,
 };
 use crate::xml::{Element, element, write_or_ignore};
@@ -57,13 +57,6 @@ pub(super) async fn answer(
     faults::spoil(fault.as_ref(), carried_out).await
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let (status, _) = crate::faults::plain_status(self.status);
-        (status, [(axum::http::header::CONTENT_TYPE, self.content_type)], self.document).into_response()
-    }
-}
-
 /// Why a request gets nowhere.
 enum Refusal {
     Unreadable(String),
@@ -102,25 +95,28 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
         }
         page
     };
-    version.answer(&retrieve_response(&page, listing.record_start))
+    version.answer(&listing_response(Some(&page.contacts), listing.record_start, page.more_records))
 }
 
 const BYTES_A_CONTACT: usize = 2000;
 
-fn retrieve_response(page: &Page, record_start: u64) -> String {
-    let mut out = String::with_capacity(500 + page.contacts.len() * BYTES_A_CONTACT);
+/// A page; one without `contacts` lacks the element that would hold them.
+pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, more_records: bool) -> String {
+    let mut out = String::with_capacity(500 + contacts.unwrap_or_default().len() * BYTES_A_CONTACT);
     write_or_ignore(&mut out, format_args!("<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\">"));
-    if page.contacts.is_empty() {
-        out.push_str("<ContactList_RetrieveResult />");
-    } else {
-        out.push_str("<ContactList_RetrieveResult>");
-        for listed in &page.contacts {
-            write_record(&mut out, listed);
+    match contacts {
+        None => {}
+        Some([]) => out.push_str("<ContactList_RetrieveResult />"),
+        Some(contacts) => {
+            out.push_str("<ContactList_RetrieveResult>");
+            for listed in contacts {
+                write_record(&mut out, listed);
+            }
+            out.push_str("</ContactList_RetrieveResult>");
         }
-        out.push_str("</ContactList_RetrieveResult>");
     }
     element(&mut out, "recordStart", format_args!("{record_start}"));
-    element(&mut out, "moreRecords", format_args!("{}", page.more_records));
+    element(&mut out, "moreRecords", format_args!("{more_records}"));
     out.push_str("</ContactList_RetrieveResponse>");
     out
 }
@@ -139,11 +135,4 @@ fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Ele
 /// The response element with nothing in it, which is all that an update answers.
 pub(super) fn empty_response(operation: Operation) -> String {
     format!("<{}Response xmlns=\"{NAMESPACE}\" />", operation.name())
-}
-
-/// A listing that holds no contact, with or without the element for them.
-pub(super) fn empty_listing(record_start: u64, with_result: bool) -> String {
-    let page = Page { contacts: Vec::new(), more_records: false };
-    let response = retrieve_response(&page, record_start);
-    if with_result { response } else { response.replace("<ContactList_RetrieveResult />", "") }
 }

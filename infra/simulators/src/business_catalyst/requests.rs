@@ -68,9 +68,8 @@ pub(super) fn boolean(name: &str, text: &str) -> Result<bool, String> {
 /// The vendor's times have no zone. One with a zone is refused, so that a client that sends UTC by mistake is found out.
 pub(super) fn date_time(name: &str, text: &str) -> Result<DateTime, String> {
     let text = text.trim();
-    let digits = |letter: char| letter.is_ascii_digit();
-    let has_only_date_and_time =
-        text.contains('T') && text.chars().all(|letter| digits(letter) || matches!(letter, '-' | ':' | '.' | 'T'));
+    let of_date_or_time = |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | ':' | '.' | 'T');
+    let has_only_date_and_time = text.contains('T') && text.chars().all(of_date_or_time);
     let parsed = if has_only_date_and_time { text.parse().ok() } else { None };
     parsed.ok_or_else(|| format!("{name}: \"{text}\" is not a dateTime without a zone"))
 }

@@ -1,10 +1,18 @@
 //! SOAP 1.1 and 1.2: envelopes in, envelopes and faults out.
 
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
 use super::{NAMESPACE, Operation};
 use crate::xml::{self, Element, text_element};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// Alone it is one of the forms of "no contacts".
+pub(super) const UNABLE_TO_PROCESS: &str = "Server was unable to process request.";
 
 /// Which SOAP a request speaks; its answer speaks the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +31,15 @@ pub(super) enum Blame {
 
 /// A document and the HTTP status that it comes with.
 pub(super) struct Answer {
-    pub(super) status: u16,
+    pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) document: String,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.status, [(header::CONTENT_TYPE, self.content_type)], self.document).into_response()
+    }
 }
 
 impl SoapVersion {
@@ -59,7 +73,7 @@ impl SoapVersion {
     pub(super) fn envelope(self) -> (String, &'static str) {
         let namespace = self.namespace();
         let before = format!(
-            "{DECLARATION}<soap:Envelope xmlns:soap=\"{namespace}\" xmlns:xsi=\"{XSI}\" \
+            "<soap:Envelope xmlns:soap=\"{namespace}\" xmlns:xsi=\"{XSI}\" \
              xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>"
         );
         (before, "</soap:Body></soap:Envelope>")
@@ -67,7 +81,7 @@ impl SoapVersion {
 
     /// An answer of an operation that was carried out.
     pub(super) fn answer(self, body: &str) -> Answer {
-        self.document(200, body)
+        self.document(StatusCode::OK, body)
     }
 
     /// A fault.
@@ -98,12 +112,12 @@ impl SoapVersion {
                 body.push_str("</soap:Text></soap:Reason><soap:Detail /></soap:Fault>");
             }
         }
-        self.document(500, &body)
+        self.document(StatusCode::INTERNAL_SERVER_ERROR, &body)
     }
 
-    fn document(self, status: u16, body: &str) -> Answer {
+    fn document(self, status: StatusCode, body: &str) -> Answer {
         let (before, after) = self.envelope();
-        Answer { status, content_type: self.content_type(), document: format!("{before}{body}{after}") }
+        Answer { status, content_type: self.content_type(), document: format!("{DECLARATION}{before}{body}{after}") }
     }
 
     /// What the service says when it failed on a request: the vendor marks its own refusals with `ERROR:`.
@@ -154,6 +168,3 @@ impl SoapVersion {
         Err(self.fault(Blame::Client, &text))
     }
 }
-
-/// Alone it is one of the forms of "no contacts".
-pub(super) const UNABLE_TO_PROCESS: &str = "Server was unable to process request.";

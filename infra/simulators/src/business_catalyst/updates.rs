@@ -64,7 +64,7 @@ fn lay_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
             text.clone_into(place);
         }
     }
-    if text(record, "fullName").is_none() && (text(record, "firstName").or(text(record, "lastName"))).is_some() {
+    if text(record, "fullName").is_none() && text(record, "firstName").or(text(record, "lastName")).is_some() {
         contact.full_name = format!("{} {}", contact.first_name, contact.last_name).trim().to_owned();
     }
     if let Some(text) = text(record, "dateOfBirth") {
