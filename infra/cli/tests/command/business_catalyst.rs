@@ -71,6 +71,18 @@ fn a_sites_contacts_come_in_once_and_its_changes_after_them() {
 }
 
 #[test]
+fn ten_thousand_contacts_come_in_then_their_changes_and_listed_again_nothing_is_written() {
+    let site = Site::with_contacts(10_000);
+    let first = site.home.sync().succeeded();
+    assert_eq!(first.in_step("bc"), (10_000, [10_000, 0, 0, 0, 0]));
+    let changed = site.simulator.change_some(250).len() as u64;
+    let (_, [written, _, stale, tombstoned, failed]) = site.home.sync().succeeded().in_step("bc");
+    assert_eq!([written, stale, tombstoned, failed], [changed, 0, 0, 0]);
+    site.home.run("resync bc --data data").succeeded();
+    assert_eq!(site.home.sync().succeeded().in_step("bc"), (10_000, [0, 10_000, 0, 0, 0]));
+}
+
+#[test]
 fn a_resync_finds_out_who_is_gone_without_a_word() {
     let site = Site::with_contacts(120);
     site.home.sync().succeeded();
