@@ -369,6 +369,21 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn a_full_listing_that_holds_somebody_without_an_id_deletes_nobody() {
+    let site = Site::with_contacts(150).await;
+    site.sync().await;
+    site.vendor.poison(1010, Poison::NoEntityId);
+    site.vendor.remove_silently(1020);
+    resync(&site).await;
+    assert_eq!(site.status().await.counts.ends.tombstoned, 0);
+    assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 150);
+    site.vendor.heal(1010);
+    resync(&site).await;
+    site.assert_shadow_is_the_vendors().await;
+    assert!(site.is_tombstone(1020).await);
+}
+
+#[tokio::test]
 async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
     for fault in [Fault::Status(500), Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault, Fault::CutBody] {
         let site = Site::with_contacts(1_000).await;

@@ -10,6 +10,7 @@
 
 mod page;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
 use store::{ChunkKey, Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
 
-use crate::page::Page;
+use crate::page::{Page, UNIDENTIFIED};
 
 /// A page that could not be had is asked for again after this, or after the connection's own pause if that is shorter.
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -32,6 +33,18 @@ const MOST_PAGES_AHEAD: u32 = 10;
 const FRONT: i32 = 10;
 /// Ids of contacts that are gone, in one chunk.
 const ABSENT_PER_CHUNK: usize = 100;
+
+/// What a page comes to.
+struct Taken {
+    /// How the listing stands after it.
+    listing: Listing,
+    /// The chunks that it brings.
+    plans: Vec<ChunkPlan>,
+    /// How many customers there are in them.
+    customers: u64,
+    /// Whether nothing more will come.
+    ended: bool,
+}
 
 /// The function.
 #[derive(Clone, Debug)]
@@ -153,7 +166,11 @@ impl PollContacts {
         let Connection { key, settings } = connection;
         let mut told = batch.listing.clone().unwrap_or_else(Listing::of_everything);
         let most = match last {
-            Some(last) if (last.scope, last.since) == (told.scope, told.since) => last.pages.min(MOST_PAGES_AHEAD),
+            Some(last)
+                if told.scope == ListingScope::Changes && (last.scope, last.since) == (told.scope, told.since) =>
+            {
+                last.pages.min(MOST_PAGES_AHEAD)
+            }
             _ => 1,
         };
         let mut pages: Vec<Page> = Vec::new();
@@ -214,69 +231,78 @@ impl PollContacts {
         if listing.scope != ListingScope::Changes {
             ledger.note_seen(key, batch, &page.ids).await?;
         }
-        let mut plans = Vec::new();
-        let mut customers = 0;
-        let mut newest = None;
-        // Of a confirming listing only counts who is in it: what changed meanwhile is listed again by the next batch.
-        if listing.scope != ListingScope::Confirming {
-            customers = page.customers.len() as u64;
-            newest = page.newest;
-            plans.extend(
-                cut_listed(page.customers).into_iter().map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }),
-            );
-        }
-        let mut next = listing.after_page(page.fingerprint, 0, newest);
-        let mut ended = !page.more;
-        if ended && listing.scope != ListingScope::Changes {
-            let absent = self.absent(key, batch.number, listing.scope).await?;
-            if listing.scope == ListingScope::Full && !absent.is_empty() {
-                tracing::info!(connection = %key, batch = batch.number, absent = absent.len(), "listing once more");
-                next = next.confirming();
-                ended = false;
-            } else {
-                customers += absent.len() as u64;
-                plans.extend(
-                    absent
-                        .chunks(ABSENT_PER_CHUNK)
-                        .map(|ids| ChunkPlan { delete: ids.iter().cloned().collect(), ..ChunkPlan::default() }),
-                );
-            }
-        }
-        for (plan, number) in plans.iter_mut().zip(listing.chunks..) {
-            plan.number = number;
-        }
-        let numbers: Vec<u32> = plans.iter().map(|plan| plan.number).collect();
-        next.chunks += u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        let Taken { listing: next, plans, customers, ended } = self.work_of(key, batch.number, listing, page).await?;
+        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
+        let chunks = plans.iter().map(|plan| chunk_key(plan.number)).collect();
         ledger.write_chunks(key, batch.number, plans.into_iter(), deadline).await?;
         if ended {
             ledger.clear_uncommitted(key, batch.number, next.chunks, deadline).await?;
         }
         ledger.commit_page(key, batch, &next, customers, ended).await?;
-        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
-        self.poller.work_queue.send(numbers.into_iter().map(chunk_key).collect(), deadline).await?;
+        self.poller.work_queue.send(chunks, deadline).await?;
         if ended {
             let customers = batch.total + customers;
-            tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "opened a batch");
+            tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
             return Ok(Next::After(WATCH_EVERY));
         }
         Ok(Next::Now)
     }
 
-    /// Who is stored, and was in no page of this batch. Nobody where its pages named nobody: a vendor that answers
-    /// with nothing deletes nothing.
-    async fn absent(&self, key: &ConnectionKey, batch: u64, scope: ListingScope) -> Result<Vec<String>, StoreError> {
-        let ledger = &self.poller.ledger;
-        let seen = ledger.seen(key, batch, ListingScope::Full).await?;
-        let seen_again = match scope {
-            ListingScope::Confirming => ledger.seen(key, batch, ListingScope::Confirming).await?,
-            ListingScope::Full | ListingScope::Changes => seen.clone(),
-        };
-        if seen.is_empty() || seen_again.is_empty() {
-            return Ok(Vec::new());
+    /// What is to be done for a page: for its contacts, and after the last one for those who are in none.
+    async fn work_of(
+        &self,
+        key: &ConnectionKey,
+        batch: u64,
+        listing: &Listing,
+        page: Page,
+    ) -> Result<Taken, StoreError> {
+        let mut plans: Vec<ChunkPlan> = Vec::new();
+        let mut customers = 0;
+        let mut newest = None;
+        // Of a confirming listing only counts who is in it: what changed meanwhile is listed again by the next batch.
+        if listing.scope != ListingScope::Confirming {
+            customers += page.customers.len();
+            newest = page.newest;
+            let parts = cut_listed(page.customers);
+            plans.extend(parts.into_iter().map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }));
         }
-        let mut absent = self.shadow.existing(key).await?;
-        absent.retain(|source_id| !seen.contains(source_id) && !seen_again.contains(source_id));
-        Ok(absent)
+        let mut next = listing.after_page(page.fingerprint, 0, newest);
+        let mut ended = !page.more;
+        if ended && listing.scope != ListingScope::Changes {
+            let absent = self.absent(key, batch, listing.scope).await?;
+            if listing.scope == ListingScope::Full && !absent.is_empty() {
+                tracing::info!(connection = %key, batch, absent = absent.len(), "listing once more");
+                next = next.confirming();
+                ended = false;
+            } else {
+                customers += absent.len();
+                let parts = absent.chunks(ABSENT_PER_CHUNK).map(|ids| ids.iter().cloned().collect());
+                plans.extend(parts.map(|delete| ChunkPlan { delete, ..ChunkPlan::default() }));
+            }
+        }
+        for (plan, number) in plans.iter_mut().zip(listing.chunks..) {
+            plan.number = number;
+            next.chunks = number + 1;
+        }
+        Ok(Taken { listing: next, plans, customers: customers as u64, ended })
+    }
+
+    /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a vendor that answers
+    /// with nothing deletes nothing, or held somebody who can't be told apart: that may be anybody.
+    async fn absent(&self, key: &ConnectionKey, batch: u64, scope: ListingScope) -> Result<Vec<String>, StoreError> {
+        let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
+        let scopes: &[ListingScope] = match scope {
+            ListingScope::Confirming => &[ListingScope::Full, ListingScope::Confirming],
+            ListingScope::Full | ListingScope::Changes => &[ListingScope::Full],
+        };
+        for scope in scopes {
+            let seen = self.poller.ledger.seen(key, batch, *scope).await?;
+            if seen.is_empty() || seen.contains(UNIDENTIFIED) {
+                return Ok(Vec::new());
+            }
+            absent.retain(|source_id| !seen.contains(source_id));
+        }
+        Ok(absent.into_iter().collect())
     }
 
     /// Looks after an open batch: sends again what is due, and acknowledges it once its ledger is empty.

@@ -8,11 +8,14 @@ use wire::business_catalyst::{Contact, instant_of};
 
 const NO_ID: &str = "`entityId` is missing";
 
+/// Stands for somebody who can't be told apart. No contact has this id: the vendor's are numbers.
+pub(crate) const UNIDENTIFIED: &str = "?";
+
 /// A page of a listing, as the ledger takes it.
 pub(crate) struct Page {
     /// Each contact once, by id: where the vendor sent it twice, the newer one.
     pub(crate) customers: Vec<ListedCustomer>,
-    /// Their ids, but for those that can't be told apart.
+    /// Their ids; [`UNIDENTIFIED`] for those who can't be told apart.
     pub(crate) ids: BTreeSet<String>,
     /// The newest update.
     pub(crate) newest: Option<Timestamp>,
@@ -54,6 +57,7 @@ fn listed(contact: Contact, updated: Option<Timestamp>, batch: u64, ids: &mut BT
     let version = Version::of_update(updated.unwrap_or(Timestamp::UNIX_EPOCH), batch);
     let Some(source_id) = entity_id else {
         let reason = content.err().map_or_else(|| NO_ID.to_owned(), |problem| problem.to_string());
+        ids.insert(UNIDENTIFIED.to_owned());
         // The same contact has the same name each time that it is listed.
         let source_id = format!("unidentified-{}", &ContentHash::of(&raw).to_string()[..12]);
         return ListedCustomer { source_id, version, news: ListedNews::Unusable { reason, raw } };
