@@ -207,11 +207,11 @@ class Stack:
         """One request to the HTTP API: (status, headers, body as text)."""
         return request(self.endpoint, method, path, headers, body, host=urlsplit(self.outputs["ApiUrl"]).netloc)
 
-    def shadow(self):
-        """Every item of the shadow table, as DynamoDB stores it."""
+    def shadow(self, prefix):
+        """Every item of the shadow table whose key begins so, as DynamoDB stores it."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(
             TableName=self.outputs["ShadowTableName"], ConsistentRead=True)
-        return [item for page in pages for item in page["Items"]]
+        return [item for page in pages for item in page["Items"] if item["id"]["S"].startswith(prefix)]
 
     def messages(self, queue):
         """How many messages a queue of the template has: waiting, in the hands of a function, or delayed."""

@@ -1,4 +1,4 @@
-//! What simulated people are called and belong to. Written forms may need escaping; plain ones are ASCII.
+//! What simulated people are called and where they live. Written forms may need escaping; plain ones are ASCII.
 
 /// A name as it is written, and as it stands in an e-mail address.
 #[derive(Clone, Copy)]
@@ -187,56 +187,17 @@ pub(crate) const PLACES: [Place; 16] = [
     place("Zürich", "", "80", "CH", "Switzerland"),
 ];
 
-/// Id and name of what one can be a member of.
-pub(crate) const CHAPTERS: [(&str, &str); 6] = [
-    ("NATL", "National"),
-    ("VA", "Virginia Chapter"),
-    ("MD", "Maryland Chapter"),
-    ("MIDW", "Midwest Section"),
-    ("R&D", "Research & Development Division"),
-    ("STUD", "Student Section"),
-];
-
-/// Code and description of classes of members.
-pub(crate) const MEMBER_CLASSES: [(&str, &str); 5] =
-    [("REG", "Regular"), ("STU", "Student"), ("RET", "Retired"), ("FEL", "Fellow"), ("COR", "Corporate")];
-
-/// Id and name of what one can subscribe to.
-pub(crate) const PUBLICATIONS: [(&str, &str); 5] = [
-    ("JRNL", "Journal"),
-    ("NEWS", "Monthly Newsletter"),
-    ("ANNL", "Annual Review & Directory"),
-    ("WEBN", "Webinar Series"),
-    ("LIBR", "Online Library"),
-];
-
-/// What people do for a living.
-pub(crate) const JOB_TITLES: [&str; 8] = [
-    "Director of R&D",
-    "Senior Engineer",
-    "Professor",
-    "Chief Executive Officer",
-    "Nurse Practitioner",
-    "Attorney at Law",
-    "Student",
-    "Librarian",
-];
-
-/// Id and name of committees.
-pub(crate) const COMMITTEES: [(&str, &str); 4] = [
-    ("BOD", "Board of Directors"),
-    ("EDU", "Education & Outreach"),
-    ("NOM", "Nominating Committee"),
-    ("ETH", "Ethics Committee"),
-];
-
-/// Code and description of what one can be there.
-pub(crate) const POSITIONS: [(&str, &str); 3] = [("CHR", "Chair"), ("MBR", "Member"), ("SEC", "Secretary")];
-
-/// Type, its name, code and the code's description of attributes.
-pub(crate) const ATTRIBUTES: [(&str, &str, &str, &str); 4] = [
-    ("SPEC", "Specialty", "PED", "Pediatrics"),
-    ("SPEC", "Specialty", "STR", "Structures & Materials"),
-    ("LANG", "Language", "ES", "Español"),
-    ("DIET", "Dietary needs", "VEG", "Vegetarian"),
-];
+/// What tells a later revision of a record from all others: none at first, then `B.` to `Z.`, then `AA.`, and so on. It
+/// passes for a middle initial.
+pub(crate) fn revision_initial(revision: u32) -> Option<String> {
+    if revision <= 1 {
+        return None;
+    }
+    let mut letters = Vec::new();
+    let mut number = revision;
+    while number > 0 {
+        letters.push(char::from(b'A' + ((number - 1) % 26) as u8));
+        number = (number - 1) / 26;
+    }
+    Some(letters.iter().rev().chain(&['.']).collect())
+}

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 /// A fingerprint of a record's content: equal content has equal fingerprints, and is not written again.
@@ -5,6 +7,13 @@ use sha2::{Digest, Sha256};
 /// The first 128 bits of SHA-256 over the canonical form, [`Content::canonical_json`](crate::Content::canonical_json).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentHash([u8; 16]);
+
+impl fmt::Display for ContentHash {
+    /// In hexadecimal.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
 
 impl ContentHash {
     /// The fingerprint of a canonical form.

@@ -12,6 +12,7 @@ mod connection;
 mod customer;
 mod hash;
 mod id;
+mod listing;
 mod pushed;
 mod referred;
 mod tally;
@@ -19,13 +20,17 @@ mod upsert;
 mod version;
 
 pub use attribute::{Attribute, Attributes};
-pub use batch::{Batch, BatchEvent, ChunkPlan, Duty, IllegalEvent, Phase, QueuedCustomer, cut, merge_queue};
+pub use batch::{
+    Batch, BatchEvent, ChunkPlan, Duty, IllegalEvent, ListedCustomer, ListedNews, Phase, QueuedCustomer, cut,
+    merge_queue,
+};
 pub use connection::ConnectionKey;
 pub use customer::{
     Address, Content, Customer, CustomerType, Email, Membership, Name, Phone, Stage, Status, Subscription, iso_millis,
 };
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};
+pub use listing::{Listing, ListingScope};
 pub use pushed::{Meanings, RecordKey, Resource, is_id, match_name};
 pub use referred::{LeadSource, Record, Referred, Staff};
 pub use tally::{Outcome, Tally};

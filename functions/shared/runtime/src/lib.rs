@@ -4,10 +4,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod business_catalyst;
 pub mod connections;
 mod cursor;
 mod doors;
 mod environment;
+mod gated;
 mod lambda;
 mod messages;
 mod metrics;

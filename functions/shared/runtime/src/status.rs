@@ -71,7 +71,9 @@ pub struct BatchStatus {
     pub number: u64,
     /// When the upstream was asked.
     pub asked_at: String,
-    /// How many customers it holds.
+    /// Whether its upstream is still being listed: then more customers may come.
+    pub listing: bool,
+    /// How many customers it holds, so far.
     pub customers: u64,
     /// How many of them have not come to an end.
     pub left: u64,
@@ -121,8 +123,8 @@ impl StatusReader {
     }
 
     async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
-        let PollState { fresh_as_of, answered_at, error } = self.polls.state(key).await?;
-        let LedgerState { latest, totals } = self.ledger.state(key).await?;
+        let PollState { fresh_as_of, answered_at, error, .. } = self.polls.state(key).await?;
+        let LedgerState { latest, totals, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
         let mut ends = totals;
         if let Some(batch) = &batch {
@@ -146,6 +148,7 @@ impl StatusReader {
             batch: batch.map(|batch| BatchStatus {
                 number: batch.number,
                 asked_at: iso_millis(batch.asked_at),
+                listing: batch.phase == Phase::Listing,
                 customers: batch.total,
                 left: batch.left(),
             }),

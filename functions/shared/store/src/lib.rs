@@ -9,6 +9,7 @@
 //! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
+//! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
 //! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
 //! | `acme/aa` | `failure/1001` | a customer that could not be taken over |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again |
@@ -43,7 +44,7 @@ pub use directory::{Directory, Registration};
 pub use error::StoreError;
 pub use failures::{Failure, Failures};
 pub use gate::{Admission, Gate};
-pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement};
+pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, cut_listed};
 pub use poll::{LastError, PollState, Polls};
 pub use queue::WorkQueue;
 pub use secrets::{SecretError, SecretRef, Secrets};

@@ -339,6 +339,19 @@ impl Shadow {
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
     }
 
+    /// Source ids of all customers of a connection that are stored and not deleted.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn existing(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+        let mut existing = Vec::new();
+        for shard in 0..Self::SHARDS {
+            let keys = self.shard_page(connection, shard, None, usize::MAX).await?;
+            existing.extend(keys.iter().filter_map(|key| source_id_of(key)).map(str::to_owned));
+        }
+        Ok(existing)
+    }
+
     /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.
     ///
     /// # Errors

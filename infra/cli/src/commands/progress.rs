@@ -69,10 +69,13 @@ impl Progress {
         }
         match (&status.batch, &self.view) {
             (Some(_), View::Bars(..)) => None,
+            (Some(batch), _) if batch.customers == 0 => None,
             (Some(batch), _) => {
                 let done = batch.customers - batch.left;
                 let step = (batch.customers / LINES_PER_BATCH).max(1);
-                Some(format!("batch {}: {} of {} customers", batch.number, done / step * step, batch.customers))
+                let so_far = if batch.listing { " listed so far" } else { "" };
+                let (number, done, all) = (batch.number, done / step * step, batch.customers);
+                Some(format!("batch {number}: {done} of {all} customers{so_far}"))
             }
             (None, _) if status.fresh_as_of.is_some() => Some(self.standing(status)),
             (None, _) => None,

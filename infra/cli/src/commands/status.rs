@@ -42,7 +42,8 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         println!("  error          {} {}", error.at, error.message);
     }
     if let Some(batch) = &status.batch {
-        println!("  batch {:<8} {} customers, {} left", batch.number, batch.customers, batch.left);
+        let so_far = if batch.listing { " so far" } else { "" };
+        println!("  batch {:<8} {} customers{so_far}, {} left", batch.number, batch.customers, batch.left);
     }
     println!("  {}", reconciliation(status));
     if status.failures > 0 {

@@ -2,6 +2,7 @@
 
 use super::ConnectorSettings;
 use crate::names::{self, Place};
+use crate::random::{percent, pick};
 
 /// The names of lead sources, and how prospects write them.
 const SOURCES: [(&str, &[&str]); 6] = [
@@ -91,10 +92,6 @@ fn guid(random: &mut fastrand::Rng) -> String {
     )
 }
 
-fn pick<T: Copy>(random: &mut fastrand::Rng, list: &[T]) -> T {
-    list[random.usize(0..list.len())]
-}
-
 fn club(settings: &ConnectorSettings, random: &mut fastrand::Rng) -> String {
     settings.club_ids.get(random.usize(0..settings.club_ids.len().max(1))).cloned().unwrap_or_default()
 }
@@ -138,13 +135,12 @@ fn person(
     random: &mut fastrand::Rng,
 ) -> Person {
     let (first, last) = (pick(random, &names::FIRST_NAMES), pick(random, &names::LAST_NAMES));
-    let is = |random: &mut fastrand::Rng, percent: u8| random.u8(0..100) < percent;
-    let owner = (!staff.is_empty() && is(random, 70)).then(|| &staff[random.usize(0..staff.len())]);
-    let source = (!sources.is_empty() && is(random, 70)).then(|| random.usize(0..sources.len()));
+    let owner = (!staff.is_empty() && percent(random, 70)).then(|| &staff[random.usize(0..staff.len())]);
+    let source = (!sources.is_empty() && percent(random, 70)).then(|| random.usize(0..sources.len()));
     let club_id = club(settings, random);
     // The Connector's own id of a member of staff is known in that one's club alone.
-    let by_id = is(random, 50) && owner.is_some_and(|owner| owner.club_id == club_id);
-    let in_capitals = is(random, 20);
+    let by_id = percent(random, 50) && owner.is_some_and(|owner| owner.club_id == club_id);
+    let in_capitals = percent(random, 20);
     let owner_written = owner.map(|owner| match (by_id, in_capitals) {
         (true, _) => owner.record_id.clone(),
         (false, true) => owner.email.to_uppercase(),
@@ -155,17 +151,17 @@ fn person(
         club_id,
         first_name: first.written.to_owned(),
         last_name: last.written.to_owned(),
-        email: is(random, 90).then(|| format!("{}.{}.{number}@example.net", first.plain, last.plain)),
-        mobile: is(random, 60).then(|| format!("555-{:04}", random.u16(0..10_000))),
-        birth_date: is(random, 50)
+        email: percent(random, 90).then(|| format!("{}.{}.{number}@example.net", first.plain, last.plain)),
+        mobile: percent(random, 60).then(|| format!("555-{:04}", random.u16(0..10_000))),
+        birth_date: percent(random, 50)
             .then(|| format!("{}-{:02}-{:02}", random.u16(1940..2008), random.u8(1..13), random.u8(1..29))),
-        gender: is(random, 70).then(|| pick(random, &["M", "F"])),
-        is_member: is(random, 25),
+        gender: percent(random, 70).then(|| pick(random, &["M", "F"])),
+        is_member: percent(random, 25),
         owner: owner.map(|owner| owner.record_id.clone()),
         owner_written,
         source: source.map(|source| sources[source].record_id.clone()),
         source_written: source.map(|source| pick(random, SOURCES[source].1).to_owned()),
-        place: is(random, 60)
+        place: percent(random, 60)
             .then(|| (random.u16(1..9_900), pick(random, &names::STREETS), pick(random, &names::PLACES))),
     }
 }

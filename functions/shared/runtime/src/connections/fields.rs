@@ -118,6 +118,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn required_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
+        if !self.table.contains_key(key) {
+            self.problem(key, "is missing");
+        }
+        self.whole_number(key, least, most)
+    }
+
     pub(super) fn whole_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
         match self.table.remove(key)? {
             Value::Integer(value) if (least..=most).contains(&value) => u32::try_from(value).ok(),

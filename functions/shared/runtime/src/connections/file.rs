@@ -8,12 +8,12 @@ use toml::{Table, Value};
 
 use super::fields::Fields;
 use super::{
-    AssociationAnywhere, Configuration, Connection, Connector, KINDS, Reader, Scope, Settings, association_anywhere,
-    connector,
+    AssociationAnywhere, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope, Settings,
+    association_anywhere, business_catalyst, connector,
 };
 
 /// Kinds that the file's contract names and this version can't run.
-const KINDS_TO_COME: [&str; 2] = ["business-catalyst", "batch-import"];
+const KINDS_TO_COME: [&str; 1] = ["batch-import"];
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +94,14 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
     match kind.as_deref() {
         // Where the kind is missing, the keys of the most usual one are judged.
         Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
         Some(Connector::KIND) => registration(key, connector::read(fields)),
         Some(kind) => {
             if KINDS_TO_COME.contains(&kind) {
                 fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
             } else {
-                fields.problem("kind", &format!("must be {}", KINDS.map(|kind| format!("\"{kind}\"")).join(" or ")));
+                let kinds: Vec<String> = KINDS.iter().map(|kind| format!("\"{kind}\"")).collect();
+                fields.problem("kind", &format!("must be {}", kinds.join(" or ")));
             }
             // Its other keys are not ours to judge.
             fields.table.clear();

@@ -1,6 +1,7 @@
 //! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
 
 mod association_anywhere;
+mod business_catalyst;
 mod connector;
 mod fields;
 mod file;
@@ -11,13 +12,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::{Directory, Registration, SecretRef, StoreError};
 
 pub use association_anywhere::AssociationAnywhere;
+pub use business_catalyst::BusinessCatalyst;
 pub use connector::Connector;
 pub use file::{Place, Problems};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 /// Every kind of connection.
-pub const KINDS: [&str; 2] = [AssociationAnywhere::KIND, Connector::KIND];
+pub const KINDS: [&str; 3] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND];
 
 /// Whether systems of this kind push to us. Such a connection is never polled, and has no batches: what is acknowledged
 /// is stored.

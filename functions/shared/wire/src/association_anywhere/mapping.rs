@@ -3,10 +3,8 @@
 use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
 
 use super::Section;
-use super::entries::{Entries, Entry, is_true};
 use crate::dates::date_or_text;
-use crate::tree::Element;
-use crate::vendor_data::{Kept, attribute_of, fill, read_fields};
+use crate::record::{Element, Entries, Entry, Kept, attribute_of, fill, is_true, read_fields};
 
 /// What a customer's element says, apart from its id.
 pub(super) fn content_of(customer: Element) -> Content {

@@ -11,7 +11,6 @@
 
 mod customer;
 mod details;
-mod entries;
 mod envelope;
 mod mapping;
 mod queue;

@@ -5,7 +5,7 @@ use super::provider::read_provider;
 use super::read::read_tree;
 use super::{Push, PushError};
 use crate::Limits;
-use crate::vendor_data::{Kept, fill, read_fields};
+use crate::record::{Kept, fill, read_fields};
 
 /// Reads a pushed `leadSource`. Mandatory are the four parts of `providerInfo`, and `name`; one that does not say
 /// whether it is `active` is.

@@ -1,8 +1,7 @@
 use model::{Attributes, RecordKey};
 
 use super::error::Problems;
-use crate::tree::Element;
-use crate::vendor_data::{fill, read_fields};
+use crate::record::{Element, fill, read_fields};
 
 /// Reads `providerInfo`: whose record the document is. Also what else stands in it.
 ///

@@ -1,6 +1,6 @@
 use crate::document::Document;
+use crate::record::Tree;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::tree::Tree;
 use crate::{Limits, ReadError};
 
 /// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.
@@ -38,7 +38,7 @@ impl Handler for WholeDocument {
         if self.elements > most {
             return Err(document.over_limit("elements_per_customer", most as u64));
         }
-        self.tree.open(tag, !tag.prefix.is_empty() && tag.prefix != self.prefix);
+        self.tree.open(tag, !tag.prefix.is_empty() && tag.prefix != self.prefix, |_| true);
         Ok(())
     }
 

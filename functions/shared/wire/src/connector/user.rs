@@ -7,8 +7,7 @@ use super::read::read_tree;
 use super::{Push, PushError};
 use crate::Limits;
 use crate::dates::is_date;
-use crate::tree::Element;
-use crate::vendor_data::{Kept, attribute_of, fill, read_fields};
+use crate::record::{Element, Kept, attribute_of, fill, read_fields};
 
 /// The section of [`Content::attributes`] with what only prospects have.
 pub const LEAD_INFO: &str = "leadInfo";
