@@ -72,6 +72,40 @@ enum Command {
         #[command(flatten)]
         list: FailuresList,
     },
+    /// Show batch imports, or take one back
+    #[command(args_conflicts_with_subcommands = true)]
+    Imports {
+        #[command(subcommand)]
+        action: Option<ImportsCommand>,
+        #[command(flatten)]
+        list: ImportsList,
+    },
+}
+
+#[derive(Args)]
+struct ImportsList {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand)]
+enum ImportsCommand {
+    /// Restore what an import changed, where nothing else has changed it since
+    Undo {
+        /// Id as `imports` and the answer to the import show it
+        id: String,
+        /// Only say what would be restored
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Args)]
@@ -172,6 +206,12 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         }
         Some(Command::Failures { action: Some(FailuresCommand::Drop { ids, place }), .. }) => {
             commands::failures(&place.target().await?, None, FailuresAction::Drop(ids)).await?;
+        }
+        Some(Command::Imports { action: None, list }) => {
+            commands::imports(&list.place.target().await?, list.json).await?;
+        }
+        Some(Command::Imports { action: Some(ImportsCommand::Undo { id, dry_run, json, place }), .. }) => {
+            commands::undo_import(&place.target().await?, &id, dry_run, json).await?;
         }
     }
     Ok(true)

@@ -2,9 +2,10 @@ use std::path::{Path, PathBuf};
 
 use aws_config::BehaviorVersion;
 use runtime::association_anywhere::AssociationAnywhere;
+use runtime::imports::{ImportLease, Undo};
 use runtime::status::StatusReader;
 use runtime::{Clients, Environment, Metrics, VendorHttp};
-use store::{Clock, Directory, Failures, Gate, Ledger, Polls, Random, Secrets};
+use store::{Clock, Directory, Failures, Gate, Imports, Ledger, Polls, Random, Secrets, Shadow};
 use thiserror::Error;
 
 use crate::TEMPLATE;
@@ -16,6 +17,10 @@ pub struct Target {
     pub clients: Clients,
     /// The name of the control table.
     pub control_table: String,
+    /// The name of the shadow table.
+    pub shadow_table: String,
+    /// The name of the import table.
+    pub import_table: String,
     /// Whether secrets must stand in AWS Secrets Manager.
     pub is_stack: bool,
 }
@@ -68,6 +73,8 @@ impl Target {
         Ok(Self {
             clients: local_clients(&database, &queues, clock)?,
             control_table: "ControlTable".to_owned(),
+            shadow_table: "ShadowTable".to_owned(),
+            import_table: "ImportTable".to_owned(),
             is_stack: false,
         })
     }
@@ -87,14 +94,16 @@ impl Target {
             unreadable(message.unwrap_or_else(|| "CloudFormation could not be reached".to_owned()))
         })?;
         let outputs = answer.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
-        let control_table = outputs
-            .iter()
-            .find(|output| output.output_key() == Some("ControlTableName"))
-            .and_then(|output| output.output_value())
-            .ok_or_else(|| unreadable("has no output ControlTableName: is it a stack of customer-sync?".to_owned()))?;
+        let table = |name: &str| {
+            let output = outputs.iter().find(|output| output.output_key() == Some(name));
+            let value = output.and_then(|output| output.output_value()).map(str::to_owned);
+            value.ok_or_else(|| unreadable(format!("has no output {name}: is it a stack of customer-sync?")))
+        };
         Ok(Self {
             clients: Clients::of_aws(&Environment::default()).await?,
-            control_table: control_table.to_owned(),
+            control_table: table("ControlTableName")?,
+            shadow_table: table("ShadowTableName")?,
+            import_table: table("ImportTableName")?,
             is_stack: true,
         })
     }
@@ -123,6 +132,20 @@ impl Target {
             self.polls(),
             self.failures(),
         )
+    }
+
+    /// The batch imports.
+    pub fn imports(&self) -> Imports {
+        let Clients { dynamodb, clock, random, .. } = &self.clients;
+        Imports::new(dynamodb.clone(), &self.import_table, clock.clone(), random.clone())
+    }
+
+    /// What takes imports back.
+    pub fn undo(&self) -> Undo {
+        let Clients { dynamodb, clock, random, .. } = &self.clients;
+        let polls = Polls::new(dynamodb.clone(), &self.control_table);
+        let shadow = Shadow::new(dynamodb.clone(), &self.shadow_table, clock.clone(), random.clone());
+        Undo::new(shadow, self.imports(), ImportLease::new(polls, clock.clone(), random.clone()), clock.clone())
     }
 
     /// The client of Association Anywhere.

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -197,6 +199,10 @@ pub struct Content {
     /// What the vendor sends beyond these fields, losing nothing.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
+    /// What is kept with the customer and shown on no surface: salted hashes of its secrets, which are compared with
+    /// and never read, and where a generated id came from.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hidden: BTreeMap<String, String>,
 }
 
 impl Content {
@@ -327,6 +333,27 @@ mod tests {
                 r#""first_seen_at":"2026-11-22T03:05:00.000Z","changed_at":"2026-11-22T03:05:00.007Z","revision":1,"version":"v"}"#
             )
         );
+    }
+
+    #[test]
+    fn what_is_hidden_is_stored_and_shown_nowhere() {
+        let customer = Customer {
+            connection: ConnectionKey::new("acme", "imports"),
+            source_id: "1".into(),
+            content: Content {
+                hidden: BTreeMap::from([("customer_PIN".into(), "$argon2id$".into())]),
+                ..Content::default()
+            },
+            first_seen_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+            revision: 1,
+            version: Version::from_stored("v"),
+        };
+        let shown = serde_json::to_string(&customer).unwrap();
+        assert!(!shown.contains("hidden") && !shown.contains("argon2id"), "{shown}");
+        let read: Content = serde_json::from_str(&customer.content.canonical_json()).unwrap();
+        assert_eq!(read, customer.content);
+        assert_ne!(read.hash(), Content::default().hash());
     }
 
     #[test]

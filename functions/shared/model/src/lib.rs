@@ -12,6 +12,7 @@ mod connection;
 mod customer;
 mod hash;
 mod id;
+pub mod import;
 mod listing;
 mod pushed;
 mod referred;

@@ -10,6 +10,7 @@ mod cursor;
 mod doors;
 mod environment;
 mod gated;
+pub mod imports;
 mod lambda;
 mod messages;
 mod metrics;

@@ -1,6 +1,9 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
+/// What DynamoDB says where more is asked of it than a table takes.
+const THROTTLED: [&str; 3] = ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"];
+
 /// The store did not do what it was asked to.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -11,6 +14,12 @@ pub enum StoreError {
         operation: &'static str,
         /// The service's error code and, where it can't hold anybody's data, its message.
         problem: String,
+    },
+    /// AWS takes no more at this moment.
+    #[error("{operation}: throttled")]
+    Throttled {
+        /// The operation of the service's API.
+        operation: &'static str,
     },
     /// Not everything could be done before the deadline.
     #[error("{operation}: the deadline came first")]
@@ -53,6 +62,9 @@ impl StoreError {
         let problem = match &error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unknown error");
+                if THROTTLED.contains(&code) {
+                    return Self::Throttled { operation };
+                }
                 // A validation message may quote what was sent.
                 match service.err().message() {
                     Some(message) if code != "ValidationException" => format!("{code}: {message}"),

@@ -1,6 +1,7 @@
 //! The shadow and the control table on DynamoDB, the work queue on SQS, and secrets.
 //!
-//! Two tables. The **shadow** has one item per customer. The **control table** has what the synchronisation itself
+//! Three tables. The **shadow** has one item per customer. The **import table** has what batch imports must know, see
+//! [`Imports`]. The **control table** has what the synchronisation itself
 //! must know, one partition per connection:
 //!
 //! | `connection` | `entry` | what |
@@ -24,12 +25,14 @@
 
 mod ambient;
 mod backoff;
+mod bulk;
 mod catalog;
 mod control;
 mod directory;
 mod error;
 mod failures;
 mod gate;
+mod imports;
 mod item;
 mod ledger;
 mod poll;
@@ -44,9 +47,10 @@ pub use directory::{Directory, Registration};
 pub use error::StoreError;
 pub use failures::{Failure, Failures};
 pub use gate::{Admission, Gate};
+pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, cut_listed};
 pub use poll::{LastError, PollState, Polls};
 pub use queue::WorkQueue;
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Incoming, News, Shadow, UpsertError};
+pub use shadow::{Incoming, News, Revised, Shadow, UpsertError};
 pub use waiting::Waiting;

@@ -12,24 +12,24 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, Status, StoredStamp, Version, decide};
+use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredStamp, Version, decide};
 use thiserror::Error;
 
-use crate::backoff::Backoff;
+use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::{Clock, Random, StoreError};
 
+mod revise;
+
+pub use revise::Revised;
+
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
-/// DynamoDB's bound for one BatchGetItem.
-const KEYS_PER_READ: usize = 100;
 /// How many conditional writes of one call are under way at once.
 const WRITES_AT_ONCE: usize = 16;
-/// How many reads of one call are under way at once.
-const READS_AT_ONCE: usize = 4;
 /// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
 const RACES: usize = 32;
 /// What an error calls an item of this table: its key names a person.
@@ -40,10 +40,7 @@ const LONGEST_KEY: usize = 2_048;
 /// The shadow table.
 #[derive(Clone, Debug)]
 pub struct Shadow {
-    client: Client,
-    table: String,
-    clock: Clock,
-    random: Random,
+    table: BulkTable,
 }
 
 /// What an upstream says of one customer now.
@@ -88,6 +85,16 @@ struct StoredHead {
     first_seen: Timestamp,
 }
 
+impl StoredHead {
+    fn of(customer: &Customer) -> Self {
+        Self {
+            stamp: StoredStamp { version: customer.version.clone(), hash: customer.content.hash() },
+            revision: customer.revision,
+            first_seen: customer.first_seen_at,
+        }
+    }
+}
+
 /// What a write puts beside the key.
 struct Record<'a> {
     source_id: &'a str,
@@ -104,7 +111,7 @@ impl Shadow {
 
     /// The table called `table`.
     pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { client, table: table.into(), clock, random }
+        Self { table: BulkTable { client, name: table.into(), clock, random } }
     }
 
     /// Merges records of one connection, each id at most once, and says what became of each, in any order.
@@ -120,7 +127,7 @@ impl Shadow {
     ) -> Result<Vec<(String, Result<Outcome, UpsertError>)>, StoreError> {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
         let projection = "id, version, #hash, revision, first_seen";
-        let stored = self.batch_get(keys, Some(projection), deadline).await?;
+        let stored = self.table.get(keys, Some(projection), deadline).await?;
         let mut heads = HashMap::with_capacity(stored.len());
         for item in &stored {
             let head = stored_head(item)?;
@@ -185,43 +192,6 @@ impl Shadow {
         Err(StoreError::Deadline { operation: "PutItem" }.into())
     }
 
-    /// Reads a customer and writes what `revise` makes of it: for what is pushed to us, whose version is its arrival.
-    /// `revise` is asked again where somebody else has written the customer meanwhile, and leaves it alone with `None`.
-    ///
-    /// Returns what became of it, and how it stood before.
-    ///
-    /// # Errors
-    /// Where it can't be stored now, or never.
-    pub async fn revise(
-        &self,
-        connection: &ConnectionKey,
-        source_id: &str,
-        mut revise: impl FnMut(Option<&Customer>) -> Option<Content>,
-    ) -> Result<(Outcome, Option<Customer>), UpsertError> {
-        for _ in 0..RACES {
-            let item = self.get_item(connection, source_id).await?;
-            let head = item.as_ref().map(stored_head).transpose()?;
-            let before = item.as_ref().map(customer).transpose()?;
-            let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
-            let document = content.canonical_json();
-            if document.len() > LARGEST_DOCUMENT {
-                return Err(UpsertError::TooLarge { bytes: document.len() });
-            }
-            let hash = ContentHash::of(&document);
-            let stored = head.as_ref().map(|head| &head.stamp);
-            if stored.is_some_and(|stamp| stamp.hash == hash) {
-                return Ok((Outcome::Unchanged, before));
-            }
-            let is_listed = content.status != Status::Deleted;
-            let version = Version::of_arrival(stored.map(|stamp| &stamp.version), self.clock.now());
-            let record = Record { source_id, version: &version, document: &document, hash: &hash, is_listed };
-            if self.put_if_still(connection, &record, head.as_ref()).await?.is_none() {
-                return Ok((if is_listed { Outcome::Written } else { Outcome::Tombstoned }, before));
-            }
-        }
-        Err(StoreError::Deadline { operation: "PutItem" }.into())
-    }
-
     /// Writes the record if the stored one is still `head`; otherwise returns what is stored now.
     async fn put_if_still(
         &self,
@@ -229,11 +199,12 @@ impl Shadow {
         record: &Record<'_>,
         head: Option<&StoredHead>,
     ) -> Result<Option<StoredHead>, StoreError> {
-        let now = self.clock.now();
+        let now = self.table.clock.now();
         let mut put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .item("id", text(item_key(connection, record.source_id)))
             .item("version", text(record.version.as_str()))
             .item("hash", bytes(record.hash.as_bytes()))
@@ -275,9 +246,10 @@ impl Shadow {
             return Ok(None);
         }
         let answer = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key("id", text(key))
             .consistent_read(true)
             .send()
@@ -297,7 +269,7 @@ impl Shadow {
     ) -> Result<Vec<Customer>, StoreError> {
         let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
-        self.batch_get(keys, None, deadline).await?.iter().map(customer).collect()
+        self.table.get(keys, None, deadline).await?.iter().map(customer).collect()
     }
 
     /// Up to `limit` customers of a connection that are not deleted, from where `cursor` stands, and the cursor to go
@@ -327,7 +299,7 @@ impl Shadow {
             }
         }
         let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
-        let items = self.batch_get(keys, None, deadline).await?;
+        let items = self.table.get(keys, None, deadline).await?;
         let mut customers = Vec::with_capacity(items.len());
         for item in &items {
             // A customer that was deleted since the index was read has left the listing.
@@ -359,7 +331,7 @@ impl Shadow {
     pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
         // From more than are wanted, so that a few that the vendor has meanwhile deleted are not all there ever is.
         let candidates_wanted = count * 8;
-        let first_shard = self.random.below(u64::from(Self::SHARDS)) as u8;
+        let first_shard = self.table.random.below(u64::from(Self::SHARDS)) as u8;
         let mut candidates = Vec::new();
         for offset in 0..Self::SHARDS {
             let shard = (first_shard + offset) % Self::SHARDS;
@@ -370,7 +342,7 @@ impl Shadow {
         }
         let mut chosen = Vec::with_capacity(count);
         while chosen.len() < count && !candidates.is_empty() {
-            let key = candidates.swap_remove(self.random.below(candidates.len() as u64) as usize);
+            let key = candidates.swap_remove(self.table.random.below(candidates.len() as u64) as usize);
             chosen.extend(source_id_of(&key).map(str::to_owned));
         }
         Ok(chosen)
@@ -393,9 +365,10 @@ impl Shadow {
         });
         while keys.len() < limit {
             let page = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .index_name("by-connection")
                 .key_condition_expression("listing = :listing")
                 .expression_attribute_values(":listing", text(listing(connection, shard)))
@@ -413,59 +386,6 @@ impl Shadow {
             }
         }
         Ok(keys)
-    }
-
-    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline.
-    ///
-    /// The reads are consistent: an old copy could make a change back to it look unchanged.
-    async fn batch_get(
-        &self,
-        keys: Vec<String>,
-        projection: Option<&str>,
-        deadline: Timestamp,
-    ) -> Result<Vec<Item>, StoreError> {
-        let pages: Vec<Vec<String>> = keys.chunks(KEYS_PER_READ).map(<[String]>::to_vec).collect();
-        let items: Vec<Vec<Item>> = stream::iter(pages)
-            .map(|page| self.batch_get_page(page, projection, deadline))
-            .buffer_unordered(READS_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(items.into_iter().flatten().collect())
-    }
-
-    async fn batch_get_page(
-        &self,
-        keys: Vec<String>,
-        projection: Option<&str>,
-        deadline: Timestamp,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::with_capacity(keys.len());
-        let mut wanted: Vec<Item> = keys.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        while !wanted.is_empty() {
-            let mut request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted));
-            if let Some(projection) = projection {
-                request = request.projection_expression(projection).expression_attribute_names("#hash", "hash");
-            }
-            let request = request.build().map_err(|_| StoreError::Aws {
-                operation: "BatchGetItem",
-                problem: "the request could not be built".to_owned(),
-            })?;
-            let mut answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.table, request)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("BatchGetItem", error))?;
-            items.extend(answer.responses.take().and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default());
-            let unprocessed = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.table));
-            wanted = unprocessed.map(|left| left.keys).unwrap_or_default();
-            if !wanted.is_empty() && !backoff.wait().await {
-                return Err(StoreError::Deadline { operation: "BatchGetItem" });
-            }
-        }
-        Ok(items)
     }
 }
 

@@ -1,4 +1,5 @@
 //! The documents that the vendors' systems speak, pure: bytes in, domain types out, and requests as text.
+//! [`customers_batch`] is the other way round: there we are the vendor.
 //!
 //! Nothing in here opens a connection, reads a clock or writes a log. What comes from a vendor is hostile until it is
 //! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
@@ -14,6 +15,7 @@
 pub mod association_anywhere;
 pub mod business_catalyst;
 pub mod connector;
+pub mod customers_batch;
 mod dates;
 mod decode;
 mod delivery;

@@ -3,6 +3,7 @@
 mod apply;
 mod demo;
 mod failures;
+mod imports;
 mod local;
 mod progress;
 mod resync;
@@ -10,6 +11,7 @@ mod status;
 
 pub use apply::apply;
 pub use failures::{FailuresAction, failures};
+pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};
 pub use resync::resync;
 pub use status::status;

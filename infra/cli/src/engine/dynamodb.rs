@@ -100,21 +100,29 @@ impl EmbeddedDynamoDb {
         aws_sdk_dynamodb::Client::from_conf(config)
     }
 
-    /// Makes a table of the template, unless it is there.
+    /// Makes a table of the template, unless it is there, and deletes the items in it that have had their time.
     ///
     /// # Errors
     /// What the database answers, with the table's name.
     pub async fn create_table(&self, table: &Table) -> Result<(), String> {
-        let (answer, answered) = oneshot::channel();
-        let body = table.create_request().to_string().into_bytes();
-        let request = Request { operation: "CreateTable".to_owned(), body, answer };
-        let gone = || "the embedded DynamoDB has stopped".to_owned();
-        self.work.send(request).map_err(|_| gone())?;
-        match answered.await.map_err(|_| gone())? {
+        match self.ask("CreateTable", &table.create_request()).await? {
+            (200, _) => {}
+            (_, body) if body.contains("ResourceInUseException") => {}
+            (_, body) => return Err(format!("table {}: {body}", table.name)),
+        }
+        let Some(request) = table.time_to_live_request() else { return Ok(()) };
+        match self.ask("UpdateTimeToLive", &request).await? {
             (200, _) => Ok(()),
-            (_, body) if body.contains("ResourceInUseException") => Ok(()),
             (_, body) => Err(format!("table {}: {body}", table.name)),
         }
+    }
+
+    async fn ask(&self, operation: &str, request: &serde_json::Value) -> Result<Answer, String> {
+        let (answer, answered) = oneshot::channel();
+        let body = request.to_string().into_bytes();
+        let gone = || "the embedded DynamoDB has stopped".to_owned();
+        self.work.send(Request { operation: operation.to_owned(), body, answer }).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
     }
 }
 
@@ -152,6 +160,12 @@ fn failure(error: &DynoxideError) -> Answer {
 fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Answer {
     let answer = match operation {
         "CreateTable" => answer_with(body, |request| database.create_table(request)),
+        // AWS deletes what has had its time some days later; here that is when the next run begins.
+        "UpdateTimeToLive" => answer_with(body, |request| {
+            let answer = database.update_time_to_live(request)?;
+            database.sweep_ttl()?;
+            Ok(answer)
+        }),
         "PutItem" => answer_with(body, |request| database.put_item(request)),
         "GetItem" => answer_with(body, |request| database.get_item(request)),
         "DeleteItem" => answer_with(body, |request| database.delete_item(request)),

@@ -144,6 +144,11 @@ impl Engine {
                     engine.http.push((function.clone(), handler));
                     "HTTP requests"
                 }
+                "import-api" => {
+                    let handler = import_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
                 _ => return Err(EngineError::UnknownFunction(binary)),
             };
             for QueueTrigger { queue, .. } in &function.queues {

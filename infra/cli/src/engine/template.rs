@@ -89,6 +89,8 @@ pub struct Table {
     /// The logical id in the template.
     pub name: String,
     properties: serde_json::Map<String, serde_json::Value>,
+    /// The attribute that says when an item has had its time.
+    time_to_live: Option<String>,
 }
 
 impl Table {
@@ -98,6 +100,15 @@ impl Table {
         request.insert("TableName".to_owned(), json!(self.name));
         request.insert("BillingMode".to_owned(), json!("PAY_PER_REQUEST"));
         serde_json::Value::Object(request)
+    }
+
+    /// The body of an UpdateTimeToLive request, where items have their time.
+    pub(crate) fn time_to_live_request(&self) -> Option<serde_json::Value> {
+        let attribute = self.time_to_live.as_ref()?;
+        Some(json!({
+            "TableName": self.name,
+            "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true },
+        }))
     }
 }
 
@@ -353,12 +364,20 @@ impl Reader {
 
 fn table(name: &str, properties: &Value) -> Result<Table, TemplateError> {
     let mut kept = serde_json::Map::new();
+    let mut time_to_live = None;
     for (key, value) in entries(Some(properties), name)? {
         match key.as_str() {
             "AttributeDefinitions" | "KeySchema" | "GlobalSecondaryIndexes" => {
                 let value = serde_json::to_value(&value)
                     .map_err(|error| refuse(&format!("{name}.{key}"), &error.to_string()))?;
                 kept.insert(key, value);
+            }
+            "TimeToLiveSpecification" => {
+                let attribute = value.get("AttributeName").and_then(Value::as_str);
+                let is_enabled = value.get("Enabled").and_then(Value::as_bool) == Some(true);
+                let attribute = attribute.filter(|_| is_enabled);
+                let refused = || refuse(&format!("{name}.{key}"), "needs an AttributeName and Enabled: true");
+                time_to_live = Some(attribute.ok_or_else(refused)?.to_owned());
             }
             // A stream that no function reads is seen by nobody; an event that reads one is refused above.
             "StreamSpecification" => {}
@@ -371,7 +390,7 @@ fn table(name: &str, properties: &Value) -> Result<Table, TemplateError> {
             _ => return Err(refuse(&format!("{name}.{key}"), "is not supported on one machine")),
         }
     }
-    Ok(Table { name: name.to_owned(), properties: kept })
+    Ok(Table { name: name.to_owned(), properties: kept, time_to_live })
 }
 
 /// `rate(1 minute)` and the like.

@@ -8,12 +8,9 @@ use toml::{Table, Value};
 
 use super::fields::Fields;
 use super::{
-    AssociationAnywhere, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope, Settings,
-    association_anywhere, business_catalyst, connector,
+    AssociationAnywhere, BatchImport, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope,
+    Settings, association_anywhere, batch_import, business_catalyst, connector,
 };
-
-/// Kinds that the file's contract names and this version can't run.
-const KINDS_TO_COME: [&str; 1] = ["batch-import"];
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +47,22 @@ impl Configuration {
         let readers = root.tables("reader");
         root.no_others();
         let mut ids = BTreeSet::new();
+        let mut accounts = BTreeSet::new();
         for (number, table) in (1..).zip(connections) {
             let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
             let mut fields = Fields::of_entry("connection", number, table, place, &mut problems);
             let connection = read_connection(&mut fields);
             fields.no_others();
-            if let Some(id) = id
+            if let Some(id) = &id
                 && !ids.insert(id.clone())
             {
                 problems.push(format!("connection `{id}`: key `id`: is used twice"));
+            }
+            if let Some(account) = account_of(connection.as_ref())
+                && !accounts.insert(account)
+            {
+                let id = id.unwrap_or_default();
+                problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
             }
             configuration.connections.extend(connection);
         }
@@ -96,13 +100,10 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
         Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
         Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
         Some(Connector::KIND) => registration(key, connector::read(fields)),
-        Some(kind) => {
-            if KINDS_TO_COME.contains(&kind) {
-                fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
-            } else {
-                let kinds: Vec<String> = KINDS.iter().map(|kind| format!("\"{kind}\"")).collect();
-                fields.problem("kind", &format!("must be {}", kinds.join(" or ")));
-            }
+        Some(BatchImport::KIND) => registration(key, batch_import::read(fields)),
+        Some(_) => {
+            let kinds = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
+            fields.problem("kind", &format!("must be {kinds}"));
             // Its other keys are not ours to judge.
             fields.table.clear();
             None
@@ -112,6 +113,13 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
 
 fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) -> Option<Registration> {
     Some(Connection { key: key?, settings: settings? }.to_registration())
+}
+
+/// The account that others import into by this connection, if they do. It alone says which connection is meant.
+fn account_of(registration: Option<&Registration>) -> Option<String> {
+    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND)?;
+    let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
+    Some(connection.settings.account_id)
 }
 
 fn read_reader(fields: &mut Fields<'_>) -> Option<Reader> {

@@ -1,6 +1,7 @@
 //! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
 
 mod association_anywhere;
+mod batch_import;
 mod business_catalyst;
 mod connector;
 mod fields;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::{Directory, Registration, SecretRef, StoreError};
 
 pub use association_anywhere::AssociationAnywhere;
+pub use batch_import::BatchImport;
 pub use business_catalyst::BusinessCatalyst;
 pub use connector::Connector;
 pub use file::{Place, Problems};
@@ -19,12 +21,12 @@ pub use file::{Place, Problems};
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 /// Every kind of connection.
-pub const KINDS: [&str; 3] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND];
+pub const KINDS: [&str; 4] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND, BatchImport::KIND];
 
-/// Whether systems of this kind push to us. Such a connection is never polled, and has no batches: what is acknowledged
+/// Whether systems of this kind send to us. Such a connection is never polled, and has no batches: what is acknowledged
 /// is stored.
 pub fn is_pushed(kind: &str) -> bool {
-    kind == Connector::KIND
+    [Connector::KIND, BatchImport::KIND].contains(&kind)
 }
 
 /// Everything that a file configures.

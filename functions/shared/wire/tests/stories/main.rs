@@ -4,6 +4,7 @@
 
 mod connector;
 mod content;
+mod customers_batch;
 mod details;
 mod encodings;
 mod hostile;

@@ -107,6 +107,11 @@ fn the_templates_apis_have_their_routes() {
         ]
     );
     assert!(connector.schedules.is_empty() && connector.queues.is_empty());
+
+    let import = ours("import-api");
+    assert_eq!(import.timeout, Duration::from_secs(29));
+    assert_eq!(import.routes, [HttpRoute { method: "POST".to_owned(), path: "/api.php".to_owned() }]);
+    assert!(import.schedules.is_empty() && import.queues.is_empty());
 }
 
 #[test]
@@ -127,7 +132,7 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         ("upsert-customers", &tables),
         ("customers-api", &tables),
         ("connector-api", &tables),
-        ("connector-api", &tables),
+        ("import-api", &[tables[0], tables[1], "IMPORT_TABLE=ImportTable"]),
     ] {
         let mut expected: Vec<String> = of_all.iter().chain(own).map(|text| (*text).to_owned()).collect();
         expected.push(format!("POWERTOOLS_SERVICE_NAME={binary}"));
@@ -187,8 +192,23 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
                     "Projection": { "ProjectionType": "ALL" },
                 }],
             }),
+            json!({
+                "TableName": "ImportTable",
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions":
+                    [text("id"), text("listing"), json!({ "AttributeName": "began", "AttributeType": "N" })],
+                "KeySchema": [key("id")],
+                "GlobalSecondaryIndexes": [{
+                    "IndexName": "by-connection",
+                    "KeySchema": [key("listing"), range("began")],
+                    "Projection": { "ProjectionType": "ALL" },
+                }],
+            }),
         ]
     );
+    let times: Vec<serde_json::Value> = template.tables.iter().filter_map(Table::time_to_live_request).collect();
+    let time = json!({ "AttributeName": "expires", "Enabled": true });
+    assert_eq!(times, [json!({ "TableName": "ImportTable", "TimeToLiveSpecification": time })]);
 }
 
 #[test]
@@ -305,10 +325,6 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
         (resource("AWS::SQS::Queue", "FifoQueue: true"), "Thing.FifoQueue"),
         (resource("AWS::SQS::Queue", "DelaySeconds: 5"), "Thing.DelaySeconds"),
         (resource("AWS::DynamoDB::Table", "LocalSecondaryIndexes: []"), "Thing.LocalSecondaryIndexes"),
-        (
-            resource("AWS::DynamoDB::Table", "TimeToLiveSpecification: { Enabled: true }"),
-            "Thing.TimeToLiveSpecification",
-        ),
         (event("Type: SQS\nProperties:\n  Queue: q\n  Enabled: false"), "Worker.Events.Go.Enabled"),
         (event("Type: SQS\nProperties:\n  Queue: q\n  FilterCriteria: {}"), "Worker.Events.Go.FilterCriteria"),
         (
@@ -392,6 +408,12 @@ fn a_figure_that_is_none_is_refused() {
 
 #[test]
 fn what_says_too_little_is_refused() {
+    for times in ["{ Enabled: true }", "{ AttributeName: expires }", "{ AttributeName: expires, Enabled: false }"] {
+        assert_eq!(
+            refusal(&resource("AWS::DynamoDB::Table", &format!("TimeToLiveSpecification: {times}"))),
+            "template.yaml: Thing.TimeToLiveSpecification: needs an AttributeName and Enabled: true"
+        );
+    }
     assert_eq!(
         refusal("Resources:\n  Worker:\n    Type: AWS::Serverless::Function\n"),
         "template.yaml: Worker: Metadata names no Binary"

@@ -1,0 +1,63 @@
+//! Triggered by API Gateway. Lets others import customers, in the Sticky Street dialect.
+//!
+//! | route | what |
+//! |---|---|
+//! | `POST /api.php` with `type=customers_batch` | adds or updates up to 20,000 customers |
+//!
+//! Reads the accounts in the configuration, takes the connection's lease in the control table, and writes the shadow and
+//! the import table. Answers are that dialect's, with HTTP 200 for errors too: its clients look at the body alone.
+//!
+//! An import is done in this order, so that it can end anywhere and be sent again:
+//!
+//! ```text
+//!   lease ─► match rows ─► hash secrets ─► images ─► import ─► claims ─► customers ─► import, finished ─► lease back
+//!            (reads)                                           └─── a thousand customers at a time ───┘
+//! ```
+//!
+//! The same request again within twelve hours is the same import: it generates the same ids, adds no amount twice, and its
+//! undo state stays what was before the first. What others changed meanwhile is overwritten again, if the request says so.
+//! After that, or after an undo, it is an import of its own.
+
+mod accounts;
+mod importer;
+mod plan;
+mod routes;
+mod secrets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use runtime::imports::ImportLease;
+use runtime::{Clients, Environment, MissingVariable};
+use store::{Directory, Imports, Polls, Shadow};
+
+use crate::accounts::Accounts;
+use crate::importer::Importer;
+
+/// The function: what its route needs.
+struct ImportApi {
+    accounts: Accounts,
+    importer: Importer,
+}
+
+/// The function's route, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
+///
+/// # Errors
+/// Where a variable is missing.
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+    let control = environment.required("CONTROL_TABLE")?;
+    let shadow = environment.required("SHADOW_TABLE")?;
+    let imports = environment.required("IMPORT_TABLE")?;
+    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
+    let polls = Polls::new(dynamodb.clone(), control);
+    Ok(routes::router(Arc::new(ImportApi {
+        accounts: Accounts::new(Directory::new(dynamodb.clone(), control), secrets, clock.clone()),
+        importer: Importer {
+            shadow: Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone()),
+            imports: Imports::new(dynamodb, imports, clock.clone(), random.clone()),
+            lease: ImportLease::new(polls, clock.clone(), random),
+            clock,
+            metrics,
+        },
+    })))
+}

@@ -1,0 +1,8 @@
+//! `import-api` under Lambda.
+
+use lambda_http::{Error, run};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    runtime::start(|environment, clients| async move { run(import_api::router(&environment, clients)?).await }).await
+}

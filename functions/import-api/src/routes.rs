@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use wire::customers_batch::{
+    Answer, Form, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
+};
+
+use crate::ImportApi;
+use crate::importer::ImportError;
+
+/// Bytes of a request: Lambda takes 6 MB, in which API Gateway sends a form as base64, with its headers beside it.
+const MOST_BYTES: usize = 4_500_000;
+/// The header of version 1.5 that wins over `user_api_key`.
+const ACCESS_KEY: &str = "api_access_key";
+
+pub(crate) fn router(api: Arc<ImportApi>) -> Router {
+    Router::new().route("/api.php", post(take)).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(api)
+}
+
+async fn take(State(api): State<Arc<ImportApi>>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    let in_xml = |problem: Problem| {
+        response(&Answer::Error(problem.to_string()), &Output { format: Format::Xml, condensed: false })
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return in_xml(Problem(format!(
+                "the request has more than {MOST_BYTES} bytes: split its rows over several requests"
+            )));
+        }
+        Err(_) => return in_xml(Problem("the request is cut off".to_owned())),
+    };
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let form = match Form::read(content_type, &body) {
+        Ok(form) => form,
+        Err(problem) => return in_xml(problem),
+    };
+    let (output, problem) = read_output(&form);
+    let answer = match problem {
+        Ok(()) => answer(&api, &headers, &form).await,
+        Err(problem) => Err(problem),
+    };
+    let answer = answer.map_or_else(|problem| Answer::Error(problem.to_string()), Answer::Imported);
+    response(&answer, &output)
+}
+
+async fn answer(api: &ImportApi, headers: &HeaderMap, form: &Form) -> Result<Imported, Problem> {
+    expect_batch(form)?;
+    let access = read_access(form, headers.get(ACCESS_KEY).and_then(|value| value.to_str().ok()))?;
+    let account = api.accounts.opened_by(&access).await.map_err(|error| {
+        tracing::error!(%error, "the accounts can't be read");
+        Problem("the store can't be read now: send the request again".to_owned())
+    })?;
+    // One text for all: it tells nobody which accounts and users there are.
+    let denied = || Problem("the user, the password or the account is wrong".to_owned());
+    let account = account.ok_or_else(denied)?;
+    let request = read_request(form)?;
+    let unknown = request.import.campaigns.iter().find(|campaign| !account.campaigns.contains(campaign));
+    if let Some(unknown) = unknown {
+        let unknown: String = unknown.chars().take(40).collect();
+        return Err(Problem(format!("`campaigns_to_include`: the account has no campaign `{unknown}`")));
+    }
+    api.importer.import(&account.key, request).await.map_err(|error| {
+        tracing::error!(connection = %account.key, %error, "an import failed");
+        Problem(match error {
+            ImportError::Busy => "another import of this account is under way: send the request again".to_owned(),
+            ImportError::Store(_) | ImportError::Secrets(_) => {
+                "the import could not be done now: send the same request again".to_owned()
+            }
+        })
+    })
+}
+
+/// Always with status 200: that is how clients of this dialect know an answer from a failure on the way.
+fn response(answer: &Answer, output: &Output) -> Response {
+    let (media_type, text) = answer.render(output);
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    ];
+    (headers, text).into_response()
+}

@@ -1,0 +1,260 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::import::{Application, apply_row};
+use crate::{ConnectionKey, Version};
+
+/// A store that answers what is asked, and that rows are written to.
+#[derive(Default)]
+struct Store {
+    customers: BTreeMap<String, Content>,
+    claims: BTreeMap<Claim, Claimants>,
+    looks: usize,
+}
+
+const CODE: Field = Field::Code;
+const CARD: Field = Field::CardNumber;
+const EMAIL: Field = Field::Email;
+const NAME: Field = Field::FirstName;
+
+fn request(overwrite: Overwrite, card_digits: Option<u8>, rows: &[&[(Field, &str)]]) -> Request {
+    let rows = (1..)
+        .zip(rows)
+        .map(|(number, values)| Row::new(number, values.iter().map(|(field, value)| (*field, (*value).to_owned()))));
+    Request { overwrite, campaigns: vec!["c-1".into()], card_digits, rows: rows.collect() }
+}
+
+impl Store {
+    /// Imports rows as an update; returns the fate of each.
+    fn import(&mut self, rows: &[&[(Field, &str)]]) -> Vec<Fate> {
+        self.carry_out(&request(Overwrite::Update, None, rows))
+    }
+
+    fn carry_out(&mut self, request: &Request) -> Vec<Fate> {
+        let connection = ConnectionKey::new("acme", "imports");
+        let fingerprint = request.fingerprint(&connection);
+        let mut known = Known::default();
+        let matching = loop {
+            match match_rows(request, fingerprint, &known) {
+                Ok(matching) => break matching,
+                Err(missing) => {
+                    self.looks += 1;
+                    assert_ne!(missing, Missing::default());
+                    for claim in missing.claims {
+                        let claimants = self.claims.get(&claim).cloned().unwrap_or_default();
+                        assert!(known.claimants.insert(claim, claimants).is_none(), "asked twice");
+                    }
+                    for source_id in missing.customers {
+                        let stored = self.customers.get(&source_id).map(|content| Customer {
+                            connection: connection.clone(),
+                            source_id: source_id.clone(),
+                            content: content.clone(),
+                            first_seen_at: Timestamp::UNIX_EPOCH,
+                            changed_at: Timestamp::UNIX_EPOCH,
+                            revision: 1,
+                            version: Version::from_stored("v"),
+                        });
+                        assert!(known.customers.insert(source_id, stored).is_none(), "asked twice");
+                    }
+                }
+            }
+        };
+        assert_eq!(matching.fates.len(), request.rows.len());
+        for (row, fate) in request.rows.iter().zip(&matching.fates) {
+            if let Fate::Taken(matched) = fate {
+                let origin = fingerprint.origin(row.number);
+                let application = Application {
+                    overwrite: request.overwrite,
+                    campaigns: &request.campaigns,
+                    import: "i-1",
+                    card_number: matched.card_number.as_deref(),
+                    origin: matched.is_generated.then_some(origin.as_str()),
+                    sealed: &BTreeMap::new(),
+                };
+                let base = self.customers.get(&matched.source_id).filter(|content| content.status != Status::Deleted);
+                let content = apply_row(base, row, &application);
+                self.customers.insert(matched.source_id.clone(), content);
+            }
+        }
+        self.claims.extend(matching.claims);
+        matching.fates
+    }
+
+    fn delete(&mut self, source_id: &str) {
+        let tombstone = Content::tombstone_of(self.customers.get(source_id));
+        self.customers.insert(source_id.to_owned(), tombstone);
+    }
+}
+
+/// Whose row it is, and whether they are new.
+#[track_caller]
+fn taken(fate: &Fate) -> (&str, bool) {
+    match fate {
+        Fate::Taken(matched) => (&matched.source_id, matched.is_new),
+        other => panic!("not taken: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn reason(fate: &Fate) -> &str {
+    match fate {
+        Fate::Failed(reason) => reason,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+#[test]
+fn a_code_names_a_customer_who_is_there_or_a_new_one() {
+    let mut store = Store::default();
+    assert_eq!(taken(&store.import(&[&[(CODE, "1"), (EMAIL, "a@x")]])[0]), ("1", true));
+    assert_eq!(taken(&store.import(&[&[(CODE, "1"), (NAME, "jane")]])[0]), ("1", false));
+    // One address, two people: a code that nobody has is somebody new.
+    assert_eq!(taken(&store.import(&[&[(CODE, "2"), (EMAIL, "a@x")]])[0]), ("2", true));
+}
+
+#[test]
+fn without_a_code_the_card_number_decides_and_without_that_the_address() {
+    let mut store = Store::default();
+    store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "Jane@Example.org")], &[(CODE, "2"), (CARD, "600")]]);
+    assert_eq!(taken(&store.import(&[&[(CARD, "600"), (NAME, "jim")]])[0]), ("2", false));
+    assert_eq!(taken(&store.import(&[&[(EMAIL, "jane@example.ORG"), (NAME, "jane")]])[0]), ("1", false));
+    // A card number that nobody has is somebody new, though the address is another's.
+    let fates = store.import(&[&[(CARD, "700"), (EMAIL, "jane@example.org")]]);
+    let (source_id, is_new) = taken(&fates[0]);
+    assert!(is_new && source_id.len() == 16, "{source_id}");
+}
+
+#[test]
+fn a_row_that_matches_two_customers_fails_alone() {
+    let mut store = Store::default();
+    store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "a@x")], &[(CODE, "2"), (CARD, "600"), (EMAIL, "a@x")]]);
+    let fates = store.import(&[
+        &[(CODE, "1"), (CARD, "600")],
+        &[(CODE, "3"), (CARD, "600")],
+        &[(EMAIL, "A@x"), (NAME, "whose")],
+        &[(CODE, "1"), (CARD, "501"), (EMAIL, "b@x")],
+    ]);
+    assert!(reason(&fates[0]).contains("two customers") && reason(&fates[0]).contains("`card_number`"));
+    assert!(reason(&fates[1]).contains("two customers"));
+    assert!(reason(&fates[2]).contains("two customers") && reason(&fates[2]).contains("`email`"));
+    assert_eq!(taken(&fates[3]), ("1", false));
+    // What a customer had is free for another, and so is an address that only one has left.
+    let fates = store.import(&[&[(CODE, "3"), (CARD, "500")], &[(EMAIL, "a@x"), (NAME, "jim")]]);
+    assert_eq!((taken(&fates[0]), taken(&fates[1])), (("3", true), ("2", false)));
+}
+
+#[test]
+fn rows_see_what_the_rows_before_them_made() {
+    let mut store = Store::default();
+    let fates = store.import(&[
+        &[(EMAIL, "a@x"), (NAME, "jane")],
+        &[(EMAIL, "A@X"), (NAME, "janet")],
+        &[(CODE, "7"), (CARD, "500")],
+        &[(CARD, "500"), (NAME, "jim")],
+        &[(CODE, "8"), (CARD, "500")],
+        &[(CODE, "7"), (CARD, "501")],
+        &[(CODE, "8"), (CARD, "500")],
+    ]);
+    let (first, is_new) = taken(&fates[0]);
+    assert!(is_new);
+    assert_eq!(taken(&fates[1]), (first, false));
+    assert_eq!((taken(&fates[2]), taken(&fates[3])), (("7", true), ("7", false)));
+    assert!(reason(&fates[4]).contains("two customers"));
+    assert_eq!((taken(&fates[5]), taken(&fates[6])), (("7", false), ("8", true)));
+}
+
+#[test]
+fn a_match_that_is_to_be_ignored_changes_nothing() {
+    let mut store = Store::default();
+    store.import(&[&[(CODE, "1"), (EMAIL, "a@x"), (NAME, "jane")]]);
+    let before = store.customers.clone();
+    let rows: &[&[(Field, &str)]] = &[&[(CODE, "1"), (NAME, "no")], &[(EMAIL, "a@x"), (NAME, "no")]];
+    let fates = store.carry_out(&request(Overwrite::Ignore, Some(10), rows));
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Ignored(matched) if matched.source_id == "1")), "{fates:?}");
+    assert_eq!(store.customers, before);
+    let fates = store.carry_out(&request(Overwrite::Ignore, None, &[&[(CODE, "2"), (NAME, "jim")]]));
+    assert_eq!(taken(&fates[0]), ("2", true));
+}
+
+#[test]
+fn the_same_request_again_makes_nobody_twice() {
+    for overwrite in [Overwrite::Yes, Overwrite::Update, Overwrite::Ignore] {
+        let rows: &[&[(Field, &str)]] =
+            &[&[(NAME, "jane")], &[(EMAIL, "a@x"), (NAME, "jim")], &[(CARD, "500")], &[(CODE, "9")]];
+        let request = request(overwrite, Some(4), rows);
+        let mut store = Store::default();
+        let first = store.carry_out(&request);
+        let customers = store.customers.clone();
+        let again = store.carry_out(&request);
+        assert_eq!(store.customers, customers, "{overwrite:?}");
+        for (first, again) in first.iter().zip(&again) {
+            let (Fate::Taken(again) | Fate::Ignored(again)) = again else { panic!("{again:?}") };
+            assert_eq!(*first, Fate::Taken(Matched { is_new: true, ..again.clone() }), "{overwrite:?}");
+            assert!(!again.is_new);
+        }
+        assert_eq!(store.customers.len(), 4);
+    }
+}
+
+#[test]
+fn generated_card_numbers_are_nobody_elses() {
+    let mut store = Store::default();
+    let rows: Vec<Vec<(Field, &str)>> = (0..9).map(|_| vec![(NAME, "jane")]).collect();
+    let rows: Vec<&[(Field, &str)]> = rows.iter().map(Vec::as_slice).collect();
+    let fates = store.carry_out(&request(Overwrite::Update, Some(1), &rows));
+    let mut cards = BTreeSet::new();
+    for fate in &fates {
+        match fate {
+            Fate::Taken(matched) => assert!(cards.insert(matched.card_number.clone().unwrap()), "{fates:?}"),
+            other => assert!(reason(other).contains("no free card number of 1 digits"), "{other:?}"),
+        }
+    }
+    assert!(cards.len() >= 6, "{cards:?}");
+    // Who has a card keeps it.
+    let fates =
+        store.carry_out(&request(Overwrite::Update, Some(10), &[&[(CODE, "1"), (CARD, "500")], &[(CODE, "1")]]));
+    let Fate::Taken(matched) = &fates[1] else { panic!("{fates:?}") };
+    assert_eq!(matched.card_number, None);
+    assert_eq!(store.customers["1"].external_id.as_deref(), Some("500"));
+    // Unless every field is blanked.
+    let fates = store.carry_out(&request(Overwrite::Yes, Some(10), &[&[(CODE, "1"), (NAME, "jane")]]));
+    let Fate::Taken(matched) = &fates[0] else { panic!("{fates:?}") };
+    assert_eq!(store.customers["1"].external_id, matched.card_number);
+    assert_eq!(matched.card_number.as_ref().map(String::len), Some(10));
+}
+
+#[test]
+fn who_is_deleted_is_not_there_and_can_come_back() {
+    let mut store = Store::default();
+    store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "a@x")]]);
+    store.delete("1");
+    let fates = store.import(&[&[(CARD, "500"), (EMAIL, "a@x")], &[(CODE, "1"), (NAME, "jane")]]);
+    assert!(taken(&fates[0]).1 && taken(&fates[0]).0 != "1");
+    assert_eq!(taken(&fates[1]), ("1", true));
+}
+
+#[test]
+fn an_address_that_everybody_has_identifies_nobody_and_stays_small() {
+    let mut store = Store::default();
+    let codes: Vec<String> = (0..200).map(|code| code.to_string()).collect();
+    let rows: Vec<Vec<(Field, &str)>> = codes.iter().map(|code| vec![(CODE, code.as_str()), (EMAIL, "no@x")]).collect();
+    let rows: Vec<&[(Field, &str)]> = rows.iter().map(Vec::as_slice).collect();
+    assert!(store.import(&rows).iter().all(|fate| taken(fate).1));
+    assert!(store.claims[&Claim::email("no@x")].ids.len() <= Claimants::MOST);
+    assert!(reason(&store.import(&[&[(EMAIL, "no@x"), (NAME, "jane")]])[0]).contains("two customers"));
+    assert_eq!(taken(&store.import(&[&[(CODE, "7"), (EMAIL, "no@x")]])[0]), ("7", false));
+}
+
+#[test]
+fn a_whole_request_is_matched_in_few_looks_into_the_store() {
+    let mut store = Store::default();
+    let values: Vec<[String; 2]> = (0..500).map(|number| [format!("{number}"), format!("{number}@x")]).collect();
+    let rows: Vec<Vec<(Field, &str)>> =
+        values.iter().map(|[card, email]| vec![(CARD, card.as_str()), (EMAIL, email.as_str())]).collect();
+    let rows: Vec<&[(Field, &str)]> = rows.iter().map(Vec::as_slice).collect();
+    store.import(&rows);
+    assert_eq!(store.looks, 2, "claims, then the generated ids");
+    store.looks = 0;
+    store.import(&rows);
+    assert_eq!(store.looks, 2, "claims, then who has them");
+}

@@ -1,0 +1,173 @@
+use std::collections::BTreeMap;
+
+use crate::import::{Field, Overwrite, Row};
+use crate::{Address, Attribute, Attributes, Content, Email, Name, Phone};
+
+/// What the columns of a row can't say by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Application<'a> {
+    /// What becomes of a customer that is there already.
+    pub overwrite: Overwrite,
+    /// The campaigns of the request.
+    pub campaigns: &'a [String],
+    /// The id of the import.
+    pub import: &'a str,
+    /// The card number that was generated for the row.
+    pub card_number: Option<&'a str>,
+    /// Which row the customer's id was generated for, where it was.
+    pub origin: Option<&'a str>,
+    /// The salted hashes of the row's secrets.
+    pub sealed: &'a BTreeMap<Field, String>,
+}
+
+/// Names in [`Content::attributes`] that are no columns.
+const CAMPAIGNS: &str = "campaigns";
+/// The name in [`Content::hidden`] of the row that an id was generated for.
+pub(super) const ORIGIN: &str = "origin";
+
+/// What a customer is after a row, from what it was before, or from nothing.
+///
+/// | column | field |
+/// |---|---|
+/// | `card_number` | `external_id` |
+/// | `first_name`, `last_name` | `name`, with a display name of both |
+/// | `email`, `phone` | the only entry of `emails` and `phones` |
+/// | `street1` … `country` | the only entry of `addresses` |
+/// | `custom_date`, `custom_field…`, `customer_username` | `attributes`, by those names |
+/// | `customer_password`, `customer_PIN` | salted hashes in `hidden`, by those names |
+/// | `auto_add` | an entry of `attributes.auto_add`: campaign, amount, import and row |
+///
+/// An entry of `auto_add` is there once per import and row, however often the row is applied. Amounts are not fields of
+/// the customer but what was added to its account: an overwrite with [`Overwrite::Yes`] keeps them. It replaces the
+/// campaigns; an update adds to them.
+pub fn apply_row(base: Option<&Content>, row: &Row, application: &Application<'_>) -> Content {
+    let mut content = match (base, application.overwrite) {
+        (Some(base), Overwrite::Update) => base.clone(),
+        (base, _) => base.map(blanked).unwrap_or_default(),
+    };
+    if let Some(origin) = application.origin {
+        content.hidden.insert(ORIGIN.to_owned(), origin.to_owned());
+    }
+    if let Some(card_number) = application.card_number {
+        content.external_id = Some(card_number.to_owned());
+    }
+    for (field, value) in row.given() {
+        write(&mut content, field, value);
+    }
+    for (field, sealed) in application.sealed {
+        content.hidden.insert(field.name().into_owned(), sealed.clone());
+    }
+    content.name.display = display_name(&content.name);
+    add_campaigns(&mut content.attributes, application.campaigns);
+    if let Some(amount) = row.get(Field::AutoAdd) {
+        add_amount(&mut content.attributes, amount, row.number, application);
+    }
+    content
+}
+
+/// What is left of a customer whose every field is blanked: what is no field.
+fn blanked(base: &Content) -> Content {
+    let kept = |name: &str, value: &String| (name.to_owned(), value.clone());
+    let amounts = Field::AutoAdd.name();
+    Content {
+        attributes: base
+            .attributes
+            .get(&*amounts)
+            .map(|entries| (amounts.into_owned(), entries.clone()))
+            .into_iter()
+            .collect(),
+        hidden: base.hidden.get(ORIGIN).map(|origin| kept(ORIGIN, origin)).into_iter().collect(),
+        ..Content::default()
+    }
+}
+
+fn write(content: &mut Content, field: Field, value: &str) {
+    let text = || Some(value.to_owned());
+    match field {
+        // The code is the id; secrets come sealed, and amounts with where they came from.
+        Field::Code | Field::CustomerPassword | Field::CustomerPin | Field::AutoAdd => {}
+        Field::CardNumber => content.external_id = text(),
+        Field::FirstName => content.name.first = text(),
+        Field::LastName => content.name.last = text(),
+        Field::Email => {
+            content.emails = vec![Email { address: value.to_owned(), primary: true, ..Email::default() }];
+        }
+        Field::Phone => content.phones = vec![Phone { number: value.to_owned(), primary: true, ..Phone::default() }],
+        Field::Street1 | Field::Street2 => write_street(content, field, value),
+        Field::City => address(content).city = text(),
+        Field::State => address(content).region = text(),
+        Field::PostalCode => address(content).postal_code = text(),
+        Field::Country => address(content).country = text(),
+        Field::CustomDate | Field::CustomField(_) | Field::CustomerUsername => {
+            content.attributes.insert(field.name().into_owned(), Attribute::Text(value.to_owned()));
+        }
+    }
+}
+
+fn address(content: &mut Content) -> &mut Address {
+    if content.addresses.is_empty() {
+        content.addresses.push(Address { primary: true, ..Address::default() });
+    }
+    &mut content.addresses[0]
+}
+
+/// The lines of an address are those that are not empty. Where only the second is there, `attributes.street2` says so:
+/// a first line that comes later must not replace it.
+fn write_street(content: &mut Content, field: Field, value: &str) {
+    let second_alone = Field::Street2.name();
+    let was_alone = content.attributes.remove(&*second_alone).is_some();
+    let mut lines = std::mem::take(&mut address(content).lines).into_iter();
+    let first = if was_alone { None } else { lines.next() };
+    let second = lines.next();
+    let (first, second) = match field {
+        Field::Street1 => (Some(value.to_owned()), second),
+        _ => (first, Some(value.to_owned())),
+    };
+    if let (None, Some(second)) = (&first, &second) {
+        content.attributes.insert(second_alone.into_owned(), Attribute::Text(second.clone()));
+    }
+    address(content).lines = first.into_iter().chain(second).collect();
+}
+
+fn display_name(name: &Name) -> Option<String> {
+    let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn add_campaigns(attributes: &mut Attributes, campaigns: &[String]) {
+    let mut list = take_list(attributes, CAMPAIGNS);
+    for campaign in campaigns {
+        let campaign = Attribute::Text(campaign.clone());
+        if !list.contains(&campaign) {
+            list.push(campaign);
+        }
+    }
+    attributes.insert(CAMPAIGNS.to_owned(), Attribute::List(list));
+}
+
+fn add_amount(attributes: &mut Attributes, amount: &str, row: u32, application: &Application<'_>) {
+    let name = Field::AutoAdd.name();
+    let campaign = application.campaigns.first().map(String::as_str).unwrap_or_default();
+    let row = row.to_string();
+    let entry = [("campaign", campaign), ("amount", amount), ("import", application.import), ("row", &row)];
+    let entry = entry.map(|(name, text)| (name.to_owned(), Attribute::Text(text.to_owned())));
+    let entry = Attribute::Object(Attributes::from(entry));
+    let mut list = take_list(attributes, &name);
+    // The same import and row have the same amount and campaign.
+    if !list.contains(&entry) {
+        list.push(entry);
+    }
+    attributes.insert(name.into_owned(), Attribute::List(list));
+}
+
+/// The list that is called so, out of the attributes; an empty one where it is missing.
+fn take_list(attributes: &mut Attributes, name: &str) -> Vec<Attribute> {
+    match attributes.remove(name) {
+        None => Vec::new(),
+        Some(Attribute::List(list)) => list,
+        Some(single) => vec![single],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::ConnectionKey;
+use crate::import::{Field, Fingerprint};
+
+/// What becomes of a customer that a row matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Every field is blanked, then the given ones are written.
+    Yes,
+    /// The given fields are written, the others stay.
+    Update,
+    /// Nothing: the row is dropped.
+    Ignore,
+}
+
+/// A batch of customers to import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What becomes of customers that are there already.
+    pub overwrite: Overwrite,
+    /// The campaigns that the customers belong to, at least one; `auto_add` counts on the first.
+    pub campaigns: Vec<String>,
+    /// How many digits a generated card number has, where any are to be generated: 1 to 30.
+    pub card_digits: Option<u8>,
+    /// The rows that can be read, in their order.
+    pub rows: Vec<Row>,
+}
+
+/// One row: the values that are given. A blank value is not given, whether its column is there or not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its number in the request, from 1.
+    pub number: u32,
+    values: BTreeMap<Field, String>,
+}
+
+impl Row {
+    /// The row with these values, of which blank ones are left out.
+    pub fn new(number: u32, values: impl IntoIterator<Item = (Field, String)>) -> Self {
+        Self { number, values: values.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
+    }
+
+    /// The value in a column, where it is given.
+    pub fn get(&self, field: Field) -> Option<&str> {
+        self.values.get(&field).map(String::as_str)
+    }
+
+    /// Every value that is given.
+    pub fn given(&self) -> impl Iterator<Item = (Field, &str)> {
+        self.values.iter().map(|(field, value)| (*field, value.as_str()))
+    }
+}
+
+/// Without the values, which are personal data and secrets.
+impl fmt::Debug for Row {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Row {} of {:?}", self.number, self.values.keys())
+    }
+}
+
+impl Request {
+    /// What tells this request from every other that `connection` may get: equal requests have equal fingerprints.
+    ///
+    /// Passwords and PINs are left out. What is derived from a fingerprint is told to others, and must not let them try
+    /// secrets faster than their own hashes do.
+    pub fn fingerprint(&self, connection: &ConnectionKey) -> Fingerprint {
+        let mut parts = Fingerprint::builder();
+        parts.add(&connection.to_string());
+        parts.add(&format!("{:?} {:?}", self.overwrite, self.card_digits));
+        parts.add(&self.campaigns.len().to_string());
+        self.campaigns.iter().for_each(|campaign| parts.add(campaign));
+        for row in &self.rows {
+            parts.add(&row.number.to_string());
+            parts.add(&row.values.len().to_string());
+            for (field, value) in row.given() {
+                parts.add(&field.name());
+                if !field.is_secret() {
+                    parts.add(value);
+                }
+            }
+        }
+        parts.finish()
+    }
+}

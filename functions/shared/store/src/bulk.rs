@@ -1,0 +1,121 @@
+//! Many items of one table at once: reads and writes in DynamoDB's batches, completed until a deadline.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+
+use crate::backoff::Backoff;
+use crate::item::{Item, text};
+use crate::{Clock, Random, StoreError};
+
+/// DynamoDB's bound for one BatchGetItem.
+const KEYS_PER_READ: usize = 100;
+/// How many reads of one call are under way at once.
+const READS_AT_ONCE: usize = 4;
+/// DynamoDB's bound for one BatchWriteItem.
+const ITEMS_PER_WRITE: usize = 25;
+/// How many writes of one call are under way at once.
+const WRITES_AT_ONCE: usize = 8;
+
+/// A table whose key is the text `id` alone.
+#[derive(Clone, Debug)]
+pub(crate) struct BulkTable {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+impl BulkTable {
+    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline. Each key once.
+    ///
+    /// The reads are consistent: an old copy could make a change back to it look unchanged.
+    pub(crate) async fn get(
+        &self,
+        keys: Vec<String>,
+        projection: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
+        let pages: Vec<Vec<String>> = keys.chunks(KEYS_PER_READ).map(<[String]>::to_vec).collect();
+        let items: Vec<Vec<Item>> = stream::iter(pages)
+            .map(|page| self.get_page(page, projection, deadline))
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(items.into_iter().flatten().collect())
+    }
+
+    async fn get_page(
+        &self,
+        keys: Vec<String>,
+        projection: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut wanted: Vec<Item> = keys.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        while !wanted.is_empty() {
+            let mut request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone()));
+            if let Some(projection) = projection {
+                request = request.projection_expression(projection).expression_attribute_names("#hash", "hash");
+            }
+            let request = request.build().map_err(|_| StoreError::Aws {
+                operation: "BatchGetItem",
+                problem: "the request could not be built".to_owned(),
+            })?;
+            let answer = self.client.batch_get_item().request_items(&self.name, request).send().await;
+            match answer.map_err(|error| StoreError::aws("BatchGetItem", error)) {
+                Ok(mut answer) => {
+                    items.extend(
+                        answer.responses.take().and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default(),
+                    );
+                    let unprocessed = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.name));
+                    wanted = unprocessed.map(|left| left.keys).unwrap_or_default();
+                }
+                // None of them was read: as if all were unprocessed.
+                Err(StoreError::Throttled { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if !wanted.is_empty() && !backoff.wait().await {
+                return Err(StoreError::Deadline { operation: "BatchGetItem" });
+            }
+        }
+        Ok(items)
+    }
+
+    /// Adds or replaces items, each key once, and what a write left unprocessed again until the deadline.
+    pub(crate) async fn put(&self, items: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
+        let put = |item: Item| {
+            let put = PutRequest::builder().set_item(Some(item)).build().ok();
+            WriteRequest::builder().set_put_request(put).build()
+        };
+        let requests: Vec<WriteRequest> = items.into_iter().map(put).collect();
+        let pages: Vec<Vec<WriteRequest>> = requests.chunks(ITEMS_PER_WRITE).map(<[WriteRequest]>::to_vec).collect();
+        stream::iter(pages)
+            .map(|page| self.put_page(page, deadline))
+            .buffer_unordered(WRITES_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn put_page(&self, mut requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        while !requests.is_empty() {
+            let answer = self.client.batch_write_item().request_items(&self.name, requests.clone()).send().await;
+            match answer.map_err(|error| StoreError::aws("BatchWriteItem", error)) {
+                Ok(answer) => {
+                    let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name));
+                    requests = unprocessed.unwrap_or_default();
+                }
+                // None of them was written: as if all were unprocessed.
+                Err(StoreError::Throttled { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if !requests.is_empty() && !backoff.wait().await {
+                return Err(StoreError::Deadline { operation: "BatchWriteItem" });
+            }
+        }
+        Ok(())
+    }
+}

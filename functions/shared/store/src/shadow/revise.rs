@@ -1,0 +1,137 @@
+use std::collections::HashMap;
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use model::{ConnectionKey, Content, ContentHash, Customer, Outcome, Status, Version};
+
+use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError};
+use crate::StoreError;
+use crate::backoff::Backoff;
+
+/// How many conditional writes of one call are under way at once.
+const REVISIONS_AT_ONCE: usize = 16;
+
+/// What became of a customer that was revised, and how it stood before.
+pub type Revised = Result<(Outcome, Option<Customer>), UpsertError>;
+
+impl Shadow {
+    /// Reads a customer and writes what `revise` makes of it: for what is pushed to us, whose version is its arrival.
+    /// `revise` is asked again where somebody else has written the customer meanwhile, and leaves it alone with `None`.
+    ///
+    /// Returns what became of it, and how it stood before.
+    ///
+    /// # Errors
+    /// Where it can't be stored now, or never.
+    pub async fn revise(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        mut revise: impl FnMut(Option<&Customer>) -> Option<Content>,
+    ) -> Result<(Outcome, Option<Customer>), UpsertError> {
+        for _ in 0..RACES {
+            let before = self.get(connection, source_id).await?;
+            let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
+            if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &content).await? {
+                return Ok((outcome, before));
+            }
+        }
+        Err(StoreError::Deadline { operation: "PutItem" }.into())
+    }
+
+    /// As [`revise`](Self::revise), of many customers that the caller has read, each id at most once. Says in any order
+    /// what became of each, and how it stood before. Takes as long as DynamoDB needs, until the deadline.
+    ///
+    /// # Errors
+    /// Where customers whom somebody else has written meanwhile can't be read again. What fails for one customer stands
+    /// beside that customer.
+    pub async fn revise_many(
+        &self,
+        connection: &ConnectionKey,
+        read: Vec<(String, Option<Customer>)>,
+        revise: impl Fn(&str, Option<&Customer>) -> Option<Content>,
+        deadline: Timestamp,
+    ) -> Result<Vec<(String, Revised)>, StoreError> {
+        let mut revised = Vec::with_capacity(read.len());
+        let mut pending = read;
+        for _ in 0..RACES {
+            let puts = pending.into_iter().map(|(source_id, before)| {
+                let content = revise(&source_id, before.as_ref());
+                async move {
+                    let outcome = match &content {
+                        Some(content) => {
+                            self.put_unthrottled(connection, &source_id, before.as_ref(), content, deadline).await
+                        }
+                        None => Ok(Some(Outcome::Unchanged)),
+                    };
+                    (source_id, outcome.map(|outcome| outcome.map(|outcome| (outcome, before))))
+                }
+            });
+            let mut puts = stream::iter(puts).buffer_unordered(REVISIONS_AT_ONCE);
+            let mut lost = Vec::new();
+            while let Some((source_id, outcome)) = puts.next().await {
+                match outcome.transpose() {
+                    Some(outcome) => revised.push((source_id, outcome)),
+                    None => lost.push(source_id),
+                }
+            }
+            drop(puts);
+            if lost.is_empty() {
+                return Ok(revised);
+            }
+            let ids = lost.iter().map(|source_id| (connection.clone(), source_id.clone()));
+            let winners = self.get_many(ids, deadline).await?;
+            let mut winners: HashMap<String, Customer> =
+                winners.into_iter().map(|winner| (winner.source_id.clone(), winner)).collect();
+            pending = lost.into_iter().map(|source_id| (source_id.clone(), winners.remove(&source_id))).collect();
+        }
+        let given_up = || Err(StoreError::Deadline { operation: "PutItem" }.into());
+        revised.extend(pending.into_iter().map(|(source_id, _)| (source_id, given_up())));
+        Ok(revised)
+    }
+
+    /// As [`put_revision`](Self::put_revision), until the deadline where the table takes no more at this moment.
+    async fn put_unthrottled(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        before: Option<&Customer>,
+        content: &Content,
+        deadline: Timestamp,
+    ) -> Result<Option<Outcome>, UpsertError> {
+        let mut backoff = Backoff::until(&self.table.clock, &self.table.random, deadline);
+        loop {
+            match self.put_revision(connection, source_id, before, content).await {
+                Err(UpsertError::Store(StoreError::Throttled { .. })) if backoff.wait().await => {}
+                Err(UpsertError::Store(StoreError::Throttled { operation })) => {
+                    return Err(StoreError::Deadline { operation }.into());
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Writes new content of a customer if the stored one is still `before`; `None` where it is not.
+    async fn put_revision(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        before: Option<&Customer>,
+        content: &Content,
+    ) -> Result<Option<Outcome>, UpsertError> {
+        let document = content.canonical_json();
+        if document.len() > LARGEST_DOCUMENT {
+            return Err(UpsertError::TooLarge { bytes: document.len() });
+        }
+        let hash = ContentHash::of(&document);
+        let head = before.map(StoredHead::of);
+        if head.as_ref().is_some_and(|head| head.stamp.hash == hash) {
+            return Ok(Some(Outcome::Unchanged));
+        }
+        let is_listed = content.status != Status::Deleted;
+        let version = Version::of_arrival(before.map(|before| &before.version), self.table.clock.now());
+        let record = Record { source_id, version: &version, document: &document, hash: &hash, is_listed };
+        let winner = self.put_if_still(connection, &record, head.as_ref()).await?;
+        let outcome = if is_listed { Outcome::Written } else { Outcome::Tombstoned };
+        Ok(winner.is_none().then_some(outcome))
+    }
+}

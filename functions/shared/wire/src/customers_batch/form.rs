@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::customers_batch::problem::shown;
+use crate::customers_batch::{Problem, multipart};
+
+/// The fields of a form, by their names in lower case. Values are bytes: one that is not text costs no other.
+pub struct Form(BTreeMap<String, Vec<u8>>);
+
+/// Fields of one form. A request has some thirty: headers, and what stands beside them.
+const MOST_FIELDS: usize = 500;
+
+impl Form {
+    /// Reads the body of a POST: `application/x-www-form-urlencoded`, also where nothing is said, or
+    /// `multipart/form-data`.
+    ///
+    /// # Errors
+    /// Where the body is no such form, has more than 500 fields, or has one of them twice.
+    pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, Problem> {
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let pairs = if media_type.eq_ignore_ascii_case("multipart/form-data") {
+            multipart::read(content_type.unwrap_or_default(), body)?
+        } else if media_type.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            urlencoded(body)
+        } else {
+            return Err(Problem(
+                "the request must be a form: application/x-www-form-urlencoded or multipart/form-data".to_owned(),
+            ));
+        };
+        let mut fields = BTreeMap::new();
+        for (name, value) in pairs {
+            let name = String::from_utf8_lossy(&name).to_lowercase();
+            if fields.len() == MOST_FIELDS {
+                return Err(Problem(format!("the form has more than {MOST_FIELDS} fields")));
+            }
+            if fields.insert(name.clone(), value).is_some() {
+                let name = shown(&name).unwrap_or_default();
+                return Err(Problem(format!("the form has a field twice {name}").trim_end().to_owned()));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// The bytes of a field, where it is there.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(&name.to_lowercase()).map(Vec::as_slice)
+    }
+
+    /// The text of a field without the white space around it; `None` where the field is missing or blank.
+    ///
+    /// # Errors
+    /// Where it is not UTF-8, or holds a control character.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let Some(bytes) = self.bytes(name) else { return Ok(None) };
+        let text = std::str::from_utf8(bytes).map_err(|_| Problem::of(name, "is not UTF-8"))?.trim();
+        if text.chars().any(char::is_control) {
+            return Err(Problem::of(name, "holds a control character"));
+        }
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// The text of a field.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text), and where it is missing or blank.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Problem> {
+        self.text(name)?.ok_or_else(|| Problem::of(name, "is missing"))
+    }
+
+    /// The names of the fields, in lower case.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// The names alone: values are secrets and personal data.
+impl fmt::Debug for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+fn urlencoded(body: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    // One more than a form may have is enough to refuse it.
+    let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(MOST_FIELDS + 1);
+    pairs
+        .map(|pair| {
+            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
+                Some(position) => (&pair[..position], &pair[position + 1..]),
+                None => (pair, &[][..]),
+            };
+            (percent_decoded(name), percent_decoded(value))
+        })
+        .collect()
+}
+
+/// `+` is a space; a `%` without two hexadecimal digits stands for itself, as browsers read it.
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        decoded.push(match first {
+            b'+' => b' ',
+            b'%' => match after {
+                [high, low, after @ ..] => match (hexadecimal(*high), hexadecimal(*low)) {
+                    (Some(high), Some(low)) => {
+                        rest = after;
+                        high << 4 | low
+                    }
+                    _ => b'%',
+                },
+                _ => b'%',
+            },
+            other => *other,
+        });
+    }
+    decoded
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}

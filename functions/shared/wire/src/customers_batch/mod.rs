@@ -1,0 +1,34 @@
+//! The batch import of the Sticky Street loyalty API, from the side that is imported into: a form in, an answer out.
+//!
+//! The dialect has two versions. Field names are matched in upper or lower case.
+//!
+//! | | legacy | `API=1.5` |
+//! |---|---|---|
+//! | secret | `user_password` | `user_api_key`, or the header `api_access_key`, which wins |
+//! | undo | saved unless `no_undo=yes` | saved only with `allow_undo=yes` |
+//! | several campaigns | separated by pipe comma pipe | separated by commas, spaces tolerated |
+//! | custom columns | `custom_field` | `custom_field_1`, `custom_field_2`, … |
+//!
+//! What the document leaves open is read so:
+//!
+//! - The numbers of the headers give their order. One number may be left out, two in a row may not; a number that is left
+//!   out takes no column of the data. Data that disagree have too many columns, and fail loudly.
+//! - A line that holds nothing is no row. Rows are numbered from 1, without such lines.
+//! - Values are taken without the white space around them. There is no quoting: a delimiter in a value makes a column too
+//!   many, and a row with more or fewer columns than there are headers fails.
+//! - Without `overwrite_duplicates` matches are ignored: what overwrites must be asked for.
+//!
+//! No text of an error repeats a value of the request, except the name of a column and of a campaign.
+
+mod answer;
+mod callback;
+mod form;
+mod multipart;
+mod problem;
+mod request;
+mod rows;
+
+pub use answer::{Answer, Format, GeneratedIds, Imported, Output};
+pub use form::Form;
+pub use problem::{Problem, RowProblem};
+pub use request::{Access, BatchRequest, MOST_ROWS, Version, expect_batch, read_access, read_output, read_request};

@@ -1,0 +1,517 @@
+//! The form of a batch import and its answer, in both versions of the dialect.
+
+use model::import::{Field, Overwrite, Row};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use wire::customers_batch::{
+    Answer, BatchRequest, Form, Format, GeneratedIds, Imported, Output, RowProblem, expect_batch, read_access,
+    read_output, read_request,
+};
+
+/// The vendor's example, with the typo of its fifth header corrected.
+const EXAMPLE: [(&str, &str); 14] = [
+    ("user_id", "john1970"),
+    ("user_password", "1959caadac9b13dcb3"),
+    ("account_id", "greatwidgets"),
+    ("type", "customers_batch"),
+    ("delimiter", "pipe"),
+    ("overwrite_duplicates", "update"),
+    ("campaigns_to_include", "898989889|,|13234545|,|34534554"),
+    ("profiles_header_1", "code"),
+    ("profiles_header_2", "card_number"),
+    ("profiles_header_3", "first_name"),
+    ("profiles_header_4", "last_name"),
+    ("profiles_header_5", "custom_date"),
+    ("profiles_header_6", "phone"),
+    (
+        "Profiles_Data",
+        "\n11223344|11223344|jane|doe|1970-07-14|555-5555\n22334455|22334455|jim|mcdoe|1966-07-28|555-5556\n\
+         33445566|33445566|larry|smith|1980-02-05|555-5557\n",
+    ),
+];
+
+/// The example, with these fields set to something else, added, or taken out where the value is `-`.
+fn example(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> =
+        EXAMPLE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    for (name, value) in changes {
+        fields.retain(|(known, _)| known != name);
+        if *value != "-" {
+            fields.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
+    fields
+}
+
+fn encoded(text: &[u8]) -> String {
+    text.iter().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn urlencoded(fields: &[(String, String)]) -> Vec<u8> {
+    let pairs = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value.as_bytes())));
+    pairs.collect::<Vec<_>>().join("&").into_bytes()
+}
+
+fn multipart(boundary: &str, fields: &[(String, String)]) -> Vec<u8> {
+    let mut body = String::from("a preamble that is no part\r\n");
+    for (name, value) in fields {
+        body.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"));
+    }
+    body.push_str(&format!("--{boundary}--\r\n"));
+    body.into_bytes()
+}
+
+fn form(changes: &[(&str, &str)]) -> Form {
+    Form::read(None, &urlencoded(&example(changes))).unwrap()
+}
+
+fn request(changes: &[(&str, &str)]) -> BatchRequest {
+    read_request(&form(changes)).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn problem(changes: &[(&str, &str)]) -> String {
+    read_request(&form(changes)).expect_err("nothing is wrong with it").to_string()
+}
+
+/// Why each row of some data failed, under the headers `code` and `email`.
+fn failures(delimiter: &str, data: &str) -> Vec<(u32, String)> {
+    failed_rows(delimiter, data.as_bytes()).into_iter().map(|failed| (failed.row, failed.reason)).collect()
+}
+
+fn failed_rows(delimiter: &str, data: &[u8]) -> Vec<RowProblem> {
+    let head = format!(
+        "delimiter={delimiter}&campaigns_to_include=1&profiles_header_1=code&profiles_header_2=email&profiles_data={}",
+        encoded(data)
+    );
+    read_request(&Form::read(None, head.as_bytes()).unwrap()).unwrap().failed
+}
+
+#[test]
+fn the_vendors_example_is_read_as_it_is_meant() {
+    let BatchRequest { import, failed, saves_undo } = request(&[]);
+    assert_eq!((import.overwrite, import.card_digits, saves_undo), (Overwrite::Update, None, true));
+    assert_eq!(import.campaigns, ["898989889", "13234545", "34534554"]);
+    assert_eq!(failed, []);
+    assert_eq!(import.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2, 3]);
+    let given: Vec<(Field, &str)> = import.rows[0].given().collect();
+    let expected = [
+        (Field::Code, "11223344"),
+        (Field::CardNumber, "11223344"),
+        (Field::FirstName, "jane"),
+        (Field::LastName, "doe"),
+        (Field::Phone, "555-5555"),
+        (Field::CustomDate, "1970-07-14"),
+    ];
+    assert_eq!(given, expected);
+    expect_batch(&form(&[])).unwrap();
+}
+
+#[test]
+fn the_typo_of_the_vendors_example_is_named() {
+    let text = problem(&[("profiles_header_5", "custome_date")]);
+    assert!(text.starts_with("`profiles_header_5`: there is no column `custome_date`; known are code, "), "{text}");
+    assert!(text.contains(" custom_date, "), "{text}");
+}
+
+#[test]
+fn urlencoded_and_multipart_say_the_same() {
+    let fields = example(&[("custom", "a+b c%20ü")]);
+    let expected = read_request(&Form::read(None, &urlencoded(&fields)).unwrap()).unwrap();
+    for content_type in [
+        "application/x-www-form-urlencoded",
+        "Application/X-WWW-Form-Urlencoded; charset=UTF-8",
+        "multipart/form-data; boundary=x-Y.7",
+        "multipart/form-data; charset=utf-8; boundary=\"x-Y.7\"",
+    ] {
+        let is_multipart = content_type.starts_with("multipart");
+        let body = if is_multipart { multipart("x-Y.7", &fields) } else { urlencoded(&fields) };
+        assert_eq!(read_request(&Form::read(Some(content_type), &body).unwrap()).unwrap(), expected, "{content_type}");
+    }
+    let spaces = Form::read(None, b"user_id=a+b%2Bc&user_password=%zz%4&account_id=x").unwrap();
+    let access = read_access(&spaces, None).unwrap();
+    assert_eq!((access.user_id.as_str(), access.secret.as_str()), ("a b+c", "%zz%4"));
+}
+
+#[test]
+fn what_is_no_form_is_refused() {
+    for (content_type, body, expected) in [
+        ("application/json", "{}", "the request must be a form: "),
+        ("multipart/form-data", "x", "the multipart form names no usable boundary"),
+        ("multipart/form-data; boundary=", "x", "the multipart form names no usable boundary"),
+        ("multipart/form-data; boundary=b", "", "the multipart form is cut off"),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=\"a\"",
+            "the multipart form is cut",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nX: y\r\n\r\n1\r\n--b--",
+            "a part of the multipart form has no name",
+        ),
+        ("", "type=1&TYPE=2", "the form has a field twice `type`"),
+        ("", "jane+doe=1&jane+doe=2", "the form has a field twice"),
+    ] {
+        let text = Form::read(Some(content_type), body.as_bytes()).unwrap_err().to_string();
+        assert!(text.starts_with(expected) && !text.contains("jane"), "{content_type:?} {body:?}: {text}");
+    }
+    let many: Vec<String> = (0..501).map(|number| format!("f{number}=1")).collect();
+    let text = Form::read(None, many.join("&").as_bytes()).unwrap_err().to_string();
+    assert_eq!(text, "the form has more than 500 fields");
+}
+
+#[test]
+fn what_must_be_there_is_named_where_it_is_missing() {
+    for name in ["delimiter", "campaigns_to_include"] {
+        assert_eq!(problem(&[(name, "-")]), format!("`{name}`: is missing"));
+        assert_eq!(problem(&[(name, " ")]), format!("`{name}`: is missing"));
+    }
+    assert_eq!(problem(&[("Profiles_Data", "-")]), "`profiles_data`: is missing");
+    assert_eq!(problem(&[("Profiles_Data", " \r\n\n ")]), "`profiles_data`: holds no row");
+    for name in ["user_id", "user_password", "account_id"] {
+        let text = read_access(&form(&[(name, "-")]), None).unwrap_err().to_string();
+        assert_eq!(text, format!("`{name}`: is missing"));
+    }
+    assert_eq!(expect_batch(&form(&[("type", "-")])).unwrap_err().to_string(), "`type`: is missing");
+    let unknown = expect_batch(&form(&[("type", "customer_info")])).unwrap_err().to_string();
+    assert_eq!(unknown, "`type`: there is no `customer_info` here; known is `customers_batch`");
+}
+
+#[test]
+fn a_value_that_is_none_of_the_possible_ones_is_named_by_its_field() {
+    for (name, value) in [
+        ("delimiter", "semicolon"),
+        ("overwrite_duplicates", "never"),
+        ("card_number_generate", "00"),
+        ("card_number_generate", "31"),
+        ("card_number_generate", "ten"),
+        ("campaigns_to_include", "1|,||,|2"),
+        ("campaigns_to_include", "1|,|"),
+        ("API", "2.0"),
+        ("user_id", "a\0b"),
+    ] {
+        let form = form(&[(name, value)]);
+        let problem = read_access(&form, None).and_then(|_| read_request(&form).map(|_| ())).unwrap_err().to_string();
+        assert!(problem.starts_with(&format!("`{name}`: ")) && !problem.contains(value), "{problem}");
+    }
+}
+
+#[test]
+fn the_versions_differ_in_secret_undo_campaigns_and_custom_columns() {
+    let new = [("API", "1.5"), ("user_api_key", "the key"), ("campaigns_to_include", "1 , 2,3")];
+    assert_eq!(request(&new).import.campaigns, ["1", "2", "3"]);
+    assert_eq!(request(&[("campaigns_to_include", "1 , 2,3")]).import.campaigns, ["1 , 2,3"]);
+
+    assert_eq!(read_access(&form(&new), None).unwrap().secret, "the key");
+    assert_eq!(read_access(&form(&new), Some("the header")).unwrap().secret, "the header");
+    assert_eq!(read_access(&form(&[]), Some("the header")).unwrap().secret, "1959caadac9b13dcb3");
+    let text = read_access(&form(&[("API", "1.5")]), None).unwrap_err().to_string();
+    assert_eq!(text, "`user_api_key`: is missing");
+
+    let undo = |fields: &[(&str, &str)]| request(fields).saves_undo;
+    assert!(undo(&[]) && undo(&[("no_undo", "no")]) && undo(&[("allow_undo", "yes")]));
+    assert!(!undo(&[("no_undo", "yes")]));
+    assert!(!undo(&[("API", "1.5")]) && !undo(&[("API", "1.5"), ("allow_undo", "no")]));
+    assert!(
+        undo(&[("API", "1.5"), ("allow_undo", "yes")])
+            && undo(&[("API", "1.5"), ("allow_undo", "yes"), ("no_undo", "yes")])
+    );
+
+    let column = |version: &str, name: &str| {
+        let form = form(&[("API", version), ("profiles_header_6", name)]);
+        read_request(&form)
+            .map(|request| request.import.rows[0].get(Field::from_name(name).unwrap()).unwrap().to_owned())
+    };
+    assert_eq!(column("", "custom_field").unwrap(), "555-5555");
+    assert_eq!(column("1.5", "custom_field_12").unwrap(), "555-5555");
+    assert!(column("", "custom_field_1").unwrap_err().to_string().contains("is a column of API=1.5"));
+    assert!(column("1.5", "custom_field").unwrap_err().to_string().contains("with API=1.5 it is `custom_field_1`"));
+}
+
+#[test]
+fn every_column_can_be_read() {
+    let mut fields = example(&[("Profiles_Data", "-")]);
+    fields.retain(|(name, _)| !name.starts_with("profiles_header"));
+    let values: Vec<(Field, String)> = Field::all()
+        .map(|field| match field {
+            Field::CustomDate => (field, "2000-02-29".to_owned()),
+            Field::Email => (field, "jane@example.org".to_owned()),
+            _ => (field, format!("value of {field:?}")),
+        })
+        .collect();
+    fields.extend(
+        (1..)
+            .zip(&values)
+            .map(|(number, (field, _))| (format!("profiles_header_{number}"), field.name().to_uppercase())),
+    );
+    let line = values.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("|");
+    fields.push(("profiles_data".to_owned(), line));
+    let request = read_request(&Form::read(None, &urlencoded(&fields)).unwrap()).unwrap();
+    assert_eq!(request.import.rows, [Row::new(1, values)]);
+}
+
+#[test]
+fn one_header_may_be_left_out_and_takes_no_column() {
+    let moved = [("profiles_header_6", "-"), ("profiles_header_7", "phone")];
+    assert_eq!(request(&moved).import, request(&[]).import);
+    let first = [("profiles_header_1", "-"), ("Profiles_Data", "5|jane|doe|1970-07-14|555")];
+    assert_eq!(request(&first).import.rows[0].get(Field::CardNumber), Some("5"));
+    // A sender that counts the gap as a column has one too many, and hears of it.
+    let counted = [moved[0], moved[1], ("Profiles_Data", "1|1|jane|doe|1970-07-14||555-5555")];
+    assert_eq!(request(&counted).failed[0].reason, "has 7 columns, and the headers name 6");
+}
+
+#[test]
+fn headers_that_are_no_plain_count_are_refused() {
+    for (changes, expected) in [
+        (
+            &[("profiles_header_6", "-"), ("profiles_header_8", "phone")][..],
+            "`profiles_header_8`: more than one number is left out before it, from 6",
+        ),
+        (
+            &[("profiles_header_1", "-"), ("profiles_header_2", "-")],
+            "`profiles_header_3`: more than one number is left out before it, from 1",
+        ),
+        (&[("profiles_header_6", "code")], "`profiles_header_6`: the column `code` is there already"),
+        (&[("profiles_header_01", "email")], "`profiles_header_…`: headers are numbered from 1 to 200"),
+        (&[("profiles_header_0", "email")], "`profiles_header_…`: headers are numbered from 1 to 200"),
+        (&[("profiles_header_x", "email")], "`profiles_header_…`: headers are numbered from 1 to 200"),
+        (&[("profiles_header_9999999999", "email")], "`profiles_header_…`: headers are numbered from 1 to 200"),
+        (
+            &[("profiles_header_6", "jane@example.org")],
+            "`profiles_header_6`: there is no column of that name; known are ",
+        ),
+    ] {
+        let text = problem(changes);
+        assert!(text.starts_with(expected) && !text.contains("jane"), "{text}");
+    }
+    let none: Vec<(String, &str)> = (1..=6).map(|number| (format!("profiles_header_{number}"), "-")).collect();
+    let none: Vec<(&str, &str)> = none.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(problem(&none), "`profiles_header_1`: is missing");
+}
+
+#[test]
+fn lines_end_with_either_or_both_and_delimiters_are_what_is_said() {
+    for (delimiter, between) in [("pipe", "|"), ("comma", ","), ("tab", "\t")] {
+        for end in ["\n", "\r", "\r\n", "\n\n", " \r\n"] {
+            let line = |code: &str| format!("{code}{between} {code}@x {end}");
+            let data = [end.to_owned(), line("1"), line("2"), "3".to_owned(), between.to_owned()].concat();
+            let body = format!(
+                "delimiter={delimiter}&campaigns_to_include=1&profiles_header_1=code&profiles_header_2=email&profiles_data={}",
+                encoded(data.as_bytes())
+            );
+            let request = read_request(&Form::read(None, body.as_bytes()).unwrap()).unwrap();
+            let given: Vec<Vec<&str>> =
+                request.import.rows.iter().map(|row| row.given().map(|(_, value)| value).collect()).collect();
+            assert_eq!(given, [vec!["1", "1@x"], vec!["2", "2@x"], vec!["3"]], "{delimiter} {end:?}");
+            assert_eq!(request.failed, []);
+        }
+    }
+}
+
+#[test]
+fn a_row_that_can_not_be_read_costs_itself_and_says_why_without_its_values() {
+    let failed = failures("pipe", "1|a@x\n2\n3|b@x|c\n|\n4|not an address\n\n5|e@x\n6|a|b@x");
+    assert_eq!(
+        failed,
+        [
+            (2, "has 1 columns, and the headers name 2".to_owned()),
+            (3, "has 3 columns, and the headers name 2".to_owned()),
+            (4, "every column is blank".to_owned()),
+            (5, "column `email`: is not an e-mail address".to_owned()),
+            (7, "has 3 columns, and the headers name 2".to_owned()),
+        ]
+    );
+    assert_eq!(failures("tab", "\t\n1\ta@x"), [(1, "every column is blank".to_owned())]);
+    let bytes = failed_rows("pipe", b"1|a@x\n2\xff|b@x\n3\0|c@x\n4|d@x");
+    let reasons: Vec<(u32, &str)> = bytes.iter().map(|failed| (failed.row, failed.reason.as_str())).collect();
+    assert_eq!(reasons, [(2, "is not UTF-8"), (3, "column `code`: holds a control character")]);
+    let dates = request(&[("Profiles_Data", "1|1|jane|doe|04-06-05|5\n2|2|jim|mcdoe|1966-07-28|6")]);
+    assert_eq!(dates.failed[0].to_string(), "row 1: column `custom_date`: must be a date written as YYYY-MM-DD");
+    assert_eq!(dates.import.rows.len(), 1);
+}
+
+#[test]
+fn more_rows_than_fit_are_refused_with_a_way_to_split_them() {
+    let data = |rows: usize| "1|1|a|b||\n".repeat(rows);
+    assert_eq!(request(&[("Profiles_Data", &data(20_000))]).import.rows.len(), 20_000);
+    let text = problem(&[("Profiles_Data", &data(40_001))]);
+    assert_eq!(text, "`profiles_data`: has 40001 rows; one request takes at most 20000: send it as 3 requests");
+}
+
+#[test]
+fn secrets_do_not_show_in_what_a_program_prints_of_itself() {
+    let form = form(&[("profiles_header_6", "customer_PIN")]);
+    let (access, request) = (read_access(&form, None).unwrap(), read_request(&form).unwrap());
+    let text = format!("{form:?} {access:?} {request:?}");
+    assert!(!text.contains("1959caadac9b13dcb3") && !text.contains("555-5555") && !text.contains("jane"), "{text}");
+}
+
+fn imported() -> Answer {
+    Answer::Imported(Imported {
+        import: "0011223344556677-1".to_owned(),
+        new: 2,
+        updated: 1,
+        ignored: 0,
+        saves_undo: true,
+        generated: vec![],
+        failures: vec![],
+    })
+}
+
+fn rendered(answer: &Answer, format: Format, condensed: bool) -> String {
+    answer.render(&Output { format, condensed }).1
+}
+
+#[test]
+fn answers_are_the_vendors_with_ours_beside_them() {
+    let answer = imported();
+    assert_eq!(
+        rendered(&answer, Format::Xml, true),
+        "<response status=\"success\"><batch status=\"imported\"><customers><new>2</new><updated>1</updated></customers>\
+         <import><id>0011223344556677-1</id><ignored>0</ignored><failed>0</failed><undo>saved</undo></import></batch></response>"
+    );
+    let json = r#"{"status":"success","batch":{"status":"imported","customers":{"new":2,"updated":1},"import":{"id":"0011223344556677-1","ignored":0,"failed":0,"undo":"saved"}}}"#;
+    assert_eq!(rendered(&answer, Format::Json, true), json);
+    assert_eq!(rendered(&answer, Format::Jsonp("a.b".to_owned()), true), format!("a.b({json});"));
+    let pretty = rendered(&answer, Format::Json, false);
+    assert!(pretty.contains("\n  \"batch\": {\n"), "{pretty}");
+    let same: serde_json::Value = serde_json::from_str(&pretty).unwrap();
+    assert_eq!(same, serde_json::from_str::<serde_json::Value>(json).unwrap());
+
+    let error = Answer::Error("a < b & c".to_owned());
+    let xml = "<response status=\"error\"><error>a &lt; b &amp; c</error></response>";
+    assert_eq!(rendered(&error, Format::Xml, false), xml);
+    assert_eq!(rendered(&error, Format::Json, true), r#"{"status":"error","error":"a < b & c"}"#);
+}
+
+#[test]
+fn what_was_generated_and_what_failed_is_told_row_by_row() {
+    let Answer::Imported(imported) = imported() else { unreachable!() };
+    let answer = Answer::Imported(Imported {
+        generated: vec![
+            GeneratedIds { row: 1, code: Some("1234567890123456".to_owned()), card_number: None },
+            GeneratedIds { row: 2, code: None, card_number: Some("777".to_owned()) },
+        ],
+        failures: vec![RowProblem { row: 3, reason: "has 1 columns".to_owned() }],
+        saves_undo: false,
+        ..imported
+    });
+    let xml = rendered(&answer, Format::Xml, false);
+    assert!(xml.contains("<failed>1</failed><undo>none</undo></import>"), "{xml}");
+    assert!(xml.contains("<generated><row>1</row><code>1234567890123456</code></generated>"), "{xml}");
+    assert!(xml.contains("<generated><row>2</row><card_number>777</card_number></generated>"), "{xml}");
+    assert!(xml.contains("<failure><row>3</row><reason>has 1 columns</reason></failure></batch>"), "{xml}");
+    let json = rendered(&answer, Format::Json, true);
+    let expected = r#""generated":[{"row":1,"code":"1234567890123456"},{"row":2,"card_number":"777"}],"failures":[{"row":3,"reason":"has 1 columns"}]}}"#;
+    assert!(json.ends_with(expected), "{json}");
+}
+
+#[test]
+fn the_answer_comes_as_it_is_wanted() {
+    let output = |fields: &str| {
+        let (output, problem) = read_output(&Form::read(None, fields.as_bytes()).unwrap());
+        (output.format, output.condensed, problem.map_err(|problem| problem.to_string()))
+    };
+    let jsonp = || Format::Jsonp("a.b_1".to_owned());
+    for (fields, format, condensed) in [
+        ("", Format::Xml, false),
+        ("output=xml", Format::Xml, false),
+        ("output=XML&callback=a.b_1&condensed=yes", Format::Xml, true),
+        ("output=JSON", Format::Json, false),
+        ("output=json&condensed=yes", Format::Json, true),
+        ("output=json&condensed=no", Format::Json, false),
+        ("output=JSON&callback=a.b_1", jsonp(), false),
+        ("callback=a.b_1", jsonp(), false),
+    ] {
+        assert_eq!(output(fields), (format, condensed, Ok(())), "{fields}");
+    }
+    let (format, _, problem) = output("output=YAML");
+    assert_eq!((format, problem.unwrap_err().as_str()), (Format::Xml, "`output`: must be XML or JSON"));
+    let (format, _, problem) = output("callback=alert(1)//&condensed=yes");
+    assert_eq!(format, Format::Json);
+    assert!(problem.unwrap_err().starts_with("`callback`: must be the name of a JavaScript function"));
+}
+
+/// Fields of a request in any state, and data of any bytes.
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        &b"1"[..],
+        b"|",
+        b",",
+        b"\t",
+        b"\n",
+        b"\r\n",
+        b"jane",
+        b"a@x",
+        b"2000-01-01",
+        b" ",
+        b"\0",
+        b"\xff",
+        b"\xc3\xbc",
+    ]);
+    let data = vec(piece, 0..60).prop_map(|pieces| pieces.concat());
+    let delimiter = prop::sample::select(vec!["pipe", "comma", "tab"]);
+    let headers = Just(Field::all().collect::<Vec<_>>()).prop_shuffle();
+    (data, delimiter, headers, 1..6_usize).prop_map(|(data, delimiter, headers, count)| {
+        let mut body = format!("delimiter={delimiter}&campaigns_to_include=1");
+        for (number, field) in (1..).zip(headers.iter().take(count)) {
+            body.push_str(&format!("&profiles_header_{number}={}", field.name()));
+        }
+        body.push_str(&format!("&profiles_data={}", encoded(&data)));
+        body.into_bytes()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn no_bytes_make_the_form_reader_panic(bytes in vec(any::<u8>(), 0..400), boundary in "[a-z\"=; ]{0,10}") {
+        for content_type in [String::new(), format!("multipart/form-data; boundary={boundary}")] {
+            if let Ok(form) = Form::read(Some(&content_type), &bytes) {
+                let _ = (read_output(&form), read_access(&form, None), expect_batch(&form), read_request(&form));
+            }
+        }
+    }
+
+    #[test]
+    fn no_mutation_of_a_form_makes_its_reader_panic(
+        as_multipart in any::<bool>(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..8)
+    ) {
+        let mut body = if as_multipart { multipart("b", &example(&[])) } else { urlencoded(&example(&[])) };
+        for (position, byte, kind) in changes {
+            let position = position.index(body.len());
+            match kind {
+                0 => body[position] = byte,
+                1 => drop(body.remove(position)),
+                _ => body.insert(position, byte),
+            }
+        }
+        let content_type = as_multipart.then_some("multipart/form-data; boundary=b");
+        if let Ok(form) = Form::read(content_type, &body) {
+            let _ = (read_output(&form), read_access(&form, None), expect_batch(&form), read_request(&form));
+        }
+    }
+
+    #[test]
+    fn every_line_is_one_row_or_one_failure(body in any_request()) {
+        if let Ok(request) = read_request(&Form::read(None, &body).unwrap()) {
+            let mut numbers: Vec<u32> = request.import.rows.iter().map(|row| row.number).collect();
+            numbers.extend(request.failed.iter().map(|failed| failed.row));
+            numbers.sort_unstable();
+            let all: Vec<u32> = (1..=u32::try_from(numbers.len()).unwrap()).collect();
+            prop_assert_eq!(numbers, all);
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_form_carry_any_value(value in "[^\\p{Cc}]{0,40}", other in "[^\\p{Cc}]{1,40}") {
+        let fields = [("user_id", &other), ("user_password", &other), ("account_id", &other), ("x", &value)];
+        let fields: Vec<(String, String)> = fields.map(|(name, value)| (name.to_owned(), value.clone())).into();
+        let plain = Form::read(None, &urlencoded(&fields)).unwrap();
+        let parts = Form::read(Some("multipart/form-data; boundary=b-7"), &multipart("b-7", &fields)).unwrap();
+        prop_assert_eq!(read_access(&plain, None), read_access(&parts, None));
+    }
+}
