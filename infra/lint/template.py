@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
 # The command line finds its way in a deployed stack by these.
-OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ApiUrl"}
+OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
 
 # What SAM attaches by itself; anything else is a statement of our own.
 MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}

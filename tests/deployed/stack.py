@@ -197,19 +197,21 @@ class Stack:
             headers["Authorization"] = f"Bearer {token}"
         if document is not None:
             headers["Content-Type"] = "application/json"
-        status, answered, text = request(
-            self.endpoint, method, path, headers, json.dumps(document) if document is not None else None,
-            host=urlsplit(self.outputs["ApiUrl"]).netloc)
+        status, answered, text = self.send(method, path, headers, json.dumps(document) if document is not None else None)
         try:
             return status, answered.get_content_type(), json.loads(text)
         except ValueError:
             raise AssertionError(f"{method} {path} answered {status} with what is not JSON: {text[:300]!r}") from None
 
-    def shadow(self):
-        """Every item of the shadow table, as DynamoDB stores it."""
+    def send(self, method, path, headers, body=None):
+        """One request to the HTTP API: (status, headers, body as text)."""
+        return request(self.endpoint, method, path, headers, body, host=urlsplit(self.outputs["ApiUrl"]).netloc)
+
+    def shadow(self, prefix):
+        """Every item of the shadow table whose key begins so, as DynamoDB stores it."""
         pages = self.client("dynamodb").get_paginator("scan").paginate(
             TableName=self.outputs["ShadowTableName"], ConsistentRead=True)
-        return [item for page in pages for item in page["Items"]]
+        return [item for page in pages for item in page["Items"] if item["id"]["S"].startswith(prefix)]
 
     def messages(self, queue):
         """How many messages a queue of the template has: waiting, in the hands of a function, or delayed."""

@@ -1,4 +1,4 @@
-"""Stories of a deployed stack: Association Anywhere in, customers out. `tests/deployed/run` builds everything and tells them.
+"""Stories of a deployed stack: vendors in, customers out. `tests/deployed/run` builds everything and tells them.
 
 They are told in order and build on each other. Nothing reaches into a function: a story acts on the vendor, on the command
 `customer-sync` and on the HTTP API, and waits for what must follow. The schedule really ticks, once a minute.
@@ -11,19 +11,18 @@ import sys
 import time
 import traceback
 from fnmatch import fnmatchcase
-from urllib.parse import quote
 
-from stack import BUILD, SCRATCH, TARGET, Gone, Stack, request, tail
+import contacts
+import pushes
+from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
+from telling import (
+    READER, STRANGER, Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows)
 
 # Three chunks of bulk_size, the last of them not full.
 CUSTOMERS = 230
 FIRST = 1001
-# A tick of the schedule, a poll, the fetch, and a slow machine.
-SOON = 180
 
 VENDOR_SECRET = {"username": "integrator-7", "password": "only-the-vendor-knows-5b1f"}
-READER = "reader-token-of-acme-90c2"
-STRANGER = "reader-token-of-another-tenant-77d0"
 
 STORIES = []
 # Without these, the others would only wait in vain.
@@ -35,52 +34,16 @@ def story(function):
     return function
 
 
-def expect(holds, otherwise):
-    if not holds:
-        raise AssertionError(otherwise)
+# --- the vendors -------------------------------------------------------------------------------------------------------
 
 
-def eventually(probe, what, seconds=SOON):
-    """Waits until a probe returns something true, and returns that. A probe says what it saw in an AssertionError."""
-    deadline = time.monotonic() + seconds
-    seen = ""
-    while time.monotonic() < deadline:
-        try:
-            found = probe()
-            if found:
-                return found
-        except AssertionError as error:
-            seen = f"; last seen: {error}"
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}{seen}")
-
-
-# --- the vendor -------------------------------------------------------------------------------------------------------
-
-
-class Vendor:
-    """The simulated Association Anywhere."""
-
+class AssociationAnywhere(Simulator):
     def __init__(self, stack):
-        arguments = [
-            str(TARGET / "debug" / "aa-simulator"), "--port", "0", "--customers", str(CUSTOMERS),
-            "--username", VENDOR_SECRET["username"], "--password", VENDOR_SECRET["password"]]
-        self.base = stack.start(
-            "aa-simulator", arguments, stack.environment,
-            lambda process: re.search(r"http://127\.0\.0\.1:\d+", process.log.read_text())).group()
-        introduction = stack.processes[-1].log.read_text()
+        super().__init__(
+            stack, "aa-simulator", "--customers", str(CUSTOMERS),
+            "--username", VENDOR_SECRET["username"], "--password", VENDOR_SECRET["password"])
         self.urls = dict(re.findall(r"^(?:get |force )?(queue with reasons|queue|customer details|purge queue|enqueue) +(http\S+)",
-                                    introduction, re.MULTILINE))
-
-    def tell(self, command, **parameters):
-        query = "&".join(f"{name}={quote(str(value))}" for name, value in parameters.items())
-        status, _, text = request(self.base, "POST", f"/_simulator/{command}?{query}")
-        expect(status == 200, f"the simulator refused {command}: {text}")
-
-    def ask(self, path):
-        status, _, text = request(self.base, "GET", f"/_simulator/{path}")
-        expect(status == 200, f"the simulator refused {path}: {text}")
-        return json.loads(text)
+                                    self.introduction, re.MULTILINE))
 
     def customer(self, source_id):
         return self.ask(f"customer?id={source_id}")
@@ -91,20 +54,28 @@ class Vendor:
         return True
 
 
-def connections(vendor, credentials="secretsmanager:customer-sync/aa"):
+class Vendors:
+    """Every simulated vendor."""
+
+    def __init__(self, stack):
+        self.aa = AssociationAnywhere(stack)
+        self.bc = contacts.Site(stack)
+
+
+def connections(vendors, credentials="secretsmanager:customer-sync/aa"):
     return f"""
 [[connection]]
 id = "aa"
 tenant = "acme"
 kind = "association-anywhere"
-queue_url = "{vendor.urls['queue with reasons']}"
-details_url = "{vendor.urls['customer details']}"
-purge_url = "{vendor.urls['purge queue']}"
-enqueue_url = "{vendor.urls['enqueue']}"
+queue_url = "{vendors.aa.urls['queue with reasons']}"
+details_url = "{vendors.aa.urls['customer details']}"
+purge_url = "{vendors.aa.urls['purge queue']}"
+enqueue_url = "{vendors.aa.urls['enqueue']}"
 credentials = "{credentials}"
 dialect = "camel"
 poll_seconds = 2
-
+{vendors.bc.connection()}{pushes.CONNECTION}
 [[reader]]
 tenant = "acme"
 token = "secretsmanager:customer-sync/reader"
@@ -121,7 +92,7 @@ scope = "read"
 
 
 @story
-def the_functions_run_on_amazon_linux_2023(stack, vendor):
+def the_functions_run_on_amazon_linux_2023(stack, vendors):
     """It has glibc 2.34."""
     binaries = sorted(BUILD.glob("*/bootstrap"))
     expect(binaries, f"there is no bootstrap under {BUILD}")
@@ -134,7 +105,7 @@ def the_functions_run_on_amazon_linux_2023(stack, vendor):
 
 
 @story
-def no_function_collects_jitter_entropy_at_its_first_handshake(stack, vendor):
+def no_function_collects_jitter_entropy_at_its_first_handshake(stack, vendors):
     """30 to 57 ms of CPU in every cold start; `.cargo/config.toml` must have reached the build."""
     outputs = sorted(TARGET.glob("*-linux-gnu/release/build/aws-lc-sys-*/output"), key=lambda path: path.stat().st_mtime)
     expect(outputs, "aws-lc-sys was not built for the functions")
@@ -142,48 +113,50 @@ def no_function_collects_jitter_entropy_at_its_first_handshake(stack, vendor):
 
 
 @story
-def connections_with_secrets_outside_secrets_manager_are_refused(stack, vendor):
+def connections_with_secrets_outside_secrets_manager_are_refused(stack, vendors):
     file = SCRATCH / "unsafe.toml"
-    file.write_text(connections(vendor, credentials="env:AA_CREDENTIALS"))
+    file.write_text(connections(vendors, credentials="env:AA_CREDENTIALS"))
     code, _, errors = stack.customer_sync("apply", str(file), "--stack", stack.NAME)
     expect(code != 0, "the file was applied")
     expect("aa" in errors and "credentials" in errors, f"the error does not say which connection and key: {errors!r}")
 
 
 @story
-def connections_are_applied(stack, vendor):
+def connections_are_applied(stack, vendors):
     secrets = stack.client("secretsmanager")
     secrets.create_secret(Name="customer-sync/aa", SecretString=json.dumps(VENDOR_SECRET))
+    secrets.create_secret(Name="customer-sync/bc", SecretString=json.dumps(contacts.SECRET))
+    secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(pushes.SECRET))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
     secrets.create_secret(Name="customer-sync/stranger", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
-    file.write_text(connections(vendor))
+    file.write_text(connections(vendors))
     for arguments in (["--dry-run"], [], []):
         code, _, errors = stack.customer_sync("apply", str(file), "--stack", stack.NAME, *arguments)
         expect(code == 0, f"apply {arguments} exited with {code}: {errors}")
 
 
 @story
-def every_queued_customer_arrives_in_the_shadow(stack, vendor):
+def every_queued_customer_arrives_in_the_shadow(stack, vendors):
     def all_there():
-        found = len(stack.shadow())
+        found = len(stack.shadow("acme/aa~"))
         expect(found == CUSTOMERS, f"{found} of {CUSTOMERS} customers")
         return True
     eventually(all_there, "the customers of the vendor's queue in the shadow table")
 
 
 @story
-def the_vendors_queue_is_purged_when_all_is_safe(stack, vendor):
-    eventually(vendor.queue_is_empty, "a purge", 90)
-    purges = vendor.ask("state")["purges"]
+def the_vendors_queue_is_purged_when_all_is_safe(stack, vendors):
+    eventually(vendors.aa.queue_is_empty, "a purge", 90)
+    purges = vendors.aa.ask("state")["purges"]
     expect(len(purges) == 1, f"purged with {purges}, where one number covers the whole queue")
 
 
 @story
-def a_customer_is_read_with_a_bearer_token(stack, vendor):
+def a_customer_is_read_with_a_bearer_token(stack, vendors):
     status, media_type, customer = stack.api("GET", "/v1/customers/aa~1001", READER)
     expect((status, media_type) == (200, "application/json"), f"answered {status}, {media_type}: {customer}")
-    truth = vendor.customer(1001)
+    truth = vendors.aa.customer(1001)
     expect(customer["id"] == "aa~1001" and customer["tenant"] == "acme", f"another customer: {customer}")
     expect(customer["name"]["display"] == truth["display_name"], f"{customer['name']} instead of {truth['display_name']}")
     expect(truth["email"] in [email["address"] for email in customer["emails"]], f"{customer['emails']} lacks {truth['email']}")
@@ -191,7 +164,7 @@ def a_customer_is_read_with_a_bearer_token(stack, vendor):
 
 
 @story
-def many_customers_are_read_at_once(stack, vendor):
+def many_customers_are_read_at_once(stack, vendors):
     wanted = [f"aa~{source_id}" for source_id in range(FIRST, FIRST + CUSTOMERS)]
     status, _, answer = stack.api("POST", "/v1/customers/batch-get", READER, {"ids": [*wanted, "aa~999999"]})
     expect(status == 200, f"answered {status}: {answer}")
@@ -200,36 +173,25 @@ def many_customers_are_read_at_once(stack, vendor):
 
 
 @story
-def the_list_yields_every_customer_once(stack, vendor):
-    ids = [customer["id"] for customer in listed(stack, READER)]
+def the_list_yields_every_customer_once(stack, vendors):
+    ids = [customer["id"] for customer in listed(stack, "aa")]
     expect(len(ids) == len(set(ids)) == CUSTOMERS, f"{len(ids)} customers, {len(set(ids))} different ones")
 
 
-def listed(stack, token):
-    customers, cursor = [], ""
-    for _ in range(1 + CUSTOMERS):
-        status, _, page = stack.api("GET", f"/v1/customers?connection=aa{cursor}", token)
-        expect(status == 200, f"answered {status}: {page}")
-        customers += page["customers"]
-        if not page.get("cursor"):
-            return customers
-        cursor = f"&cursor={quote(page['cursor'], safe='')}"
-    raise AssertionError("the list has no end")
-
-
 @story
-def who_has_no_token_reads_nothing(stack, vendor):
+def who_has_no_token_reads_nothing(stack, vendors):
     for token in (None, "", "wrong", f"{READER}x", READER[:-1]):
         for method, path, document in (
                 ("GET", "/v1/customers/aa~1001", None), ("GET", "/v1/customers?connection=aa", None),
-                ("POST", "/v1/customers/batch-get", {"ids": ["aa~1001"]}), ("GET", "/v1/connections", None)):
+                ("POST", "/v1/customers/batch-get", {"ids": ["aa~1001"]}), ("GET", "/v1/connections", None),
+                ("GET", "/v1/staff?connection=intouch", None), ("GET", "/v1/lead-sources?connection=intouch", None)):
             status, media_type, problem = stack.api(method, path, token, document)
             expect(status == 401, f"{method} {path} with token {token!r} answered {status}")
             expect(media_type == "application/problem+json", f"{method} {path} answered {media_type}: {problem}")
 
 
 @story
-def another_tenant_sees_nothing(stack, vendor):
+def another_tenant_sees_nothing(stack, vendors):
     status, _, problem = stack.api("GET", "/v1/customers/aa~1001", STRANGER)
     expect(status == 404, f"answered {status}: {problem}")
     status, _, answer = stack.api("POST", "/v1/customers/batch-get", STRANGER, {"ids": ["aa~1001", "aa~1002"]})
@@ -241,140 +203,114 @@ def another_tenant_sees_nothing(stack, vendor):
 
 
 @story
-def connections_tell_how_fresh_they_are(stack, vendor):
+def connections_tell_how_fresh_they_are(stack, vendors):
     status, _, answer = stack.api("GET", "/v1/connections", READER)
-    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa"], f"answered {status}: {answer}")
+    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa", "bc", "intouch"], f"answered {status}: {answer}")
 
 
 @story
-def a_change_at_the_vendor_arrives(stack, vendor):
+def a_change_at_the_vendor_arrives(stack, vendors):
     before = stack.api("GET", "/v1/customers/aa~1001", READER)[2]
-    vendor.tell("change", ids=1001)
-    truth = vendor.customer(1001)
-    after = eventually(lambda: shows(stack, 1001, truth), "the change in the API")
+    vendors.aa.tell("change", ids=1001)
+    truth = vendors.aa.customer(1001)
+    after = eventually(lambda: shows(stack, "aa~1001", truth), "the change in the API")
     expect(after["revision"] == before["revision"] + 1, f"revision {before['revision']} became {after['revision']}")
     expect(after["first_seen_at"] == before["first_seen_at"], "it was seen first at another time")
-    eventually(vendor.queue_is_empty, "the purge of the change")
-
-
-def shows(stack, source_id, truth):
-    status, _, customer = stack.api("GET", f"/v1/customers/aa~{source_id}", READER)
-    expect(status == 200, f"answered {status}: {customer}")
-    name = customer["name"]["display"]
-    expect(name == truth["display_name"], f"{source_id} is {name}, at the vendor {truth['display_name']}")
-    return customer
+    eventually(vendors.aa.queue_is_empty, "the purge of the change")
 
 
 @story
-def an_unchanged_customer_is_not_written_again(stack, vendor):
+def an_unchanged_customer_is_not_written_again(stack, vendors):
     def revisions():
-        return {item["id"]["S"]: item["revision"] for item in stack.shadow()}
-    before, purges = revisions(), len(vendor.ask("state")["purges"])
+        return {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/aa~")}
+    before, purges = revisions(), len(vendors.aa.ask("state")["purges"])
     code, _, errors = stack.customer_sync("resync", "aa", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")
-    eventually(lambda: len(vendor.ask("state")["purges"]) > purges, "the purge after a full resync")
-    eventually(vendor.queue_is_empty, "the end of the full resync")
+    eventually(lambda: len(vendors.aa.ask("state")["purges"]) > purges, "the purge after a full resync")
+    eventually(vendors.aa.queue_is_empty, "the end of the full resync")
     changed = [key for key, revision in revisions().items() if before.get(key) != revision]
     expect(not changed, f"written although nothing changed: {changed[:5]}")
 
 
 @story
-def a_deleted_customer_becomes_a_tombstone(stack, vendor):
-    vendor.tell("delete", id=1002)
-    eventually(lambda: deleted(stack, 1002), "the customer that the vendor said to be deleted")
-    vendor.tell("delete-silently", id=1003)
-    eventually(lambda: deleted(stack, 1003), "the customer that is gone without a word")
-    expect(len(listed(stack, READER)) == CUSTOMERS - 2, "the list still has them")
-
-
-def deleted(stack, source_id):
-    status, _, customer = stack.api("GET", f"/v1/customers/aa~{source_id}", READER)
-    gone = status in (404, 410) or customer.get("status") == "deleted"
-    expect(gone, f"answered {status}, status {customer.get('status')}")
-    return gone
+def a_deleted_customer_becomes_a_tombstone(stack, vendors):
+    vendors.aa.tell("delete", id=1002)
+    eventually(lambda: deleted(stack, "aa~1002"), "the customer that the vendor said to be deleted")
+    vendors.aa.tell("delete-silently", id=1003)
+    eventually(lambda: deleted(stack, "aa~1003"), "the customer that is gone without a word")
+    expect(len(listed(stack, "aa")) == CUSTOMERS - 2, "the list still has them")
 
 
 @story
-def a_poisoned_customer_costs_itself_alone(stack, vendor):
+def a_poisoned_customer_costs_itself_alone(stack, vendors):
     """Its XML is broken, and with it the answer that the others stand in."""
-    vendor.tell("poison", id=1010, kind="broken-xml")
-    vendor.tell("change", ids=",".join(str(source_id) for source_id in range(1005, 1025)))
+    vendors.aa.tell("poison", id=1010, kind="broken-xml")
+    vendors.aa.tell("change", ids=",".join(str(source_id) for source_id in range(1005, 1025)))
     for source_id in range(1005, 1025):
         if source_id != 1010:
-            truth = vendor.customer(source_id)
-            eventually(lambda: shows(stack, source_id, truth), "the others of the same answer")
-    [failure] = eventually(lambda: failures(stack), "a failure record")
+            truth = vendors.aa.customer(source_id)
+            eventually(lambda: shows(stack, f"aa~{source_id}", truth), "the others of the same answer")
+    [failure] = eventually(lambda: failures(stack, "aa"), "a failure record")
     expect(failure["id"] == "aa~1010", f"the failure record is of another: {failure['id']}")
-    eventually(vendor.queue_is_empty, "the purge in spite of the failure")
-
-
-def failures(stack):
-    code, output, errors = stack.customer_sync("failures", "--stack", stack.NAME, "--json")
-    expect(code == 0, f"failures exited with {code}: {errors}")
-    return json.loads(output)["failures"]
+    eventually(vendors.aa.queue_is_empty, "the purge in spite of the failure")
 
 
 @story
-def a_failure_that_is_redriven_too_early_fails_again(stack, vendor):
-    [before] = failures(stack)
+def a_failure_that_is_redriven_too_early_fails_again(stack, vendors):
+    [before] = failures(stack, "aa")
     code, _, errors = stack.customer_sync("failures", "redrive", before["id"], "--stack", stack.NAME)
     expect(code == 0, f"redrive exited with {code}: {errors}")
 
     def failed_again():
-        [failure] = failures(stack)
+        [failure] = failures(stack, "aa")
         expect(failure["failed_at"] > before["failed_at"], f"still the failure of {failure['failed_at']}")
         return True
     eventually(failed_again, "a new failure record of the same customer")
     # It is not tried for ever: the wish was fulfilled, if in vain.
-    counts = eventually(lambda: in_step(stack), "the connection in step")["counts"]
+    counts = eventually(lambda: in_step(stack, "aa"), "the connection in step")["counts"]
     expect(counts["failed"] == 2, f"failed: {counts}")
 
 
 @story
-def a_failure_is_redriven_once_its_cause_is_gone(stack, vendor):
-    vendor.tell("heal", id=1010)
-    [failure] = failures(stack)
+def a_failure_is_redriven_once_its_cause_is_gone(stack, vendors):
+    vendors.aa.tell("heal", id=1010)
+    [failure] = failures(stack, "aa")
     code, _, errors = stack.customer_sync("failures", "redrive", failure["id"], "--stack", stack.NAME)
     expect(code == 0, f"redrive exited with {code}: {errors}")
-    truth = vendor.customer(1010)
-    eventually(lambda: shows(stack, 1010, truth), "the healed customer")
-    eventually(lambda: failures(stack) == [], "the end of the failure record")
+    truth = vendors.aa.customer(1010)
+    eventually(lambda: shows(stack, "aa~1010", truth), "the healed customer")
+    eventually(lambda: failures(stack, "aa") == [], "the end of the failure record")
 
 
 @story
-def every_customer_that_was_fetched_came_to_one_end(stack, vendor):
-    status = eventually(lambda: in_step(stack), "the connection in step")
+def every_customer_that_was_fetched_came_to_one_end(stack, vendors):
+    status = eventually(lambda: in_step(stack, "aa"), "the connection in step")
     expect(status["failures"] == 0, f"{status}")
-    counts = status["counts"]
-    ends = {name: counts[name] for name in ("written", "unchanged", "stale", "tombstoned", "failed")}
-    expect(counts["fetched"] == sum(ends.values()), f"fetched is not the sum of its ends: {counts}")
+    counts = reconciled(status)
     # All at first, one change, the 19 beside the poisoned one, and that one once it was healed.
-    expect(ends["written"] == CUSTOMERS + 1 + 19 + 1, f"written: {counts}")
-    expect((ends["tombstoned"], ends["failed"]) == (2, 2), f"tombstoned and failed: {counts}")
+    expect(counts["written"] == CUSTOMERS + 1 + 19 + 1, f"written: {counts}")
+    expect((counts["tombstoned"], counts["failed"]) == (2, 2), f"tombstoned and failed: {counts}")
 
 
-def in_step(stack):
-    code, output, errors = stack.customer_sync("status", "--stack", stack.NAME, "--json")
-    expect(code == 0, f"status exited with {code}: {errors}")
-    [status] = json.loads(output)["connections"]
-    expect(status["condition"] == "in_step" and status["batch"] is None, f"{status}")
-    return status
+STORIES += contacts.STORIES
+STORIES += pushes.STORIES
 
 
 @story
-def no_message_is_left_over(stack, vendor):
-    eventually(lambda: stack.messages("WorkQueue") == 0, "an empty work queue", 60)
-    expect(stack.messages("WorkDeadLetterQueue") == 0, "messages in the dead-letter queue")
+def no_message_is_left_over(stack, vendors):
+    for queue, dead_letters in (("WorkQueue", "WorkDeadLetterQueue"), ("ContactsQueue", "ContactsDeadLetterQueue")):
+        eventually(lambda: stack.messages(queue) == 0, f"an empty {queue}", 60)
+        expect(stack.messages(dead_letters) == 0, f"messages in {dead_letters}")
 
 
 @story
-def the_roles_allow_what_the_functions_need(stack, vendor):
+def the_roles_allow_what_the_functions_need(stack, vendors):
     denied = stack.asked_for("DENIED")
     expect(not denied, f"denied: {denied}")
 
 
 @story
-def the_roles_allow_nothing_else(stack, vendor):
+def the_roles_allow_nothing_else(stack, vendors):
     """The stories before have led every function through all that it does."""
     used = stack.asked_for("ALLOWED")
     permissions = stack.permissions()
@@ -387,7 +323,7 @@ def the_roles_allow_nothing_else(stack, vendor):
 
 
 @story
-def logs_hold_neither_secrets_nor_personal_data(stack, vendor):
+def logs_hold_neither_secrets_nor_personal_data(stack, vendors):
     def all_have_logged():
         logged = stack.logs()
         silent = [group for group, lines in logged.items() if not lines]
@@ -395,8 +331,10 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendor):
         return logged
     # A poller's lines come when it hands over to the next.
     logged = eventually(all_have_logged, "log lines of every function")
-    truths = [vendor.customer(source_id) for source_id in (1001, 1010, 1200)]
-    forbidden = [VENDOR_SECRET["password"], READER, STRANGER]
+    truths = [vendors.aa.customer(source_id) for source_id in (1001, 1010, 1200)]
+    truths += [vendors.bc.contact(source_id) for source_id in (1001, 1010)]
+    forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER]
+    forbidden += [pushes.SECRET["password"], *pushes.PERSONAL]
     forbidden += [truth[key] for truth in truths for key in ("display_name", "email")]
     for group, lines in logged.items():
         for line in lines:
@@ -405,7 +343,7 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendor):
 
 
 @story
-def logs_are_json(stack, vendor):
+def logs_are_json(stack, vendors):
     for group, lines in stack.logs().items():
         for line in lines:
             # The emulator writes the platform's own lines as text.
@@ -427,12 +365,12 @@ def main():
         began = time.monotonic()
         stack.start_emulator()
         stack.deploy()
-        vendor = Vendor(stack)
+        vendors = Vendors(stack)
         print(f"deployed in {time.monotonic() - began:.0f} s", flush=True)
         for tell in STORIES:
             began = time.monotonic()
             try:
-                tell(stack, vendor)
+                tell(stack, vendors)
             except AssertionError as error:
                 failed += 1
                 print(f"FAILED {tell.__name__}\n       {error}", flush=True)

@@ -18,11 +18,13 @@ use tower::ServiceExt;
 const OTHER_TOKEN: &str = "other-token";
 
 /// Every route, with a request that its reader may send.
-const ROUTES: [(&str, &str, &str); 4] = [
+const ROUTES: [(&str, &str, &str); 6] = [
     ("GET", "/v1/customers/aa~1001", ""),
     ("POST", "/v1/customers/batch-get", r#"{"ids":["aa~1001"]}"#),
     ("GET", "/v1/customers?connection=aa", ""),
     ("GET", "/v1/connections", ""),
+    ("GET", "/v1/staff?connection=aa", ""),
+    ("GET", "/v1/lead-sources?connection=aa", ""),
 ];
 
 /// An answer with everything that belongs to it.
@@ -559,6 +561,8 @@ async fn who_asks_is_known_before_what_is_asked_is_judged() {
         ("POST", "/v1/customers/batch-get", "no JSON"),
         ("GET", "/v1/customers?limit=0", ""),
         ("GET", "/v1/customers?connection=%FF", ""),
+        ("GET", "/v1/staff", ""),
+        ("GET", "/v1/lead-sources?limit=0", ""),
     ] {
         ask(&world, method, path, None, body).await.problem(StatusCode::UNAUTHORIZED);
     }

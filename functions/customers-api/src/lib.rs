@@ -6,10 +6,12 @@
 //! | `POST /v1/customers/batch-get` | up to 500 records by id |
 //! | `GET /v1/customers?connection=…&cursor=…&limit=…` | the customers of a connection, page by page, without deleted ones |
 //! | `GET /v1/connections` | how the connections stand |
+//! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
-//! Reads the shadow, the configuration and the control table's counts; writes nothing. The tenant comes from the
-//! bearer token, never from the request. Errors are problem documents (RFC 9457).
+//! Reads the shadow, the configuration, and of the control table counts, staff and lead sources; writes nothing. The
+//! tenant comes from the bearer token, never from the request. Errors are problem documents (RFC 9457).
 
+mod list_query;
 mod problem;
 mod readers;
 mod routes;
@@ -17,9 +19,10 @@ mod routes;
 use std::sync::Arc;
 
 use axum::Router;
+use model::{LeadSource, Staff};
 use runtime::status::StatusReader;
 use runtime::{Clients, Environment, MissingVariable};
-use store::{Clock, Directory, Failures, Ledger, Polls, Shadow};
+use store::{Catalog, Clock, Directory, Failures, Ledger, Polls, Shadow};
 
 use crate::readers::Readers;
 
@@ -28,6 +31,8 @@ use crate::readers::Readers;
 struct CustomersApi {
     directory: Directory,
     shadow: Shadow,
+    staff: Catalog<Staff>,
+    lead_sources: Catalog<LeadSource>,
     status: StatusReader,
     readers: Readers,
     clock: Clock,
@@ -49,6 +54,8 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Mis
         Failures::new(dynamodb.clone(), table),
     );
     Ok(routes::router(Arc::new(CustomersApi {
+        staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
+        lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
         shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
         readers: Readers::new(directory.clone(), secrets, clock.clone()),
         directory,

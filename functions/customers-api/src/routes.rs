@@ -8,21 +8,19 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use model::{ConnectionKey, Customer, CustomerId};
+use model::{ConnectionKey, Customer, CustomerId, LeadSource, Record, Referred, Staff, is_id};
 use runtime::connections::READER;
 use runtime::status::Connections;
+use runtime::{read_cursor, write_cursor};
 use serde::{Deserialize, Serialize};
-use store::Shadow;
+use store::Catalog;
 
 use crate::CustomersApi;
+use crate::list_query::ListQuery;
 use crate::problem::Problem;
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
-const DEFAULT_LIMIT: usize = 100;
-const LARGEST_LIMIT: usize = 500;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -34,6 +32,8 @@ pub(crate) fn router(api: Arc<CustomersApi>) -> Router {
         .route("/v1/customers/batch-get", post(many_customers))
         .route("/v1/customers", get(list_customers))
         .route("/v1/connections", get(connections))
+        .route("/v1/staff", get(list_staff))
+        .route("/v1/lead-sources", get(list_lead_sources))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not know that method")
         })
@@ -111,52 +111,84 @@ struct List {
 async fn list_customers(
     State(api): Api,
     headers: HeaderMap,
-    Query(mut query): Query<HashMap<String, String>>,
+    Query(query): Query<HashMap<String, String>>,
 ) -> Result<Json<List>, Problem> {
     let tenant = api.readers.tenant_of(&headers).await?;
-    let connection = query
-        .remove("connection")
-        .ok_or_else(|| Problem::bad_request("the query parameter `connection` is missing"))?;
-    let limit = match query.remove("limit") {
-        None => DEFAULT_LIMIT,
-        Some(text) => text.parse().ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit)).ok_or_else(|| {
-            Problem::bad_request(format!(
-                "the query parameter `limit` must be a whole number from 1 to {LARGEST_LIMIT}"
-            ))
-        })?,
+    let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
+    let cursor = match cursor {
+        None => None,
+        Some(text) => Some(read_cursor(&text).ok_or_else(ListQuery::bad_cursor)?),
     };
-    let cursor =
-        match query.remove("cursor") {
-            None => None,
-            Some(text) => Some(read_cursor(&text).ok_or_else(|| {
-                Problem::bad_request("the query parameter `cursor` is not one that this API gave out")
-            })?),
-        };
-    if let Some(unknown) = query.keys().min() {
-        return Err(Problem::bad_request(format!("the query parameter `{unknown}` is not known")));
-    }
-    let key = ConnectionKey::new(tenant, connection);
-    if api.directory.get(&key).await?.is_none_or(|registration| registration.kind == READER) {
-        return Err(Problem::not_found("there is no such connection"));
-    }
+    let key = api.connection(tenant, connection).await?;
     let (customers, next) = api.shadow.list(&key, cursor, limit, api.clock.now() + PATIENCE).await?;
     let cursor = next.map(|(shard, source_id)| write_cursor(shard, &source_id));
     Ok(Json(List { customers, more: cursor.is_some(), cursor }))
+}
+
+#[derive(Serialize)]
+struct StaffList {
+    staff: Vec<Record<Staff>>,
+    cursor: Option<String>,
+    more: bool,
+}
+
+async fn list_staff(
+    State(api): Api,
+    headers: HeaderMap,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<StaffList>, Problem> {
+    let tenant = api.readers.tenant_of(&headers).await?;
+    let (staff, cursor) = api.cataloged(&api.staff, tenant, query).await?;
+    Ok(Json(StaffList { staff, more: cursor.is_some(), cursor }))
+}
+
+#[derive(Serialize)]
+struct LeadSourceList {
+    lead_sources: Vec<Record<LeadSource>>,
+    cursor: Option<String>,
+    more: bool,
+}
+
+async fn list_lead_sources(
+    State(api): Api,
+    headers: HeaderMap,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<LeadSourceList>, Problem> {
+    let tenant = api.readers.tenant_of(&headers).await?;
+    let (lead_sources, cursor) = api.cataloged(&api.lead_sources, tenant, query).await?;
+    Ok(Json(LeadSourceList { lead_sources, more: cursor.is_some(), cursor }))
+}
+
+impl CustomersApi {
+    /// A page of what stands in a catalog, and the cursor to go on with; `None` where there is no more.
+    async fn cataloged<T: Referred>(
+        &self,
+        catalog: &Catalog<T>,
+        tenant: String,
+        query: HashMap<String, String>,
+    ) -> Result<(Vec<Record<T>>, Option<String>), Problem> {
+        let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
+        if cursor.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err(ListQuery::bad_cursor());
+        }
+        let key = self.connection(tenant, connection).await?;
+        let (records, more) = catalog.list(&key, cursor.as_deref(), limit).await?;
+        let cursor = records.last().filter(|_| more).map(|record| record.id.clone());
+        Ok((records, cursor))
+    }
+
+    /// The key of a connection of the tenant.
+    async fn connection(&self, tenant: String, connection: String) -> Result<ConnectionKey, Problem> {
+        let key = ConnectionKey::new(tenant, connection);
+        if self.directory.get(&key).await?.is_none_or(|registration| registration.kind == READER) {
+            return Err(Problem::not_found("there is no such connection"));
+        }
+        Ok(key)
+    }
 }
 
 async fn connections(State(api): Api, headers: HeaderMap) -> Result<Json<Connections>, Problem> {
     let tenant = api.readers.tenant_of(&headers).await?;
     let connections = api.status.all(Some(&tenant), api.clock.now()).await?;
     Ok(Json(Connections { connections }))
-}
-
-fn write_cursor(shard: u8, source_id: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}:{source_id}"))
-}
-
-fn read_cursor(text: &str) -> Option<(u8, String)> {
-    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let (shard, source_id) = text.split_once(':')?;
-    let shard = shard.parse().ok().filter(|shard| *shard < Shadow::SHARDS)?;
-    Some((shard, source_id.to_owned()))
 }

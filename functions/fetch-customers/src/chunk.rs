@@ -107,7 +107,7 @@ impl<'a> ChunkWork<'a> {
             let error = LastError { at: function.clock.now(), message: message.clone() };
             function.polls.failed(key, &error).await?;
         }
-        self.clear_obsolete_failures().await?;
+        function.failures.remove_resolved(key, &self.resolved).await?;
         let settlement = Settlement {
             tally: self.tally,
             fetch: self.fetch,
@@ -420,17 +420,6 @@ impl<'a> ChunkWork<'a> {
         let was_left = self.fetch.remove(source_id) | self.delete.remove(source_id);
         debug_assert!(was_left, "a customer came to two ends");
         self.tally.count(outcome);
-    }
-
-    async fn clear_obsolete_failures(&self) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (self.resolved.first(), self.resolved.last()) else { return Ok(()) };
-        let (failures, key) = (&self.function.failures, &self.connection.key);
-        for source_id in failures.ids_between(key, first, last).await? {
-            if self.resolved.contains(&source_id) {
-                failures.remove(key, &source_id).await?;
-            }
-        }
-        Ok(())
     }
 
     fn later(&self, message: String) -> Pause {

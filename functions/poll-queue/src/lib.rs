@@ -160,12 +160,7 @@ impl PollQueue {
         {
             return self.poller.report(key, "purge", trouble, Self::pause(settings)).await;
         }
-        for (source_id, requested_at) in self.failures.redrive_requests(key).await? {
-            // What was asked for before the batch was made stood in it, and has come to an end.
-            if requested_at <= batch.asked_at {
-                self.failures.clear_redrive(key, &source_id).await?;
-            }
-        }
+        self.failures.clear_redrives(key, batch.asked_at).await?;
         ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
         polls.in_step(key, batch.asked_at).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");

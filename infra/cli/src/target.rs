@@ -118,13 +118,18 @@ impl Target {
         Failures::new(self.clients.dynamodb.clone(), &self.control_table)
     }
 
+    /// The polls' state.
+    pub fn polls(&self) -> Polls {
+        Polls::new(self.clients.dynamodb.clone(), &self.control_table)
+    }
+
     /// How the connections stand.
     pub fn status(&self) -> StatusReader {
         let Clients { dynamodb, clock, random, .. } = &self.clients;
         StatusReader::new(
             self.directory_of_connections(),
             Ledger::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone()),
-            Polls::new(dynamodb.clone(), &self.control_table),
+            self.polls(),
             self.failures(),
         )
     }

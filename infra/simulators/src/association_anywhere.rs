@@ -21,6 +21,7 @@
 //! assert_eq!(simulator.queue(), [1001, 1003, 1002]);
 //! ```
 
+pub mod control;
 mod customers;
 mod details;
 mod documents;
@@ -40,6 +41,8 @@ use std::{
 
 use customers::Identity;
 use state::State;
+
+use crate::{faults::FaultPlans, serving};
 
 /// The environment in the path that the printed addresses use. The simulator answers under any.
 pub const ENVIRONMENT: &str = "demo";
@@ -239,14 +242,15 @@ pub struct AaSimulator {
 struct Shared {
     settings: AaSettings,
     state: Mutex<State>,
-    faults: faults::Faults,
+    faults: FaultPlans<Fault>,
 }
 
 impl AaSimulator {
     /// A simulator with its customers, not yet listening anywhere.
     pub fn new(settings: AaSettings) -> Self {
         let state = Mutex::new(State::new(&settings));
-        Self { shared: Arc::new(Shared { settings, state, faults: faults::Faults::new() }) }
+        let faults = FaultPlans::new(Procedure::ALL.len());
+        Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
     /// The procedures as routes, for a server of one's own.
@@ -257,8 +261,8 @@ impl AaSimulator {
     /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also closes
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = self.router().merge(crate::control::router(self));
-        server::serve(router, listener).await
+        let router = self.router().merge(control::router(self));
+        serving::serve(router, listener).await
     }
 
     /// Gives these customers new content and queues them. Ids that do not exist are only queued.
@@ -312,12 +316,12 @@ impl AaSimulator {
     /// From now on every request of this procedure meets this fault; `None` ends that, and what `fault_times` has left.
     /// Requests that hang are released.
     pub fn fault(&self, procedure: Procedure, fault: Option<Fault>) {
-        self.shared.faults.set(procedure, fault);
+        self.shared.faults.set(procedure as usize, None, fault);
     }
 
     /// The next requests of this procedure meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, procedure: Procedure, fault: Fault, times: u32) {
-        self.shared.faults.add(procedure, fault, times);
+        self.shared.faults.add(procedure as usize, None, fault, times);
     }
 
     /// The ids in the queue, in the order of their numbers.

@@ -1,200 +1,63 @@
-//! Driving a running simulator from another process.
-//!
-//! Everything that a story does to a simulator in its own process can be done over HTTP, under `/_simulator/`:
-//!
-//! | request | what it does |
-//! |---|---|
-//! | `POST /_simulator/change?ids=1001,1002` | new content for these customers, and into the queue |
-//! | `POST /_simulator/change-some?count=50` | the same for this many, chosen by the seed; answers which |
-//! | `POST /_simulator/delete?id=1001` | delete a customer, told as such |
-//! | `POST /_simulator/delete-silently?id=1001` | delete a customer, queued as if only changed |
-//! | `POST /_simulator/create?id=5001` | create a customer, or a deleted one anew |
-//! | `POST /_simulator/enqueue?id=1001` | into the queue, though nothing changed |
-//! | `POST /_simulator/enqueue-all` | everyone into the queue |
-//! | `POST /_simulator/poison?id=1001&kind=broken-xml` | from now on something is wrong with this customer |
-//! | `POST /_simulator/heal?id=1001` | no longer |
-//! | `POST /_simulator/fault?procedure=details&fault=status&value=503` | from now on, or with `&times=3` the next three times; `fault=none` ends it |
-//! | `GET /_simulator/state` | queue, counts of requests, purges, customers, as JSON |
-//! | `GET /_simulator/customer?id=1001` | display name, e-mail and revision of a customer, as JSON |
-//!
-//! Kinds of poison: `no-cust-id`, `broken-xml`, `server-error`, `error-element`, `too-deep`, `huge-text` (with `value` = bytes).
-//!
-//! Procedures: `queue`, `details`, `purge`, `enqueue`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds),
-//! `hang`, `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `error-document` (message),
-//! `failure-status` (message), `empty`, `malformed`, `not-xml`, `doctype`, `duplicates`, `wrong-dialect`, `huge` (bytes),
-//! `wrong-credentials`.
-//!
-//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this is
-//! for a simulator that only a test can reach.
+//! What the control surfaces of the simulators have in common: reading a command, and saying what is wrong with it.
 
-use std::{collections::HashMap, str::FromStr, time::Duration};
+use std::{collections::HashMap, fmt::Display, str::FromStr};
 
-use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
-    http::StatusCode,
-    routing::{get, post},
-};
-use serde_json::{Value, json};
-
-use crate::association_anywhere::{AaSimulator, Fault, Poison, Procedure};
-
-/// The control surface of one simulator. [`AaSimulator::serve`] has it already.
-pub fn router(simulator: &AaSimulator) -> Router {
-    Router::new()
-        .route("/_simulator/state", get(state))
-        .route("/_simulator/customer", get(customer))
-        .route("/_simulator/{command}", post(command))
-        .with_state(simulator.clone())
-}
+use axum::http::StatusCode;
 
 /// The request makes no sense, and why.
-type BadRequest = (StatusCode, String);
+pub(crate) type BadRequest = (StatusCode, String);
 
-fn bad_request(message: impl std::fmt::Display) -> BadRequest {
+pub(crate) fn bad_request(message: impl Display) -> BadRequest {
     (StatusCode::BAD_REQUEST, format!("{message}\n"))
 }
 
+/// The parameter has a value that means nothing.
+pub(crate) fn not_known(name: &str, value: &str) -> BadRequest {
+    bad_request(format_args!("{name}: \"{value}\" is not known"))
+}
+
+pub(crate) fn no_command(name: &str) -> BadRequest {
+    (StatusCode::NOT_FOUND, format!("there is no command {name}\n"))
+}
+
 /// The parameters of a request.
-struct Parameters(HashMap<String, String>);
+pub(crate) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
-    fn new(query: Option<String>) -> Self {
+    pub(crate) fn new(query: Option<String>) -> Self {
         Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
     }
 
-    fn text(&self, name: &str) -> Result<&str, BadRequest> {
-        self.0.get(name).map(String::as_str).ok_or_else(|| bad_request(format_args!("the parameter {name} is missing")))
+    pub(crate) fn text_if_given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
-    fn number<T: FromStr>(&self, name: &str) -> Result<T, BadRequest> {
+    pub(crate) fn text(&self, name: &str) -> Result<&str, BadRequest> {
+        self.text_if_given(name).ok_or_else(|| bad_request(format_args!("the parameter {name} is missing")))
+    }
+
+    pub(crate) fn number_if_given<T: FromStr>(&self, name: &str) -> Result<Option<T>, BadRequest> {
+        self.text_if_given(name).map(|text| parsed(name, text)).transpose()
+    }
+
+    pub(crate) fn number<T: FromStr>(&self, name: &str) -> Result<T, BadRequest> {
         parsed(name, self.text(name)?)
+    }
+
+    /// Separated by commas.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<u64>, BadRequest> {
+        self.text(name)?.split(',').map(|number| parsed(name, number.trim())).collect()
+    }
+
+    /// An HTTP status and how long to stay away.
+    pub(crate) fn status_and_seconds(&self, name: &str) -> Result<(u16, u32), BadRequest> {
+        let Some((status, seconds)) = self.text(name)?.split_once(':') else {
+            return Err(bad_request(format_args!("{name}: status:seconds is expected, such as 503:30")));
+        };
+        Ok((parsed(name, status)?, parsed(name, seconds)?))
     }
 }
 
 fn parsed<T: FromStr>(name: &str, text: &str) -> Result<T, BadRequest> {
     text.parse().map_err(|_| bad_request(format_args!("{name}: \"{text}\" is not a number that fits")))
-}
-
-async fn command(
-    State(simulator): State<AaSimulator>,
-    Path(command): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, BadRequest> {
-    let parameters = Parameters::new(query);
-    match command.as_str() {
-        "change" => {
-            let ids: Vec<u64> =
-                parameters.text("ids")?.split(',').map(|id| parsed("ids", id.trim())).collect::<Result<_, _>>()?;
-            simulator.change(ids);
-        }
-        "change-some" => {
-            let ids = simulator.change_some(parameters.number("count")?);
-            return Ok(Json(json!({ "ids": ids })));
-        }
-        "delete" => simulator.delete(parameters.number("id")?),
-        "delete-silently" => simulator.delete_silently(parameters.number("id")?),
-        "create" => simulator.create(parameters.number("id")?),
-        "enqueue" => simulator.enqueue(parameters.number("id")?),
-        "enqueue-all" => simulator.enqueue_all(),
-        "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
-        "heal" => simulator.heal(parameters.number("id")?),
-        "fault" => set_fault(&simulator, &parameters)?,
-        other => return Err((StatusCode::NOT_FOUND, format!("there is no command {other}\n"))),
-    }
-    Ok(Json(json!({ "done": true })))
-}
-
-fn set_fault(simulator: &AaSimulator, parameters: &Parameters) -> Result<(), BadRequest> {
-    let procedures = match parameters.text("procedure")? {
-        "queue" => vec![Procedure::Queue],
-        "details" => vec![Procedure::Details],
-        "purge" => vec![Procedure::Purge],
-        "enqueue" => vec![Procedure::Enqueue],
-        "all" => Procedure::ALL.to_vec(),
-        other => return Err(bad_request(format_args!("procedure: \"{other}\" is not known"))),
-    };
-    let fault = fault(parameters)?;
-    let times = parameters.0.get("times").map(|text| parsed::<u32>("times", text)).transpose()?;
-    for procedure in procedures {
-        match (&fault, times) {
-            (Some(fault), Some(times)) => simulator.fault_times(procedure, fault.clone(), times),
-            (fault, _) => simulator.fault(procedure, fault.clone()),
-        }
-    }
-    Ok(())
-}
-
-fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
-    Ok(Some(match parameters.text("fault")? {
-        "none" => return Ok(None),
-        "delay" => Fault::Delay(Duration::from_millis(parameters.number("value")?)),
-        "hang" => Fault::Hang,
-        "status" => Fault::Status(parameters.number("value")?),
-        "retry-after" => {
-            let value = parameters.text("value")?;
-            let Some((status, seconds)) = value.split_once(':') else {
-                return Err(bad_request("value: status:seconds is expected, such as 503:30"));
-            };
-            Fault::RetryAfter { status: parsed("value", status)?, seconds: parsed("value", seconds)? }
-        }
-        "cut-body" => Fault::CutBody,
-        "error-document" => Fault::ErrorDocument(parameters.text("value")?.to_owned()),
-        "failure-status" => Fault::FailureStatus(parameters.text("value")?.to_owned()),
-        "empty" => Fault::Empty,
-        "malformed" => Fault::Malformed,
-        "not-xml" => Fault::NotXml,
-        "doctype" => Fault::Doctype,
-        "duplicates" => Fault::Duplicates,
-        "wrong-dialect" => Fault::WrongDialect,
-        "huge" => Fault::Huge(parameters.number("value")?),
-        "wrong-credentials" => Fault::WrongCredentials,
-        other => return Err(bad_request(format_args!("fault: \"{other}\" is not known"))),
-    }))
-}
-
-fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
-    Ok(match parameters.text("kind")? {
-        "no-cust-id" => Poison::NoCustId,
-        "broken-xml" => Poison::BrokenXml,
-        "server-error" => Poison::ServerError,
-        "error-element" => Poison::ErrorElement,
-        "too-deep" => Poison::TooDeep,
-        "huge-text" => Poison::HugeText(parameters.number("value")?),
-        other => return Err(bad_request(format_args!("kind: \"{other}\" is not known"))),
-    })
-}
-
-/// How many ids of the queue the state shows.
-const FIRST_IDS: usize = 20;
-
-async fn state(State(simulator): State<AaSimulator>) -> Json<Value> {
-    let queue = simulator.queue();
-    let requests = simulator.requests();
-    Json(json!({
-        "queue": { "length": queue.len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
-        "requests": {
-            "queue": requests.queue,
-            "details": requests.details,
-            "purge": requests.purge,
-            "enqueue": requests.enqueue,
-            "faulted": requests.faulted,
-            "poisoned": requests.poisoned,
-            "refused": requests.refused,
-            "detail_ids": requests.detail_ids,
-        },
-        "purges": simulator.purges(),
-        "customers": simulator.customer_ids().len(),
-    }))
-}
-
-async fn customer(State(simulator): State<AaSimulator>, RawQuery(query): RawQuery) -> Result<Json<Value>, BadRequest> {
-    let id = Parameters::new(query).number("id")?;
-    Ok(Json(json!({
-        "id": id,
-        "exists": simulator.revision(id).is_some(),
-        "revision": simulator.revision(id),
-        "display_name": simulator.display_name(id),
-        "email": simulator.email(id),
-    })))
 }

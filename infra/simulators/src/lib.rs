@@ -6,7 +6,15 @@
 //! This crate knows nothing of the product's own parsers and types. It is a second, independent reading of the same vendor
 //! documents, so that a misreading on one side shows up as a failing story instead of agreeing with itself.
 //!
-//! Nothing here reads a clock or draws a random number that the seed does not decide; only a delay on purpose waits.
+//! No simulator reads a clock or draws a random number that the seed does not decide; only a delay on purpose waits.
 
 pub mod association_anywhere;
-pub mod control;
+pub mod business_catalyst;
+pub mod connector;
+mod control;
+mod faults;
+mod names;
+pub mod program;
+mod random;
+mod serving;
+mod xml;

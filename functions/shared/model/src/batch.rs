@@ -2,17 +2,22 @@
 //! acknowledged to the upstream.
 //!
 //! ```text
-//!                    QueueAnswered                ChunksWritten              LedgerEmpty, reconciled
-//!   (none, Closed) ----------------> Opening ----------------------> Open ---------------------------> Closed
-//!        ^                              |                              |     after the upstream was       |
-//!        |                              | a poller finds a batch that  |     told (AA: purge)             |
-//!        |                              | another began to open and    |                                  |
-//!        |                              | left: Abandoned              | LedgerStuck: Abandoned           |
-//!        +------------------------------+------------------------------+----------------------------------+
+//!                    a queue answers               ChunksWritten             Acknowledged: the ledger is
+//!   (none, Closed) ----------------> Opening ----------------------> Open -------------------------------> Closed
+//!        ^  |                           |                            ^ |    empty and reconciled, and the    |
+//!        |  |   a listing begins        | a poller finds a batch     | |    upstream was told (a purge), or  |
+//!        |  +----------------> Listing -|- that another began to ----+ |    the cursor moves                 |
+//!        |                        |     | open and left: Abandoned  ListingEnded                             |
+//!        |                        |     |                              |                                     |
+//!        +------------------------+-----+--- Abandoned ----------------+-------------------------------------+
 //! ```
 //!
-//! The upstream's queue is not touched before a batch closes as acknowledged: to abandon a batch loses nothing, since
-//! the next answer of the queue holds all of it again.
+//! A **queue** tells all its changes in one answer: the chunks are written, and only then told to workers. A
+//! **listing** tells its changes page by page: each page is worked on while the next is asked for, and a poller goes
+//! on where the last one was stopped.
+//!
+//! Neither the upstream's queue nor the cursor is touched before a batch closes as acknowledged: to abandon a batch
+//! loses nothing, since the next answer holds all of it again.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Tally;
+use crate::{Content, Listing, Tally, Version};
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,8 @@ use crate::Tally;
 pub enum Phase {
     /// Its chunks are being written to the ledger; no worker has been told of them.
     Opening,
+    /// Its upstream is being listed, page by page; workers take the chunks of the pages that came.
+    Listing,
     /// All its chunks are, or were, in the ledger; workers take them.
     Open,
     /// Acknowledged, or abandoned: the next poll makes a new batch.
@@ -43,9 +50,11 @@ pub struct Batch {
     pub phase: Phase,
     /// What to acknowledge the batch with; `None` where there is nothing to acknowledge, as for a redrive alone.
     pub queue_number: Option<String>,
+    /// How its listing stands, where its upstream is listed.
+    pub listing: Option<Listing>,
     /// When the upstream was asked: after the acknowledgement, the shadow is as fresh as this.
     pub asked_at: Timestamp,
-    /// How many customers it holds.
+    /// How many customers it holds; while it is listed, so far.
     pub total: u64,
     /// What has become of them so far.
     pub tally: Tally,
@@ -56,6 +65,8 @@ pub struct Batch {
 pub enum BatchEvent {
     /// Every chunk is in the ledger.
     ChunksWritten,
+    /// The upstream has listed everything, and every chunk is in the ledger.
+    ListingEnded,
     /// No chunk is left in the ledger, and the upstream took the acknowledgement.
     Acknowledged,
     /// It can't be finished: its opener died, or all that is left waits for a proof that only a later batch can bring.
@@ -69,6 +80,8 @@ pub enum Duty {
     AskUpstream,
     /// Remove the chunks of a batch that its opener left half written, and abandon it.
     ClearOpening,
+    /// Ask the upstream for the next page.
+    GoOnListing,
     /// Watch the ledger: send again what is due, acknowledge once it is empty.
     WatchLedger,
 }
@@ -85,8 +98,28 @@ pub struct IllegalEvent {
 impl Batch {
     /// The batch that follows `last`, made of what the upstream answered.
     pub fn following(last: Option<&Batch>, queue_number: Option<String>, asked_at: Timestamp, total: u64) -> Self {
-        let number = last.map_or(1, |batch| batch.number + 1);
-        Self { number, phase: Phase::Opening, queue_number, asked_at, total, tally: Tally::default() }
+        Self {
+            number: number_after(last),
+            phase: Phase::Opening,
+            queue_number,
+            listing: None,
+            asked_at,
+            total,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The batch that follows `last`, made of what the upstream is about to list.
+    pub fn listed(last: Option<&Batch>, listing: Listing, asked_at: Timestamp) -> Self {
+        Self {
+            number: number_after(last),
+            phase: Phase::Listing,
+            queue_number: None,
+            listing: Some(listing),
+            asked_at,
+            total: 0,
+            tally: Tally::default(),
+        }
     }
 
     /// What a poller has to do that finds the connection's latest batch so.
@@ -94,6 +127,7 @@ impl Batch {
         match latest.map(|batch| batch.phase) {
             None | Some(Phase::Closed) => Duty::AskUpstream,
             Some(Phase::Opening) => Duty::ClearOpening,
+            Some(Phase::Listing) => Duty::GoOnListing,
             Some(Phase::Open) => Duty::WatchLedger,
         }
     }
@@ -104,12 +138,12 @@ impl Batch {
     /// Where the event is not possible in this phase.
     pub fn after(&self, event: BatchEvent) -> Result<Phase, IllegalEvent> {
         match (self.phase, event) {
-            (Phase::Opening, BatchEvent::ChunksWritten) => Ok(Phase::Open),
+            (Phase::Opening, BatchEvent::ChunksWritten) | (Phase::Listing, BatchEvent::ListingEnded) => Ok(Phase::Open),
             (Phase::Open, BatchEvent::Acknowledged) => {
                 debug_assert!(self.reconciles(), "acknowledged without an end for every customer: {self:?}");
                 Ok(Phase::Closed)
             }
-            (Phase::Opening | Phase::Open, BatchEvent::Abandoned) => Ok(Phase::Closed),
+            (Phase::Opening | Phase::Listing | Phase::Open, BatchEvent::Abandoned) => Ok(Phase::Closed),
             (phase, event) => Err(IllegalEvent { number: self.number, phase, event }),
         }
     }
@@ -123,6 +157,10 @@ impl Batch {
     pub fn left(&self) -> u64 {
         self.total.saturating_sub(self.tally.sum())
     }
+}
+
+fn number_after(last: Option<&Batch>) -> u64 {
+    last.map_or(1, |batch| batch.number + 1)
 }
 
 /// A customer as an upstream's queue names it.
@@ -146,15 +184,45 @@ pub fn merge_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Ve
     queued
 }
 
+/// A customer as an upstream's listing tells it, on its way to a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedCustomer {
+    /// The id in the upstream.
+    pub source_id: String,
+    /// How new this is.
+    pub version: Version,
+    /// What the upstream says.
+    pub news: ListedNews,
+}
+
+/// What a listing says of a customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListedNews {
+    /// It is like this.
+    Present(Box<Content>),
+    /// It was deleted.
+    Deleted,
+    /// It can't be used.
+    Unusable {
+        /// Why, without anybody's data.
+        reason: String,
+        /// What the upstream sent.
+        raw: String,
+    },
+}
+
 /// One chunk of a batch: what a worker takes at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChunkPlan {
     /// Its number in the batch, from 0.
     pub number: u32,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
-    /// Ids that the upstream says are deleted.
+    /// Ids that the upstream says are deleted, or lists no longer.
     pub delete: BTreeSet<String>,
+    /// Customers as they were listed.
+    pub listed: Vec<ListedCustomer>,
 }
 
 /// Cuts a batch's customers into chunks of at most `size`.
@@ -167,7 +235,7 @@ pub fn cut(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = Ch
                 .map(|customer| customer.source_id.clone())
                 .collect()
         };
-        ChunkPlan { number, fetch: ids_where(false), delete: ids_where(true) }
+        ChunkPlan { number, fetch: ids_where(false), delete: ids_where(true), listed: Vec::new() }
     })
 }
 
@@ -210,6 +278,16 @@ mod tests {
         assert!(batch(Phase::Opening).after(BatchEvent::Acknowledged).is_err());
         assert!(batch(Phase::Closed).after(BatchEvent::Acknowledged).is_err());
         assert!(batch(Phase::Closed).after(BatchEvent::ChunksWritten).is_err());
+    }
+
+    #[test]
+    fn a_listing_is_gone_on_with_until_it_has_ended() {
+        let listed = Batch::listed(Some(&batch(Phase::Closed)), Listing::of_changes_since(None), Timestamp::UNIX_EPOCH);
+        assert_eq!((listed.number, Batch::duty(Some(&listed))), (2, Duty::GoOnListing));
+        assert_eq!(listed.after(BatchEvent::ListingEnded), Ok(Phase::Open));
+        assert_eq!(listed.after(BatchEvent::Abandoned), Ok(Phase::Closed));
+        assert!(listed.after(BatchEvent::Acknowledged).is_err());
+        assert!(batch(Phase::Opening).after(BatchEvent::ListingEnded).is_err());
     }
 
     #[test]

@@ -20,6 +20,20 @@ impl Version {
         Self(format!("{batch:012}-{:015}", began.as_millisecond().max(0)))
     }
 
+    /// The version of what a listing for `batch` told: of two records the one that the upstream changed later is
+    /// newer, and of two that it changed at the same time the one of the later batch.
+    pub fn of_update(updated: Timestamp, batch: u64) -> Self {
+        Self(format!("{:015}-{batch:012}", updated.as_millisecond().max(0)))
+    }
+
+    /// The version of the news that a full listing for `batch` no longer holds the record whose version is `last`:
+    /// newer than that record, and older than any record that a later batch lists, even one with an older change.
+    #[must_use]
+    pub fn of_absence(last: &Version, batch: u64) -> Self {
+        let updated = last.0.split('-').next().unwrap_or_default();
+        Self(format!("{updated}-{batch:012}"))
+    }
+
     /// The version of what was pushed to us and arrived at this time: of two pushes the one that was taken later is
     /// newer, whatever the clocks of those who took them say. `last` is the version that is stored.
     pub fn of_arrival(last: Option<&Version>, arrived: Timestamp) -> Self {
@@ -62,6 +76,22 @@ mod tests {
     fn within_a_batch_the_fetch_that_began_later_is_newer() {
         assert!(Version::of_fetch(9, at(1_000)) > Version::of_fetch(9, at(999)));
     }
+    #[test]
+    fn a_later_update_is_newer_and_so_is_the_same_update_in_a_later_batch() {
+        let first = Version::of_update(at(1_000), 7);
+        assert!(Version::of_update(at(1_001), 3) > first);
+        assert!(Version::of_update(at(1_000), 8) > first);
+    }
+
+    #[test]
+    fn a_record_that_is_listed_again_is_newer_than_its_absence() {
+        let listed = Version::of_update(at(1_000), 7);
+        let absent = Version::of_absence(&listed, 8);
+        assert!(absent > listed);
+        assert!(Version::of_update(at(1_000), 9) > absent);
+        assert!(Version::of_update(at(1_001), 7) > absent);
+    }
+
     #[test]
     fn a_push_that_is_taken_later_is_newer_whatever_the_clocks_say() {
         let first = Version::of_arrival(None, at(1_000));

@@ -2,31 +2,27 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{ConnectionKey, QueuedCustomer};
-use serde::Deserialize;
-use store::{Admission, Clock, Gate, SecretRef, Secrets};
+use store::{Clock, Gate, Secrets};
 use wire::association_anywhere::{self as documents, Credentials, Detail, DetailsMode, DetailsReader};
 use wire::{Limits, ReadError};
 
 use crate::VendorHttp;
 use crate::connections::AssociationAnywhere as Settings;
+use crate::gated::{GatedVendor, Login};
 use crate::vendor::{Body, Failed, Trouble};
 
 /// The one parameter of every procedure.
 const PARAMETER: &str = "p_input_xml_doc";
-/// When to ask again where others have reserved every slot before the deadline.
-const NO_ROOM_PAUSE: Duration = Duration::from_secs(5);
 
-/// Asks an Association Anywhere system, at its pace, behind its breaker.
+/// Asks an Association Anywhere system.
 #[derive(Clone, Debug)]
-pub struct AssociationAnywhere {
-    http: VendorHttp,
-    secrets: Secrets,
-    gate: Gate,
-    clock: Clock,
+pub struct AssociationAnywhere(GatedVendor);
+
+fn credentials_of(login: &Login) -> Credentials<'_> {
+    Credentials { username: &login.username, password: &login.password }
 }
 
 /// What the change queue holds.
@@ -49,33 +45,10 @@ pub struct DetailsAnswer {
     pub broken: Option<Trouble>,
 }
 
-#[derive(Deserialize)]
-struct Login {
-    username: String,
-    password: String,
-}
-
-impl Login {
-    fn as_credentials(&self) -> Credentials<'_> {
-        Credentials { username: &self.username, password: &self.password }
-    }
-
-    /// A vendor's message may quote what it was sent.
-    fn redact(&self, message: String) -> String {
-        let mut redacted = message;
-        for secret in [&self.password, &self.username] {
-            if !secret.is_empty() {
-                redacted = redacted.replace(secret.as_str(), "***");
-            }
-        }
-        redacted
-    }
-}
-
 impl AssociationAnywhere {
     /// A client.
     pub fn new(http: VendorHttp, secrets: Secrets, gate: Gate, clock: Clock) -> Self {
-        Self { http, secrets, gate, clock }
+        Self(GatedVendor::new(http, secrets, gate, clock))
     }
 
     /// Who changed since the last purge. Changes nothing at the vendor.
@@ -88,8 +61,8 @@ impl AssociationAnywhere {
         settings: &Settings,
         deadline: Timestamp,
     ) -> Result<QueueAnswer, Trouble> {
-        let login = self.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::queue_request(settings.dialect, &login.as_credentials());
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
         self.ask(key, settings, deadline, &login, || {
             self.post(&settings.queue_url, &request, |body| {
                 let mut customers = Vec::new();
@@ -112,15 +85,15 @@ impl AssociationAnywhere {
         ids: &[String],
         deadline: Timestamp,
     ) -> Result<DetailsAnswer, Trouble> {
-        let login = self.login(&settings.credentials).await?;
+        let login = self.0.login(&settings.credentials).await?;
         let ids = ids.iter().map(String::as_str);
-        let request = documents::details_request(ids, &settings.sections, &login.as_credentials(), true);
+        let request = documents::details_request(ids, &settings.sections, &credentials_of(&login), true);
         // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the trouble.
-        let found = Arc::new(Mutex::new((self.clock.now(), Vec::new())));
+        let found = Arc::new(Mutex::new((self.0.clock.now(), Vec::new())));
         let answer = self
             .ask(key, settings, deadline, &login, || {
                 let found = found.clone();
-                found.lock().unwrap_or_else(PoisonError::into_inner).0 = self.clock.now();
+                found.lock().unwrap_or_else(PoisonError::into_inner).0 = self.0.clock.now();
                 self.post(&settings.details_url, &request, move |body| {
                     for detail in DetailsReader::new(body, Limits::default(), DetailsMode::Bulk) {
                         let detail = detail?;
@@ -149,8 +122,8 @@ impl AssociationAnywhere {
         queue_number: &str,
         deadline: Timestamp,
     ) -> Result<(), Trouble> {
-        let login = self.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::purge_request(settings.dialect, &login.as_credentials(), queue_number);
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::purge_request(settings.dialect, &credentials_of(&login), queue_number);
         self.ask(key, settings, deadline, &login, || {
             self.post(&settings.purge_url, &request, |body| documents::read_status(body, &Limits::default()))
         })
@@ -171,19 +144,14 @@ impl AssociationAnywhere {
         let Some(url) = &settings.enqueue_url else {
             return Err(Trouble::Unusable { message: "the connection has no `enqueue_url`".to_owned() });
         };
-        let login = self.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::enqueue_request(settings.dialect, &login.as_credentials(), customer);
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
         self.ask(key, settings, deadline, &login, || {
             self.post(url, &request, |body| documents::read_status(body, &Limits::default()))
         })
         .await
     }
 
-    async fn login(&self, reference: &SecretRef) -> Result<Login, Trouble> {
-        Ok(self.secrets.read(reference, "\"username\" and \"password\"").await?)
-    }
-
-    /// Sends a request when the gate allows it, and tells the gate how it went.
     async fn ask<T, F: Future<Output = Result<T, Failed>>>(
         &self,
         key: &ConnectionKey,
@@ -192,40 +160,7 @@ impl AssociationAnywhere {
         login: &Login,
         request: impl FnOnce() -> F,
     ) -> Result<T, Trouble> {
-        let (slot, failures) = match self.gate.enter(key, settings.max_requests_per_second, deadline).await? {
-            Admission::At { slot, failures } => (slot, failures),
-            Admission::ClosedUntil(until) => {
-                let message = "the vendor failed a moment ago and is left alone for a while".to_owned();
-                return Err(Trouble::NotNow { until, message });
-            }
-            Admission::NoRoom => {
-                let message = "`max_requests_per_second` leaves no room for this request now".to_owned();
-                return Err(Trouble::NotNow { until: self.clock.now() + NO_ROOM_PAUSE, message });
-            }
-        };
-        self.clock.pass_until(slot).await;
-        let out_of_time =
-            Failed::Passing { message: "the vendor did not answer in time".to_owned(), retry_after: None };
-        let answer = tokio::select! {
-            answer = request() => answer,
-            () = self.clock.sleep_until(deadline) => Err(out_of_time),
-        };
-        match answer {
-            Ok(answer) => {
-                self.gate.succeeded(key, failures).await?;
-                Ok(answer)
-            }
-            Err(Failed::Passing { message, retry_after }) => {
-                let until = self.gate.failed(key, failures, retry_after).await?;
-                Err(Trouble::Passing { until, message })
-            }
-            // It did answer: whether the vendor or one record is to blame is for the caller to find out.
-            Err(Failed::Unusable(message)) => {
-                self.gate.succeeded(key, failures).await?;
-                Err(Trouble::Unusable { message: login.redact(message) })
-            }
-            Err(Failed::Panicked) => Err(Trouble::Panicked),
-        }
+        self.0.ask(key, settings.max_requests_per_second, deadline, login, request).await
     }
 
     async fn post<T: Send + 'static>(
@@ -234,7 +169,7 @@ impl AssociationAnywhere {
         document: &str,
         read: impl FnOnce(Body) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Failed> {
-        self.http.post_form(url, PARAMETER, document, read).await?.map_err(|error| {
+        self.0.http.post_form(url, PARAMETER, document, read).await?.map_err(|error| {
             let message = error.to_string();
             if error.is_interrupted() {
                 Failed::Passing { message, retry_after: None }

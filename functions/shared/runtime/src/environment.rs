@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use aws_config::BehaviorVersion;
 use store::{Clock, Random, Secrets};
@@ -12,7 +13,7 @@ pub struct Environment(HashMap<String, String>);
 
 /// A variable that the function can't start without.
 #[derive(Debug, Error)]
-#[error("the environment variable {0} is not set")]
+#[error("the environment variable {0} is not set, or not to a number where it must be one")]
 pub struct MissingVariable(&'static str);
 
 impl Environment {
@@ -37,6 +38,14 @@ impl Environment {
     /// Where it is not set.
     pub fn required(&self, name: &'static str) -> Result<&str, MissingVariable> {
         self.optional(name).ok_or(MissingVariable(name))
+    }
+
+    /// The value of a variable that is a number.
+    ///
+    /// # Errors
+    /// Where it is not set, or to something else.
+    pub fn number<N: FromStr>(&self, name: &'static str) -> Result<N, MissingVariable> {
+        self.required(name)?.parse().map_err(|_| MissingVariable(name))
     }
 
     /// The value of a variable, if it is set.

@@ -1,11 +1,15 @@
-//! What every function starts with: configuration, logs, metrics, clients, the SQS batch runner, and the vendors'
-//! clients.
+//! What every function starts with: configuration, logs, metrics, clients, the SQS batch runner, the vendors' clients,
+//! and who may come in.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod business_catalyst;
 pub mod connections;
+mod cursor;
+mod doors;
 mod environment;
+mod gated;
 pub mod imports;
 mod lambda;
 mod messages;
@@ -14,6 +18,8 @@ mod poller;
 pub mod status;
 mod vendor;
 
+pub use cursor::{read_cursor, write_cursor};
+pub use doors::{Doors, Fingerprint};
 pub use environment::{Clients, Environment, MissingVariable};
 pub use lambda::{deadline_of, start};
 pub use messages::each_message;

@@ -5,7 +5,7 @@ use model::{ConnectionKey, Phase, Tally, iso_millis};
 use serde::Serialize;
 use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, Registration, StoreError};
 
-use crate::connections::{all_connections, is_polled};
+use crate::connections::{all_connections, is_pushed};
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +15,7 @@ pub enum Condition {
     Waiting,
     /// A batch is in progress.
     Syncing,
-    /// The shadow holds what the upstream reported last, or what others have sent.
+    /// The shadow holds what the upstream reported last.
     InStep,
     /// Something stands in the way.
     Failing,
@@ -71,7 +71,9 @@ pub struct BatchStatus {
     pub number: u64,
     /// When the upstream was asked.
     pub asked_at: String,
-    /// How many customers it holds.
+    /// Whether its upstream is still being listed: then more customers may come.
+    pub listing: bool,
+    /// How many customers it holds, so far.
     pub customers: u64,
     /// How many of them have not come to an end.
     pub left: u64,
@@ -110,15 +112,19 @@ impl StatusReader {
         let mut statuses = Vec::new();
         for Registration { key, kind, .. } in all_connections(&self.directory).await? {
             if tenant.is_none_or(|tenant| tenant == key.tenant) {
-                statuses.push(self.one(&key, kind, now).await?);
+                statuses.push(if is_pushed(&kind) {
+                    pushed(&key, kind, now)
+                } else {
+                    self.one(&key, kind, now).await?
+                });
             }
         }
         Ok(statuses)
     }
 
     async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
-        let PollState { fresh_as_of, answered_at, error } = self.polls.state(key).await?;
-        let LedgerState { latest, totals } = self.ledger.state(key).await?;
+        let PollState { fresh_as_of, answered_at, error, .. } = self.polls.state(key).await?;
+        let LedgerState { latest, totals, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
         let mut ends = totals;
         if let Some(batch) = &batch {
@@ -127,8 +133,8 @@ impl StatusReader {
         let condition = match (&error, &batch, fresh_as_of) {
             (Some(_), _, _) => Condition::Failing,
             (None, Some(_), _) => Condition::Syncing,
-            (None, None, None) if is_polled(&kind) => Condition::Waiting,
-            (None, None, _) => Condition::InStep,
+            (None, None, Some(_)) => Condition::InStep,
+            (None, None, None) => Condition::Waiting,
         };
         Ok(ConnectionStatus {
             id: key.connection.clone(),
@@ -142,11 +148,31 @@ impl StatusReader {
             batch: batch.map(|batch| BatchStatus {
                 number: batch.number,
                 asked_at: iso_millis(batch.asked_at),
+                listing: batch.phase == Phase::Listing,
                 customers: batch.total,
                 left: batch.left(),
             }),
             counts: Counts { fetched: ends.sum(), ends },
             failures: self.failures.count(key).await?,
         })
+    }
+}
+
+/// What is acknowledged to a system that pushes is stored: such a connection is always in step. It has no counts, for a
+/// count that is kept would cost every push a second write; metrics have them.
+fn pushed(key: &ConnectionKey, kind: String, now: Timestamp) -> ConnectionStatus {
+    let ends = Tally::default();
+    ConnectionStatus {
+        id: key.connection.clone(),
+        tenant: key.tenant.clone(),
+        kind,
+        condition: Condition::InStep,
+        fresh_as_of: Some(iso_millis(now)),
+        freshness_seconds: Some(0),
+        last_success_at: None,
+        error: None,
+        batch: None,
+        counts: Counts { fetched: ends.sum(), ends },
+        failures: 0,
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -97,14 +97,41 @@ impl VendorHttp {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let request = self.client.post(url).form(&[(field, document)]).send();
-        let response = tokio::select! {
-            response = request => response.map_err(|error| passing(&error))?,
-            () = self.clock.sleep(SILENCE_TIMEOUT) => {
-                return Err(Failed::Passing { message: silence(), retry_after: None });
-            }
-        };
-        let response = self.accepted(response)?;
+        let response = self.send(self.client.post(url).form(&[(field, document)])).await?;
+        self.read(self.accepted(response)?, read).await
+    }
+
+    /// Posts a SOAP envelope, and has `read` read the answer's while it comes in: a fault comes with HTTP 500, and
+    /// `read` is told.
+    pub(crate) async fn post_soap<T, E>(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        envelope: String,
+        read: impl FnOnce(Body, StatusCode) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, Failed>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let response = self.send(self.client.post(url).headers(headers).body(envelope)).await?;
+        let status = response.status();
+        let response = if status == StatusCode::INTERNAL_SERVER_ERROR { response } else { self.accepted(response)? };
+        self.read(response, move |body| read(body, status)).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
+        tokio::select! {
+            response = request.send() => response.map_err(|error| passing(&error)),
+            () = self.clock.sleep(SILENCE_TIMEOUT) => Err(Failed::Passing { message: silence(), retry_after: None }),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        response: Response,
+        read: impl FnOnce(Body) -> T + Send + 'static,
+    ) -> Result<T, Failed> {
         let body = self.body(response);
         tokio::task::spawn_blocking(move || read(body)).await.map_err(|_| Failed::Panicked)
     }

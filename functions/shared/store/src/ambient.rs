@@ -115,6 +115,11 @@ impl Random {
         if limit == 0 { 0 } else { lock(&self.0).u64(0..limit) }
     }
 
+    /// Sixteen random bytes.
+    pub fn bytes(&self) -> [u8; 16] {
+        lock(&self.0).u128(..).to_be_bytes()
+    }
+
     /// An id that nobody else has, to own a lease with.
     pub fn owner_id(&self) -> String {
         format!("{:032x}", lock(&self.0).u128(..))

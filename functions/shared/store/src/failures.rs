@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::Select;
 use jiff::Timestamp;
@@ -95,10 +97,7 @@ impl Failures {
     }
 
     /// Which customers from `first` to `last` have a failure record.
-    ///
-    /// # Errors
-    /// Where the store can't be read.
-    pub async fn ids_between(
+    async fn ids_between(
         &self,
         connection: &ConnectionKey,
         first: &str,
@@ -116,6 +115,24 @@ impl Failures {
     pub async fn remove(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         self.0.delete(connection, &format!("{FAILURE}{source_id}")).await?;
         self.clear_redrive(connection, source_id).await
+    }
+
+    /// Removes the failure records of customers who were taken over or deleted meanwhile.
+    ///
+    /// # Errors
+    /// Where the store can't be read or written.
+    pub async fn remove_resolved(
+        &self,
+        connection: &ConnectionKey,
+        resolved: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (resolved.first(), resolved.last()) else { return Ok(()) };
+        for source_id in self.ids_between(connection, first, last).await? {
+            if resolved.contains(&source_id) {
+                self.remove(connection, &source_id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks for a customer to be fetched again with the next batch.
@@ -143,11 +160,21 @@ impl Failures {
     }
 
     /// The customer has come to an end in a batch. If it failed again, its failure record is a new one.
+    async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
+        self.0.delete(connection, &format!("{REDRIVE}{source_id}")).await
+    }
+
+    /// What was to be fetched again before `began` has come to an end in a batch that began then.
     ///
     /// # Errors
-    /// Where the store can't be written.
-    pub async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        self.0.delete(connection, &format!("{REDRIVE}{source_id}")).await
+    /// Where the store can't be read or written.
+    pub async fn clear_redrives(&self, connection: &ConnectionKey, began: Timestamp) -> Result<(), StoreError> {
+        for (source_id, requested_at) in self.redrive_requests(connection).await? {
+            if requested_at <= began {
+                self.clear_redrive(connection, &source_id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn between(

@@ -10,17 +10,23 @@
 //! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
+//! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
 //! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
 //! | `acme/aa` | `failure/1001` | a customer that could not be taken over |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again |
+//! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
+//! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
+//! | `acme/intouch` | `waiting/staff/<name>/<prospect>`, `waiting/lead-source/…` | a prospect that refers to one that is not known yet |
 //!
-//! Every key begins with the tenant.
+//! Every key begins with the tenant. Ids and names of what is pushed are UUIDs, computed from what they stand for: no key
+//! of the control table holds an e-mail address.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod ambient;
 mod backoff;
 mod bulk;
+mod catalog;
 mod control;
 mod directory;
 mod error;
@@ -33,15 +39,18 @@ mod poll;
 mod queue;
 mod secrets;
 mod shadow;
+mod waiting;
 
 pub use ambient::{Clock, Random};
+pub use catalog::{Catalog, Saved};
 pub use directory::{Directory, Registration};
 pub use error::StoreError;
 pub use failures::{Failure, Failures};
 pub use gate::{Admission, Gate};
 pub use imports::{ImportCounts, ImportRecord, Imports};
-pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement};
+pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, cut_listed};
 pub use poll::{LastError, PollState, Polls};
 pub use queue::WorkQueue;
 pub use secrets::{SecretError, SecretRef, Secrets};
 pub use shadow::{Incoming, News, Revised, Shadow, UpsertError};
+pub use waiting::Waiting;

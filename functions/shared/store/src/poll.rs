@@ -25,6 +25,8 @@ pub struct PollState {
     pub answered_at: Option<Timestamp>,
     /// What stands in the way now.
     pub error: Option<LastError>,
+    /// Since when everything is to be listed again.
+    pub resync_requested: Option<Timestamp>,
 }
 
 /// The pollers' leases and what they found, in the control table.
@@ -111,6 +113,29 @@ impl Polls {
         self.set(update.update_expression("SET failed_at = :at, message = :message"), error.at).await
     }
 
+    /// Asks for everything to be listed again, from the beginning.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn request_resync(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        self.set(self.update(connection).update_expression("SET resync_at = :at"), now).await
+    }
+
+    /// Everything was listed by a listing that began at `began`: what was asked for later is still to be done.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn resynced(&self, connection: &ConnectionKey, began: Timestamp) -> Result<(), StoreError> {
+        let answer = self
+            .update(connection)
+            .update_expression("REMOVE resync_at")
+            .condition_expression("resync_at <= :began")
+            .expression_attribute_values(":began", time(began))
+            .send()
+            .await;
+        taken(answer).map(|_| ())
+    }
+
     /// How the polling of a connection stands.
     ///
     /// # Errors
@@ -126,6 +151,7 @@ impl Polls {
             fresh_as_of: read.optional_time("fresh_as_of")?,
             answered_at: read.optional_time("answered_at")?,
             error,
+            resync_requested: read.optional_time("resync_at")?,
         })
     }
 

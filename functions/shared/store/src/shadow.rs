@@ -31,7 +31,7 @@ const LARGEST_DOCUMENT: usize = 390 * 1024;
 /// How many conditional writes of one call are under way at once.
 const WRITES_AT_ONCE: usize = 16;
 /// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
-const RACES: usize = 8;
+const RACES: usize = 32;
 /// What an error calls an item of this table: its key names a person.
 const CUSTOMER: &str = "of a customer";
 /// DynamoDB's bound for a key, in bytes: nobody has a longer one.
@@ -309,6 +309,19 @@ impl Shadow {
         }
         customers.sort_by_key(|(position, _)| *position);
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
+    }
+
+    /// Source ids of all customers of a connection that are stored and not deleted.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn existing(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+        let mut existing = Vec::new();
+        for shard in 0..Self::SHARDS {
+            let keys = self.shard_page(connection, shard, None, usize::MAX).await?;
+            existing.extend(keys.iter().filter_map(|key| source_id_of(key)).map(str::to_owned));
+        }
+        Ok(existing)
     }
 
     /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.

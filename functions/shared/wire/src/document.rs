@@ -18,6 +18,8 @@ pub(crate) struct Document {
     pub(crate) customer: Option<(usize, usize)>,
     /// From where on the handler wants the source text, until it pauses; `None` while it wants none.
     pub(crate) source_from: Option<u64>,
+    /// The depth of the open element that is kept from the handler, with all that is in it.
+    dropped: Option<usize>,
 }
 
 impl Document {
@@ -31,6 +33,7 @@ impl Document {
             token_end: 0,
             customer: None,
             source_from: None,
+            dropped: None,
         }
     }
 
@@ -60,8 +63,21 @@ impl Document {
         self.unnamed > 0 || name.is_none() || name == innermost
     }
 
+    /// The innermost element is kept from the handler, until it is closed.
+    pub(crate) fn drop_innermost(&mut self) {
+        self.dropped = Some(self.depth());
+    }
+
+    /// Whether what is read is kept from the handler.
+    pub(crate) fn is_dropping(&self) -> bool {
+        self.dropped.is_some()
+    }
+
     /// Closes the innermost element.
     pub(crate) fn close(&mut self) {
+        if self.dropped == Some(self.depth()) {
+            self.dropped = None;
+        }
         if self.unnamed > 0 {
             self.unnamed -= 1;
         } else if let Some(start) = self.starts.pop() {
@@ -73,7 +89,9 @@ impl Document {
     pub(crate) fn place(&self) -> Place {
         let mut path = String::new();
         let ends = self.starts.iter().skip(1).copied().chain([self.names.len()]);
-        for (level, (start, end)) in self.starts.iter().zip(ends).enumerate() {
+        // What looks like an element within a dropped one may be part of its text.
+        let shown = self.dropped.unwrap_or(usize::MAX);
+        for (level, (start, end)) in self.starts.iter().zip(ends).take(shown).enumerate() {
             path.push('/');
             path.push_str(&self.names[*start..end]);
             if let Some((depth, number)) = self.customer
@@ -82,7 +100,7 @@ impl Document {
                 path.push_str(&format!("[{number}]"));
             }
         }
-        if self.unnamed > 0 {
+        if self.unnamed > 0 || self.depth() > shown {
             path.push_str("/…");
         }
         if path.is_empty() {

@@ -8,20 +8,29 @@
 //!
 //! ```text
 //!   Read ──► decode ──► scan ──► one reader per document ──► model::Content, model::QueuedCustomer, …
-//!            (UTF-8)    (tags)   (association_anywhere)
+//!            (UTF-8)    (tags)   (association_anywhere, business_catalyst, connector)
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+pub mod business_catalyst;
+pub mod connector;
 pub mod customers_batch;
+mod dates;
 mod decode;
+mod delivery;
 mod document;
 mod error;
 mod limits;
 mod name;
 mod oversized;
+mod record;
 mod reference;
+mod request_text;
 mod scan;
+mod tag;
+mod vendor_words;
+mod withheld;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,

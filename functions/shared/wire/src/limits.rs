@@ -9,7 +9,7 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of UTF-8 in the text of one element, or in the value of one XML attribute.
     pub text_bytes: usize,
-    /// Customers in one answer to a details request.
+    /// Customers in one answer to a details request, or contacts in one page of a list.
     pub customers: usize,
     /// Customers in one answer to a queue request.
     pub queue_entries: usize,
@@ -19,7 +19,7 @@ pub struct Limits {
     pub elements_per_customer: usize,
     /// Bytes of UTF-8 of one customer's element, tags included.
     pub customer_bytes: u64,
-    /// Bytes of UTF-8 in a customer's id.
+    /// Bytes of UTF-8 in a customer's id, where the vendor's ids are texts.
     pub id_bytes: usize,
     /// Bytes of UTF-8 of a customer's source text that are handed on; what is longer is cut, not refused.
     pub raw: usize,

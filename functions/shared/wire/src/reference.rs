@@ -36,8 +36,12 @@ fn character(number: &str) -> Option<char> {
         return None;
     }
     let found = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
-    let allowed = matches!(found, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    allowed.then_some(found)
+    is_character(found).then_some(found)
+}
+
+/// Whether XML allows the character in a document.
+pub(crate) fn is_character(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
 /// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces.

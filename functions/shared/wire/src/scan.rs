@@ -6,17 +6,16 @@
 //! and close as pairs.
 
 use std::io::Read;
-use std::ops::Range;
 
 use quick_xml::Reader;
 use quick_xml::errors::Error;
-use quick_xml::events::{BytesStart, BytesText, Event};
+use quick_xml::events::{BytesText, Event};
 
 use crate::decode::{CHUNK_BYTES, SourceError, Utf8Source};
+use crate::delivery::{Delivery, UNCLOSED_REFERENCE};
 use crate::document::Document;
-use crate::name::{NameBuffer, is_name};
 use crate::oversized::Oversized;
-use crate::reference::{self, BadReference};
+pub(crate) use crate::tag::StartTag;
 use crate::{Limits, ReadError};
 
 /// A reference that is longer than this has lost its `;`.
@@ -36,6 +35,11 @@ pub(crate) enum Flow {
 
 /// What makes sense of a document. The document's state is that of the token in hand.
 pub(crate) trait Handler {
+    /// Whether to keep elements of this name from the handler: it is told nothing of what is in them, neither as tags
+    /// and texts nor as source text, and no error repeats any of it. All that is checked is that it is well-formed.
+    fn drops(&self, _folded_name: &str) -> bool {
+        false
+    }
     /// A piece of source text, from where [`Document::source_from`] says.
     fn source(&mut self, _piece: &str) {}
     /// An element begins; the document has it open already.
@@ -50,38 +54,6 @@ pub(crate) trait Handler {
     }
     /// The document has ended.
     fn finish(&mut self, document: &Document) -> Result<(), ReadError>;
-}
-
-/// A start tag.
-pub(crate) struct StartTag<'a> {
-    /// What is before the colon of the name, or nothing.
-    pub(crate) prefix: &'a str,
-    /// What is after it.
-    pub(crate) local: &'a str,
-    /// The local name in lower case and without `-` and `_`: what matching goes by.
-    pub(crate) folded: &'a str,
-    attributes: &'a AttributeList,
-}
-
-impl StartTag<'_> {
-    /// Names, as written, and values; without the declarations of namespaces.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let AttributeList { text, entries } = self.attributes;
-        let named = entries.iter().map(|entry| (&text[entry.name.clone()], &text[entry.value.clone()]));
-        named.filter(|(name, _)| *name != "xmlns" && !name.starts_with("xmlns:"))
-    }
-}
-
-/// The attributes of one tag, with references resolved; reused from tag to tag.
-#[derive(Default)]
-struct AttributeList {
-    text: String,
-    entries: Vec<AttributeEntry>,
-}
-
-struct AttributeEntry {
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 /// Scans a document from its beginning to its end.
@@ -104,13 +76,7 @@ impl<R: Read> Scanner<R> {
             position: 0,
             ended: false,
             oversized: None,
-            delivery: Delivery {
-                limits,
-                document: Document::new(limits),
-                root_seen: false,
-                name: NameBuffer::default(),
-                attributes: AttributeList::default(),
-            },
+            delivery: Delivery::new(limits),
         }
     }
 
@@ -219,12 +185,7 @@ impl<R: Read> Scanner<R> {
         let Some(oversized) = Oversized::new(token) else {
             return Err(document.malformed("a tag that does not end"));
         };
-        match &oversized {
-            Oversized::Ignored(_) => {}
-            Oversized::CharacterData => handler.too_long(document)?,
-            Oversized::Tag { name, .. } if is_name(name) => handler.too_long(document)?,
-            Oversized::Tag { .. } => return Err(document.malformed(BAD_NAME)),
-        }
+        self.delivery.begin_oversized(&oversized, handler)?;
         self.oversized = Some(oversized);
         Ok(())
     }
@@ -244,180 +205,13 @@ impl<R: Read> Scanner<R> {
         let Oversized::Tag { name, last, .. } = oversized else {
             return self.scan_buffer(handler);
         };
-        self.delivery.attributes = AttributeList::default();
-        self.delivery.open(&name, handler)?;
+        self.delivery.open_without_attributes(&name, handler)?;
         if last == b'/' && self.delivery.close(None, handler)? == Flow::Pause {
             return Ok(Flow::Pause);
         }
         self.scan_buffer(handler)
     }
 }
-
-/// Hands tokens to a handler, and knows what the document has been so far.
-struct Delivery {
-    limits: Limits,
-    document: Document,
-    root_seen: bool,
-    name: NameBuffer,
-    attributes: AttributeList,
-}
-
-impl Delivery {
-    /// Hands on what is wanted of a piece of source text that has been scanned.
-    fn hand_on_source(&mut self, piece: &str, piece_starts_at: u64, handler: &mut impl Handler) {
-        let Some(source_from) = self.document.source_from else {
-            return;
-        };
-        let skipped = usize::try_from(source_from.saturating_sub(piece_starts_at)).unwrap_or(usize::MAX);
-        handler.source(piece.get(skipped..).unwrap_or_default());
-        self.document.source_from = Some(self.document.token_end);
-    }
-
-    fn deliver(&mut self, event: Event, length: usize, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        self.document.advance(length);
-        match event {
-            Event::Start(tag) => {
-                self.read_attributes(&tag)?;
-                self.open(tag.name().into_inner(), handler)?;
-                Ok(Flow::Continue)
-            }
-            Event::Empty(tag) => {
-                self.read_attributes(&tag)?;
-                self.open(tag.name().into_inner(), handler)?;
-                self.close(None, handler)
-            }
-            Event::End(tag) => self.close(Some(tag.name().into_inner()), handler),
-            Event::Text(text) => {
-                if self.document.depth() > 0 {
-                    handler.text(&text, &self.document)?;
-                } else if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
-                    return Err(self.document.malformed(self.text_outside()));
-                }
-                Ok(Flow::Continue)
-            }
-            Event::CData(text) => self.character_data(&text, handler),
-            Event::GeneralRef(name) => {
-                let character = reference::resolve(&name).map_err(|bad| self.bad_reference(bad))?;
-                self.character_data(character.encode_utf8(&mut [0; 4]), handler)
-            }
-            // White space before it is an error in XML, and what a system that prints its answer line by line writes.
-            Event::Decl(_) if self.root_seen => {
-                Err(self.document.malformed("an XML declaration that does not stand at the beginning"))
-            }
-            Event::DocType(_) => Err(ReadError::Doctype { place: self.document.place() }),
-            Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::Eof => Ok(Flow::Continue),
-        }
-    }
-
-    fn character_data(&mut self, text: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        if self.document.depth() == 0 {
-            return Err(self.document.malformed(self.text_outside()));
-        }
-        handler.text(text, &self.document)?;
-        Ok(Flow::Continue)
-    }
-
-    fn text_outside(&self) -> &'static str {
-        if self.root_seen {
-            "text after the end of the document's element"
-        } else {
-            "text where the document's element should begin: this is no XML document"
-        }
-    }
-
-    fn open(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
-        let Some((local_start, folded)) = self.name.read(name) else {
-            return Err(self.document.malformed(BAD_NAME));
-        };
-        if self.root_seen && self.document.depth() == 0 {
-            return Err(self.document.malformed("a second element beside the document's own"));
-        }
-        self.document.open(name);
-        if !self.root_seen && folded == "html" {
-            return Err(self.document.unexpected("an HTML page"));
-        }
-        self.root_seen = true;
-        let tag = StartTag {
-            prefix: &name[..local_start.saturating_sub(1)],
-            local: &name[local_start..],
-            folded,
-            attributes: &self.attributes,
-        };
-        handler.start(&tag, &mut self.document)
-    }
-
-    fn close(&mut self, name: Option<&str>, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        if self.document.depth() == 0 {
-            return Err(self.document.malformed("an end tag where no element is open"));
-        }
-        // The handler sees the element still open, so an end tag that closes another one is found before it is told.
-        if !self.document.innermost_is(name) {
-            return Err(self.document.malformed("an end tag that does not match the open element"));
-        }
-        let flow = handler.end(&mut self.document)?;
-        self.document.close();
-        Ok(flow)
-    }
-
-    fn read_attributes(&mut self, tag: &BytesStart) -> Result<(), ReadError> {
-        let AttributeList { text, entries } = &mut self.attributes;
-        text.clear();
-        entries.clear();
-        if tag.attributes_raw().is_empty() {
-            return Ok(());
-        }
-        // quick-xml's own search for duplicates compares each attribute with all before it.
-        for attribute in tag.attributes().with_checks(false) {
-            let Ok(attribute) = attribute else {
-                return Err(self.document.malformed("an attribute that has no name, no `=` or no quoted value"));
-            };
-            let name = attribute.key.into_inner();
-            if !is_name(name) {
-                return Err(self.document.malformed("an attribute with a name that XML does not allow"));
-            }
-            let name_start = text.len();
-            text.push_str(name);
-            let value_start = text.len();
-            if let Err(bad) = reference::push_attribute_value(&attribute.value, text) {
-                return Err(self.bad_reference(bad));
-            }
-            entries.push(AttributeEntry { name: name_start..value_start, value: value_start..text.len() });
-        }
-        if entries.len() < 2 {
-            return Ok(());
-        }
-        let mut names: Vec<&str> = entries.iter().map(|entry| &text[entry.name.clone()]).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(self.document.malformed("an attribute that is given twice"));
-        }
-        Ok(())
-    }
-
-    fn bad_reference(&self, bad: BadReference) -> ReadError {
-        match bad {
-            BadReference::Entity => ReadError::Entity { place: self.document.place() },
-            BadReference::Character => {
-                self.document.malformed("a character reference to what is no character of an XML document")
-            }
-            BadReference::Unclosed => self.document.malformed(UNCLOSED_REFERENCE),
-        }
-    }
-
-    fn finish(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
-        self.document.offset = self.document.token_end;
-        if self.document.depth() > 0 {
-            return Err(self.document.malformed("the document is cut off: it ends inside an open element"));
-        }
-        if !self.root_seen {
-            return Err(self.document.malformed("the document is empty: it holds no element"));
-        }
-        handler.finish(&self.document)
-    }
-}
-
-const BAD_NAME: &str = "an element with a name that XML does not allow";
-const UNCLOSED_REFERENCE: &str = "a `&` that begins no reference";
 
 fn is_doctype(token: &str) -> bool {
     matches!(token.as_bytes(), [b'<', b'!', b'D' | b'd', ..])

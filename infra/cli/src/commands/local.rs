@@ -2,13 +2,14 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use runtime::Clients;
-use runtime::connections::{Configuration, Place, is_polled};
+use runtime::connections::{Configuration, Place};
 use runtime::status::{Condition, ConnectionStatus, StatusReader};
-use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use store::{Clock, Directory, Failures, Ledger, Polls};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::TEMPLATE;
 use crate::commands::apply::{carry_out, changes};
+use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
 use crate::target::{DATABASE, local_clients};
@@ -26,13 +28,6 @@ const CONTROL_TABLE: &str = "ControlTable";
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// With `--once`: how long a connection may fail without coming on before the run gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
-/// How often the simulators change some customers, and how many.
-const CHANGE_EVERY: Duration = Duration::from_secs(15);
-const CHANGES: usize = 3;
-/// The token that opens the simulated tenant's data, on this machine only.
-const DEMO_TOKEN: &str = "demo-token";
-/// Who may import into the simulated tenant's account, on this machine only: the user of the vendor's own example.
-const DEMO_USERS: &str = r#"{"users":[{"user_id":"john1970","user_password":"1959caadac9b13dcb3"}]}"#;
 
 /// What `local` is asked to do.
 #[derive(Clone, Debug)]
@@ -93,7 +88,8 @@ pub struct LocalRun {
     pub status: StatusReader,
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
-    demo: bool,
+    /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
+    demo: Option<Arc<AtomicBool>>,
     /// Held until the run ends, so that nobody else opens the data.
     _lock: File,
     background: JoinSet<()>,
@@ -143,9 +139,14 @@ impl LocalRun {
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
         let mut background = JoinSet::new();
-        let configuration = match text {
-            Some(configuration) => configuration,
-            None => start_simulators(&options.data, !options.once, &mut background).await.map_err(data)?,
+        let (configuration, demo) = match text {
+            Some(configuration) => (configuration, None),
+            None => {
+                let is_pushed = Arc::new(AtomicBool::new(false));
+                let configuration =
+                    demo::start(&options.data, address, !options.once, &is_pushed, &mut background).await;
+                (configuration.map_err(data)?, Some(is_pushed))
+            }
         };
         let directory = Directory::new(clients.dynamodb.clone(), CONTROL_TABLE);
         let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
@@ -164,7 +165,6 @@ impl LocalRun {
         let status = StatusReader::new(directory, ledger, polls, failures);
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
-        let demo = options.connections.is_none();
         Ok(Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock: lock, background })
     }
 
@@ -206,7 +206,8 @@ struct Watch {
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
     address: SocketAddr,
-    demo: bool,
+    /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
+    demo: Option<Arc<AtomicBool>>,
 }
 
 impl Watch {
@@ -218,7 +219,8 @@ impl Watch {
             let now = self.clients.clock.now();
             let statuses = self.status.all(None, now).await?;
             progress.show(&statuses);
-            let in_step = statuses.iter().all(|status| self.is_in_step(status));
+            let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
+            let in_step = is_pushed && statuses.iter().all(|status| self.is_in_step(status));
             if in_step && !announced {
                 announced = true;
                 progress.summary(&statuses);
@@ -252,8 +254,7 @@ impl Watch {
         let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
         status.condition == Condition::InStep
             // As of milliseconds, as it is stored.
-            && (!is_polled(&status.kind)
-                || fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond()))
+            && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
     }
 
     fn any_failed(&self, statuses: &[ConnectionStatus]) -> bool {
@@ -266,10 +267,10 @@ impl Watch {
     fn announce(&self, progress: &Progress, statuses: &[ConnectionStatus]) {
         let base = format!("http://{}", self.address);
         progress.line(&format!("The API answers at {base}. Try:"));
-        if self.demo {
-            let token = format!("curl -H 'Authorization: Bearer {DEMO_TOKEN}'");
-            progress.line(&format!("  {token} {base}/v1/customers/aa~1001"));
-            progress.line(&format!("  {token} '{base}/v1/customers?connection=aa&limit=3'"));
+        if self.demo.is_some() {
+            for line in demo::questions(&base) {
+                progress.line(&format!("  {line}"));
+            }
         } else if let Some(status) = statuses.first() {
             let id = &status.id;
             progress.line(&format!(
@@ -299,7 +300,7 @@ fn lock_directory(path: &Path) -> Result<File, LocalError> {
 }
 
 /// Other people's personal data: nobody else on this machine may read them.
-fn make_private_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -310,61 +311,8 @@ fn make_private_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Starts the simulators with their thousand customers, and configures connections to them.
-async fn start_simulators(
-    data: &Path,
-    keep_changing: bool,
-    background: &mut JoinSet<()>,
-) -> Result<Configuration, String> {
-    let settings = AaSettings::default();
-    let demo = data.join("demo");
-    make_private_directory(&demo).map_err(|error| reason(&error))?;
-    // Absolute, so that another command finds them from wherever it is called.
-    let demo = demo.canonicalize().map_err(|error| reason(&error))?;
-    let (credentials, token, users) = (demo.join("aa.json"), demo.join("reader.json"), demo.join("imports.json"));
-    let login = serde_json::json!({ "username": settings.username, "password": settings.password });
-    fs::write(&credentials, login.to_string()).map_err(|error| reason(&error))?;
-    fs::write(&token, serde_json::json!({ "token": DEMO_TOKEN }).to_string()).map_err(|error| reason(&error))?;
-    fs::write(&users, DEMO_USERS).map_err(|error| reason(&error))?;
-
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| reason(&error))?;
-    let address = listener.local_addr().map_err(|error| reason(&error))?;
-    let simulator = AaSimulator::new(settings);
-    let urls = urls(&format!("http://{address}"));
-    let file = format!(
-        "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
-         details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {:?}\n\n\
-         [[connection]]\nid = \"imports\"\ntenant = \"demo\"\nkind = \"batch-import\"\naccount_id = \"greatwidgets\"\n\
-         credentials = {:?}\ncampaigns = [\"898989889\", \"13234545\", \"34534554\"]\n\n\
-         [[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
-        urls.queue,
-        urls.details,
-        urls.purge,
-        urls.enqueue,
-        format!("file:{}", credentials.display()),
-        format!("file:{}", users.display()),
-        format!("file:{}", token.display()),
-    );
-    let configuration = Configuration::parse(&file, Place::Local).map_err(|problems| problems.to_string())?;
-    if keep_changing {
-        let simulator = simulator.clone();
-        background.spawn(async move {
-            loop {
-                tokio::time::sleep(CHANGE_EVERY).await;
-                simulator.change_some(CHANGES);
-            }
-        });
-    }
-    background.spawn(async move {
-        if let Err(error) = simulator.serve(listener).await {
-            tracing::error!(%error, "the simulator has stopped");
-        }
-    });
-    Ok(configuration)
-}
-
 /// An I/O error in the system's own words, without its number.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),

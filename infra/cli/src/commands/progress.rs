@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::Tally;
-use runtime::connections::is_polled;
+use runtime::connections::is_pushed;
 use runtime::status::ConnectionStatus;
 
-use crate::commands::status::word;
+use crate::commands::status::{TAKES_PUSHES, word};
 
 /// Shows how a run comes on: bars on a terminal, plain lines elsewhere.
 pub(crate) struct Progress {
@@ -69,16 +69,25 @@ impl Progress {
         }
         match (&status.batch, &self.view) {
             (Some(_), View::Bars(..)) => None,
+            (Some(batch), _) if batch.customers == 0 => None,
             (Some(batch), _) => {
                 let done = batch.customers - batch.left;
                 let step = (batch.customers / LINES_PER_BATCH).max(1);
-                Some(format!("batch {}: {} of {} customers", batch.number, done / step * step, batch.customers))
+                let so_far = if batch.listing { " listed so far" } else { "" };
+                let (number, done, all) = (batch.number, done / step * step, batch.customers);
+                Some(format!("batch {number}: {done} of {all} customers{so_far}"))
             }
-            (None, _) if status.fresh_as_of.is_some() => {
-                Some(format!("{}: {}", word(status.condition), self.reconciliation(status)))
-            }
+            (None, _) if status.fresh_as_of.is_some() => Some(self.standing(status)),
             (None, _) => None,
         }
+    }
+
+    /// Where a connection stands that nothing is wrong with.
+    fn standing(&self, status: &ConnectionStatus) -> String {
+        if is_pushed(&status.kind) {
+            return TAKES_PUSHES.to_owned();
+        }
+        format!("{}: {}", word(status.condition), self.reconciliation(status))
     }
 
     /// The figures of this run, which must add up.
@@ -101,13 +110,9 @@ impl Progress {
     pub(crate) fn summary(&self, statuses: &[ConnectionStatus]) {
         self.finish();
         for status in statuses {
-            // What others send comes whenever they do: there is nothing to sum up.
-            if status.error.is_none() && !is_polled(&status.kind) {
-                continue;
-            }
             let text = match &status.error {
                 Some(error) => format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status)),
-                None => format!("{}: {}: {}", status.id, word(status.condition), self.reconciliation(status)),
+                None => format!("{}: {}", status.id, self.standing(status)),
             };
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).get(&status.id).cloned();
             if said.is_none_or(|said| format!("{}: {said}", status.id) != text) {

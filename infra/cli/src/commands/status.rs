@@ -1,5 +1,5 @@
 use anyhow::Result;
-use runtime::connections::is_polled;
+use runtime::connections::is_pushed;
 use runtime::status::{Condition, ConnectionStatus, Connections};
 
 use crate::Target;
@@ -23,13 +23,17 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// All that there is to say of a connection that is pushed to, and never polled.
+pub(crate) const TAKES_PUSHES: &str = "takes pushes";
+
 /// One connection, in a few lines.
 pub(crate) fn print_status(status: &ConnectionStatus) {
-    let freshness = match status.freshness_seconds {
-        Some(seconds) => format!("as of {seconds} s ago"),
-        None if is_polled(&status.kind) => "never in step yet".to_owned(),
-        None => "others send to it".to_owned(),
-    };
+    if is_pushed(&status.kind) {
+        println!("{} ({}, tenant {}): {TAKES_PUSHES}", status.id, status.kind, status.tenant);
+        return;
+    }
+    let freshness =
+        status.freshness_seconds.map_or("never in step yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
     println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");
@@ -38,7 +42,8 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         println!("  error          {} {}", error.at, error.message);
     }
     if let Some(batch) = &status.batch {
-        println!("  batch {:<8} {} customers, {} left", batch.number, batch.customers, batch.left);
+        let so_far = if batch.listing { " so far" } else { "" };
+        println!("  batch {:<8} {} customers{so_far}, {} left", batch.number, batch.customers, batch.left);
     }
     println!("  {}", reconciliation(status));
     if status.failures > 0 {

@@ -3,11 +3,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fetch_customers::FetchCustomers;
 use futures::FutureExt;
 use store::Clock;
 
-use crate::engine::functions::sqs_event;
+use crate::engine::functions::{Queued, sqs_event};
 use crate::engine::sqs::{LocalSqs, ReceivedMessage};
 use crate::engine::template::QueueTrigger;
 
@@ -17,7 +16,7 @@ pub(crate) struct EventSource {
     pub(crate) queues: LocalSqs,
     pub(crate) clock: Clock,
     pub(crate) timeout: Duration,
-    pub(crate) handler: Arc<FetchCustomers>,
+    pub(crate) handler: Arc<Queued>,
 }
 
 impl EventSource {

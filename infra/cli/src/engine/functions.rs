@@ -3,12 +3,15 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use axum::Router;
 use fetch_customers::FetchCustomers;
+use jiff::Timestamp;
+use poll_contacts::PollContacts;
 use poll_queue::PollQueue;
 use runtime::{Clients, Environment, MissingVariable};
-use store::Clock;
+use store::{Clock, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use upsert_customers::UpsertCustomers;
 
 use crate::engine::event_source::EventSource;
 use crate::engine::gateway;
@@ -18,11 +21,48 @@ use crate::engine::template::{Function, HttpRoute, QueueTrigger, Schedule, Templ
 /// The functions of a template, ready to be invoked by what the template names.
 #[derive(Clone)]
 pub struct Engine {
-    scheduled: Vec<(Function, Arc<PollQueue>)>,
-    queued: Vec<(Function, Arc<FetchCustomers>)>,
+    scheduled: Vec<(Function, Arc<Scheduled>)>,
+    queued: Vec<(Function, Arc<Queued>)>,
     http: Vec<(Function, Router)>,
     queues: LocalSqs,
     clock: Clock,
+}
+
+/// A function that a schedule invokes.
+enum Scheduled {
+    PollQueue(PollQueue),
+    PollContacts(PollContacts),
+}
+
+impl Scheduled {
+    async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::PollQueue(function) => function.run(deadline).await,
+            Self::PollContacts(function) => function.run(deadline).await,
+        }
+    }
+
+    async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::PollQueue(function) => function.run_once(deadline).await,
+            Self::PollContacts(function) => function.run_once(deadline).await,
+        }
+    }
+}
+
+/// A function that works on the messages of a queue.
+pub(crate) enum Queued {
+    FetchCustomers(FetchCustomers),
+    UpsertCustomers(UpsertCustomers),
+}
+
+impl Queued {
+    pub(crate) async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        match self {
+            Self::FetchCustomers(function) => function.run(event, deadline).await,
+            Self::UpsertCustomers(function) => function.run(event, deadline).await,
+        }
+    }
 }
 
 /// The template names something that this program can't run.
@@ -76,16 +116,31 @@ impl Engine {
             let made_for = match binary.as_str() {
                 "poll-queue" => {
                     let handler = PollQueue::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.scheduled.push((function.clone(), Arc::new(handler)));
+                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollQueue(handler))));
+                    "schedules"
+                }
+                "poll-contacts" => {
+                    let handler = PollContacts::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollContacts(handler))));
                     "schedules"
                 }
                 "fetch-customers" => {
                     let handler = FetchCustomers::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.queued.push((function.clone(), Arc::new(handler)));
+                    engine.queued.push((function.clone(), Arc::new(Queued::FetchCustomers(handler))));
+                    "queues"
+                }
+                "upsert-customers" => {
+                    let handler = UpsertCustomers::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.queued.push((function.clone(), Arc::new(Queued::UpsertCustomers(handler))));
                     "queues"
                 }
                 "customers-api" => {
                     let handler = customers_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
+                "connector-api" => {
+                    let handler = connector_api::router(&environment, clients.clone()).map_err(missing)?;
                     engine.http.push((function.clone(), handler));
                     "HTTP requests"
                 }
@@ -178,7 +233,7 @@ pub(crate) fn sqs_event(messages: &[ReceivedMessage]) -> SqsEvent {
 }
 
 /// Invokes a function at intervals; an invocation may outlive its interval, as on AWS.
-async fn run_schedule(schedule: Schedule, function: Function, handler: Arc<PollQueue>, clock: Clock) {
+async fn run_schedule(schedule: Schedule, function: Function, handler: Arc<Scheduled>, clock: Clock) {
     let mut invocations = JoinSet::new();
     loop {
         let (retries, timeout, handler, clock_of_invocation) =

@@ -3,9 +3,10 @@
 //! Every part draws from a random sequence of its own, so that a part is the same whichever others are asked for beside
 //! it. What people keep (names, where they live) hangs on seed and id; what renewals change hangs on the revision too.
 
-use super::{
-    documents::write_or_ignore,
+use crate::{
     names::{self, Name},
+    random::{percent, pick, sequence},
+    xml::write_or_ignore,
 };
 
 /// One customer in one revision.
@@ -50,7 +51,7 @@ pub(super) enum Part {
 
 impl Identity {
     pub(super) fn new(seed: u64, id: u64, revision: u32) -> Self {
-        let mut random = sequence(seed, id, Part::Identity, 0);
+        let mut random = sequence(seed, id, Part::Identity as u8, 0);
         Self {
             seed,
             id,
@@ -81,18 +82,8 @@ impl Identity {
         }
     }
 
-    /// None at first, then `B.` to `Z.`, then `AA.`, and so on.
     pub(super) fn middle_name(&self) -> Option<String> {
-        if self.revision <= 1 {
-            return None;
-        }
-        let mut letters = Vec::new();
-        let mut number = self.revision;
-        while number > 0 {
-            letters.push(char::from(b'A' + ((number - 1) % 26) as u8));
-            number = (number - 1) / 26;
-        }
-        Some(letters.iter().rev().chain(&['.']).collect())
+        names::revision_initial(self.revision)
     }
 
     pub(super) fn email(&self) -> String {
@@ -110,31 +101,10 @@ impl Identity {
     }
 
     pub(super) fn sequence(&self, part: Part) -> fastrand::Rng {
-        sequence(self.seed, self.id, part, 0)
+        sequence(self.seed, self.id, part as u8, 0)
     }
 
     pub(super) fn sequence_of_revision(&self, part: Part) -> fastrand::Rng {
-        sequence(self.seed, self.id, part, self.revision)
+        sequence(self.seed, self.id, part as u8, self.revision)
     }
-}
-
-fn sequence(seed: u64, id: u64, part: Part, revision: u32) -> fastrand::Rng {
-    let part_and_revision = (u64::from(revision) << 8) | part as u64;
-    fastrand::Rng::with_seed(mixed(mixed(mixed(seed) ^ id) ^ part_and_revision))
-}
-
-/// The finishing step of SplitMix64: neighbouring numbers come out unlike each other.
-fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ (number >> 31)
-}
-
-pub(super) fn percent(random: &mut fastrand::Rng, percent: u8) -> bool {
-    random.u8(0..100) < percent
-}
-
-pub(super) fn pick<T: Copy>(random: &mut fastrand::Rng, list: &[T]) -> T {
-    list[random.usize(0..list.len())]
 }

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use super::{
     AaSimulator, Poison, Procedure,
     customers::Identity,
-    documents::{self, DECLARATION, Dialect, write_or_ignore},
-    requests::{self, Element},
+    documents::{self, Dialect},
+    requests::{self, FoldedNames},
     sections::write_header,
 };
+use crate::xml::{DECLARATION, Element, write_or_ignore};
 
 /// The parts of a customer that a request asks for with `include="true"`. Names that stand for parts that no simulated
 /// customer has are fine, and yield nothing.
@@ -161,7 +162,7 @@ mod tests {
     fn bulk_request(ids: std::ops::Range<u64>, sections: &[&str]) -> Element {
         let ids: String = ids.map(|id| format!("<custId>{id}</custId>")).collect();
         let sections: String = sections.iter().map(|section| format!("<{section} include=\"true\"/>")).collect();
-        requests::parse(&format!(
+        crate::xml::parse(&format!(
             "<custInfoRequest>{ids}<bulkRequest>true</bulkRequest><details>{sections}</details></custInfoRequest>"
         ))
         .unwrap()

@@ -1,11 +1,10 @@
 //! The documents of all answers but a customer's own part of them, and ways to spoil a document.
 
-use std::fmt::Write;
-
 use super::{
     Procedure,
     state::{Action, Queued},
 };
+use crate::xml::{DECLARATION, Piece, escape_into, pieces, write_or_ignore};
 
 /// Which spelling of element names an answer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +32,7 @@ impl Dialect {
     }
 }
 
-pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";
-pub(super) const MAINTENANCE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head>\
-    <body><h1>We'll be back soon</h1><p>The system is down for maintenance<br>Please try again later & thank you</body></html>\n";
 
 /// The root of an answer. What wraps a bulk details answer is documented nowhere, so clients must not look at it.
 fn root(procedure: Procedure, dialect: Dialect) -> &'static str {
@@ -142,72 +138,12 @@ pub(super) fn empty(procedure: Procedure, dialect: Dialect) -> String {
     }
 }
 
-/// Ten entities, each ten times the one before: expanded it would be ten thousand million laughs.
+/// Where a client looks for a name, one that grows without bounds.
 pub(super) fn entity_bomb() -> String {
-    let mut out = format!("{DECLARATION}<!DOCTYPE bomb [\n<!ENTITY laugh0 \"ha\">\n");
-    for step in 1..=10 {
-        let before = format!("&laugh{};", step - 1).repeat(10);
-        write_or_ignore(&mut out, format_args!("<!ENTITY laugh{step} \"{before}\">\n"));
-    }
-    out.push_str("]>\n<custInfoResponse><custInfo><custId>1</custId><name><displayName>&laugh10;</displayName></name>");
-    out.push_str("</custInfo></custInfoResponse>\n");
-    out
-}
-
-/// A part of a document, as far as spoiling it needs to know.
-enum Piece<'a> {
-    /// `<name`, `</name`, without what follows the name.
-    Tag(&'a str),
-    /// Anything else, CDATA sections included.
-    Other(&'a str),
-}
-
-/// Cuts a document that this simulator wrote (no comments, no attributes) into pieces.
-fn pieces(document: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = document;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (length, is_tag) = if rest.starts_with("<![CDATA[") {
-            (rest.find("]]>").map_or(rest.len(), |end| end + 3), false)
-        } else if rest.starts_with("<?") {
-            (rest.find("?>").map_or(rest.len(), |end| end + 2), false)
-        } else if let Some(tag) = rest.strip_prefix('<') {
-            // The slash of an end tag is part of the tag, the one of an empty element is not.
-            let end = tag.char_indices().find(|&(place, letter)| letter == '>' || (letter == '/' && place > 0));
-            (1 + end.map_or(tag.len(), |(place, _)| place), true)
-        } else {
-            (rest.find('<').unwrap_or(rest.len()), false)
-        };
-        let (piece, after) = rest.split_at(length);
-        rest = after;
-        Some(if is_tag { Piece::Tag(piece) } else { Piece::Other(piece) })
-    })
-}
-
-/// The document with the first end tag of its second half under another name.
-pub(super) fn with_wrong_end_tag(document: &str) -> String {
-    let mut out = String::with_capacity(document.len() + 20);
-    let mut read = 0;
-    let mut done = false;
-    for piece in pieces(document) {
-        match piece {
-            Piece::Tag(tag) if !done && read >= document.len() / 2 && tag.starts_with("</") => {
-                out.push_str("</mismatched");
-                read += tag.len();
-                done = true;
-            }
-            Piece::Tag(text) | Piece::Other(text) => {
-                out.push_str(text);
-                read += text.len();
-            }
-        }
-    }
-    if !done {
-        out.push_str("</mismatched>");
-    }
-    out
+    crate::xml::entity_bomb(
+        "<custInfoResponse><custInfo><custId>1</custId><name><displayName>",
+        "</displayName></name></custInfo></custInfoResponse>",
+    )
 }
 
 /// The document with `custId` spelled `cust-id`, and so on.
@@ -227,24 +163,4 @@ pub(super) fn with_hyphenated_names(document: &str) -> String {
         }
     }
     out
-}
-
-/// Writes a text so that it is safe between two tags.
-pub(super) fn escape_into(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(place) = rest.find(['&', '<', '>']) {
-        out.push_str(&rest[..place]);
-        out.push_str(match rest.as_bytes()[place] {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            _ => "&gt;",
-        });
-        rest = &rest[place + 1..];
-    }
-    out.push_str(rest);
-}
-
-/// Writing to a `String` cannot fail.
-pub(super) fn write_or_ignore(out: &mut String, arguments: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(arguments);
 }

@@ -5,9 +5,13 @@ use axum::response::{IntoResponse, Response};
 use super::{
     AaSimulator, Fault, Poison, Procedure, details,
     documents::{self, Dialect},
-    faults::{self, plain_status},
-    requests::{self, Element},
+    faults,
+    requests::{self, FoldedNames},
     state,
+};
+use crate::{
+    faults::plain_status,
+    xml::{self, Element},
 };
 
 /// A request by the path it came on.
@@ -25,14 +29,14 @@ pub(super) enum QueueForm {
 }
 
 pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) -> Response {
-    let request = requests::parse(document);
+    let request = xml::parse(document);
     let dialect = dialect_of_answer(call, request.as_ref().ok());
     simulator.state().count_request(call.procedure);
     if let (Procedure::Details, Ok(request)) = (call.procedure, &request) {
         note_details_ids(simulator, request);
     }
 
-    let (mut fault, mut fault_changes) = simulator.shared.faults.take(call.procedure);
+    let (mut fault, mut fault_changes) = simulator.shared.faults.take(call.procedure as usize, None);
     if fault.is_some() {
         simulator.state().counts.faulted += 1;
     }

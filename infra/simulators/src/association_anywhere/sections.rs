@@ -1,10 +1,14 @@
 //! Writing a customer as XML, straight into the answer.
 
 use super::{
-    customers::{Identity, Part, percent, pick},
+    customers::{Identity, Part},
     details::Sections,
-    documents::{escape_into, write_or_ignore},
     names,
+};
+use crate::{
+    names::{COMPANY_ENDINGS, LAST_NAMES, PLACES, STREETS},
+    random::{percent, pick},
+    xml::{element, escape_into, text_element, write_or_ignore},
 };
 
 impl Identity {
@@ -71,12 +75,12 @@ impl Identity {
             let is_first = place_in_list == 0;
             let (kind, description) =
                 if is_first == self.is_company { ("WORK", "Work address") } else { ("HOME", "Home address") };
-            let place = pick(&mut random, &names::PLACES);
+            let place = pick(&mut random, &PLACES);
             out.push_str("<address>");
             element(out, "addressSerno", format_args!("{}", self.id * 10 + place_in_list as u64));
             self.write_kind(out, "addressType", "addressTypeDescr", kind, description);
             write_preferred(out, is_first);
-            element(out, "street1", format_args!("{} {}", random.u16(1..9900), pick(&mut random, &names::STREETS)));
+            element(out, "street1", format_args!("{} {}", random.u16(1..9900), pick(&mut random, &STREETS)));
             if percent(&mut random, 15) {
                 element(out, "street2", format_args!("Suite {}", random.u16(100..999)));
             }
@@ -158,8 +162,7 @@ impl Identity {
         if self.is_company || !percent(&mut random, 20) {
             return;
         }
-        let employer =
-            format!("{}{}", pick(&mut random, &names::LAST_NAMES).written, pick(&mut random, &names::COMPANY_ENDINGS));
+        let employer = format!("{}{}", pick(&mut random, &LAST_NAMES).written, pick(&mut random, &COMPANY_ENDINGS));
         out.push_str("<jobs><job>");
         text_element(out, "employerName", &employer);
         text_element(out, "titleName", pick(&mut random, &names::JOB_TITLES));
@@ -284,7 +287,7 @@ impl Identity {
             return;
         }
         out.push_str("<aliases><alias>");
-        escape_into(out, pick(&mut random, &names::LAST_NAMES).written);
+        escape_into(out, pick(&mut random, &LAST_NAMES).written);
         out.push_str("</alias></aliases>");
     }
 
@@ -347,26 +350,4 @@ fn write_preferred(out: &mut String, preferred: bool) {
 
 fn write_flag(out: &mut String, name: &str, value: bool) {
     text_element(out, name, if value { "true" } else { "false" });
-}
-
-/// An element whose text may need escaping.
-fn text_element(out: &mut String, name: &str, text: &str) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    escape_into(out, text);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
-}
-
-/// An element whose text is safe as it is.
-fn element(out: &mut String, name: &str, text: std::fmt::Arguments<'_>) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    write_or_ignore(out, text);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
 }

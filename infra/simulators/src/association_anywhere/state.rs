@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{AaSettings, Poison, Procedure, RequestCounts};
+use crate::random::choose_some;
 
 /// Why a customer is queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,13 +94,8 @@ impl State {
     }
 
     pub(super) fn change_some(&mut self, count: usize) -> Vec<u64> {
-        let mut ids = self.existing_ids();
-        let count = count.min(ids.len());
-        for place in 0..count {
-            let other = self.random.usize(place..ids.len());
-            ids.swap(place, other);
-        }
-        ids.truncate(count);
+        let existing = self.existing_ids();
+        let ids = choose_some(&mut self.random, existing, count);
         for &id in &ids {
             self.change(id);
         }

@@ -3,6 +3,10 @@
 //! A test file need not use all of it.
 #![allow(dead_code)]
 
+pub mod business_catalyst;
+
+use std::process::Child;
+
 use quick_xml::{Reader, events::Event};
 use simulators::association_anywhere::{AaSettings, AaSimulator, AaUrls, urls};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -96,6 +100,16 @@ pub fn details_request_for(ids: &[u64], bulk: bool, sections: &str) -> String {
          <integratorPassword>demo-password</integratorPassword><directoryId/><bulkRequest>{bulk}</bulkRequest>\
          <details includeCodeValues=\"true\">{sections}</details></custInfoRequest>"
     )
+}
+
+/// Ends the program even where an assertion fails.
+pub struct Program(pub Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Every element of a well-formed document, as its name, depth and own text.

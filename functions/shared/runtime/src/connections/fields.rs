@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use reqwest::Url;
 use store::SecretRef;
 use toml::{Table, Value};
@@ -83,6 +85,18 @@ impl<'a> Fields<'a> {
         self.text_of(key, value)
     }
 
+    /// A list that must be there, with one text at least, none of them empty and none twice.
+    pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let value = self.required(key)?;
+        let texts: Option<Vec<String>> = value.try_into().ok();
+        let distinct = |texts: &Vec<String>| texts.iter().collect::<BTreeSet<_>>().len() == texts.len();
+        let texts = texts.filter(|texts| !texts.is_empty() && !texts.contains(&String::new()) && distinct(texts));
+        if texts.is_none() {
+            self.problem(key, "must be a list of one text or more, none of them empty or twice there");
+        }
+        texts
+    }
+
     pub(super) fn id(&mut self, key: &str) -> Option<String> {
         let id = self.required_text(key)?;
         let well_formed = (1..=LONGEST_ID).contains(&id.len())
@@ -102,6 +116,13 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    pub(super) fn required_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
+        if !self.table.contains_key(key) {
+            self.problem(key, "is missing");
+        }
+        self.whole_number(key, least, most)
     }
 
     pub(super) fn whole_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {

@@ -8,12 +8,9 @@ use toml::{Table, Value};
 
 use super::fields::Fields;
 use super::{
-    AssociationAnywhere, BatchImport, Configuration, Connection, KINDS, Reader, Scope, Settings, association_anywhere,
-    batch_import,
+    AssociationAnywhere, BatchImport, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope,
+    Settings, association_anywhere, batch_import, business_catalyst, connector,
 };
-
-/// Kinds that the file's contract names and this version can't run.
-const KINDS_TO_COME: [&str; 2] = ["business-catalyst", "connector"];
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +98,12 @@ fn read_connection(fields: &mut Fields<'_>) -> Option<Registration> {
     match kind.as_deref() {
         // Where the kind is missing, the keys of the most usual one are judged.
         Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
+        Some(Connector::KIND) => registration(key, connector::read(fields)),
         Some(BatchImport::KIND) => registration(key, batch_import::read(fields)),
-        Some(kind) => {
-            if KINDS_TO_COME.contains(&kind) {
-                fields.problem("kind", &format!("\"{kind}\" can't be run by this version"));
-            } else {
-                let known = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
-                fields.problem("kind", &format!("must be {known}"));
-            }
+        Some(_) => {
+            let kinds = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
+            fields.problem("kind", &format!("must be {kinds}"));
             // Its other keys are not ours to judge.
             fields.table.clear();
             None

@@ -2,6 +2,8 @@
 
 mod association_anywhere;
 mod batch_import;
+mod business_catalyst;
+mod connector;
 mod fields;
 mod file;
 
@@ -12,16 +14,19 @@ use store::{Directory, Registration, SecretRef, StoreError};
 
 pub use association_anywhere::AssociationAnywhere;
 pub use batch_import::BatchImport;
+pub use business_catalyst::BusinessCatalyst;
+pub use connector::Connector;
 pub use file::{Place, Problems};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 /// Every kind of connection.
-pub const KINDS: [&str; 2] = [AssociationAnywhere::KIND, BatchImport::KIND];
+pub const KINDS: [&str; 4] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND, BatchImport::KIND];
 
-/// Whether connections of a kind are polled. Others come to us, and such a connection is always in step.
-pub fn is_polled(kind: &str) -> bool {
-    kind != BatchImport::KIND
+/// Whether systems of this kind send to us. Such a connection is never polled, and has no batches: what is acknowledged
+/// is stored.
+pub fn is_pushed(kind: &str) -> bool {
+    [Connector::KIND, BatchImport::KIND].contains(&kind)
 }
 
 /// Everything that a file configures.

@@ -1,26 +1,15 @@
 use super::details::Detail;
 use super::mapping::content_of;
-use super::tree::Tree;
 use crate::document::Document;
+use crate::record::RecordInHand;
 use crate::scan::StartTag;
 use crate::{Limits, RecordError};
 
-/// The customer whose element is open, in buffers that are reused from customer to customer.
-///
-/// What is wrong with a customer and leaves the XML well-formed costs that customer only: the first such problem is
-/// noted, the rest of the element is passed over, and the next customer is read as if nothing had been.
+/// The customer whose element is open.
 pub(super) struct CustomerInHand {
-    limits: Limits,
-    /// The depth of the customer's element.
-    pub(super) depth: usize,
+    pub(super) record: RecordInHand,
     prefix: String,
-    begins_at: u64,
-    elements: usize,
-    tree: Tree,
-    problem: Option<RecordError>,
     id: CustomerId,
-    raw: String,
-    raw_is_full: bool,
 }
 
 /// What the customer's element says of its id. It is read apart from the tree, so that it is known even of a customer
@@ -35,49 +24,21 @@ struct CustomerId {
 
 impl CustomerInHand {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            depth: 0,
-            prefix: String::new(),
-            begins_at: 0,
-            elements: 0,
-            tree: Tree::default(),
-            problem: None,
-            id: CustomerId::default(),
-            raw: String::new(),
-            raw_is_full: false,
-        }
+        Self { record: RecordInHand::new(limits), prefix: String::new(), id: CustomerId::default() }
     }
 
     /// The customer's element begins with this tag.
     pub(super) fn begin(&mut self, tag: &StartTag, document: &mut Document) {
-        self.depth = document.depth();
         self.prefix.clear();
         self.prefix.push_str(tag.prefix);
-        self.begins_at = document.offset;
-        self.elements = 0;
-        self.tree.clear();
-        self.problem = None;
         self.id = CustomerId::default();
-        self.raw.clear();
-        self.raw_is_full = false;
-        document.source_from = Some(document.offset);
+        self.record.begin(document);
         self.start(tag, document);
-    }
-
-    /// Source text of the customer's element, piece by piece.
-    pub(super) fn source(&mut self, piece: &str) {
-        if self.raw_is_full {
-            return;
-        }
-        let room = self.limits.raw - self.raw.len();
-        self.raw_is_full = piece.len() > room;
-        self.raw.push_str(&piece[..piece.floor_char_boundary(room)]);
     }
 
     /// Whether the element is the customer's id.
     pub(super) fn is_id(&self, tag: &StartTag, document: &Document) -> bool {
-        document.depth() == self.depth + 1 && tag.folded == "custid" && !self.is_foreign(tag)
+        document.depth() == self.record.depth + 1 && tag.folded == "custid" && !self.is_foreign(tag)
     }
 
     /// Whether an id has been seen.
@@ -96,69 +57,34 @@ impl CustomerInHand {
             self.id.is_open = true;
             self.id.text.clear();
         }
-        if self.problem.is_some() {
-            return;
-        }
-        self.elements += 1 + tag.attributes().count();
-        if document.depth() > self.limits.depth {
-            return self.over_limit("depth", self.limits.depth as u64, document);
-        }
-        // The customer's own element does not count.
-        if self.elements - 1 > self.limits.elements_per_customer {
-            return self.over_limit("elements_per_customer", self.limits.elements_per_customer as u64, document);
-        }
-        if tag.attributes().any(|(_, value)| value.len() > self.limits.text_bytes) {
-            return self.too_long(document);
-        }
-        self.tree.open(tag, self.is_foreign(tag));
-        self.check_length(document);
+        self.record.start(tag, self.is_foreign(tag), |_| true, document);
     }
 
     pub(super) fn text(&mut self, piece: &str, document: &Document) {
-        if self.id.is_open && document.depth() == self.depth + 1 && self.id.text.len() <= self.limits.text_bytes {
+        let text_bytes = self.record.limits.text_bytes;
+        if self.id.is_open && document.depth() == self.record.depth + 1 && self.id.text.len() <= text_bytes {
             self.id.text.push_str(piece);
         }
-        if self.problem.is_some() {
-            return;
-        }
-        let length = self.tree.push_text(piece);
-        if length > self.limits.text_bytes {
-            return self.too_long(document);
-        }
-        self.check_length(document);
-    }
-
-    /// The next token holds a text or an attribute that is too long.
-    pub(super) fn too_long(&mut self, document: &Document) {
-        self.over_limit("text_bytes", self.limits.text_bytes as u64, document);
+        self.record.text(piece, document);
     }
 
     /// An element within the customer's ends, or the customer's.
     pub(super) fn end(&mut self, document: &Document) {
-        if self.id.is_open && document.depth() == self.depth + 1 {
-            self.id.close(&self.limits);
+        if self.id.is_open && document.depth() == self.record.depth + 1 {
+            self.id.close(&self.record.limits);
         }
-        if self.problem.is_some() {
-            return;
-        }
-        self.tree.close();
-        self.check_length(document);
+        self.record.end(document);
     }
 
-    /// The source text of the customer whose element has ended.
-    pub(super) fn raw(&self) -> String {
-        self.raw.clone()
-    }
-
-    /// The customer's element has ended. Its source text comes later: see [`raw`](Self::raw).
+    /// The customer's element has ended. Its source text comes later: see [`RecordInHand::raw`].
     pub(super) fn finish(&mut self, document: &Document) -> Detail {
         let place = document.place();
         let id = std::mem::take(&mut self.id).into_result();
-        let problem = self.problem.take().or_else(|| {
+        let problem = self.record.take_problem().or_else(|| {
             let what = self.has_error().then_some("the vendor answered with an error for this customer")?;
             Some(RecordError { what: what.to_owned(), place: place.clone() })
         });
-        let content = match (problem, &id, self.tree.root()) {
+        let content = match (problem, &id, self.record.element()) {
             (Some(problem), _, _) => Err(problem),
             (None, Err(what), _) => Err(RecordError { what: (*what).to_owned(), place }),
             (None, Ok(_), Some(customer)) => Ok(content_of(customer)),
@@ -168,23 +94,9 @@ impl CustomerInHand {
     }
 
     fn has_error(&self) -> bool {
-        let customer = self.tree.root();
+        let customer = self.record.element();
         let mut children = customer.into_iter().flat_map(|customer| customer.children());
         children.any(|child| child.known_name() == "error" && !child.is_empty())
-    }
-
-    fn check_length(&mut self, document: &Document) {
-        if document.token_end - self.begins_at > self.limits.customer_bytes {
-            self.over_limit("customer_bytes", self.limits.customer_bytes, document);
-        }
-    }
-
-    fn over_limit(&mut self, limit: &'static str, value: u64, document: &Document) {
-        if self.problem.is_none() {
-            let what = format!("more than {limit} = {value} allows");
-            self.problem = Some(RecordError { what, place: document.place() });
-        }
-        self.tree.clear();
     }
 }
 

@@ -77,7 +77,7 @@ impl<R: Read> Iterator for DetailsReader<R> {
         match flow {
             Ok(_) => {
                 let detail = self.handler.ready.take()?;
-                Some(Ok(Detail { raw: self.handler.in_hand.raw(), ..detail }))
+                Some(Ok(Detail { raw: self.handler.in_hand.record.raw(), ..detail }))
             }
             Err(error) => Some(Err(error)),
         }
@@ -175,7 +175,7 @@ fn is_customer_element(tag: &StartTag) -> bool {
 
 impl Handler for DetailsHandler {
     fn source(&mut self, piece: &str) {
-        self.in_hand.source(piece);
+        self.in_hand.record.source(piece);
     }
 
     fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
@@ -215,7 +215,7 @@ impl Handler for DetailsHandler {
             return Ok(Flow::Continue);
         }
         self.in_hand.end(document);
-        if document.depth() > self.in_hand.depth {
+        if document.depth() > self.in_hand.record.depth {
             return Ok(Flow::Continue);
         }
         let is_customer = self.standing != Standing::FirstChildDecides;
@@ -233,7 +233,7 @@ impl Handler for DetailsHandler {
         match self.standing {
             Standing::Outside | Standing::FirstChildDecides => Err(document.text_too_long()),
             Standing::RootUnlessWrapper | Standing::Customer => {
-                self.in_hand.too_long(document);
+                self.in_hand.record.too_long(document);
                 Ok(())
             }
         }

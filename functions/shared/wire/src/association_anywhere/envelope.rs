@@ -1,11 +1,6 @@
 use crate::ReadError;
 use crate::scan::StartTag;
-
-/// How many bytes of a vendor's own words are looked at.
-const CAPTURE_BYTES: usize = 4096;
-
-/// How many characters of them are shown.
-const MESSAGE_CHARACTERS: usize = 200;
+use crate::vendor_words::{VendorWords, presentable};
 
 /// What an answer says of itself, beside the data: `status`, `message` and `error`, wherever they stand.
 ///
@@ -14,7 +9,7 @@ const MESSAGE_CHARACTERS: usize = 200;
 pub(super) struct Envelope {
     /// What is being listened to, and the depth of its element.
     listening: Option<(Part, usize)>,
-    heard: String,
+    heard: VendorWords,
     message: String,
     /// The depth of the `status` that said FAILURE.
     failed_at: Option<usize>,
@@ -34,7 +29,7 @@ impl Envelope {
     pub(super) fn start(&mut self, tag: &StartTag, depth: usize) {
         if self.listening.is_some() {
             // Keeps the texts of an error's own children apart.
-            self.heard.push(' ');
+            self.heard.push(" ");
             return;
         }
         let part = match tag.folded {
@@ -54,11 +49,8 @@ impl Envelope {
 
     /// A piece of text, outside any customer.
     pub(super) fn text(&mut self, piece: &str) {
-        if self.listening.is_some() && self.heard.len() + piece.len() <= CAPTURE_BYTES {
-            self.heard.push_str(piece);
-        } else if self.listening.is_some() {
-            let room = CAPTURE_BYTES.saturating_sub(self.heard.len());
-            self.heard.push_str(&piece[..piece.floor_char_boundary(room)]);
+        if self.listening.is_some() {
+            self.heard.push(piece);
         }
     }
 
@@ -68,7 +60,7 @@ impl Envelope {
             && listening_depth == depth
         {
             self.listening = None;
-            let heard = presentable(&self.heard);
+            let heard = presentable(self.heard.as_str());
             match part {
                 Part::Error if !heard.is_empty() => return Err(ReadError::Vendor { message: heard }),
                 Part::Message if !heard.is_empty() => self.message = heard,
@@ -90,18 +82,4 @@ impl Envelope {
         };
         Err(ReadError::Vendor { message })
     }
-}
-
-/// A vendor's words as an error text may show them: one line, of bounded length, without control characters.
-fn presentable(words: &str) -> String {
-    let mut shown = String::new();
-    for word in
-        words.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
-    {
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        shown.push_str(word);
-    }
-    shown.chars().take(MESSAGE_CHARACTERS).collect()
 }

@@ -3,10 +3,8 @@
 use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
 
 use super::Section;
-use super::dates::date_or_text;
-use super::entries::{Entries, Entry, fill, is_true, read_fields};
-use super::tree::Element;
-use super::vendor_data::{Kept, attribute_of};
+use crate::dates::date_or_text;
+use crate::record::{Element, Entries, Entry, Kept, attribute_of, fill, is_true, read_fields};
 
 /// What a customer's element says, apart from its id.
 pub(super) fn content_of(customer: Element) -> Content {

@@ -10,17 +10,13 @@
 //! a `status` of `FAILURE`.
 
 mod customer;
-mod dates;
 mod details;
-mod entries;
 mod envelope;
 mod mapping;
 mod queue;
 mod request;
 mod section;
 mod status;
-mod tree;
-mod vendor_data;
 
 pub use details::{Detail, DetailsMode, DetailsReader};
 pub use queue::read_queue;

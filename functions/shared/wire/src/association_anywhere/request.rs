@@ -1,9 +1,9 @@
 use std::fmt;
 
-use quick_xml::escape::escape;
 use serde::{Deserialize, Serialize};
 
 use super::Section;
+use crate::request_text::element;
 
 /// How the element names of queue, purge and enqueue requests are spelled. The vendor has two families of procedures
 /// side by side; readers accept both, always. Details requests have one spelling only.
@@ -137,10 +137,6 @@ pub fn details_request<'a>(
     }
     request += "</details></custInfoRequest>";
     request
-}
-
-fn element(name: &str, text: &str) -> String {
-    format!("<{name}>{}</{name}>", escape(text))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use wire::connector;
 use wire::{DetailsMode, DetailsReader, Limits, read_queue, read_status};
 
 use crate::sample::{JANE, bulk, content, customer, read_bulk};
@@ -21,6 +22,9 @@ fn read_with_all(bytes: &[u8], limits: Limits) {
     }
     let _ = read_queue(bytes, &limits, |_| {});
     let _ = read_status(bytes, &limits);
+    let _ = connector::read_user(bytes, &limits);
+    let _ = connector::read_staff(bytes, &limits);
+    let _ = connector::read_lead_source(bytes, &limits);
 }
 
 fn small_limits() -> Limits {
@@ -72,6 +76,15 @@ fn xml_pieces() -> impl Strategy<Value = String> {
         "<status>",
         "FAILURE",
         "</status>",
+        "<user>",
+        "</user>",
+        "<leadSource>",
+        "<providerInfo><clubID>",
+        "</clubID></providerInfo>",
+        "<userInfo><country>",
+        "</country></userInfo>",
+        "<leadInfo><ownerID>",
+        "</ownerID></leadInfo>",
         "<emails><email>",
         "</email></emails>",
         " ",

@@ -37,57 +37,102 @@ fn only_function(text: &str) -> Function {
     template.functions.remove(0)
 }
 
+/// The function of our own template that has this binary.
+fn ours(binary: &str) -> Function {
+    let functions = Template::parse(TEMPLATE).unwrap().functions;
+    functions.into_iter().find(|function| function.binary == binary).unwrap()
+}
+
 #[test]
-fn the_templates_functions_have_the_triggers_and_timeouts_that_it_says() {
-    let template = Template::parse(TEMPLATE).unwrap();
-    let [poll, fetch, api, import] = &template.functions[..] else { panic!("{:?}", template.functions) };
+fn the_templates_pollers_are_invoked_every_minute() {
+    for binary in ["poll-queue", "poll-contacts"] {
+        let poll = ours(binary);
+        assert_eq!(poll.timeout, Duration::from_secs(300), "{binary}");
+        assert_eq!(poll.schedules, [Schedule { every: Duration::from_secs(60), retries: 0 }], "{binary}");
+        assert!(poll.queues.is_empty() && poll.routes.is_empty(), "{binary}");
+    }
+}
 
-    assert_eq!((poll.binary.as_str(), poll.timeout), ("poll-queue", Duration::from_secs(300)));
-    assert_eq!(poll.schedules, [Schedule { every: Duration::from_secs(60), retries: 0 }]);
-    assert!(poll.queues.is_empty() && poll.routes.is_empty());
+#[test]
+fn the_templates_workers_are_invoked_with_messages_and_say_which_failed() {
+    for (binary, queue) in [("fetch-customers", "WorkQueue"), ("upsert-customers", "ContactsQueue")] {
+        let worker = ours(binary);
+        assert_eq!(worker.timeout, Duration::from_secs(60), "{binary}");
+        assert_eq!(
+            worker.queues,
+            [QueueTrigger {
+                queue: queue.to_owned(),
+                batch_size: 10,
+                window: Duration::ZERO,
+                concurrency: 5,
+                reports_failures: true,
+            }]
+        );
+        assert!(worker.schedules.is_empty() && worker.routes.is_empty(), "{binary}");
+    }
+}
 
-    assert_eq!((fetch.binary.as_str(), fetch.timeout), ("fetch-customers", Duration::from_secs(60)));
-    assert_eq!(
-        fetch.queues,
-        [QueueTrigger {
-            queue: "WorkQueue".to_owned(),
-            batch_size: 10,
-            window: Duration::ZERO,
-            concurrency: 5,
-            reports_failures: true,
-        }]
-    );
-    assert!(fetch.schedules.is_empty() && fetch.routes.is_empty());
-
-    assert_eq!((api.binary.as_str(), api.timeout), ("customers-api", Duration::from_secs(29)));
+#[test]
+fn the_templates_apis_have_their_routes() {
+    let api = ours("customers-api");
+    assert_eq!(api.timeout, Duration::from_secs(29));
     let routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     assert_eq!(
         routes,
-        ["GET /v1/customers/{id}", "POST /v1/customers/batch-get", "GET /v1/customers", "GET /v1/connections",]
+        [
+            "GET /v1/customers/{id}",
+            "POST /v1/customers/batch-get",
+            "GET /v1/customers",
+            "GET /v1/connections",
+            "GET /v1/staff",
+            "GET /v1/lead-sources",
+        ]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
 
-    assert_eq!((import.binary.as_str(), import.timeout), ("import-api", Duration::from_secs(29)));
+    let connector = ours("connector-api");
+    assert_eq!(connector.timeout, Duration::from_secs(29));
+    let mut routes: Vec<String> =
+        connector.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    routes.sort();
+    assert_eq!(
+        routes,
+        [
+            "GET /connector/api/2011-11/leadsource",
+            "GET /connector/api/2011-11/staff",
+            "GET /connector/api/2011-11/user",
+            "POST /connector/api/2011-11/leadsource",
+            "POST /connector/api/2011-11/staff",
+            "POST /connector/api/2011-11/user",
+        ]
+    );
+    assert!(connector.schedules.is_empty() && connector.queues.is_empty());
+
+    let import = ours("import-api");
+    assert_eq!(import.timeout, Duration::from_secs(29));
     assert_eq!(import.routes, [HttpRoute { method: "POST".to_owned(), path: "/api.php".to_owned() }]);
     assert!(import.schedules.is_empty() && import.queues.is_empty());
 }
 
 #[test]
 fn the_templates_functions_have_the_environment_that_it_says() {
-    let template = Template::parse(TEMPLATE).unwrap();
     let environment = |binary: &str| {
-        let function = template.functions.iter().find(|function| function.binary == binary).unwrap();
         let mut variables: Vec<String> =
-            function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            ours(binary).environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         variables.sort();
         variables
     };
     let of_all = ["POWERTOOLS_LOG_LEVEL=INFO", "POWERTOOLS_METRICS_NAMESPACE=CustomerSync"];
+    let tables = ["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"];
+    let contacts = [tables[0], tables[1], "WORK_QUEUE_URL=ContactsQueue", "MOST_PAGES=20000"];
     for (binary, own) in [
         ("poll-queue", &["CONTROL_TABLE=ControlTable", "WORK_QUEUE_URL=WorkQueue"][..]),
-        ("fetch-customers", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
-        ("customers-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"]),
-        ("import-api", &["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable", "IMPORT_TABLE=ImportTable"]),
+        ("poll-contacts", &contacts),
+        ("fetch-customers", &tables),
+        ("upsert-customers", &tables),
+        ("customers-api", &tables),
+        ("connector-api", &tables),
+        ("import-api", &[tables[0], tables[1], "IMPORT_TABLE=ImportTable"]),
     ] {
         let mut expected: Vec<String> = of_all.iter().chain(own).map(|text| (*text).to_owned()).collect();
         expected.push(format!("POWERTOOLS_SERVICE_NAME={binary}"));
@@ -98,22 +143,19 @@ fn the_templates_functions_have_the_environment_that_it_says() {
 
 #[test]
 fn the_templates_queues_have_the_times_and_the_dead_letters_that_it_says() {
-    let template = Template::parse(TEMPLATE).unwrap();
+    let queue = |name: &str, visibility: u64, retention: u64, dead_letter: Option<&str>| Queue {
+        name: name.to_owned(),
+        visibility_timeout: Duration::from_secs(visibility),
+        retention: Duration::from_secs(retention),
+        dead_letter: dead_letter.map(|queue| (queue.to_owned(), 5)),
+    };
     assert_eq!(
-        template.queues,
+        Template::parse(TEMPLATE).unwrap().queues,
         [
-            Queue {
-                name: "WorkQueue".to_owned(),
-                visibility_timeout: Duration::from_secs(360),
-                retention: Duration::from_secs(86_400),
-                dead_letter: Some(("WorkDeadLetterQueue".to_owned(), 5)),
-            },
-            Queue {
-                name: "WorkDeadLetterQueue".to_owned(),
-                visibility_timeout: Duration::from_secs(30),
-                retention: Duration::from_secs(1_209_600),
-                dead_letter: None,
-            },
+            queue("WorkQueue", 360, 86_400, Some("WorkDeadLetterQueue")),
+            queue("WorkDeadLetterQueue", 30, 1_209_600, None),
+            queue("ContactsQueue", 360, 86_400, Some("ContactsDeadLetterQueue")),
+            queue("ContactsDeadLetterQueue", 30, 1_209_600, None),
         ]
     );
 }

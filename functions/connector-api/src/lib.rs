@@ -1,0 +1,64 @@
+//! Triggered by API Gateway. Takes what an InTouch Connector pushes, and tells it what is there.
+//!
+//! | route | what |
+//! |---|---|
+//! | `POST /connector/api/2011-11/user` | saves a prospect or a member; answers our id of it |
+//! | `POST /connector/api/2011-11/staff` | saves a member of staff; likewise |
+//! | `POST /connector/api/2011-11/leadsource` | saves a lead source; likewise |
+//! | `GET` of the same | one record by `uuid`, `recordID` or `identifier`, or without any of these a page of them |
+//!
+//! Prospects and members go to the shadow, staff and lead sources to the control table. An answer comes when everything
+//! is stored. A prospect may refer to staff or a lead source that is not known yet: `referral.rs` says how it is
+//! completed. The connection, and with it the tenant, comes from the credentials, never from the request. Errors are in
+//! the vendor's dialect.
+
+mod fetch;
+mod query;
+mod referral;
+mod refusal;
+mod routes;
+mod save;
+mod senders;
+mod sent;
+
+use std::sync::Arc;
+
+use axum::Router;
+use model::{LeadSource, Staff};
+use runtime::{Clients, Environment, Metrics, MissingVariable};
+use store::{Catalog, Clock, Directory, Random, Shadow, Waiting};
+
+use crate::senders::Senders;
+
+/// The function: what its routes need.
+#[derive(Debug)]
+struct ConnectorApi {
+    senders: Senders,
+    shadow: Shadow,
+    staff: Catalog<Staff>,
+    lead_sources: Catalog<LeadSource>,
+    waiting: Waiting,
+    metrics: Metrics,
+    clock: Clock,
+    random: Random,
+}
+
+/// The function's routes, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+///
+/// # Errors
+/// Where a variable is missing.
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+    let table = environment.required("CONTROL_TABLE")?;
+    let shadow = environment.required("SHADOW_TABLE")?;
+    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
+    Ok(routes::router(Arc::new(ConnectorApi {
+        senders: Senders::new(Directory::new(dynamodb.clone(), table), secrets, clock.clone()),
+        staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
+        lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
+        waiting: Waiting::new(dynamodb.clone(), table),
+        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+        metrics,
+        clock,
+        random,
+    })))
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use model::{LeadSource, Staff};
+use wire::connector::Reason;
+
+use crate::ConnectorApi;
+use crate::query::FetchQuery;
+use crate::refusal::Refusal;
+
+/// The largest document that is taken.
+const LARGEST_BODY: usize = 1024 * 1024;
+/// The largest request that API Gateway takes. What is read up to there is answered in our own words.
+const LARGEST_REQUEST: usize = 10 * 1024 * 1024;
+
+type Api = State<Arc<ConnectorApi>>;
+type Body = Result<Bytes, BytesRejection>;
+type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
+    Router::new()
+        .route("/connector/api/2011-11/user", get(get_user).post(post_user))
+        .route("/connector/api/2011-11/staff", get(get_staff).post(post_staff))
+        .route("/connector/api/2011-11/leadsource", get(get_lead_source).post(post_lead_source))
+        .method_not_allowed_fallback(async |State(api): Api| {
+            let message = "this route knows POST and GET";
+            api.answer(Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Reason::Validation, message)))
+        })
+        .fallback(async |State(api): Api| api.answer(Err(Refusal::not_found())))
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .with_state(api)
+}
+
+async fn post_user(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+    let saved = async {
+        let senders = api.senders.of(&headers).await?;
+        api.save_user(&senders, &document(body)?).await
+    };
+    api.answer(saved.await)
+}
+
+async fn post_staff(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+    let saved = async {
+        let senders = api.senders.of(&headers).await?;
+        api.save_cataloged::<Staff>(&senders, &document(body)?).await
+    };
+    api.answer(saved.await)
+}
+
+async fn post_lead_source(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+    let saved = async {
+        let senders = api.senders.of(&headers).await?;
+        api.save_cataloged::<LeadSource>(&senders, &document(body)?).await
+    };
+    api.answer(saved.await)
+}
+
+async fn get_user(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
+    let fetched = async {
+        let senders = api.senders.of(&headers).await?;
+        api.fetch_users(&senders, query(parameters)?).await
+    };
+    api.answer(fetched.await)
+}
+
+async fn get_staff(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
+    let fetched = async {
+        let senders = api.senders.of(&headers).await?;
+        api.fetch_cataloged::<Staff>(&senders, query(parameters)?).await
+    };
+    api.answer(fetched.await)
+}
+
+async fn get_lead_source(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
+    let fetched = async {
+        let senders = api.senders.of(&headers).await?;
+        api.fetch_lead_sources(&senders, query(parameters)?).await
+    };
+    api.answer(fetched.await)
+}
+
+fn document(body: Body) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
+    match body {
+        Ok(bytes) if bytes.len() <= LARGEST_BODY && has_lost_characters(&bytes) => Err(Refusal::invalid(
+            "the document is not UTF-8 and has lost characters on its way: it must come as `application/octet-stream`",
+        )),
+        Ok(bytes) if bytes.len() <= LARGEST_BODY => Ok(bytes),
+        Ok(_) => Err(too_large()),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Err(_) => Err(Refusal::invalid("the body could not be read to its end")),
+    }
+}
+
+/// Whether a document in another encoding was taken for UTF-8 before it came here, as API Gateway takes everything of
+/// the type `application/xml` or `text/…`: then its characters beyond ASCII are gone, and nobody would know.
+fn has_lost_characters(document: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(document) else { return false };
+    if !text.contains(char::REPLACEMENT_CHARACTER) {
+        return false;
+    }
+    let declaration = text.split("?>").next().unwrap_or_default().to_ascii_lowercase();
+    let declares_another = declaration.contains("encoding") && !declaration.contains("utf-8");
+    // The mark that UTF-16 begins with is the first to go; without one, its zeros stay.
+    declares_another || text.starts_with(char::REPLACEMENT_CHARACTER) || text.contains('\0')
+}
+
+fn query(parameters: Parameters) -> Result<FetchQuery, Refusal> {
+    let Query(parameters) = parameters.map_err(|_| Refusal::invalid("the query can't be read"))?;
+    FetchQuery::read(parameters)
+}

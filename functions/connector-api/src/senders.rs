@@ -1,0 +1,118 @@
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use runtime::connections::{Connection, Connector};
+use runtime::{Doors, Fingerprint};
+use serde::Deserialize;
+use store::{Clock, Directory, Secrets, StoreError};
+
+use crate::refusal::Refusal;
+
+/// Who may push: credentials, and the connection that each of them opens.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    directory: Directory,
+    secrets: Secrets,
+    connections: Doors<Sender>,
+}
+
+/// A connection that the credentials of a request open.
+pub(crate) type Sender = Arc<Connection<Connector>>;
+
+/// The credentials of a connection, as its secret holds them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Credentials {
+    Basic { username: String, password: String },
+    Bearer { token: String },
+}
+
+impl Credentials {
+    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        match self {
+            // A colon ends the user name in a request.
+            Self::Basic { username, password } if !password.is_empty() && !username.contains(':') => {
+                Some(basic(format!("{username}:{password}").as_bytes()))
+            }
+            Self::Bearer { token } if !token.is_empty() => Some(bearer(token)),
+            _ => None,
+        }
+    }
+}
+
+/// The standard alphabet, whether or not padded.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+fn basic(name_and_password: &[u8]) -> Fingerprint {
+    Fingerprint::of(&[b"basic ", name_and_password].concat())
+}
+
+fn bearer(token: &str) -> Fingerprint {
+    Fingerprint::of(&[b"bearer ", token.as_bytes()].concat())
+}
+
+impl Senders {
+    pub(crate) fn new(directory: Directory, secrets: Secrets, clock: Clock) -> Self {
+        Self { directory, secrets, connections: Doors::new(clock) }
+    }
+
+    /// The connections whose credentials the request carries: one, unless several were given the same.
+    pub(crate) async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, Refusal> {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let presented = header.and_then(presented).ok_or_else(Refusal::unauthorized)?;
+        let opened = self.connections.opened_by(&presented, || self.all()).await?;
+        if opened.is_empty() { Err(Refusal::unauthorized()) } else { Ok(opened) }
+    }
+
+    async fn all(&self) -> Result<Vec<(Fingerprint, Sender)>, StoreError> {
+        let mut senders = Vec::new();
+        for connection in Connection::<Connector>::all(&self.directory).await? {
+            let fields = "\"username\" and \"password\", or \"token\"";
+            let key = connection.key.clone();
+            match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
+                Ok(credentials) => match credentials.fingerprint() {
+                    Some(fingerprint) => senders.push((fingerprint, Arc::new(connection))),
+                    None => {
+                        tracing::error!(connection = %key, "empty credentials, or a user name with a colon, open nothing")
+                    }
+                },
+                Err(error) => tracing::error!(connection = %key, %error, "the credentials can't be read"),
+            }
+        }
+        Ok(senders)
+    }
+}
+
+/// The fingerprint of the credentials that a header presents.
+fn presented(header: &str) -> Option<Fingerprint> {
+    let (scheme, credentials) = header.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("basic") {
+        return BASE64.decode(credentials).ok().map(|decoded| basic(&decoded));
+    }
+    (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then(|| bearer(credentials))
+}
+
+/// Of the connections that a request's credentials open, the one that this provider may use for this client and club;
+/// what is `None` is not asked for.
+pub(crate) fn allowed<'a>(
+    senders: &'a [Sender],
+    provider: &str,
+    client_id: Option<&str>,
+    club_id: Option<&str>,
+) -> Result<&'a Sender, Refusal> {
+    let allows = |sender: &&Sender| {
+        let Connector { client_id: client, club_ids, providers, .. } = &sender.settings;
+        providers.iter().any(|known| known == provider)
+            && client_id.is_none_or(|asked| client == asked)
+            && club_id.is_none_or(|asked| club_ids.iter().any(|known| known == asked))
+    };
+    senders.iter().find(allows).ok_or_else(Refusal::forbidden)
+}

@@ -1,0 +1,363 @@
+//! Triggered by a schedule. Lists the contacts of every Business Catalyst connection that changed since its cursor,
+//! makes a batch of them page by page, and moves the cursor once every contact of the batch has come to an end.
+//!
+//! | reads | writes |
+//! |---|---|
+//! | the vendor's contact list; connections, the batch ledger, redrive and resync requests, after a full listing the shadow's ids | the batch ledger, messages on SQS, the poll's state |
+//!
+//! **When it fails** nothing is lost: a listing goes on with the page that failed, a chunk whose message or worker was
+//! lost is sent again, and a batch that can't be finished is given up and listed anew from the same cursor.
+
+mod page;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::{Batch, ChunkPlan, ConnectionKey, Duty, Listing, ListingScope, Phase};
+use runtime::business_catalyst::BusinessCatalyst;
+use runtime::connections::{BusinessCatalyst as Settings, Connection};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
+use store::{ChunkKey, Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
+
+use crate::page::{Page, UNIDENTIFIED};
+
+/// A page that could not be had is asked for again after this, or after the connection's own pause if that is shorter.
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
+/// A batch that was abandoned is listed anew: no sooner than this.
+const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
+/// How many pages are held in memory to see whether they tell anything new. More of them become a batch in any case.
+const MOST_PAGES_AHEAD: u32 = 10;
+/// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
+/// contacts, and a look costs what is read.
+const FRONT: i32 = 10;
+/// Ids of contacts that are gone, in one chunk.
+const ABSENT_PER_CHUNK: usize = 100;
+
+/// What a page comes to.
+struct Taken {
+    /// How the listing stands after it.
+    listing: Listing,
+    /// The chunks that it brings.
+    plans: Vec<ChunkPlan>,
+    /// How many customers there are in them.
+    customers: u64,
+    /// Whether nothing more will come.
+    ended: bool,
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct PollContacts {
+    poller: Poller,
+    failures: Failures,
+    shadow: Shadow,
+    vendor: BusinessCatalyst,
+    most_pages: u32,
+}
+
+impl PollContacts {
+    /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`,
+    /// `WORK_QUEUE_URL`. A listing with more than `MOST_PAGES` pages has no end.
+    ///
+    /// # Errors
+    /// Where a variable is missing, or is no number.
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+        let table = environment.required("CONTROL_TABLE")?;
+        let shadow = environment.required("SHADOW_TABLE")?;
+        let poller = Poller::new(environment, &clients)?;
+        let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
+        let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        Ok(Self {
+            poller,
+            failures: Failures::new(dynamodb.clone(), table),
+            shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
+            vendor: BusinessCatalyst::new(http, secrets, gate, clock),
+            most_pages: environment.number("MOST_PAGES")?,
+        })
+    }
+
+    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
+    ///
+    /// # Errors
+    /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
+    pub async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        self.poller.run(self, deadline).await
+    }
+
+    /// Polls every connection, side by side, only until there is nothing to do at this moment.
+    ///
+    /// # Errors
+    /// As [`PollContacts::run`].
+    pub async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        self.poller.run_once(self, deadline).await
+    }
+}
+
+impl Poll for PollContacts {
+    type Settings = Settings;
+
+    fn pause(settings: &Settings) -> Duration {
+        Duration::from_secs(u64::from(settings.poll_seconds))
+    }
+
+    async fn step(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
+        let state = self.poller.ledger.state(&connection.key).await?;
+        match (Batch::duty(state.latest.as_ref()), &state.latest) {
+            (Duty::WatchLedger, Some(batch)) => self.watch(connection, batch, deadline).await,
+            (Duty::GoOnListing, Some(batch)) => self.go_on(connection, batch, deadline).await,
+            _ => self.begin(connection, &state, deadline).await,
+        }
+    }
+}
+
+impl PollContacts {
+    /// Asks for the first page, and opens a batch if it holds anything new.
+    async fn begin(
+        &self,
+        connection: &Connection<Settings>,
+        state: &LedgerState,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let Connection { key, settings } = connection;
+        let Poller { ledger, polls, clock, .. } = &self.poller;
+        // One contact can't be asked for: who is to be fetched again is found by listing everything.
+        let all_again = polls.state(key).await?.resync_requested.is_some()
+            || !self.failures.redrive_requests(key).await?.is_empty();
+        let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
+        let scope = listing.scope;
+        let mut batch = Batch::listed(state.latest.as_ref(), listing, clock.now());
+        let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
+        let (pages, told) = match self.look_ahead(connection, &batch, last, deadline).await {
+            Ok(found) => found,
+            Err(trouble) => return self.poller.report(key, "contact list", trouble, retry_pause(settings)).await,
+        };
+        let is_whole = pages.last().is_some_and(|page| !page.more);
+        let is_known = pages.iter().all(Page::is_empty) || last.is_some_and(|last| told.tells_the_same_as(last));
+        if is_whole && is_known && scope == ListingScope::Changes {
+            polls.in_step(key, batch.asked_at).await?;
+            return Ok(Next::After(Self::pause(settings)));
+        }
+        polls.answered(key, batch.asked_at).await?;
+        // Whatever an earlier batch left in the ledger was abandoned with it.
+        ledger.clear_chunks(key, deadline).await?;
+        ledger.clear_seen(key, deadline).await?;
+        ledger.begin(key, &batch).await?;
+        let mut next = Next::Now;
+        for page in pages {
+            next = self.take(connection, &batch, page, deadline).await?;
+            match ledger.state(key).await?.latest {
+                Some(latest) if latest.number == batch.number && latest.phase == Phase::Listing => batch = latest,
+                _ => break,
+            }
+        }
+        Ok(next)
+    }
+
+    /// Asks for the first page, and goes on as long as it may turn out that all is as the last listing told it. Returns
+    /// the pages, and what the listing has told with them.
+    async fn look_ahead(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        last: Option<&Listing>,
+        deadline: Timestamp,
+    ) -> Result<(Vec<Page>, Listing), Trouble> {
+        let Connection { key, settings } = connection;
+        let mut told = batch.listing.clone().unwrap_or_else(Listing::of_everything);
+        let most = match last {
+            Some(last)
+                if told.scope == ListingScope::Changes && (last.scope, last.since) == (told.scope, told.since) =>
+            {
+                last.pages.min(MOST_PAGES_AHEAD)
+            }
+            _ => 1,
+        };
+        let mut pages: Vec<Page> = Vec::new();
+        loop {
+            let answer = self.vendor.contacts(key, settings, &told, deadline).await?;
+            let page = Page::of(answer, &settings.zone(), batch.number);
+            told = told.after_page(page.fingerprint, 0, None);
+            let more = page.more;
+            pages.push(page);
+            if !more || told.pages >= most {
+                return Ok((pages, told));
+            }
+        }
+    }
+
+    /// Asks for the next page of a listing that has begun.
+    async fn go_on(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let Connection { key, settings } = connection;
+        let Some(listing) = &batch.listing else {
+            return self.abandon(connection, batch, "its listing is not known").await;
+        };
+        let front = self.poller.ledger.front(key, batch.number, FRONT).await?;
+        let committed: Vec<_> = front.into_iter().filter(|chunk| chunk.chunk < listing.chunks).collect();
+        self.poller.send_due(key, batch.number, &committed, deadline).await?;
+        match self.vendor.contacts(key, settings, listing, deadline).await {
+            Ok(answer) => {
+                let page = Page::of(answer, &settings.zone(), batch.number);
+                self.take(connection, batch, page, deadline).await
+            }
+            Err(trouble) => {
+                let request = format!("contact list, page {}", listing.pages + 1);
+                self.poller.report(key, &request, trouble, retry_pause(settings)).await
+            }
+        }
+    }
+
+    /// Puts a page into the ledger, commits it, and tells the workers of it.
+    async fn take(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        page: Page,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let key = &connection.key;
+        let Some(listing) = &batch.listing else {
+            return self.abandon(connection, batch, "its listing is not known").await;
+        };
+        if let Some(why) = self.never_ending(&page, listing) {
+            return self.abandon(connection, batch, why).await;
+        }
+        let ledger = &self.poller.ledger;
+        if listing.scope != ListingScope::Changes {
+            ledger.note_seen(key, batch, &page.ids).await?;
+        }
+        let Taken { listing: next, plans, customers, ended } = self.work_of(key, batch.number, listing, page).await?;
+        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
+        let chunks = plans.iter().map(|plan| chunk_key(plan.number)).collect();
+        ledger.write_chunks(key, batch.number, plans.into_iter(), deadline).await?;
+        if ended {
+            ledger.clear_uncommitted(key, batch.number, next.chunks, deadline).await?;
+        }
+        ledger.commit_page(key, batch, &next, customers, ended).await?;
+        self.poller.work_queue.send(chunks, deadline).await?;
+        if ended {
+            let customers = batch.total + customers;
+            tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
+            return Ok(Next::After(WATCH_EVERY));
+        }
+        Ok(Next::Now)
+    }
+
+    /// What is to be done for a page: for its contacts, and after the last one for those who are in none.
+    async fn work_of(
+        &self,
+        key: &ConnectionKey,
+        batch: u64,
+        listing: &Listing,
+        page: Page,
+    ) -> Result<Taken, StoreError> {
+        let mut plans: Vec<ChunkPlan> = Vec::new();
+        let mut customers = 0;
+        let mut newest = None;
+        // Of a confirming listing only counts who is in it: what changed meanwhile is listed again by the next batch.
+        if listing.scope != ListingScope::Confirming {
+            customers += page.customers.len();
+            newest = page.newest;
+            let parts = cut_listed(page.customers);
+            plans.extend(parts.into_iter().map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }));
+        }
+        let mut next = listing.after_page(page.fingerprint, 0, newest);
+        let mut ended = !page.more;
+        if ended && listing.scope != ListingScope::Changes {
+            let absent = self.absent(key, batch, listing.scope).await?;
+            if listing.scope == ListingScope::Full && !absent.is_empty() {
+                tracing::info!(connection = %key, batch, absent = absent.len(), "listing once more");
+                next = next.confirming();
+                ended = false;
+            } else {
+                customers += absent.len();
+                let parts = absent.chunks(ABSENT_PER_CHUNK).map(|ids| ids.iter().cloned().collect());
+                plans.extend(parts.map(|delete| ChunkPlan { delete, ..ChunkPlan::default() }));
+            }
+        }
+        for (plan, number) in plans.iter_mut().zip(listing.chunks..) {
+            plan.number = number;
+            next.chunks = number + 1;
+        }
+        Ok(Taken { listing: next, plans, customers: customers as u64, ended })
+    }
+
+    /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a vendor that answers
+    /// with nothing deletes nothing, or held somebody who can't be told apart: that may be anybody.
+    async fn absent(&self, key: &ConnectionKey, batch: u64, scope: ListingScope) -> Result<Vec<String>, StoreError> {
+        let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
+        let scopes: &[ListingScope] = match scope {
+            ListingScope::Confirming => &[ListingScope::Full, ListingScope::Confirming],
+            ListingScope::Full | ListingScope::Changes => &[ListingScope::Full],
+        };
+        for scope in scopes {
+            let seen = self.poller.ledger.seen(key, batch, *scope).await?;
+            if seen.is_empty() || seen.contains(UNIDENTIFIED) {
+                return Ok(Vec::new());
+            }
+            absent.retain(|source_id| !seen.contains(source_id));
+        }
+        Ok(absent.into_iter().collect())
+    }
+
+    /// Looks after an open batch: sends again what is due, and acknowledges it once its ledger is empty.
+    async fn watch(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let key = &connection.key;
+        let front = self.poller.ledger.front(key, batch.number, FRONT).await?;
+        if front.is_empty() {
+            return self.acknowledge(connection, deadline).await;
+        }
+        self.poller.send_due(key, batch.number, &front, deadline).await?;
+        Ok(Next::After(WATCH_EVERY))
+    }
+
+    /// No chunk is left: moves the cursor, and closes the batch.
+    async fn acknowledge(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
+        let key = &connection.key;
+        let Poller { ledger, polls, .. } = &self.poller;
+        // Read after the ledger was seen empty: the counts are final.
+        let LedgerState { latest: Some(batch), cursor, .. } = ledger.state(key).await? else { return Ok(Next::Now) };
+        let Some(listing) = batch.listing.as_ref().filter(|_| batch.reconciles()) else {
+            return self.abandon(connection, &batch, "not every contact of the batch came to an end").await;
+        };
+        self.failures.clear_redrives(key, batch.asked_at).await?;
+        if listing.scope != ListingScope::Changes {
+            polls.resynced(key, batch.asked_at).await?;
+        }
+        ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
+        ledger.clear_seen(key, deadline).await?;
+        polls.in_step(key, batch.asked_at).await?;
+        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
+        Ok(Next::After(Self::pause(&connection.settings)))
+    }
+
+    /// What shows that a listing would not come to an end, or not to the right one.
+    fn never_ending(&self, page: &Page, listing: &Listing) -> Option<&'static str> {
+        if listing.pages > 0 && page.is_empty() {
+            return Some("the vendor said that there are more contacts, and then sent none");
+        }
+        if listing.last_page == Some(page.fingerprint) {
+            return Some("the vendor sent the same page twice");
+        }
+        (listing.pages >= self.most_pages).then_some("the vendor's list has no end")
+    }
+
+    async fn abandon(&self, connection: &Connection<Settings>, batch: &Batch, why: &str) -> Result<Next, StoreError> {
+        self.poller.abandon(&connection.key, batch, why).await?;
+        Ok(Next::After(Self::pause(&connection.settings).max(PAUSE_AFTER_ABANDONING)))
+    }
+}
+
+fn retry_pause(settings: &Settings) -> Duration {
+    PollContacts::pause(settings).min(LONGEST_RETRY_PAUSE)
+}

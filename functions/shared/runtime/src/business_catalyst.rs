@@ -1,0 +1,125 @@
+//! The client of Business Catalyst: every request passes the connection's gate.
+
+use jiff::Timestamp;
+use model::{ConnectionKey, Listing, ListingScope};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use store::{Clock, Gate, Secrets};
+use wire::business_catalyst::{
+    Contact, ContactListReader, Credentials, Operation, PageEnd, SoapVersion, earliest_local_at_or_after,
+    retrieve_request,
+};
+use wire::{Limits, ReadError};
+
+use crate::VendorHttp;
+use crate::connections::BusinessCatalyst as Settings;
+use crate::gated::GatedVendor;
+use crate::vendor::{Body, Failed, Trouble};
+
+/// How many contacts the vendor puts on a page, by its documentation.
+const CONTACTS_PER_PAGE: u32 = 100;
+/// The vendor documents no limit.
+const REQUESTS_PER_SECOND: f64 = 10.0;
+/// What a listing from the beginning asks for: the first time that the vendor's database can hold.
+const BEGINNING: jiff::civil::DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
+/// Ten times what the vendor puts on a page.
+const MOST_CONTACTS: usize = 1_000;
+/// Bytes of one page: it is held in memory.
+const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
+
+/// Asks sites of Business Catalyst.
+#[derive(Clone, Debug)]
+pub struct BusinessCatalyst(GatedVendor);
+
+/// One page of a contact list.
+#[derive(Debug)]
+pub struct ContactsAnswer {
+    /// When the request was sent.
+    pub began: Timestamp,
+    /// The contacts, as the vendor lists them.
+    pub contacts: Vec<Contact>,
+    /// Whether there are more pages.
+    pub more: bool,
+}
+
+impl BusinessCatalyst {
+    /// A client.
+    pub fn new(http: VendorHttp, secrets: Secrets, gate: Gate, clock: Clock) -> Self {
+        Self(GatedVendor::new(http, secrets, gate, clock))
+    }
+
+    /// The next page of a listing of the contacts that were updated since its cursor, less the connection's overlap.
+    ///
+    /// # Errors
+    /// See [`Trouble`]. A page is had whole or not at all.
+    pub async fn contacts(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        listing: &Listing,
+        deadline: Timestamp,
+    ) -> Result<ContactsAnswer, Trouble> {
+        let login = self.0.login(&settings.credentials).await?;
+        let credentials =
+            Credentials { username: &login.username, password: &login.password, site_id: settings.site_id };
+        let overlap = jiff::SignedDuration::from_secs(i64::from(settings.overlap_seconds));
+        let since = listing.since.and_then(|since| since.checked_sub(overlap).ok());
+        let since = since.map_or(BEGINNING, |since| earliest_local_at_or_after(since, &settings.zone()));
+        let record_start = listing.pages.saturating_mul(CONTACTS_PER_PAGE);
+        let request = retrieve_request(settings.soap, &credentials, since, record_start);
+        // Where there is nothing new the vendor may answer with a fault that looks like a failure. It is taken for no
+        // more than that: it neither ends a listing of which a page promised more, nor says that nobody exists.
+        let may_be_fault = listing.pages == 0 && listing.scope == ListingScope::Changes;
+        self.0
+            .ask(key, REQUESTS_PER_SECOND, deadline, &login, || async {
+                let began = self.0.clock.now();
+                let (contacts, end) = self.post(settings, Operation::Retrieve, request, read_page).await?;
+                if let Some(PageEnd::Fault { message }) = &end
+                    && !may_be_fault
+                {
+                    return Err(Failed::Unusable(format!("the vendor answered with a fault: {message}")));
+                }
+                Ok(ContactsAnswer { began, contacts, more: end.is_some_and(|end| end.more_records()) })
+            })
+            .await
+    }
+
+    async fn post<T: Send + 'static>(
+        &self,
+        settings: &Settings,
+        operation: Operation,
+        envelope: String,
+        read: impl FnOnce(Body) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Failed> {
+        let headers = headers(settings.soap, operation);
+        let read = move |body, status| read(body).map_err(|error| (error, status));
+        let answer = self.0.http.post_soap(&settings.endpoint, headers, envelope, read).await?;
+        answer.map_err(|(error, status)| {
+            let is_fault = matches!(error, ReadError::Vendor { .. });
+            if error.is_interrupted() {
+                Failed::Passing { message: error.to_string(), retry_after: None }
+            } else if status == StatusCode::INTERNAL_SERVER_ERROR && !is_fault {
+                // The server failed before it came to write a fault.
+                Failed::Passing { message: format!("the vendor answered with HTTP {status}"), retry_after: None }
+            } else {
+                Failed::Unusable(error.to_string())
+            }
+        })
+    }
+}
+
+fn read_page(body: Body) -> Result<(Vec<Contact>, Option<PageEnd>), ReadError> {
+    let limits = Limits { customers: MOST_CONTACTS, document_bytes: LARGEST_PAGE, ..Limits::default() };
+    let mut reader = ContactListReader::new(body, limits);
+    let contacts = reader.by_ref().collect::<Result<_, _>>()?;
+    Ok((contacts, reader.page_end().cloned()))
+}
+
+fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(soap.media_type()))]);
+    // An operation's name and namespace are ASCII.
+    if let Some(Ok(action)) = soap.soap_action(operation).map(HeaderValue::try_from) {
+        headers.insert(HeaderName::from_static("soapaction"), action);
+    }
+    headers
+}

@@ -1,0 +1,147 @@
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use wire::business_catalyst::{SoapVersion, site_zone};
+
+use super::fields::Fields;
+use super::{SecretReference, Settings};
+
+const DEFAULT_OVERLAP_SECONDS: u32 = 300;
+const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
+const DEFAULT_POLL_SECONDS: u32 = 60;
+const LONGEST_POLL_SECONDS: i64 = 3_600;
+
+/// How to reach a site of Business Catalyst.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BusinessCatalyst {
+    /// The CRM web service.
+    pub endpoint: String,
+    /// The site's number.
+    pub site_id: u32,
+    /// User name and password; for a site token an empty user name, and the token as password.
+    pub credentials: SecretReference,
+    /// The IANA name of the time zone that the site's local times are in.
+    pub time_zone: String,
+    /// Which SOAP the site speaks.
+    pub soap: SoapVersion,
+    /// How far every listing goes back behind the newest update that was seen: 0 to 86,400 seconds.
+    pub overlap_seconds: u32,
+    /// Seconds between two looks at the list: 1 to 3,600.
+    pub poll_seconds: u32,
+}
+
+impl Settings for BusinessCatalyst {
+    const KIND: &'static str = "business-catalyst";
+}
+
+impl BusinessCatalyst {
+    /// The time zone of the site.
+    pub fn zone(&self) -> TimeZone {
+        // Checked when the configuration was read, against the same database.
+        site_zone(&self.time_zone).unwrap_or(TimeZone::UTC)
+    }
+}
+
+/// Takes the keys of this kind out of a connection's table.
+pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
+    let insecure_http = fields.boolean("insecure_http").unwrap_or(false);
+    let endpoint = fields.url("endpoint", true, insecure_http);
+    let site_id = fields.required_number("site_id", 1, i64::from(u32::MAX));
+    let credentials = fields.secret("credentials", true);
+    let time_zone = time_zone(fields);
+    let soap = fields.choice("soap", &[("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)]);
+    let overlap_seconds = fields.whole_number("overlap_seconds", 0, LONGEST_OVERLAP_SECONDS);
+    let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
+    Some(BusinessCatalyst {
+        endpoint: endpoint?,
+        site_id: site_id?,
+        credentials: credentials?,
+        time_zone: time_zone?,
+        soap: soap.unwrap_or_default(),
+        overlap_seconds: overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
+        poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
+    })
+}
+
+fn time_zone(fields: &mut Fields<'_>) -> Option<String> {
+    let name = fields.required_text("time_zone")?;
+    match site_zone(&name) {
+        Ok(_) => Some(name),
+        Err(unknown) => {
+            fields.problem("time_zone", &unknown.to_string());
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections::{Configuration, Connection, Place, Problems};
+
+    const MINIMAL: &str = r#"
+[[connection]]
+id = "bc"
+tenant = "acme"
+kind = "business-catalyst"
+endpoint = "https://bc.example.org/catalystwebservice/catalystcrmwebservice.asmx"
+site_id = 12345
+credentials = "env:BC_CREDENTIALS"
+time_zone = "Australia/Sydney"
+"#;
+
+    fn read(text: &str) -> Connection<BusinessCatalyst> {
+        let configuration = Configuration::parse(text, Place::Local).unwrap_or_else(|problems| panic!("{problems}"));
+        Connection::from_registration(&configuration.connections[0]).unwrap()
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let Problems(problems) = Configuration::parse(text, Place::Local).unwrap_err();
+        problems
+    }
+
+    #[test]
+    fn a_site_is_read_with_every_value() {
+        let connection = read(&format!("{MINIMAL}soap = \"1.2\"\noverlap_seconds = 0\npoll_seconds = 5\n"));
+        assert_eq!(connection.key.to_string(), "acme/bc");
+        let settings = connection.settings;
+        assert_eq!((settings.site_id, settings.soap), (12_345, SoapVersion::V1_2));
+        assert_eq!((settings.overlap_seconds, settings.poll_seconds), (0, 5));
+        assert_eq!(settings.zone().iana_name(), Some("Australia/Sydney"));
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_site_has_its_default() {
+        let settings = read(MINIMAL).settings;
+        assert_eq!(settings.soap, SoapVersion::V1_1);
+        assert_eq!((settings.overlap_seconds, settings.poll_seconds), (300, 60));
+    }
+
+    #[test]
+    fn everything_that_is_missing_of_a_site_is_named_at_once() {
+        let missing: Vec<String> = ["endpoint", "site_id", "credentials", "time_zone"]
+            .map(|key| format!("connection `bc`: key `{key}`: is missing"))
+            .into();
+        let text = "[[connection]]\nid = \"bc\"\ntenant = \"acme\"\nkind = \"business-catalyst\"\n";
+        assert_eq!(problems(text), missing);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_site_is_named_at_once() {
+        let text = MINIMAL
+            .replace("12345", "\"12345\"")
+            .replace("Australia/Sydney", "Australia/Atlantis")
+            .replace("https", "http");
+        assert_eq!(
+            problems(&format!("{text}soap = \"1.3\"\noverlap_seconds = -1\npoll_seconds = 0\nbulk_size = 10\n")),
+            [
+                "connection `bc`: key `endpoint`: plain http needs `insecure_http = true`, for credentials travel in the documents",
+                "connection `bc`: key `site_id`: must be a whole number from 1 to 4294967295",
+                "connection `bc`: key `time_zone`: \"Australia/Atlantis\" is not a time zone of the IANA database, such as \"Australia/Sydney\"",
+                "connection `bc`: key `soap`: must be \"1.1\" or \"1.2\"",
+                "connection `bc`: key `overlap_seconds`: must be a whole number from 0 to 86400",
+                "connection `bc`: key `poll_seconds`: must be a whole number from 1 to 3600",
+                "connection `bc`: key `bulk_size`: is not known",
+            ]
+        );
+    }
+}

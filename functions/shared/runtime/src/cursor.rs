@@ -1,0 +1,16 @@
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use store::Shadow;
+
+/// Where a list of customers stands, as an opaque text for whoever asks for the next page.
+pub fn write_cursor(shard: u8, source_id: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}:{source_id}"))
+}
+
+/// The place in a list that a cursor stands for; `None` where we never gave it out.
+pub fn read_cursor(text: &str) -> Option<(u8, String)> {
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (shard, source_id) = text.split_once(':')?;
+    let shard = shard.parse().ok().filter(|shard| *shard < Shadow::SHARDS)?;
+    Some((shard, source_id.to_owned()))
+}

@@ -1,0 +1,91 @@
+//! The items of the ledger: a chunk, and the latest batch of a connection.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
+
+use super::ChunkKey;
+use super::listing::read_listing;
+use crate::StoreError;
+use crate::control::ControlTable;
+use crate::item::{Item, Read, number, text, time};
+
+/// The sort key of a chunk: in the order of the batch.
+pub(super) fn chunk_entry(key: &ChunkKey) -> String {
+    format!("chunk/{:012}/{:08}", key.batch, key.chunk)
+}
+
+pub(super) fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPlan, due_at: Timestamp) -> Item {
+    let key = ChunkKey { connection: connection.clone(), batch, chunk: plan.number };
+    let mut item = ControlTable::key(connection, &chunk_entry(&key));
+    item.insert("attempts".to_owned(), number(0));
+    item.insert("due_at".to_owned(), time(due_at));
+    for (attribute, ids) in [("to_fetch", &plan.fetch), ("to_delete", &plan.delete)] {
+        if !ids.is_empty() {
+            item.insert(attribute.to_owned(), id_set(ids));
+        }
+    }
+    if !plan.listed.is_empty() {
+        item.insert("listed".to_owned(), text(listed_json(&plan.listed)));
+    }
+    item
+}
+
+pub(super) fn listed_json(listed: &[ListedCustomer]) -> String {
+    // Plain data with text keys: there is nothing in it that JSON can't say.
+    #[allow(clippy::expect_used)]
+    serde_json::to_string(listed).expect("listed customers are plain data")
+}
+
+pub(super) fn read_listed(json: &str) -> Result<Vec<ListedCustomer>, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { key: "chunk".to_owned(), attribute: "listed" })
+}
+
+pub(super) fn set_and_remove(assignments: &[String], removals: &[&str]) -> String {
+    let mut expression = format!("SET {}", assignments.join(", "));
+    if !removals.is_empty() {
+        expression += " REMOVE ";
+        expression += &removals.join(", ");
+    }
+    expression
+}
+
+pub(super) fn id_set(ids: &BTreeSet<String>) -> AttributeValue {
+    AttributeValue::Ss(ids.iter().cloned().collect())
+}
+
+pub(super) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Opening => "opening",
+        Phase::Listing => "listing",
+        Phase::Open => "open",
+        Phase::Closed => "closed",
+    }
+}
+
+pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
+    let name = read.text("batch_phase")?;
+    let phases = [Phase::Opening, Phase::Listing, Phase::Open, Phase::Closed];
+    let phase = phases.into_iter().find(|phase| phase_name(*phase) == name);
+    Ok(Batch {
+        number: read.number("batch_number")?,
+        phase: phase.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "batch_phase" })?,
+        queue_number: if read.has("queue_number") { Some(read.text("queue_number")?.to_owned()) } else { None },
+        listing: read_listing(read)?,
+        asked_at: read.time("asked_at")?,
+        total: read.number("customers")?,
+        tally: read_tally(read, "n_")?,
+    })
+}
+
+pub(super) fn read_tally(read: &Read<'_>, prefix: &str) -> Result<Tally, StoreError> {
+    Ok(Tally {
+        written: read.count(prefix, "written")?,
+        unchanged: read.count(prefix, "unchanged")?,
+        stale: read.count(prefix, "stale")?,
+        tombstoned: read.count(prefix, "tombstoned")?,
+        failed: read.count(prefix, "failed")?,
+    })
+}

@@ -1,0 +1,225 @@
+//! The ledger of an upstream that is listed page by page.
+
+use std::collections::{BTreeSet, HashSet};
+
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use jiff::Timestamp;
+use model::{Batch, BatchEvent, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope};
+
+use super::item::{chunk_entry, id_set, listed_json, phase_name, set_and_remove};
+use super::{BATCH, ChunkKey, Ledger, moved_on};
+use crate::StoreError;
+use crate::item::{Read, bytes, number, text, time};
+
+/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the customers.
+const LARGEST_LISTED: usize = 390 * 1024;
+/// Ids of a page of a full listing.
+const SEEN: &str = "seen/";
+
+impl Ledger {
+    /// Commits what a step of a listing brought: `listing` is how it stands now, `customers` how many more there are.
+    /// With `ended` the batch is open: nothing more will come.
+    ///
+    /// # Errors
+    /// [`StoreError::MovedOn`] where somebody else has gone on with the listing meanwhile.
+    pub async fn commit_page(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        listing: &Listing,
+        customers: u64,
+        ended: bool,
+    ) -> Result<(), StoreError> {
+        let moved = || StoreError::MovedOn { connection: connection.to_string(), number: batch.number };
+        let before = batch.listing.as_ref().ok_or_else(moved)?;
+        let next = if ended { batch.after(BatchEvent::ListingEnded).map_err(|_| moved())? } else { batch.phase };
+        let mut assignments = vec!["batch_phase = :next".to_owned(), "customers = customers + :customers".to_owned()];
+        let mut removals = Vec::new();
+        let update = self
+            .table
+            .update(connection, BATCH)
+            .condition_expression(
+                "batch_number = :number AND batch_phase = :phase AND listing_scope = :scope AND listing_pages = :pages",
+            )
+            .expression_attribute_values(":number", number(batch.number))
+            .expression_attribute_values(":phase", text(phase_name(batch.phase)))
+            .expression_attribute_values(":scope", text(scope_name(before.scope)))
+            .expression_attribute_values(":pages", number(before.pages))
+            .expression_attribute_values(":next", text(phase_name(next)))
+            .expression_attribute_values(":customers", number(customers));
+        let update = with_listing(update, listing, &mut assignments, &mut removals);
+        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
+        moved_on(connection, batch, answer)
+    }
+
+    /// Notes which customers a page of a listing named.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn note_seen(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        ids: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let Some(listing) = batch.listing.as_ref().filter(|_| !ids.is_empty()) else { return Ok(()) };
+        let entry = format!("{}{:08}", seen_prefix(batch.number, listing.scope), listing.pages);
+        self.table.put(connection, &entry, [("ids", id_set(ids))]).await
+    }
+
+    /// Which customers the pages of a listing named.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn seen(
+        &self,
+        connection: &ConnectionKey,
+        batch: u64,
+        scope: ListingScope,
+    ) -> Result<HashSet<String>, StoreError> {
+        let prefix = seen_prefix(batch, scope);
+        let mut seen = HashSet::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .entries(connection, &prefix)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                seen.extend(Read::new(SEEN, item).set("ids")?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Forgets which customers the pages of past listings named.
+    ///
+    /// # Errors
+    /// Where not all could be removed before the deadline.
+    pub async fn clear_seen(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
+        self.clear(connection, |_| true, SEEN, deadline).await
+    }
+
+    /// Removes the chunks of a batch from the number `first` on: a page that was not committed left them.
+    ///
+    /// # Errors
+    /// Where not all could be removed before the deadline.
+    pub async fn clear_uncommitted(
+        &self,
+        connection: &ConnectionKey,
+        batch: u64,
+        first: u32,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let first = chunk_entry(&ChunkKey { connection: connection.clone(), batch, chunk: first });
+        self.clear(connection, |entry| entry >= first.as_str(), &format!("chunk/{batch:012}/"), deadline).await
+    }
+
+    /// Acknowledges a batch that was listed, and moves the cursor, in one write.
+    ///
+    /// # Errors
+    /// As [`Ledger::advance`].
+    pub async fn acknowledge_listing(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        cursor: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.advance_with_cursor(connection, batch, BatchEvent::Acknowledged, cursor).await
+    }
+}
+
+/// Cuts listed customers so that each part fits a chunk; who would not fit even alone can't be used.
+pub fn cut_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
+    let mut parts: Vec<Vec<ListedCustomer>> = Vec::new();
+    let mut room = 0;
+    for mut customer in customers {
+        let mut bytes = listed_json(std::slice::from_ref(&customer)).len();
+        if bytes > LARGEST_LISTED {
+            let reason = format!("the record has {bytes} bytes; at most {LARGEST_LISTED} can be taken over");
+            customer.news = ListedNews::Unusable { reason, raw: String::new() };
+            bytes = listed_json(std::slice::from_ref(&customer)).len();
+        }
+        match parts.last_mut() {
+            Some(part) if bytes <= room => part.push(customer),
+            _ => {
+                parts.push(vec![customer]);
+                room = LARGEST_LISTED;
+            }
+        }
+        room -= bytes.min(room);
+    }
+    parts
+}
+
+fn seen_prefix(batch: u64, scope: ListingScope) -> String {
+    format!("{SEEN}{batch:012}/{}/", scope_name(scope))
+}
+
+/// Adds the attributes of a listing to an update of the item of its batch; those without a value are not there.
+pub(super) fn with_listing(
+    mut update: UpdateItemFluentBuilder,
+    listing: &Listing,
+    assignments: &mut Vec<String>,
+    removals: &mut Vec<&'static str>,
+) -> UpdateItemFluentBuilder {
+    let attributes = [
+        ("listing_scope", Some(text(scope_name(listing.scope)))),
+        ("listing_since", listing.since.map(time)),
+        ("listing_pages", Some(number(listing.pages))),
+        ("listing_chunks", Some(number(listing.chunks))),
+        ("listing_newest", listing.newest.map(time)),
+        ("listing_page", listing.last_page.map(|page| bytes(page.as_bytes()))),
+        ("listing_all_pages", listing.all_pages.map(|pages| bytes(pages.as_bytes()))),
+    ];
+    for (attribute, value) in attributes {
+        match value {
+            Some(value) => {
+                assignments.push(format!("{attribute} = :{attribute}"));
+                update = update.expression_attribute_values(format!(":{attribute}"), value);
+            }
+            None => removals.push(attribute),
+        }
+    }
+    update
+}
+
+pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreError> {
+    if !read.has("listing_scope") {
+        return Ok(None);
+    }
+    let name = read.text("listing_scope")?;
+    let scopes = [ListingScope::Changes, ListingScope::Full, ListingScope::Confirming];
+    let scope = scopes.into_iter().find(|scope| scope_name(*scope) == name);
+    Ok(Some(Listing {
+        scope: scope.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "listing_scope" })?,
+        since: read.optional_time("listing_since")?,
+        pages: read.number("listing_pages")?,
+        chunks: read.number("listing_chunks")?,
+        newest: read.optional_time("listing_newest")?,
+        last_page: read_fingerprint(read, "listing_page")?,
+        all_pages: read_fingerprint(read, "listing_all_pages")?,
+    }))
+}
+
+fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
+    if !read.has(attribute) {
+        return Ok(None);
+    }
+    let fingerprint = ContentHash::from_stored(read.bytes(attribute)?);
+    fingerprint.map(Some).ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute })
+}
+
+fn scope_name(scope: ListingScope) -> &'static str {
+    match scope {
+        ListingScope::Changes => "changes",
+        ListingScope::Full => "full",
+        ListingScope::Confirming => "confirming",
+    }
+}

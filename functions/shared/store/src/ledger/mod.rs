@@ -1,0 +1,621 @@
+//! The batch ledger: which customers of which batch are not done yet. **SQS is the hint, the ledger is the truth.**
+//!
+//! A chunk is an item with its ids. A worker takes a *lease* on it and *settles* it: in one transaction the counts go
+//! to the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged thus
+//! changes nothing: a chunk that is due is sent again by the poller.
+//!
+//! | attribute of a chunk | what |
+//! |---|---|
+//! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
+//! | `listed` | customers as a listing told them, as JSON; missing where it told none |
+//! | `attempts` | leases taken since it last came on |
+//! | `lease_owner`, `lease_until` | who works on it; nobody where missing |
+//! | `due_at` | when the poller sends it again |
+//! | `unproven` | present where all that is left waits for a customer that is known to exist |
+//!
+//! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
+//! that it has them, then workers are told. A chunk that the batch does not have yet is no one's business.
+
+mod item;
+mod listing;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, DeleteRequest, PutRequest, ReturnValue, TransactWriteItem, Update, WriteRequest,
+};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
+
+use crate::backoff::Backoff;
+use crate::control::ControlTable;
+use crate::item::{Item, Read, number, text, time};
+use crate::{Clock, Random, StoreError};
+use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
+use listing::with_listing;
+
+pub use listing::cut_listed;
+
+/// DynamoDB's bound for one BatchWriteItem.
+const ITEMS_PER_WRITE: usize = 25;
+/// How many of those are under way at once.
+const WRITES_AT_ONCE: usize = 8;
+/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute.
+const RESEND_AFTER: Duration = Duration::from_secs(20);
+/// The sort key of the latest batch.
+const BATCH: &str = "batch";
+const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];
+
+/// The ledger, in the control table.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    table: ControlTable,
+    clock: Clock,
+    random: Random,
+}
+
+/// A connection's batches as they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerState {
+    /// The latest batch.
+    pub latest: Option<Batch>,
+    /// What became of all customers of all batches that are closed.
+    pub totals: Tally,
+    /// The newest change of an upstream that is listed, of which all that is not newer was taken over.
+    pub cursor: Option<Timestamp>,
+}
+
+/// Which chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkKey {
+    /// The connection.
+    pub connection: ConnectionKey,
+    /// The batch's number.
+    pub batch: u64,
+    /// The chunk's number in the batch.
+    pub chunk: u32,
+}
+
+/// What the poller must know of a chunk that is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkState {
+    /// Its number in the batch.
+    pub chunk: u32,
+    /// When it is to be sent again.
+    pub due_at: Timestamp,
+    /// Whether all that is left of it waits for a customer that is known to exist.
+    pub unproven: bool,
+}
+
+/// A chunk in the hands of one worker.
+#[derive(Clone, Debug)]
+pub struct LeasedChunk {
+    /// Which chunk.
+    pub key: ChunkKey,
+    /// Who holds it.
+    pub owner: String,
+    /// Ids to fetch.
+    pub fetch: BTreeSet<String>,
+    /// Ids that the upstream says are deleted, or lists no longer.
+    pub delete: BTreeSet<String>,
+    /// Customers as they were listed.
+    pub listed: Vec<ListedCustomer>,
+    /// Which attempt this is since the chunk last came on, from 1.
+    pub attempt: u64,
+}
+
+/// What a worker did with a chunk.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// What became of the customers that are done.
+    pub tally: Tally,
+    /// Ids that are still to fetch.
+    pub fetch: BTreeSet<String>,
+    /// Ids that are still to delete.
+    pub delete: BTreeSet<String>,
+    /// When what is left is to be tried again.
+    pub retry_at: Timestamp,
+    /// Whether all that is left waits for a customer that is known to exist.
+    pub unproven: bool,
+}
+
+impl Ledger {
+    /// The ledger in the control table called `table`.
+    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
+        Self { table: ControlTable::new(client, table), clock, random }
+    }
+
+    /// A connection's batches as they stand.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn state(&self, connection: &ConnectionKey) -> Result<LedgerState, StoreError> {
+        let Some(item) = self.table.get(connection, BATCH).await? else { return Ok(LedgerState::default()) };
+        let read = Read::new("batch", &item);
+        Ok(LedgerState {
+            latest: Some(read_batch(&read)?),
+            totals: read_tally(&read, "all_")?,
+            cursor: read.optional_time("newest_done")?,
+        })
+    }
+
+    /// Records that a batch is being opened. Its chunks come next.
+    ///
+    /// # Errors
+    /// [`StoreError::MovedOn`] where another batch was opened meanwhile.
+    pub async fn begin(&self, connection: &ConnectionKey, batch: &Batch) -> Result<(), StoreError> {
+        let mut assignments = vec![
+            "batch_number = :number".to_owned(),
+            "batch_phase = :phase".to_owned(),
+            "asked_at = :asked_at".to_owned(),
+            "customers = :customers".to_owned(),
+        ];
+        assignments.extend(COUNTS.map(|count| format!("n_{count} = :none")));
+        let mut update = self
+            .table
+            .update(connection, BATCH)
+            .condition_expression("attribute_not_exists(entry) OR (batch_number = :last AND batch_phase = :closed)")
+            .expression_attribute_values(":last", number(batch.number - 1))
+            .expression_attribute_values(":closed", text(phase_name(Phase::Closed)))
+            .expression_attribute_values(":number", number(batch.number))
+            .expression_attribute_values(":phase", text(phase_name(batch.phase)))
+            .expression_attribute_values(":asked_at", time(batch.asked_at))
+            .expression_attribute_values(":customers", number(batch.total))
+            .expression_attribute_values(":none", number(0));
+        let mut removals = Vec::new();
+        match &batch.queue_number {
+            Some(queue_number) => {
+                assignments.push("queue_number = :queue_number".to_owned());
+                update = update.expression_attribute_values(":queue_number", text(queue_number));
+            }
+            None => removals.push("queue_number"),
+        }
+        if let Some(listing) = &batch.listing {
+            update = with_listing(update, listing, &mut assignments, &mut removals);
+        }
+        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
+        moved_on(connection, batch, answer)
+    }
+
+    /// Writes the chunks of a batch that is being opened, all of them or an error.
+    ///
+    /// # Errors
+    /// Where not all could be written before the deadline.
+    pub async fn write_chunks(
+        &self,
+        connection: &ConnectionKey,
+        batch: u64,
+        plans: impl Iterator<Item = ChunkPlan> + Send,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let due_at = self.clock.now() + RESEND_AFTER;
+        let mut plans = plans.peekable();
+        let pages = std::iter::from_fn(|| {
+            plans.peek()?;
+            Some(
+                plans.by_ref().take(ITEMS_PER_WRITE).map(|plan| chunk_item(connection, batch, &plan, due_at)).collect(),
+            )
+        });
+        stream::iter(pages)
+            .map(|items: Vec<Item>| {
+                let requests = items.into_iter().filter_map(|item| {
+                    let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
+                    Some(WriteRequest::builder().put_request(put).build())
+                });
+                self.write_all(requests.collect(), deadline)
+            })
+            .buffer_unordered(WRITES_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Removes every chunk of a connection: what an abandoned batch, or an opener that died, left behind.
+    ///
+    /// # Errors
+    /// Where not all could be removed before the deadline.
+    pub async fn clear_chunks(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
+        self.clear(connection, |_| true, "chunk/", deadline).await
+    }
+
+    /// Removes the entries with this prefix that are `unwanted`.
+    async fn clear(
+        &self,
+        connection: &ConnectionKey,
+        unwanted: impl Fn(&str) -> bool,
+        prefix: &str,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .entries(connection, prefix)
+                .projection_expression("#connection, entry")
+                .set_exclusive_start_key(start)
+                .limit(1_000)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            let keys = page.items.unwrap_or_default().into_iter();
+            let keys = keys.filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
+            let deletions = keys.filter_map(|key| {
+                let delete = DeleteRequest::builder().set_key(Some(key)).build().ok()?;
+                Some(WriteRequest::builder().delete_request(delete).build())
+            });
+            let deletions: Vec<WriteRequest> = deletions.collect();
+            let pages: Vec<Vec<WriteRequest>> = deletions.chunks(ITEMS_PER_WRITE).map(<[_]>::to_vec).collect();
+            stream::iter(pages)
+                .map(|requests| self.write_all(requests, deadline))
+                .buffer_unordered(WRITES_AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves a batch on.
+    ///
+    /// # Errors
+    /// [`StoreError::MovedOn`] where somebody else did so before, or where its phase does not allow it.
+    pub async fn advance(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        event: BatchEvent,
+    ) -> Result<(), StoreError> {
+        self.advance_with_cursor(connection, batch, event, None).await
+    }
+
+    async fn advance_with_cursor(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        event: BatchEvent,
+        cursor: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let moved = || StoreError::MovedOn { connection: connection.to_string(), number: batch.number };
+        let next = batch.after(event).map_err(|_| moved())?;
+        let mut assignments = vec!["batch_phase = :next".to_owned()];
+        let mut update = self
+            .table
+            .update(connection, BATCH)
+            .condition_expression("batch_number = :number AND batch_phase = :phase")
+            .expression_attribute_values(":number", number(batch.number))
+            .expression_attribute_values(":phase", text(phase_name(batch.phase)))
+            .expression_attribute_values(":next", text(phase_name(next)));
+        if next == Phase::Closed {
+            assignments
+                .extend(COUNTS.map(|count| format!("all_{count} = if_not_exists(all_{count}, :none) + n_{count}")));
+            update = update.expression_attribute_values(":none", number(0));
+        }
+        if let Some(cursor) = cursor {
+            assignments.push("newest_done = :cursor".to_owned());
+            update = update.expression_attribute_values(":cursor", time(cursor));
+        }
+        // What was not taken over is new, even if the next listing tells the same.
+        let removals = if event == BatchEvent::Abandoned { vec!["listing_all_pages"] } else { Vec::new() };
+        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
+        moved_on(connection, batch, answer)
+    }
+
+    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn front(
+        &self,
+        connection: &ConnectionKey,
+        batch: u64,
+        limit: i32,
+    ) -> Result<Vec<ChunkState>, StoreError> {
+        let page = self
+            .table
+            .entries(connection, &format!("chunk/{batch:012}/"))
+            .projection_expression("entry, due_at, unproven")
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::aws("Query", error))?;
+        page.items()
+            .iter()
+            .map(|item| {
+                let entry = Read::new("?", item).text("entry")?;
+                let read = Read::new(entry, item);
+                let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
+                Ok(ChunkState {
+                    chunk: chunk.ok_or_else(|| StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" })?,
+                    due_at: read.time("due_at")?,
+                    unproven: read.has("unproven"),
+                })
+            })
+            .collect()
+    }
+
+    /// Whether all that is left of a batch waits for a customer that is known to exist.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn all_unproven(&self, connection: &ConnectionKey, batch: u64) -> Result<bool, StoreError> {
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .entries(connection, &format!("chunk/{batch:012}/"))
+                .filter_expression("attribute_not_exists(unproven)")
+                .projection_expression("entry")
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            if page.count() > 0 {
+                return Ok(false);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Notes that a chunk is being sent again, so that it is not sent at every look.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn sent_again(&self, key: &ChunkKey) -> Result<(), StoreError> {
+        let answer = self
+            .table
+            .update(&key.connection, &chunk_entry(key))
+            .update_expression("SET due_at = :due_at")
+            .condition_expression("attribute_exists(entry)")
+            .expression_attribute_values(":due_at", time(self.clock.now() + RESEND_AFTER))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            // It was settled in between.
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(StoreError::aws("UpdateItem", error)),
+        }
+    }
+
+    /// Takes every chunk of a connection from whoever holds it, and has it sent again at once: SQS was lost with them.
+    /// Only for one who knows that the holders are gone.
+    ///
+    /// # Errors
+    /// Where the store can't be read or written.
+    pub async fn break_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .entries(connection, "chunk/")
+                .projection_expression("#connection, entry")
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            for key in page.items() {
+                self.table
+                    .client
+                    .update_item()
+                    .table_name(&self.table.name)
+                    .set_key(Some(key.clone()))
+                    .update_expression("SET due_at = :now REMOVE lease_owner, lease_until")
+                    .expression_attribute_values(":now", time(self.clock.now()))
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::aws("UpdateItem", error))?;
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a chunk until `until`; `None` where it is done, or another worker has it.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn lease(&self, key: ChunkKey, owner: &str, until: Timestamp) -> Result<Option<LeasedChunk>, StoreError> {
+        let answer = self
+            .table
+            .update(&key.connection, &chunk_entry(&key))
+            .update_expression(
+                "SET lease_owner = :owner, lease_until = :until, due_at = :until, attempts = attempts + :one",
+            )
+            .condition_expression(
+                "attribute_exists(entry) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            )
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":until", time(until))
+            .expression_attribute_values(":now", time(self.clock.now()))
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        let item = match answer {
+            Ok(answer) => answer.attributes.unwrap_or_default(),
+            Err(error) if condition_failed(&error) => return Ok(None),
+            Err(error) => return Err(StoreError::aws("UpdateItem", error)),
+        };
+        let read = Read::new("chunk", &item);
+        Ok(Some(LeasedChunk {
+            owner: owner.to_owned(),
+            fetch: read.set("to_fetch")?,
+            delete: read.set("to_delete")?,
+            listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
+            attempt: read.number("attempts")?,
+            key,
+        }))
+    }
+
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost:
+    /// then nothing is counted, for whoever took the chunk counts it.
+    ///
+    /// # Errors
+    /// Where the store can't be written before the deadline.
+    pub async fn settle(
+        &self,
+        chunk: &LeasedChunk,
+        settlement: &Settlement,
+        deadline: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        loop {
+            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.tally)?];
+            let answer =
+                self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
+            let Err(error) = answer else { return Ok(true) };
+            let cancelled = error.as_service_error().and_then(|service| match service {
+                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
+                    cancelled,
+                ) => Some(cancelled.cancellation_reasons()),
+                _ => None,
+            });
+            let Some(reasons) = cancelled else { return Err(StoreError::aws("TransactWriteItems", error)) };
+            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                return Ok(false);
+            }
+            // Another worker was counting at the same moment.
+            if !backoff.wait().await {
+                return Err(StoreError::aws("TransactWriteItems", error));
+            }
+        }
+    }
+
+    /// Gives a chunk back as it was taken, to be tried again at `retry_at`. Nothing where the lease was lost.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        let answer = self
+            .table
+            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
+            .update_expression("SET due_at = :due_at REMOVE lease_owner, lease_until")
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":due_at", time(retry_at))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(StoreError::aws("UpdateItem", error)),
+        }
+    }
+
+    fn settle_chunk(&self, chunk: &LeasedChunk, settlement: &Settlement) -> Result<TransactWriteItem, StoreError> {
+        const HELD: &str = "lease_owner = :owner";
+        if settlement.fetch.is_empty() && settlement.delete.is_empty() {
+            let delete = Delete::builder()
+                .table_name(&self.table.name)
+                .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+                .condition_expression(HELD)
+                .expression_attribute_values(":owner", text(&chunk.owner))
+                .build()
+                .map_err(|_| not_built("TransactWriteItems"))?;
+            return Ok(TransactWriteItem::builder().delete(delete).build());
+        }
+        let came_on = settlement.tally.sum() > 0;
+        let mut sets = vec!["due_at = :due_at", "attempts = :attempts"];
+        let mut removes = vec!["lease_owner", "lease_until"];
+        let mut update = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+            .condition_expression(HELD)
+            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":due_at", time(settlement.retry_at))
+            .expression_attribute_values(":attempts", number(if came_on { 0 } else { chunk.attempt }));
+        if settlement.fetch.is_empty() {
+            removes.push("to_fetch");
+        } else {
+            sets.push("to_fetch = :to_fetch");
+            update = update.expression_attribute_values(":to_fetch", id_set(&settlement.fetch));
+        }
+        if settlement.delete.is_empty() {
+            removes.push("to_delete");
+        } else {
+            sets.push("to_delete = :to_delete");
+            update = update.expression_attribute_values(":to_delete", id_set(&settlement.delete));
+        }
+        if settlement.unproven {
+            sets.push("unproven = :unproven");
+            update = update.expression_attribute_values(":unproven", AttributeValue::Bool(true));
+        } else {
+            removes.push("unproven");
+        }
+        let update = update
+            .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
+            .build()
+            .map_err(|_| not_built("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    fn count_in_batch(&self, chunk: &LeasedChunk, tally: &Tally) -> Result<TransactWriteItem, StoreError> {
+        let additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
+        let mut update = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
+            .update_expression(format!("ADD {additions}"))
+            .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
+            .expression_attribute_values(":number", number(chunk.key.batch))
+            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
+            .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
+        for (name, count) in tally.by_name() {
+            update = update.expression_attribute_values(format!(":{name}"), number(count));
+        }
+        let update = update.build().map_err(|_| not_built("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// One BatchWriteItem, and what it left unprocessed again until the deadline.
+    async fn write_all(&self, mut requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        while !requests.is_empty() {
+            let answer = self
+                .table
+                .client
+                .batch_write_item()
+                .request_items(&self.table.name, requests)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("BatchWriteItem", error))?;
+            requests =
+                answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.table.name)).unwrap_or_default();
+            if !requests.is_empty() && !backoff.wait().await {
+                return Err(StoreError::Deadline { operation: "BatchWriteItem" });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn condition_failed<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
+}
+
+fn moved_on<T, R>(
+    connection: &ConnectionKey,
+    batch: &Batch,
+    answer: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>>,
+) -> Result<(), StoreError> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) if condition_failed(&error) => {
+            Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number })
+        }
+        Err(error) => Err(StoreError::aws("UpdateItem", error)),
+    }
+}
+
+fn not_built(operation: &'static str) -> StoreError {
+    StoreError::Aws { operation, problem: "the request could not be built".to_owned() }
+}

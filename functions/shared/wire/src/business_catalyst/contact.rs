@@ -1,0 +1,214 @@
+use jiff::civil::DateTime;
+use model::Content;
+
+use super::envelope::Envelope;
+use super::local_time::{is_unset, local_time};
+use super::mapping::content_of;
+use super::short_text::ShortText;
+use crate::document::Document;
+use crate::record::RecordInHand;
+use crate::scan::StartTag;
+use crate::{Limits, RecordError};
+
+/// One contact of an answer.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// The vendor's `entityId`, as digits; `None` where the contact has none that is greater than 0.
+    pub entity_id: Option<String>,
+    /// The vendor's `lastUpdateDate`, a local time of the site; `None` where it can't be read or is not set.
+    pub last_update: Option<DateTime>,
+    /// Whether the vendor says that the contact is deleted.
+    pub deleted: bool,
+    /// What the vendor says of the contact, or why that can't be used: then the three fields above are what could be
+    /// read nevertheless.
+    ///
+    /// `entityId`, `lastUpdateDate` and `deleted` are no part of it: a contact that was only touched has equal content.
+    /// What no field stands for is under `attributes` by the vendor's names, which the
+    /// [module](crate::business_catalyst) describes.
+    pub content: Result<Content, RecordError>,
+    /// The exact source text of the contact's element without its `password` elements, cut to [`Limits::raw`] bytes. It
+    /// is personal data: it may be stored where the customer's record may, and never logged.
+    pub raw: String,
+}
+
+/// The contact whose element is open.
+pub(super) struct ContactInHand {
+    pub(super) record: RecordInHand,
+    is_nil: bool,
+    entity_id: HeaderField,
+    last_update: HeaderField,
+    deleted: HeaderField,
+}
+
+impl ContactInHand {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            record: RecordInHand::new(limits),
+            is_nil: false,
+            entity_id: HeaderField::new("entityId"),
+            last_update: HeaderField::new("lastUpdateDate"),
+            deleted: HeaderField::new("deleted"),
+        }
+    }
+
+    /// The contact's element begins with this tag.
+    pub(super) fn begin(&mut self, tag: &StartTag, envelope: &Envelope, document: &mut Document) {
+        self.is_nil = envelope.namespaces().is_nil(tag);
+        for field in self.header() {
+            field.reset();
+        }
+        self.record.begin(document);
+        self.start(tag, envelope, document);
+    }
+
+    /// The contact's element or one within it begins.
+    pub(super) fn start(&mut self, tag: &StartTag, envelope: &Envelope, document: &Document) {
+        let known_name = envelope.known_name(tag);
+        if document.depth() == self.record.depth + 1 {
+            for field in self.header() {
+                field.start(known_name);
+            }
+        }
+        let namespaces = envelope.namespaces();
+        self.record.start(tag, known_name.is_empty(), |attribute| namespaces.is_data(attribute), document);
+    }
+
+    pub(super) fn text(&mut self, piece: &str, document: &Document) {
+        if document.depth() == self.record.depth + 1 {
+            for field in self.header() {
+                field.text(piece);
+            }
+        }
+        self.record.text(piece, document);
+    }
+
+    /// An element within the contact's ends, or the contact's.
+    pub(super) fn end(&mut self, document: &Document) {
+        if document.depth() == self.record.depth + 1 {
+            for field in self.header() {
+                field.end();
+            }
+        }
+        self.record.end(document);
+    }
+
+    /// The contact's element has ended; nothing where it says itself that it is not there. Its source text comes later:
+    /// see [`RecordInHand::raw`].
+    pub(super) fn finish(&mut self, document: &Document) -> Option<Contact> {
+        if self.is_nil && self.record.element().is_some_and(|contact| contact.is_hollow()) {
+            return None;
+        }
+        let place = document.place();
+        let entity_id = self.entity_id.value().and_then(entity_id);
+        let last_update = self.last_update.value().and_then(last_update);
+        let deleted = self.deleted.value().and_then(deleted);
+        let header_problem = [entity_id.as_ref().err(), last_update.as_ref().err(), deleted.as_ref().err()];
+        let header_problem = header_problem.into_iter().flatten().next().cloned();
+        let content = match (self.record.take_problem(), header_problem, self.record.element()) {
+            (Some(problem), _, _) => Err(problem),
+            (None, Some(what), _) => Err(RecordError { what, place }),
+            (None, None, Some(contact)) => Ok(content_of(contact)),
+            (None, None, None) => Err(RecordError { what: "an element that holds nothing".to_owned(), place }),
+        };
+        Some(Contact {
+            entity_id: entity_id.ok(),
+            last_update: last_update.ok(),
+            deleted: deleted.unwrap_or(false),
+            content,
+            raw: String::new(),
+        })
+    }
+
+    fn header(&mut self) -> [&mut HeaderField; 3] {
+        [&mut self.entity_id, &mut self.last_update, &mut self.deleted]
+    }
+}
+
+fn entity_id(text: &str) -> Result<String, String> {
+    match text.parse::<i64>() {
+        _ if text.is_empty() => Err("`entityId` is missing".to_owned()),
+        Ok(id) if id > 0 => Ok(id.to_string()),
+        Ok(_) | Err(_) => Err("`entityId` is no number greater than 0".to_owned()),
+    }
+}
+
+fn last_update(text: &str) -> Result<DateTime, String> {
+    match local_time(text) {
+        _ if text.is_empty() => Err("`lastUpdateDate` is missing".to_owned()),
+        Some(time) if is_unset(time) => Err("`lastUpdateDate` is not set".to_owned()),
+        Some(time) => Ok(time),
+        None => Err("`lastUpdateDate` is no local time like 2012-05-01T00:00:00".to_owned()),
+    }
+}
+
+fn deleted(text: &str) -> Result<bool, String> {
+    match text {
+        "" => Ok(false),
+        _ => boolean(text).ok_or_else(|| "`deleted` is neither true nor false".to_owned()),
+    }
+}
+
+/// A boolean as XML Schema has it, in any case.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// What a contact says of itself in a child of this name. It is read apart from the tree, so that it is known even of a
+/// contact that has a problem.
+struct HeaderField {
+    name: &'static str,
+    is_open: bool,
+    text: ShortText,
+    found: String,
+    problem: Option<&'static str>,
+}
+
+impl HeaderField {
+    fn new(name: &'static str) -> Self {
+        Self { name, is_open: false, text: ShortText::default(), found: String::new(), problem: None }
+    }
+
+    fn reset(&mut self) {
+        self.is_open = false;
+        self.found.clear();
+        self.problem = None;
+    }
+
+    fn start(&mut self, known_name: &str) {
+        self.is_open = self.name.eq_ignore_ascii_case(known_name);
+        self.text.clear();
+    }
+
+    fn text(&mut self, piece: &str) {
+        if self.is_open {
+            self.text.push(piece);
+        }
+    }
+
+    fn end(&mut self) {
+        if !std::mem::take(&mut self.is_open) {
+            return;
+        }
+        match self.text.get() {
+            Some("") => {}
+            Some(text) if self.found.is_empty() => self.found.push_str(text),
+            Some(text) if self.found == text => {}
+            Some(_) => self.problem = Some("is given twice, with different values"),
+            None => self.problem = Some("is longer than any value that it can have"),
+        }
+    }
+
+    /// The text, empty where there is none.
+    fn value(&self) -> Result<&str, String> {
+        match self.problem {
+            Some(problem) => Err(format!("`{}` {problem}", self.name)),
+            None => Ok(&self.found),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+use std::io::Read;
+
+use super::contact::{Contact, ContactInHand, boolean};
+use super::envelope::{Envelope, check_blank};
+use super::fault::Fault;
+use super::short_text::ShortText;
+use crate::document::Document;
+use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::{Limits, ReadError};
+
+/// The depth of what stands directly in the answer's element.
+const RESPONSE_PART_DEPTH: usize = 4;
+
+/// How a page of contacts ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageEnd {
+    /// After contacts.
+    Contacts {
+        /// Whether the vendor has more, on the next page.
+        more_records: bool,
+    },
+    /// No contacts: the result was empty.
+    EmptyResult,
+    /// No contacts: there was no result.
+    NoResult,
+    /// No contacts, as far as is known: instead of an answer came the fault that the vendor is known to send where
+    /// there is nothing to list. It may as well hide a failure: it says nothing about what an earlier page promised,
+    /// and nothing about contacts that are not listed.
+    Fault {
+        /// The vendor's own words: at most 200 characters, none of them a control character.
+        message: String,
+    },
+}
+
+impl PageEnd {
+    /// Whether the vendor has more contacts, on the next page.
+    pub fn more_records(&self) -> bool {
+        matches!(self, Self::Contacts { more_records: true })
+    }
+}
+
+/// Streams the answer to a [`retrieve_request`](super::retrieve_request) (`ContactList_Retrieve`), whatever the HTTP
+/// status that it came with: one [`Contact`] per `ContactRecord`, in the answer's order, each as soon as its element has
+/// ended. No more is held in memory than the contact in hand and a chunk of input. `password` elements never are.
+///
+/// After an error there is nothing more. An error may come after contacts: what came before it was told well, and the
+/// page is not complete.
+///
+/// # Errors
+/// [`ReadError::Vendor`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this request,
+/// contacts without a `moreRecords` and a `moreRecords` of true without contacts included, and every other
+/// [`ReadError`] that a document can cause.
+pub struct ContactListReader<R: Read> {
+    scanner: Scanner<R>,
+    handler: ContactListHandler,
+    is_finished: bool,
+}
+
+impl<R: Read> ContactListReader<R> {
+    /// A reader of one answer.
+    pub fn new(input: R, limits: Limits) -> Self {
+        let handler = ContactListHandler {
+            limits,
+            envelope: Envelope::around("ContactList_RetrieveResponse", &limits),
+            part: None,
+            in_hand: ContactInHand::new(limits),
+            is_in_contact: false,
+            records: 0,
+            contacts: 0,
+            has_result: false,
+            text_length: 0,
+            more_text: ShortText::default(),
+            more_records: None,
+            fault: None,
+            ready: None,
+            page_end: None,
+        };
+        Self { scanner: Scanner::new(input, limits), handler, is_finished: false }
+    }
+
+    /// How the page ended, once every contact has been read; `None` before, and where an error ended the reading.
+    pub fn page_end(&self) -> Option<&PageEnd> {
+        self.handler.page_end.as_ref()
+    }
+}
+
+impl<R: Read> Iterator for ContactListReader<R> {
+    type Item = Result<Contact, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_finished {
+            return None;
+        }
+        let flow = self.scanner.run(&mut self.handler);
+        self.is_finished = !matches!(flow, Ok(Flow::Pause));
+        match flow {
+            Ok(_) => {
+                let contact = self.handler.ready.take()?;
+                Some(Ok(Contact { raw: self.handler.in_hand.record.raw(), ..contact }))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// What stands in the answer's element.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// `ContactList_RetrieveResult`.
+    Result,
+    /// `recordStart`: whether it moves is not documented, so nobody asks.
+    RecordStart,
+    /// `moreRecords`.
+    MoreRecords,
+}
+
+struct ContactListHandler {
+    limits: Limits,
+    envelope: Envelope,
+    /// The part of the answer that is open.
+    part: Option<Part>,
+    in_hand: ContactInHand,
+    is_in_contact: bool,
+    /// How many `ContactRecord` elements there were.
+    records: usize,
+    /// How many of them were contacts.
+    contacts: usize,
+    has_result: bool,
+    /// Of the text outside any contact.
+    text_length: usize,
+    more_text: ShortText,
+    more_records: Option<bool>,
+    /// The fault that may mean that there is nothing to list.
+    fault: Option<Fault>,
+    ready: Option<Contact>,
+    page_end: Option<PageEnd>,
+}
+
+impl ContactListHandler {
+    /// An element begins in the answer, outside any contact. What is not known could hold contacts under another name,
+    /// and a list that lacks them must not be taken for complete.
+    fn start_in_response(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+        match (self.part, self.envelope.known_name(tag)) {
+            (None, "contactlistretrieveresult") => {
+                self.has_result = true;
+                self.part = Some(Part::Result);
+            }
+            (None, "recordstart") => self.part = Some(Part::RecordStart),
+            (None, "morerecords") => {
+                self.part = Some(Part::MoreRecords);
+                self.more_text.clear();
+            }
+            (Some(Part::Result), "contactrecord") => self.begin_contact(tag, document)?,
+            _ => return Err(document.unexpected("an element that no list of contacts has here")),
+        }
+        Ok(())
+    }
+
+    fn begin_contact(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+        self.records += 1;
+        document.customer = Some((document.depth(), self.records));
+        if self.records > self.limits.customers {
+            return Err(document.over_limit("customers", self.limits.customers as u64));
+        }
+        self.is_in_contact = true;
+        self.in_hand.begin(tag, &self.envelope, document);
+        Ok(())
+    }
+
+    fn end_contact(&mut self, document: &mut Document) -> Flow {
+        self.is_in_contact = false;
+        self.ready = self.in_hand.finish(document);
+        document.customer = None;
+        if self.ready.is_none() {
+            document.source_from = None;
+            return Flow::Continue;
+        }
+        self.contacts += 1;
+        Flow::Pause
+    }
+
+    fn end_more_records(&mut self, document: &Document) -> Result<(), ReadError> {
+        if self.more_text.get() == Some("") {
+            return Ok(());
+        }
+        let Some(more_records) = self.more_text.get().and_then(boolean) else {
+            return Err(document.unexpected("`moreRecords` is neither true nor false"));
+        };
+        if self.more_records.is_some_and(|known| known != more_records) {
+            return Err(document.unexpected("`moreRecords` is given twice, with different values"));
+        }
+        self.more_records = Some(more_records);
+        Ok(())
+    }
+}
+
+impl Handler for ContactListHandler {
+    fn drops(&self, folded_name: &str) -> bool {
+        folded_name == "password"
+    }
+
+    fn source(&mut self, piece: &str) {
+        self.in_hand.record.source(piece);
+    }
+
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+        self.text_length = 0;
+        let is_in_response = self.envelope.is_in_response();
+        self.envelope.start(tag, document)?;
+        if self.is_in_contact {
+            self.in_hand.start(tag, &self.envelope, document);
+            return Ok(());
+        }
+        document.check_depth()?;
+        for (_, value) in tag.attributes() {
+            document.check_text(value.len())?;
+        }
+        if is_in_response { self.start_in_response(tag, document) } else { Ok(()) }
+    }
+
+    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+        if self.is_in_contact {
+            self.in_hand.text(piece, document);
+            return Ok(());
+        }
+        self.text_length += piece.len();
+        document.check_text(self.text_length)?;
+        match self.part {
+            Some(Part::RecordStart) => Ok(()),
+            Some(Part::MoreRecords) => {
+                self.more_text.push(piece);
+                Ok(())
+            }
+            Some(Part::Result) => check_blank(piece, document),
+            None if self.envelope.is_in_response() => check_blank(piece, document),
+            None => self.envelope.text(piece, document),
+        }
+    }
+
+    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+        self.text_length = 0;
+        if self.is_in_contact {
+            self.in_hand.end(document);
+        }
+        let fault = self.envelope.end(document);
+        if self.is_in_contact {
+            let has_ended = document.depth() == self.in_hand.record.depth;
+            return Ok(if has_ended { self.end_contact(document) } else { Flow::Continue });
+        }
+        if let Some(fault) = fault {
+            if !fault.is_silent() {
+                return Err(fault.into_error());
+            }
+            self.fault = Some(fault);
+        }
+        if document.depth() == RESPONSE_PART_DEPTH && self.part.take() == Some(Part::MoreRecords) {
+            self.end_more_records(document)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
+        if !self.is_in_contact {
+            return Err(document.text_too_long());
+        }
+        self.in_hand.record.too_long(document);
+        Ok(())
+    }
+
+    fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
+        self.envelope.finish(document)?;
+        let page_end = match (&self.fault, self.more_records) {
+            (Some(fault), _) => PageEnd::Fault { message: fault.message() },
+            (None, Some(more_records)) if self.contacts > 0 => PageEnd::Contacts { more_records },
+            (None, None) if self.contacts > 0 => {
+                return Err(document.unexpected("contacts, but no `moreRecords`"));
+            }
+            // Neither to go on nor to end would be right.
+            (None, Some(true)) => {
+                return Err(document.unexpected("`moreRecords` is true, but there are no contacts"));
+            }
+            (None, _) if self.has_result => PageEnd::EmptyResult,
+            (None, _) => PageEnd::NoResult,
+        };
+        self.page_end = Some(page_end);
+        Ok(())
+    }
+}

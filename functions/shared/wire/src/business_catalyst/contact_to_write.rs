@@ -1,0 +1,236 @@
+//! Contacts as `ContactList_UpdateInsert` takes them.
+
+use std::fmt;
+
+use jiff::civil::DateTime;
+use thiserror::Error;
+
+use super::local_time::written;
+use crate::reference::is_character;
+use crate::request_text::element;
+
+/// A contact to be written: the vendor's `ContactRecord`. What is `None`, empty or holds only white space is not sent.
+///
+/// One of `external_id` and `email_address` is needed: the vendor finds the contact by it. Times are local times of
+/// the site.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct ContactToWrite {
+    /// The vendor's id; a new contact has none.
+    pub entity_id: Option<i32>,
+    pub external_id: Option<String>,
+    /// What counts on writes, whatever `phone_numbers` say.
+    pub email_address: Option<String>,
+    pub contact_title: Option<String>,
+    pub deleted: Option<bool>,
+    pub full_name: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub username: Option<String>,
+    /// The contact's own password for the site.
+    pub password: Option<String>,
+    pub date_of_birth: Option<DateTime>,
+    pub create_date: Option<DateTime>,
+    pub last_update_date: Option<DateTime>,
+    pub customer_type: Option<String>,
+    pub industry_type: Option<String>,
+    pub lead_source_type: Option<String>,
+    pub rating_type: Option<String>,
+    pub relationships: Vec<RelationshipToWrite>,
+    pub addresses: Vec<AddressToWrite>,
+    pub phone_numbers: Vec<PhoneNumberToWrite>,
+    pub crm_forms: Vec<CrmFormToWrite>,
+    pub master_opt_in: Option<bool>,
+}
+
+/// Nothing of a contact belongs into a log.
+impl fmt::Debug for ContactToWrite {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ContactToWrite").finish_non_exhaustive()
+    }
+}
+
+/// The vendor's `Relationship`.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct RelationshipToWrite {
+    pub entity_id: i32,
+    pub entity_type: i32,
+    pub name: Option<String>,
+}
+
+/// The vendor's `Address`.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct AddressToWrite {
+    /// 1 home, 2 work, 3 PO box, 5 shipping, 6 pickup, 7 storage, 8 billing.
+    pub address_type_id: i32,
+    pub address_line_1: Option<String>,
+    pub address_line_2: Option<String>,
+    pub city: Option<String>,
+    pub zipcode: Option<String>,
+    pub state: Option<String>,
+    pub country_code: Option<String>,
+}
+
+/// The vendor's `PhoneNo`.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct PhoneNumberToWrite {
+    /// 1 home phone, 2 home fax, 3 work phone, 4 work fax, 5 cell, 6 pager, 7 to 9 e-mail, 10 web address.
+    pub phone_no_type_id: i32,
+    pub phone_no: Option<String>,
+}
+
+/// The vendor's `CrmForms`.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct CrmFormToWrite {
+    pub form_id: i32,
+    pub form_name: Option<String>,
+    pub fields: Vec<CrmFormFieldToWrite>,
+}
+
+/// The vendor's `CrmFormFields`.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+pub struct CrmFormFieldToWrite {
+    pub field_id: i32,
+    /// 1 text, 2 number, 3 boolean, 4 date and time, 5 to 7 and 10 lists, 8 image, 9 lines of text, 11 hyperlink.
+    pub field_type_id: i32,
+    pub field_name: Option<String>,
+    pub field_value: Option<String>,
+}
+
+/// Why a list of contacts can't be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WriteError {
+    /// The vendor could not find the contact again.
+    #[error("contact {position} of the list has neither an `externalId` nor an `emailAddress`")]
+    NotIdentified {
+        /// Where in the list the contact stands, from 1.
+        position: usize,
+    },
+    /// A text holds a character that no XML document may hold.
+    #[error("contact {position} of the list has a character in `{element}` that XML does not allow")]
+    Character {
+        /// Where in the list the contact stands, from 1.
+        position: usize,
+        /// The vendor's element.
+        element: &'static str,
+    },
+}
+
+/// The contact's element; `position` is where in the list it stands.
+pub(super) fn written_contact(contact: &ContactToWrite, position: usize) -> Result<String, WriteError> {
+    if is_blank(contact.external_id.as_deref()) && is_blank(contact.email_address.as_deref()) {
+        return Err(WriteError::NotIdentified { position });
+    }
+    let mut writer = Writer::default();
+    writer.within("ContactRecord", |writer| write_fields(contact, writer));
+    match writer.unwritable {
+        Some(element) => Err(WriteError::Character { position, element }),
+        None => Ok(writer.text),
+    }
+}
+
+/// The 22 elements of a contact, in the vendor's order.
+fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
+    writer.value("entityId", contact.entity_id);
+    writer.text("externalId", &contact.external_id);
+    writer.text("emailAddress", &contact.email_address);
+    writer.text("contactTitle", &contact.contact_title);
+    writer.value("deleted", contact.deleted);
+    writer.text("fullName", &contact.full_name);
+    writer.text("firstName", &contact.first_name);
+    writer.text("lastName", &contact.last_name);
+    writer.text("username", &contact.username);
+    writer.text("password", &contact.password);
+    writer.value("dateOfBirth", contact.date_of_birth.map(written));
+    writer.value("createDate", contact.create_date.map(written));
+    writer.value("lastUpdateDate", contact.last_update_date.map(written));
+    writer.text("customerType", &contact.customer_type);
+    writer.text("industryType", &contact.industry_type);
+    writer.text("leadSourceType", &contact.lead_source_type);
+    writer.text("ratingType", &contact.rating_type);
+    writer.list("relationships", "Relationship", &contact.relationships, |relationship, writer| {
+        writer.value("entityId", Some(relationship.entity_id));
+        writer.value("entityType", Some(relationship.entity_type));
+        writer.text("name", &relationship.name);
+    });
+    writer.list("addresses", "Address", &contact.addresses, |address, writer| {
+        writer.value("addressTypeID", Some(address.address_type_id));
+        writer.text("addressLine1", &address.address_line_1);
+        writer.text("addressLine2", &address.address_line_2);
+        writer.text("city", &address.city);
+        writer.text("zipcode", &address.zipcode);
+        writer.text("state", &address.state);
+        writer.text("countryCode", &address.country_code);
+    });
+    writer.list("phoneNos", "PhoneNo", &contact.phone_numbers, |number, writer| {
+        writer.value("phoneNoTypeID", Some(number.phone_no_type_id));
+        writer.text("phoneNo", &number.phone_no);
+    });
+    writer.list("crmForms", "CrmForms", &contact.crm_forms, |form, writer| {
+        writer.value("formId", Some(form.form_id));
+        writer.text("formName", &form.form_name);
+        writer.list("crmFormFields", "CrmFormFields", &form.fields, |field, writer| {
+            writer.value("fieldId", Some(field.field_id));
+            writer.value("fieldTypeId", Some(field.field_type_id));
+            writer.text("fieldName", &field.field_name);
+            writer.text("fieldValue", &field.field_value);
+        });
+    });
+    writer.value("MasterOptIn", contact.master_opt_in);
+}
+
+/// The elements that have been written so far.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    /// The first element whose text XML does not allow.
+    unwritable: Option<&'static str>,
+}
+
+impl Writer {
+    /// An element whose text may hold anything.
+    fn text(&mut self, name: &'static str, text: &Option<String>) {
+        let Some(text) = text.as_deref().filter(|text| !is_blank(Some(text))) else {
+            return;
+        };
+        if !text.chars().all(is_character) {
+            self.unwritable.get_or_insert(name);
+        }
+        self.text += &element(name, text);
+    }
+
+    /// An element whose text is a number, a boolean or a time.
+    fn value(&mut self, name: &'static str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.text += &element(name, &value.to_string());
+        }
+    }
+
+    /// An element around others.
+    fn within(&mut self, name: &'static str, write: impl FnOnce(&mut Self)) {
+        self.text += &format!("<{name}>");
+        write(self);
+        self.text += &format!("</{name}>");
+    }
+
+    /// A list, unless it is empty.
+    fn list<T>(&mut self, name: &'static str, entry_name: &'static str, entries: &[T], write: impl Fn(&T, &mut Self)) {
+        if entries.is_empty() {
+            return;
+        }
+        self.within(name, |writer| {
+            for entry in entries {
+                writer.within(entry_name, |writer| write(entry, writer));
+            }
+        });
+    }
+}
+
+fn is_blank(text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.trim().is_empty())
+}

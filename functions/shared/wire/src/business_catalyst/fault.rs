@@ -1,0 +1,87 @@
+use crate::ReadError;
+use crate::scan::StartTag;
+use crate::vendor_words::{VendorWords, presentable};
+
+/// What stands before the vendor's own words where it tells a failure.
+const FAILURE_MARK: &str = "ERROR:";
+
+/// What the vendor says where something went wrong, in lower case.
+const UNABLE: &str = "server was unable to process request";
+
+/// A SOAP fault, while it is being read: `faultstring` of SOAP 1.1, `Reason/Text` of SOAP 1.2.
+#[derive(Default)]
+pub(super) struct FaultInHand {
+    /// How many elements are open within the fault.
+    depth: usize,
+    is_in_reason: bool,
+    /// The depth of the element whose text is the reason.
+    listening: Option<usize>,
+    words: VendorWords,
+}
+
+impl FaultInHand {
+    /// An element within the fault begins.
+    pub(super) fn start(&mut self, tag: &StartTag) {
+        self.depth += 1;
+        if self.depth == 1 {
+            self.is_in_reason = tag.folded == "reason";
+        }
+        let tells = match self.depth {
+            1 => tag.folded == "faultstring",
+            2 => self.is_in_reason && tag.folded == "text",
+            _ => false,
+        };
+        // A reason may be told in several languages: the first that says anything counts.
+        if tells && presentable(self.words.as_str()).is_empty() {
+            self.words.clear();
+            self.listening = Some(self.depth);
+        }
+    }
+
+    pub(super) fn text(&mut self, piece: &str) {
+        if self.listening.is_some() {
+            self.words.push(piece);
+        }
+    }
+
+    /// An element within the fault ends.
+    pub(super) fn end(&mut self) {
+        if self.listening == Some(self.depth) {
+            self.listening = None;
+        }
+        self.depth -= 1;
+    }
+
+    /// The fault has ended.
+    pub(super) fn take(&mut self) -> Fault {
+        Fault { words: std::mem::take(self).words }
+    }
+}
+
+/// A SOAP fault.
+pub(super) struct Fault {
+    words: VendorWords,
+}
+
+impl Fault {
+    /// Whether the vendor only says that something went wrong, and not that it failed: so it answers where it has
+    /// nothing to list.
+    pub(super) fn is_silent(&self) -> bool {
+        let words = presentable(self.words.as_str()).to_ascii_lowercase();
+        words.contains(UNABLE) && !self.words.as_str().contains(FAILURE_MARK)
+    }
+
+    /// The vendor's own words, without what SOAP libraries put before them.
+    pub(super) fn message(&self) -> String {
+        let words = self.words.as_str();
+        let own = words.split_once(FAILURE_MARK).map_or(words, |(_, own)| own);
+        match presentable(own) {
+            message if message.is_empty() => "a fault without a reason".to_owned(),
+            message => message,
+        }
+    }
+
+    pub(super) fn into_error(self) -> ReadError {
+        ReadError::Vendor { message: self.message() }
+    }
+}

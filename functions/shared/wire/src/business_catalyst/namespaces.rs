@@ -1,0 +1,104 @@
+use std::collections::HashMap;
+
+use super::NAMESPACE;
+use crate::scan::StartTag;
+
+pub(super) const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+pub(super) const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
+const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// The prefix that everybody gives to [`SCHEMA_INSTANCE`]: it is known also where nobody declares it.
+const SCHEMA_INSTANCE_PREFIX: &str = "xsi";
+
+/// What a name belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Namespace {
+    /// None at all.
+    None,
+    /// SOAP's envelope, of either version.
+    Soap,
+    /// The vendor's service.
+    BusinessCatalyst,
+    /// What XML Schema says within documents, such as `xsi:nil`.
+    SchemaInstance,
+    /// Any other.
+    Other,
+}
+
+impl Namespace {
+    fn of(uri: &str) -> Self {
+        match uri {
+            "" => Self::None,
+            SOAP_1_1 | SOAP_1_2 => Self::Soap,
+            NAMESPACE => Self::BusinessCatalyst,
+            SCHEMA_INSTANCE => Self::SchemaInstance,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What prefixes stand for where a document has been read to.
+pub(super) struct Namespaces {
+    /// Per prefix, what it stands for in the innermost element that says so, last.
+    meanings: HashMap<String, Vec<Namespace>>,
+    /// The prefixes that open elements declare, with the depth of each, the innermost last.
+    declared: Vec<(usize, String)>,
+    /// Elements below this depth declare nothing: a document that goes ever deeper must not fill the memory.
+    deepest: usize,
+}
+
+impl Namespaces {
+    pub(super) fn new(deepest: usize) -> Self {
+        Self { meanings: HashMap::new(), declared: Vec::new(), deepest }
+    }
+
+    /// An element begins at this depth.
+    pub(super) fn enter(&mut self, tag: &StartTag, depth: usize) {
+        if depth > self.deepest {
+            return;
+        }
+        for (prefix, uri) in tag.namespace_declarations() {
+            self.meanings.entry(prefix.to_owned()).or_default().push(Namespace::of(uri));
+            self.declared.push((depth, prefix.to_owned()));
+        }
+    }
+
+    /// The element at this depth ends.
+    pub(super) fn leave(&mut self, depth: usize) {
+        while let Some((_, prefix)) = self.declared.pop_if(|(declared_at, _)| *declared_at == depth) {
+            if let Some(meanings) = self.meanings.get_mut(&prefix) {
+                meanings.pop();
+                if meanings.is_empty() {
+                    self.meanings.remove(&prefix);
+                }
+            }
+        }
+    }
+
+    /// What an element belongs to.
+    pub(super) fn of_element(&self, tag: &StartTag) -> Namespace {
+        self.meaning(tag.prefix).unwrap_or(if tag.prefix.is_empty() { Namespace::None } else { Namespace::Other })
+    }
+
+    /// Whether an attribute of this name is data, and not what XML Schema says of its element.
+    pub(super) fn is_data(&self, attribute_name: &str) -> bool {
+        !attribute_name.split_once(':').is_some_and(|(prefix, _)| self.is_schema_instance(prefix))
+    }
+
+    /// Whether `xsi:nil` says of an element that it is not there.
+    pub(super) fn is_nil(&self, tag: &StartTag) -> bool {
+        tag.attributes().any(|(name, value)| {
+            let is_nil =
+                name.split_once(':').is_some_and(|(prefix, local)| local == "nil" && self.is_schema_instance(prefix));
+            is_nil && matches!(value.trim(), "true" | "1")
+        })
+    }
+
+    fn is_schema_instance(&self, prefix: &str) -> bool {
+        self.meaning(prefix).map_or(prefix == SCHEMA_INSTANCE_PREFIX, |meaning| meaning == Namespace::SchemaInstance)
+    }
+
+    fn meaning(&self, prefix: &str) -> Option<Namespace> {
+        self.meanings.get(prefix)?.last().copied()
+    }
+}

@@ -1,0 +1,36 @@
+/// The codes of ISO 3166-1 alpha-2 that are assigned to a country: two letters each, in order, with a space between.
+const COUNTRIES: &str = "\
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ \
+    CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO \
+    FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE \
+    JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO \
+    MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW \
+    PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM \
+    TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+
+/// The country code that a text is, in capitals; `None` where no country has it.
+pub(super) fn country(text: &str) -> Option<String> {
+    let code = text.to_ascii_uppercase();
+    COUNTRIES.split(' ').any(|known| known == code).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_assigned_code_is_a_country_in_any_case() {
+        assert_eq!(COUNTRIES.split(' ').count(), 249);
+        assert!(COUNTRIES.split(' ').all(|code| code.len() == 2));
+        for (text, code) in [("US", "US"), ("gb", "GB"), ("De", "DE"), ("ZW", "ZW")] {
+            assert_eq!(country(text).as_deref(), Some(code));
+        }
+    }
+
+    #[test]
+    fn what_no_country_has_is_none() {
+        for text in ["", "USA", "UK", "XX", "U", "ZZ", "U S", "US CA", "Germany", "ÄÖ"] {
+            assert_eq!(country(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! InTouch Connector, API version 2011-11 (the vendor's *Connector API Guide* and its guides for partners that receive).
+//!
+//! A hub between the systems of health clubs pushes its records to us: **prospects** and **members**, which are one
+//! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document says whose
+//! record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the vendor's document
+//! does not show is our own smallest dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is fetched, and
+//! the element around an error.
+//!
+//! Requests carry no namespace and answers carry one; a request may carry it as well. Names of elements match whatever
+//! their case. What is not known is kept; what is known must be right: a push is refused whole, and told everything that
+//! is wrong with it at once.
+
+mod answer;
+mod country;
+mod error;
+mod lead_source;
+mod provider;
+mod read;
+mod user;
+
+pub use answer::{Reason, ShownLeadSource, ShownUser, error, lead_source, lead_sources, response, user, users};
+pub use error::PushError;
+pub use lead_source::read_lead_source;
+pub use user::{LEAD_INFO, LEAD_SOURCE_ID, Lead, OWNER_ID, User, read_staff, read_user};
+
+use model::RecordKey;
+
+use crate::Limits;
+
+/// The namespace of every answer.
+pub const NAMESPACE: &str = "http://www.intouchfollowup.com/api/2011-11";
+
+/// One document that was pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push<T> {
+    /// What its sender calls the record.
+    pub key: RecordKey,
+    /// What it says.
+    pub content: T,
+}
+
+/// How much of a pushed document is read: what comes as 1 MB may be three times as long once it is UTF-8.
+pub fn limits() -> Limits {
+    Limits { document_bytes: 3 * 1024 * 1024, ..Limits::default() }
+}

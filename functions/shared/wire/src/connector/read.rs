@@ -1,0 +1,57 @@
+use crate::document::Document;
+use crate::record::Tree;
+use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::{Limits, ReadError};
+
+/// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.
+pub(super) fn read_tree(document: &[u8], limits: &Limits, roots: &'static [&'static str]) -> Result<Tree, ReadError> {
+    let mut handler =
+        WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
+    Scanner::new(document, *limits).run(&mut handler)?;
+    Ok(handler.tree)
+}
+
+struct WholeDocument {
+    limits: Limits,
+    roots: &'static [&'static str],
+    tree: Tree,
+    /// The prefix of the document's own element: any other makes an element foreign.
+    prefix: String,
+    elements: usize,
+}
+
+impl Handler for WholeDocument {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+        document.check_depth()?;
+        if document.depth() == 1 {
+            if !self.roots.iter().any(|root| root.eq_ignore_ascii_case(tag.folded)) {
+                return Err(document.unexpected(format!("the document's own element must be `{}`", self.roots[0])));
+            }
+            tag.prefix.clone_into(&mut self.prefix);
+        }
+        self.elements += 1;
+        for (_, value) in tag.attributes() {
+            document.check_text(value.len())?;
+            self.elements += 1;
+        }
+        let most = self.limits.elements_per_customer;
+        if self.elements > most {
+            return Err(document.over_limit("elements_per_customer", most as u64));
+        }
+        self.tree.open(tag, !tag.prefix.is_empty() && tag.prefix != self.prefix, |_| true);
+        Ok(())
+    }
+
+    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+        document.check_text(self.tree.push_text(piece))
+    }
+
+    fn end(&mut self, _document: &mut Document) -> Result<Flow, ReadError> {
+        self.tree.close();
+        Ok(Flow::Continue)
+    }
+
+    fn finish(&mut self, _document: &Document) -> Result<(), ReadError> {
+        Ok(())
+    }
+}

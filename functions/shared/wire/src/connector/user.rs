@@ -1,0 +1,247 @@
+use model::{Address, Attribute, Content, Email, Name, Phone, RecordKey, Staff, Stage, Status};
+
+use super::country::country;
+use super::error::Problems;
+use super::provider::read_provider;
+use super::read::read_tree;
+use super::{Push, PushError};
+use crate::Limits;
+use crate::dates::is_date;
+use crate::record::{Element, Kept, attribute_of, fill, read_fields};
+
+/// The section of [`Content::attributes`] with what only prospects have.
+pub const LEAD_INFO: &str = "leadInfo";
+/// The element of [`LEAD_INFO`] that refers to the member of staff who looks after the prospect.
+pub const OWNER_ID: &str = "ownerID";
+/// The element of [`LEAD_INFO`] that refers to where the prospect came from.
+pub const LEAD_SOURCE_ID: &str = "leadSourceID";
+const TRIAL_START_DATE: &str = "trialStartDate";
+const TRIAL_END_DATE: &str = "trialEndDate";
+
+/// A prospect or a member, as pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// What the document says. What it refers to is not looked up yet: [`Content::owner_staff_id`] and
+    /// [`Content::lead_source_id`] are empty, and the references stand under [`LEAD_INFO`].
+    pub content: Content,
+    /// What only prospects have; `None` where the document says nothing of it.
+    pub lead: Option<Lead>,
+}
+
+/// What a prospect refers to, as its sender says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lead {
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// Where it came from.
+    pub lead_source: Option<String>,
+}
+
+/// Reads a pushed `user`. Mandatory are the four parts of `providerInfo`, and `firstname`, `lastname`, `userStatus` and
+/// `userType`. An element that is empty says nothing.
+///
+/// # Errors
+/// Where it can't be read, or anything is wrong with it.
+pub fn read_user(document: &[u8], limits: &Limits) -> Result<Push<User>, PushError> {
+    let (key, user) = read(document, limits, &["user"], true)?;
+    Ok(Push { key, content: user })
+}
+
+/// Reads a pushed member of staff, whose document is a `user`'s. It need not say a `userType`: staff are neither
+/// prospects nor members.
+///
+/// # Errors
+/// As [`read_user`].
+pub fn read_staff(document: &[u8], limits: &Limits) -> Result<Push<Staff>, PushError> {
+    let (key, user) = read(document, limits, &["user", "staff"], false)?;
+    Ok(Push { key, content: Staff(user.content) })
+}
+
+fn read(
+    document: &[u8],
+    limits: &Limits,
+    roots: &'static [&'static str],
+    needs_type: bool,
+) -> Result<(RecordKey, User), PushError> {
+    let tree = read_tree(document, limits, roots)?;
+    let mut problems = Problems::default();
+    let mut attributes = Kept::default();
+    let mut fields = Fields::default();
+    let mut lead = None;
+    let mut sender = None;
+    if let Some(root) = tree.root() {
+        let (key, leftover) = read_provider(root, &mut problems);
+        sender = key;
+        attributes.insert_leftover("providerInfo", leftover);
+        attributes.insert_own_data(root);
+        let mut is_read = false;
+        for child in root.children() {
+            match child.known_name() {
+                // The `uuid` is ours, from what was fetched here.
+                "providerinfo" | "uuid" => {}
+                "userinfo" if !is_read => {
+                    is_read = true;
+                    let leftover =
+                        fields.read(child, |info| read_lead(info, &mut lead, &mut attributes, &mut problems));
+                    attributes.insert_leftover("userInfo", leftover);
+                }
+                "leadinfo" => read_lead(child, &mut lead, &mut attributes, &mut problems),
+                _ => attributes.insert_element(child),
+            }
+        }
+    }
+    let mut content = fields.into_content(needs_type, &mut problems);
+    let key = problems.none_or_err(sender)?;
+    content.attributes = attributes.into_attributes();
+    Ok((key, User { content, lead }))
+}
+
+/// The texts of `userInfo`.
+#[derive(Default)]
+struct Fields {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    birth_date: Option<String>,
+    gender: Option<String>,
+    status: Option<String>,
+    user_type: Option<String>,
+    address1: Option<String>,
+    address2: Option<String>,
+    city: Option<String>,
+    zip_code: Option<String>,
+    state: Option<String>,
+    country: Option<String>,
+    mobile: Option<String>,
+    email: Option<String>,
+    home_phone: Option<String>,
+    work_phone: Option<String>,
+    company: Option<String>,
+}
+
+impl Fields {
+    /// Reads `userInfo`; what it holds beyond these fields is returned. A `leadInfo` in it goes to `on_lead`.
+    fn read(&mut self, user_info: Element, mut on_lead: impl FnMut(Element)) -> model::Attributes {
+        let mut leftover = read_fields(user_info, |child, text| match child {
+            "firstname" => fill(&mut self.first_name, text),
+            "lastname" => fill(&mut self.last_name, text),
+            "birthdate" => fill(&mut self.birth_date, text),
+            "gender" => fill(&mut self.gender, text),
+            "userstatus" => fill(&mut self.status, text),
+            "usertype" => fill(&mut self.user_type, text),
+            "address1" => fill(&mut self.address1, text),
+            "address2" => fill(&mut self.address2, text),
+            "city" => fill(&mut self.city, text),
+            "zipcode" => fill(&mut self.zip_code, text),
+            "state" => fill(&mut self.state, text),
+            "country" => fill(&mut self.country, text),
+            "mobile" => fill(&mut self.mobile, text),
+            "email" => fill(&mut self.email, text),
+            "homephone" => fill(&mut self.home_phone, text),
+            "workphone" => fill(&mut self.work_phone, text),
+            "company" => fill(&mut self.company, text),
+            _ => false,
+        });
+        for child in user_info.children().filter(|child| child.known_name() == "leadinfo") {
+            leftover.remove(child.key());
+            on_lead(child);
+        }
+        leftover
+    }
+
+    fn into_content(self, needs_type: bool, problems: &mut Problems) -> Content {
+        let first_name = problems.required("userInfo/firstname", self.first_name);
+        let last_name = problems.required("userInfo/lastname", self.last_name);
+        if self.birth_date.as_deref().is_some_and(|date| !is_date(date)) {
+            problems.add("userInfo/birthdate", "must be a date of the form YYYY-MM-DD");
+        }
+        let gender = problems.choice("userInfo/gender", self.gender.as_deref(), &[("M", "M"), ("F", "F")]);
+        let status = problems.required("userInfo/userStatus", self.status);
+        let statuses = [("ACTIVE", Status::Active), ("INACTIVE", Status::Inactive)];
+        let status = problems.choice("userInfo/userStatus", status.as_deref(), &statuses);
+        let user_type =
+            if needs_type { problems.required("userInfo/userType", self.user_type) } else { self.user_type };
+        let stages = [("PROSPECT", Stage::Prospect), ("MEMBER", Stage::Member)];
+        let stage = problems.choice("userInfo/userType", user_type.as_deref(), &stages);
+        let country = self.country.and_then(|text| {
+            let code = country(&text);
+            if code.is_none() {
+                problems.add("userInfo/country", "must be a country code of two letters as in ISO 3166-1");
+            }
+            code
+        });
+        let display = [&first_name, &last_name].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+        let address = Address {
+            lines: [self.address1, self.address2].into_iter().flatten().collect(),
+            city: self.city,
+            region: self.state,
+            postal_code: self.zip_code,
+            country,
+            ..Address::default()
+        };
+        let addresses = (address != Address::default()).then_some(Address { primary: true, ..address });
+        Content {
+            status: status.unwrap_or_default(),
+            name: Name { display: Some(display), first: first_name, last: last_name, ..Name::default() },
+            emails: self
+                .email
+                .map(|address| Email { address, primary: true, ..Email::default() })
+                .into_iter()
+                .collect(),
+            phones: phones([("mobile", self.mobile), ("homePhone", self.home_phone), ("workPhone", self.work_phone)]),
+            addresses: addresses.into_iter().collect(),
+            birth_date: self.birth_date,
+            gender: gender.map(str::to_owned),
+            organization: self.company,
+            stage,
+            ..Content::default()
+        }
+    }
+}
+
+/// Numbers by the vendor's own element names; the first is the one to use.
+fn phones(numbers: [(&str, Option<String>); 3]) -> Vec<Phone> {
+    let given = numbers.into_iter().filter_map(|(kind, number)| Some((kind, number?)));
+    given
+        .enumerate()
+        .map(|(position, (kind, number))| Phone { number, kind: Some(kind.to_owned()), primary: position == 0 })
+        .collect()
+}
+
+/// Reads a `leadInfo`: to `lead` what it refers to, to `attributes` all of it.
+fn read_lead(element: Element, lead: &mut Option<Lead>, attributes: &mut Kept, problems: &mut Problems) {
+    if lead.is_some() {
+        problems.add(LEAD_INFO, "is given twice");
+        return;
+    }
+    let lead = lead.insert(Lead::default());
+    let mut kept = Kept::default();
+    kept.insert_own_data(element);
+    for child in element.children() {
+        let text = child.text();
+        let name = match child.known_name() {
+            "trialstartdate" => TRIAL_START_DATE,
+            "trialenddate" => TRIAL_END_DATE,
+            "ownerid" => OWNER_ID,
+            "leadsourceid" => LEAD_SOURCE_ID,
+            _ => {
+                kept.insert_element(child);
+                continue;
+            }
+        };
+        match name {
+            OWNER_ID => drop(fill(&mut lead.owner, &text)),
+            LEAD_SOURCE_ID => drop(fill(&mut lead.lead_source, &text)),
+            date if !text.is_empty() && !is_date(&text) => {
+                problems.add(&format!("{LEAD_INFO}/{date}"), "must be a date of the form YYYY-MM-DD");
+            }
+            _ => {}
+        }
+        if !child.is_empty() {
+            kept.insert(name.to_owned(), attribute_of(child));
+        }
+    }
+    let kept = kept.into_attributes();
+    if !kept.is_empty() {
+        attributes.insert(LEAD_INFO.to_owned(), Attribute::Object(kept));
+    }
+}

@@ -1,0 +1,132 @@
+//! The sections that have fields of their own: an entry is what fields stand for, and a leftover of all else in it.
+
+use model::{Attribute, Attributes};
+
+use super::tree::Element;
+use super::vendor_data::Kept;
+
+/// One entry of a section, such as a `phone` of `phones`.
+pub(crate) struct Entry<T> {
+    /// What fields stand for.
+    pub(crate) value: T,
+    /// What they do not.
+    pub(crate) leftover: Attributes,
+    /// Whether the vendor says that the entry is preferred.
+    pub(crate) preferred: bool,
+    /// Whether the vendor says that the entry is the best.
+    pub(crate) best: bool,
+}
+
+impl<T> Entry<T> {
+    pub(crate) fn new(value: T, leftover: Attributes) -> Self {
+        Self { value, leftover, preferred: false, best: false }
+    }
+}
+
+/// Reads one element's children into fields: `take` gets each child's folded name and text, and says whether a field
+/// stands for it now. The leftover is what it did not take, and what had more to it than a text.
+pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> bool) -> Attributes {
+    let mut leftover = Kept::default();
+    leftover.insert_own_data(element);
+    for child in element.children() {
+        let taken = take(child.known_name(), &child.text());
+        if !taken || !child.is_plain() {
+            leftover.insert_element(child);
+        }
+    }
+    leftover.into_attributes()
+}
+
+/// Puts a text into an empty field. `false` where the field is filled already: what comes second is left over.
+pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
+    if field.is_some() {
+        return false;
+    }
+    if !text.is_empty() {
+        *field = Some(text.to_owned());
+    }
+    true
+}
+
+/// The vendor's `true`.
+pub(crate) fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
+/// A section's entries, however many elements of its name a record has.
+pub(crate) struct Entries<T> {
+    entries: Vec<Entry<T>>,
+    /// What stands on or in the section's element beside its entries.
+    beside: Kept,
+}
+
+impl<T: Ord> Entries<T> {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::new(), beside: Kept::default() }
+    }
+
+    /// Reads a section's element, whose entries are named `entry_name`. An entry that holds nothing is none.
+    pub(crate) fn read(&mut self, section: Element, entry_name: &str, read_entry: impl Fn(Element) -> Entry<T>) {
+        self.read_some(section, entry_name, |element| Some(read_entry(element)));
+    }
+
+    /// The same of a section that has entries of several kinds: `read_entry` returns those of this one.
+    pub(crate) fn read_some(
+        &mut self,
+        section: Element,
+        entry_name: &str,
+        mut read_entry: impl FnMut(Element) -> Option<Entry<T>>,
+    ) {
+        self.beside.insert_own_data(section);
+        for child in section.children() {
+            if child.known_name() != entry_name {
+                self.beside.insert_element(child);
+            } else if !child.is_empty() {
+                self.entries.extend(read_entry(child));
+            }
+        }
+    }
+
+    /// An entry that was read elsewhere.
+    pub(crate) fn push(&mut self, entry: Entry<T>) {
+        self.entries.push(entry);
+    }
+
+    /// The first entry with such a value.
+    pub(crate) fn find(&mut self, is_sought: impl Fn(&T) -> bool) -> Option<&mut Entry<T>> {
+        self.entries.iter_mut().find(|entry| is_sought(&entry.value))
+    }
+
+    /// Brings the entries into the one order that equal data have: the vendor states none. `mark_primary` is called
+    /// for the entry to use: the first that is preferred, or else the first that is the best; it goes to the front.
+    pub(crate) fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
+        self.entries.sort_by(|one, other| (&one.value, &one.leftover).cmp(&(&other.value, &other.leftover)));
+        let preferred = self.entries.iter().position(|entry| entry.preferred);
+        let primary = preferred.or_else(|| self.entries.iter().position(|entry| entry.best));
+        if let Some(position) = primary {
+            self.entries[..=position].rotate_right(1);
+            mark_primary(&mut self.entries[0].value);
+        }
+    }
+
+    /// The entries' values; what is left over of them goes to `attributes` under the section's name, one object per
+    /// entry in the same order, and what stood beside them under that name with `#section` after it.
+    pub(crate) fn into_values(self, name: &str, attributes: &mut Kept) -> Vec<T> {
+        let has_leftovers = self.entries.iter().any(|entry| !entry.leftover.is_empty());
+        let mut values = Vec::with_capacity(self.entries.len());
+        let mut leftovers = Vec::with_capacity(if has_leftovers { self.entries.len() } else { 0 });
+        for entry in self.entries {
+            values.push(entry.value);
+            if has_leftovers {
+                leftovers.push(Attribute::Object(entry.leftover));
+            }
+        }
+        if has_leftovers {
+            attributes.insert(name.to_owned(), Attribute::List(leftovers));
+        }
+        if !self.beside.is_empty() {
+            attributes.insert(format!("{name}#section"), Attribute::Object(self.beside.into_attributes()));
+        }
+        values
+    }
+}

@@ -1,0 +1,104 @@
+//! Start tags.
+
+use std::ops::Range;
+
+use quick_xml::events::BytesStart;
+
+use crate::name::is_name;
+use crate::reference::{self, BadReference};
+
+/// A start tag.
+pub(crate) struct StartTag<'a> {
+    /// What is before the colon of the name, or nothing.
+    pub(crate) prefix: &'a str,
+    /// What is after it.
+    pub(crate) local: &'a str,
+    /// The local name in lower case and without `-` and `_`: what matching goes by.
+    pub(crate) folded: &'a str,
+    pub(crate) all_attributes: &'a AttributeList,
+}
+
+impl StartTag<'_> {
+    /// Names, as written, and values; without the declarations of namespaces.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all_attributes.entries().filter(|(name, _)| declared_prefix(name).is_none())
+    }
+
+    /// The namespaces that the tag declares: each prefix, empty for the default namespace, with what it stands for.
+    pub(crate) fn namespace_declarations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all_attributes.entries().filter_map(|(name, value)| Some((declared_prefix(name)?, value)))
+    }
+}
+
+/// The prefix that an attribute of this name declares; `None` for an attribute that declares none.
+fn declared_prefix(name: &str) -> Option<&str> {
+    if name == "xmlns" { Some("") } else { name.strip_prefix("xmlns:") }
+}
+
+/// The attributes of one tag, with references resolved; reused from tag to tag.
+#[derive(Default)]
+pub(crate) struct AttributeList {
+    text: String,
+    entries: Vec<AttributeEntry>,
+}
+
+struct AttributeEntry {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+/// What is wrong with a tag's attributes.
+pub(crate) enum BadAttributes {
+    /// They break a rule of XML.
+    Malformed(&'static str),
+    /// A value holds a reference that is not resolved.
+    Reference(BadReference),
+}
+
+impl AttributeList {
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.entries.clear();
+    }
+
+    /// The attributes of this tag, and of no other.
+    pub(crate) fn read(&mut self, tag: &BytesStart) -> Result<(), BadAttributes> {
+        self.clear();
+        if tag.attributes_raw().is_empty() {
+            return Ok(());
+        }
+        let Self { text, entries } = self;
+        // quick-xml's own search for duplicates compares each attribute with all before it.
+        for attribute in tag.attributes().with_checks(false) {
+            let Ok(attribute) = attribute else {
+                return Err(BadAttributes::Malformed("an attribute that has no name, no `=` or no quoted value"));
+            };
+            let name = attribute.key.into_inner();
+            if !is_name(name) {
+                return Err(BadAttributes::Malformed("an attribute with a name that XML does not allow"));
+            }
+            let name_start = text.len();
+            text.push_str(name);
+            let value_start = text.len();
+            reference::push_attribute_value(&attribute.value, text).map_err(BadAttributes::Reference)?;
+            entries.push(AttributeEntry { name: name_start..value_start, value: value_start..text.len() });
+        }
+        if self.has_duplicates() {
+            return Err(BadAttributes::Malformed("an attribute that is given twice"));
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|entry| (&self.text[entry.name.clone()], &self.text[entry.value.clone()]))
+    }
+
+    fn has_duplicates(&self) -> bool {
+        if self.entries.len() < 2 {
+            return false;
+        }
+        let mut names: Vec<&str> = self.entries().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}

@@ -1,0 +1,205 @@
+//! What `local` synchronises where nobody says what: simulated systems, with people who go on changing.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use runtime::connections::{Configuration, Place};
+use serde_json::json;
+use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
+use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
+use simulators::connector::{ConnectorSettings, ConnectorSimulator, Login};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::commands::local::{make_private_directory, reason};
+
+/// How often the simulators change some customers, and how many.
+const CHANGE_EVERY: Duration = Duration::from_secs(15);
+const CHANGES: usize = 3;
+/// The token that opens the simulated tenant's data, on this machine only.
+const TOKEN: &str = "demo-token";
+/// Where the simulated site is.
+const TIME_ZONE: &str = "Australia/Sydney";
+/// How many contacts the simulated site has.
+const CONTACTS: u64 = 500;
+/// How many people the simulated Connector pushes, and how many members of staff.
+const PEOPLE: usize = 12;
+const STAFF: usize = 3;
+/// The password that they are pushed with, on this machine only.
+const PASSWORD: &str = "demo-password";
+
+/// Starts the simulators, and configures connections to them. Their secrets are written below `data`. One of them pushes
+/// to `api`, and notes in `is_pushed` when all that it has is there.
+pub(crate) async fn start(
+    data: &Path,
+    api: SocketAddr,
+    keep_changing: bool,
+    is_pushed: &Arc<AtomicBool>,
+    background: &mut JoinSet<()>,
+) -> Result<Configuration, String> {
+    let secrets = Secrets::below(data).map_err(|error| reason(&error))?;
+    let file = [
+        association_anywhere(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
+        business_catalyst(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
+        connector(&secrets, api, keep_changing, is_pushed, background).map_err(|error| reason(&error))?,
+        imports(&secrets).map_err(|error| reason(&error))?,
+        format!(
+            "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
+            secrets.write("reader.json", &json!({ "token": TOKEN })).map_err(|error| reason(&error))?
+        ),
+    ];
+    Configuration::parse(&file.join("\n"), Place::Local).map_err(|problems| problems.to_string())
+}
+
+/// Requests that show what there is to see, ready for a shell.
+pub(crate) fn questions(base: &str) -> Vec<String> {
+    let curl = format!("curl -H 'Authorization: Bearer {TOKEN}'");
+    vec![
+        format!("{curl} {base}/v1/customers/aa~1001"),
+        format!("{curl} {base}/v1/customers/bc~1001"),
+        format!("{curl} '{base}/v1/customers?connection=intouch&limit=3'"),
+    ]
+}
+
+async fn association_anywhere(
+    secrets: &Secrets,
+    keep_changing: bool,
+    background: &mut JoinSet<()>,
+) -> io::Result<String> {
+    let settings = AaSettings::default();
+    let login = json!({ "username": settings.username, "password": settings.password });
+    let credentials = secrets.write("aa.json", &login)?;
+    let (listener, base) = listen().await?;
+    let simulator = AaSimulator::new(settings);
+    if keep_changing {
+        let simulator = simulator.clone();
+        background.spawn(change_for_ever(move || {
+            simulator.change_some(CHANGES);
+        }));
+    }
+    background.spawn(async move { report(simulator.serve(listener).await) });
+    let urls = urls(&base);
+    Ok(format!(
+        "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
+         details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {credentials:?}\n",
+        urls.queue, urls.details, urls.purge, urls.enqueue,
+    ))
+}
+
+async fn business_catalyst(secrets: &Secrets, keep_changing: bool, background: &mut JoinSet<()>) -> io::Result<String> {
+    let settings = BcSettings {
+        contacts: CONTACTS,
+        time_zone: TimeZone::get(TIME_ZONE).map_err(io::Error::other)?,
+        clock: Clock::Following(Arc::new(Timestamp::now)),
+        ..BcSettings::default()
+    };
+    let login = json!({ "username": settings.username, "password": settings.password });
+    let credentials = secrets.write("bc.json", &login)?;
+    let site_id = settings.site_id;
+    let (listener, base) = listen().await?;
+    let simulator = BcSimulator::new(settings);
+    if keep_changing {
+        let simulator = simulator.clone();
+        background.spawn(change_for_ever(move || {
+            simulator.change_some(CHANGES);
+        }));
+    }
+    background.spawn(async move { report(simulator.serve(listener).await) });
+    Ok(format!(
+        "[[connection]]\nid = \"bc\"\ntenant = \"demo\"\nkind = \"business-catalyst\"\nendpoint = {:?}\n\
+         site_id = {site_id}\ncredentials = {credentials:?}\ntime_zone = {TIME_ZONE:?}\npoll_seconds = 5\n",
+        endpoint(&base),
+    ))
+}
+
+fn connector(
+    secrets: &Secrets,
+    api: SocketAddr,
+    keep_changing: bool,
+    is_pushed: &Arc<AtomicBool>,
+    background: &mut JoinSet<()>,
+) -> io::Result<String> {
+    let settings = ConnectorSettings {
+        base: format!("http://{api}"),
+        login: Login::Basic { username: "intouch".to_owned(), password: PASSWORD.to_owned() },
+        people: PEOPLE,
+        staff: STAFF,
+        ..ConnectorSettings::default()
+    };
+    let credentials = secrets.write("intouch.json", &json!({ "username": "intouch", "password": PASSWORD }))?;
+    let connection = format!(
+        "[[connection]]\nid = \"intouch\"\ntenant = \"demo\"\nkind = \"connector\"\nclient_id = {:?}\nclub_ids = {:?}\n\
+         providers = [{:?}]\ncredentials = {credentials:?}\ncreate_staff = true\ncreate_lead_sources = true\n",
+        settings.client_id, settings.club_ids, settings.provider,
+    );
+    background.spawn(push(ConnectorSimulator::new(settings), is_pushed.clone(), keep_changing));
+    Ok(connection)
+}
+
+/// The account of the loyalty vendor's own example, whose requests can be sent as they stand in its document.
+fn imports(secrets: &Secrets) -> io::Result<String> {
+    let users = json!({ "users": [{ "user_id": "john1970", "user_password": "1959caadac9b13dcb3" }] });
+    let credentials = secrets.write("imports.json", &users)?;
+    Ok(format!(
+        "[[connection]]\nid = \"imports\"\ntenant = \"demo\"\nkind = \"batch-import\"\naccount_id = \"greatwidgets\"\n\
+         credentials = {credentials:?}\ncampaigns = [\"898989889\", \"13234545\", \"34534554\"]\n",
+    ))
+}
+
+/// Pushes everything that a Connector has, and then, if it is to go on, makes a member of a prospect now and then.
+async fn push(connector: ConnectorSimulator, is_pushed: Arc<AtomicBool>, keep_changing: bool) {
+    let mut report = connector.push_everything().await;
+    is_pushed.store(true, Ordering::Release);
+    while keep_changing && report.is_clean() {
+        tokio::time::sleep(CHANGE_EVERY).await;
+        report = connector.convert_some(1).await.1;
+    }
+    if !report.is_clean() {
+        tracing::error!(%report, "the simulated Connector was refused");
+    }
+}
+
+async fn listen() -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    Ok((listener, base))
+}
+
+async fn change_for_ever(change: impl Fn()) {
+    loop {
+        tokio::time::sleep(CHANGE_EVERY).await;
+        change();
+    }
+}
+
+fn report(ended: io::Result<()>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a simulator has stopped");
+    }
+}
+
+/// The files that hold the simulated systems' secrets.
+struct Secrets(std::path::PathBuf);
+
+impl Secrets {
+    fn below(data: &Path) -> io::Result<Self> {
+        let directory = data.join("demo");
+        make_private_directory(&directory)?;
+        // Absolute, so that another command finds them from wherever it is called.
+        Ok(Self(directory.canonicalize()?))
+    }
+
+    /// Writes a secret, and returns the reference to it.
+    fn write(&self, name: &str, secret: &serde_json::Value) -> io::Result<String> {
+        let path = self.0.join(name);
+        fs::write(&path, secret.to_string())?;
+        Ok(format!("file:{}", path.display()))
+    }
+}

@@ -1,0 +1,515 @@
+//! Association Anywhere at a shell, and what holds for every kind of connection.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Poison, Procedure, urls};
+use tokio::runtime::Runtime;
+
+use crate::support::{EVERYTHING_OF_OURS, Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME};
+
+/// A vendor that listens in this process.
+struct Vendor {
+    simulator: AaSimulator,
+    base: String,
+    runtime: Runtime,
+}
+
+impl Vendor {
+    fn with_customers(customers: u64) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let simulator = AaSimulator::new(AaSettings {
+            customers,
+            username: USERNAME.to_owned(),
+            password: PASSWORD.to_owned(),
+            ..AaSettings::default()
+        });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let serving = simulator.clone();
+        runtime.spawn(async move { serving.serve(listener).await });
+        Self { simulator, base, runtime }
+    }
+
+    /// What no output may hold: secrets, and everybody's personal data.
+    fn secrets(&self) -> Vec<String> {
+        let ids = self.simulator.customer_ids();
+        let emails = ids.iter().filter_map(|id| self.simulator.email(*id));
+        let names = ids.iter().filter_map(|id| self.simulator.display_name(*id));
+        emails.chain(names).chain([PASSWORD, TOKEN].map(str::to_owned)).collect()
+    }
+}
+
+/// A home whose `connections.toml` has the connection `aa` of the tenant `acme`, with these lines added to it.
+fn home_with_connection_to(vendor: &Vendor, extra: &str) -> Home {
+    let home = Home::empty();
+    home.write("aa.json", &json!({ "username": USERNAME, "password": PASSWORD }).to_string());
+    home.write("reader.json", &json!({ "token": TOKEN }).to_string());
+    home.write("connections.toml", &connection(&vendor.base, "file:aa.json", extra));
+    home
+}
+
+/// A file with one connection and one reader.
+fn connection(base: &str, credentials: &str, extra: &str) -> String {
+    let urls = urls(base);
+    format!(
+        "[[connection]]\nid = 'aa'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
+         details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\ncredentials = '{credentials}'\n{extra}\n\
+         [[reader]]\ntenant = 'acme'\ntoken = 'file:reader.json'\n",
+        urls.queue, urls.details, urls.purge, urls.enqueue
+    )
+}
+
+/// Every id that the API lists.
+fn listed(vendor: &Vendor, address: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    vendor.runtime.block_on(async {
+        let client = reqwest::Client::new();
+        loop {
+            let url = format!("{address}/v1/customers?connection=aa&limit=500{cursor}");
+            let response = client.get(url).header("Authorization", format!("Bearer {TOKEN}")).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            let page: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+            let customers = page["customers"].as_array().unwrap();
+            ids.extend(customers.iter().map(|customer| customer["id"].as_str().unwrap().to_owned()));
+            match page["cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return ids,
+            }
+        }
+    })
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_newcomer_sees_a_thousand_simulated_customers_come_in_and_then_nothing_new() {
+    let home = Home::empty();
+    let first = home.run("local --once --port 0").succeeded();
+    assert_eq!(first.in_step("aa"), (1_000, [1_000, 0, 0, 0, 0]), "{first:?}");
+    assert_eq!(first.in_step("bc"), (500, [500, 0, 0, 0, 0]), "{first:?}");
+    assert!(home.path(".customer-sync").is_dir(), "the directory that the design names");
+    let second = home.run("local --once --port 0").succeeded();
+    assert_eq!(second.in_step("aa"), (1_000, [0, 1_000, 0, 0, 0]), "{second:?}");
+    let status = home.run("status").succeeded();
+    assert!(status.stdout.starts_with("aa (association-anywhere, tenant demo): in step, "), "{status:?}");
+    assert!(status.stdout.contains("\nbc (business-catalyst, tenant demo): in step, "), "{status:?}");
+    let figures = "2000 = 1000 written + 1000 unchanged + 0 stale + 0 tombstoned + 0 failed";
+    assert!(status.stdout.contains(figures), "{status:?}");
+}
+
+#[test]
+fn a_second_run_on_the_same_data_writes_nothing_and_a_change_is_written_alone() {
+    let vendor = Vendor::with_customers(250);
+    let home = home_with_connection_to(&vendor, "");
+    let first = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(first.in_step("aa"), (250, [250, 0, 0, 0, 0]));
+    assert_eq!(vendor.simulator.queue_len(), 0);
+    let second = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(second.in_step("aa"), (0, [0; 5]));
+    vendor.simulator.change([1003, 1004]);
+    vendor.simulator.enqueue(1005);
+    vendor.simulator.delete(1006);
+    let third = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(third.in_step("aa"), (4, [2, 1, 0, 1, 0]));
+}
+
+#[test]
+fn status_says_how_every_connection_stands() {
+    let vendor = Vendor::with_customers(30);
+    let home = home_with_connection_to(&vendor, "");
+    home.sync().succeeded();
+    let status = home.status();
+    let expected = [
+        "batch",
+        "condition",
+        "counts",
+        "error",
+        "failures",
+        "fresh_as_of",
+        "freshness_seconds",
+        "id",
+        "kind",
+        "last_success_at",
+        "tenant",
+    ];
+    assert_eq!(keys(&status), BTreeSet::from(expected));
+    assert_eq!(
+        status["counts"],
+        json!({ "fetched": 30, "written": 30, "unchanged": 0, "stale": 0, "tombstoned": 0, "failed": 0 })
+    );
+    for (key, value) in [
+        ("id", json!("aa")),
+        ("tenant", json!("acme")),
+        ("kind", json!("association-anywhere")),
+        ("condition", json!("in_step")),
+        ("error", Value::Null),
+        ("batch", Value::Null),
+        ("failures", json!(0)),
+    ] {
+        assert_eq!(status[key], value, "{key}");
+    }
+    assert!(status["freshness_seconds"].as_u64().unwrap() < 60, "{status}");
+    for key in ["fresh_as_of", "last_success_at"] {
+        let at = status[key].as_str().unwrap();
+        assert!(at.ends_with('Z') && at.len() == "2026-11-22T03:05:00.000Z".len(), "{key}: {at}");
+    }
+    let said = home.run("status --data data").succeeded().without(vendor.secrets());
+    assert!(said.stdout.starts_with("aa (association-anywhere, tenant acme): in step, as of "), "{said:?}");
+}
+
+#[test]
+fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
+    let vendor = Vendor::with_customers(120);
+    for (id, poison) in [(1005, Poison::NoCustId), (1007, Poison::BrokenXml), (1111, Poison::ErrorElement)] {
+        vendor.simulator.poison(id, poison);
+    }
+    let home = home_with_connection_to(&vendor, "");
+
+    let first = home.sync().without(vendor.secrets());
+    assert_eq!(first.code, Some(1), "{first:?}");
+    assert_eq!(first.in_step("aa"), (120, [117, 0, 0, 0, 3]));
+    assert!(first.stdout.contains("`customer-sync failures`"), "{first:?}");
+    assert_eq!(home.status()["failures"], 3);
+
+    let lines = home.run("failures --data data").succeeded().without(vendor.secrets());
+    let ids: Vec<&str> = lines.stdout.lines().filter_map(|line| line.split("  ").next()).collect();
+    assert_eq!(ids, ["aa~1005", "aa~1007", "aa~1111"], "{lines:?}");
+    assert_eq!(home.run("failures --connection aa --data data").succeeded().stdout, lines.stdout);
+
+    let records = home.run("failures --json --data data").succeeded();
+    let records: Value = serde_json::from_str(&records.stdout).unwrap();
+    let records = records["failures"].as_array().unwrap();
+    assert_eq!(records.len(), 3);
+    for record in records {
+        let expected = ["connection", "failed_at", "id", "raw", "reason", "source_id", "tenant"];
+        assert_eq!(keys(record), BTreeSet::from(expected));
+        assert!(!record["reason"].as_str().unwrap().is_empty(), "{record}");
+    }
+    assert_eq!((&records[0]["id"], &records[0]["source_id"]), (&json!("aa~1005"), &json!("1005")));
+    let email = vendor.simulator.email(1005).unwrap();
+    assert!(records[0]["raw"].as_str().unwrap().contains(&email), "the raw document is asked for, and there");
+
+    // A run that meets none of them is not a failure: they are known.
+    home.sync().succeeded();
+    vendor.simulator.heal(1005);
+    vendor.simulator.heal(1111);
+    let said = home.run("failures redrive aa~1005 aa~1111 --data data").succeeded();
+    assert_eq!(said.stdout, "2 customers will be fetched again with the next batch\n");
+    let redriven = home.sync().succeeded().without(vendor.secrets());
+    assert_eq!(redriven.in_step("aa"), (2, [2, 0, 0, 0, 0]));
+    let lines = home.run("failures --data data").succeeded();
+    assert!(lines.stdout.starts_with("aa~1007  ") && lines.stdout.lines().count() == 1, "{lines:?}");
+
+    // Redriven and still poisoned, it fails anew.
+    home.run("failures redrive --all --data data").succeeded();
+    let again = home.sync().without(vendor.secrets());
+    assert_eq!((again.code, again.in_step("aa")), (Some(1), (1, [0, 0, 0, 0, 1])));
+
+    let said = home.run("failures drop aa~1007 --data data").succeeded();
+    assert_eq!(said.stdout, "the records of 1 customer were dropped\n");
+    assert_eq!(home.run("failures --data data").succeeded().stdout, "no failures\n");
+    assert_eq!(home.status()["failures"], 0);
+    assert_eq!(home.sync().succeeded().in_step("aa"), (0, [0; 5]));
+
+    for action in ["redrive", "drop"] {
+        let said = home.run(&format!("failures {action} aa~1001 --data data"));
+        assert_eq!(said.error(), "there is no failure record of `aa~1001`");
+    }
+    let said = home.run("failures --connection nope --data data");
+    assert_eq!(said.error(), "there is no connection `nope`");
+}
+
+#[test]
+fn resync_has_the_vendor_report_one_customer_or_all_again() {
+    let vendor = Vendor::with_customers(30);
+    let home = home_with_connection_to(&vendor, "");
+    home.sync().succeeded();
+    home.run("resync aa --customer 1003 --data data").succeeded().without(vendor.secrets());
+    assert_eq!(vendor.simulator.queue(), [1003]);
+    assert_eq!(home.sync().succeeded().in_step("aa"), (1, [0, 1, 0, 0, 0]));
+    home.run("resync aa --data data").succeeded().without(vendor.secrets());
+    assert_eq!(vendor.simulator.queue_len(), 30);
+    assert_eq!(home.sync().succeeded().in_step("aa"), (30, [0, 30, 0, 0, 0]));
+
+    assert_eq!(home.run("resync nope --data data").error(), "there is no connection `nope`");
+    let refusal = format!("no queueing for {USERNAME} with {PASSWORD}");
+    vendor.simulator.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
+    let said = home.run("resync aa --data data").without(vendor.secrets());
+    assert!(said.error().starts_with("connection `aa`: force enqueue: "), "{said:?}");
+    assert!(said.error().contains("no queueing for *** with ***"), "{said:?}");
+}
+
+#[test]
+fn apply_shows_the_difference_and_makes_it() {
+    let vendor = Vendor::with_customers(3);
+    let home = home_with_connection_to(&vendor, "");
+    home.sync().succeeded();
+    let said = home.run("apply connections.toml --data data").succeeded();
+    assert_eq!(said.stdout, "nothing to change\n");
+
+    let first = connection(&vendor.base, "file:aa.json", "poll_seconds = 60");
+    let second = connection(&vendor.base, "file:aa.json", "").replace("'aa'", "'b'").replace("[[reader]]", "");
+    let second = second.split("\ntenant = 'acme'\ntoken").next().unwrap().to_owned();
+    home.write("next.toml", &format!("{first}\n{second}"));
+    let difference = "~ acme/aa (association-anywhere)\n+ acme/b (association-anywhere)\n";
+    let said = home.run("apply next.toml --dry-run --data data").succeeded().without(vendor.secrets());
+    assert_eq!(said.stdout, difference);
+    let said = home.run("apply next.toml --data data").succeeded();
+    assert_eq!(said.stdout, difference, "the dry run changed nothing");
+    assert_eq!(home.run("apply next.toml --data data").succeeded().stdout, "nothing to change\n");
+    let status = home.run("status --data data").succeeded();
+    assert!(status.stdout.contains("\nb (association-anywhere, tenant acme): waiting, never in step"), "{status:?}");
+
+    let said = home.run("apply connections.toml --data data").succeeded();
+    assert_eq!(said.stdout, "- acme/b (association-anywhere)\n~ acme/aa (association-anywhere)\n");
+
+    home.write("bad.toml", &first.replace("purge_url", "purge"));
+    let said = home.run("apply bad.toml --data data");
+    assert_eq!(
+        said.error(),
+        "bad.toml: connection `aa`: key `purge_url`: is missing; connection `aa`: key `purge`: is not known"
+    );
+    assert_eq!(home.run("apply connections.toml --data data").succeeded().stdout, "nothing to change\n");
+    let said = home.run("apply nowhere.toml --data data");
+    assert!(said.error().to_lowercase().starts_with("nowhere.toml: no such file"), "{said:?}");
+}
+
+#[test]
+fn what_can_not_begin_says_what_and_where_and_leaves_nothing_behind() {
+    let home = Home::empty();
+    let said = home.run("local --connections nowhere.toml --data data --port 0 --once");
+    assert!(said.error().starts_with("nowhere.toml: no such file"), "{said:?}");
+
+    home.write(
+        "bad.toml",
+        &connection("http://aa.example.org", "hunter2", "bulk_size = 0\nbulksize = 1")
+            .replace("'file:reader.json'", "7"),
+    );
+    let said = home.run("local --connections bad.toml --data data --port 0 --once");
+    let error = said.error();
+    assert!(error.starts_with("bad.toml: connection `aa`: key `queue_url`: plain http needs"), "{error}");
+    for key in ["details_url", "purge_url", "enqueue_url", "credentials", "bulk_size", "bulksize"] {
+        assert!(error.contains(&format!("connection `aa`: key `{key}`: ")), "{key}: {error}");
+    }
+    assert!(error.contains("reader 1: key `token`: must be a text"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+
+    home.write("syntax.toml", "[[connection]]\nid = \"aa\"\ntenant = = \"acme\"\n");
+    let said = home.run("local --connections syntax.toml --data data --port 0 --once");
+    assert!(said.error().starts_with("syntax.toml: the file, line 3: is not TOML: "), "{said:?}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let said = home.run(&format!("local --data data --port {port} --once"));
+    assert!(said.error().starts_with(&format!("port {port}: address already in use; ")), "{said:?}");
+    assert!(!home.path("data").exists());
+
+    home.write("file", "");
+    let said = home.run("local --data file --port 0 --once");
+    assert!(said.error().starts_with("file: "), "{said:?}");
+
+    for command in ["status", "status --json", "failures", "imports", "imports undo 1", "resync aa", "apply bad.toml"] {
+        let said = home.run(&format!("{command} --data data"));
+        assert!(said.error().starts_with("data: there is no data of a run here"), "{command}: {said:?}");
+    }
+    assert!(!home.path("data").exists());
+}
+
+#[test]
+fn wrong_use_is_told_apart_from_failure() {
+    let home = Home::empty();
+    for arguments in [
+        "nonsense",
+        "local --nonsense",
+        "local --port x",
+        "local --port 65536",
+        "local extra",
+        "status --data data --stack name",
+        "apply",
+        "resync",
+        "failures redrive",
+        "failures redrive aa~1 --all",
+        "failures drop",
+        "failures --json drop aa~1",
+        "imports undo",
+        "imports --json undo 1",
+        "imports undo 1 2",
+    ] {
+        let said = home.run(arguments);
+        assert_eq!(said.code, Some(2), "{arguments}: {said:?}");
+        assert!(said.stdout.is_empty() && said.stderr.starts_with("error: "), "{arguments}: {said:?}");
+    }
+    assert_eq!(fs::read_dir(home.directory.path()).unwrap().count(), 0);
+    let help = home.run("--help").succeeded();
+    for command in ["local", "status", "apply", "resync", "failures", "imports"] {
+        assert!(help.stdout.contains(&format!("\n  {command} ")), "{help:?}");
+    }
+}
+
+/// A connection that can't get in step ends a `--once` after twenty seconds: these all wait at the same time.
+#[test]
+fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
+    let vendor = Vendor::with_customers(3);
+    let maintenance = Vendor::with_customers(3);
+    maintenance.simulator.fault(Procedure::Queue, Some(Fault::NotXml));
+    let talkative = Vendor::with_customers(3);
+    let refusal = format!("{USERNAME} can't log in with {PASSWORD}");
+    talkative.simulator.fault(Procedure::Queue, Some(Fault::FailureStatus(refusal)));
+    let nobody = "http://does-not-exist.invalid";
+    let runs: Vec<(&str, &str, Home, Running)> = [
+        (
+            "a variable",
+            &vendor.base[..],
+            "env:NO_SUCH_VARIABLE",
+            "",
+            "env:NO_SUCH_VARIABLE: the environment variable is not set",
+        ),
+        ("a file", &vendor.base, "file:no-such.json", "", "file:no-such.json: the file can't be read"),
+        (
+            "not JSON",
+            &vendor.base,
+            "file:connections.toml",
+            "",
+            "must be a JSON object with \"username\" and \"password\"",
+        ),
+        ("a host", nobody, "file:aa.json", "insecure_http = true", "the vendor could not be reached"),
+        ("credentials", &vendor.base, "file:wrong.json", "", "Invalid username or password"),
+        ("not XML", &maintenance.base, "file:aa.json", "", "a DOCTYPE at / (byte 0): none is accepted"),
+        ("a talkative vendor", &talkative.base, "file:aa.json", "", "*** can't log in with ***"),
+    ]
+    .into_iter()
+    .map(|(name, base, credentials, extra, expected)| {
+        let home = home_with_connection_to(&vendor, "");
+        home.write("wrong.json", &json!({ "username": USERNAME, "password": "wrong but secret" }).to_string());
+        home.write("connections.toml", &connection(base, credentials, extra));
+        let mut command = home.command("local --connections connections.toml --data data --port 0 --once");
+        let running = Running::new(command.env_remove("NO_SUCH_VARIABLE").spawn().unwrap());
+        (name, expected, home, running)
+    })
+    .collect();
+    let mut not_one_line = Vec::new();
+    for (name, expected, home, running) in runs {
+        let said = running.ended().without(vendor.secrets());
+        assert_eq!(said.code, Some(1), "{name}: {said:?}");
+        let message = home.status()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.starts_with("queue: ") && message.contains(expected), "{name}: {message:?}");
+        for text in [&said.stdout, &said.stderr, &message] {
+            assert!(!text.contains("wrong but secret") && !text.contains(PASSWORD), "{name}: {text}");
+        }
+        let one_line = said.stderr.lines().count() == 1 && said.stderr.starts_with("customer-sync: ");
+        let what_and_where =
+            said.stderr.contains(&message) && ["`aa`", " aa: "].iter().any(|id| said.stderr.contains(id));
+        if !one_line || !what_and_where {
+            not_one_line.push((name, said.stderr));
+        }
+    }
+    assert!(not_one_line.is_empty(), "stderr does not say what failed and where: {not_one_line:?}");
+}
+
+#[test]
+fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
+    let vendor = Vendor::with_customers(60);
+    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
+    let mut running = home.start("local --connections connections.toml --data data --port 0");
+    let address = running.address();
+    assert_eq!(listed(&vendor, &address).len(), 60);
+
+    let said = home.sync();
+    assert!(said.error().starts_with("data: another `customer-sync local` uses this directory"), "{said:?}");
+    assert_eq!(home.status()["counts"]["written"], 60, "other commands work beside it");
+
+    // What changes while it runs comes in by itself, and so does what `resync` asks for.
+    vendor.simulator.change([1007]);
+    running.line_with(" 61 written ");
+    home.run("resync aa --customer 1001 --data data").succeeded();
+    running.line_with(" 1 unchanged ");
+
+    let said = running.interrupt().without(vendor.secrets());
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
+    assert!(said.stdout.ends_with("stopped; the next run goes on from here\n"), "{said:?}");
+    let next = home.sync().succeeded();
+    assert_eq!(next.in_step("aa"), (0, [0; 5]), "the data were given back, and nothing is done twice");
+}
+
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
+    let vendor = Vendor::with_customers(3_000);
+    vendor.simulator.fault(Procedure::Details, Some(Fault::Delay(Duration::from_millis(200))));
+    let home = home_with_connection_to(&vendor, "bulk_size = 50");
+    let mut running = home.start("local --connections connections.toml --data data --port 0");
+    running.line_with("batch 1: ");
+    let until = Instant::now() + PATIENCE;
+    let fetched = |home: &Home| home.status()["counts"]["fetched"].as_u64().unwrap();
+    while fetched(&home) == 0 {
+        assert!(Instant::now() < until, "nothing is fetched");
+    }
+    let said = running.kill().without(vendor.secrets());
+    assert_eq!(said.code, None, "ended by a signal: {said:?}");
+    let before = fetched(&home);
+    assert!(0 < before && before < 3_000, "killed too late: {before}");
+    assert!(vendor.simulator.purges().is_empty());
+
+    vendor.simulator.fault(Procedure::Details, None);
+    vendor.simulator.change([1001, 3_500]);
+    let mut running = home.start("local --connections connections.toml --data data --port 0");
+    let address = running.address();
+    let mut ids = listed(&vendor, &address);
+    ids.sort();
+    let expected: Vec<String> = vendor.simulator.customer_ids().iter().map(|id| format!("aa~{id}")).collect();
+    assert_eq!(ids, expected);
+    let status = home.status();
+    assert_eq!(status["counts"]["fetched"], 3_002, "every customer comes to one end: {status}");
+    for count in ["stale", "tombstoned", "failed"] {
+        assert_eq!(status["counts"][count], 0, "{status}");
+    }
+    assert_eq!(vendor.simulator.queue_len(), 0);
+    assert_eq!(vendor.simulator.purges().len(), 2);
+    assert_eq!(running.interrupt().without(vendor.secrets()).code, Some(0));
+}
+
+#[test]
+fn not_even_the_log_tells_secrets_or_personal_data() {
+    let vendor = Vendor::with_customers(150);
+    let poisons = [
+        (1005, Poison::NoCustId),
+        (1007, Poison::BrokenXml),
+        (1009, Poison::ErrorElement),
+        (1011, Poison::TooDeep),
+        (1013, Poison::HugeText(100_000)),
+    ];
+    for (id, poison) in poisons {
+        vendor.simulator.poison(id, poison);
+    }
+    vendor.simulator.fault_times(Procedure::Queue, Fault::Status(503), 1);
+    let refusal = format!("not now, {USERNAME}: {PASSWORD}");
+    vendor.simulator.fault_times(Procedure::Details, Fault::ErrorDocument(refusal.clone()), 1);
+    vendor.simulator.fault_times(Procedure::Purge, Fault::FailureStatus(refusal), 1);
+    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
+    let mut command = home.command("local --connections connections.toml --data data --port 0");
+    let mut running = Running::new(command.env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
+    let address = running.address();
+    let mut ids = listed(&vendor, &address);
+    assert!(ids.len() >= 145, "{}", ids.len());
+    ids.truncate(1);
+    vendor.runtime.block_on(async {
+        let client = reqwest::Client::new();
+        let one = format!("/v1/customers/{}", ids[0]);
+        for (path, token, status) in [(one.as_str(), TOKEN, 200), ("/v1/connections", PASSWORD, 401)] {
+            let request = client.get(format!("{address}{path}")).header("Authorization", format!("Bearer {token}"));
+            assert_eq!(request.send().await.unwrap().status(), status, "{path}");
+        }
+    });
+    let said = running.interrupt().without(vendor.secrets());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for line in ["the vendor could not be asked", "a customer became a failure record", "opened a batch"] {
+        assert!(said.stderr.contains(line), "the log is on: {}", said.stderr);
+    }
+    assert!(!said.stderr.contains(USERNAME), "{}", said.stderr);
+}

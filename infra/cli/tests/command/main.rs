@@ -1,0 +1,10 @@
+//! `customer-sync` as its users meet it: the built program, its output and its exit codes.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
+
+mod association_anywhere;
+mod business_catalyst;
+mod connector;
+mod imports;
+mod support;

@@ -1,0 +1,147 @@
+//! `bc-simulator`: a simulated Business Catalyst to point a client at.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use anyhow::anyhow;
+use clap::{Parser, ValueEnum};
+use jiff::{Timestamp, tz::TimeZone};
+use simulators::{
+    business_catalyst::{BcSettings, BcSimulator, Clock, ListingOrder, endpoint},
+    program,
+};
+
+/// A simulated Business Catalyst: one site, with its contacts
+#[derive(Parser)]
+#[command(name = "bc-simulator", version, after_help = CONTROL_HELP)]
+struct Arguments {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = 8791)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// How many contacts there are, with ids from 1001
+    #[arg(long, default_value_t = 1000)]
+    contacts: u64,
+    /// Decides every name, date and random choice
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// User name that requests must carry
+    #[arg(long, default_value = "demo@example.com")]
+    username: String,
+    /// Password that requests must carry
+    #[arg(long, default_value = "demo-password")]
+    password: String,
+    /// What requests without a user name must carry as password
+    #[arg(long, default_value = "demo-site-token")]
+    site_token: String,
+    /// Site that requests must name
+    #[arg(long, default_value_t = 12345)]
+    site_id: i32,
+    /// Where the site is: its dates are this zone's local time
+    #[arg(long, default_value = "Australia/Sydney")]
+    time_zone: String,
+    /// In which order a listing holds its contacts
+    #[arg(long, value_enum, default_value_t = Order::LastUpdateDate)]
+    order: Order,
+    /// Keep changing this many random contacts a minute
+    #[arg(long, default_value_t = 0)]
+    changes_per_minute: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Order {
+    LastUpdateDate,
+    EntityId,
+}
+
+const CONTROL_HELP: &str = "\
+While it runs it can be driven over HTTP:
+  POST /_simulator/change?ids=1001,1002       new content
+  POST /_simulator/change-some?count=50       the same for random ones
+  POST /_simulator/touch?ids=1001,1002        a new date, and the same content
+  POST /_simulator/delete?id=1001             delete: it is listed as deleted
+  POST /_simulator/remove-silently?id=1001    out of all listings, without a word
+  POST /_simulator/create?id=5001             create, or create anew; without an id the next free one
+  POST /_simulator/on-page?record_start=100&action=change&ids=1001
+                                              one of the above, right before this page is next answered
+  POST /_simulator/poison?id=1001&kind=KIND   something is wrong with this contact; heal?id=1001 ends it
+       KIND: no-entity-id, bad-date, broken-xml, too-deep, huge-text (&value=BYTES)
+  POST /_simulator/fault?operation=O&fault=F  something is wrong with an operation; &times=N for the next N requests,
+                                              &record_start=600 for that page only
+       O: retrieve, update-insert, all
+       F: none, delay (&value=MILLISECONDS), hang, status (&value=503), retry-after (&value=503:30), cut-body,
+          malformed, not-xml, doctype, huge (&value=BYTES), soap-fault (&value=TEXT), no-contacts-fault,
+          empty-result, no-result, repeat-pages, endless, wrong-credentials
+  POST /_simulator/set-time?to=2024-10-27T02:30:00
+                                              the site's clock stands at this local time, and follows the real one no more
+  POST /_simulator/set-step?seconds=0         how far each change moves it on then
+  GET  /_simulator/state                      time, requests, the last listings, contacts
+  GET  /_simulator/contact?id=1001            name, e-mail, external id, revision and date of a contact";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    program::exit_code("bc-simulator", run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let time_zone = TimeZone::get(&arguments.time_zone)
+        .map_err(|_| anyhow!("--time-zone {}: there is no such zone", arguments.time_zone))?;
+    let (listener, address) = program::listen(&arguments.host, arguments.port).await?;
+    let simulator = BcSimulator::new(BcSettings {
+        contacts: arguments.contacts,
+        seed: arguments.seed,
+        username: arguments.username.clone(),
+        password: arguments.password.clone(),
+        site_token: arguments.site_token.clone(),
+        site_id: arguments.site_id,
+        order: match arguments.order {
+            Order::LastUpdateDate => ListingOrder::LastUpdateDate,
+            Order::EntityId => ListingOrder::EntityId,
+        },
+        time_zone,
+        clock: Clock::Following(Arc::new(Timestamp::now)),
+        ..BcSettings::default()
+    });
+    program::say(introduction(&arguments, address));
+    program::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
+        simulator.change_some(count);
+    })
+    .await
+}
+
+/// The address first, so that a script can read it from the first line.
+fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
+    let base = format!("http://{address}");
+    let endpoint = endpoint(&base);
+    let credentials = program::credentials_for_shell(&arguments.username, &arguments.password);
+    let token_credentials = program::credentials_for_shell("", &arguments.site_token);
+    let insecure_http = program::insecure_http(address);
+    let Arguments { contacts, site_id, time_zone, .. } = arguments;
+    format!(
+        "\
+Business Catalyst, simulated, at {base}
+{contacts} contacts. Control: {base}/_simulator/state (see --help)
+
+endpoint     {endpoint}
+description  {endpoint}?wsdl
+
+To sync it, put this into connections.toml:
+
+[[connection]]
+id = \"bc\"
+tenant = \"acme\"
+kind = \"business-catalyst\"
+endpoint = \"{endpoint}\"
+site_id = {site_id}
+credentials = \"env:BC_CREDENTIALS\"
+time_zone = \"{time_zone}\"
+soap = \"1.1\"
+{insecure_http}
+and this into the shell; the second is the login by site token:
+
+export BC_CREDENTIALS={credentials}
+export BC_CREDENTIALS={token_credentials}
+"
+    )
+}

@@ -1,0 +1,352 @@
+//! Business Catalyst: the CRM web service of one site, and its contacts.
+//!
+//! Two operations live at one address, in SOAP 1.1 and SOAP 1.2; the element in the body says which is meant:
+//!
+//! | operation | what it does |
+//! |---|---|
+//! | `ContactList_Retrieve` | the contacts changed since a date, from a place of that listing on, a page at a time |
+//! | `ContactList_UpdateInsert` | writes contacts, matched by `externalId`, else by e-mail address, else as new ones |
+//!
+//! A listing is made anew for each page: a contact that changes while a client pages through moves to the end, and those
+//! behind it move up. Dates are the site's local time, without a zone. A refusal is a SOAP fault with HTTP 500.
+//!
+//! ```
+//! use jiff::civil::date;
+//! use simulators::business_catalyst::{BcSettings, BcSimulator};
+//!
+//! let simulator = BcSimulator::new(BcSettings { contacts: 3, ..BcSettings::default() });
+//! simulator.set_time(date(2024, 10, 27).at(2, 30, 0, 0));
+//! simulator.change([1002]);
+//! assert_eq!(simulator.last_update(1002), Some(date(2024, 10, 27).at(2, 30, 0, 0)));
+//! ```
+
+mod catalogue;
+mod clock;
+mod contact;
+pub mod control;
+mod faults;
+mod invention;
+mod operations;
+mod records;
+mod requests;
+mod server;
+mod settings;
+mod soap;
+mod state;
+mod updates;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, civil::DateTime};
+
+pub use clock::Clock;
+pub use invention::PASSWORD_MARK;
+pub use requests::ListingRequest;
+pub use settings::{BcSettings, ListingOrder};
+
+use state::State;
+
+use crate::{faults::FaultPlans, serving};
+
+/// Where the service is on its host. Its case does not matter.
+pub const ENDPOINT_PATH: &str = "/catalystwebservice/catalystcrmwebservice.asmx";
+/// The namespace of every element of the service.
+pub const NAMESPACE: &str = "http://tempuri.org/CatalystDeveloperService/CatalystCRMWebservice";
+
+/// The address of the service under `base`, such as `http://127.0.0.1:8791`. Its description is there under `?wsdl`.
+pub fn endpoint(base: &str) -> String {
+    format!("{}{ENDPOINT_PATH}", base.trim_end_matches('/'))
+}
+
+/// The two things a client can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `ContactList_Retrieve`.
+    Retrieve,
+    /// `ContactList_UpdateInsert`.
+    UpdateInsert,
+}
+
+impl Operation {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Retrieve, Self::UpdateInsert];
+
+    /// What its element is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retrieve => "ContactList_Retrieve",
+            Self::UpdateInsert => "ContactList_UpdateInsert",
+        }
+    }
+}
+
+/// What goes wrong with a whole answer.
+///
+/// With `Delay`, `CutBody` and `Malformed` the operation **is carried out** and only its answer suffers; `RepeatPages` and
+/// `Endless` change what a listing holds, and nothing else. With all others the operation is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The answer, made at once, arrives this much later: what it says may be out of date by then.
+    Delay(Duration),
+    /// No answer until the faults are changed (it then comes as if nothing had been) or the client goes away.
+    Hang,
+    /// This HTTP status with a short plain text.
+    Status(u16),
+    /// This HTTP status with a `Retry-After` header.
+    RetryAfter {
+        /// The HTTP status, as a rule 429 or 503.
+        status: u16,
+        /// What the header says.
+        seconds: u32,
+    },
+    /// The full `Content-Length`, half of the body, and a closed connection.
+    CutBody,
+    /// The answer with a wrong end tag in its middle.
+    Malformed,
+    /// An HTML maintenance page with HTTP 200.
+    NotXml,
+    /// A document type whose entities grow without bounds when expanded.
+    Doctype,
+    /// A well-formed document of this many bytes, streamed without a `Content-Length`.
+    Huge(u64),
+    /// A SOAP fault that says `ERROR:` and this text: a real failure.
+    SoapFault(String),
+    /// A SOAP fault that does not say `ERROR:`, one of the ways to say that there are no contacts.
+    NoContactsFault,
+    /// An empty result: the second of them.
+    EmptyResult,
+    /// No result at all: the third.
+    NoResult,
+    /// Whatever page is asked for, the first one comes, and says that there are more.
+    RepeatPages,
+    /// The listing goes on for ever, with contacts that nobody ever created.
+    Endless,
+    /// The refusal that wrong credentials get.
+    WrongCredentials,
+}
+
+/// What is wrong with one contact in every listing that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poison {
+    /// It lacks its `entityId`.
+    NoEntityId,
+    /// Its `lastUpdateDate` is not a date.
+    BadDate,
+    /// It holds a wrong end tag, so that the whole document is not well-formed.
+    BrokenXml,
+    /// Its elements are nested 10,000 deep.
+    TooDeep,
+    /// Its `leadSourceType` has this many bytes.
+    HugeText(usize),
+}
+
+/// What people do at the vendor. Each contact concerned gets a new `lastUpdateDate`, but for one that is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// New content for these contacts.
+    Change(Vec<u64>),
+    /// The same for this many, chosen by the seed.
+    ChangeSome(usize),
+    /// A new date for these contacts, and the same content.
+    Touch(Vec<u64>),
+    /// Deletes a contact: listings go on to hold it, with `deleted` true.
+    Delete(u64),
+    /// Removes a contact from all listings without a word.
+    RemoveSilently(u64),
+    /// Creates a contact, or one that was deleted or removed anew, with content that it never had before. One that
+    /// exists is changed. Without an id it is the next free one.
+    Create(Option<u64>),
+}
+
+/// What a simulator was asked so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestCounts {
+    /// Requests for a page of contacts, faulted ones included; likewise below.
+    pub retrieve: u64,
+    /// Requests to write contacts.
+    pub update_insert: u64,
+    /// Requests of both operations that met a fault.
+    pub faulted: u64,
+    /// Pages that held a poisoned contact.
+    pub poisoned: u64,
+    /// Requests refused because of their credentials.
+    pub refused: u64,
+    /// How many contacts were written.
+    pub written: u64,
+}
+
+/// A simulated site of Business Catalyst. Clones share one state.
+#[derive(Clone)]
+pub struct BcSimulator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: BcSettings,
+    state: Mutex<State>,
+    faults: FaultPlans<Fault>,
+}
+
+impl BcSimulator {
+    /// A simulator with its contacts, not yet listening anywhere.
+    pub fn new(settings: BcSettings) -> Self {
+        let state = Mutex::new(State::new(&settings));
+        let faults = FaultPlans::new(Operation::ALL.len());
+        Self { shared: Arc::new(Shared { settings, state, faults }) }
+    }
+
+    /// The service as routes, for a server of one's own. Whatever no other route takes comes to it.
+    pub fn router(&self) -> axum::Router {
+        server::router(self)
+    }
+
+    /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
+    /// every open connection, as when a server goes down.
+    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+        let router = self.router().merge(control::router(self));
+        serving::serve(router, listener).await
+    }
+
+    /// Does what people at the vendor do; says which contacts were concerned. The methods below are short for it.
+    pub fn act(&self, action: Action) -> Vec<u64> {
+        self.state().act(action)
+    }
+
+    /// Gives these contacts new content. Those that do not exist are passed over.
+    pub fn change(&self, ids: impl IntoIterator<Item = u64>) {
+        self.act(Action::Change(ids.into_iter().collect()));
+    }
+
+    /// Changes this many contacts, chosen by the seed; says which.
+    pub fn change_some(&self, count: usize) -> Vec<u64> {
+        self.act(Action::ChangeSome(count))
+    }
+
+    /// Gives a contact a new date, and the same content.
+    pub fn touch(&self, id: u64) {
+        self.act(Action::Touch(vec![id]));
+    }
+
+    /// Deletes a contact: listings go on to hold it, with `deleted` true.
+    pub fn delete(&self, id: u64) {
+        self.act(Action::Delete(id));
+    }
+
+    /// Removes a contact from all listings without a word.
+    pub fn remove_silently(&self, id: u64) {
+        self.act(Action::RemoveSilently(id));
+    }
+
+    /// Creates the contact of this id, or of the next free one; says which. See [`Action::Create`].
+    pub fn create(&self, id: Option<u64>) -> u64 {
+        self.state().create(id)
+    }
+
+    /// Does this right before the next page from this place on is made; then no more. Several actions for one page
+    /// happen in the order in which they were given.
+    pub fn on_page(&self, record_start: u64, action: Action) {
+        self.state().act_before_page(record_start, action);
+    }
+
+    /// From now on something is wrong with this contact.
+    pub fn poison(&self, id: u64, poison: Poison) {
+        self.state().poisons.insert(id, poison);
+    }
+
+    /// Nothing is wrong with this contact any more.
+    pub fn heal(&self, id: u64) {
+        self.state().poisons.remove(&id);
+    }
+
+    /// From now on every request of this operation meets this fault; `None` ends that, and all other faults of the
+    /// operation. Requests that hang are released.
+    pub fn fault(&self, operation: Operation, fault: Option<Fault>) {
+        self.shared.faults.set(operation as usize, None, fault);
+    }
+
+    /// The next requests of this operation meet this fault, before any lasting one. Several calls queue up.
+    pub fn fault_times(&self, operation: Operation, fault: Fault, times: u32) {
+        self.shared.faults.add(operation as usize, None, fault, times);
+    }
+
+    /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None` ends
+    /// that. Requests that hang are released.
+    pub fn fault_on_page(&self, record_start: u64, fault: Option<Fault>) {
+        self.shared.faults.set(Operation::Retrieve as usize, Some(record_start), fault);
+    }
+
+    /// The next requests for the page from this place on meet this fault, before any lasting one.
+    pub fn fault_on_page_times(&self, record_start: u64, fault: Fault, times: u32) {
+        self.shared.faults.add(Operation::Retrieve as usize, Some(record_start), fault, times);
+    }
+
+    /// From now on the site's clock stands at this local time, but for what changes move it on; it follows no other.
+    pub fn set_time(&self, local_time: DateTime) {
+        self.state().clock.set(local_time);
+    }
+
+    /// How far each change moves the clock on, while it does not follow another.
+    pub fn set_step(&self, step: SignedDuration) {
+        self.state().clock.set_step(step);
+    }
+
+    /// The site's local time: what the next change would be dated with.
+    pub fn time(&self) -> DateTime {
+        self.state().clock.now()
+    }
+
+    /// The ids of the contacts that exist, in order; deleted ones do not.
+    pub fn contact_ids(&self) -> Vec<u64> {
+        self.state().existing_ids()
+    }
+
+    /// The ids of the contacts that are listed as deleted, in order.
+    pub fn deleted_ids(&self) -> Vec<u64> {
+        self.state().deleted_ids()
+    }
+
+    /// The full name that this contact has now: no two revisions of an invented contact have the same. `None` where it
+    /// does not exist; likewise below.
+    pub fn display_name(&self, id: u64) -> Option<String> {
+        self.state().contact(id).map(|contact| contact.full_name)
+    }
+
+    /// The primary e-mail address that this contact has now, if it has any: no two revisions, and no two invented
+    /// contacts, have the same.
+    pub fn email(&self, id: u64) -> Option<String> {
+        self.state().contact(id).and_then(|contact| contact.email().map(str::to_owned))
+    }
+
+    /// The id that another system has given this contact, if any has.
+    pub fn external_id(&self, id: u64) -> Option<String> {
+        self.state().contact(id).map(|contact| contact.external_id).filter(|external_id| !external_id.is_empty())
+    }
+
+    /// How often this contact's content changed, from 1.
+    pub fn revision(&self, id: u64) -> Option<u32> {
+        self.state().revision(id)
+    }
+
+    /// The date that listings give for this contact, deleted or not.
+    pub fn last_update(&self, id: u64) -> Option<DateTime> {
+        self.state().last_update(id)
+    }
+
+    /// What was asked so far.
+    pub fn requests(&self) -> RequestCounts {
+        self.state().counts
+    }
+
+    /// The pages that were asked for, in order, faulted and refused ones included.
+    pub fn listings(&self) -> Vec<ListingRequest> {
+        self.state().listings.clone()
+    }
+
+    /// A panic elsewhere while the lock was held leaves a state that is still worth looking at.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,57 @@
+//! The site's clock. It shows the site's local time, and says nothing about the zone.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+
+/// Where a simulator has the time from that it dates changes with.
+#[derive(Clone)]
+pub enum Clock {
+    /// It stands at this local time, and each change moves it on by the settings' `step`.
+    Manual(DateTime),
+    /// It shows what this says, in the site's zone: the real time, or a story's own.
+    Following(Arc<dyn Fn() -> Timestamp + Send + Sync>),
+}
+
+/// A clock on the site's wall.
+pub(super) struct SiteClock {
+    clock: Clock,
+    zone: TimeZone,
+    step: SignedDuration,
+}
+
+impl SiteClock {
+    pub(super) fn new(clock: Clock, zone: TimeZone, step: SignedDuration) -> Self {
+        Self { clock, zone, step }
+    }
+
+    /// Whole seconds, as the vendor's dates have them.
+    pub(super) fn now(&self) -> DateTime {
+        match &self.clock {
+            Clock::Manual(time) => *time,
+            Clock::Following(now) => {
+                let now = now();
+                let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
+                self.zone.to_datetime(seconds)
+            }
+        }
+    }
+
+    /// The date of a change.
+    pub(super) fn date_of_change(&mut self) -> DateTime {
+        let now = self.now();
+        if let Clock::Manual(time) = &mut self.clock {
+            *time = time.saturating_add(self.step);
+        }
+        now
+    }
+
+    /// From now on it stands at this time, whatever it followed.
+    pub(super) fn set(&mut self, time: DateTime) {
+        self.clock = Clock::Manual(time);
+    }
+
+    pub(super) fn set_step(&mut self, step: SignedDuration) {
+        self.step = step;
+    }
+}

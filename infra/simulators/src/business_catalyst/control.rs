@@ -1,0 +1,197 @@
+//! Driving a running simulator from another process.
+//!
+//! Everything that a story does to a simulator in its own process can be done over HTTP, under `/_simulator/`:
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `POST /_simulator/change?ids=1001,1002` | new content for these contacts |
+//! | `POST /_simulator/change-some?count=50` | the same for this many, chosen by the seed |
+//! | `POST /_simulator/touch?ids=1001,1002` | a new date, and the same content |
+//! | `POST /_simulator/delete?id=1001` | delete a contact: it is listed as deleted |
+//! | `POST /_simulator/remove-silently?id=1001` | out of all listings, without a word |
+//! | `POST /_simulator/create?id=5001` | create a contact, or a deleted one anew; without an id the next free one |
+//! | `POST /_simulator/on-page?record_start=100&action=change&ids=1001` | one of the above, with its parameters, right before this page is next answered |
+//! | `POST /_simulator/poison?id=1001&kind=bad-date` | from now on something is wrong with this contact |
+//! | `POST /_simulator/heal?id=1001` | no longer |
+//! | `POST /_simulator/fault?operation=retrieve&fault=status&value=503` | from now on, or with `&times=3` the next three times; with `&record_start=600` only for that page; `fault=none` ends it |
+//! | `POST /_simulator/set-time?to=2024-10-27T02:30:00` | the site's clock stands at this local time |
+//! | `POST /_simulator/set-step?seconds=0` | how far each change moves it on |
+//! | `GET /_simulator/state` | time, counts of requests, the last listings, counts of contacts, as JSON |
+//! | `GET /_simulator/contact?id=1001` | name, e-mail, external id, revision and date of a contact, as JSON |
+//!
+//! The first six answer the ids of the contacts concerned.
+//!
+//! Kinds of poison: `no-entity-id`, `bad-date`, `broken-xml`, `too-deep`, `huge-text` (with `value` = bytes).
+//!
+//! Operations: `retrieve`, `update-insert`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds), `hang`,
+//! `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `malformed`, `not-xml`, `doctype`, `huge` (bytes),
+//! `soap-fault` (text), `no-contacts-fault`, `empty-result`, `no-result`, `repeat-pages`, `endless`, `wrong-credentials`.
+//!
+//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this is
+//! for a simulator that only a test can reach.
+
+use std::time::Duration;
+
+use axum::{
+    Json, Router,
+    extract::{Path, RawQuery, State},
+    routing::{get, post},
+};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{Action, BcSimulator, Fault, ListingRequest, Operation, Poison, requests::date_time};
+use crate::control::{BadRequest, Parameters, bad_request, no_command, not_known};
+
+/// The control surface of one simulator. [`BcSimulator::serve`] has it already.
+pub fn router(simulator: &BcSimulator) -> Router {
+    Router::new()
+        .route("/_simulator/state", get(state))
+        .route("/_simulator/contact", get(contact))
+        .route("/_simulator/{command}", post(command))
+        .with_state(simulator.clone())
+}
+
+async fn command(
+    State(simulator): State<BcSimulator>,
+    Path(command): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, BadRequest> {
+    let parameters = Parameters::new(query);
+    match command.as_str() {
+        "on-page" => {
+            let name = parameters.text("action")?;
+            let action = action(name, &parameters)?.ok_or_else(|| not_known("action", name))?;
+            simulator.on_page(parameters.number("record_start")?, action);
+        }
+        "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
+        "heal" => simulator.heal(parameters.number("id")?),
+        "fault" => set_fault(&simulator, &parameters)?,
+        "set-time" => simulator.set_time(date_time("to", parameters.text("to")?).map_err(bad_request)?),
+        "set-step" => simulator.set_step(SignedDuration::from_secs(parameters.number("seconds")?)),
+        name => {
+            let action = action(name, &parameters)?.ok_or_else(|| no_command(name))?;
+            return Ok(Json(json!({ "ids": simulator.act(action) })));
+        }
+    }
+    Ok(Json(json!({ "done": true })))
+}
+
+/// `None` where there is no action of this name.
+fn action(name: &str, parameters: &Parameters) -> Result<Option<Action>, BadRequest> {
+    Ok(Some(match name {
+        "change" => Action::Change(parameters.numbers("ids")?),
+        "change-some" => Action::ChangeSome(parameters.number("count")?),
+        "touch" => Action::Touch(parameters.numbers("ids")?),
+        "delete" => Action::Delete(parameters.number("id")?),
+        "remove-silently" => Action::RemoveSilently(parameters.number("id")?),
+        "create" => Action::Create(parameters.number_if_given("id")?),
+        _ => return Ok(None),
+    }))
+}
+
+fn set_fault(simulator: &BcSimulator, parameters: &Parameters) -> Result<(), BadRequest> {
+    let operations = match parameters.text("operation")? {
+        "retrieve" => vec![Operation::Retrieve],
+        "update-insert" => vec![Operation::UpdateInsert],
+        "all" => Operation::ALL.to_vec(),
+        other => return Err(not_known("operation", other)),
+    };
+    let fault = fault(parameters)?;
+    let times: Option<u32> = parameters.number_if_given("times")?;
+    if let Some(record_start) = parameters.number_if_given("record_start")? {
+        if operations != [Operation::Retrieve] {
+            return Err(bad_request("record_start: only the operation retrieve has pages"));
+        }
+        match (fault, times) {
+            (Some(fault), Some(times)) => simulator.fault_on_page_times(record_start, fault, times),
+            (fault, _) => simulator.fault_on_page(record_start, fault),
+        }
+        return Ok(());
+    }
+    for operation in operations {
+        match (&fault, times) {
+            (Some(fault), Some(times)) => simulator.fault_times(operation, fault.clone(), times),
+            (fault, _) => simulator.fault(operation, fault.clone()),
+        }
+    }
+    Ok(())
+}
+
+fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
+    Ok(Some(match parameters.text("fault")? {
+        "none" => return Ok(None),
+        "delay" => Fault::Delay(Duration::from_millis(parameters.number("value")?)),
+        "hang" => Fault::Hang,
+        "status" => Fault::Status(parameters.number("value")?),
+        "retry-after" => {
+            let (status, seconds) = parameters.status_and_seconds("value")?;
+            Fault::RetryAfter { status, seconds }
+        }
+        "cut-body" => Fault::CutBody,
+        "malformed" => Fault::Malformed,
+        "not-xml" => Fault::NotXml,
+        "doctype" => Fault::Doctype,
+        "huge" => Fault::Huge(parameters.number("value")?),
+        "soap-fault" => Fault::SoapFault(parameters.text("value")?.to_owned()),
+        "no-contacts-fault" => Fault::NoContactsFault,
+        "empty-result" => Fault::EmptyResult,
+        "no-result" => Fault::NoResult,
+        "repeat-pages" => Fault::RepeatPages,
+        "endless" => Fault::Endless,
+        "wrong-credentials" => Fault::WrongCredentials,
+        other => return Err(not_known("fault", other)),
+    }))
+}
+
+fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
+    Ok(match parameters.text("kind")? {
+        "no-entity-id" => Poison::NoEntityId,
+        "bad-date" => Poison::BadDate,
+        "broken-xml" => Poison::BrokenXml,
+        "too-deep" => Poison::TooDeep,
+        "huge-text" => Poison::HugeText(parameters.number("value")?),
+        other => return Err(not_known("kind", other)),
+    })
+}
+
+/// How many listings the state shows.
+const LAST_LISTINGS: usize = 20;
+
+async fn state(State(simulator): State<BcSimulator>) -> Json<Value> {
+    let requests = simulator.requests();
+    let listings = simulator.listings();
+    let last_listings: Vec<Value> = listings[listings.len().saturating_sub(LAST_LISTINGS)..]
+        .iter()
+        .map(|ListingRequest { last_update_date, record_start }| {
+            json!({ "last_update_date": last_update_date.to_string(), "record_start": record_start })
+        })
+        .collect();
+    Json(json!({
+        "time": simulator.time().to_string(),
+        "requests": {
+            "retrieve": requests.retrieve,
+            "update_insert": requests.update_insert,
+            "faulted": requests.faulted,
+            "poisoned": requests.poisoned,
+            "refused": requests.refused,
+            "written": requests.written,
+        },
+        "listings": { "count": listings.len(), "last": last_listings },
+        "contacts": simulator.contact_ids().len(),
+        "deleted": simulator.deleted_ids().len(),
+    }))
+}
+
+async fn contact(State(simulator): State<BcSimulator>, RawQuery(query): RawQuery) -> Result<Json<Value>, BadRequest> {
+    let id = Parameters::new(query).number("id")?;
+    Ok(Json(json!({
+        "id": id,
+        "exists": simulator.revision(id).is_some(),
+        "revision": simulator.revision(id),
+        "display_name": simulator.display_name(id),
+        "email": simulator.email(id),
+        "external_id": simulator.external_id(id),
+        "last_update_date": simulator.last_update(id).map(|date| date.to_string()),
+    })))
+}

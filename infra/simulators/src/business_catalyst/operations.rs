@@ -1,0 +1,138 @@
+//! What each operation does with a request, and where faults come in.
+
+use axum::response::Response;
+
+use super::{
+    BcSimulator, Fault, ListingRequest, NAMESPACE, Operation, faults,
+    records::write_record,
+    requests::{number, required, text},
+    soap::{Answer, SoapVersion},
+    state::{Listed, Page},
+    updates,
+};
+use crate::xml::{Element, element, write_or_ignore};
+
+pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";
+
+pub(super) async fn answer(
+    simulator: &BcSimulator,
+    version: SoapVersion,
+    operation: Operation,
+    request: &Element,
+) -> Response {
+    simulator.state().count_request(operation);
+    let listing = match operation {
+        Operation::Retrieve => Some(ListingRequest::read(request)),
+        Operation::UpdateInsert => None,
+    };
+    let well_formed_listing = listing.as_ref().and_then(|listing| listing.as_ref().ok()).copied();
+    simulator.state().listings.extend(well_formed_listing);
+
+    let record_start = well_formed_listing.map(|listing| listing.record_start);
+    let (mut fault, mut fault_changes) = simulator.shared.faults.take(operation as usize, record_start);
+    if fault.is_some() {
+        simulator.state().counts.faulted += 1;
+    }
+    if fault == Some(Fault::Hang) {
+        // The sender lives as long as the simulator, which this request holds.
+        let _ = fault_changes.changed().await;
+        fault = None;
+    }
+    let instead = fault
+        .as_ref()
+        .and_then(|fault| faults::instead_of_answer(fault, version, operation, record_start.unwrap_or(0)));
+    if let Some(response) = instead {
+        return response;
+    }
+
+    let carried_out = match (check_credentials(simulator, request), listing) {
+        (Err(Refusal::Unreadable(reason)), _) | (Ok(()), Some(Err(reason))) => version.unreadable(&reason),
+        (Err(Refusal::Credentials(message)), _) => {
+            simulator.state().counts.refused += 1;
+            version.error(message)
+        }
+        (Ok(()), Some(Ok(listing))) => retrieve(simulator, version, listing, fault.as_ref()),
+        (Ok(()), None) => update_or_insert(simulator, version, request),
+    };
+    faults::spoil(fault.as_ref(), carried_out).await
+}
+
+/// Why a request gets nowhere.
+enum Refusal {
+    Unreadable(String),
+    Credentials(&'static str),
+}
+
+/// Either a user name with its password, or no user name and the site's token in place of the password.
+fn check_credentials(simulator: &BcSimulator, request: &Element) -> Result<(), Refusal> {
+    let settings = &simulator.shared.settings;
+    let username = text(request, "username").unwrap_or_default();
+    let password = text(request, "password").unwrap_or_default();
+    let expected = if username.is_empty() { &settings.site_token } else { &settings.password };
+    if password != expected || !(username.is_empty() || username == settings.username) {
+        return Err(Refusal::Credentials(WRONG_CREDENTIALS));
+    }
+    let site_id = required(request, "siteId").and_then(|text| number::<i32>("siteId", text));
+    match site_id.map_err(Refusal::Unreadable)? {
+        site_id if site_id == settings.site_id => Ok(()),
+        _ => Err(Refusal::Credentials("User does not have access to this site")),
+    }
+}
+
+fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingRequest, fault: Option<&Fault>) -> Answer {
+    let since = listing.last_update_date;
+    let record_start = usize::try_from(listing.record_start).unwrap_or(usize::MAX);
+    let page = {
+        let mut state = simulator.state();
+        state.begin_page(listing.record_start);
+        let page = match fault {
+            Some(Fault::RepeatPages) => Page { more_records: true, ..state.page(since, 0) },
+            Some(Fault::Endless) => state.page_without_end(since, record_start),
+            _ => state.page(since, record_start),
+        };
+        if page.contacts.iter().any(|listed| listed.poison.is_some()) {
+            state.counts.poisoned += 1;
+        }
+        page
+    };
+    version.answer(&listing_response(Some(&page.contacts), listing.record_start, page.more_records))
+}
+
+const BYTES_A_CONTACT: usize = 2000;
+
+/// A page; one without `contacts` lacks the element that would hold them.
+pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, more_records: bool) -> String {
+    let mut out = String::with_capacity(500 + contacts.unwrap_or_default().len() * BYTES_A_CONTACT);
+    write_or_ignore(&mut out, format_args!("<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\">"));
+    match contacts {
+        None => {}
+        Some([]) => out.push_str("<ContactList_RetrieveResult />"),
+        Some(contacts) => {
+            out.push_str("<ContactList_RetrieveResult>");
+            for listed in contacts {
+                write_record(&mut out, listed);
+            }
+            out.push_str("</ContactList_RetrieveResult>");
+        }
+    }
+    element(&mut out, "recordStart", format_args!("{record_start}"));
+    element(&mut out, "moreRecords", format_args!("{more_records}"));
+    out.push_str("</ContactList_RetrieveResponse>");
+    out
+}
+
+fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Answer {
+    let mut state = simulator.state();
+    match updates::update_or_insert(&mut state, request) {
+        Ok(written) => {
+            state.counts.written += written as u64;
+            version.answer(&empty_response(Operation::UpdateInsert))
+        }
+        Err(reason) => version.unreadable(&reason),
+    }
+}
+
+/// The response element with nothing in it, which is all that an update answers.
+pub(super) fn empty_response(operation: Operation) -> String {
+    format!("<{}Response xmlns=\"{NAMESPACE}\" />", operation.name())
+}

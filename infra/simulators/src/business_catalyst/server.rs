@@ -1,0 +1,57 @@
+//! The HTTP side: one path, for SOAP and for the description of the service.
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, Method, Uri, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{BcSimulator, ENDPOINT_PATH, operations, soap::SoapVersion};
+use crate::{faults::plain_status, xml::escape_into};
+
+/// A hundred contacts with long forms still fit.
+const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+
+pub(super) fn router(simulator: &BcSimulator) -> Router {
+    Router::new().fallback(call).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(simulator.clone())
+}
+
+async fn call(
+    State(simulator): State<BcSimulator>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !uri.path().eq_ignore_ascii_case(ENDPOINT_PATH) {
+        return plain_status(404).into_response();
+    }
+    if method == Method::GET && uri.query().is_some_and(|query| query.eq_ignore_ascii_case("wsdl")) {
+        return description(&headers);
+    }
+    if method != Method::POST {
+        return plain_status(405).into_response();
+    }
+    let Some(version) = header_text(&headers, "content-type").and_then(SoapVersion::of_content_type) else {
+        return plain_status(415).into_response();
+    };
+    match version.read(&body, header_text(&headers, "soapaction")) {
+        Ok((operation, request)) => operations::answer(&simulator, version, operation, &request).await,
+        Err(answer) => answer.into_response(),
+    }
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The service says of itself that it is where the client found it.
+fn description(headers: &HeaderMap) -> Response {
+    let host = header_text(headers, "host").unwrap_or("localhost");
+    let mut address = String::new();
+    escape_into(&mut address, &super::endpoint(&format!("http://{host}")));
+    let document = include_str!("service.wsdl").replace("{address}", &address.replace('"', "&quot;"));
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], document).into_response()
+}

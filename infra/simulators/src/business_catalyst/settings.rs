@@ -1,0 +1,89 @@
+//! How a simulator starts.
+
+use std::fmt;
+
+use jiff::{
+    SignedDuration,
+    civil::{self, DateTime},
+    tz::TimeZone,
+};
+
+use super::Clock;
+
+/// When the site's clock starts, unless it is told otherwise.
+const START: DateTime = civil::datetime(2024, 5, 1, 9, 0, 0, 0);
+
+/// In which order a listing holds its contacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListingOrder {
+    /// By `lastUpdateDate`, and those of one second by `entityId`.
+    LastUpdateDate,
+    /// By `entityId`.
+    EntityId,
+}
+
+/// How a simulator starts.
+#[derive(Clone)]
+pub struct BcSettings {
+    /// How many contacts there are at the start, with consecutive ids, last changed in the two years before.
+    pub contacts: u64,
+    /// The id of the first of them.
+    pub first_id: u64,
+    /// Decides every name, date and random choice.
+    pub seed: u64,
+    /// The user name that requests must carry.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: String,
+    /// What requests without a user name must carry in place of the password.
+    pub site_token: String,
+    /// The site that requests must name.
+    pub site_id: i32,
+    /// How many contacts a page holds.
+    pub page_size: usize,
+    /// In which order a listing holds its contacts.
+    pub order: ListingOrder,
+    /// Where the site is: its dates are this zone's local time.
+    pub time_zone: TimeZone,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// How far each change moves a manual clock on.
+    pub step: SignedDuration,
+}
+
+impl Default for BcSettings {
+    fn default() -> Self {
+        Self {
+            contacts: 1000,
+            first_id: 1001,
+            seed: 1,
+            username: "demo@example.com".to_owned(),
+            password: "demo-password".to_owned(),
+            site_token: "demo-site-token".to_owned(),
+            site_id: 12345,
+            page_size: 100,
+            order: ListingOrder::LastUpdateDate,
+            time_zone: TimeZone::UTC,
+            clock: Clock::Manual(START),
+            step: SignedDuration::from_secs(1),
+        }
+    }
+}
+
+/// Leaves password and token out, for settings end up in test output.
+impl fmt::Debug for BcSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BcSettings")
+            .field("contacts", &self.contacts)
+            .field("first_id", &self.first_id)
+            .field("seed", &self.seed)
+            .field("username", &self.username)
+            .field("site_id", &self.site_id)
+            .field("page_size", &self.page_size)
+            .field("order", &self.order)
+            .field("time_zone", &self.time_zone)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}

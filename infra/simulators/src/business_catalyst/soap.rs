@@ -1,0 +1,170 @@
+//! SOAP 1.1 and 1.2: envelopes in, envelopes and faults out.
+
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{NAMESPACE, Operation};
+use crate::xml::{self, Element, text_element};
+
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
+pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// Alone it is one of the forms of "no contacts".
+pub(super) const UNABLE_TO_PROCESS: &str = "Server was unable to process request.";
+
+/// Which SOAP a request speaks; its answer speaks the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SoapVersion {
+    V11,
+    V12,
+}
+
+/// Whose fault a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    Client,
+    Server,
+    VersionMismatch,
+}
+
+/// A document and the HTTP status that it comes with.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) document: String,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.status, [(header::CONTENT_TYPE, self.content_type)], self.document).into_response()
+    }
+}
+
+impl SoapVersion {
+    /// By the media type of a request; `None` where it is no SOAP.
+    pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("text/xml") {
+            Some(Self::V11)
+        } else if media_type.eq_ignore_ascii_case("application/soap+xml") {
+            Some(Self::V12)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::V11 => "text/xml; charset=utf-8",
+            Self::V12 => "application/soap+xml; charset=utf-8",
+        }
+    }
+
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
+            Self::V12 => "http://www.w3.org/2003/05/soap-envelope",
+        }
+    }
+
+    /// What stands before and after the content of a body.
+    pub(super) fn envelope(self) -> (String, &'static str) {
+        let namespace = self.namespace();
+        let before = format!(
+            "<soap:Envelope xmlns:soap=\"{namespace}\" xmlns:xsi=\"{XSI}\" \
+             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>"
+        );
+        (before, "</soap:Body></soap:Envelope>")
+    }
+
+    /// An answer of an operation that was carried out.
+    pub(super) fn answer(self, body: &str) -> Answer {
+        self.document(StatusCode::OK, body)
+    }
+
+    /// A fault.
+    pub(super) fn fault(self, blame: Blame, text: &str) -> Answer {
+        let mut body = String::with_capacity(300);
+        match self {
+            Self::V11 => {
+                body.push_str("<soap:Fault>");
+                let code = match blame {
+                    Blame::Client => "soap:Client",
+                    Blame::Server => "soap:Server",
+                    Blame::VersionMismatch => "soap:VersionMismatch",
+                };
+                text_element(&mut body, "faultcode", code);
+                text_element(&mut body, "faultstring", text);
+                body.push_str("<detail /></soap:Fault>");
+            }
+            Self::V12 => {
+                body.push_str("<soap:Fault><soap:Code>");
+                let code = match blame {
+                    Blame::Client => "soap:Sender",
+                    Blame::Server => "soap:Receiver",
+                    Blame::VersionMismatch => "soap:VersionMismatch",
+                };
+                text_element(&mut body, "soap:Value", code);
+                body.push_str("</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">");
+                xml::escape_into(&mut body, text);
+                body.push_str("</soap:Text></soap:Reason><soap:Detail /></soap:Fault>");
+            }
+        }
+        self.document(StatusCode::INTERNAL_SERVER_ERROR, &body)
+    }
+
+    fn document(self, status: StatusCode, body: &str) -> Answer {
+        let (before, after) = self.envelope();
+        Answer { status, content_type: self.content_type(), document: format!("{DECLARATION}{before}{body}{after}") }
+    }
+
+    /// What the service says when it failed on a request: the vendor marks its own refusals with `ERROR:`.
+    pub(super) fn error(self, text: &str) -> Answer {
+        self.fault(Blame::Server, &format!("{UNABLE_TO_PROCESS} ---> ERROR: {text}"))
+    }
+
+    /// What the service says of a request that it cannot make sense of.
+    pub(super) fn unreadable(self, reason: &str) -> Answer {
+        let text = format!("Server was unable to read request. ---> There is an error in XML document: {reason}");
+        self.fault(Blame::Client, &text)
+    }
+
+    /// The operation in a request, and its element.
+    pub(super) fn read(self, document: &[u8], soap_action: Option<&str>) -> Result<(Operation, Element), Answer> {
+        let document = std::str::from_utf8(document).map_err(|error| self.unreadable(&error.to_string()))?;
+        let envelope =
+            xml::parse(document.trim_start_matches('\u{feff}')).map_err(|reason| self.unreadable(&reason))?;
+        if envelope.name != "Envelope" || envelope.namespace != self.namespace() {
+            let text = format!(
+                "Possible SOAP version mismatch: Envelope namespace {} was unexpected. Expecting {}.",
+                envelope.namespace,
+                self.namespace()
+            );
+            return Err(self.fault(Blame::VersionMismatch, &text));
+        }
+        let is_body = |child: &Element| child.name == "Body" && child.namespace == self.namespace();
+        let body = envelope.children.into_iter().find(is_body).ok_or_else(|| self.unreadable("there is no Body"))?;
+        let element = body.children.into_iter().next().ok_or_else(|| self.unreadable("the Body is empty"))?;
+        let operation = Operation::ALL
+            .into_iter()
+            .find(|operation| element.namespace == NAMESPACE && element.name == operation.name())
+            .ok_or_else(|| self.unreadable(&format!("<{}> is no operation of this service", element.name)))?;
+        if self == Self::V11 {
+            self.check_soap_action(operation, soap_action.unwrap_or_default())?;
+        }
+        Ok((operation, element))
+    }
+
+    /// SOAP 1.1 requests carry a header that names the operation too, quoted as a rule.
+    fn check_soap_action(self, operation: Operation, soap_action: &str) -> Result<(), Answer> {
+        let named =
+            soap_action.trim().trim_matches('"').strip_prefix(NAMESPACE).and_then(|rest| rest.strip_prefix('/'));
+        if named == Some(operation.name()) {
+            return Ok(());
+        }
+        let text = format!("Server did not recognize the value of HTTP Header SOAPAction: {soap_action}.");
+        Err(self.fault(Blame::Client, &text))
+    }
+}

@@ -1,0 +1,328 @@
+//! What the simulator remembers: which contacts there are, when each was last changed, and what clients wrote.
+//!
+//! An invented contact's content is worked out whenever it is asked for, so many of them cost little; only what clients
+//! wrote is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::civil::DateTime;
+
+use super::{
+    Action, BcSettings, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
+    clock::SiteClock,
+    contact::Contact,
+    invention::{first_dates, id_in_external_id, ids_in_email, invent},
+};
+use crate::random::choose_some;
+
+/// Whether listings hold a contact, and as what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Exists,
+    /// Listed with `deleted` true.
+    Deleted,
+    /// In no listing any more; what is known of it only serves to create it anew, unlike before.
+    Gone,
+}
+
+struct Record {
+    created: DateTime,
+    last_update: DateTime,
+    revision: u32,
+    presence: Presence,
+    written: Option<Box<Written>>,
+}
+
+/// What a client wrote, and the revision that this made.
+struct Written {
+    contact: Contact,
+    revision: u32,
+}
+
+/// A contact as it stands in a listing.
+pub(super) struct Listed {
+    pub(super) id: u64,
+    pub(super) contact: Contact,
+    pub(super) deleted: bool,
+    pub(super) created: DateTime,
+    pub(super) last_update: DateTime,
+    pub(super) poison: Option<Poison>,
+}
+
+/// A part of a listing.
+pub(super) struct Page {
+    pub(super) contacts: Vec<Listed>,
+    pub(super) more_records: bool,
+}
+
+pub(super) struct State {
+    seed: u64,
+    first_id: u64,
+    order: ListingOrder,
+    page_size: usize,
+    records: BTreeMap<u64, Record>,
+    /// Every listed contact by its date.
+    by_date: BTreeSet<(DateTime, u64)>,
+    pub(super) clock: SiteClock,
+    random: fastrand::Rng,
+    pub(super) poisons: HashMap<u64, Poison>,
+    page_actions: Vec<(u64, Action)>,
+    pub(super) counts: RequestCounts,
+    pub(super) listings: Vec<ListingRequest>,
+}
+
+impl State {
+    pub(super) fn new(settings: &BcSettings) -> Self {
+        let clock = SiteClock::new(settings.clock.clone(), settings.time_zone.clone(), settings.step);
+        let start = clock.now();
+        let records: BTreeMap<u64, Record> = (settings.first_id..)
+            .zip(0..settings.contacts)
+            .map(|(id, _)| {
+                let (created, last_update) = first_dates(settings.seed, id, start);
+                (id, Record { created, last_update, revision: 1, presence: Presence::Exists, written: None })
+            })
+            .collect();
+        Self {
+            seed: settings.seed,
+            first_id: settings.first_id,
+            order: settings.order,
+            page_size: settings.page_size,
+            by_date: records.iter().map(|(&id, record)| (record.last_update, id)).collect(),
+            records,
+            clock,
+            random: fastrand::Rng::with_seed(settings.seed),
+            poisons: HashMap::new(),
+            page_actions: Vec::new(),
+            counts: RequestCounts::default(),
+            listings: Vec::new(),
+        }
+    }
+
+    /// Does what people at the vendor do, and says to whom.
+    pub(super) fn act(&mut self, action: Action) -> Vec<u64> {
+        match action {
+            Action::Change(ids) => ids.into_iter().filter(|&id| self.change(id)).collect(),
+            Action::ChangeSome(count) => {
+                let existing = self.ids(Presence::Exists);
+                let chosen = choose_some(&mut self.random, existing, count);
+                chosen.into_iter().filter(|&id| self.change(id)).collect()
+            }
+            Action::Touch(ids) => ids.into_iter().filter(|&id| self.touch(id)).collect(),
+            Action::Delete(id) => self.delete(id).then_some(id).into_iter().collect(),
+            Action::RemoveSilently(id) => self.remove_silently(id).then_some(id).into_iter().collect(),
+            Action::Create(id) => vec![self.create(id)],
+        }
+    }
+
+    pub(super) fn act_before_page(&mut self, record_start: u64, action: Action) {
+        self.page_actions.push((record_start, action));
+    }
+
+    /// Does what was to be done before this page is answered.
+    pub(super) fn begin_page(&mut self, record_start: u64) {
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.page_actions).into_iter().partition(|(of_page, _)| *of_page == record_start);
+        self.page_actions = later;
+        for (_, action) in due {
+            self.act(action);
+        }
+    }
+
+    fn change(&mut self, id: u64) -> bool {
+        match self.records.get_mut(&id) {
+            Some(record) if record.presence == Presence::Exists => record.revision += 1,
+            _ => return false,
+        }
+        self.date(id);
+        true
+    }
+
+    fn touch(&mut self, id: u64) -> bool {
+        let listed = self.records.get(&id).is_some_and(|record| record.presence != Presence::Gone);
+        if listed {
+            self.date(id);
+        }
+        listed
+    }
+
+    pub(super) fn delete(&mut self, id: u64) -> bool {
+        match self.records.get_mut(&id) {
+            Some(record) if record.presence == Presence::Exists => record.presence = Presence::Deleted,
+            _ => return false,
+        }
+        self.date(id);
+        true
+    }
+
+    fn remove_silently(&mut self, id: u64) -> bool {
+        let Some(record) = self.records.get_mut(&id) else { return false };
+        record.presence = Presence::Gone;
+        self.by_date.remove(&(record.last_update, id))
+    }
+
+    /// With content that it never had before, whether it exists or not. Without an id it is the next free one.
+    pub(super) fn create(&mut self, id: Option<u64>) -> u64 {
+        let id = id.unwrap_or_else(|| self.next_id());
+        match self.records.get_mut(&id) {
+            Some(record) => {
+                if record.presence != Presence::Exists {
+                    record.written = None;
+                    record.created = self.clock.now();
+                }
+                record.revision += 1;
+                record.presence = Presence::Exists;
+                self.date(id);
+            }
+            None => self.insert(id, None),
+        }
+        id
+    }
+
+    fn insert(&mut self, id: u64, written: Option<Box<Written>>) {
+        let now = self.clock.date_of_change();
+        let record = Record { created: now, last_update: now, revision: 1, presence: Presence::Exists, written };
+        self.records.insert(id, record);
+        self.by_date.insert((now, id));
+    }
+
+    /// What a client wrote becomes a new contact, or a new revision of this one.
+    pub(super) fn write(&mut self, id: Option<u64>, contact: Contact) -> u64 {
+        if let Some(id) = id
+            && let Some(record) = self.records.get_mut(&id)
+        {
+            record.revision += 1;
+            record.written = Some(Box::new(Written { contact, revision: record.revision }));
+            self.date(id);
+            return id;
+        }
+        let id = self.next_id();
+        self.insert(id, Some(Box::new(Written { contact, revision: 1 })));
+        id
+    }
+
+    /// Dates a contact's last change.
+    fn date(&mut self, id: u64) {
+        let now = self.clock.date_of_change();
+        if let Some(record) = self.records.get_mut(&id) {
+            self.by_date.remove(&(record.last_update, id));
+            record.last_update = now;
+            self.by_date.insert((now, id));
+        }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.records.last_key_value().map_or(self.first_id, |(&id, _)| id + 1)
+    }
+
+    /// The contact with this external id: the one with the least id where there are several. Deleted ones do not count.
+    pub(super) fn id_by_external_id(&self, external_id: &str) -> Option<u64> {
+        self.first_with(id_in_external_id(external_id), |contact| contact.external_id == external_id)
+    }
+
+    /// The contact with this primary e-mail address, whose case does not matter; likewise.
+    pub(super) fn id_by_email(&self, address: &str) -> Option<u64> {
+        self.first_with(ids_in_email(address), |contact| {
+            contact.email().is_some_and(|email| email.eq_ignore_ascii_case(address))
+        })
+    }
+
+    /// Looks through what clients wrote, and through these of the invented contacts: the others cannot be it.
+    fn first_with(&self, invented: impl IntoIterator<Item = u64>, is_it: impl Fn(&Contact) -> bool) -> Option<u64> {
+        let written = self.records.iter().filter(|(_, record)| record.written.is_some()).map(|(&id, _)| id);
+        written.chain(invented).filter(|&id| self.contact(id).is_some_and(|contact| is_it(&contact))).min()
+    }
+
+    /// The content of a contact that exists.
+    pub(super) fn contact(&self, id: u64) -> Option<Contact> {
+        self.existing(id).map(|record| self.content(id, record))
+    }
+
+    fn content(&self, id: u64, record: &Record) -> Contact {
+        match &record.written {
+            Some(written) => {
+                let mut contact = written.contact.clone();
+                contact.revise(record.revision - written.revision + 1);
+                contact
+            }
+            None => invent(self.seed, id, record.revision),
+        }
+    }
+
+    fn existing(&self, id: u64) -> Option<&Record> {
+        self.records.get(&id).filter(|record| record.presence == Presence::Exists)
+    }
+
+    pub(super) fn revision(&self, id: u64) -> Option<u32> {
+        self.existing(id).map(|record| record.revision)
+    }
+
+    /// Of a contact that is listed, deleted or not.
+    pub(super) fn last_update(&self, id: u64) -> Option<DateTime> {
+        self.records.get(&id).filter(|record| record.presence != Presence::Gone).map(|record| record.last_update)
+    }
+
+    pub(super) fn existing_ids(&self) -> Vec<u64> {
+        self.ids(Presence::Exists)
+    }
+
+    pub(super) fn deleted_ids(&self) -> Vec<u64> {
+        self.ids(Presence::Deleted)
+    }
+
+    fn ids(&self, presence: Presence) -> Vec<u64> {
+        self.records.iter().filter(|(_, record)| record.presence == presence).map(|(&id, _)| id).collect()
+    }
+
+    /// The contacts changed at this time or later, from this place of the listing on.
+    pub(super) fn page(&self, since: DateTime, record_start: usize) -> Page {
+        let mut ids: Vec<u64> = self.ids_since(since).skip(record_start).take(self.page_size + 1).collect();
+        let more_records = ids.len() > self.page_size;
+        ids.truncate(self.page_size);
+        Page { contacts: ids.into_iter().filter_map(|id| self.listed(id)).collect(), more_records }
+    }
+
+    /// The same, but where the listing ends, it goes on with contacts that nobody ever created.
+    pub(super) fn page_without_end(&self, since: DateTime, record_start: usize) -> Page {
+        let mut contacts = self.page(since, record_start).contacts;
+        let total = self.ids_since(since).count();
+        let now = self.clock.now();
+        for place in record_start + contacts.len()..record_start + self.page_size {
+            let id = self.next_id() + (place - total) as u64;
+            let contact = invent(self.seed, id, 1);
+            contacts.push(Listed { id, contact, deleted: false, created: now, last_update: now, poison: None });
+        }
+        Page { contacts, more_records: true }
+    }
+
+    fn ids_since(&self, since: DateTime) -> Box<dyn Iterator<Item = u64> + '_> {
+        match self.order {
+            ListingOrder::LastUpdateDate => Box::new(self.by_date.range((since, 0)..).map(|&(_, id)| id)),
+            ListingOrder::EntityId => Box::new(
+                self.records
+                    .iter()
+                    .filter(move |(_, record)| record.presence != Presence::Gone && record.last_update >= since)
+                    .map(|(&id, _)| id),
+            ),
+        }
+    }
+
+    fn listed(&self, id: u64) -> Option<Listed> {
+        let record = self.records.get(&id)?;
+        Some(Listed {
+            id,
+            contact: self.content(id, record),
+            deleted: record.presence == Presence::Deleted,
+            created: record.created,
+            last_update: record.last_update,
+            poison: self.poisons.get(&id).copied(),
+        })
+    }
+
+    pub(super) fn count_request(&mut self, operation: Operation) {
+        let counter = match operation {
+            Operation::Retrieve => &mut self.counts.retrieve,
+            Operation::UpdateInsert => &mut self.counts.update_insert,
+        };
+        *counter += 1;
+    }
+}

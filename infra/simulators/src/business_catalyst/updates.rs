@@ -1,0 +1,151 @@
+//! *Update or insert contacts*: what a client wrote, laid over what is there.
+
+use super::{
+    contact::{Address, Contact, Form, FormField, Phone, Relationship},
+    requests::{boolean, date_time, items, number, required, text},
+    state::State,
+};
+use crate::xml::Element;
+
+/// Writes all of these contacts, or none where one of them cannot be read. Says how many were written.
+///
+/// A contact is matched by its `externalId` where it has one, else by its e-mail address; with neither, or where nothing
+/// matches, it is new. What it does not say of a contact that is there stays as it was.
+pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<usize, String> {
+    let records: Vec<&Element> = items(request, "contactsList", "ContactRecord")
+        .ok_or_else(|| "<ContactList_UpdateInsert> lacks its <contactsList>".to_owned())?
+        .into_iter()
+        .flatten()
+        .collect();
+    for record in &records {
+        lay_over(&mut Contact::default(), record)?;
+        deleted(record)?;
+    }
+    for record in &records {
+        let id = matching_id(state, record);
+        let mut contact = id.and_then(|id| state.contact(id)).unwrap_or_default();
+        lay_over(&mut contact, record)?;
+        let id = state.write(id, contact);
+        if deleted(record)? {
+            state.delete(id);
+        }
+    }
+    Ok(records.len())
+}
+
+fn matching_id(state: &State, record: &Element) -> Option<u64> {
+    let given = |name: &str| text(record, name).map(str::trim).filter(|text| !text.is_empty());
+    match given("externalId") {
+        Some(external_id) => state.id_by_external_id(external_id),
+        None => state.id_by_email(given("emailAddress")?),
+    }
+}
+
+fn deleted(record: &Element) -> Result<bool, String> {
+    text(record, "deleted").map_or(Ok(false), |text| boolean("deleted", text))
+}
+
+fn lay_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
+    let texts = [
+        ("externalId", &mut contact.external_id),
+        ("contactTitle", &mut contact.title),
+        ("fullName", &mut contact.full_name),
+        ("firstName", &mut contact.first_name),
+        ("lastName", &mut contact.last_name),
+        ("username", &mut contact.username),
+        ("password", &mut contact.password),
+        ("customerType", &mut contact.customer_type),
+        ("industryType", &mut contact.industry_type),
+        ("leadSourceType", &mut contact.lead_source_type),
+        ("ratingType", &mut contact.rating_type),
+    ];
+    for (name, place) in texts {
+        if let Some(text) = text(record, name) {
+            text.clone_into(place);
+        }
+    }
+    if text(record, "fullName").is_none() && text(record, "firstName").or(text(record, "lastName")).is_some() {
+        contact.full_name = format!("{} {}", contact.first_name, contact.last_name).trim().to_owned();
+    }
+    if let Some(text) = text(record, "dateOfBirth") {
+        let date = date_time("dateOfBirth", text)?;
+        contact.date_of_birth = (date.year() > 1).then_some(date);
+    }
+    if let Some(text) = text(record, "MasterOptIn") {
+        contact.opted_in = boolean("MasterOptIn", text)?;
+    }
+    lay_lists_over(contact, record)
+}
+
+/// A list that is given takes the place of the one before.
+fn lay_lists_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
+    if let Some(relationships) = items(record, "relationships", "Relationship") {
+        contact.relationships = read_each(&relationships, relationship)?;
+    }
+    if let Some(addresses) = items(record, "addresses", "Address") {
+        contact.addresses = read_each(&addresses, address)?;
+    }
+    if let Some(forms) = items(record, "crmForms", "CrmForms") {
+        contact.forms = read_each(&forms, form)?;
+    }
+    // The e-mail address has a place of its own in what is written: one among the phone numbers does not count.
+    let email = text(record, "emailAddress").or(contact.email()).unwrap_or_default().trim().to_owned();
+    if let Some(phones) = items(record, "phoneNos", "PhoneNo") {
+        contact.phones = read_each(&phones, phone)?;
+    }
+    contact.set_email(&email);
+    Ok(())
+}
+
+fn read_each<T>(
+    items: &[Option<&Element>],
+    read: impl Fn(&Element) -> Result<T, String>,
+) -> Result<Vec<Option<T>>, String> {
+    items.iter().map(|item| item.map(&read).transpose()).collect()
+}
+
+fn relationship(item: &Element) -> Result<Relationship, String> {
+    Ok(Relationship {
+        entity_id: integer(item, "entityId")?,
+        entity_type: integer(item, "entityType")?,
+        name: string(item, "name"),
+    })
+}
+
+fn address(item: &Element) -> Result<Address, String> {
+    Ok(Address {
+        type_id: integer(item, "addressTypeID")?,
+        line_1: string(item, "addressLine1"),
+        line_2: string(item, "addressLine2"),
+        city: string(item, "city"),
+        zipcode: string(item, "zipcode"),
+        state: string(item, "state"),
+        country_code: string(item, "countryCode"),
+    })
+}
+
+fn phone(item: &Element) -> Result<Phone, String> {
+    Ok(Phone { type_id: integer(item, "phoneNoTypeID")?, number: string(item, "phoneNo") })
+}
+
+fn form(item: &Element) -> Result<Form, String> {
+    let fields = items(item, "crmFormFields", "CrmFormFields").unwrap_or_default();
+    Ok(Form { id: integer(item, "formId")?, name: string(item, "formName"), fields: read_each(&fields, form_field)? })
+}
+
+fn form_field(item: &Element) -> Result<FormField, String> {
+    Ok(FormField {
+        id: integer(item, "fieldId")?,
+        type_id: integer(item, "fieldTypeId")?,
+        name: string(item, "fieldName"),
+        value: string(item, "fieldValue"),
+    })
+}
+
+fn integer(item: &Element, name: &str) -> Result<i64, String> {
+    number::<i32>(name, required(item, name)?).map(i64::from)
+}
+
+fn string(item: &Element, name: &str) -> String {
+    text(item, name).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,186 @@
+//! Pushing: bursts, doubles, retries, and no order.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures::future::join;
+use futures::stream::{self, StreamExt};
+
+use super::{ConnectorSimulator, Kind, Login, Report, documents};
+
+/// How often a push is sent that fails in passing.
+const ATTEMPTS: u32 = 6;
+/// The pause before the second attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One record on its way.
+struct Push {
+    kind: Kind,
+    record_id: String,
+    document: String,
+    is_doubled: bool,
+    is_lost: bool,
+}
+
+/// What became of one request.
+enum Answer {
+    Id(String),
+    /// It may go well another time.
+    Passing(String),
+    Refused(String),
+}
+
+impl ConnectorSimulator {
+    /// Pushes everything that there is, in no order.
+    pub async fn push_everything(&self) -> Report {
+        let pushes = {
+            let state = self.state();
+            let users = state
+                .people
+                .iter()
+                .map(|person| (Kind::User, person.record_id.clone(), documents::user(&self.settings, person)));
+            let staff = state
+                .staff
+                .iter()
+                .map(|trainer| (Kind::Staff, trainer.record_id.clone(), documents::staff(&self.settings, trainer)));
+            let sources = state.sources.iter().map(|source| {
+                (Kind::LeadSource, source.record_id.clone(), documents::lead_source(&self.settings, source))
+            });
+            users.chain(staff).chain(sources).collect()
+        };
+        self.push(pushes).await
+    }
+
+    /// Makes members of some prospects, and pushes them; returns whom, too.
+    pub async fn convert_some(&self, count: usize) -> (Vec<String>, Report) {
+        let pushes: Vec<(Kind, String, String)> = {
+            let mut state = self.state();
+            let prospects = state.people.iter_mut().filter(|person| !person.is_member).take(count);
+            prospects
+                .map(|person| {
+                    person.is_member = true;
+                    (Kind::User, person.record_id.clone(), documents::user(&self.settings, person))
+                })
+                .collect()
+        };
+        let converted = pushes.iter().map(|(_, record_id, _)| record_id.clone()).collect();
+        (converted, self.push(pushes).await)
+    }
+
+    async fn push(&self, records: Vec<(Kind, String, String)>) -> Report {
+        let pushes: Vec<Push> = {
+            let mut state = self.state();
+            let mut records = records;
+            state.random.shuffle(&mut records);
+            let mut chance = |percent: u8| state.random.u8(0..100) < percent;
+            records
+                .into_iter()
+                .map(|(kind, record_id, document)| Push {
+                    kind,
+                    record_id,
+                    document,
+                    is_doubled: chance(self.settings.doubles_percent),
+                    is_lost: chance(self.settings.lost_percent),
+                })
+                .collect()
+        };
+        let reports = stream::iter(pushes.into_iter().map(|push| async move { self.push_one(&push).await }))
+            .buffer_unordered(self.settings.burst.max(1))
+            .collect::<Vec<Report>>()
+            .await;
+        reports.into_iter().fold(Report::default(), |mut sum, report| {
+            sum.answered += report.answered;
+            sum.requests += report.requests;
+            sum.doubled += report.doubled;
+            sum.lost += report.lost;
+            sum.retried += report.retried;
+            sum.refused.extend(report.refused);
+            sum.contradicted.extend(report.contradicted);
+            sum
+        })
+    }
+
+    async fn push_one(&self, push: &Push) -> Report {
+        let mut report = Report::default();
+        if push.is_doubled {
+            report.doubled = 1;
+            let mut other = Report::default();
+            let (one, two) = join(self.until_answered(push, &mut report), self.until_answered(push, &mut other)).await;
+            report.requests += other.requests;
+            report.retried += other.retried;
+            self.note(push, one, &mut report);
+            self.note(push, two, &mut report);
+        } else {
+            let answer = self.until_answered(push, &mut report).await;
+            self.note(push, answer, &mut report);
+        }
+        if push.is_lost && report.is_clean() {
+            report.lost = 1;
+            let answer = self.until_answered(push, &mut report).await;
+            self.note(push, answer, &mut report);
+        }
+        report.answered = usize::from(report.is_clean());
+        report
+    }
+
+    /// The id of the record, or why it has none.
+    async fn until_answered(&self, push: &Push, report: &mut Report) -> Result<String, String> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            report.requests += 1;
+            match self.send(push).await {
+                Answer::Id(id) => return Ok(id),
+                Answer::Refused(why) => return Err(why),
+                Answer::Passing(why) if attempt == ATTEMPTS => return Err(why),
+                Answer::Passing(_) => {}
+            }
+            report.retried += 1;
+            attempt += 1;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    fn note(&self, push: &Push, answer: Result<String, String>, report: &mut Report) {
+        match answer {
+            Err(why) => report.refused.push((push.kind, push.record_id.clone(), why)),
+            Ok(id) => {
+                let before = self.state().ids.insert((push.kind, push.record_id.clone()), id.clone());
+                if before.is_some_and(|before| before != id) {
+                    report.contradicted.push((push.kind, push.record_id.clone()));
+                }
+            }
+        }
+    }
+
+    async fn send(&self, push: &Push) -> Answer {
+        let url = format!("{}/connector/api/2011-11/{}", self.settings.base.trim_end_matches('/'), push.kind.path());
+        let authorization = match &self.settings.login {
+            Login::Basic { username, password } => {
+                format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
+            }
+            Login::Bearer(token) => format!("Bearer {token}"),
+        };
+        let request =
+            self.client.post(url).header("Authorization", authorization).header("Content-Type", "application/xml");
+        let response = match request.body(push.document.clone()).send().await {
+            Ok(response) => response,
+            Err(error) if error.is_builder() => return Answer::Refused("the address can't be used".to_owned()),
+            Err(_) => return Answer::Passing("no answer".to_owned()),
+        };
+        let status = response.status();
+        match response.text().await {
+            _ if status.is_server_error() || status.as_u16() == 429 => Answer::Passing(status.to_string()),
+            Ok(text) if status.is_success() => {
+                match text.split_once("<uuid>").and_then(|(_, rest)| rest.split_once("</uuid>")) {
+                    Some((id, _)) => Answer::Id(id.to_owned()),
+                    None => Answer::Refused("an answer without a uuid".to_owned()),
+                }
+            }
+            Ok(_) => Answer::Refused(status.to_string()),
+            Err(_) => Answer::Passing("half an answer".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the programs of this crate have in common.
+
+use std::{fmt::Display, future::Future, io::Write, net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::anyhow;
+use tokio::{net::TcpListener, time::MissedTickBehavior};
+
+/// Ends a program as its run ended: a failure is one line that begins with the program's name.
+pub fn exit_code(program: &str, ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Listens, or says where it cannot.
+pub async fn listen(host: &str, port: u16) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener =
+        TcpListener::bind((host, port)).await.map_err(|error| anyhow!("cannot listen on {host}:{port}: {error}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Prints what a program says at its start.
+pub fn say(text: impl Display) {
+    // Whoever reads this may have gone away, as with `| head -1`: no reason to stop serving.
+    let _ = write!(std::io::stdout(), "{text}");
+}
+
+/// What a connection needs beside its address, or nothing: credentials travel in the documents, so a client wants to be
+/// told that plain HTTP is meant, unless it stays on this machine.
+pub fn insecure_http(address: SocketAddr) -> &'static str {
+    if address.ip().is_loopback() { "" } else { "insecure_http = true\n" }
+}
+
+/// The credentials as JSON, quoted for a shell.
+pub fn credentials_for_shell(username: &str, password: &str) -> String {
+    let credentials = serde_json::json!({ "username": username, "password": password });
+    // A single quote ends a shell's quoting: close it, write an escaped one, open it again.
+    format!("'{}'", credentials.to_string().replace('\'', r"'\''"))
+}
+
+/// Serves, and changes this many records evenly over each minute, until serving ends or the program is interrupted.
+pub async fn serve_and_change(
+    serving: impl Future<Output = std::io::Result<()>>,
+    changes_per_minute: u32,
+    change_some: impl FnMut(usize),
+) -> anyhow::Result<()> {
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = keep_changing(changes_per_minute, change_some) => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+/// Never returns.
+async fn keep_changing(changes_per_minute: u32, mut change_some: impl FnMut(usize)) {
+    let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    every_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // In sixtieths of a change.
+    let mut due = 0;
+    loop {
+        every_second.tick().await;
+        due += u64::from(changes_per_minute);
+        let changes = due / 60;
+        due %= 60;
+        if changes > 0 {
+            change_some(usize::try_from(changes).unwrap_or(usize::MAX));
+        }
+    }
+}

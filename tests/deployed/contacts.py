@@ -1,0 +1,109 @@
+"""Stories of Business Catalyst: contacts in, by listing."""
+
+from telling import Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows
+
+CONTACTS = 10_000
+FIRST = 1001
+SECRET = {"username": "admin@example.com", "password": "only-the-site-knows-8e2a"}
+# What every simulated contact's own password begins with.
+PASSWORD_MARK = "never-store-this-"
+# A hundred pages, and a slow machine.
+A_WHILE = 300
+
+STORIES = []
+
+
+def story(function):
+    STORIES.append(function)
+    return function
+
+
+class Site(Simulator):
+    """The simulated Business Catalyst."""
+
+    def __init__(self, stack):
+        super().__init__(
+            stack, "bc-simulator", "--contacts", str(CONTACTS),
+            "--username", SECRET["username"], "--password", SECRET["password"])
+
+    def connection(self):
+        """Its part of connections.toml."""
+        return f"""
+[[connection]]
+id = "bc"
+tenant = "acme"
+kind = "business-catalyst"
+endpoint = "{self.base}/catalystwebservice/catalystcrmwebservice.asmx"
+site_id = 12345
+credentials = "secretsmanager:customer-sync/bc"
+time_zone = "Australia/Sydney"
+soap = "1.2"
+poll_seconds = 2
+"""
+
+    def contact(self, source_id):
+        return self.ask(f"contact?id={source_id}")
+
+
+@story
+def every_contact_arrives_in_the_shadow(stack, vendors):
+    def all_there():
+        found = len(stack.shadow("acme/bc~"))
+        expect(found == CONTACTS, f"{found} of {CONTACTS} contacts")
+        return True
+    eventually(all_there, "the contacts of the vendor's list in the shadow table", A_WHILE)
+    counts = reconciled(eventually(lambda: in_step(stack, "bc"), "the connection in step"))
+    expect((counts["written"], counts["failed"]) == (CONTACTS, 0), f"{counts}")
+    shows(stack, f"bc~{FIRST}", vendors.bc.contact(FIRST))
+
+
+@story
+def a_change_at_the_site_arrives(stack, vendors):
+    vendors.bc.tell("change", ids=FIRST)
+    truth = vendors.bc.contact(FIRST)
+    eventually(lambda: shows(stack, f"bc~{FIRST}", truth), "the change in the API")
+
+
+@story
+def a_contact_that_the_site_deletes_becomes_a_tombstone(stack, vendors):
+    vendors.bc.tell("delete", id=1002)
+    eventually(lambda: deleted(stack, "bc~1002"), "the contact that is listed as deleted")
+
+
+@story
+def a_contact_that_cant_be_read_becomes_a_failure_record(stack, vendors):
+    vendors.bc.tell("poison", id=1010, kind="bad-date")
+    # Redriven it is listed again, and fails again.
+    vendors.bc.tell("touch", ids=1010)
+    code, _, errors = stack.customer_sync("resync", "bc", "--stack", stack.NAME)
+    expect(code == 0, f"resync exited with {code}: {errors}")
+    [failure] = eventually(lambda: failures(stack, "bc"), "a failure record", A_WHILE)
+    expect(failure["id"] == "bc~1010", f"the failure record is of another: {failure['id']}")
+    expect(PASSWORD_MARK not in failure["raw"], "the failure record holds a password")
+
+
+@story
+def a_full_listing_finds_out_who_is_gone_without_a_word(stack, vendors):
+    vendors.bc.tell("remove-silently", id=1003)
+    [before] = failures(stack, "bc")
+    # What is to be fetched again is found by listing everything: the contact that can't be read, again in vain.
+    code, _, errors = stack.customer_sync("failures", "redrive", "bc~1010", "--stack", stack.NAME)
+    expect(code == 0, f"redrive exited with {code}: {errors}")
+    eventually(lambda: deleted(stack, "bc~1003"), "the contact that no listing holds", A_WHILE)
+    [after] = failures(stack, "bc")
+    expect(after["failed_at"] > before["failed_at"], f"still the failure of {after['failed_at']}")
+    eventually(lambda: in_step(stack, "bc"), "the connection in step")
+    expect(len(listed(stack, "bc")) == CONTACTS - 2, "the list still has them")
+
+
+@story
+def a_resync_writes_nothing_that_is_unchanged(stack, vendors):
+    vendors.bc.tell("heal", id=1010)
+    before = {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/bc~")}
+    code, _, errors = stack.customer_sync("resync", "bc", "--stack", stack.NAME)
+    expect(code == 0, f"resync exited with {code}: {errors}")
+    eventually(lambda: failures(stack, "bc") == [], "the healed contact", A_WHILE)
+    reconciled(eventually(lambda: in_step(stack, "bc"), "the connection in step"))
+    after = {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/bc~")}
+    changed = [key for key, revision in after.items() if before.get(key) != revision]
+    expect(set(changed) <= {"acme/bc~1010"}, f"written although nothing changed: {changed[:5]}")

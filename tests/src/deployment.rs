@@ -1,0 +1,218 @@
+//! The functions of `template.yaml` in this process, over the embedded DynamoDB and the queues, on a clock that only the
+//! story moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
+use aws_sdk_dynamodb::error::BoxError;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use customer_sync::TEMPLATE;
+use customer_sync::engine::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
+use jiff::Timestamp;
+use runtime::connections::{Configuration, Place};
+use runtime::imports::{ImportLease, Undo};
+use runtime::status::{ConnectionStatus, StatusReader};
+use runtime::{Clients, Metrics, VendorHttp};
+use serde_json::Value;
+use store::{Clock, Directory, Failures, Imports, Ledger, Polls, Random, Secrets, Shadow};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::{CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE, TOKEN};
+
+/// Everything of one deployment but its vendors.
+pub struct Deployment {
+    /// The functions.
+    pub engine: Engine,
+    /// SQS.
+    pub queues: LocalSqs,
+    /// DynamoDB.
+    pub database: EmbeddedDynamoDb,
+    /// The clock.
+    pub clock: Clock,
+    /// The ways out of the functions.
+    pub clients: Clients,
+    /// Where secrets stand.
+    pub directory: TempDir,
+    /// How many more requests of the functions DynamoDB takes.
+    pub store_budget: StoreBudget,
+}
+
+/// A listing with more pages than this has no end, in a story.
+pub const MOST_PAGES: u32 = 12;
+
+/// After so many requests of the functions DynamoDB takes no more of them, as if they had died there.
+#[derive(Clone, Debug)]
+pub struct StoreBudget(Arc<AtomicI64>);
+
+impl Default for StoreBudget {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+}
+
+impl StoreBudget {
+    /// From now on only this many requests are taken.
+    pub fn set(&self, requests: i64) {
+        self.0.store(requests, Ordering::SeqCst);
+    }
+
+    /// How many are left.
+    pub fn left(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Intercept for StoreBudget {
+    fn name(&self) -> &'static str {
+        "store budget"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 { Ok(()) } else { Err("the story ends it here".into()) }
+    }
+}
+
+impl Deployment {
+    /// A deployment in which nothing is configured but a reader of the tenant `acme`, with [`TOKEN`].
+    ///
+    /// A listing has at most [`MOST_PAGES`], and the store may be told to fail: see [`Deployment::store_budget`].
+    pub async fn new(seed: u64) -> Self {
+        let mut template = Template::parse(TEMPLATE).unwrap();
+        for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {
+            function.environment.insert("MOST_PAGES".to_owned(), MOST_PAGES.to_string());
+        }
+        let database = EmbeddedDynamoDb::in_memory().unwrap();
+        for table in &template.tables {
+            database.create_table(table).await.unwrap();
+        }
+        let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
+        let queues = LocalSqs::new(&template.queues, clock.clone());
+        let store_budget = StoreBudget::default();
+        let unlimited = database.client();
+        let limited = unlimited.config().to_builder().interceptor(store_budget.clone()).build();
+        let clients = Clients {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
+            sqs: queues.client(),
+            secrets: Secrets::new(None, clock.clone()),
+            http: VendorHttp::new(clock.clone()).unwrap(),
+            clock: clock.clone(),
+            random: Random::from_seed(seed),
+            metrics: Metrics::off(),
+        };
+        let engine = Engine::new(&template, &clients, queues.clone()).unwrap();
+        let clients = Clients { dynamodb: unlimited, ..clients };
+        Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget }
+    }
+
+    /// Writes a secret, and returns the reference to it.
+    pub fn secret(&self, name: &str, content: &Value) -> String {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content.to_string()).unwrap();
+        format!("file:{}", path.display())
+    }
+
+    /// Adds what a configuration file says, and a reader of the tenant `acme`, with [`TOKEN`].
+    pub async fn configure(&self, file: &str) {
+        let reader = self.secret("acme.json", &serde_json::json!({ "token": TOKEN }));
+        let file = format!("{file}\n[[reader]]\ntenant = 'acme'\ntoken = '{reader}'\nscope = 'read'\n");
+        let configuration = Configuration::parse(&file, Place::Local).unwrap();
+        for registration in configuration.to_registrations() {
+            self.connections().put(&registration).await.unwrap();
+        }
+    }
+
+    /// What is configured.
+    pub fn connections(&self) -> Directory {
+        Directory::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+    }
+
+    /// The shadow.
+    pub fn shadow(&self) -> Shadow {
+        Shadow::new(self.clients.dynamodb.clone(), SHADOW_TABLE, self.clock.clone(), self.clients.random.clone())
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(self.clients.dynamodb.clone(), CONTROL_TABLE, self.clock.clone(), self.clients.random.clone())
+    }
+
+    /// The failure records.
+    pub fn failures(&self) -> Failures {
+        Failures::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+    }
+
+    /// The batch imports.
+    pub fn imports(&self) -> Imports {
+        Imports::new(self.clients.dynamodb.clone(), IMPORT_TABLE, self.clock.clone(), self.clients.random.clone())
+    }
+
+    /// What takes batch imports back.
+    pub fn undo(&self) -> Undo {
+        let polls = Polls::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
+        let lease = ImportLease::new(polls, self.clock.clone(), self.clients.random.clone());
+        Undo::new(self.shadow(), self.imports(), lease, self.clock.clone())
+    }
+
+    /// How the connections of the tenant `acme` stand.
+    pub async fn statuses(&self) -> Vec<ConnectionStatus> {
+        let polls = Polls::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
+        let reader = StatusReader::new(self.connections(), self.ledger(), polls, self.failures());
+        reader.all(Some("acme"), self.clock.now()).await.unwrap()
+    }
+
+    /// Lets the pollers do what there is to do now.
+    pub async fn poll(&self) {
+        self.engine.tick().await;
+    }
+
+    /// Has a worker of a queue work on messages, one after the other, and deletes those that it is done with.
+    pub async fn deliver_to(&self, queue: &str, messages: &[ReceivedMessage]) {
+        for batch in messages.chunks(1) {
+            let response = self.engine.deliver(queue, batch).await;
+            for message in batch {
+                let failed = response.batch_item_failures.iter().any(|item| item.item_identifier == message.message_id);
+                if !failed {
+                    self.queues.delete(queue, message);
+                }
+            }
+        }
+    }
+
+    /// Has the workers of a queue work on everything that is visible now.
+    pub async fn work_on(&self, queue: &str) {
+        self.deliver_to(queue, &self.queues.receive(queue, usize::MAX)).await;
+    }
+
+    /// Asks the API, with the bearer token if there is one.
+    pub async fn api(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let (status, _, body) = self.request(request.body(Body::from(body.to_owned())).unwrap()).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Sends a request to the gateway; the answer with everything that belongs to it.
+    pub async fn request(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+        let gateway: Router = self.engine.gateway();
+        let response = gateway.oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

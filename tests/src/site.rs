@@ -1,0 +1,141 @@
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use model::{ConnectionKey, Customer, Status};
+use runtime::status::{Condition, ConnectionStatus};
+use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
+use tokio::task::JoinHandle;
+
+use crate::{CONTACTS_QUEUE, Deployment, SHADOW_TABLE, listen};
+
+/// A deployment with one connection, `acme/bc`, to a simulated site of Business Catalyst, whose clock is the
+/// deployment's.
+pub struct Site {
+    /// The vendor.
+    pub vendor: BcSimulator,
+    deployment: Deployment,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Deref for Site {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+impl Site {
+    /// A site in Sydney with `contacts`, from id 1001.
+    pub async fn with_contacts(contacts: u64) -> Self {
+        Self::with(BcSettings { contacts, ..BcSettings::default() }, "Australia/Sydney", "").await
+    }
+
+    /// A site with these settings of the vendor in this zone, and with `extra` lines in the connection's configuration.
+    pub async fn with(settings: BcSettings, zone: &str, extra: &str) -> Self {
+        let deployment = Deployment::new(settings.seed).await;
+        let clock = deployment.clock.clone();
+        let credentials = serde_json::json!({ "username": settings.username, "password": settings.password });
+        let site_id = settings.site_id;
+        let vendor = BcSimulator::new(BcSettings {
+            time_zone: TimeZone::get(zone).unwrap(),
+            clock: Clock::Following(Arc::new(move || clock.now())),
+            ..settings
+        });
+        let (base, listener) = listen().await;
+        let serving = tokio::spawn({
+            let vendor = vendor.clone();
+            async move { vendor.serve(listener).await }
+        });
+        let credentials = deployment.secret("bc.json", &credentials);
+        deployment
+            .configure(&format!(
+                "[[connection]]\nid = 'bc'\ntenant = 'acme'\nkind = 'business-catalyst'\nendpoint = '{}'\n\
+                 site_id = {site_id}\ncredentials = '{credentials}'\ntime_zone = '{zone}'\n{extra}\n",
+                endpoint(&base)
+            ))
+            .await;
+        Self { vendor, deployment, serving }
+    }
+
+    /// The key of the connection.
+    pub fn connection(&self) -> ConnectionKey {
+        ConnectionKey::new("acme", "bc")
+    }
+
+    /// One customer of the shadow.
+    pub async fn customer(&self, id: u64) -> Option<Customer> {
+        self.shadow().get(&self.connection(), &id.to_string()).await.unwrap()
+    }
+
+    /// How the connection stands.
+    pub async fn status(&self) -> ConnectionStatus {
+        self.statuses().await.remove(0)
+    }
+
+    /// Has the workers work on everything that is visible now.
+    pub async fn work(&self) {
+        self.work_on(CONTACTS_QUEUE).await;
+    }
+
+    /// Lets seconds pass, with poller and workers at work, until everything that was listed is in the shadow. Returns
+    /// how many seconds that took.
+    pub async fn sync(&self) -> u64 {
+        for second in 0..60 {
+            self.poll().await;
+            self.work().await;
+            self.poll().await;
+            let status = self.status().await;
+            if status.condition == Condition::InStep && status.batch.is_none() {
+                return second;
+            }
+            self.clock.advance(Duration::from_secs(1));
+        }
+        panic!("not in step after a minute: {:?}", self.status().await);
+    }
+
+    /// How many records the shadow holds, tombstones included, and the sum of their revisions: how often one was
+    /// written.
+    pub async fn writes(&self) -> (usize, u64) {
+        let mut revisions = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.clients.dynamodb.scan().table_name(SHADOW_TABLE).set_exclusive_start_key(start);
+            let page = page.send().await.unwrap();
+            revisions.extend(page.items().iter().map(|item| item["revision"].as_n().unwrap().parse::<u64>().unwrap()));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return (revisions.len(), revisions.iter().sum());
+            }
+        }
+    }
+
+    /// Every contact of the vendor is in the shadow as the vendor has it, and nobody else is but as a tombstone.
+    pub async fn assert_shadow_is_the_vendors(&self) {
+        let existing = self.vendor.contact_ids();
+        for id in &existing {
+            let stored = self.customer(*id).await;
+            let name = stored.as_ref().and_then(|customer| customer.content.name.display.clone());
+            assert_eq!(name, self.vendor.display_name(*id), "contact {id}: {stored:?}");
+        }
+        let mut listed = self.shadow().existing(&self.connection()).await.unwrap();
+        listed.sort_unstable();
+        let mut expected: Vec<String> = existing.iter().map(u64::to_string).collect();
+        expected.sort_unstable();
+        assert_eq!(listed, expected, "who is listed");
+    }
+
+    /// Whether a contact is a tombstone, without personal data.
+    pub async fn is_tombstone(&self, id: u64) -> bool {
+        let content = self.customer(id).await.unwrap().content;
+        content.status == Status::Deleted && content.name.display.is_none() && content.emails.is_empty()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}

@@ -1,0 +1,11 @@
+//! A Connector pushes prospects, members, staff and lead sources, through the gateway as it would on AWS.
+
+#![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
+
+mod documents;
+mod fetching;
+mod matching;
+mod refusals;
+mod saving;
+mod sender;
+mod simulated;
