@@ -13,6 +13,7 @@ import traceback
 from fnmatch import fnmatchcase
 
 import contacts
+import imports
 import pushes
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
 from telling import (
@@ -75,7 +76,7 @@ enqueue_url = "{vendors.aa.urls['enqueue']}"
 credentials = "{credentials}"
 dialect = "camel"
 poll_seconds = 2
-{vendors.bc.connection()}{pushes.CONNECTION}
+{vendors.bc.connection()}{pushes.CONNECTION}{imports.CONNECTION}
 [[reader]]
 tenant = "acme"
 token = "secretsmanager:customer-sync/reader"
@@ -127,6 +128,7 @@ def connections_are_applied(stack, vendors):
     secrets.create_secret(Name="customer-sync/aa", SecretString=json.dumps(VENDOR_SECRET))
     secrets.create_secret(Name="customer-sync/bc", SecretString=json.dumps(contacts.SECRET))
     secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(pushes.SECRET))
+    secrets.create_secret(Name="customer-sync/imports", SecretString=json.dumps(imports.SECRET))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
     secrets.create_secret(Name="customer-sync/stranger", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
@@ -205,7 +207,7 @@ def another_tenant_sees_nothing(stack, vendors):
 @story
 def connections_tell_how_fresh_they_are(stack, vendors):
     status, _, answer = stack.api("GET", "/v1/connections", READER)
-    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa", "bc", "intouch"], f"answered {status}: {answer}")
+    expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa", "bc", "intouch", "imports"], f"answered {status}: {answer}")
 
 
 @story
@@ -294,6 +296,7 @@ def every_customer_that_was_fetched_came_to_one_end(stack, vendors):
 
 STORIES += contacts.STORIES
 STORIES += pushes.STORIES
+STORIES += imports.STORIES
 
 
 @story
@@ -335,6 +338,7 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendors):
     truths += [vendors.bc.contact(source_id) for source_id in (1001, 1010)]
     forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER]
     forbidden += [pushes.SECRET["password"], *pushes.PERSONAL]
+    forbidden += [imports.SECRET["users"][0]["user_password"], *imports.PERSONAL]
     forbidden += [truth[key] for truth in truths for key in ("display_name", "email")]
     for group, lines in logged.items():
         for line in lines:
