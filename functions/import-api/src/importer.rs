@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use model::import::{Claim, Claimants, Fingerprint, Known, Matching, Missing, Request, fold_images, match_rows};
+use model::import::{Claim, Claimants, Fate, Fingerprint, Known, Missing, Request, fold_images, match_rows};
 use model::{ConnectionKey, Customer};
 use runtime::Metrics;
 use runtime::imports::ImportLease;
@@ -75,22 +75,33 @@ impl Importer {
         let BatchRequest { import: request, failed, saves_undo } = request;
         let fingerprint = request.fingerprint(connection);
         let mut record = self.record(connection, fingerprint, saves_undo, deadline).await?;
-        let recorded = fold_images(self.imports.images(connection, &record, deadline).await?);
-        let (known, matching) = self.matched(connection, &request, fingerprint, deadline).await?;
+        let mut known = Known::default();
+        let fates = if record.fate_items > 0 {
+            self.imports.fates(connection, &record, deadline).await?
+        } else {
+            let fates = self.matched(connection, &request, fingerprint, &mut known, deadline).await?;
+            self.imports.add_fates(connection, &mut record, &fates, deadline).await?;
+            fates
+        };
         let import = record.id.clone();
-        let mut plan = Plan::new(&request, fingerprint, &matching, &import);
+        let mut plan = Plan::new(&request, fingerprint, &fates, &import);
+        let unknown = plan.customers().iter().filter(|source_id| !known.customers.contains_key(**source_id));
+        let missing = Missing { customers: unknown.map(|id| (*id).to_owned()).collect(), ..Missing::default() };
+        self.read(connection, missing, &mut known, deadline).await?;
         let (places, secrets) = plan.secrets();
         if !secrets.is_empty() {
             let (secrets, hashes) = sealed(connection, secrets).await?;
             plan.seal(&places, &secrets, hashes);
         }
         if record.saves_undo {
+            let recorded = fold_images(self.imports.images(connection, &record, deadline).await?);
             let images = plan.new_images(&known, &recorded);
             self.imports.add_images(connection, &mut record, &images, deadline).await?;
         }
         self.imports.begin(connection, fingerprint, &record, deadline).await?;
-        let unstored = self.store(connection, &plan, &known, &matching, deadline).await?;
-        let Ends { counts, generated, failures } = plan.ends(failed, &unstored, &recorded);
+        let claims = self.claims(connection, &plan, &mut known, deadline).await?;
+        let unstored = self.store(connection, &plan, &known, &claims, deadline).await?;
+        let Ends { counts, generated, failures } = plan.ends(failed, &unstored);
         record.counts = counts;
         record.finished_at = Some(self.clock.now());
         self.imports.put(connection, &record, deadline).await?;
@@ -123,38 +134,74 @@ impl Importer {
             finished_at: None,
             undone_at: None,
             saves_undo,
+            fate_items: 0,
             image_items: 0,
             counts: ImportCounts::default(),
         }))
     }
 
-    /// Whose every row is, and what had to be read to say so.
+    /// What becomes of every row; reads what it takes to say so.
     async fn matched(
         &self,
         connection: &ConnectionKey,
         request: &Request,
         fingerprint: Fingerprint,
+        known: &mut Known,
         deadline: Timestamp,
-    ) -> Result<(Known, Matching), StoreError> {
-        let mut known = Known::default();
+    ) -> Result<Vec<Fate>, StoreError> {
         loop {
-            let Missing { claims, customers } = match match_rows(request, fingerprint, &known) {
-                Ok(matching) => return Ok((known, matching)),
-                Err(missing) => missing,
-            };
-            let ids = customers.iter().map(|source_id| (connection.clone(), source_id.clone()));
-            let (claimants, found) = futures::try_join!(
-                self.imports.claimants(connection, claims, deadline),
-                self.shadow.get_many(ids, deadline)
-            )?;
-            known.claimants.extend(claimants);
-            let mut found: HashMap<_, _> =
-                found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect();
-            known.customers.extend(customers.into_iter().map(|source_id| {
-                let customer = found.remove(&source_id);
-                (source_id, customer)
-            }));
+            match match_rows(request, fingerprint, known) {
+                Ok(fates) => return Ok(fates),
+                Err(missing) => self.read(connection, missing, known, deadline).await?,
+            }
         }
+    }
+
+    async fn read(
+        &self,
+        connection: &ConnectionKey,
+        missing: Missing,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Missing { claims, customers } = missing;
+        let ids = customers.iter().map(|source_id| (connection.clone(), source_id.clone()));
+        let (claimants, found) = futures::try_join!(
+            self.imports.claimants(connection, claims, deadline),
+            self.shadow.get_many(ids, deadline)
+        )?;
+        known.claimants.extend(claimants);
+        let mut found: HashMap<_, _> =
+            found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect();
+        known.customers.extend(customers.into_iter().map(|source_id| {
+            let customer = found.remove(&source_id);
+            (source_id, customer)
+        }));
+        Ok(())
+    }
+
+    /// The claims that have to be stored before the customers are.
+    async fn claims(
+        &self,
+        connection: &ConnectionKey,
+        plan: &Plan<'_>,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<BTreeMap<Claim, Claimants>, StoreError> {
+        let new = plan.new_claims(known);
+        let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
+        let missing = Missing { claims: unread.collect(), ..Missing::default() };
+        self.read(connection, missing, known, deadline).await?;
+        let mut claims = BTreeMap::new();
+        for (claim, source_ids) in new {
+            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
+            let mut claimants = before.clone();
+            source_ids.iter().for_each(|source_id| claimants.add(source_id));
+            if claimants != before {
+                claims.insert(claim, claimants);
+            }
+        }
+        Ok(claims)
     }
 
     /// Writes claims and customers. Says of customers who could not be stored why not.
@@ -163,15 +210,15 @@ impl Importer {
         connection: &ConnectionKey,
         plan: &Plan<'_>,
         known: &Known,
-        matching: &Matching,
+        claims: &BTreeMap<Claim, Claimants>,
         deadline: Timestamp,
     ) -> Result<HashMap<String, String>, StoreError> {
         // These name nobody, so they belong to no chunk.
-        let crowded = matching.claims.iter().filter(|(_, claimants)| claimants.crowded);
+        let crowded = claims.iter().filter(|(_, claimants)| claimants.crowded);
         self.imports.put_claims(connection, crowded, deadline).await?;
         let chunks = plan.customers().chunks(CHUNK);
         let chunks: Vec<_> =
-            chunks.map(|chunk| self.store_chunk(connection, plan, chunk, known, &matching.claims, deadline)).collect();
+            chunks.map(|chunk| self.store_chunk(connection, plan, chunk, known, claims, deadline)).collect();
         let unstored: Vec<_> = stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE).collect().await;
         Ok(unstored.into_iter().flatten().collect())
     }
@@ -189,8 +236,8 @@ impl Importer {
         let mut own = BTreeMap::new();
         for source_id in chunk {
             let stored = known.customers.get(*source_id).and_then(Option::as_ref);
-            let content = plan.revise(source_id, stored);
-            let new = content.iter().flat_map(Claim::of).filter_map(|claim| claims.get_key_value(&claim));
+            let new = plan.new_claims_of(source_id, stored).into_iter();
+            let new = new.filter_map(|claim| claims.get_key_value(&claim));
             own.extend(new.filter(|(_, claimants)| !claimants.crowded));
             customers.push(((*source_id).to_owned(), stored.cloned()));
         }

@@ -10,12 +10,12 @@
 //! An import is done in this order, so that it can end anywhere and be sent again:
 //!
 //! ```text
-//!   lease ─► match rows ─► hash secrets ─► images ─► import ─► claims ─► customers ─► import, finished ─► lease back
-//!            (reads)                                           └─── a thousand customers at a time ───┘
+//!   lease ─► match rows ─► fates, images ─► import ─► claims ─► customers ─► import, finished ─► lease back
+//!            (reads)                                  └─── a thousand customers at a time ───┘
 //! ```
 //!
-//! The same request again within twelve hours is the same import: it generates the same ids, adds no amount twice, and its
-//! undo state stays what was before the first. What others changed meanwhile is overwritten again, if the request says so.
+//! The same request again within twelve hours is the same import: its rows have the fates that they had, which the rows
+//! themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was before the first. What others changed meanwhile is overwritten again, if the request says so.
 //! After that, or after an undo, it is an import of its own.
 
 mod accounts;

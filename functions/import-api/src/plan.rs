@@ -1,6 +1,8 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::import::{Application, Fate, Field, Fingerprint, Image, Known, Matched, Matching, Request, Row, apply_row};
+use model::import::{
+    Application, Claim, Fate, Field, Fingerprint, Image, Known, Matched, Overwrite, Request, Row, apply_row,
+};
 use model::{Content, Customer, Status};
 use store::ImportCounts;
 use wire::customers_batch::{GeneratedIds, RowProblem};
@@ -11,7 +13,7 @@ use crate::secrets::Secret;
 pub(crate) struct Plan<'a> {
     request: &'a Request,
     fingerprint: Fingerprint,
-    matching: &'a Matching,
+    fates: &'a [Fate],
     import: &'a str,
     /// The hashes of each row's secrets, by the row's place in the request.
     sealed: HashMap<usize, BTreeMap<Field, String>>,
@@ -29,10 +31,10 @@ pub(crate) struct Ends {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(request: &'a Request, fingerprint: Fingerprint, matching: &'a Matching, import: &'a str) -> Self {
+    pub(crate) fn new(request: &'a Request, fingerprint: Fingerprint, fates: &'a [Fate], import: &'a str) -> Self {
         let mut rows_of: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut customers = Vec::new();
-        for (place, fate) in matching.fates.iter().enumerate() {
+        for (place, fate) in fates.iter().enumerate() {
             if let Fate::Taken(matched) = fate {
                 let rows = rows_of.entry(&matched.source_id).or_default();
                 if rows.is_empty() {
@@ -41,7 +43,7 @@ impl<'a> Plan<'a> {
                 rows.push(place);
             }
         }
-        Self { request, fingerprint, matching, import, sealed: HashMap::new(), rows_of, customers }
+        Self { request, fingerprint, fates, import, sealed: HashMap::new(), rows_of, customers }
     }
 
     /// Every customer who is taken over.
@@ -51,7 +53,7 @@ impl<'a> Plan<'a> {
 
     /// The secrets of the rows that are taken over, with the places of their rows.
     pub(crate) fn secrets(&self) -> (Vec<usize>, Vec<Secret>) {
-        let taken = self.request.rows.iter().zip(&self.matching.fates).enumerate();
+        let taken = self.request.rows.iter().zip(self.fates).enumerate();
         let secrets = taken.filter_map(|(place, (row, fate))| match fate {
             Fate::Taken(matched) => Some((place, row, matched)),
             _ => None,
@@ -72,14 +74,17 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What a customer is after all of its rows, where `stored` is stored before them.
+    /// What a customer is after all of its rows, where `stored` is stored before them; nothing where it is to stay.
     pub(crate) fn revise(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
         let stored = stored.map(|customer| &customer.content).filter(|content| content.status != Status::Deleted);
+        if stored.is_some() && self.request.overwrite == Overwrite::Ignore {
+            // It is new, so this very import has brought it, before it was interrupted or sent again.
+            return None;
+        }
         let no_secrets = BTreeMap::new();
         let mut content: Option<Content> = None;
         for place in self.rows_of.get(source_id)? {
-            let (Some(row), Some(Fate::Taken(matched))) =
-                (self.request.rows.get(*place), self.matching.fates.get(*place))
+            let (Some(row), Some(Fate::Taken(matched))) = (self.request.rows.get(*place), self.fates.get(*place))
             else {
                 continue;
             };
@@ -113,18 +118,30 @@ impl<'a> Plan<'a> {
         images
     }
 
+    /// Who gets which card number or address that they have not had.
+    pub(crate) fn new_claims(&self, known: &Known) -> BTreeMap<Claim, BTreeSet<String>> {
+        let mut claims: BTreeMap<Claim, BTreeSet<String>> = BTreeMap::new();
+        for source_id in &self.customers {
+            let stored = known.customers.get(*source_id).and_then(Option::as_ref);
+            for claim in self.new_claims_of(source_id, stored) {
+                claims.entry(claim).or_default().insert((*source_id).to_owned());
+            }
+        }
+        claims
+    }
+
+    /// The claims of one customer that are new.
+    pub(crate) fn new_claims_of(&self, source_id: &str, stored: Option<&Customer>) -> Vec<Claim> {
+        let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
+        let content = self.revise(source_id, stored);
+        content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect()
+    }
+
     /// What came of all rows: of those that can't be read, and of the others. `unstored` says of customers why they
-    /// could not be stored; `recorded` are the images of this import when the same request came before, so that the
-    /// answer is the same again.
-    pub(crate) fn ends(
-        &self,
-        unreadable: Vec<RowProblem>,
-        unstored: &HashMap<String, String>,
-        recorded: &BTreeMap<String, Image>,
-    ) -> Ends {
+    /// could not be stored.
+    pub(crate) fn ends(&self, unreadable: Vec<RowProblem>, unstored: &HashMap<String, String>) -> Ends {
         let mut ends = Ends { counts: ImportCounts::default(), generated: Vec::new(), failures: unreadable };
-        let mut seen = HashSet::new();
-        for (row, fate) in self.request.rows.iter().zip(&self.matching.fates) {
+        for (row, fate) in self.request.rows.iter().zip(self.fates) {
             let (matched, is_taken) = match fate {
                 Fate::Taken(matched) => (matched, true),
                 Fate::Ignored(matched) => (matched, false),
@@ -137,9 +154,7 @@ impl<'a> Plan<'a> {
                 ends.failures.push(RowProblem { row: row.number, reason: reason.clone() });
                 continue;
             }
-            let was_brought = recorded.get(&matched.source_id).is_some_and(Image::brought_the_customer);
-            let is_first = seen.insert(matched.source_id.as_str());
-            match (matched.is_new || was_brought && is_first, is_taken) {
+            match (matched.is_new, is_taken) {
                 (true, _) => ends.counts.new += 1,
                 (false, true) => ends.counts.updated += 1,
                 (false, false) => ends.counts.ignored += 1,

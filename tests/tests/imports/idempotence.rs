@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::Attribute;
+use store::Random;
 use tests::World;
 
 use super::support::{Form, all_customers, content, customer, post, report, undo, world};
@@ -147,4 +148,70 @@ async fn after_an_undo_the_same_request_is_carried_out_again() {
     assert_eq!((all_customers(&world).await.len(), amounts(&world, "1").await), (4, 2));
     let revived = customer(&world, "1").await.unwrap();
     assert_eq!(revived.revision, 3);
+}
+
+/// Rows whose customers the rows themselves change: who had an address before has it no longer, or is one of two.
+#[tokio::test]
+async fn rows_that_undermine_each_other_are_the_same_when_they_are_sent_again() {
+    let world = world().await;
+    post(&world, &Form::rows("update", &["code", "card_number", "email"], &["1|500|a@x.org", "2|600|b@x.org"])).await;
+    let rows = [
+        "|||a@x.org|by address",
+        "1|||c@x.org|moved",
+        "|||b@x.org|by address too",
+        "3|||b@x.org|shares it",
+        "2|601|||new card",
+        "4|600|||old card",
+    ];
+    let form = Form::rows("update", &["code", "card_number", "phone", "email", "first_name"], &rows);
+    let first = post(&world, &form).await;
+    assert_eq!(first.counts(), [2, 4, 0, 0]);
+    let ids = all_customers(&world).await;
+    let puts = world.database.operations("PutItem");
+    let again = post(&world, &form).await;
+    assert_eq!(again.text, first.text);
+    assert_eq!((all_customers(&world).await, world.database.operations("PutItem")), (ids, puts));
+}
+
+/// A value of one of these columns, which may be none, or none that can be taken over.
+fn any_value(random: &Random, column: usize) -> &'static str {
+    let values: &[&str] = match column {
+        0 => &["", "", "1", "2", "3"],
+        1 => &["", "", "500", "600", "700"],
+        2 => &["", "", "a@x.org", "A@X.org", "b@x.org", "no address"],
+        3 => &["", "jane", "jim", "a|delimiter"],
+        _ => &["", "5", "10"],
+    };
+    values[usize::try_from(random.below(values.len() as u64)).unwrap()]
+}
+
+#[tokio::test]
+async fn whatever_is_sent_every_row_comes_to_one_end_and_to_the_same_again() {
+    let world = world().await;
+    let random = Random::from_seed(5);
+    for request in 0..60 {
+        let rows: Vec<String> = (0..=random.below(7))
+            .map(|_| (0..HEADERS.len()).map(|column| any_value(&random, column)).collect::<Vec<_>>().join("|"))
+            .collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let mode = ["yes", "update", "ignore"][usize::try_from(random.below(3)).unwrap()];
+        let mut form = Form::rows(mode, &HEADERS, &rows);
+        if random.below(2) == 0 {
+            form = form.with("card_number_generate", "2");
+        }
+        let first = post(&world, &form).await;
+        assert_eq!(first.counts().iter().sum::<u64>(), rows.len() as u64, "{request}: {rows:?}");
+        let mut before = Vec::new();
+        for source_id in all_customers(&world).await {
+            before.push((source_id.clone(), content(&world, &source_id).await));
+        }
+        let again = post(&world, &form).await;
+        assert_eq!(again.text, first.text, "{request}: {rows:?}");
+        let mut after = Vec::new();
+        for source_id in all_customers(&world).await {
+            after.push((source_id.clone(), content(&world, &source_id).await));
+        }
+        assert_eq!(after, before, "{request}: {mode} {rows:?}");
+        world.clock.advance(Duration::from_secs(1));
+    }
 }

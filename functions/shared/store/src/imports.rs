@@ -4,8 +4,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use model::import::{Claim, Claimants, Fingerprint, Image};
+use model::import::{Claim, Claimants, Fate, Fingerprint, Image};
 use model::{ConnectionKey, ContentHash};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, number, text, time};
@@ -18,7 +20,8 @@ use crate::{Clock, Random, StoreError};
 /// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: who has, or once had, that card number or address |
 /// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
 /// | `acme/imports#import/<import>` | an import and what came of it; `listing` and `began` put it into the index `by-connection` |
-/// | `acme/imports#image/<import>/<number>` | how the import found customers, and how it left them; many to an item |
+/// | `acme/imports#fates/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
+/// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
 /// Claims are hints, and the customers' records are the truth: whoever looks somebody up reads the claimants and asks who
@@ -29,9 +32,9 @@ use crate::{Clock, Random, StoreError};
 ///
 /// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new customer
 /// costs one write of the shadow (and one of its index), one here for the card number and one for the address, and about
-/// a tenth of one for its image. A customer who changes costs one write of the shadow and one here for its image, more
+/// a seventh of one for its image and the fate of its row. A customer who changes costs one write of the shadow and one here for its image, more
 /// where the record has more than 1 KB. An unchanged one costs reads alone. 20,000 new customers with card numbers and
-/// addresses are 20,000 writes there and 42,000 here: at 4,000 a second for each table, side by side, 11 seconds.
+/// addresses are 20,000 writes there and 43,000 here: at 4,000 a second for each table, side by side, 11 seconds.
 #[derive(Clone, Debug)]
 pub struct Imports {
     table: BulkTable,
@@ -50,6 +53,8 @@ pub struct ImportRecord {
     pub undone_at: Option<Timestamp>,
     /// Whether it can be taken back.
     pub saves_undo: bool,
+    /// How many items the fates of its rows fill.
+    pub fate_items: u32,
     /// How many items its images fill.
     pub image_items: u32,
     /// What became of its rows.
@@ -81,8 +86,8 @@ impl ImportCounts {
     }
 }
 
-/// Bytes of images in one item: more than one image in most of them, and no burst of writes on one partition.
-const IMAGE_BYTES: usize = 100 * 1024;
+/// Bytes of images or fates in one item: many to most of them, and no burst of writes on one partition.
+const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
     /// How long an import can be taken back: 90 days.
@@ -229,6 +234,35 @@ impl Imports {
         self.table.put(vec![request, record_item(connection, record)], deadline).await
     }
 
+    /// What becomes of each row of an import, in their order.
+    ///
+    /// # Errors
+    /// Where not all could be read before the deadline.
+    pub async fn fates(
+        &self,
+        connection: &ConnectionKey,
+        record: &ImportRecord,
+        deadline: Timestamp,
+    ) -> Result<Vec<Fate>, StoreError> {
+        self.pages(connection, "fates", record, record.fate_items, deadline).await
+    }
+
+    /// Records what becomes of each row, and counts the items in `record`, which is not stored by this: what is not
+    /// counted there was not recorded. Only for one who holds the connection's lease.
+    ///
+    /// # Errors
+    /// Where not all could be written before the deadline.
+    pub async fn add_fates(
+        &self,
+        connection: &ConnectionKey,
+        record: &mut ImportRecord,
+        fates: &[Fate],
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        record.fate_items = self.add_pages(connection, "fates", record, record.fate_items, fates, deadline).await?;
+        Ok(())
+    }
+
     /// Every image of an import, in the order in which they were recorded.
     ///
     /// # Errors
@@ -239,19 +273,10 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<Vec<Image>, StoreError> {
-        let keys = (0..record.image_items).map(|number| image_key(connection, &record.id, number));
-        let mut pages = BTreeMap::new();
-        for item in self.table.get(keys.collect(), None, deadline).await? {
-            let read = Read::new("images", &item);
-            let images: Vec<Image> = serde_json::from_str(read.text("images")?)
-                .map_err(|_| StoreError::Corrupt { key: "images".to_owned(), attribute: "images" })?;
-            pages.insert(read.number::<u32>("number")?, images);
-        }
-        Ok(pages.into_values().flatten().collect())
+        self.pages(connection, "images", record, record.image_items, deadline).await
     }
 
-    /// Records images behind those that an import has, and counts their items in `record`, which is not stored by this:
-    /// what is not counted there was not recorded. Only for one who holds the connection's lease.
+    /// Records images behind those that an import has; as [`add_fates`](Self::add_fates).
     ///
     /// # Errors
     /// Where not all could be written before the deadline.
@@ -262,17 +287,55 @@ impl Imports {
         images: &[Image],
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
+        record.image_items = self.add_pages(connection, "images", record, record.image_items, images, deadline).await?;
+        Ok(())
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        connection: &ConnectionKey,
+        kind: &'static str,
+        record: &ImportRecord,
+        count: u32,
+        deadline: Timestamp,
+    ) -> Result<Vec<T>, StoreError> {
+        let keys = (0..count).map(|number| page_key(connection, kind, &record.id, number));
+        let mut pages = BTreeMap::new();
+        for item in self.table.get(keys.collect(), None, deadline).await? {
+            let read = Read::new(kind, &item);
+            let page: Vec<T> = serde_json::from_str(read.text("page")?)
+                .map_err(|_| StoreError::Corrupt { key: kind.to_owned(), attribute: "page" })?;
+            pages.insert(read.number::<u32>("number")?, page);
+        }
+        if pages.len() != count as usize {
+            return Err(StoreError::Corrupt { key: kind.to_owned(), attribute: "number" });
+        }
+        Ok(pages.into_values().flatten().collect())
+    }
+
+    /// Returns how many pages there are then.
+    async fn add_pages(
+        &self,
+        connection: &ConnectionKey,
+        kind: &str,
+        record: &ImportRecord,
+        count: u32,
+        entries: &[impl Serialize],
+        deadline: Timestamp,
+    ) -> Result<u32, StoreError> {
+        let mut next = count;
         let mut items = Vec::new();
-        for page in pages_of(images)? {
+        for page in pages_of(entries)? {
             items.push(Item::from([
-                ("id".to_owned(), text(image_key(connection, &record.id, record.image_items))),
-                ("number".to_owned(), number(record.image_items)),
-                ("images".to_owned(), text(page)),
+                ("id".to_owned(), text(page_key(connection, kind, &record.id, next))),
+                ("number".to_owned(), number(next)),
+                ("page".to_owned(), text(page)),
                 ("expires".to_owned(), expiry(record)),
             ]));
-            record.image_items += 1;
+            next += 1;
         }
-        self.table.put(items, deadline).await
+        self.table.put(items, deadline).await?;
+        Ok(next)
     }
 
     /// An item that has not had its time.
@@ -287,21 +350,23 @@ impl Imports {
     }
 }
 
-/// Lists of images as JSON, each as long as an item should be, or of one image.
-fn pages_of(images: &[Image]) -> Result<Vec<String>, StoreError> {
+/// Lists of entries as JSON, each as long as an item should be, or of one entry.
+fn pages_of(entries: &[impl Serialize]) -> Result<Vec<String>, StoreError> {
     let mut pages = Vec::new();
     let mut page = String::new();
-    for image in images {
-        let image = serde_json::to_string(image)
-            .map_err(|error| StoreError::Document { what: "an image".to_owned(), problem: error.to_string() })?;
-        if !page.is_empty() && page.len() + image.len() > IMAGE_BYTES {
+    for entry in entries {
+        let entry = serde_json::to_string(entry).map_err(|error| StoreError::Document {
+            what: "an entry of an import".to_owned(),
+            problem: error.to_string(),
+        })?;
+        if !page.is_empty() && page.len() + entry.len() > PAGE_BYTES {
             pages.push(format!("[{page}]"));
             page.clear();
         }
         if !page.is_empty() {
             page.push(',');
         }
-        page.push_str(&image);
+        page.push_str(&entry);
     }
     if !page.is_empty() {
         pages.push(format!("[{page}]"));
@@ -325,8 +390,8 @@ fn import_key(connection: &ConnectionKey, import: &str) -> String {
     format!("{connection}#import/{import}")
 }
 
-fn image_key(connection: &ConnectionKey, import: &str, number: u32) -> String {
-    format!("{connection}#image/{import}/{number:05}")
+fn page_key(connection: &ConnectionKey, kind: &str, import: &str, number: u32) -> String {
+    format!("{connection}#{kind}/{import}/{number:05}")
 }
 
 /// When DynamoDB deletes what belongs to an import, in seconds as it wants it.
@@ -341,6 +406,7 @@ fn record_item(connection: &ConnectionKey, record: &ImportRecord) -> Item {
         ("listing".to_owned(), text(connection.to_string())),
         ("began".to_owned(), time(record.began_at)),
         ("saves_undo".to_owned(), AttributeValue::Bool(record.saves_undo)),
+        ("fate_items".to_owned(), number(record.fate_items)),
         ("image_items".to_owned(), number(record.image_items)),
         ("expires".to_owned(), expiry(record)),
     ]);
@@ -359,6 +425,7 @@ fn read_record(item: &Item) -> Result<ImportRecord, StoreError> {
         finished_at: read.optional_time("finished")?,
         undone_at: read.optional_time("undone")?,
         saves_undo: item.get("saves_undo") == Some(&AttributeValue::Bool(true)),
+        fate_items: read.number("fate_items")?,
         image_items: read.number("image_items")?,
         counts: ImportCounts {
             new: read.count("rows_", "new")?,
@@ -383,21 +450,17 @@ mod tests {
     #[test]
     fn images_fill_items_and_come_back_in_their_order() {
         let mut images: Vec<Image> = (0..3_000).map(|number| image(&number.to_string(), "jane")).collect();
-        images.insert(7, image("large", &"x".repeat(2 * IMAGE_BYTES)));
+        images.insert(7, image("large", &"x".repeat(2 * PAGE_BYTES)));
         let pages = pages_of(&images).unwrap();
         assert!(pages.len() < 10, "{}", pages.len());
         for page in &pages {
             let read: Vec<Image> = serde_json::from_str(page).unwrap();
-            assert!(
-                page.len() <= IMAGE_BYTES + 100 || read.len() == 1,
-                "{} images in {} bytes",
-                read.len(),
-                page.len()
-            );
+            assert!(page.len() <= PAGE_BYTES + 100 || read.len() == 1, "{} images in {} bytes", read.len(), page.len());
         }
         let read = pages.iter().flat_map(|page| serde_json::from_str::<Vec<Image>>(page).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), images);
-        assert!(pages_of(&[]).unwrap().is_empty());
+        let nothing: [Image; 0] = [];
+        assert!(pages_of(&nothing).unwrap().is_empty());
     }
 
     #[test]

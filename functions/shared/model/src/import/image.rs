@@ -27,11 +27,6 @@ pub enum Reversal {
 }
 
 impl Image {
-    /// Whether the customer was not there before the import.
-    pub fn brought_the_customer(&self) -> bool {
-        self.prior.as_ref().is_none_or(|prior| prior.status == Status::Deleted)
-    }
-
     /// What to do with the customer, of which `stored` is stored now. After a customer is restored, the answer for it
     /// is [`Reversal::AlreadyBack`]: an undo may be interrupted and done again.
     pub fn reversal(&self, stored: Option<&Content>) -> Reversal {

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use crate::import::overwrite::ORIGIN;
 use crate::import::{Field, Fingerprint, Overwrite, Request, Row};
 use crate::{Content, Customer, Status};
@@ -39,7 +41,8 @@ impl Claimants {
     /// How many customers are remembered: an address that everybody has must not make an item that nobody can write.
     const MOST: usize = 20;
 
-    fn add(&mut self, source_id: &str) {
+    /// Remembers one more.
+    pub fn add(&mut self, source_id: &str) {
         if !self.crowded {
             self.ids.insert(source_id.to_owned());
         }
@@ -68,17 +71,9 @@ pub struct Missing {
     pub customers: BTreeSet<String>,
 }
 
-/// Which customer every row is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matching {
-    /// What becomes of each row, in their order.
-    pub fates: Vec<Fate>,
-    /// Claims to store before the customers are, for they have new claimants.
-    pub claims: BTreeMap<Claim, Claimants>,
-}
-
 /// What becomes of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It is taken over.
     Taken(Matched),
@@ -89,15 +84,18 @@ pub enum Fate {
 }
 
 /// A row and its customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Matched {
     /// The customer's id.
     pub source_id: String,
     /// Whether the customer is new.
     pub is_new: bool,
     /// Whether the id was generated for this row, now or when the same request came before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_generated: bool,
     /// The card number that was generated for this row, now or when the same request came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub card_number: Option<String>,
 }
 
@@ -111,9 +109,12 @@ const ATTEMPTS: u32 = 20;
 /// than one customer has it. A card number is never two customers': a row whose code and card number belong to two
 /// matches both, and fails. Customers who are deleted are not there.
 ///
+/// Returns what becomes of each row, in their order. It depends on everything that the rows themselves change: whoever
+/// may have to carry a request out again keeps it.
+///
 /// # Errors
 /// What has to be read first; the answer is complete once nothing is missing.
-pub fn match_rows(request: &Request, fingerprint: Fingerprint, known: &Known) -> Result<Matching, Missing> {
+pub fn match_rows(request: &Request, fingerprint: Fingerprint, known: &Known) -> Result<Vec<Fate>, Missing> {
     let mut matcher = Matcher {
         request,
         fingerprint,
@@ -131,11 +132,7 @@ pub fn match_rows(request: &Request, fingerprint: Fingerprint, known: &Known) ->
             Err(Stop::Failed(reason)) => fates.push(Fate::Failed(reason)),
         }
     }
-    if matcher.missing == Missing::default() {
-        Ok(Matching { fates, claims: matcher.claims() })
-    } else {
-        Err(matcher.missing)
-    }
+    if matcher.missing == Missing::default() { Ok(fates) } else { Err(matcher.missing) }
 }
 
 /// What matching goes by.
@@ -318,20 +315,6 @@ impl Matcher<'_> {
     /// Whether this card number was generated for the row when the same request came before.
     fn was_generated(&self, row: &Row, digits: u8, number: &str) -> bool {
         (0..ATTEMPTS).any(|attempt| self.fingerprint.card_number(row.number, attempt, digits) == number)
-    }
-
-    /// The claims that have new claimants.
-    fn claims(self) -> BTreeMap<Claim, Claimants> {
-        let mut changed = BTreeMap::new();
-        for (claim, ids) in self.new_claims {
-            let before = self.known.claimants.get(&claim).cloned().unwrap_or_default();
-            let mut claimants = before.clone();
-            ids.iter().for_each(|source_id| claimants.add(source_id));
-            if claimants != before {
-                changed.insert(claim, claimants);
-            }
-        }
-        changed
     }
 }
 

@@ -20,6 +20,6 @@ mod request;
 pub use field::Field;
 pub use generated::{Fingerprint, salt};
 pub use image::{Image, Reversal, fold_images};
-pub use matching::{Claim, Claimants, Fate, Known, Matched, Matching, Missing, match_rows};
+pub use matching::{Claim, Claimants, Fate, Known, Matched, Missing, match_rows};
 pub use overwrite::{Application, apply_row};
 pub use request::{Overwrite, Request, Row};

@@ -100,6 +100,9 @@ impl Shadow {
     ) -> Result<Option<Outcome>, UpsertError> {
         let mut backoff = Backoff::until(&self.table.clock, &self.table.random, deadline);
         loop {
+            if self.table.clock.now() >= deadline {
+                return Err(StoreError::Deadline { operation: "PutItem" }.into());
+            }
             match self.put_revision(connection, source_id, before, content).await {
                 Err(UpsertError::Store(StoreError::Throttled { .. })) if backoff.wait().await => {}
                 Err(UpsertError::Store(StoreError::Throttled { operation })) => {

@@ -34,9 +34,9 @@ impl Store {
         let connection = ConnectionKey::new("acme", "imports");
         let fingerprint = request.fingerprint(&connection);
         let mut known = Known::default();
-        let matching = loop {
+        let fates = loop {
             match match_rows(request, fingerprint, &known) {
-                Ok(matching) => break matching,
+                Ok(fates) => break fates,
                 Err(missing) => {
                     self.looks += 1;
                     assert_ne!(missing, Missing::default());
@@ -59,8 +59,8 @@ impl Store {
                 }
             }
         };
-        assert_eq!(matching.fates.len(), request.rows.len());
-        for (row, fate) in request.rows.iter().zip(&matching.fates) {
+        assert_eq!(fates.len(), request.rows.len());
+        for (row, fate) in request.rows.iter().zip(&fates) {
             if let Fate::Taken(matched) = fate {
                 let origin = fingerprint.origin(row.number);
                 let application = Application {
@@ -73,11 +73,13 @@ impl Store {
                 };
                 let base = self.customers.get(&matched.source_id).filter(|content| content.status != Status::Deleted);
                 let content = apply_row(base, row, &application);
+                for claim in Claim::of(&content) {
+                    self.claims.entry(claim).or_default().add(&matched.source_id);
+                }
                 self.customers.insert(matched.source_id.clone(), content);
             }
         }
-        self.claims.extend(matching.claims);
-        matching.fates
+        fates
     }
 
     fn delete(&mut self, source_id: &str) {
