@@ -1,5 +1,5 @@
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
 use super::fields::Fields;
@@ -19,7 +19,9 @@ pub struct BusinessCatalyst {
     pub site_id: u32,
     /// User name and password; for a site token an empty user name, and the token as password.
     pub credentials: SecretReference,
-    /// The IANA name of the time zone that the site's local times are in.
+    /// The IANA name of the time zone that the site's local times are in. None but one that this program knows is read,
+    /// from the file or from the store: contacts with wrong times would be worse than no contacts.
+    #[serde(deserialize_with = "known_zone")]
     pub time_zone: String,
     /// Which SOAP the site speaks.
     pub soap: SoapVersion,
@@ -36,9 +38,15 @@ impl Settings for BusinessCatalyst {
 impl BusinessCatalyst {
     /// The time zone of the site.
     pub fn zone(&self) -> TimeZone {
-        // Checked when the configuration was read, against the same database.
+        // Every name was looked up in the same database when it was read.
         site_zone(&self.time_zone).unwrap_or(TimeZone::UTC)
     }
+}
+
+fn known_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    site_zone(&name).map_err(serde::de::Error::custom)?;
+    Ok(name)
 }
 
 /// Takes the keys of this kind out of a connection's table.
@@ -114,6 +122,14 @@ time_zone = "Australia/Sydney"
         let settings = read(MINIMAL).settings;
         assert_eq!(settings.soap, SoapVersion::V1_1);
         assert_eq!((settings.overlap_seconds, settings.poll_seconds), (300, 60));
+    }
+
+    #[test]
+    fn a_stored_site_whose_zone_is_not_known_is_an_error_and_not_another_zone() {
+        let mut registration = read(MINIMAL).to_registration();
+        registration.document = registration.document.replace("Australia/Sydney", "Australia/Atlantis");
+        let error = Connection::<BusinessCatalyst>::from_registration(&registration).unwrap_err().to_string();
+        assert!(error.contains("the settings of acme/bc") && error.contains("Atlantis"), "{error}");
     }
 
     #[test]
