@@ -10,6 +10,7 @@ mod attribute;
 mod batch;
 mod connection;
 mod customer;
+mod fold;
 mod hash;
 mod id;
 pub mod import;
@@ -29,6 +30,7 @@ pub use connection::ConnectionKey;
 pub use customer::{
     Address, Content, Customer, CustomerType, Email, Membership, Name, Phone, Stage, Status, Subscription, iso_millis,
 };
+pub use fold::{fold, without_marks};
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};
 pub use listing::{Listing, ListingScope};
