@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::QueuedCustomer;
-use model::{Batch, BatchEvent, Phase, cut};
+use aws_sdk_dynamodb::types::AttributeValue;
+use model::{Batch, BatchEvent, Phase, QueuedCustomer, Tally, Version, cut};
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use store::{ChunkKey, Settlement};
 use tests::{WORK_QUEUE, World};
 
 #[tokio::test]
@@ -131,7 +133,7 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
     let (ledger, connection) = (world.ledger(), world.connection());
     let customers: Vec<_> = (0..150).map(|id| QueuedCustomer { source_id: format!("x{id}"), deleted: true }).collect();
     let batch = Batch::following(None, Some("1".into()), world.now(), 150);
-    ledger.begin(&connection, &batch).await.unwrap();
+    ledger.begin(&connection, None, &batch).await.unwrap();
     ledger
         .write_chunks(&connection, batch.number, cut(&customers, 100), world.now() + Duration::from_secs(9))
         .await
@@ -139,7 +141,7 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
     world.sync().await;
     world.assert_shadow_is_the_vendors(1001..1251).await;
     let state = ledger.state(&connection).await.unwrap();
-    assert_eq!((state.latest.unwrap().number, state.totals.sum()), (2, 250));
+    assert_eq!((state.latest.unwrap().number, state.totals.sum()), (batch.number + 1, 250));
 }
 
 #[tokio::test]
@@ -170,11 +172,114 @@ async fn a_batch_moves_on_only_once() {
     let world = World::with_customers(0).await;
     let (ledger, connection) = (world.ledger(), world.connection());
     let batch = Batch::following(None, None, world.now(), 0);
-    ledger.begin(&connection, &batch).await.unwrap();
-    assert!(ledger.begin(&connection, &batch).await.is_err(), "the same batch twice");
+    ledger.begin(&connection, None, &batch).await.unwrap();
+    assert!(ledger.begin(&connection, None, &batch).await.is_err(), "the same batch twice");
     ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     assert!(ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.is_err(), "by one who is behind");
     assert_eq!(ledger.state(&connection).await.unwrap().latest.unwrap().phase, Phase::Open);
+}
+
+/// Takes the connection's entry `batch` out of the control table, as where the table was restored, replaced or lost.
+async fn lose_the_batch(world: &World) {
+    let key = [("connection", "acme/aa"), ("entry", "batch")];
+    let delete = world.clients.dynamodb.delete_item().table_name(tests::CONTROL_TABLE);
+    let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+    delete.set_key(Some(key.into())).send().await.unwrap();
+}
+
+/// Invariant 2, no frozen record: the numbers of a ledger that is new lie above all that the shadow holds.
+#[tokio::test]
+async fn a_change_arrives_after_the_ledger_was_lost() {
+    let world = World::with_customers(30).await;
+    for _ in 0..3 {
+        world.vendor.change([1005]);
+        world.sync().await;
+    }
+    lose_the_batch(&world).await;
+    world.vendor.change([1005]);
+    world.sync().await;
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+    assert_eq!((world.customer(1005).await.unwrap().revision, world.status().await.counts.ends.stale), (4, 0));
+}
+
+/// Invariants 2 and 6: a record whose version lies ahead of the ledger thaws by itself, and what was told of it meanwhile
+/// is not acknowledged in silence.
+#[tokio::test]
+async fn a_record_from_a_batch_that_lies_ahead_is_told_and_thaws_with_the_next_batch_and_nothing_is_purged_before() {
+    // A ledger whose clock was once ahead, and the two forms that versions of a listing had.
+    for ahead in ["009999999999-000000000000001", "253402300799999-000000000007"] {
+        let world = World::with_customers(30).await;
+        world.sync().await;
+        let stored = world.customer(1005).await.unwrap();
+        let version = AttributeValue::S(ahead.to_owned());
+        let update = world.clients.dynamodb.update_item().table_name(tests::SHADOW_TABLE);
+        let update = update.key("id", AttributeValue::S("acme/aa~1005".to_owned()));
+        let update =
+            update.update_expression("SET version = :version").expression_attribute_values(":version", version);
+        update.send().await.unwrap();
+        let purges = world.vendor.purges().len();
+
+        world.vendor.change([1005, 1006]);
+        world.clock.advance(Duration::from_secs(5));
+        world.poll().await;
+        world.work().await;
+        world.poll().await;
+        let status = world.status().await;
+        assert!(status.error.unwrap().message.contains("behind the shadow"), "{ahead}: the operator sees it");
+        assert_eq!(world.vendor.purges().len(), purges, "{ahead}: not acknowledged");
+        assert_eq!(world.customer(1005).await.unwrap().revision, stored.revision, "{ahead}: it never goes back");
+        world.sync().await;
+        world.assert_shadow_is_the_vendors(1001..1031).await;
+        let thawed = world.customer(1005).await.unwrap();
+        assert!(thawed.version > Version::from_stored(ahead) && thawed.revision == 2, "{ahead}: {thawed:?}");
+        world.vendor.change([1005]);
+        assert!(world.sync().await < Duration::from_secs(10), "{ahead}: and once is enough");
+        world.assert_shadow_is_the_vendors(1001..1031).await;
+    }
+}
+
+/// Invariant 2: a worker of a batch that was abandoned holds old news. Were a new batch to find equal news stored, which
+/// raises no version, that worker could write the old ones over them.
+#[tokio::test]
+async fn a_batch_does_not_begin_while_a_worker_of_an_abandoned_one_is_at_work() {
+    let world = World::with_customers(30).await;
+    world.poll().await;
+    let (ledger, connection) = (world.ledger(), world.connection());
+    let batch = ledger.state(&connection).await.unwrap().latest.unwrap();
+    let key = ChunkKey { connection: connection.clone(), batch: batch.number, chunk: 0 };
+    let until = world.now() + Duration::from_secs(50);
+    let zombie = ledger.lease(key.clone(), "zombie", until).await.unwrap().unwrap();
+    ledger.advance(&connection, &batch, BatchEvent::Abandoned).await.unwrap();
+    assert!(!ledger.is_in_progress(&key).await.unwrap(), "who takes a lease now leaves the chunk alone");
+
+    world.run_for(40).await;
+    let now = ledger.state(&connection).await.unwrap().latest.unwrap();
+    assert_eq!((now.number, now.phase), (batch.number, Phase::Closed), "the worker may still write");
+    // It is done, and finds that its batch is over: the next one waits no longer.
+    let nothing = Settlement {
+        tally: Tally::default(),
+        fetch: BTreeSet::new(),
+        delete: BTreeSet::new(),
+        retry_at: world.now(),
+        unproven: false,
+    };
+    assert!(!ledger.settle(&zombie, &nothing, until).await.unwrap());
+    assert!(world.sync().await < Duration::from_secs(9));
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+}
+
+#[tokio::test]
+async fn a_late_message_of_an_abandoned_batch_asks_the_vendor_for_nobody() {
+    let world = World::with_customers(30).await;
+    world.poll().await;
+    let messages = world.receive_all();
+    let (ledger, connection) = (world.ledger(), world.connection());
+    let batch = ledger.state(&connection).await.unwrap().latest.unwrap();
+    ledger.advance(&connection, &batch, BatchEvent::Abandoned).await.unwrap();
+    world.deliver(&messages).await;
+    assert_eq!(world.vendor.requests().details, 0);
+    world.sync().await;
+    world.assert_shadow_is_the_vendors(1001..1031).await;
 }
 
 #[tokio::test]

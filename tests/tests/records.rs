@@ -47,15 +47,15 @@ async fn a_stale_fetch_never_overwrites() {
     let upsert = async |version: Version, display: &str| {
         let content = Content { name: Name { display: Some(display.into()), ..Name::default() }, ..Content::default() };
         let incoming = Incoming { source_id: "1".into(), version, news: News::Present(Box::new(content)) };
-        shadow.upsert(&connection, vec![incoming], deadline).await.unwrap().remove(0).1.unwrap()
+        shadow.upsert(&connection, vec![incoming], deadline).await.unwrap().outcomes.remove(0).1.unwrap()
     };
-    let (older, newer) = (Version::of_fetch(2, world.now()), Version::of_fetch(3, world.now()));
+    let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
     assert_eq!(upsert(newer.clone(), "new").await, Outcome::Written);
     assert_eq!(upsert(older.clone(), "old").await, Outcome::Stale);
     assert_eq!(upsert(older, "new").await, Outcome::Unchanged);
-    let gone = Incoming { source_id: "1".into(), version: Version::of_fetch(1, world.now()), news: News::Gone };
+    let gone = Incoming { source_id: "1".into(), version: Version::of_batch(1, 1), news: News::Gone };
     let outcomes = shadow.upsert(&connection, vec![gone], deadline).await.unwrap();
-    assert!(matches!(outcomes[0].1, Ok(Outcome::Stale)), "a stale deletion deletes nothing");
+    assert!(matches!(outcomes.outcomes[0].1, Ok(Outcome::Stale)), "a stale deletion deletes nothing");
     let stored = world.customer(1).await.unwrap();
     assert_eq!((stored.content.name.display.as_deref(), stored.version), (Some("new"), newer));
 }
@@ -68,7 +68,7 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
     let writers = (1..=8_u64).map(|batch| {
         let content =
             Content { name: Name { display: Some(batch.to_string()), ..Name::default() }, ..Content::default() };
-        let version = Version::of_fetch(batch, world.now());
+        let version = Version::of_batch(batch, 1);
         shadow.upsert(
             &connection,
             vec![Incoming { source_id: "1".into(), version, news: News::Present(Box::new(content)) }],
@@ -76,7 +76,7 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
         )
     });
     for outcome in futures::future::join_all(writers).await {
-        outcome.unwrap().remove(0).1.unwrap();
+        outcome.unwrap().outcomes.remove(0).1.unwrap();
     }
     assert_eq!(world.customer(1).await.unwrap().content.name.display.as_deref(), Some("8"));
 }

@@ -231,7 +231,7 @@ impl<'a> ChunkWork<'a> {
         asked: &[String],
         answer: DetailsAnswer,
     ) -> Result<(Vec<String>, Option<Unidentified>, Option<Trouble>), Pause> {
-        let version = Version::of_fetch(self.chunk.key.batch, answer.began);
+        let version = self.version_of(answer.began);
         let mut wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
         let mut found = HashMap::new();
         let mut unidentified = None;
@@ -277,12 +277,17 @@ impl<'a> ChunkWork<'a> {
             return Ok(());
         }
         let function = self.function;
-        let outcomes = match function.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
-            Ok(outcomes) => outcomes,
+        let merged = match function.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
+            Ok(merged) => merged,
             Err(error) => return Err(self.later(format!("shadow: {error}"))),
         };
+        if let Some(later) = merged.overtaken_by
+            && let Err(error) = function.ledger.note_overtaken(&self.chunk.key, later).await
+        {
+            return Err(self.later(format!("ledger: {error}")));
+        }
         let mut not_stored = None;
-        for (source_id, outcome) in outcomes {
+        for (source_id, outcome) in merged.outcomes {
             match outcome {
                 Ok(outcome) => {
                     self.done(&source_id, outcome);
@@ -300,9 +305,14 @@ impl<'a> ChunkWork<'a> {
         }
     }
 
+    /// The version of what a request that began then has told.
+    fn version_of(&self, began: Timestamp) -> Version {
+        Version::of_batch(self.chunk.key.batch, u64::try_from(began.as_millisecond()).unwrap_or(0))
+    }
+
     /// Makes tombstones.
     async fn bury(&mut self, source_ids: Vec<String>, told_at: Timestamp) -> Step {
-        let version = Version::of_fetch(self.chunk.key.batch, told_at);
+        let version = self.version_of(told_at);
         let tombstone = |source_id| Incoming { source_id, version: version.clone(), news: News::Gone };
         self.upsert(source_ids.into_iter().map(tombstone).collect()).await
     }

@@ -72,6 +72,10 @@ impl FetchCustomers {
         let Some(chunk) = self.ledger.lease(key, &self.random.owner_id(), deadline).await? else {
             return Ok(());
         };
+        if !self.ledger.is_in_progress(&chunk.key).await? {
+            tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
+            return self.ledger.give_back(&chunk, self.clock.now()).await;
+        }
         // On the heap: with all its steps it is a large future, and there is one for every message.
         Box::pin(ChunkWork::new(self, &connection, &chunk, deadline).run()).await
     }

@@ -139,10 +139,14 @@ impl PollContacts {
             return Ok(Next::After(Self::pause(settings)));
         }
         polls.answered(key, batch.asked_at).await?;
+        let number = state.latest.as_ref().map_or(batch.number - 1, |last| last.number);
+        if let Some(until) = ledger.leased_until(key, number).await? {
+            return Ok(self.poller.wait_for_workers(key, number, until, Self::pause(settings)));
+        }
         // Whatever an earlier batch left in the ledger was abandoned with it.
-        ledger.clear_chunks(key, deadline).await?;
+        ledger.clear_chunks(key, number, deadline).await?;
         ledger.clear_seen(key, deadline).await?;
-        ledger.begin(key, &batch).await?;
+        ledger.begin(key, state.latest.as_ref(), &batch).await?;
         let mut next = Next::Now;
         for page in pages {
             next = self.take(connection, &batch, page, deadline).await?;
@@ -176,7 +180,7 @@ impl PollContacts {
         let mut pages: Vec<Page> = Vec::new();
         loop {
             let answer = self.vendor.contacts(key, settings, &told, deadline).await?;
-            let page = Page::of(answer, &settings.zone(), batch.number);
+            let page = Page::of(answer, &settings.zone(), batch.number, told.pages);
             told = told.after_page(page.fingerprint, 0, None);
             let more = page.more;
             pages.push(page);
@@ -202,7 +206,7 @@ impl PollContacts {
         self.poller.send_due(key, batch.number, &committed, deadline).await?;
         match self.vendor.contacts(key, settings, listing, deadline).await {
             Ok(answer) => {
-                let page = Page::of(answer, &settings.zone(), batch.number);
+                let page = Page::of(answer, &settings.zone(), batch.number, listing.pages);
                 self.take(connection, batch, page, deadline).await
             }
             Err(trouble) => {
@@ -327,8 +331,11 @@ impl PollContacts {
         let Poller { ledger, polls, .. } = &self.poller;
         // Read after the ledger was seen empty: the counts are final.
         let LedgerState { latest: Some(batch), cursor, .. } = ledger.state(key).await? else { return Ok(Next::Now) };
-        let Some(listing) = batch.listing.as_ref().filter(|_| batch.reconciles()) else {
-            return self.abandon(connection, &batch, "not every contact of the batch came to an end").await;
+        if let Some(why) = batch.hindrance() {
+            return self.abandon(connection, &batch, &why).await;
+        }
+        let Some(listing) = &batch.listing else {
+            return self.abandon(connection, &batch, "its listing is not known").await;
         };
         self.failures.clear_redrives(key, batch.asked_at).await?;
         if listing.scope != ListingScope::Changes {

@@ -26,8 +26,10 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64) -> Self {
+    /// The page at place `step`, from 0, of the listing of a batch.
+    pub(crate) fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64, step: u32) -> Self {
         let ContactsAnswer { began, contacts, more } = answer;
+        let version = Version::of_batch(batch, u64::from(step));
         let mut customers = BTreeMap::new();
         let mut ids = BTreeSet::new();
         let mut newest = None;
@@ -36,14 +38,15 @@ impl Page {
             let updated = contact.last_update.map(|local| instant_of(local, zone, began));
             newest = newest.max(updated);
             said += &fingerprint_of(&contact, updated);
-            let customer = listed(contact, updated, batch, &mut ids);
+            let customer = listed(contact, version.clone(), &mut ids);
             let known = customers.get(&customer.source_id);
-            if known.is_none_or(|known: &ListedCustomer| known.version <= customer.version) {
-                customers.insert(customer.source_id.clone(), customer);
+            if known.is_none_or(|(known, _)| *known <= updated) {
+                customers.insert(customer.source_id.clone(), (updated, customer));
             }
         }
         let fingerprint = ContentHash::of(&said);
-        Self { customers: customers.into_values().collect(), ids, newest, fingerprint, more }
+        let customers = customers.into_values().map(|(_, customer)| customer).collect();
+        Self { customers, ids, newest, fingerprint, more }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -51,10 +54,8 @@ impl Page {
     }
 }
 
-fn listed(contact: Contact, updated: Option<Timestamp>, batch: u64, ids: &mut BTreeSet<String>) -> ListedCustomer {
+fn listed(contact: Contact, version: Version, ids: &mut BTreeSet<String>) -> ListedCustomer {
     let Contact { entity_id, last_update: _, deleted, content, raw } = contact;
-    // Without a date of update it is older than any that has one.
-    let version = Version::of_update(updated.unwrap_or(Timestamp::UNIX_EPOCH), batch);
     let Some(source_id) = entity_id else {
         let reason = content.err().map_or_else(|| NO_ID.to_owned(), |problem| problem.to_string());
         ids.insert(UNIDENTIFIED.to_owned());

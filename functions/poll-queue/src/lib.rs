@@ -109,9 +109,13 @@ impl PollQueue {
         }
         polls.answered(key, asked_at).await?;
         let batch = Batch::following(latest, answer.queue_number, asked_at, customers.len() as u64);
+        let last = latest.map_or(batch.number - 1, |last| last.number);
+        if let Some(until) = ledger.leased_until(key, last).await? {
+            return Ok(self.poller.wait_for_workers(key, last, until, Self::pause(settings)));
+        }
         // Whatever an earlier batch left in the ledger was abandoned with it.
-        ledger.clear_chunks(key, deadline).await?;
-        ledger.begin(key, &batch).await?;
+        ledger.clear_chunks(key, last, deadline).await?;
+        ledger.begin(key, latest, &batch).await?;
         let bulk_size = settings.bulk_size as usize;
         ledger.write_chunks(key, batch.number, cut(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
@@ -151,8 +155,8 @@ impl PollQueue {
         let Poller { ledger, polls, .. } = &self.poller;
         // Read after the ledger was seen empty: the counts are final.
         let Some(batch) = ledger.state(key).await?.latest else { return Ok(Next::Now) };
-        if !batch.reconciles() {
-            self.poller.abandon(key, &batch, "not every customer of the batch came to an end").await?;
+        if let Some(why) = batch.hindrance() {
+            self.poller.abandon(key, &batch, &why).await?;
             return Ok(Next::After(WATCH_EVERY));
         }
         if let Some(queue_number) = &batch.queue_number

@@ -75,6 +75,10 @@ impl UpsertCustomers {
         let Some(chunk) = self.ledger.lease(key, &self.random.owner_id(), deadline).await? else {
             return Ok(());
         };
+        if !self.ledger.is_in_progress(&chunk.key).await? {
+            tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
+            return self.ledger.give_back(&chunk, self.clock.now()).await;
+        }
         let connection = &chunk.key.connection;
         match self.merge(&chunk, deadline - MARGIN).await {
             Ok(tally) => {
@@ -120,7 +124,11 @@ impl UpsertCustomers {
             incoming.push(Incoming { source_id, version, news });
         }
         let mut resolved = BTreeSet::new();
-        for (source_id, outcome) in self.shadow.upsert(connection, incoming, deadline).await? {
+        let merged = self.shadow.upsert(connection, incoming, deadline).await?;
+        if let Some(later) = merged.overtaken_by {
+            self.ledger.note_overtaken(&chunk.key, later).await?;
+        }
+        for (source_id, outcome) in merged.outcomes {
             match outcome {
                 Ok(outcome) => {
                     tally.count(outcome);
@@ -150,7 +158,7 @@ impl UpsertCustomers {
             tally.count(Outcome::Unchanged);
         }
         let gone = stored.into_iter().map(|customer| Incoming {
-            version: Version::of_absence(&customer.version, chunk.key.batch),
+            version: Version::of_batch(chunk.key.batch, Version::LAST_STEP),
             source_id: customer.source_id,
             news: News::Gone,
         });

@@ -44,7 +44,7 @@ pub enum Phase {
 /// What an upstream reported at one time, on its way to the shadow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The ledger's own number, from 1; it only grows.
+    /// The ledger's own number; it only grows, see [`Version::of_batch`].
     pub number: u64,
     /// How far it has come.
     pub phase: Phase,
@@ -58,6 +58,9 @@ pub struct Batch {
     pub total: u64,
     /// What has become of them so far.
     pub tally: Tally,
+    /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is behind
+    /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
+    pub overtaken_by: Option<u64>,
 }
 
 /// What happened to a batch.
@@ -99,26 +102,28 @@ impl Batch {
     /// The batch that follows `last`, made of what the upstream answered.
     pub fn following(last: Option<&Batch>, queue_number: Option<String>, asked_at: Timestamp, total: u64) -> Self {
         Self {
-            number: number_after(last),
+            number: number_after(last, asked_at),
             phase: Phase::Opening,
             queue_number,
             listing: None,
             asked_at,
             total,
             tally: Tally::default(),
+            overtaken_by: None,
         }
     }
 
     /// The batch that follows `last`, made of what the upstream is about to list.
     pub fn listed(last: Option<&Batch>, listing: Listing, asked_at: Timestamp) -> Self {
         Self {
-            number: number_after(last),
+            number: number_after(last, asked_at),
             phase: Phase::Listing,
             queue_number: None,
             listing: Some(listing),
             asked_at,
             total: 0,
             tally: Tally::default(),
+            overtaken_by: None,
         }
     }
 
@@ -140,7 +145,7 @@ impl Batch {
         match (self.phase, event) {
             (Phase::Opening, BatchEvent::ChunksWritten) | (Phase::Listing, BatchEvent::ListingEnded) => Ok(Phase::Open),
             (Phase::Open, BatchEvent::Acknowledged) => {
-                debug_assert!(self.reconciles(), "acknowledged without an end for every customer: {self:?}");
+                debug_assert_eq!(self.hindrance(), None, "acknowledged all the same: {self:?}");
                 Ok(Phase::Closed)
             }
             (Phase::Opening | Phase::Listing | Phase::Open, BatchEvent::Abandoned) => Ok(Phase::Closed),
@@ -153,14 +158,30 @@ impl Batch {
         self.tally.sum() == self.total
     }
 
+    /// Why the batch must be abandoned, all of whose chunks are done; `None` where it may be acknowledged.
+    pub fn hindrance(&self) -> Option<String> {
+        if let Some(later) = self.overtaken_by {
+            return Some(format!(
+                "records are stored from batch {later}, which is later than this one: the ledger is behind the shadow, \
+                 and goes on above that number"
+            ));
+        }
+        (!self.reconciles())
+            .then(|| format!("{} customers came to an end, of {} that the batch holds", self.tally.sum(), self.total))
+    }
+
     /// How many customers have not yet come to an end.
     pub fn left(&self) -> u64 {
         self.total.saturating_sub(self.tally.sum())
     }
 }
 
-fn number_after(last: Option<&Batch>) -> u64 {
-    last.map_or(1, |batch| batch.number + 1)
+/// Never below the time in seconds, so that a ledger that is new, restored or lost goes on above all that it ever gave:
+/// there is less than one batch a second. And above what is stored already, where the last batch found such a record.
+fn number_after(last: Option<&Batch>, now: Timestamp) -> u64 {
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0).max(1);
+    let last = last.map_or(0, |last| last.number.max(last.overtaken_by.unwrap_or(0)));
+    seconds.max(last + 1)
 }
 
 /// A customer as an upstream's queue names it.
@@ -291,9 +312,34 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "without an end for every customer")]
+    #[should_panic(expected = "acknowledged all the same")]
     fn a_batch_that_does_not_reconcile_is_never_acknowledged() {
         let _ = batch(Phase::Open).after(BatchEvent::Acknowledged);
+    }
+
+    #[test]
+    fn a_batch_whose_records_are_stored_from_a_later_one_is_never_acknowledged_and_the_next_lies_above_it() {
+        let done = Tally { written: 1, stale: 1, ..Tally::default() };
+        let batch = Batch { tally: done, ..batch(Phase::Open) };
+        assert_eq!(batch.hindrance(), None);
+        let overtaken = Batch { overtaken_by: Some(batch.number + 1_000), ..batch };
+        assert!(overtaken.hindrance().is_some_and(|why| why.contains(&format!("batch {}", overtaken.number + 1_000))));
+        let next = Batch::following(Some(&overtaken), None, Timestamp::UNIX_EPOCH, 0);
+        assert_eq!((next.number, next.overtaken_by), (overtaken.number + 1_001, None));
+    }
+
+    #[test]
+    fn the_numbers_of_a_ledger_that_was_lost_go_on_above_all_that_it_ever_gave() {
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let mut last = None;
+        for _ in 0..100 {
+            last = Some(Batch::following(last.as_ref(), None, second(1_800_000_000), 0));
+        }
+        let last = last.unwrap();
+        assert_eq!(last.number, 1_800_000_099, "one after the other, within a second too");
+        assert!(Batch::following(None, None, second(1_800_000_100), 0).number > last.number);
+        assert!(Batch::following(Some(&last), None, second(-5), 0).number > last.number, "whatever the clock says");
+        assert_eq!(Batch::following(None, None, second(-5), 0).number, 1);
     }
 
     #[test]

@@ -16,8 +16,11 @@ pub enum Decision {
     Write,
     /// Leave the stored record: it has this content.
     Unchanged,
-    /// Leave the stored record: it is newer.
+    /// Leave the stored record: it is newer, or just as new.
     Stale,
+    /// Leave the stored record: it is of this later batch, which cannot be while batches come one after the other. Their
+    /// numbers started again below what is stored.
+    Overtaken(u64),
 }
 
 /// The merge rule of everything that is pulled: equal content is never written, whatever its version; otherwise a
@@ -26,7 +29,10 @@ pub fn decide(stored: Option<&StoredStamp>, version: &Version, hash: &ContentHas
     match stored {
         None => Decision::Write,
         Some(stored) if stored.hash == *hash => Decision::Unchanged,
-        Some(stored) if stored.version >= *version => Decision::Stale,
+        Some(stored) if stored.version >= *version => match (stored.version.batch(), version.batch()) {
+            (Some(later), Some(own)) if later > own => Decision::Overtaken(later),
+            _ => Decision::Stale,
+        },
         Some(_) => Decision::Write,
     }
 }
@@ -36,7 +42,7 @@ mod tests {
     use super::*;
 
     fn version(batch: u64) -> Version {
-        Version::of_fetch(batch, jiff::Timestamp::UNIX_EPOCH)
+        Version::of_batch(batch, 1)
     }
 
     #[test]
@@ -46,7 +52,8 @@ mod tests {
         assert_eq!(decide(None, &version(1), &one), Decision::Write);
         assert_eq!(decide(Some(&stored), &version(9), &one), Decision::Unchanged);
         assert_eq!(decide(Some(&stored), &version(1), &one), Decision::Unchanged);
-        assert_eq!(decide(Some(&stored), &version(4), &two), Decision::Stale);
+        assert_eq!(decide(Some(&stored), &version(4), &two), Decision::Overtaken(5));
+        assert_eq!(decide(Some(&stored), &Version::of_batch(5, 0), &two), Decision::Stale);
         assert_eq!(decide(Some(&stored), &version(5), &two), Decision::Stale);
         assert_eq!(decide(Some(&stored), &version(6), &two), Decision::Write);
     }

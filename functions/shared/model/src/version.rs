@@ -3,6 +3,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// How many digits of a version say which batch it is of.
+const NUMBER_DIGITS: usize = 12;
+
 /// How new a record is. A stored record's version never goes back.
 ///
 /// Versions of one connection order as their texts do, so that a conditional write can compare them in the store.
@@ -11,27 +14,28 @@ use serde::{Deserialize, Serialize};
 pub struct Version(String);
 
 impl Version {
-    /// The version of what a fetch for `batch` saw: of two fetches the one of the later batch is newer, and within a
-    /// batch the one that began later.
+    /// The version of what was told in the batch `number`: of two records the one of the later batch is newer, and within
+    /// a batch the one of the later step.
     ///
-    /// The batch number is the ledger's own and only grows; the upstream's queue number is not used, for it starts
-    /// again when the vendor rebuilds an environment. Batch first, because the clocks of two workers may differ.
-    pub fn of_fetch(batch: u64, began: Timestamp) -> Self {
-        Self(format!("{batch:012}-{:015}", began.as_millisecond().max(0)))
+    /// The batches of a connection come strictly one after the other, so **the later batch told the later truth**. No
+    /// date and no number of the upstream has a part in it, for those may lie in the future, or start again when the
+    /// vendor rebuilds an environment. Batch before step, because the clocks of two workers may differ.
+    ///
+    /// A step is the millisecond at which a fetch began, or the number of a page within its batch.
+    pub fn of_batch(number: u64, step: u64) -> Self {
+        Self(format!("{number:012}-{:015}", step.min(Self::LAST_STEP)))
     }
 
-    /// The version of what a listing for `batch` told: of two records the one that the upstream changed later is
-    /// newer, and of two that it changed at the same time the one of the later batch.
-    pub fn of_update(updated: Timestamp, batch: u64) -> Self {
-        Self(format!("{:015}-{batch:012}", updated.as_millisecond().max(0)))
-    }
+    /// The step of what is known only once a batch has told everything.
+    pub const LAST_STEP: u64 = 999_999_999_999_999;
 
-    /// The version of the news that a full listing for `batch` no longer holds the record whose version is `last`:
-    /// newer than that record, and older than any record that a later batch lists, even one with an older change.
-    #[must_use]
-    pub fn of_absence(last: &Version, batch: u64) -> Self {
-        let updated = last.0.split('-').next().unwrap_or_default();
-        Self(format!("{updated}-{batch:012}"))
+    /// The number of the batch that this version is of; any batch with a greater number is newer. `None` for a text
+    /// that no release ever wrote.
+    ///
+    /// Versions of a listing once were `<milliseconds>-<batch>`, and those of a push are milliseconds, in 15 digits: the
+    /// first 12 of them, the seconds, are a number that is compared in just the same way.
+    pub fn batch(&self) -> Option<u64> {
+        self.0.get(..NUMBER_DIGITS)?.parse().ok()
     }
 
     /// The version of what was pushed to us and arrived at this time: of two pushes the one that was taken later is
@@ -68,28 +72,32 @@ mod tests {
     }
 
     #[test]
-    fn a_later_batch_is_newer_whatever_the_clocks_say() {
-        assert!(Version::of_fetch(10, at(5)) > Version::of_fetch(9, at(1_900_000_000_000)));
+    fn a_later_batch_is_newer_whatever_the_steps_say() {
+        assert!(Version::of_batch(10, 5) > Version::of_batch(9, 1_900_000_000_000));
+        assert!(Version::of_batch(10, 0) > Version::of_batch(9, u64::MAX));
     }
 
     #[test]
-    fn within_a_batch_the_fetch_that_began_later_is_newer() {
-        assert!(Version::of_fetch(9, at(1_000)) > Version::of_fetch(9, at(999)));
-    }
-    #[test]
-    fn a_later_update_is_newer_and_so_is_the_same_update_in_a_later_batch() {
-        let first = Version::of_update(at(1_000), 7);
-        assert!(Version::of_update(at(1_001), 3) > first);
-        assert!(Version::of_update(at(1_000), 8) > first);
+    fn within_a_batch_the_later_step_is_newer() {
+        assert!(Version::of_batch(9, 1_000) > Version::of_batch(9, 999));
+        assert!(Version::of_batch(9, Version::LAST_STEP) > Version::of_batch(9, 999));
     }
 
     #[test]
-    fn a_record_that_is_listed_again_is_newer_than_its_absence() {
-        let listed = Version::of_update(at(1_000), 7);
-        let absent = Version::of_absence(&listed, 8);
-        assert!(absent > listed);
-        assert!(Version::of_update(at(1_000), 9) > absent);
-        assert!(Version::of_update(at(1_001), 7) > absent);
+    fn a_batch_with_a_greater_number_is_newer_than_any_version_that_a_release_ever_wrote() {
+        for (stored, number) in [
+            ("000000000500-001767225600000", 500),
+            ("001767225600123-000000000007", 1_767_225_600),
+            ("253402300799999-000000000007", 253_402_300_799),
+            ("001767225600123", 1_767_225_600),
+        ] {
+            let stored = Version::from_stored(stored);
+            assert_eq!(stored.batch(), Some(number));
+            assert!(Version::of_batch(number + 1, 0) > stored, "{stored}");
+        }
+        for never_written in ["", "7", "x00000000500-001767225600000", "00000000050\u{e9}1"] {
+            assert_eq!(Version::from_stored(never_written).batch(), None);
+        }
     }
 
     #[test]

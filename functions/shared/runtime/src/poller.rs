@@ -218,6 +218,13 @@ impl Poller {
         self.work_queue.send(due, deadline).await
     }
 
+    /// When to look again, where workers still have chunks of a batch that is over: after `pause` at the latest.
+    pub fn wait_for_workers(&self, key: &ConnectionKey, batch: u64, until: Timestamp, pause: Duration) -> Next {
+        tracing::info!(connection = %key, batch, %until, "workers still have chunks of the last batch");
+        let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
+        Next::After(wait.min(pause))
+    }
+
     /// Gives a batch up without acknowledging it: the next one holds all of it again.
     ///
     /// # Errors

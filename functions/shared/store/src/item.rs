@@ -57,6 +57,10 @@ impl<'a> Read<'a> {
             .ok_or_else(|| self.corrupt(attribute))
     }
 
+    pub(crate) fn optional_number(&self, attribute: &'static str) -> Result<Option<u64>, StoreError> {
+        if self.has(attribute) { self.number(attribute).map(Some) } else { Ok(None) }
+    }
+
     pub(crate) fn number_or_zero(&self, attribute: &'static str) -> Result<u64, StoreError> {
         if self.has(attribute) { self.number(attribute) } else { Ok(0) }
     }

@@ -63,6 +63,16 @@ pub struct Incoming {
     pub news: News,
 }
 
+/// What became of records that were to be merged.
+#[derive(Debug)]
+pub struct Merged {
+    /// What became of each, in any order. What failed for one record stands beside that record.
+    pub outcomes: Vec<(String, Result<Outcome, UpsertError>)>,
+    /// The greatest number of a later batch of which one of them is stored: see [`Decision::Overtaken`]. Each of those
+    /// counts as stale; the batch must not be acknowledged, see [`Ledger::note_overtaken`](crate::Ledger::note_overtaken).
+    pub overtaken_by: Option<u64>,
+}
+
 /// Why one record was not merged.
 #[derive(Debug, Error)]
 pub enum UpsertError {
@@ -114,17 +124,16 @@ impl Shadow {
         Self { table: BulkTable { client, name: table.into(), clock, random } }
     }
 
-    /// Merges records of one connection, each id at most once, and says what became of each, in any order.
+    /// Merges records of one connection, each id at most once, and says what became of each.
     ///
     /// # Errors
-    /// Where the stored records could not be read: then nothing was written. What fails for one record stands beside
-    /// that record.
+    /// Where the stored records could not be read: then nothing was written.
     pub async fn upsert(
         &self,
         connection: &ConnectionKey,
         incoming: Vec<Incoming>,
         deadline: Timestamp,
-    ) -> Result<Vec<(String, Result<Outcome, UpsertError>)>, StoreError> {
+    ) -> Result<Merged, StoreError> {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
         let projection = "id, version, #hash, revision, first_seen";
         let stored = self.table.get(keys, Some(projection), deadline).await?;
@@ -133,25 +142,34 @@ impl Shadow {
             let head = stored_head(item)?;
             heads.insert(Read::new("?", item).text("id")?.to_owned(), head);
         }
-        let outcomes = stream::iter(incoming.into_iter().map(|record| {
+        let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
             async move {
                 let outcome = self.merge(connection, &record, head).await;
                 (record.source_id, outcome)
             }
         }))
-        .buffer_unordered(WRITES_AT_ONCE)
-        .collect()
-        .await;
-        Ok(outcomes)
+        .buffer_unordered(WRITES_AT_ONCE);
+        let mut merged = Merged { outcomes: Vec::new(), overtaken_by: None };
+        while let Some((source_id, outcome)) = merges.next().await {
+            let outcome = outcome.map(|(outcome, later)| {
+                merged.overtaken_by = merged.overtaken_by.max(later);
+                outcome
+            });
+            merged.outcomes.push((source_id, outcome));
+        }
+        drop(merges);
+        Ok(merged)
     }
+
+    /// What became of one record, and of which later batch a newer one is stored.
 
     async fn merge(
         &self,
         connection: &ConnectionKey,
         incoming: &Incoming,
         mut head: Option<StoredHead>,
-    ) -> Result<Outcome, UpsertError> {
+    ) -> Result<(Outcome, Option<u64>), UpsertError> {
         let document = match &incoming.news {
             News::Present(content) => content.canonical_json(),
             News::Gone => {
@@ -168,8 +186,9 @@ impl Shadow {
         let hash = ContentHash::of(&document);
         for _ in 0..RACES {
             match decide(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
-                Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Stale => return Ok(Outcome::Stale),
+                Decision::Unchanged => return Ok((Outcome::Unchanged, None)),
+                Decision::Stale => return Ok((Outcome::Stale, None)),
+                Decision::Overtaken(later) => return Ok((Outcome::Stale, Some(later))),
                 Decision::Write => {}
             }
             let record = Record {
@@ -181,10 +200,11 @@ impl Shadow {
             };
             match self.put_if_still(connection, &record, head.as_ref()).await? {
                 None => {
-                    return Ok(match incoming.news {
+                    let outcome = match incoming.news {
                         News::Present(_) => Outcome::Written,
                         News::Gone => Outcome::Tombstoned,
-                    });
+                    };
+                    return Ok((outcome, None));
                 }
                 Some(winner) => head = Some(winner),
             }

@@ -77,6 +77,7 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
         asked_at: read.time("asked_at")?,
         total: read.number("customers")?,
         tally: read_tally(read, "n_")?,
+        overtaken_by: read.optional_number("overtaken_by")?,
     })
 }
 

@@ -143,11 +143,16 @@ impl Ledger {
         })
     }
 
-    /// Records that a batch is being opened. Its chunks come next.
+    /// Records that a batch is being opened, which follows `last`. Its chunks come next.
     ///
     /// # Errors
     /// [`StoreError::MovedOn`] where another batch was opened meanwhile.
-    pub async fn begin(&self, connection: &ConnectionKey, batch: &Batch) -> Result<(), StoreError> {
+    pub async fn begin(
+        &self,
+        connection: &ConnectionKey,
+        last: Option<&Batch>,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
         let mut assignments = vec![
             "batch_number = :number".to_owned(),
             "batch_phase = :phase".to_owned(),
@@ -159,14 +164,14 @@ impl Ledger {
             .table
             .update(connection, BATCH)
             .condition_expression("attribute_not_exists(entry) OR (batch_number = :last AND batch_phase = :closed)")
-            .expression_attribute_values(":last", number(batch.number - 1))
+            .expression_attribute_values(":last", number(last.map_or(0, |last| last.number)))
             .expression_attribute_values(":closed", text(phase_name(Phase::Closed)))
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":asked_at", time(batch.asked_at))
             .expression_attribute_values(":customers", number(batch.total))
             .expression_attribute_values(":none", number(0));
-        let mut removals = Vec::new();
+        let mut removals = vec!["overtaken_by"];
         match &batch.queue_number {
             Some(queue_number) => {
                 assignments.push("queue_number = :queue_number".to_owned());
@@ -213,12 +218,91 @@ impl Ledger {
             .await
     }
 
-    /// Removes every chunk of a connection: what an abandoned batch, or an opener that died, left behind.
+    /// Removes the chunks of batches up to the number `last`: what an abandoned batch, or an opener that died, left
+    /// behind. The number keeps a poller that was overtaken from the chunks of those who came after it.
     ///
     /// # Errors
     /// Where not all could be removed before the deadline.
-    pub async fn clear_chunks(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
-        self.clear(connection, |_| true, "chunk/", deadline).await
+    pub async fn clear_chunks(
+        &self,
+        connection: &ConnectionKey,
+        last: u64,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let after_last = format!("chunk/{:012}/", last.saturating_add(1));
+        self.clear(connection, |entry| entry < after_last.as_str(), "chunk/", deadline).await
+    }
+
+    /// Until when a worker has a lease on a chunk of a batch up to the number `last`, whatever became of that batch;
+    /// `None` where nobody has.
+    ///
+    /// A new batch does not begin before: a worker that still holds news of an earlier one could write them over
+    /// equal news of a later one. Who takes a lease looks after that whether the batch is still in progress
+    /// ([`Ledger::is_in_progress`]), so nobody can begin to work on an abandoned batch after this look.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn leased_until(&self, connection: &ConnectionKey, last: u64) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.clock.now();
+        let after_last = format!("chunk/{:012}/", last.saturating_add(1));
+        let mut latest = None;
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .entries(connection, "chunk/")
+                .filter_expression("lease_until > :now")
+                .expression_attribute_values(":now", time(now))
+                .projection_expression("entry, lease_until")
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                let entry = Read::new("?", item).text("entry")?;
+                if entry < after_last.as_str() {
+                    latest = latest.max(Some(Read::new(entry, item).time("lease_until")?));
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(latest);
+            }
+        }
+    }
+
+    /// Whether a chunk's batch is in progress, for one who has just taken its lease: of a batch that was given up
+    /// nothing is to be written any more.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn is_in_progress(&self, key: &ChunkKey) -> Result<bool, StoreError> {
+        let latest = self.state(&key.connection).await?.latest;
+        Ok(latest.is_some_and(|batch| batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing)))
+    }
+
+    /// Notes that records are stored from the batch `later`, of which a chunk told: its batch can't be acknowledged.
+    /// Nothing where its batch is over.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn note_overtaken(&self, key: &ChunkKey, later: u64) -> Result<(), StoreError> {
+        let answer = self
+            .table
+            .update(&key.connection, BATCH)
+            .update_expression("SET overtaken_by = :later")
+            .condition_expression(
+                "batch_number = :number AND (attribute_not_exists(overtaken_by) OR overtaken_by < :later)",
+            )
+            .expression_attribute_values(":number", number(key.batch))
+            .expression_attribute_values(":later", number(later))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(StoreError::aws("UpdateItem", error)),
+        }
     }
 
     /// Removes the entries with this prefix that are `unwanted`.
@@ -457,8 +541,8 @@ impl Ledger {
         }))
     }
 
-    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost:
-    /// then nothing is counted, for whoever took the chunk counts it.
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
+    /// batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
     ///
     /// # Errors
     /// Where the store can't be written before the deadline.
@@ -482,6 +566,8 @@ impl Ledger {
             });
             let Some(reasons) = cancelled else { return Err(StoreError::aws("TransactWriteItems", error)) };
             if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                // Where the batch is over, the next one waits for this lease.
+                self.give_back(chunk, self.clock.now()).await?;
                 return Ok(false);
             }
             // Another worker was counting at the same moment.
