@@ -3,7 +3,7 @@ use model::ConnectionKey;
 
 use crate::StoreError;
 use crate::control::ControlTable;
-use crate::item::{Read, text};
+use crate::item::{Item, Read, text};
 
 /// One thing that is configured: a connection, or who may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,8 @@ impl Directory {
         Self(ControlTable::new(client, table))
     }
 
-    /// Everything of one kind, of all tenants, by key.
+    /// Everything of one kind, of all tenants, by key. An item whose key names nobody is left out, with an error in the
+    /// log: it costs nobody but itself.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -48,18 +49,7 @@ impl Directory {
                 .send()
                 .await
                 .map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                let key = Read::new("?", item).text("connection")?;
-                let read = Read::new(key, item);
-                let (tenant, connection) = key
-                    .split_once('/')
-                    .ok_or_else(|| StoreError::Corrupt { key: key.to_owned(), attribute: "connection" })?;
-                registrations.push(Registration {
-                    key: ConnectionKey::new(tenant, connection),
-                    kind: kind.to_owned(),
-                    document: read.text("document")?.to_owned(),
-                });
-            }
+            registrations.extend(page.items().iter().filter_map(|item| registration(item, kind)));
             start = page.last_evaluated_key;
             if start.is_none() {
                 return Ok(registrations);
@@ -73,12 +63,8 @@ impl Directory {
     /// Where the store can't be read.
     pub async fn get(&self, key: &ConnectionKey) -> Result<Option<Registration>, StoreError> {
         let Some(item) = self.0.get(key, ENTRY).await? else { return Ok(None) };
-        let read = Read::new("registration", &item);
-        Ok(Some(Registration {
-            key: key.clone(),
-            kind: read.text("kind")?.to_owned(),
-            document: read.text("document")?.to_owned(),
-        }))
+        let kind = Read::new("registration", &item).text("kind")?.to_owned();
+        Ok(Some(Registration { key: key.clone(), kind, document: document(&item) }))
     }
 
     /// Adds or replaces a registration.
@@ -97,4 +83,19 @@ impl Directory {
     pub async fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
         self.0.delete(key, ENTRY).await
     }
+}
+
+fn registration(item: &Item, kind: &str) -> Option<Registration> {
+    let key = item.get("connection").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+    let Some((tenant, connection)) = key.split_once('/') else {
+        tracing::error!(kind, key, "a registration whose key is not of the form tenant/connection is left out");
+        return None;
+    };
+    let key = ConnectionKey::new(tenant, connection);
+    Some(Registration { key, kind: kind.to_owned(), document: document(item) })
+}
+
+/// The settings in an item. Where it has none, they are a text that nobody can read: that is one connection's trouble.
+fn document(item: &Item) -> String {
+    item.get("document").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }

@@ -1,7 +1,18 @@
+//! Failure records: the customers that could not be taken over.
+//!
+//! | `entry` | what |
+//! |---|---|
+//! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
+//! | `failure-raw/<source id>` | what the vendor sent, up to 100 KB, which is read only for whoever wants to see it |
+//!
+//! Both are written, and removed, in one transaction: there is never one without the other. A record of a release before
+//! has the raw document within; that release finds an empty text there in those of this one.
+
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::Select;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Select, TransactWriteItem};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
 
@@ -26,10 +37,25 @@ pub struct Failure {
 #[derive(Clone, Debug)]
 pub struct Failures(ControlTable);
 
+/// Some failure records, and where to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailurePage {
+    /// By source id.
+    pub failures: Vec<Failure>,
+    /// The source id after which there are more.
+    pub next: Option<String>,
+}
+
 const FAILURE: &str = "failure/";
+const RAW: &str = "failure-raw/";
 const REDRIVE: &str = "redrive/";
-/// Greater than every character of a source id that a sort key is compared with.
-const AFTER_ALL: char = '\u{10FFFF}';
+const RAW_DOCUMENT: &str = "raw_document";
+/// Bytes of a raw document that are kept: what is longer ends with a note of its length.
+const LONGEST_RAW: usize = 100 * 1024;
+/// How many records are read, or removed, side by side.
+const AT_ONCE: usize = 16;
+/// How many records between the first and the last of some ids are looked through, before each id is looked up.
+const LOOKED_THROUGH: i32 = 100;
 
 impl Failures {
     /// The failure records in the control table called `table`.
@@ -42,37 +68,88 @@ impl Failures {
     /// # Errors
     /// Where the store can't be written.
     pub async fn put(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
-        let attributes = [
+        let record = [
             ("reason", text(&failure.reason)),
-            ("raw_document", text(&failure.raw)),
             ("failed_at", time(failure.failed_at)),
+            (RAW_DOCUMENT, text("")),
         ];
-        self.0.put(connection, &format!("{FAILURE}{}", failure.source_id), attributes).await
+        let raw = [(RAW_DOCUMENT, text(shortened(&failure.raw)))];
+        let puts = vec![
+            self.put_of(connection, record_entry(&failure.source_id), record)?,
+            self.put_of(connection, raw_entry(&failure.source_id), raw)?,
+        ];
+        self.transact(puts).await
     }
 
-    /// Every failure record of a connection, by source id.
+    /// Up to `limit` failure records of a connection by source id, after the one of `after`; their raw documents are
+    /// empty unless `with_raw`.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn page(
+        &self,
+        connection: &ConnectionKey,
+        after: Option<&str>,
+        limit: usize,
+        with_raw: bool,
+    ) -> Result<FailurePage, StoreError> {
+        let start = after.map(|source_id| ControlTable::key(connection, &record_entry(source_id)));
+        let page = self
+            .0
+            .entries(connection, FAILURE)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| StoreError::aws("Query", error))?;
+        let failures = page.items().iter().map(failure).collect::<Result<Vec<_>, _>>()?;
+        let failures = if with_raw {
+            // One document at a time would take long, all of a page at once much memory.
+            let with_raw = failures.into_iter().map(|failure| self.with_raw(connection, failure));
+            stream::iter(with_raw).buffered(AT_ONCE).try_collect().await?
+        } else {
+            failures.into_iter().map(|failure| Failure { raw: String::new(), ..failure }).collect()
+        };
+        let next = page.last_evaluated_key.as_ref().map(|key| source_id_of(key, FAILURE)).transpose()?;
+        Ok(FailurePage { failures, next })
+    }
+
+    /// Every failure record of a connection with its raw document, by source id. They may be many: see
+    /// [`Failures::page`].
     ///
     /// # Errors
     /// Where the store can't be read.
     pub async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Failure>, StoreError> {
-        let (first, last) = (FAILURE.to_owned(), format!("{FAILURE}{AFTER_ALL}"));
-        let items = self.between(connection, first, last, None).await?;
-        items
-            .iter()
-            .map(|item| {
-                let entry = Read::new("?", item).text("entry")?;
-                let read = Read::new(entry, item);
-                Ok(Failure {
-                    source_id: entry.strip_prefix(FAILURE).unwrap_or(entry).to_owned(),
-                    reason: read.text("reason")?.to_owned(),
-                    raw: read.text("raw_document")?.to_owned(),
-                    failed_at: read.time("failed_at")?,
-                })
-            })
-            .collect()
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.page(connection, after.as_deref(), 100, true).await?;
+            all.extend(page.failures);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
-    /// How many failure records a connection has.
+    /// Whether a customer has a failure record.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn is_there(&self, connection: &ConnectionKey, source_id: &str) -> Result<bool, StoreError> {
+        let get = self
+            .0
+            .client
+            .get_item()
+            .table_name(&self.0.name)
+            .set_key(Some(ControlTable::key(connection, &record_entry(source_id))))
+            .projection_expression("entry")
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|error| StoreError::aws("GetItem", error))?;
+        Ok(answer.item.is_some())
+    }
+
+    /// How many failure records a connection has. Reads a few hundred bytes for each.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -84,6 +161,8 @@ impl Failures {
                 .0
                 .entries(connection, FAILURE)
                 .select(Select::Count)
+                // Half the price: what was written in the last second may be missing.
+                .consistent_read(false)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -96,28 +175,21 @@ impl Failures {
         }
     }
 
-    /// Which customers from `first` to `last` have a failure record.
-    async fn ids_between(
-        &self,
-        connection: &ConnectionKey,
-        first: &str,
-        last: &str,
-    ) -> Result<Vec<String>, StoreError> {
-        let range = (format!("{FAILURE}{first}"), format!("{FAILURE}{last}"));
-        let items = self.between(connection, range.0, range.1, Some("entry")).await?;
-        ids(&items, FAILURE)
-    }
-
     /// Removes a customer's failure record and any wish to redrive it.
     ///
     /// # Errors
     /// Where the store can't be written.
     pub async fn remove(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        self.0.delete(connection, &format!("{FAILURE}{source_id}")).await?;
+        let deletes = vec![
+            self.delete_of(connection, record_entry(source_id))?,
+            self.delete_of(connection, raw_entry(source_id))?,
+        ];
+        self.transact(deletes).await?;
         self.clear_redrive(connection, source_id).await
     }
 
-    /// Removes the failure records of customers who were taken over or deleted meanwhile.
+    /// Removes the failure records of customers who were taken over or deleted meanwhile. Where there are none, as there
+    /// nearly always are, that costs one small read.
     ///
     /// # Errors
     /// Where the store can't be read or written.
@@ -126,13 +198,74 @@ impl Failures {
         connection: &ConnectionKey,
         resolved: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (resolved.first(), resolved.last()) else { return Ok(()) };
-        for source_id in self.ids_between(connection, first, last).await? {
-            if resolved.contains(&source_id) {
-                self.remove(connection, &source_id).await?;
-            }
+        let found = self.those_with_a_record(connection, resolved).await?;
+        stream::iter(found.iter().map(|source_id| self.remove(connection, source_id)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Those of the ids that have a failure record: found by one look between the first and the last of them, or, where
+    /// many others have one there too, each by its key.
+    async fn those_with_a_record(
+        &self,
+        connection: &ConnectionKey,
+        ids: &BTreeSet<String>,
+    ) -> Result<Vec<String>, StoreError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+        let between = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .consistent_read(true)
+            .key_condition_expression("#connection = :connection AND entry BETWEEN :first AND :last")
+            .expression_attribute_names("#connection", "connection")
+            .expression_attribute_values(":connection", text(connection.to_string()))
+            .expression_attribute_values(":first", text(record_entry(first)))
+            .expression_attribute_values(":last", text(record_entry(last)))
+            .projection_expression("entry")
+            .limit(LOOKED_THROUGH);
+        let page = between.send().await.map_err(|error| StoreError::aws("Query", error))?;
+        if page.last_evaluated_key.is_none() {
+            let found = page.items().iter().map(|item| source_id_of(item, FAILURE)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(found.into_iter().filter(|source_id| ids.contains(source_id)).collect());
         }
-        Ok(())
+        let looked_up = ids.iter().map(|source_id| async move {
+            Ok(self.is_there(connection, source_id).await?.then(|| source_id.clone()))
+        });
+        let found: Vec<Option<String>> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The record with its raw document, which a record of the release before has within.
+    async fn with_raw(&self, connection: &ConnectionKey, failure: Failure) -> Result<Failure, StoreError> {
+        let Some(item) = self.0.get(connection, &raw_entry(&failure.source_id)).await? else { return Ok(failure) };
+        let raw = Read::new(RAW, &item).text(RAW_DOCUMENT)?.to_owned();
+        Ok(Failure { raw, ..failure })
+    }
+
+    fn put_of(
+        &self,
+        connection: &ConnectionKey,
+        entry: String,
+        attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item = ControlTable::key(connection, &entry);
+        item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let put = Put::builder().table_name(&self.0.name).set_item(Some(item)).build();
+        Ok(TransactWriteItem::builder().put(put.map_err(unbuilt)?).build())
+    }
+
+    fn delete_of(&self, connection: &ConnectionKey, entry: String) -> Result<TransactWriteItem, StoreError> {
+        let key = ControlTable::key(connection, &entry);
+        let delete = Delete::builder().table_name(&self.0.name).set_key(Some(key)).build();
+        Ok(TransactWriteItem::builder().delete(delete.map_err(unbuilt)?).build())
+    }
+
+    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), StoreError> {
+        let request = self.0.client.transact_write_items().set_transact_items(Some(items));
+        request.send().await.map(|_| ()).map_err(|error| StoreError::aws("TransactWriteItems", error))
     }
 
     /// Asks for a customer to be fetched again with the next batch.
@@ -153,10 +286,19 @@ impl Failures {
     /// # Errors
     /// Where the store can't be read.
     pub async fn redrive_requests(&self, connection: &ConnectionKey) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let (first, last) = (REDRIVE.to_owned(), format!("{REDRIVE}{AFTER_ALL}"));
-        let items = self.between(connection, first, last, None).await?;
-        let requested = items.iter().map(|item| Read::new(REDRIVE, item).time("requested_at"));
-        ids(&items, REDRIVE)?.into_iter().zip(requested).map(|(source_id, at)| Ok((source_id, at?))).collect()
+        let mut requests = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.0.entries(connection, REDRIVE).set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                requests.push((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(requests);
+            }
+        }
     }
 
     /// The customer has come to an end in a batch. If it failed again, its failure record is a new one.
@@ -176,48 +318,45 @@ impl Failures {
         }
         Ok(())
     }
-
-    async fn between(
-        &self,
-        connection: &ConnectionKey,
-        first: String,
-        last: String,
-        projection: Option<&str>,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .0
-                .client
-                .query()
-                .table_name(&self.0.name)
-                .consistent_read(true)
-                .key_condition_expression("#connection = :connection AND entry BETWEEN :first AND :last")
-                .expression_attribute_names("#connection", "connection")
-                .expression_attribute_values(":connection", text(connection.to_string()))
-                .expression_attribute_values(":first", text(&first))
-                .expression_attribute_values(":last", text(&last))
-                .set_projection_expression(projection.map(str::to_owned))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            start = page.last_evaluated_key;
-            items.extend(page.items.unwrap_or_default());
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
-    }
 }
 
-fn ids(items: &[Item], prefix: &str) -> Result<Vec<String>, StoreError> {
-    items
-        .iter()
-        .map(|item| {
-            let entry = Read::new("?", item).text("entry")?;
-            Ok(entry.strip_prefix(prefix).unwrap_or(entry).to_owned())
-        })
-        .collect()
+fn record_entry(source_id: &str) -> String {
+    format!("{FAILURE}{source_id}")
+}
+
+fn raw_entry(source_id: &str) -> String {
+    format!("{RAW}{source_id}")
+}
+
+fn source_id_of(item: &Item, prefix: &str) -> Result<String, StoreError> {
+    let entry = Read::new("?", item).text("entry")?;
+    Ok(entry.strip_prefix(prefix).unwrap_or(entry).to_owned())
+}
+
+/// The record in an item, with the raw document that one of the release before has within.
+fn failure(item: &Item) -> Result<Failure, StoreError> {
+    let entry = Read::new("?", item).text("entry")?;
+    let read = Read::new(entry, item);
+    Ok(Failure {
+        source_id: source_id_of(item, FAILURE)?,
+        reason: read.text("reason")?.to_owned(),
+        raw: if read.has(RAW_DOCUMENT) { read.text(RAW_DOCUMENT)?.to_owned() } else { String::new() },
+        failed_at: read.time("failed_at")?,
+    })
+}
+
+/// A raw document as it is kept: the whole of it, or its beginning and a note of how long it is.
+fn shortened(raw: &str) -> String {
+    if raw.len() <= LONGEST_RAW {
+        return raw.to_owned();
+    }
+    let mut end = LONGEST_RAW;
+    while !raw.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\n[cut off here: the document has {} bytes]", &raw[..end], raw.len())
+}
+
+fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Aws { operation: "TransactWriteItems", problem: "the request could not be built".to_owned() }
 }

@@ -12,7 +12,7 @@
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
 //! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
 //! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
-//! | `acme/aa` | `failure/1001` | a customer that could not be taken over |
+//! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
@@ -45,7 +45,7 @@ pub use ambient::{Clock, Random};
 pub use catalog::{Catalog, Saved};
 pub use directory::{Directory, Registration};
 pub use error::StoreError;
-pub use failures::{Failure, Failures};
+pub use failures::{Failure, FailurePage, Failures};
 pub use gate::{Admission, Gate};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, cut_listed};

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -67,12 +68,46 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// How long a secret is used before it is read again: a rotated one is in use everywhere soon after.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long a secret is used before it is read again. A little less than a minute, so that whoever asks once a minute
+/// always hears what it is now.
+const FRESH: Duration = Duration::from_secs(55);
+/// How soon a secret that could not be read is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long the last good text of a secret serves while it can't be read, or is no longer such an object.
+const STALE: Duration = Duration::from_secs(3_600);
+/// Likewise where whoever keeps it says that there is none any more: that may be how it is replaced, or withdrawn.
+const GONE: Duration = Duration::from_secs(120);
 
-type Cache = HashMap<SecretRef, (Timestamp, SecretString)>;
+/// What is known of one secret.
+#[derive(Clone, Default)]
+struct Known {
+    /// The last text that could be read and was such an object, and when it was read.
+    good: Option<(Timestamp, SecretString)>,
+    /// Why it could not be read since then, and when that was.
+    failed: Option<(Timestamp, Failed)>,
+}
 
-/// Reads secrets, and keeps each for a minute.
+/// A secret could not be read.
+#[derive(Clone)]
+struct Failed {
+    error: SecretError,
+    /// Whether there is none, by the word of whoever keeps it.
+    is_gone: bool,
+}
+
+impl Known {
+    /// The text that serves although the secret can't be read at the moment.
+    fn last_good(&self, failed: &Failed, now: Timestamp) -> Option<&SecretString> {
+        let serves_for = if failed.is_gone { GONE } else { STALE };
+        self.good.as_ref().filter(|(read_at, _)| now < *read_at + serves_for).map(|(_, text)| text)
+    }
+}
+
+type Cache = HashMap<SecretRef, Known>;
+
+/// Reads secrets, and keeps each for a minute; while one can't be read, its last good text serves for up to an hour, or
+/// for two minutes where there is none any more. So a secret that is replaced stops working within two minutes, one that
+/// is deleted as well, and one whose keeper can't be reached within the hour.
 #[derive(Clone)]
 pub struct Secrets {
     manager: Option<Client>,
@@ -89,51 +124,79 @@ impl Secrets {
     /// Reads a secret that is a JSON object. `fields` names the fields that `T` needs, for the error.
     ///
     /// # Errors
-    /// Where it can't be read, or is not such an object.
+    /// Where it can't be read, or is not such an object, and no text of it is known that still serves.
     pub async fn read<T: DeserializeOwned>(
         &self,
         reference: &SecretRef,
         fields: &'static str,
     ) -> Result<T, SecretError> {
-        let text = self.text(reference).await?;
         // The parser's own error could quote the secret.
-        serde_json::from_str(text.expose_secret())
-            .map_err(|_| SecretError::Malformed { reference: reference.to_string(), fields })
-    }
-
-    async fn text(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
+        let parse = |text: &SecretString| {
+            serde_json::from_str::<T>(text.expose_secret())
+                .map_err(|_| SecretError::Malformed { reference: reference.to_string(), fields })
+        };
         let now = self.clock.now();
-        let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(reference).cloned();
-        if let Some((read_at, text)) = cached
-            && now < read_at + FRESH
+        let known = self.cache().get(reference).cloned().unwrap_or_default();
+        if let Some((read_at, text)) = &known.good
+            && now < *read_at + FRESH
         {
-            return Ok(text);
+            return parse(text);
         }
-        let text = self.fetch(reference).await?;
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.insert(reference.clone(), (now, text.clone()));
-        Ok(text)
+        if let Some((failed_at, failed)) = &known.failed
+            && now < *failed_at + RETRY
+        {
+            return known.last_good(failed, now).map_or_else(|| Err(failed.error.clone()), parse);
+        }
+        let read = self.fetch(reference).await.and_then(|text| match parse(&text) {
+            Ok(value) => Ok((value, text)),
+            // It may be half written.
+            Err(error) => Err(Failed { error, is_gone: false }),
+        });
+        match read {
+            Ok((value, text)) => {
+                self.cache().insert(reference.clone(), Known { good: Some((now, text)), failed: None });
+                Ok(value)
+            }
+            Err(failed) => {
+                self.cache().entry(reference.clone()).or_default().failed = Some((now, failed.clone()));
+                let Some(text) = known.last_good(&failed, now) else { return Err(failed.error) };
+                tracing::warn!(error = %failed.error, "a secret can't be read: the last good one goes on to serve");
+                parse(text)
+            }
+        }
     }
 
-    async fn fetch(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
-        let unreadable = |problem: String| SecretError::Unreadable { reference: reference.to_string(), problem };
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch(&self, reference: &SecretRef) -> Result<SecretString, Failed> {
+        let failed = |problem: String, is_gone: bool| Failed {
+            error: SecretError::Unreadable { reference: reference.to_string(), problem },
+            is_gone,
+        };
         match reference {
             SecretRef::Environment(name) => std::env::var(name)
                 .map(SecretString::from)
-                .map_err(|_| unreadable("the environment variable is not set".to_owned())),
-            SecretRef::File(path) => std::fs::read_to_string(path)
-                .map(SecretString::from)
-                .map_err(|error| unreadable(format!("the file can't be read: {}", error.kind()))),
+                .map_err(|_| failed("the environment variable is not set".to_owned(), true)),
+            SecretRef::File(path) => std::fs::read_to_string(path).map(SecretString::from).map_err(|error| {
+                let is_gone = error.kind() == std::io::ErrorKind::NotFound;
+                failed(format!("the file can't be read: {}", error.kind()), is_gone)
+            }),
             SecretRef::SecretsManager(name) => {
                 let Some(manager) = &self.manager else {
-                    return Err(unreadable("AWS Secrets Manager is used in a deployed stack only".to_owned()));
+                    return Err(failed("AWS Secrets Manager is used in a deployed stack only".to_owned(), true));
                 };
                 let answer = manager.get_secret_value().secret_id(name).send().await.map_err(|error| {
-                    use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-                    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
-                    unreadable(code.unwrap_or("AWS Secrets Manager could not be reached").to_owned())
+                    let service = error.as_service_error();
+                    // The second is what a secret that waits for its deletion is answered with.
+                    let is_gone = service.is_some_and(|error| {
+                        error.is_resource_not_found_exception() || error.is_invalid_request_exception()
+                    });
+                    let code = service.and_then(ProvideErrorMetadata::code);
+                    failed(code.unwrap_or("AWS Secrets Manager could not be reached").to_owned(), is_gone)
                 })?;
-                let text = answer.secret_string.ok_or_else(|| unreadable("it is binary, not text".to_owned()))?;
+                let text = answer.secret_string.ok_or_else(|| failed("it is binary, not text".to_owned(), false))?;
                 Ok(SecretString::from(text))
             }
         }
@@ -145,3 +208,6 @@ impl fmt::Debug for Secrets {
         formatter.write_str("Secrets")
     }
 }
+
+#[cfg(test)]
+mod tests;
