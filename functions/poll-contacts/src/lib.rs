@@ -8,13 +8,14 @@
 //! **When it fails** nothing is lost: a listing goes on with the page that failed, a chunk whose message or worker was
 //! lost is sent again, and a batch that can't be finished is given up and listed anew from the same cursor.
 
+mod nobody;
 mod page;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ConnectionKey, Duty, Listing, ListingScope, Phase};
+use model::{Batch, ChunkPlan, ConnectionKey, Course, Duty, Listing, ListingScope, Phase};
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
@@ -34,16 +35,37 @@ const FRONT: i32 = 10;
 /// Ids of contacts that are gone, in one chunk.
 const ABSENT_PER_CHUNK: usize = 100;
 
-/// What a page comes to.
-struct Taken {
-    /// How the listing stands after it.
-    listing: Listing,
-    /// The chunks that it brings.
+/// What is to be done for a page.
+#[derive(Default)]
+struct Work {
     plans: Vec<ChunkPlan>,
     /// How many customers there are in them.
     customers: u64,
-    /// Whether nothing more will come.
-    ended: bool,
+}
+
+impl Work {
+    fn of_page(page: Page) -> Self {
+        let customers = page.customers.len() as u64;
+        let parts = cut_listed(page.customers).into_iter();
+        Self { plans: parts.map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }).collect(), customers }
+    }
+
+    /// Those who are gone.
+    fn delete(&mut self, absent: &[String]) {
+        self.customers += absent.len() as u64;
+        let parts = absent.chunks(ABSENT_PER_CHUNK).map(|ids| ids.iter().cloned().collect());
+        self.plans.extend(parts.map(|delete| ChunkPlan { delete, ..ChunkPlan::default() }));
+    }
+
+    /// Numbers the chunks from `next` on, which is the next free number then. Returns theirs.
+    fn number_from(&mut self, next: &mut u32) -> std::ops::Range<u32> {
+        let first = *next;
+        for plan in &mut self.plans {
+            plan.number = *next;
+            *next += 1;
+        }
+        first..*next
+    }
 }
 
 /// The function.
@@ -58,7 +80,8 @@ pub struct PollContacts {
 
 impl PollContacts {
     /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`,
-    /// `WORK_QUEUE_URL`. A listing with more than `MOST_PAGES` pages has no end.
+    /// `WORK_QUEUE_URL`. After `MOST_PAGES` pages a batch ends, and
+    /// the next one goes on.
     ///
     /// # Errors
     /// Where a variable is missing, or is no number.
@@ -133,8 +156,13 @@ impl PollContacts {
             Err(trouble) => return self.poller.report(key, "contact list", trouble, retry_pause(settings)).await,
         };
         let is_whole = pages.last().is_some_and(|page| !page.more);
-        let is_known = pages.iter().all(Page::is_empty) || last.is_some_and(|last| told.tells_the_same_as(last));
+        let is_nobody = pages.iter().all(Page::is_empty);
+        let is_known = is_nobody || last.is_some_and(|last| told.tells_the_same_as(last));
         if is_whole && is_known && scope == ListingScope::Changes {
+            let is_fault = pages.iter().any(|page| page.is_fault);
+            if let Some(cursor) = state.cursor.filter(|_| is_nobody) {
+                return self.listed_nobody(connection, cursor, batch.asked_at, is_fault, deadline).await;
+            }
             polls.in_step(key, batch.asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
@@ -173,18 +201,20 @@ impl PollContacts {
             Some(last)
                 if told.scope == ListingScope::Changes && (last.scope, last.since) == (told.scope, told.since) =>
             {
-                last.pages.min(MOST_PAGES_AHEAD)
+                last.reading.told_pages().min(MOST_PAGES_AHEAD)
             }
             _ => 1,
         };
+        let settled_before = settings.behind(batch.asked_at);
         let mut pages: Vec<Page> = Vec::new();
         loop {
             let answer = self.vendor.contacts(key, settings, &told, deadline).await?;
-            let page = Page::of(answer, &settings.zone(), batch.number, told.pages);
-            told = told.after_page(page.fingerprint, 0, None);
+            let page = Page::of(answer, &settings.zone(), batch.number, &told);
             let more = page.more;
+            let course;
+            (told, course) = told.after_page(page.told(settled_before), page.fingerprint, None);
             pages.push(page);
-            if !more || told.pages >= most {
+            if !more || told.reading.requests() >= most || course != Course::GoesOn {
                 return Ok((pages, told));
             }
         }
@@ -206,11 +236,11 @@ impl PollContacts {
         self.poller.send_due(key, batch.number, &committed, deadline).await?;
         match self.vendor.contacts(key, settings, listing, deadline).await {
             Ok(answer) => {
-                let page = Page::of(answer, &settings.zone(), batch.number, listing.pages);
+                let page = Page::of(answer, &settings.zone(), batch.number, listing);
                 self.take(connection, batch, page, deadline).await
             }
             Err(trouble) => {
-                let request = format!("contact list, page {}", listing.pages + 1);
+                let request = format!("contact list, page {}", listing.reading.requests() + 1);
                 self.poller.report(key, &request, trouble, retry_pause(settings)).await
             }
         }
@@ -228,74 +258,54 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, batch, "its listing is not known").await;
         };
-        if let Some(why) = self.never_ending(&page, listing) {
+        let settled_before = connection.settings.behind(batch.asked_at);
+        let (mut next, course) = listing.after_page(page.told(settled_before), page.fingerprint, page.newest);
+        let course = match course {
+            Course::GoesOn if next.reading.requests() >= self.most_pages => next.pause(settled_before),
+            course => course,
+        };
+        if let Course::Broken(why) = course {
             return self.abandon(connection, batch, why).await;
         }
         let ledger = &self.poller.ledger;
         if listing.scope != ListingScope::Changes {
             ledger.note_seen(key, batch, &page.ids).await?;
         }
-        let Taken { listing: next, plans, customers, ended } = self.work_of(key, batch.number, listing, page).await?;
-        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
-        let chunks = plans.iter().map(|plan| chunk_key(plan.number)).collect();
-        ledger.write_chunks(key, batch.number, plans.into_iter(), deadline).await?;
+        let asked_at = page.asked_at;
+        let mut work = Work::of_page(page);
+        let mut ended = course == Course::Ended;
+        if ended && listing.scope != ListingScope::Changes {
+            let absent = self.absent(key, batch.number, &next).await?;
+            if listing.scope == ListingScope::Full && !absent.is_empty() {
+                tracing::info!(connection = %key, batch = batch.number, absent = absent.len(), "listing once more");
+                next = next.confirming();
+                ended = false;
+            } else {
+                work.delete(&absent);
+            }
+        }
+        let chunks = work.number_from(&mut next.chunks);
+        ledger.write_page(key, batch, &work.plans, asked_at).await?;
         if ended {
             ledger.clear_uncommitted(key, batch.number, next.chunks, deadline).await?;
         }
-        ledger.commit_page(key, batch, &next, customers, ended).await?;
-        self.poller.work_queue.send(chunks, deadline).await?;
+        ledger.commit_page(key, batch, &next, work.customers, ended).await?;
+        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
+        self.poller.work_queue.send(chunks.map(chunk_key).collect(), deadline).await?;
         if ended {
-            let customers = batch.total + customers;
+            let customers = batch.total + work.customers;
             tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
             return Ok(Next::After(WATCH_EVERY));
         }
         Ok(Next::Now)
     }
 
-    /// What is to be done for a page: for its contacts, and after the last one for those who are in none.
-    async fn work_of(
-        &self,
-        key: &ConnectionKey,
-        batch: u64,
-        listing: &Listing,
-        page: Page,
-    ) -> Result<Taken, StoreError> {
-        let mut plans: Vec<ChunkPlan> = Vec::new();
-        let mut customers = 0;
-        let mut newest = None;
-        // Of a confirming listing only counts who is in it: what changed meanwhile is listed again by the next batch.
-        if listing.scope != ListingScope::Confirming {
-            customers += page.customers.len();
-            newest = page.newest;
-            let parts = cut_listed(page.customers);
-            plans.extend(parts.into_iter().map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }));
-        }
-        let mut next = listing.after_page(page.fingerprint, 0, newest);
-        let mut ended = !page.more;
-        if ended && listing.scope != ListingScope::Changes {
-            let absent = self.absent(key, batch, listing.scope).await?;
-            if listing.scope == ListingScope::Full && !absent.is_empty() {
-                tracing::info!(connection = %key, batch, absent = absent.len(), "listing once more");
-                next = next.confirming();
-                ended = false;
-            } else {
-                customers += absent.len();
-                let parts = absent.chunks(ABSENT_PER_CHUNK).map(|ids| ids.iter().cloned().collect());
-                plans.extend(parts.map(|delete| ChunkPlan { delete, ..ChunkPlan::default() }));
-            }
-        }
-        for (plan, number) in plans.iter_mut().zip(listing.chunks..) {
-            plan.number = number;
-            next.chunks = number + 1;
-        }
-        Ok(Taken { listing: next, plans, customers: customers as u64, ended })
-    }
-
     /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a vendor that answers
-    /// with nothing deletes nothing, or held somebody who can't be told apart: that may be anybody.
-    async fn absent(&self, key: &ConnectionKey, batch: u64, scope: ListingScope) -> Result<Vec<String>, StoreError> {
+    /// with nothing deletes nothing; nor where one held somebody who can't be told apart: that may be anybody; nor where
+    /// the vendor ended a list early: it proves nobody's absence.
+    async fn absent(&self, key: &ConnectionKey, batch: u64, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
-        let scopes: &[ListingScope] = match scope {
+        let scopes: &[ListingScope] = match listing.scope {
             ListingScope::Confirming => &[ListingScope::Full, ListingScope::Confirming],
             ListingScope::Full | ListingScope::Changes => &[ListingScope::Full],
         };
@@ -305,6 +315,10 @@ impl PollContacts {
                 return Ok(Vec::new());
             }
             absent.retain(|source_id| !seen.contains(source_id));
+        }
+        if listing.reading.was_cut() {
+            tracing::warn!(connection = %key, batch, absent = absent.len(), "the vendor ends its lists early: nobody is deleted");
+            return Ok(Vec::new());
         }
         Ok(absent.into_iter().collect())
     }
@@ -343,20 +357,14 @@ impl PollContacts {
         }
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
         ledger.clear_seen(key, deadline).await?;
-        polls.in_step(key, batch.asked_at).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
+        if listing.reading.is_paused() {
+            // The rest of a long list comes with the next batch.
+            polls.answered(key, batch.asked_at).await?;
+            return Ok(Next::Now);
+        }
+        polls.in_step(key, batch.asked_at).await?;
         Ok(Next::After(Self::pause(&connection.settings)))
-    }
-
-    /// What shows that a listing would not come to an end, or not to the right one.
-    fn never_ending(&self, page: &Page, listing: &Listing) -> Option<&'static str> {
-        if listing.pages > 0 && page.is_empty() {
-            return Some("the vendor said that there are more contacts, and then sent none");
-        }
-        if listing.last_page == Some(page.fingerprint) {
-            return Some("the vendor sent the same page twice");
-        }
-        (listing.pages >= self.most_pages).then_some("the vendor's list has no end")
     }
 
     async fn abandon(&self, connection: &Connection<Settings>, batch: &Batch, why: &str) -> Result<Next, StoreError> {

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use model::{ContentHash, ListedCustomer, ListedNews, Version};
+use model::{ContentHash, ListedCustomer, ListedNews, Listing, PageTold, Told, Version};
 use runtime::business_catalyst::ContactsAnswer;
-use wire::business_catalyst::{Contact, instant_of};
+use wire::business_catalyst::Contact;
 
 const NO_ID: &str = "`entityId` is missing";
 
@@ -13,9 +13,13 @@ pub(crate) const UNIDENTIFIED: &str = "?";
 
 /// A page of a listing, as the ledger takes it.
 pub(crate) struct Page {
-    /// Each contact once, by id: where the vendor sent it twice, the newer one.
+    /// When it was asked for.
+    pub(crate) asked_at: Timestamp,
+    /// Whom it tells, in the vendor's order.
+    records: Vec<Told>,
+    /// Each contact once, by id, of whom it says what the page before did not: where the vendor sent one twice, the newer.
     pub(crate) customers: Vec<ListedCustomer>,
-    /// Their ids; [`UNIDENTIFIED`] for those who can't be told apart.
+    /// The ids of all; [`UNIDENTIFIED`] for those who can't be told apart.
     pub(crate) ids: BTreeSet<String>,
     /// The newest update.
     pub(crate) newest: Option<Timestamp>,
@@ -23,34 +27,58 @@ pub(crate) struct Page {
     pub(crate) fingerprint: ContentHash,
     /// Whether the vendor says that there are more pages.
     pub(crate) more: bool,
+    /// Whether the vendor answered with a fault that names no cause.
+    pub(crate) is_fault: bool,
 }
 
 impl Page {
-    /// The page at place `step`, from 0, of the listing of a batch.
-    pub(crate) fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64, step: u32) -> Self {
-        let ContactsAnswer { began, contacts, more } = answer;
-        let version = Version::of_batch(batch, u64::from(step));
+    /// The next page of the listing of a batch.
+    pub(crate) fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64, listing: &Listing) -> Self {
+        let ContactsAnswer { began, contacts, more, is_fault } = answer;
+        let version = Version::of_batch(batch, listing.step);
         let mut customers = BTreeMap::new();
         let mut ids = BTreeSet::new();
         let mut newest = None;
         let mut said = String::new();
+        let mut records = Vec::with_capacity(contacts.len());
         for contact in contacts {
-            let updated = contact.last_update.map(|local| instant_of(local, zone, began));
+            let updated = contact.last_update.map(|update| update.instant(zone, began));
             newest = newest.max(updated);
-            said += &fingerprint_of(&contact, updated);
+            let says = fingerprint_of(&contact, updated);
+            said += &says;
+            let date = contact.last_update.map(|update| update.local(zone));
             let customer = listed(contact, version.clone(), &mut ids);
-            let known = customers.get(&customer.source_id);
-            if known.is_none_or(|(known, _)| *known <= updated) {
-                customers.insert(customer.source_id.clone(), (updated, customer));
+            let source_id = customer.source_id.clone();
+            let told = Told { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
+            // A contact without a date was updated when it was listed, for all that is known.
+            let updated = updated.unwrap_or(began);
+            let is_newer = |(known, ..): &(Timestamp, bool, ListedCustomer)| *known <= updated;
+            if customers.get(&source_id).is_none_or(is_newer) {
+                customers.insert(source_id, (updated, listing.reading.is_news(&told), customer));
             }
+            records.push(told);
         }
-        let fingerprint = ContentHash::of(&said);
-        let customers = customers.into_values().map(|(_, customer)| customer).collect();
-        Self { customers, ids, newest, fingerprint, more }
+        let news = customers.into_values().filter(|(_, is_news, _)| *is_news);
+        Self {
+            asked_at: began,
+            records,
+            customers: news.map(|(.., customer)| customer).collect(),
+            ids,
+            newest,
+            fingerprint: ContentHash::of(&said),
+            more,
+            is_fault,
+        }
     }
 
+    /// Whether it tells nobody.
     pub(crate) fn is_empty(&self) -> bool {
-        self.customers.is_empty()
+        self.records.is_empty()
+    }
+
+    /// The page as a listing takes it; see [`PageTold`] for `settled_before`.
+    pub(crate) fn told(&self, settled_before: Timestamp) -> PageTold<'_> {
+        PageTold { records: &self.records, more: self.more, settled_before }
     }
 }
 

@@ -33,7 +33,7 @@ pub use customer::{
 pub use fold::{fold, without_marks};
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};
-pub use listing::{Listing, ListingScope};
+pub use listing::{Course, Listing, ListingScope, PageTold, Question, Reading, Told};
 pub use pushed::{Meanings, RecordKey, Resource, is_id, match_name};
 pub use referred::{LeadSource, Record, Referred, Staff};
 pub use tally::{Outcome, Tally};

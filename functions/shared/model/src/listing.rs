@@ -1,17 +1,27 @@
 //! Listings: how the pages of an upstream that can only be listed become a batch.
 //!
 //! An upstream that lists by a date of change is asked for everything since a **cursor**. The cursor moves when the
-//! batch is done, to the newest change that was seen; every question goes back a little behind it, for records move
-//! between pages while a listing runs.
+//! batch is done, to the newest change that was seen, and never beyond the time when the listing began; every question
+//! goes back a little behind it, for what changed while a listing ran is told by the next one.
 //!
-//! A **full** listing asks for everything, and what it no longer holds is gone. But a record can be missing from a
-//! listing that only moved to another page meanwhile. So who is missing is looked for in a second listing, right
-//! after the first: only if more records moved between two of its pages than a page holds could it be missed again.
+//! Records move between pages while a list is read. How a listing shows that it saw everybody who was on the list all
+//! the time stands at [`Reading`]: pages that overlap, seams that fit, and an end that is asked for once more.
+//!
+//! A **full** listing asks for everything, and what it no longer holds is gone. Who is missing is looked for in a second
+//! listing, right after the first. What that one tells is taken over as well.
 
-use jiff::Timestamp;
+mod memory;
+mod reading;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
+
+pub use reading::{Course, PageTold, Question, Reading, Told};
+
+/// No listing goes back further behind its cursor.
+const LONGEST_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a listing is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +31,7 @@ pub enum ListingScope {
     Changes,
     /// Everything.
     Full,
-    /// Everything once more, only to see who is still missing.
+    /// Everything once more, to see who is still missing.
     Confirming,
 }
 
@@ -32,16 +42,21 @@ pub struct Listing {
     pub scope: ListingScope,
     /// The cursor when it began; `None` is the beginning.
     pub since: Option<Timestamp>,
-    /// How many pages came, in this scope.
+    /// How many pages came, in the whole batch: of two copies of a record the one of the later page is newer.
+    pub step: u64,
+    /// As how many pages of a hundred an older release understands this.
     pub pages: u32,
-    /// How many chunks they have become.
+    /// How many chunks the pages have become.
     pub chunks: u32,
     /// The newest change that was seen.
     pub newest: Option<Timestamp>,
     /// The fingerprint of the last page; `None` before the first.
     pub last_page: Option<ContentHash>,
-    /// The fingerprint of all pages; `None` before the first, and where the batch was abandoned.
+    /// The fingerprint of all pages up to the first end of the list; `None` before the first, and where the batch was
+    /// abandoned.
     pub all_pages: Option<ContentHash>,
+    /// How far the list was read, in this scope.
+    pub reading: Reading,
 }
 
 impl Listing {
@@ -50,11 +65,13 @@ impl Listing {
         Self {
             scope: ListingScope::Changes,
             since,
+            step: 0,
             pages: 0,
             chunks: 0,
             newest: None,
             last_page: None,
             all_pages: None,
+            reading: Reading::default(),
         }
     }
 
@@ -63,30 +80,66 @@ impl Listing {
         Self { scope: ListingScope::Full, ..Self::of_changes_since(None) }
     }
 
-    /// The listing after one more page. A page of a confirming listing brings no news.
+    /// The listing after one more page, and how it goes on.
     #[must_use]
-    pub fn after_page(&self, fingerprint: ContentHash, chunks: u32, newest: Option<Timestamp>) -> Self {
+    pub fn after_page(
+        &self,
+        page: PageTold<'_>,
+        fingerprint: ContentHash,
+        newest: Option<Timestamp>,
+    ) -> (Self, Course) {
+        let mut reading = self.reading.clone();
+        let course = reading.take(page, self.last_page == Some(fingerprint));
+        let came_on = reading.told_pages() > self.reading.told_pages();
         let before = self.all_pages.map(|all| all.to_string()).unwrap_or_default();
-        Self {
-            pages: self.pages + 1,
-            chunks: self.chunks + chunks,
+        let all_pages = came_on.then(|| ContentHash::of(&format!("{before}{fingerprint}")));
+        let next = Self {
+            step: self.step + 1,
+            pages: reading.older_pages(),
             newest: self.newest.max(newest),
             last_page: Some(fingerprint),
-            all_pages: Some(ContentHash::of(&format!("{before}{fingerprint}"))),
+            all_pages: all_pages.or(self.all_pages),
+            reading,
+            ..self.clone()
+        };
+        (next, course)
+    }
+
+    /// Ends a listing of changes that has become too long for one batch: where its dates are in order, the cursor moves
+    /// to what was told, and the next batch goes on from there. A list that goes on for ever with news of this very
+    /// moment has no end, nor has one that told nobody who is newer than the last one did; nor can a full listing be
+    /// parted, for it is about who is missing.
+    pub fn pause(&mut self, settled_before: Timestamp) -> Course {
+        let told = self.reading.last_updated().filter(|told| *told < settled_before);
+        // Farther than any overlap: the next batch begins behind the beginning of this one.
+        let has_moved = |told: Timestamp| self.since.is_none_or(|since| told.duration_since(since) > LONGEST_OVERLAP);
+        let comes_on = self.reading.is_in_order() && told.is_some_and(has_moved);
+        if self.scope != ListingScope::Changes || !comes_on {
+            return Course::Broken("the vendor's list has no end");
+        }
+        self.newest = told;
+        self.reading.pause();
+        Course::Ended
+    }
+
+    /// The second listing, for who is missing. Where the first one was cut, it proves nothing.
+    #[must_use]
+    pub fn confirming(&self) -> Self {
+        Self {
+            scope: ListingScope::Confirming,
+            pages: 0,
+            last_page: None,
+            all_pages: None,
+            reading: self.reading.again(),
             ..self.clone()
         }
     }
 
-    /// The second listing, of which only who is missing counts.
-    #[must_use]
-    pub fn confirming(&self) -> Self {
-        Self { scope: ListingScope::Confirming, pages: 0, last_page: None, all_pages: None, ..self.clone() }
-    }
-
-    /// Whether this listing, all of whose pages came, told just what `last` told: every question goes back a little
-    /// behind the cursor, so the newest records come again and again.
+    /// Whether this listing, which has come to the end of its list, told just what `last` told: every question goes back
+    /// a little behind the cursor, so the newest records come again and again. A list that was cut may go on elsewhere.
     pub fn tells_the_same_as(&self, last: &Listing) -> bool {
-        (self.scope, self.since) == (last.scope, last.since) && self.all_pages == last.all_pages
+        let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.told_pages();
+        is_whole && (self.scope, self.since) == (last.scope, last.since) && self.all_pages == last.all_pages
     }
 
     /// The cursor after the batch: the newest change that was seen. It never goes back, and never beyond the time at
@@ -108,11 +161,20 @@ mod tests {
         ContentHash::of(text)
     }
 
+    /// Takes pages of one record each as a list that is longer than them holds them.
+    fn listing(since: Option<Timestamp>, pages: &[&str]) -> Listing {
+        pages.iter().fold(Listing::of_changes_since(since), |listing, text| {
+            let told = Told { source_id: (*text).into(), date: None, updated: None, content: page(text) };
+            let records = [told.clone(), Told { source_id: format!("{text} too"), ..told }];
+            let shown = PageTold { records: &records, more: true, settled_before: at(1_000) };
+            // Places do not matter here: each page is read as a beginning.
+            let fresh = Listing { reading: Reading::default(), ..listing };
+            fresh.after_page(shown, page(text), None).0
+        })
+    }
+
     #[test]
     fn a_listing_tells_the_same_only_with_the_same_pages_in_order_since_the_same_cursor() {
-        let listing = |since, pages: &[&str]| {
-            pages.iter().fold(Listing::of_changes_since(since), |listing, text| listing.after_page(page(text), 1, None))
-        };
         let last = listing(Some(at(50)), &["a", "b"]);
         assert!(listing(Some(at(50)), &["a", "b"]).tells_the_same_as(&last));
         for other in [
@@ -128,10 +190,7 @@ mod tests {
 
     #[test]
     fn the_cursor_moves_to_the_newest_change_and_never_back() {
-        let listing = Listing::of_changes_since(Some(at(50)));
-        let listing = listing.after_page(page("a"), 1, Some(at(70))).after_page(page("b"), 2, Some(at(60)));
-        let listing = listing.after_page(page("c"), 0, None);
-        assert_eq!((listing.pages, listing.chunks, listing.last_page), (3, 3, Some(page("c"))));
+        let listing = Listing { newest: Some(at(70)), ..Listing::of_changes_since(Some(at(50))) };
         assert_eq!(listing.cursor_after(Some(at(50)), at(100)), Some(at(70)));
         assert_eq!(listing.cursor_after(Some(at(80)), at(100)), Some(at(80)));
         assert_eq!(Listing::of_everything().cursor_after(Some(at(80)), at(100)), Some(at(80)));
@@ -140,14 +199,16 @@ mod tests {
 
     #[test]
     fn a_date_in_the_future_does_not_take_the_cursor_with_it() {
-        let listing = Listing::of_everything().after_page(page("a"), 1, Some(at(253_000_000_000)));
+        let listing = Listing { newest: Some(at(253_000_000_000)), ..Listing::of_everything() };
         assert_eq!(listing.cursor_after(None, at(100)), Some(at(100)));
     }
 
     #[test]
     fn a_confirming_listing_begins_at_the_first_page_and_keeps_what_was_seen() {
-        let listing = Listing::of_everything().after_page(page("a"), 4, Some(at(70))).confirming();
-        assert_eq!((listing.scope, listing.pages, listing.last_page), (ListingScope::Confirming, 0, None));
-        assert_eq!((listing.chunks, listing.newest, listing.all_pages), (4, Some(at(70)), None));
+        let full = Listing { step: 3, chunks: 4, newest: Some(at(70)), last_page: Some(page("a")), ..Listing::of_everything() };
+        let listing = full.confirming();
+        assert_eq!((listing.scope, listing.last_page), (ListingScope::Confirming, None));
+        assert_eq!((listing.step, listing.chunks, listing.newest), (3, 4, Some(at(70))));
+        assert_eq!(listing.reading, Reading::default());
     }
 }

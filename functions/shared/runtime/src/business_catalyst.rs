@@ -1,7 +1,8 @@
 //! The client of Business Catalyst: every request passes the connection's gate.
 
 use jiff::Timestamp;
-use model::{ConnectionKey, Listing, ListingScope};
+use jiff::civil::DateTime;
+use model::{ConnectionKey, Listing, ListingScope, Question};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use store::{Clock, Gate, Secrets};
@@ -16,12 +17,8 @@ use crate::connections::BusinessCatalyst as Settings;
 use crate::gated::GatedVendor;
 use crate::vendor::{Body, Failed, Trouble};
 
-/// How many contacts the vendor puts on a page, by its documentation.
-const CONTACTS_PER_PAGE: u32 = 100;
-/// The vendor documents no limit.
-const REQUESTS_PER_SECOND: f64 = 10.0;
 /// What a listing from the beginning asks for: the first time that the vendor's database can hold.
-const BEGINNING: jiff::civil::DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
+pub const BEGINNING: DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
 /// Ten times what the vendor puts on a page.
 const MOST_CONTACTS: usize = 1_000;
 /// Bytes of one page: it is held in memory.
@@ -40,6 +37,8 @@ pub struct ContactsAnswer {
     pub contacts: Vec<Contact>,
     /// Whether there are more pages.
     pub more: bool,
+    /// Whether the vendor answered with a fault that names no cause, as it does where there is nothing to list.
+    pub is_fault: bool,
 }
 
 impl BusinessCatalyst {
@@ -48,7 +47,7 @@ impl BusinessCatalyst {
         Self(GatedVendor::new(http, secrets, gate, clock))
     }
 
-    /// The next page of a listing of the contacts that were updated since its cursor, less the connection's overlap.
+    /// The next page of a listing: of the contacts that were updated since its cursor, less the connection's overlap.
     ///
     /// # Errors
     /// See [`Trouble`]. A page is had whole or not at all.
@@ -59,19 +58,38 @@ impl BusinessCatalyst {
         listing: &Listing,
         deadline: Timestamp,
     ) -> Result<ContactsAnswer, Trouble> {
+        let Question { from, start } = listing.reading.question();
+        let from = from.unwrap_or_else(|| match listing.since {
+            Some(since) => earliest_local_at_or_after(settings.behind(since), &settings.zone()),
+            None => BEGINNING,
+        });
+        // Where there is nothing new the vendor may answer with a fault that looks like a failure. It is taken for no
+        // more than that: it neither ends a listing of which a page promised more, nor says that nobody exists.
+        let may_be_fault = listing.reading.requests() == 0 && listing.scope == ListingScope::Changes;
+        self.page(key, settings, from, start, may_be_fault, deadline).await
+    }
+
+    /// The contacts that were updated at this local time of the site or later, from a place of that list on. With
+    /// `may_be_fault` a fault that names no cause means that there are none.
+    ///
+    /// # Errors
+    /// See [`Trouble`]. A page is had whole or not at all.
+    pub async fn page(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        from: DateTime,
+        start: u64,
+        may_be_fault: bool,
+        deadline: Timestamp,
+    ) -> Result<ContactsAnswer, Trouble> {
         let login = self.0.login(&settings.credentials).await?;
         let credentials =
             Credentials { username: &login.username, password: &login.password, site_id: settings.site_id };
-        let overlap = jiff::SignedDuration::from_secs(i64::from(settings.overlap_seconds));
-        let since = listing.since.and_then(|since| since.checked_sub(overlap).ok());
-        let since = since.map_or(BEGINNING, |since| earliest_local_at_or_after(since, &settings.zone()));
-        let record_start = listing.pages.saturating_mul(CONTACTS_PER_PAGE);
-        let request = retrieve_request(settings.soap, &credentials, since, record_start);
-        // Where there is nothing new the vendor may answer with a fault that looks like a failure. It is taken for no
-        // more than that: it neither ends a listing of which a page promised more, nor says that nobody exists.
-        let may_be_fault = listing.pages == 0 && listing.scope == ListingScope::Changes;
+        let record_start = u32::try_from(start).unwrap_or(u32::MAX);
+        let request = retrieve_request(settings.soap, &credentials, from, record_start);
         self.0
-            .ask(key, REQUESTS_PER_SECOND, deadline, &login, || async {
+            .ask(key, settings.max_requests_per_second, deadline, &login, || async {
                 let began = self.0.clock.now();
                 let (contacts, end) = self.post(settings, Operation::Retrieve, request, read_page).await?;
                 if let Some(PageEnd::Fault { message }) = &end
@@ -79,7 +97,8 @@ impl BusinessCatalyst {
                 {
                     return Err(Failed::Unusable(format!("the vendor answered with a fault: {message}")));
                 }
-                Ok(ContactsAnswer { began, contacts, more: end.is_some_and(|end| end.more_records()) })
+                let is_fault = matches!(end, Some(PageEnd::Fault { .. }));
+                Ok(ContactsAnswer { began, contacts, more: end.is_some_and(|end| end.more_records()), is_fault })
             })
             .await
     }

@@ -346,7 +346,7 @@ fn failure(item: &Item) -> Result<Failure, StoreError> {
 }
 
 /// A raw document as it is kept: the whole of it, or its beginning and a note of how long it is.
-fn shortened(raw: &str) -> String {
+pub(crate) fn shortened(raw: &str) -> String {
     if raw.len() <= LONGEST_RAW {
         return raw.to_owned();
     }

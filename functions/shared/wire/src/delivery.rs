@@ -118,7 +118,14 @@ impl Delivery {
     }
 
     fn reference(&mut self, name: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        let reference = reference::resolve(name).map_err(|bad| self.bad_reference(bad))?;
+        let reference = match reference::resolve(name) {
+            Ok(reference) => reference,
+            Err(BadReference::Entity) => {
+                handler.unknown_entity(&self.document)?;
+                return self.character_data("", handler);
+            }
+            Err(bad) => return Err(self.bad_reference(bad)),
+        };
         if self.forbidden == Forbidden::Refused && !matches!(reference, Reference::Character(_)) {
             return Err(self.bad_reference(BadReference::Forbidden));
         }

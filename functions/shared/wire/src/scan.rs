@@ -55,6 +55,10 @@ pub(crate) trait Handler {
     fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
         Err(document.text_too_long())
     }
+    /// A text or an attribute refers to an entity that XML does not define. The reference stands for nothing.
+    fn unknown_entity(&mut self, document: &Document) -> Result<(), ReadError> {
+        Err(ReadError::Entity { place: document.place() })
+    }
     /// The document has ended.
     fn finish(&mut self, document: &Document) -> Result<(), ReadError>;
 }

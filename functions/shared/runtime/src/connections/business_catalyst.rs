@@ -1,4 +1,5 @@
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
@@ -9,6 +10,10 @@ const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
 const DEFAULT_POLL_SECONDS: u32 = 60;
 const LONGEST_POLL_SECONDS: i64 = 3_600;
+/// Dates are whole seconds, and an edit may be told a moment after the second of its date.
+const SHORTEST_OVERLAP_SECONDS: u32 = 2;
+/// The vendor documents no limit.
+const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
 /// How to reach a site of Business Catalyst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +30,17 @@ pub struct BusinessCatalyst {
     pub time_zone: String,
     /// Which SOAP the site speaks.
     pub soap: SoapVersion,
-    /// How far every listing goes back behind the newest update that was seen: 0 to 86,400 seconds.
+    /// How far every listing goes back behind the newest update that was seen: 2 to 86,400 seconds.
     pub overlap_seconds: u32,
     /// Seconds between two looks at the list: 1 to 3,600.
     pub poll_seconds: u32,
+    /// How many requests a second at most, over all functions: up to 1,000.
+    #[serde(default = "default_requests_per_second")]
+    pub max_requests_per_second: f64,
+}
+
+fn default_requests_per_second() -> f64 {
+    DEFAULT_REQUESTS_PER_SECOND
 }
 
 impl Settings for BusinessCatalyst {
@@ -40,6 +52,12 @@ impl BusinessCatalyst {
     pub fn zone(&self) -> TimeZone {
         // Every name was looked up in the same database when it was read.
         site_zone(&self.time_zone).unwrap_or(TimeZone::UTC)
+    }
+
+    /// The time that lies the overlap behind `time`: of 2 seconds at least, for an earlier release took less.
+    pub fn behind(&self, time: Timestamp) -> Timestamp {
+        let overlap = self.overlap_seconds.max(SHORTEST_OVERLAP_SECONDS);
+        time.checked_sub(SignedDuration::from_secs(i64::from(overlap))).unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -57,8 +75,9 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
     let credentials = fields.secret("credentials", true);
     let time_zone = time_zone(fields);
     let soap = fields.choice("soap", &[("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)]);
-    let overlap_seconds = fields.whole_number("overlap_seconds", 0, LONGEST_OVERLAP_SECONDS);
+    let overlap_seconds = fields.whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS);
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
+    let max_requests_per_second = fields.rate("max_requests_per_second");
     Some(BusinessCatalyst {
         endpoint: endpoint?,
         site_id: site_id?,
@@ -67,6 +86,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
         soap: soap.unwrap_or_default(),
         overlap_seconds: overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
         poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
+        max_requests_per_second: max_requests_per_second.unwrap_or(DEFAULT_REQUESTS_PER_SECOND),
     })
 }
 
@@ -109,11 +129,12 @@ time_zone = "Australia/Sydney"
 
     #[test]
     fn a_site_is_read_with_every_value() {
-        let connection = read(&format!("{MINIMAL}soap = \"1.2\"\noverlap_seconds = 0\npoll_seconds = 5\n"));
+        let connection = read(&format!("{MINIMAL}soap = \"1.2\"\noverlap_seconds = 2\npoll_seconds = 5\nmax_requests_per_second = 2.5\n"));
         assert_eq!(connection.key.to_string(), "acme/bc");
         let settings = connection.settings;
         assert_eq!((settings.site_id, settings.soap), (12_345, SoapVersion::V1_2));
-        assert_eq!((settings.overlap_seconds, settings.poll_seconds), (0, 5));
+        assert_eq!((settings.overlap_seconds, settings.poll_seconds), (2, 5));
+        assert_eq!(settings.max_requests_per_second, 2.5);
         assert_eq!(settings.zone().iana_name(), Some("Australia/Sydney"));
     }
 
@@ -122,6 +143,19 @@ time_zone = "Australia/Sydney"
         let settings = read(MINIMAL).settings;
         assert_eq!(settings.soap, SoapVersion::V1_1);
         assert_eq!((settings.overlap_seconds, settings.poll_seconds), (300, 60));
+        assert_eq!(settings.max_requests_per_second, 10.0);
+    }
+
+    #[test]
+    fn a_site_that_an_earlier_release_stored_has_the_least_overlap_and_the_default_pace() {
+        let mut registration = read(MINIMAL).to_registration();
+        registration.document = registration.document.replace("\"overlap_seconds\":300", "\"overlap_seconds\":0");
+        registration.document = registration.document.replace(",\"max_requests_per_second\":10.0", "");
+        assert!(!registration.document.contains("per_second"), "{}", registration.document);
+        let settings = Connection::<BusinessCatalyst>::from_registration(&registration).unwrap().settings;
+        let time: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
+        assert_eq!(settings.behind(time), "2026-01-01T00:00:08Z".parse::<Timestamp>().unwrap());
+        assert_eq!(settings.max_requests_per_second, 10.0);
     }
 
     #[test]
@@ -154,7 +188,7 @@ time_zone = "Australia/Sydney"
                 "connection `bc`: key `site_id`: must be a whole number from 1 to 4294967295",
                 "connection `bc`: key `time_zone`: \"Australia/Atlantis\" is not a time zone of the IANA database, such as \"Australia/Sydney\"",
                 "connection `bc`: key `soap`: must be \"1.1\" or \"1.2\"",
-                "connection `bc`: key `overlap_seconds`: must be a whole number from 0 to 86400",
+                "connection `bc`: key `overlap_seconds`: must be a whole number from 2 to 86400",
                 "connection `bc`: key `poll_seconds`: must be a whole number from 1 to 3600",
                 "connection `bc`: key `bulk_size`: is not known",
             ]

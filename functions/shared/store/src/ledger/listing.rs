@@ -4,15 +4,22 @@ use std::collections::{BTreeSet, HashSet};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope};
+use model::{
+    Batch, BatchEvent, ChunkPlan, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope, Reading,
+};
 
-use super::item::{chunk_entry, id_set, listed_json, phase_name, set_and_remove};
-use super::{BATCH, ChunkKey, Ledger, moved_on};
+use super::item::{chunk_entry, chunk_item, id_set, listed_json, phase_name, set_and_remove};
+use super::{BATCH, ChunkKey, Ledger, RESEND_AFTER, moved_on};
 use crate::StoreError;
+use crate::failures::shortened;
 use crate::item::{Read, bytes, number, text, time};
 
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the customers.
 const LARGEST_LISTED: usize = 390 * 1024;
+/// When the page was asked for that a chunk is of.
+const PAGE_ASKED_AT: &str = "page_asked_at";
+/// How far a list was read, as JSON.
+const READING: &str = "listing_reading";
 /// Ids of a page of a full listing.
 const SEEN: &str = "seen/";
 
@@ -38,9 +45,13 @@ impl Ledger {
         let update = self
             .table
             .update(connection, BATCH)
-            .condition_expression(
-                "batch_number = :number AND batch_phase = :phase AND listing_scope = :scope AND listing_pages = :pages",
-            )
+            .condition_expression(format!(
+                "batch_number = :number AND batch_phase = :phase AND listing_scope = :scope \
+                 AND listing_pages = :pages AND {}",
+                // A release before counted no steps.
+                if before.step == 0 { "(attribute_not_exists(listing_step) OR listing_step = :step)" } else { "listing_step = :step" },
+            ))
+            .expression_attribute_values(":step", number(before.step))
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":scope", text(scope_name(before.scope)))
@@ -50,6 +61,38 @@ impl Ledger {
         let update = with_listing(update, listing, &mut assignments, &mut removals);
         let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
         moved_on(connection, batch, answer)
+    }
+
+    /// Writes the chunks that a page of a listing has become, asked for at `asked_at`. A chunk of a later answer to the
+    /// same question stays: a poller that was overtaken while it wrote does not replace what another has committed.
+    ///
+    /// # Errors
+    /// [`StoreError::MovedOn`] where somebody else has asked later.
+    pub async fn write_page(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        plans: &[ChunkPlan],
+        asked_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        for plan in plans {
+            let mut item = chunk_item(connection, batch.number, plan, self.clock.now() + RESEND_AFTER);
+            item.insert(PAGE_ASKED_AT.to_owned(), time(asked_at));
+            let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+            let answer = put
+                .condition_expression(format!("attribute_not_exists({PAGE_ASKED_AT}) OR {PAGE_ASKED_AT} <= :asked_at"))
+                .expression_attribute_values(":asked_at", time(asked_at))
+                .send()
+                .await;
+            if let Err(error) = answer {
+                let was_overtaken = error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception());
+                return Err(match was_overtaken {
+                    true => StoreError::MovedOn { connection: connection.to_string(), number: batch.number },
+                    false => StoreError::aws("PutItem", error),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Notes which customers a page of a listing named.
@@ -63,7 +106,7 @@ impl Ledger {
         ids: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
         let Some(listing) = batch.listing.as_ref().filter(|_| !ids.is_empty()) else { return Ok(()) };
-        let entry = format!("{}{:08}", seen_prefix(batch.number, listing.scope), listing.pages);
+        let entry = format!("{}{:08}", seen_prefix(batch.number, listing.scope), listing.step);
         self.table.put(connection, &entry, [("ids", id_set(ids))]).await
     }
 
@@ -143,7 +186,7 @@ pub fn cut_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
         let mut bytes = listed_json(std::slice::from_ref(&customer)).len();
         if bytes > LARGEST_LISTED {
             let reason = format!("the record has {bytes} bytes; at most {LARGEST_LISTED} can be taken over");
-            customer.news = ListedNews::Unusable { reason, raw: String::new() };
+            customer.news = ListedNews::Unusable { reason, raw: raw_of(&customer.news) };
             bytes = listed_json(std::slice::from_ref(&customer)).len();
         }
         match parts.last_mut() {
@@ -156,6 +199,15 @@ pub fn cut_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
         room -= bytes.min(room);
     }
     parts
+}
+
+/// What was told, for the failure record: the vendor's own text, or else what was read of it.
+fn raw_of(news: &ListedNews) -> String {
+    match news {
+        ListedNews::Present(content) => shortened(&content.canonical_json()),
+        ListedNews::Deleted => String::new(),
+        ListedNews::Unusable { raw, .. } => shortened(raw),
+    }
 }
 
 fn seen_prefix(batch: u64, scope: ListingScope) -> String {
@@ -173,6 +225,8 @@ pub(super) fn with_listing(
         ("listing_scope", Some(text(scope_name(listing.scope)))),
         ("listing_since", listing.since.map(time)),
         ("listing_pages", Some(number(listing.pages))),
+        ("listing_step", Some(number(listing.step))),
+        ("listing_reading", Some(text(reading_json(&listing.reading)))),
         ("listing_chunks", Some(number(listing.chunks))),
         ("listing_newest", listing.newest.map(time)),
         ("listing_page", listing.last_page.map(|page| bytes(page.as_bytes()))),
@@ -197,15 +251,35 @@ pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreErro
     let name = read.text("listing_scope")?;
     let scopes = [ListingScope::Changes, ListingScope::Full, ListingScope::Confirming];
     let scope = scopes.into_iter().find(|scope| scope_name(*scope) == name);
+    let pages = read.number("listing_pages")?;
     Ok(Some(Listing {
         scope: scope.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "listing_scope" })?,
         since: read.optional_time("listing_since")?,
-        pages: read.number("listing_pages")?,
+        step: read.number_or_zero("listing_step")?,
+        pages,
         chunks: read.number("listing_chunks")?,
         newest: read.optional_time("listing_newest")?,
         last_page: read_fingerprint(read, "listing_page")?,
         all_pages: read_fingerprint(read, "listing_all_pages")?,
+        reading: read_reading(read, pages)?,
     }))
+}
+
+/// How far the list was read. A listing that another release began, or went on with, is read from the beginning again:
+/// that one remembers nobody.
+fn read_reading(read: &Read<'_>, pages: u32) -> Result<Reading, StoreError> {
+    if !read.has(READING) {
+        return Ok(Reading::default());
+    }
+    let corrupt = |_| StoreError::Corrupt { key: "batch".to_owned(), attribute: READING };
+    let reading: Reading = serde_json::from_str(read.text(READING)?).map_err(corrupt)?;
+    Ok(if reading.older_pages() == pages { reading } else { Reading::default() })
+}
+
+fn reading_json(reading: &Reading) -> String {
+    // Plain numbers and dates: there is nothing in it that JSON can't say.
+    #[allow(clippy::expect_used)]
+    serde_json::to_string(reading).expect("how far a list was read is plain data")
 }
 
 fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {

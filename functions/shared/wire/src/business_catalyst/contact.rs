@@ -1,22 +1,53 @@
+use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use model::Content;
 
 use super::envelope::Envelope;
-use super::local_time::{is_unset, local_time};
+use super::local_time::{instant, is_unset, local_time};
 use super::mapping::content_of;
 use super::short_text::ShortText;
+use super::site_time::instant_of;
 use crate::document::Document;
 use crate::record::RecordInHand;
 use crate::scan::StartTag;
 use crate::{Limits, RecordError};
+
+/// When a contact was last updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastUpdate {
+    /// At this local time of the site: the vendor's usual way.
+    Local(DateTime),
+    /// At this instant: the vendor wrote it with a zone.
+    Instant(Timestamp),
+}
+
+impl LastUpdate {
+    /// The instant, in a site of this zone; see [`instant_of`].
+    pub fn instant(self, zone: &TimeZone, not_after: Timestamp) -> Timestamp {
+        match self {
+            Self::Local(local) => instant_of(local, zone, not_after),
+            Self::Instant(instant) => instant,
+        }
+    }
+
+    /// The local time of a site of this zone.
+    pub fn local(self, zone: &TimeZone) -> DateTime {
+        match self {
+            Self::Local(local) => local,
+            Self::Instant(instant) => zone.to_datetime(instant),
+        }
+    }
+}
 
 /// One contact of an answer.
 #[derive(Clone, Debug)]
 pub struct Contact {
     /// The vendor's `entityId`, as digits; `None` where the contact has none that is greater than 0.
     pub entity_id: Option<String>,
-    /// The vendor's `lastUpdateDate`, a local time of the site; `None` where it can't be read or is not set.
-    pub last_update: Option<DateTime>,
+    /// The vendor's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be read
+    /// is a reason against the contact.
+    pub last_update: Option<LastUpdate>,
     /// Whether the vendor says that the contact is deleted.
     pub deleted: bool,
     /// What the vendor says of the contact, or why that can't be used: then the three fields above are what could be
@@ -112,7 +143,7 @@ impl ContactInHand {
         };
         Some(Contact {
             entity_id: entity_id.ok(),
-            last_update: last_update.ok(),
+            last_update: last_update.ok().flatten(),
             deleted: deleted.unwrap_or(false),
             content,
             raw: String::new(),
@@ -132,12 +163,14 @@ fn entity_id(text: &str) -> Result<String, String> {
     }
 }
 
-fn last_update(text: &str) -> Result<DateTime, String> {
-    match local_time(text) {
-        _ if text.is_empty() => Err("`lastUpdateDate` is missing".to_owned()),
-        Some(time) if is_unset(time) => Err("`lastUpdateDate` is not set".to_owned()),
-        Some(time) => Ok(time),
-        None => Err("`lastUpdateDate` is no local time like 2012-05-01T00:00:00".to_owned()),
+fn last_update(text: &str) -> Result<Option<LastUpdate>, String> {
+    match (local_time(text), instant(text)) {
+        _ if text.is_empty() => Ok(None),
+        (Some(time), _) if is_unset(time) => Ok(None),
+        (Some(time), _) => Ok(Some(LastUpdate::Local(time))),
+        (None, Some(time)) if is_unset(TimeZone::UTC.to_datetime(time)) => Ok(None),
+        (None, Some(time)) => Ok(Some(LastUpdate::Instant(time))),
+        (None, None) => Err("`lastUpdateDate` is no time like 2012-05-01T00:00:00".to_owned()),
     }
 }
 

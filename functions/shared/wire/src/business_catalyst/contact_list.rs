@@ -277,6 +277,14 @@ impl Handler for ContactListHandler {
         Ok(())
     }
 
+    fn unknown_entity(&mut self, document: &Document) -> Result<(), ReadError> {
+        if !self.is_in_contact {
+            return Err(ReadError::Entity { place: document.place() });
+        }
+        self.in_hand.record.unknown_entity(document);
+        Ok(())
+    }
+
     fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
         self.envelope.finish(document)?;
         let page_end = match (&self.fault, self.more_records) {

@@ -64,11 +64,14 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// Whether the vendor only says that something went wrong, and not that it failed: so it answers where it has
-    /// nothing to list.
+    /// Whether the vendor only says that something went wrong, and names no cause whatever: so it answers where it has
+    /// nothing to list. Whatever stands behind those words, such as `---> Timeout expired`, is the cause of a failure.
     pub(super) fn is_silent(&self) -> bool {
         let words = presentable(self.words.as_str()).to_ascii_lowercase();
-        words.contains(UNABLE) && !self.words.as_str().contains(FAILURE_MARK)
+        let Some((before, after)) = words.split_once(UNABLE) else { return false };
+        // The kind of exception, as SOAP libraries put it in front, is no cause.
+        let is_kind = before.is_empty() || (before.trim_end().ends_with(':') && !before.trim_end().contains(' '));
+        is_kind && after.chars().all(|letter| matches!(letter, ' ' | '.' | '-' | '>'))
     }
 
     /// What may be shown of the vendor's own words, without what SOAP libraries put before them.

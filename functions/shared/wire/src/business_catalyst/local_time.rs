@@ -1,5 +1,6 @@
 //! The vendor's local times as it writes them: `2012-05-01T00:00:00`, without a zone.
 
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, date};
 
 /// What the vendor writes for a time that is not set.
@@ -25,6 +26,13 @@ pub(super) fn local_time(text: &str) -> Option<DateTime> {
     let (_, time_of_day) = text.split_once('T')?;
     let is_plain = time_of_day.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
     if is_plain { text.parse().ok() } else { None }
+}
+
+/// An instant: a time with a zone that says which one it is, `Z` or an offset.
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    let (_, time_of_day) = text.split_once('T')?;
+    let has_offset = time_of_day.contains(['Z', '+', '-']) && !time_of_day.contains('[');
+    if has_offset { text.parse().ok() } else { None }
 }
 
 /// Whether a local time stands for none.
@@ -66,6 +74,16 @@ mod tests {
             assert_eq!(written(local_time(text).unwrap()), text);
         }
         assert_eq!(written(local_time("2012-05-01T00:00:59.9999999").unwrap()), "2012-05-01T00:00:59");
+    }
+
+    #[test]
+    fn a_time_with_an_offset_is_that_instant() {
+        for text in ["2012-05-01T00:00:00Z", "2012-05-01T10:00:00+10:00", "2012-04-30T19:00:00-05:00"] {
+            assert_eq!(instant(text).map(|instant| instant.to_string()).as_deref(), Some("2012-05-01T00:00:00Z"), "{text}");
+        }
+        for text in ["", "2012-05-01T00:00:00", "2012-05-01", "2012-05-01T00:00:00+10:00[Australia/Sydney]", "T+Z"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ mod short_text;
 mod site_time;
 mod update_insert_answer;
 
-pub use contact::Contact;
+pub use contact::{Contact, LastUpdate};
 pub use contact_list::{ContactListReader, PageEnd};
 pub use contact_to_write::{
     AddressToWrite, ContactToWrite, CrmFormFieldToWrite, CrmFormToWrite, PhoneNumberToWrite, RelationshipToWrite,

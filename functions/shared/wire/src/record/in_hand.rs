@@ -133,9 +133,18 @@ impl RecordInHand {
         }
     }
 
+    /// A reference stands for an entity that XML does not define.
+    pub(crate) fn unknown_entity(&mut self, document: &Document) {
+        self.note("a reference to an entity that XML does not define".to_owned(), document);
+    }
+
     fn over_limit(&mut self, limit: &'static str, value: u64, document: &Document) {
+        self.note(format!("more than {limit} = {value} allows"), document);
+    }
+
+    /// Notes what is wrong, if nothing was before.
+    fn note(&mut self, what: String, document: &Document) {
         if self.problem.is_none() {
-            let what = format!("more than {limit} = {value} allows");
             self.problem = Some(RecordError { what, place: document.place() });
         }
         self.tree.clear();

@@ -1,6 +1,7 @@
 //! What a contact's element becomes.
 
 use model::{Address, CustomerType, Email, Name, Phone, Status};
+use wire::business_catalyst::LastUpdate;
 
 use crate::sample::{JANE, contact_with, content, content_with, list, object, only, text};
 
@@ -22,7 +23,7 @@ fn phone_numbers(entries: &[(&str, &str)]) -> String {
 fn every_known_field_is_filled() {
     let contact = only(JANE);
     assert_eq!(contact.entity_id, some("1001"));
-    assert_eq!(contact.last_update.unwrap().to_string(), "2012-05-01T10:20:30.123");
+    assert_eq!(contact.last_update, Some(LastUpdate::Local("2012-05-01T10:20:30.123".parse().unwrap())));
     assert!(!contact.deleted);
     let content = contact.content.unwrap();
     assert_eq!(content.external_id, some("M-7"));

@@ -33,8 +33,6 @@ fn a_doctype_is_refused() {
 
 #[test]
 fn an_entity_that_xml_does_not_define_is_refused() {
-    let bomb = contact("1").replace("N1", "&lol9;");
-    assert!(matches!(read(last_page(&bomb)), Err(ReadError::Entity { .. })));
     everywhere(&in_body("<soap:Fault>&nbsp;</soap:Fault>"), |error| matches!(error, ReadError::Entity { .. }));
 }
 
@@ -163,7 +161,7 @@ fn a_great_many_namespaces_cost_no_time_to_speak_of() {
 fn an_error_names_the_place_and_says_nothing_of_the_contact() {
     let bad = "<ContactRecord><entityId>777</entityId><phoneNos>\n<PhoneNo><phoneNo at='secret'>secret &secret; </phoneNo></PhoneNo></phoneNos></ContactRecord>";
     let document = last_page(&(contact("1") + bad));
-    let text = read(&document).unwrap_err().to_string();
+    let text = read(&document).unwrap().0[1].content.as_ref().unwrap_err().to_string();
     let offset = document.find("&secret;").unwrap();
     let path = "/soap:Envelope/soap:Body/ContactList_RetrieveResponse/ContactList_RetrieveResult/ContactRecord[2]/phoneNos/PhoneNo/phoneNo";
     assert!(text.contains(&format!("{path} (byte {offset})")), "{text}");

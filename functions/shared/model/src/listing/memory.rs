@@ -1,0 +1,148 @@
+//! Whom a listing saw last.
+
+use serde::{Deserialize, Serialize};
+
+use super::reading::{PageTold, Told};
+use crate::ContentHash;
+
+/// How many records are remembered: some 30 bytes each, in the item of the batch.
+pub(super) const MOST_REMEMBERED: usize = 64;
+/// So many records in a row prove a place even where strangers stand before them: a page that had to step back may
+/// begin before all that is remembered.
+const PROVING_RUN: usize = 3;
+
+/// A record as it is remembered: fingerprints of its id, its date and its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered(u64, u32, u64);
+
+impl Remembered {
+    fn of(told: &Told) -> Self {
+        // An undated record is unmoved only where it says the same as before.
+        let date = match told.date {
+            Some(date) => short(&ContentHash::of(&date.to_string())),
+            None => short(&told.content),
+        };
+        let date = u32::try_from(date >> 21).unwrap_or_default();
+        Self(short(&ContentHash::of(&told.source_id)), date, short(&told.content))
+    }
+
+    fn is_unmoved(self, other: Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+/// The first 53 bits: what every reader of JSON keeps whole.
+fn short(hash: &ContentHash) -> u64 {
+    hash.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 11
+}
+
+/// The records that were told last, in the list's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Memory(Vec<Remembered>);
+
+/// Where a page joins what is remembered: indices of the first and the last record that stand on it unmoved.
+pub(super) struct Seam {
+    pub(super) first: usize,
+    pub(super) last: usize,
+    pub(super) remembered_first: usize,
+    pub(super) remembered_last: usize,
+}
+
+impl Memory {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn holds_the_same(&self, told: &Told) -> bool {
+        self.0.contains(&Remembered::of(told))
+    }
+
+    pub(super) fn holds_unmoved(&self, told: &Told) -> bool {
+        let sought = Remembered::of(told);
+        self.0.iter().any(|known| known.is_unmoved(sought))
+    }
+
+    /// Where a page joins; `None` where it does not: nobody on it stands where he stood, or strangers stand between
+    /// those who do, or their order is another. A stranger who was changed just now is none: he came in between. The last
+    /// ones that are remembered, `unproven` of them, prove nothing by themselves.
+    pub(super) fn seam(&self, page: PageTold<'_>, back: u64, unproven: usize) -> Option<Seam> {
+        let mut seam: Option<Seam> = None;
+        let mut strangers = 0;
+        let mut strangers_before = 0;
+        let mut run = 0;
+        for (index, told) in page.records.iter().enumerate() {
+            let sought = Remembered::of(told);
+            let Some(place) = self.0.iter().position(|known| known.0 == sought.0) else {
+                let is_settled = told.updated.is_none_or(|updated| updated < page.settled_before);
+                strangers += usize::from(is_settled);
+                continue;
+            };
+            if !self.0[place].is_unmoved(sought) {
+                continue;
+            }
+            run += 1;
+            match &mut seam {
+                None => {
+                    strangers_before = strangers;
+                    seam = Some(Seam { first: index, last: index, remembered_first: place, remembered_last: place });
+                }
+                Some(seam) => {
+                    if strangers > strangers_before || place < seam.remembered_last {
+                        return None;
+                    }
+                    seam.last = index;
+                    seam.remembered_last = place;
+                }
+            }
+        }
+        let may_begin_earlier = back > (MOST_REMEMBERED / 4) as u64 && run >= PROVING_RUN;
+        let proven = self.0.len().saturating_sub(unproven);
+        seam.filter(|seam| seam.remembered_first < proven && (strangers_before == 0 || may_begin_earlier))
+    }
+
+    /// From this index on come these records instead.
+    pub(super) fn replace_from(&mut self, index: usize, records: &[Told]) {
+        self.0.truncate(index);
+        self.append(records);
+    }
+
+    /// These records come next. How many of them were remembered.
+    pub(super) fn append(&mut self, records: &[Told]) -> usize {
+        let from = records.len().saturating_sub(MOST_REMEMBERED);
+        let mut added = 0;
+        for told in &records[from..] {
+            let next = Remembered::of(told);
+            // Who is told again stands where he was told last.
+            self.0.retain(|known| known.0 != next.0);
+            self.0.push(next);
+            added += 1;
+        }
+        let surplus = self.0.len().saturating_sub(MOST_REMEMBERED);
+        self.0.drain(..surplus);
+        added.min(self.0.len())
+    }
+
+    pub(super) fn forget_last(&mut self, count: usize) {
+        self.0.truncate(self.0.len().saturating_sub(count));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undated_record_is_unmoved_only_where_it_says_the_same() {
+        let told = |content: &str| Told {
+            source_id: "1".into(),
+            date: None,
+            updated: None,
+            content: ContentHash::of(content),
+        };
+        let mut memory = Memory::default();
+        memory.append(&[told("a")]);
+        assert!(memory.holds_unmoved(&told("a")));
+        assert!(!memory.holds_unmoved(&told("b")));
+    }
+}
