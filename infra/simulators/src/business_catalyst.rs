@@ -135,6 +135,10 @@ pub enum Poison {
     NoEntityId,
     /// Its `lastUpdateDate` is not a date.
     BadDate,
+    /// Its `lastUpdateDate` is this, as it stands.
+    Date(&'static str),
+    /// Its full name ends with a reference to an entity that XML does not define.
+    UnknownEntity,
     /// It holds a wrong end tag, so that the whole document is not well-formed.
     BrokenXml,
     /// Its elements are nested 10,000 deep.

@@ -199,7 +199,6 @@ impl Shadow {
             let question = listing.reading.question();
             let from = question.from.map_or(cursor, |from| from.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second());
             let Some((contacts, more)) = vendor.page(from, question.start) else { continue };
-            if std::env::var("TRACE").is_ok() { eprintln!("{question:?} {:?} {more} {:?}", contacts.iter().map(|c| (c.0, c.1.date - BEGAN)).collect::<Vec<_>>(), listing.reading); }
             let records: Vec<Told> = contacts.iter().copied().map(told).collect();
             seen[usize::from(listing.scope == ListingScope::Confirming)].extend(contacts.iter().map(|(id, _)| *id));
             for (contact, told) in contacts.iter().zip(&records) {
@@ -253,8 +252,10 @@ fn event(contacts: usize) -> impl Strategy<Value = Event> {
 
 fn history() -> impl Strategy<Value = History> {
     let order = prop_oneof![4 => Just(Order::Date), 2 => Just(Order::Id), 1 => Just(Order::NewestFirst)];
-    (1..400_usize, 1..=60_usize, order, any::<bool>(), 2..300_i64).prop_flat_map(
+    (1..250_usize, 1..=60_usize, order, any::<bool>(), 2..300_i64).prop_flat_map(
         |(contacts, page_size, order, is_capped, overlap)| {
+            // Of a contact who is alone on a page nobody knows who else came in front of the list meanwhile.
+            let page_size = if order == Order::NewestFirst { page_size.max(4) } else { page_size };
             // A list that is cut, and in no order of dates, can't be read: the rest of it can't be asked for. Nor can
             // who has the same date as a whole list has.
             let cap = match is_capped && order == Order::Date {
@@ -336,14 +337,4 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn trace() {
-    let history = History { contacts: 15, page_size: 6, alike: 1, order: Order::NewestFirst, short_every: 2, cap: None, overlap: 138,
-        events: vec![(0, Event::Remove(1,1)), (2, Event::Edit(4,8)), (1, Event::Create(2))] };
-    let mut vendor = Vendor::new(&history);
-    let mut shadow = Shadow::default();
-    shadow.poll(&mut vendor, false);
-    panic!("{:?}", shadow.missing(&vendor));
 }

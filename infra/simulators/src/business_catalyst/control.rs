@@ -21,7 +21,7 @@
 //!
 //! The first six answer the ids of the contacts concerned.
 //!
-//! Kinds of poison: `no-entity-id`, `bad-date`, `broken-xml`, `too-deep`, `huge-text` (with `value` = bytes).
+//! Kinds of poison: `no-entity-id`, `bad-date`, `broken-xml`, `too-deep`, `unknown-entity`, `huge-text` (with `value` = bytes).
 //!
 //! Operations: `retrieve`, `update-insert`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds), `hang`,
 //! `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `malformed`, `not-xml`, `doctype`, `huge` (bytes),
@@ -150,6 +150,7 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
         "bad-date" => Poison::BadDate,
         "broken-xml" => Poison::BrokenXml,
         "too-deep" => Poison::TooDeep,
+        "unknown-entity" => Poison::UnknownEntity,
         "huge-text" => Poison::HugeText(parameters.number("value")?),
         other => return Err(not_known("kind", other)),
     })

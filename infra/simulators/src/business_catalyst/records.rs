@@ -35,6 +35,7 @@ pub(super) fn write_record(out: &mut String, listed: &Listed) {
     date(out, "dateOfBirth", contact.date_of_birth.unwrap_or(UNSET));
     date(out, "createDate", *created);
     match poison {
+        Some(Poison::Date(date)) => text_element(out, "lastUpdateDate", date),
         Some(Poison::BadDate) => text_element(out, "lastUpdateDate", "the day before yesterday"),
         _ => date(out, "lastUpdateDate", *last_update),
     }
@@ -44,12 +45,13 @@ pub(super) fn write_record(out: &mut String, listed: &Listed) {
     text_if_any(out, "ratingType", &contact.rating_type);
     write_lists(out, contact);
     match poison {
+        Some(Poison::UnknownEntity) => out.push_str("<contactTitle>Dr&nbsp;</contactTitle>"),
         Some(Poison::BrokenXml) => out.push_str("<broken><unfinished></broken>"),
         Some(Poison::TooDeep) => {
             out.push_str(&"<nested>".repeat(NESTED_LEVELS));
             out.push_str(&"</nested>".repeat(NESTED_LEVELS));
         }
-        Some(Poison::NoEntityId | Poison::BadDate | Poison::HugeText(_)) | None => {}
+        Some(Poison::NoEntityId | Poison::BadDate | Poison::Date(_) | Poison::HugeText(_)) | None => {}
     }
     element(out, "MasterOptIn", format_args!("{}", contact.opted_in));
     out.push_str("</ContactRecord>");

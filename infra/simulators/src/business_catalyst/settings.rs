@@ -41,6 +41,8 @@ pub struct BcSettings {
     pub site_id: i32,
     /// How many contacts a page holds.
     pub page_size: usize,
+    /// A listing holds no more than so many, and says that there are none after them.
+    pub cap: Option<usize>,
     /// In which order a listing holds its contacts.
     pub order: ListingOrder,
     /// Where the site is: its dates are this zone's local time.
@@ -62,6 +64,7 @@ impl Default for BcSettings {
             site_token: "demo-site-token".to_owned(),
             site_id: 12345,
             page_size: 100,
+            cap: None,
             order: ListingOrder::LastUpdateDate,
             time_zone: TimeZone::UTC,
             clock: Clock::Manual(START),
@@ -81,6 +84,7 @@ impl fmt::Debug for BcSettings {
             .field("username", &self.username)
             .field("site_id", &self.site_id)
             .field("page_size", &self.page_size)
+            .field("cap", &self.cap)
             .field("order", &self.order)
             .field("time_zone", &self.time_zone)
             .field("step", &self.step)

@@ -60,6 +60,7 @@ pub(super) struct State {
     first_id: u64,
     order: ListingOrder,
     page_size: usize,
+    cap: Option<usize>,
     records: BTreeMap<u64, Record>,
     /// Every listed contact by its date.
     by_date: BTreeSet<(DateTime, u64)>,
@@ -87,6 +88,7 @@ impl State {
             first_id: settings.first_id,
             order: settings.order,
             page_size: settings.page_size,
+            cap: settings.cap,
             by_date: records.iter().map(|(&id, record)| (record.last_update, id)).collect(),
             records,
             clock,
@@ -275,7 +277,8 @@ impl State {
 
     /// The contacts changed at this time or later, from this place of the listing on.
     pub(super) fn page(&self, since: DateTime, record_start: usize) -> Page {
-        let mut ids: Vec<u64> = self.ids_since(since).skip(record_start).take(self.page_size + 1).collect();
+        let listed = self.ids_since(since).take(self.cap.unwrap_or(usize::MAX));
+        let mut ids: Vec<u64> = listed.skip(record_start).take(self.page_size + 1).collect();
         let more_records = ids.len() > self.page_size;
         ids.truncate(self.page_size);
         Page { contacts: ids.into_iter().filter_map(|id| self.listed(id)).collect(), more_records }
