@@ -3,7 +3,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
 use super::fields::Fields;
-use super::{SecretReference, Settings};
+use super::{SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
@@ -29,6 +29,9 @@ pub struct BusinessCatalyst {
     pub overlap_seconds: u32,
     /// Seconds between two looks at the list: 1 to 3,600.
     pub poll_seconds: u32,
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    #[serde(default = "default_most_deletes")]
+    pub most_deletes_percent: u32,
 }
 
 impl Settings for BusinessCatalyst {
@@ -59,6 +62,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
     let soap = fields.choice("soap", &[("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)]);
     let overlap_seconds = fields.whole_number("overlap_seconds", 0, LONGEST_OVERLAP_SECONDS);
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
+    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
     Some(BusinessCatalyst {
         endpoint: endpoint?,
         site_id: site_id?,
@@ -67,6 +71,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
         soap: soap.unwrap_or_default(),
         overlap_seconds: overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
         poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
+        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }
 
