@@ -157,6 +157,36 @@ async fn a_failure_is_redriven_once_the_vendor_has_mended_it() {
     assert_eq!((ends.written, ends.failed), (30, 2), "every end is counted");
 }
 
+/// Invariant 1: which requests a batch took in, the batch says, and no two clocks are compared.
+#[tokio::test]
+async fn a_redrive_by_an_operator_whose_clock_is_behind_is_done_with_the_next_batch() {
+    let world = World::with_customers(30).await;
+    world.vendor.poison(1007, Poison::ErrorElement);
+    world.sync().await;
+    world.vendor.heal(1007);
+    world.vendor.change([1003]);
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    let behind = world.now() - MINUTE;
+    world.failures().request_redrive(&world.connection(), "1007", behind).await.unwrap();
+    world.work().await;
+    world.poll().await;
+    world.run_for(10).await;
+    assert_eq!(world.status().await.failures, 0);
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+}
+
+#[tokio::test]
+async fn a_redrive_by_an_operator_whose_clock_is_ahead_is_done_once() {
+    let world = World::with_customers(30).await;
+    world.vendor.poison(1007, Poison::ErrorElement);
+    world.sync().await;
+    let ahead = world.now() + 60 * MINUTE;
+    world.failures().request_redrive(&world.connection(), "1007", ahead).await.unwrap();
+    world.run_for(30).await;
+    assert_eq!(world.status().await.counts.ends.failed, 2);
+}
+
 #[tokio::test]
 async fn a_failure_is_gone_once_the_customer_comes_through_by_itself() {
     let world = World::with_customers(30).await;

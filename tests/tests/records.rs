@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Content, Name, Outcome, Status, Version};
-use simulators::association_anywhere::{Fault, Procedure};
-use store::{Incoming, News};
+use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use store::{Incoming, News, Polls};
 use tests::World;
 
 #[tokio::test]
@@ -127,7 +128,7 @@ async fn a_deleted_customer_becomes_a_tombstone_and_comes_back_when_it_is_create
 }
 
 #[tokio::test]
-async fn a_deletion_told_by_the_queue_needs_no_answer() {
+async fn a_deletion_told_by_the_queue_is_asked_for_like_everybody_and_made_only_of_an_answer_that_lacks_it() {
     let world = World::with_customers(30).await;
     world.sync().await;
     // The queue that tells reasons also tells what was deleted.
@@ -135,10 +136,118 @@ async fn a_deletion_told_by_the_queue_needs_no_answer() {
     registration.document = registration.document.replace("GET_QUEUE_CUSTS_XML", "GET_QUEUE_CUSTS_W_REASONS_XML");
     world.connections().put(&registration).await.unwrap();
     world.vendor.delete(1004);
-    let asked = world.vendor.requests().details;
+    world.vendor.fault(Procedure::Details, Some(Fault::Empty));
+    world.run_for(20).await;
+    assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active, "nobody vouches for it");
+    world.vendor.fault(Procedure::Details, None);
     world.sync().await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Deleted);
-    assert_eq!(world.vendor.requests().details, asked);
+}
+
+/// Invariant 5: more deletes at once than an organisation could mean wait for a person, and hold up nobody.
+#[tokio::test]
+async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_nobody() {
+    let world = World::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1131 {
+        world.vendor.delete_silently(id);
+    }
+    world.vendor.change([1200]);
+    world.sync().await;
+    let status = world.status().await;
+    assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld, status.failures), (50, 80, 80));
+    assert!(world.vendor.queue().is_empty(), "the batch was acknowledged");
+    world.assert_shadow_is_the_vendors([1200]).await;
+    let failures = world.failures().all(&world.connection()).await.unwrap();
+    let command = "`customer-sync resync aa --confirm-deletes`";
+    assert!(failures.iter().all(|failure| failure.reason.contains(command)), "{}", failures[0].reason);
+    let withheld: Vec<u64> = failures.iter().map(|failure| failure.source_id.parse().unwrap()).collect();
+    for id in &withheld {
+        assert_eq!(world.customer(*id).await.unwrap().content.status, Status::Active, "{id}");
+    }
+
+    // One of them is back meanwhile; and others go in the same batch, whom nobody has confirmed.
+    world.vendor.create(withheld[0]);
+    for id in 1131..1191 {
+        world.vendor.delete_silently(id);
+    }
+    let polls = Polls::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE);
+    polls.request_confirm(&world.connection(), world.now()).await.unwrap();
+    world.sync().await;
+    for id in &withheld[1..] {
+        assert_eq!(world.customer(*id).await.unwrap().content.status, Status::Deleted, "{id}");
+    }
+    world.assert_shadow_is_the_vendors([withheld[0]]).await;
+    let status = world.status().await;
+    assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50 + 79 + 50, 10));
+    assert_eq!(polls.state(&world.connection()).await.unwrap().confirm_requested, None);
+}
+
+#[tokio::test]
+async fn the_share_of_the_customers_that_one_batch_may_delete_is_configured() {
+    for (percent, tombstoned) in [(0, 50), (20, 60), (100, 130)] {
+        let settings = AaSettings { customers: 300, ..AaSettings::default() };
+        let world = World::with(settings, &format!("most_deletes_percent = {percent}")).await;
+        world.sync().await;
+        for id in 1001..1131 {
+            world.vendor.delete_silently(id);
+        }
+        world.sync().await;
+        let status = world.status().await;
+        let ends = (status.counts.ends.tombstoned, status.deletes_withheld);
+        assert_eq!(ends, (tombstoned, 130 - tombstoned), "{percent} %");
+    }
+}
+
+/// Invariants 3 and 5: a worker that dies between reserving deletions and settling reserves once.
+#[tokio::test]
+async fn a_chunk_that_is_worked_on_again_does_not_use_up_the_deletions_of_others() {
+    let world = World::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1041 {
+        world.vendor.delete_silently(id);
+    }
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    let messages = world.receive_all();
+    // How many requests to the store a worker is let do before it dies, until it is let do all.
+    for budget in 1.. {
+        world.store_budget.set(budget);
+        world.deliver(&messages).await;
+        let is_done = world.store_budget.left() > 0;
+        world.store_budget.set(i64::MAX);
+        world.clock.advance(Duration::from_secs(61));
+        if is_done {
+            break;
+        }
+    }
+    world.sync().await;
+    assert_eq!(world.status().await.deletes_withheld, 0);
+    for id in 1001..1041 {
+        assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}");
+    }
+    let key = [("connection", "acme/aa"), ("entry", "batch")];
+    let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+    let get = world.clients.dynamodb.get_item().table_name(tests::CONTROL_TABLE).set_key(Some(key.into()));
+    let batch = get.send().await.unwrap().item.unwrap();
+    assert_eq!(batch["deletes_reserved"], AttributeValue::N("40".to_owned()), "each of them once");
+}
+
+#[tokio::test]
+async fn who_is_deleted_already_or_was_never_stored_is_not_held_back() {
+    let world = World::with_customers(30).await;
+    world.sync().await;
+    for id in 500_000..500_120 {
+        world.vendor.enqueue(id);
+    }
+    world.sync().await;
+    assert_eq!(world.status().await.deletes_withheld, 0);
+    for id in 500_000..500_120 {
+        world.vendor.enqueue(id);
+    }
+    world.sync().await;
+    let status = world.status().await;
+    assert_eq!((status.deletes_withheld, status.counts.ends.tombstoned, status.counts.ends.unchanged), (0, 120, 120));
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ pub(crate) struct ChunkWork<'a> {
     tally: Tally,
     /// What is not done yet.
     fetch: BTreeSet<String>,
-    delete: BTreeSet<String>,
+    /// How many deletions were not carried out, for there were too many at once.
+    withheld: u64,
     /// Who was taken over or deleted: an older failure record of theirs is obsolete.
     resolved: BTreeSet<String>,
     /// Sets of ids to ask for.
@@ -83,8 +84,9 @@ impl<'a> ChunkWork<'a> {
             chunk,
             deadline: deadline - MARGIN,
             tally: Tally::default(),
-            fetch: chunk.fetch.clone(),
-            delete: chunk.delete.clone(),
+            // A deletion that the queue tells is a hint: only an answer proves it.
+            fetch: chunk.fetch.union(&chunk.delete).cloned().collect(),
+            withheld: 0,
             resolved: BTreeSet::new(),
             rounds: VecDeque::new(),
             missing: Vec::new(),
@@ -111,12 +113,14 @@ impl<'a> ChunkWork<'a> {
         let settlement = Settlement {
             tally: self.tally,
             fetch: self.fetch,
-            delete: self.delete,
+            delete: BTreeSet::new(),
             retry_at: pause.retry_at,
             unproven: pause.unproven,
         };
         if function.ledger.settle(self.chunk, &settlement, self.deadline + MARGIN).await? {
-            function.metrics.count(&key.to_string(), function.clock.now(), &self.tally.by_name());
+            let withheld = [("deletes_withheld", self.withheld)];
+            let counts: Vec<_> = self.tally.by_name().into_iter().chain(withheld).collect();
+            function.metrics.count(&key.to_string(), function.clock.now(), &counts);
         } else {
             tracing::info!(connection = %key, "another worker has the chunk: it counts what was done");
         }
@@ -124,8 +128,6 @@ impl<'a> ChunkWork<'a> {
     }
 
     async fn all_steps(&mut self) -> Step {
-        let told = self.delete.iter().cloned().collect();
-        self.bury(told, self.function.clock.now()).await?;
         self.rounds.push_back(self.bite());
         while let Some(mut ids) = self.rounds.pop_front() {
             // Who served as a companion meanwhile is done.
@@ -310,8 +312,23 @@ impl<'a> ChunkWork<'a> {
         Version::of_batch(self.chunk.key.batch, u64::try_from(began.as_millisecond()).unwrap_or(0))
     }
 
-    /// Makes tombstones.
-    async fn bury(&mut self, source_ids: Vec<String>, told_at: Timestamp) -> Step {
+    /// Makes tombstones, as far as the brake lets.
+    async fn bury(&mut self, mut source_ids: Vec<String>, told_at: Timestamp) -> Step {
+        let (function, percent) = (self.function, self.connection.settings.most_deletes_percent);
+        let gone = source_ids.iter().cloned().collect();
+        let held_back = match function.brake.holds_back(self.chunk, &gone, percent, self.deadline).await {
+            Ok(Some(held_back)) => held_back,
+            Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
+            Err(error) => return Err(self.later(format!("brake: {error}"))),
+        };
+        source_ids.retain(|source_id| !held_back.contains(source_id));
+        for source_id in held_back {
+            if let Err(error) = function.brake.withhold(&self.connection.key, &source_id).await {
+                return Err(self.later(format!("failure record: {error}")));
+            }
+            self.withheld += 1;
+            self.done(&source_id, Outcome::Failed);
+        }
         let version = self.version_of(told_at);
         let tombstone = |source_id| Incoming { source_id, version: version.clone(), news: News::Gone };
         self.upsert(source_ids.into_iter().map(tombstone).collect()).await
@@ -413,7 +430,7 @@ impl<'a> ChunkWork<'a> {
     }
 
     async fn fail(&mut self, source_id: &str, reason: String, raw: String) -> Step {
-        if !self.fetch.contains(source_id) && !self.delete.contains(source_id) {
+        if !self.fetch.contains(source_id) {
             return Ok(());
         }
         let failed_at = self.function.clock.now();
@@ -427,7 +444,7 @@ impl<'a> ChunkWork<'a> {
     }
 
     fn done(&mut self, source_id: &str, outcome: Outcome) {
-        let was_left = self.fetch.remove(source_id) | self.delete.remove(source_id);
+        let was_left = self.fetch.remove(source_id);
         debug_assert!(was_left, "a customer came to two ends");
         self.tally.count(outcome);
     }

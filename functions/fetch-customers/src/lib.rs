@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use runtime::association_anywhere::AssociationAnywhere;
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
-use store::{ChunkKey, Clock, Directory, Failures, Gate, Ledger, Polls, Random, Shadow, StoreError};
+use store::{Brake, ChunkKey, Clock, Directory, Failures, Gate, Ledger, Polls, Random, Shadow, StoreError};
 
 use crate::chunk::ChunkWork;
 
@@ -27,6 +27,7 @@ pub struct FetchCustomers {
     polls: Polls,
     failures: Failures,
     shadow: Shadow,
+    brake: Brake,
     vendor: AssociationAnywhere,
     clock: Clock,
     random: Random,
@@ -43,12 +44,16 @@ impl FetchCustomers {
         let shadow = environment.required("SHADOW_TABLE")?;
         let Clients { dynamodb, sqs: _, secrets, http, clock, random, metrics } = clients;
         let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let ledger = Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let failures = Failures::new(dynamodb.clone(), table);
+        let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
         Ok(Self {
             directory: Directory::new(dynamodb.clone(), table),
-            ledger: Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
-            polls: Polls::new(dynamodb.clone(), table),
-            failures: Failures::new(dynamodb.clone(), table),
-            shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+            polls: Polls::new(dynamodb, table),
+            brake: Brake::new(ledger.clone(), shadow.clone(), failures.clone(), clock.clone(), random.clone()),
+            ledger,
+            failures,
+            shadow,
             vendor: AssociationAnywhere::new(http, secrets, gate, clock.clone()),
             clock,
             random,

@@ -19,7 +19,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Course, Duty, Listing, ListingScope
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
-use store::{ChunkKey, Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
+use store::{ChunkKey, Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -145,11 +145,12 @@ impl PollContacts {
         let Connection { key, settings } = connection;
         let Poller { ledger, polls, clock, .. } = &self.poller;
         // One contact can't be asked for: who is to be fetched again is found by listing everything.
-        let all_again = polls.state(key).await?.resync_requested.is_some()
-            || !self.failures.redrive_requests(key).await?.is_empty();
+        let PollState { resync_requested: resync, confirm_requested: confirmed, .. } = polls.state(key).await?;
+        let redriven = self.failures.redrive_requests(key).await?;
+        let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
         let scope = listing.scope;
-        let mut batch = Batch::listed(state.latest.as_ref(), listing, clock.now());
+        let mut batch = Batch { resync, confirmed, ..Batch::listed(state.latest.as_ref(), listing, clock.now()) };
         let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
         let (pages, told) = match self.look_ahead(connection, &batch, last, deadline).await {
             Ok(found) => found,
@@ -175,6 +176,7 @@ impl PollContacts {
         ledger.clear_chunks(key, number, deadline).await?;
         ledger.clear_seen(key, deadline).await?;
         ledger.begin(key, state.latest.as_ref(), &batch).await?;
+        self.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let mut next = Next::Now;
         for page in pages {
             next = self.take(connection, &batch, page, deadline).await?;
@@ -351,9 +353,12 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, &batch, "its listing is not known").await;
         };
-        self.failures.clear_redrives(key, batch.asked_at).await?;
-        if listing.scope != ListingScope::Changes {
-            polls.resynced(key, batch.asked_at).await?;
+        self.failures.clear_redrives(key, batch.number).await?;
+        if let Some(request) = batch.resync {
+            polls.resynced(key, request).await?;
+        }
+        if let Some(request) = batch.confirmed {
+            polls.confirmed(key, request).await?;
         }
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
         ledger.clear_seen(key, deadline).await?;

@@ -101,14 +101,21 @@ impl PollQueue {
             Ok(answer) => answer,
             Err(trouble) => return self.poller.report(key, "queue", trouble, Self::pause(settings)).await,
         };
-        let redriven = self.failures.redrive_requests(key).await?.into_iter().map(|(source_id, _)| source_id);
-        let customers = merge_queue(answer.customers, redriven.collect());
+        let redriven = self.failures.redrive_requests(key).await?;
+        let confirmed = polls.state(key).await?.confirm_requested;
+        let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
+        let again = redriven.iter().cloned().chain(withheld).collect();
+        let customers = merge_queue(answer.customers, again);
         if customers.is_empty() {
+            if let Some(request) = confirmed {
+                polls.confirmed(key, request).await?;
+            }
             polls.in_step(key, asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
         polls.answered(key, asked_at).await?;
         let batch = Batch::following(latest, answer.queue_number, asked_at, customers.len() as u64);
+        let batch = Batch { confirmed, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
             return Ok(self.poller.wait_for_workers(key, last, until, Self::pause(settings)));
@@ -116,6 +123,7 @@ impl PollQueue {
         // Whatever an earlier batch left in the ledger was abandoned with it.
         ledger.clear_chunks(key, last, deadline).await?;
         ledger.begin(key, latest, &batch).await?;
+        self.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let bulk_size = settings.bulk_size as usize;
         ledger.write_chunks(key, batch.number, cut(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
@@ -164,7 +172,10 @@ impl PollQueue {
         {
             return self.poller.report(key, "purge", trouble, Self::pause(settings)).await;
         }
-        self.failures.clear_redrives(key, batch.asked_at).await?;
+        self.failures.clear_redrives(key, batch.number).await?;
+        if let Some(request) = batch.confirmed {
+            polls.confirmed(key, request).await?;
+        }
         ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
         polls.in_step(key, batch.asked_at).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, FailuresAction, LocalOptions};
+use customer_sync::commands::{self, FailuresAction, LocalOptions, ResyncWhat};
 use customer_sync::{Target, TargetError};
 use tracing_subscriber::EnvFilter;
 
@@ -61,6 +61,9 @@ enum Command {
         /// The customer's id in the upstream
         #[arg(long, value_name = "ID")]
         customer: Option<String>,
+        /// Carry out the deletions that wait because there were too many at once, and nothing else
+        #[arg(long, conflicts_with = "customer")]
+        confirm_deletes: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -194,8 +197,13 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         Some(Command::Apply { file, dry_run, place }) => {
             commands::apply(&place.target().await?, &file, dry_run).await?;
         }
-        Some(Command::Resync { connection, customer, place }) => {
-            commands::resync(&place.target().await?, &connection, customer.as_deref()).await?;
+        Some(Command::Resync { connection, customer, confirm_deletes, place }) => {
+            let what = match customer {
+                _ if confirm_deletes => ResyncWhat::WithheldDeletes,
+                Some(customer) => ResyncWhat::Customer(customer),
+                None => ResyncWhat::Everyone,
+            };
+            commands::resync(&place.target().await?, &connection, &what).await?;
         }
         Some(Command::Failures { action: None, list }) => {
             let action = FailuresAction::List { as_json: list.json };

@@ -58,6 +58,10 @@ pub struct Batch {
     pub total: u64,
     /// What has become of them so far.
     pub tally: Tally,
+    /// The request to synchronise everything again that it took in.
+    pub resync: Option<u64>,
+    /// The request to carry out the deletions that wait that it took in: those it deletes with the brake off.
+    pub confirmed: Option<u64>,
     /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is behind
     /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
     pub overtaken_by: Option<u64>,
@@ -109,6 +113,8 @@ impl Batch {
             asked_at,
             total,
             tally: Tally::default(),
+            resync: None,
+            confirmed: None,
             overtaken_by: None,
         }
     }
@@ -123,6 +129,8 @@ impl Batch {
             asked_at,
             total: 0,
             tally: Tally::default(),
+            resync: None,
+            confirmed: None,
             overtaken_by: None,
         }
     }

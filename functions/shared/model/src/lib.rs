@@ -8,6 +8,7 @@
 
 mod attribute;
 mod batch;
+mod brake;
 mod connection;
 mod customer;
 mod fold;
@@ -26,6 +27,7 @@ pub use batch::{
     Batch, BatchEvent, ChunkPlan, Duty, IllegalEvent, ListedCustomer, ListedNews, Phase, QueuedCustomer, cut,
     merge_queue,
 };
+pub use brake::{ALWAYS_ALLOWED, deletes_allowed};
 pub use connection::ConnectionKey;
 pub use customer::{
     Address, Content, Customer, CustomerType, Email, Membership, Name, Phone, Stage, Status, Subscription, iso_millis,

@@ -53,6 +53,8 @@ pub struct ConnectionStatus {
     pub counts: Counts,
     /// How many failure records there are now.
     pub failures: u64,
+    /// How many of them stand for deletions that wait for a person, for there were too many at once.
+    pub deletes_withheld: u64,
 }
 
 /// What stands in the way.
@@ -154,6 +156,7 @@ impl StatusReader {
             }),
             counts: Counts { fetched: ends.sum(), ends },
             failures: self.failures.count(key).await?,
+            deletes_withheld: self.failures.count_withheld(key).await?,
         })
     }
 }
@@ -174,5 +177,6 @@ fn pushed(key: &ConnectionKey, kind: String, now: Timestamp) -> ConnectionStatus
         batch: None,
         counts: Counts { fetched: ends.sum(), ends },
         failures: 0,
+        deletes_withheld: 0,
     }
 }

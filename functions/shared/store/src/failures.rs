@@ -5,7 +5,9 @@
 //! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
 //! | `failure-raw/<source id>` | what the vendor sent, up to 100 KB, which is read only for whoever wants to see it |
 //!
-//! Both are written, and removed, in one transaction: there is never one without the other. A record of a release before
+//! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person |
+//!
+//! The first two are written, and removed, in one transaction: there is never one without the other. A record of a release before
 //! has the raw document within; that release finds an empty text there in those of this one.
 
 use std::collections::BTreeSet;
@@ -18,7 +20,8 @@ use model::ConnectionKey;
 
 use crate::StoreError;
 use crate::control::ControlTable;
-use crate::item::{Item, Read, text, time};
+use crate::item::{Item, Read, number, text, time};
+use crate::ledger::condition_failed;
 
 /// A customer that could not be taken over, until it is taken over, redriven or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub struct FailurePage {
 
 const FAILURE: &str = "failure/";
 const RAW: &str = "failure-raw/";
+const WITHHELD: &str = "withheld/";
 const REDRIVE: &str = "redrive/";
 const RAW_DOCUMENT: &str = "raw_document";
 /// Bytes of a raw document that are kept: what is longer ends with a note of its length.
@@ -68,15 +72,32 @@ impl Failures {
     /// # Errors
     /// Where the store can't be written.
     pub async fn put(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
-        let record = [
-            ("reason", text(&failure.reason)),
-            ("failed_at", time(failure.failed_at)),
-            (RAW_DOCUMENT, text("")),
-        ];
+        let no_longer = self.delete_of(connection, withheld_entry(&failure.source_id))?;
+        self.put_with(connection, failure, no_longer).await
+    }
+
+    /// Adds or replaces the failure record of a customer whose deletion waits for a person.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn withhold(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
+        let withheld = self.put_of(connection, withheld_entry(&failure.source_id), [])?;
+        self.put_with(connection, failure, withheld).await
+    }
+
+    async fn put_with(
+        &self,
+        connection: &ConnectionKey,
+        failure: &Failure,
+        withheld: TransactWriteItem,
+    ) -> Result<(), StoreError> {
+        let record =
+            [("reason", text(&failure.reason)), ("failed_at", time(failure.failed_at)), (RAW_DOCUMENT, text(""))];
         let raw = [(RAW_DOCUMENT, text(shortened(&failure.raw)))];
         let puts = vec![
             self.put_of(connection, record_entry(&failure.source_id), record)?,
             self.put_of(connection, raw_entry(&failure.source_id), raw)?,
+            withheld,
         ];
         self.transact(puts).await
     }
@@ -154,12 +175,24 @@ impl Failures {
     /// # Errors
     /// Where the store can't be read.
     pub async fn count(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
+        self.count_of(connection, FAILURE).await
+    }
+
+    /// How many of them stand for deletions that wait.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn count_withheld(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
+        self.count_of(connection, WITHHELD).await
+    }
+
+    async fn count_of(&self, connection: &ConnectionKey, prefix: &str) -> Result<u64, StoreError> {
         let mut count = 0;
         let mut start = None;
         loop {
             let page = self
                 .0
-                .entries(connection, FAILURE)
+                .entries(connection, prefix)
                 .select(Select::Count)
                 // Half the price: what was written in the last second may be missing.
                 .consistent_read(false)
@@ -183,6 +216,7 @@ impl Failures {
         let deletes = vec![
             self.delete_of(connection, record_entry(source_id))?,
             self.delete_of(connection, raw_entry(source_id))?,
+            self.delete_of(connection, withheld_entry(source_id))?,
         ];
         self.transact(deletes).await?;
         self.clear_redrive(connection, source_id).await
@@ -199,10 +233,18 @@ impl Failures {
         resolved: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
         let found = self.those_with_a_record(connection, resolved).await?;
-        stream::iter(found.iter().map(|source_id| self.remove(connection, source_id)))
+        stream::iter(found.into_iter().map(|source_id| self.remove_owned(connection, source_id)))
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
+    }
+
+    async fn remove_owned(&self, connection: &ConnectionKey, source_id: String) -> Result<(), StoreError> {
+        self.remove(connection, &source_id).await
+    }
+
+    async fn if_there(&self, connection: &ConnectionKey, source_id: String) -> Result<Option<String>, StoreError> {
+        Ok(self.is_there(connection, &source_id).await?.then_some(source_id))
     }
 
     /// Those of the ids that have a failure record: found by one look between the first and the last of them, or, where
@@ -231,9 +273,7 @@ impl Failures {
             let found = page.items().iter().map(|item| source_id_of(item, FAILURE)).collect::<Result<Vec<_>, _>>()?;
             return Ok(found.into_iter().filter(|source_id| ids.contains(source_id)).collect());
         }
-        let looked_up = ids.iter().map(|source_id| async move {
-            Ok(self.is_there(connection, source_id).await?.then(|| source_id.clone()))
-        });
+        let looked_up = ids.iter().cloned().map(|source_id| self.if_there(connection, source_id));
         let found: Vec<Option<String>> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
@@ -268,6 +308,45 @@ impl Failures {
         request.send().await.map(|_| ()).map_err(|error| StoreError::aws("TransactWriteItems", error))
     }
 
+    /// The customers whose deletion waits, by id.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+        let mut withheld = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.0.entries(connection, WITHHELD).set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| StoreError::aws("Query", error))?;
+            for item in page.items() {
+                withheld.push(source_id_of(item, WITHHELD)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(withheld);
+            }
+        }
+    }
+
+    /// Those of the customers whose deletion waits.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn withheld_among(
+        &self,
+        connection: &ConnectionKey,
+        ids: &BTreeSet<String>,
+    ) -> Result<Vec<String>, StoreError> {
+        let looked_up = ids.iter().cloned().map(|source_id| self.if_withheld(connection, source_id));
+        let found: Vec<Option<String>> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn if_withheld(&self, connection: &ConnectionKey, source_id: String) -> Result<Option<String>, StoreError> {
+        let item = self.0.get(connection, &withheld_entry(&source_id)).await?;
+        Ok(item.map(|_| source_id))
+    }
+
     /// Asks for a customer to be fetched again with the next batch.
     ///
     /// # Errors
@@ -278,21 +357,59 @@ impl Failures {
         source_id: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.0.put(connection, &format!("{REDRIVE}{source_id}"), [("requested_at", time(now))]).await
+        // A request anew replaces one that a batch has taken in already: so that batch does not clear it.
+        self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await
     }
 
-    /// The customers that are to be fetched again, and since when.
+    /// The customers that are to be fetched again, by id.
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn redrive_requests(&self, connection: &ConnectionKey) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    pub async fn redrive_requests(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+        let requests = self.redrives(connection).await?;
+        Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
+    }
+
+    /// Notes that a batch has taken in requests to fetch customers again. It is to ask for them after this.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn take_in_redrives(
+        &self,
+        connection: &ConnectionKey,
+        source_ids: &[String],
+        batch: u64,
+    ) -> Result<(), StoreError> {
+        let taken_in = source_ids.to_vec().into_iter().map(|source_id| self.take_in(connection, source_id, batch));
+        stream::iter(taken_in).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn take_in(&self, connection: &ConnectionKey, source_id: String, batch: u64) -> Result<(), StoreError> {
+        let answer = self
+            .0
+            .update(connection, &redrive_entry(&source_id))
+            .update_expression("SET taken_by = :batch")
+            .condition_expression("attribute_exists(entry)")
+            .expression_attribute_values(":batch", number(batch))
+            .send()
+            .await;
+        match answer {
+            Err(error) if !condition_failed(&error) => Err(StoreError::aws("UpdateItem", error)),
+            // It was taken back, or the customer came through meanwhile.
+            _ => Ok(()),
+        }
+    }
+
+    /// Every request to fetch a customer again, and which batch took it in last.
+    async fn redrives(&self, connection: &ConnectionKey) -> Result<Vec<(String, Option<u64>)>, StoreError> {
         let mut requests = Vec::new();
         let mut start = None;
         loop {
             let page = self.0.entries(connection, REDRIVE).set_exclusive_start_key(start).send().await;
             let page = page.map_err(|error| StoreError::aws("Query", error))?;
             for item in page.items() {
-                requests.push((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
+                let taken_by = Read::new(REDRIVE, item).optional_number("taken_by")?;
+                requests.push((source_id_of(item, REDRIVE)?, taken_by));
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -303,25 +420,57 @@ impl Failures {
 
     /// The customer has come to an end in a batch. If it failed again, its failure record is a new one.
     async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        self.0.delete(connection, &format!("{REDRIVE}{source_id}")).await
+        self.0.delete(connection, &redrive_entry(source_id)).await
     }
 
-    /// What was to be fetched again before `began` has come to an end in a batch that began then.
+    /// What a batch took in has come to an end in it. What was requested anew since is still to be done.
     ///
     /// # Errors
     /// Where the store can't be read or written.
-    pub async fn clear_redrives(&self, connection: &ConnectionKey, began: Timestamp) -> Result<(), StoreError> {
-        for (source_id, requested_at) in self.redrive_requests(connection).await? {
-            if requested_at <= began {
-                self.clear_redrive(connection, &source_id).await?;
+    pub async fn clear_redrives(&self, connection: &ConnectionKey, batch: u64) -> Result<(), StoreError> {
+        let taken_in = self.redrives(connection).await?.into_iter().filter(|(_, taken_by)| *taken_by == Some(batch));
+        let cleared = taken_in.map(|(source_id, _)| self.clear_taken_in(connection, source_id, batch));
+        stream::iter(cleared).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn clear_taken_in(
+        &self,
+        connection: &ConnectionKey,
+        source_id: String,
+        batch: u64,
+    ) -> Result<(), StoreError> {
+        let answer = self
+            .0
+            .client
+            .delete_item()
+            .table_name(&self.0.name)
+            .set_key(Some(ControlTable::key(connection, &redrive_entry(&source_id))))
+            .condition_expression("taken_by = :batch")
+            .expression_attribute_values(":batch", number(batch))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
             }
+            Err(error) => Err(StoreError::aws("DeleteItem", error)),
         }
-        Ok(())
     }
 }
 
 fn record_entry(source_id: &str) -> String {
     format!("{FAILURE}{source_id}")
+}
+
+fn withheld_entry(source_id: &str) -> String {
+    format!("{WITHHELD}{source_id}")
+}
+
+fn redrive_entry(source_id: &str) -> String {
+    format!("{REDRIVE}{source_id}")
 }
 
 fn raw_entry(source_id: &str) -> String {

@@ -13,7 +13,8 @@
 //! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
 //! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
-//! | `acme/aa` | `redrive/1001` | a failure that an operator sends again |
+//! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
+//! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
 //! | `acme/intouch` | `waiting/staff/<name>/<prospect>`, `waiting/lead-source/…` | a prospect that refers to one that is not known yet |
@@ -25,6 +26,7 @@
 
 mod ambient;
 mod backoff;
+mod brake;
 mod bulk;
 mod catalog;
 mod control;
@@ -42,6 +44,7 @@ mod shadow;
 mod waiting;
 
 pub use ambient::{Clock, Random};
+pub use brake::Brake;
 pub use catalog::{Catalog, Saved};
 pub use directory::{Directory, Registration};
 pub use error::StoreError;

@@ -5,7 +5,12 @@ use model::ConnectionKey;
 
 use crate::StoreError;
 use crate::control::ControlTable;
-use crate::item::{Read, text, time};
+use crate::item::{Read, number, text, time};
+
+/// When everything was asked to be listed again, and how often that was asked for.
+const RESYNC: (&str, &str) = ("resync_at", "resync_count");
+/// When the deletions that wait were asked to be carried out, and how often that was asked for.
+const CONFIRM: (&str, &str) = ("confirm_at", "confirm_count");
 
 /// What went wrong last, until something goes right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +30,10 @@ pub struct PollState {
     pub answered_at: Option<Timestamp>,
     /// What stands in the way now.
     pub error: Option<LastError>,
-    /// Since when everything is to be listed again.
-    pub resync_requested: Option<Timestamp>,
+    /// Which request to list everything again is to be done.
+    pub resync_requested: Option<u64>,
+    /// Which request to carry out the deletions that wait is to be done.
+    pub confirm_requested: Option<u64>,
 }
 
 /// The pollers' leases and what they found, in the control table.
@@ -113,24 +120,63 @@ impl Polls {
         self.set(update.update_expression("SET failed_at = :at, message = :message"), error.at).await
     }
 
-    /// Asks for everything to be listed again, from the beginning.
+    /// Asks for everything to be listed again, from the beginning. Requests are numbered, so that a batch clears just the
+    /// one that it took in: no two clocks are compared.
     ///
     /// # Errors
     /// Where the store can't be written.
     pub async fn request_resync(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
-        self.set(self.update(connection).update_expression("SET resync_at = :at"), now).await
+        self.request(connection, RESYNC, now).await
     }
 
-    /// Everything was listed by a listing that began at `began`: what was asked for later is still to be done.
+    /// The request that a batch took in is done; a later one is still to be done.
     ///
     /// # Errors
     /// Where the store can't be written.
-    pub async fn resynced(&self, connection: &ConnectionKey, began: Timestamp) -> Result<(), StoreError> {
+    pub async fn resynced(&self, connection: &ConnectionKey, request: u64) -> Result<(), StoreError> {
+        self.done(connection, RESYNC, request).await
+    }
+
+    /// Asks for the deletions that wait to be carried out with the next batch.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn request_confirm(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        self.request(connection, CONFIRM, now).await
+    }
+
+    /// As [`resynced`](Self::resynced), of a request to carry out deletions.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn confirmed(&self, connection: &ConnectionKey, request: u64) -> Result<(), StoreError> {
+        self.done(connection, CONFIRM, request).await
+    }
+
+    async fn request(
+        &self,
+        connection: &ConnectionKey,
+        (at, count): (&str, &str),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self.update(connection).update_expression(format!("SET {at} = :at ADD {count} :one"));
+        self.set(update.expression_attribute_values(":one", number(1)), now).await
+    }
+
+    async fn done(
+        &self,
+        connection: &ConnectionKey,
+        (at, count): (&str, &str),
+        request: u64,
+    ) -> Result<(), StoreError> {
         let answer = self
             .update(connection)
-            .update_expression("REMOVE resync_at")
-            .condition_expression("resync_at <= :began")
-            .expression_attribute_values(":began", time(began))
+            .update_expression(format!("REMOVE {at}"))
+            .condition_expression(format!(
+                "attribute_exists({at}) AND ({count} = :request OR (:request = :none AND attribute_not_exists({count})))"
+            ))
+            .expression_attribute_values(":request", number(request))
+            .expression_attribute_values(":none", number(0))
             .send()
             .await;
         taken(answer).map(|_| ())
@@ -151,7 +197,8 @@ impl Polls {
             fresh_as_of: read.optional_time("fresh_as_of")?,
             answered_at: read.optional_time("answered_at")?,
             error,
-            resync_requested: read.optional_time("resync_at")?,
+            resync_requested: requested(&read, RESYNC)?,
+            confirm_requested: requested(&read, CONFIRM)?,
         })
     }
 
@@ -163,6 +210,11 @@ impl Polls {
         let answer = update.expression_attribute_values(":at", time(at)).send().await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
+}
+
+/// The number of a request that is to be done. One by a release that did not number them has the number 0.
+fn requested(read: &Read<'_>, (at, count): (&'static str, &'static str)) -> Result<Option<u64>, StoreError> {
+    if read.has(at) { read.number_or_zero(count).map(Some) } else { Ok(None) }
 }
 
 /// Whether a conditional update was carried out.

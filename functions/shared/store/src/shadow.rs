@@ -8,11 +8,11 @@
 //! | `revision`, `first_seen`, `changed` | how often written, and when (milliseconds) |
 //! | `doc` | the content as canonical JSON |
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, Select};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredStamp, Version, decide};
@@ -342,6 +342,60 @@ impl Shadow {
             existing.extend(keys.iter().filter_map(|key| source_id_of(key)).map(str::to_owned));
         }
         Ok(existing)
+    }
+
+    /// How many customers of a connection are stored and not deleted. Reads a hundred bytes for each.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for shard in 0..Self::SHARDS {
+            let mut start = None;
+            loop {
+                let page = self
+                    .table
+                    .client
+                    .query()
+                    .table_name(&self.table.name)
+                    .index_name("by-connection")
+                    .key_condition_expression("listing = :listing")
+                    .expression_attribute_values(":listing", text(listing(connection, shard)))
+                    .select(Select::Count)
+                    .set_exclusive_start_key(start)
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::aws("Query", error))?;
+                count += u64::try_from(page.count()).unwrap_or(0);
+                start = page.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Those of the customers that are stored and not deleted.
+    ///
+    /// # Errors
+    /// Where not all could be read before the deadline.
+    pub async fn living(
+        &self,
+        connection: &ConnectionKey,
+        ids: &BTreeSet<String>,
+        deadline: Timestamp,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let keys = ids.iter().map(|source_id| item_key(connection, source_id));
+        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
+        let mut living = BTreeSet::new();
+        for item in self.table.get(keys, Some("id, listing, #hash"), deadline).await? {
+            // A tombstone stands in no listing.
+            if item.contains_key("listing") {
+                living.extend(source_id_of(Read::new(CUSTOMER, &item).text("id")?).map(str::to_owned));
+            }
+        }
+        Ok(living)
     }
 
     /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.

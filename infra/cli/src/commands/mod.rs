@@ -13,5 +13,5 @@ pub use apply::apply;
 pub use failures::{FailuresAction, failures};
 pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};
-pub use resync::resync;
+pub use resync::{ResyncWhat, resync};
 pub use status::status;

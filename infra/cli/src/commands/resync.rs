@@ -9,19 +9,43 @@ use crate::Target;
 /// How long the vendor may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Has one customer, or everyone, reported again: by the vendor's queue, or by a listing from the beginning.
+/// What is to be synchronised again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResyncWhat {
+    /// Everyone.
+    Everyone,
+    /// The customer with this id in the upstream.
+    Customer(String),
+    /// Those whose deletions wait, for there were too many at once: what is gone still is deleted.
+    WithheldDeletes,
+}
+
+/// Has one customer, or everyone, reported again: by the vendor's queue, or by a listing from the beginning. Or has the
+/// deletions that wait carried out with the next batch.
 ///
 /// # Errors
 /// Where there is no such connection, where its kind can't do it, or where the vendor does not.
-pub async fn resync(target: &Target, connection: &str, customer: Option<&str>) -> Result<()> {
+pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
     let registrations = all_connections(&target.directory_of_connections()).await?;
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {
         bail!("there is no connection `{connection}`");
     };
-    match found.kind.as_str() {
-        AssociationAnywhere::KIND => force_enqueue(target, found, customer).await,
-        BusinessCatalyst::KIND => list_again(target, found, customer).await,
-        kind => bail!("connection `{connection}`: a connection of the kind {kind} can't be synchronised again"),
+    match (found.kind.as_str(), what) {
+        (AssociationAnywhere::KIND | BusinessCatalyst::KIND, ResyncWhat::WithheldDeletes) => {
+            confirm_deletes(target, found).await
+        }
+        (AssociationAnywhere::KIND, ResyncWhat::Customer(customer)) => {
+            force_enqueue(target, found, Some(customer)).await
+        }
+        (AssociationAnywhere::KIND, ResyncWhat::Everyone) => force_enqueue(target, found, None).await,
+        (BusinessCatalyst::KIND, ResyncWhat::Customer(_)) => {
+            bail!("connection `{connection}`: Business Catalyst can't be asked for one contact; leave out --customer")
+        }
+        (BusinessCatalyst::KIND, ResyncWhat::Everyone) => list_again(target, found).await,
+        (kind, ResyncWhat::WithheldDeletes) => {
+            bail!("connection `{connection}`: a connection of the kind {kind} withholds no deletions")
+        }
+        (kind, _) => bail!("connection `{connection}`: a connection of the kind {kind} can't be synchronised again"),
     }
 }
 
@@ -37,14 +61,19 @@ async fn force_enqueue(target: &Target, registration: &Registration, customer: O
     Ok(())
 }
 
-async fn list_again(target: &Target, registration: &Registration, customer: Option<&str>) -> Result<()> {
+async fn confirm_deletes(target: &Target, registration: &Registration) -> Result<()> {
     let key = &registration.key;
-    if customer.is_some() {
-        bail!(
-            "connection `{}`: Business Catalyst can't be asked for one contact; leave out --customer",
-            key.connection
-        );
+    let withheld = target.failures().count_withheld(key).await?;
+    if withheld == 0 {
+        bail!("connection `{}`: no deletion waits", key.connection);
     }
+    target.polls().request_confirm(key, target.clients.clock.now()).await?;
+    println!("{}: {withheld} deletions that wait are carried out with the next poll, if still gone", key.connection);
+    Ok(())
+}
+
+async fn list_again(target: &Target, registration: &Registration) -> Result<()> {
+    let key = &registration.key;
     target.polls().request_resync(key, target.clients.clock.now()).await?;
     println!("{}: every contact is listed again with the next poll", key.connection);
     Ok(())

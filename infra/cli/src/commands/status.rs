@@ -46,6 +46,10 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         println!("  batch {:<8} {} customers{so_far}, {} left", batch.number, batch.customers, batch.left);
     }
     println!("  {}", reconciliation(status));
+    if status.deletes_withheld > 0 {
+        let command = format!("customer-sync resync {} --confirm-deletes", status.id);
+        println!("  deletes        {} wait: `{command}` carries them out", status.deletes_withheld);
+    }
     if status.failures > 0 {
         println!("  failures       {}: see `customer-sync failures`", status.failures);
     }

@@ -3,7 +3,7 @@ use toml::Value;
 use wire::association_anywhere::{Dialect, Section};
 
 use super::fields::Fields;
-use super::{SecretReference, Settings};
+use super::{SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_BULK_SIZE: u32 = 100;
 /// A customer is only proven gone by an answer that yields another.
@@ -38,6 +38,9 @@ pub struct AssociationAnywhere {
     pub poll_seconds: u32,
     /// The vendor's limit over all functions: up to 1,000.
     pub max_requests_per_second: f64,
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    #[serde(default = "default_most_deletes")]
+    pub most_deletes_percent: u32,
 }
 
 impl Settings for AssociationAnywhere {
@@ -58,6 +61,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<AssociationAnywhere> {
     let sections = sections(fields);
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
     let max_requests_per_second = fields.rate("max_requests_per_second");
+    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
     Some(AssociationAnywhere {
         queue_url: queue_url?,
         details_url: details_url?,
@@ -70,6 +74,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<AssociationAnywhere> {
         sections: sections.unwrap_or_else(|| Section::ALL.to_vec()),
         poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
         max_requests_per_second: max_requests_per_second.unwrap_or(DEFAULT_REQUESTS_PER_SECOND),
+        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }
 

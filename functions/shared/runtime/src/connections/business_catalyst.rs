@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
 use super::fields::Fields;
-use super::{SecretReference, Settings};
+use super::{SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
@@ -37,6 +37,9 @@ pub struct BusinessCatalyst {
     /// How many requests a second at most, over all functions: up to 1,000.
     #[serde(default = "default_requests_per_second")]
     pub max_requests_per_second: f64,
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    #[serde(default = "default_most_deletes")]
+    pub most_deletes_percent: u32,
 }
 
 fn default_requests_per_second() -> f64 {
@@ -78,6 +81,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
     let overlap_seconds = fields.whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS);
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
     let max_requests_per_second = fields.rate("max_requests_per_second");
+    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
     Some(BusinessCatalyst {
         endpoint: endpoint?,
         site_id: site_id?,
@@ -87,6 +91,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
         overlap_seconds: overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
         poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
         max_requests_per_second: max_requests_per_second.unwrap_or(DEFAULT_REQUESTS_PER_SECOND),
+        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }
 

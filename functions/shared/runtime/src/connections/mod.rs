@@ -29,6 +29,11 @@ pub fn is_pushed(kind: &str) -> bool {
     [Connector::KIND, BatchImport::KIND].contains(&kind)
 }
 
+/// What `most_deletes_percent` is where nothing is said, in a file or in a registration of a release before.
+fn default_most_deletes() -> u32 {
+    5
+}
+
 /// Everything that a file configures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Configuration {

@@ -95,6 +95,7 @@ scope = "operate"
             ],
             poll_seconds: 7,
             max_requests_per_second: 2.5,
+            most_deletes_percent: 5,
         },
     };
     let token = SecretReference(SecretRef::SecretsManager("customer-sync/reader".to_owned()));

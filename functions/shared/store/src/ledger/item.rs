@@ -77,6 +77,8 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
         asked_at: read.time("asked_at")?,
         total: read.number("customers")?,
         tally: read_tally(read, "n_")?,
+        resync: read.optional_number("resync_request")?,
+        confirmed: read.optional_number("confirm_request")?,
         overtaken_by: read.optional_number("overtaken_by")?,
     })
 }

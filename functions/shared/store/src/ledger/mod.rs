@@ -16,6 +16,7 @@
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
 //! that it has them, then workers are told. A chunk that the batch does not have yet is no one's business.
 
+mod deletes;
 mod item;
 mod listing;
 
@@ -38,6 +39,7 @@ use crate::{Clock, Random, StoreError};
 use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
 use listing::with_listing;
 
+pub(crate) use deletes::Reservation;
 pub use listing::cut_listed;
 
 /// DynamoDB's bound for one BatchWriteItem.
@@ -104,6 +106,8 @@ pub struct LeasedChunk {
     pub delete: BTreeSet<String>,
     /// Customers as they were listed.
     pub listed: Vec<ListedCustomer>,
+    /// Whom it may delete: see [`Brake`](crate::Brake).
+    pub may_delete: BTreeSet<String>,
     /// Which attempt this is since the chunk last came on, from 1.
     pub attempt: u64,
 }
@@ -171,13 +175,20 @@ impl Ledger {
             .expression_attribute_values(":asked_at", time(batch.asked_at))
             .expression_attribute_values(":customers", number(batch.total))
             .expression_attribute_values(":none", number(0));
-        let mut removals = vec!["overtaken_by"];
-        match &batch.queue_number {
-            Some(queue_number) => {
-                assignments.push("queue_number = :queue_number".to_owned());
-                update = update.expression_attribute_values(":queue_number", text(queue_number));
+        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed"];
+        let optional = [
+            ("queue_number", batch.queue_number.as_ref().map(text)),
+            ("resync_request", batch.resync.map(number)),
+            ("confirm_request", batch.confirmed.map(number)),
+        ];
+        for (attribute, value) in optional {
+            match value {
+                Some(value) => {
+                    assignments.push(format!("{attribute} = :{attribute}"));
+                    update = update.expression_attribute_values(format!(":{attribute}"), value);
+                }
+                None => removals.push(attribute),
             }
-            None => removals.push("queue_number"),
         }
         if let Some(listing) = &batch.listing {
             update = with_listing(update, listing, &mut assignments, &mut removals);
@@ -536,6 +547,7 @@ impl Ledger {
             fetch: read.set("to_fetch")?,
             delete: read.set("to_delete")?,
             listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
+            may_delete: read.set("may_delete")?,
             attempt: read.number("attempts")?,
             key,
         }))
@@ -684,7 +696,7 @@ impl Ledger {
     }
 }
 
-fn condition_failed<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
+pub(crate) fn condition_failed<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
     error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }
 

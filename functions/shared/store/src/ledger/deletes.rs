@@ -1,0 +1,118 @@
+//! How many deletions of a batch were reserved, and for whom.
+//!
+//! | attribute | of | what |
+//! |---|---|---|
+//! | `deletes_reserved` | the batch | how many customers its chunks may delete so far |
+//! | `deletes_allowed` | the batch | how many they may at most; missing until more than a few are wanted |
+//! | `may_delete` | a chunk | whom it may delete |
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+
+use super::item::{chunk_entry, id_set};
+use super::{BATCH, Ledger, condition_failed, not_built};
+use crate::control::ControlTable;
+use crate::item::{Read, number, text};
+use crate::{ChunkKey, LeasedChunk, StoreError};
+
+/// What the batch says of deletions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reserved {
+    /// How many are reserved.
+    pub(crate) count: u64,
+    /// How many may be, where that was counted.
+    pub(crate) allowed: Option<u64>,
+    /// Whether a person confirmed the deletions that waited when it began.
+    pub(crate) is_confirmed: bool,
+}
+
+/// How a reservation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reservation {
+    /// It stands.
+    Made,
+    /// Somebody else reserved in between, or the batch is over.
+    Overtaken,
+    /// Another worker has the chunk.
+    LeaseLost,
+}
+
+impl Ledger {
+    /// What the batch of a chunk says of deletions; `None` where that batch is over.
+    pub(crate) async fn deletes_reserved(&self, key: &ChunkKey) -> Result<Option<Reserved>, StoreError> {
+        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(None) };
+        let read = Read::new(BATCH, &item);
+        if read.number::<u64>("batch_number")? != key.batch {
+            return Ok(None);
+        }
+        Ok(Some(Reserved {
+            count: read.number_or_zero("deletes_reserved")?,
+            allowed: read.optional_number("deletes_allowed")?,
+            is_confirmed: read.has("confirm_request"),
+        }))
+    }
+
+    /// Notes how many customers the batch of a chunk may delete, unless that was noted already.
+    pub(crate) async fn note_deletes_allowed(&self, key: &ChunkKey, allowed: u64) -> Result<(), StoreError> {
+        let answer = self
+            .table
+            .update(&key.connection, BATCH)
+            .update_expression("SET deletes_allowed = if_not_exists(deletes_allowed, :allowed)")
+            .condition_expression("batch_number = :number")
+            .expression_attribute_values(":allowed", number(allowed))
+            .expression_attribute_values(":number", number(key.batch))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(StoreError::aws("UpdateItem", error)),
+        }
+    }
+
+    /// Reserves the deletion of `ids` for a chunk, if its batch still says what `reserved` says.
+    pub(crate) async fn reserve_deletes(
+        &self,
+        chunk: &LeasedChunk,
+        ids: &BTreeSet<String>,
+        reserved: &Reserved,
+    ) -> Result<Reservation, StoreError> {
+        if ids.is_empty() {
+            return Ok(Reservation::Made);
+        }
+        let all: BTreeSet<String> = chunk.may_delete.union(ids).cloned().collect();
+        let of_chunk = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+            .update_expression("SET may_delete = :ids")
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":ids", id_set(&all))
+            .build()
+            .map_err(|_| not_built("TransactWriteItems"))?;
+        let of_batch = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
+            .update_expression("SET deletes_reserved = :after")
+            .condition_expression("batch_number = :number AND (deletes_reserved = :before OR (:before = :none AND attribute_not_exists(deletes_reserved)))")
+            .expression_attribute_values(":number", number(chunk.key.batch))
+            .expression_attribute_values(":before", number(reserved.count))
+            .expression_attribute_values(":after", number(reserved.count + ids.len() as u64))
+            .expression_attribute_values(":none", number(0))
+            .build()
+            .map_err(|_| not_built("TransactWriteItems"))?;
+        let writes = [of_chunk, of_batch].map(|update| TransactWriteItem::builder().update(update).build());
+        let answer = self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
+        let Err(error) = answer else { return Ok(Reservation::Made) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let of_chunk = cancelled.cancellation_reasons().first().and_then(|reason| reason.code());
+                let is_lost = of_chunk == Some("ConditionalCheckFailed");
+                Ok(if is_lost { Reservation::LeaseLost } else { Reservation::Overtaken })
+            }
+            _ => Err(StoreError::aws("TransactWriteItems", error)),
+        }
+    }
+}
