@@ -1,18 +1,21 @@
 //! The client of Association Anywhere: every request passes the connection's gate.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use model::{ConnectionKey, QueuedCustomer};
 use store::{Clock, Gate, Secrets};
-use wire::association_anywhere::{self as documents, Credentials, Detail, DetailsMode, DetailsReader};
+use wire::association_anywhere::{
+    self as documents, Credentials, Detail, DetailsReader, QueueReader, StatusReader, Unasked,
+};
 use wire::{Limits, ReadError};
 
 use crate::VendorHttp;
 use crate::connections::AssociationAnywhere as Settings;
+use crate::feed::Body;
 use crate::gated::{GatedVendor, Login};
-use crate::vendor::{Body, Failed, Trouble};
+use crate::vendor::{Failed, Patience, Trouble};
 
 /// The one parameter of every procedure.
 const PARAMETER: &str = "p_input_xml_doc";
@@ -39,8 +42,11 @@ pub struct QueueAnswer {
 pub struct DetailsAnswer {
     /// When the request was sent: what changed later may not be in the answer.
     pub began: Timestamp,
-    /// Every customer that could be told apart.
+    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came without
+    /// an id. A customer that came twice stands here twice.
     pub details: Vec<Detail>,
+    /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
+    pub unasked: Unasked,
     /// What ended the reading before the document's end: then a customer that is not among `details` may still exist.
     pub broken: Option<Trouble>,
 }
@@ -64,11 +70,19 @@ impl AssociationAnywhere {
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::queue_request(settings.dialect, &credentials_of(&login));
         self.ask(key, settings, deadline, &login, || {
-            self.post(&settings.queue_url, &request, |body| {
-                let mut customers = Vec::new();
-                let queue_number =
-                    documents::read_queue(body, &Limits::default(), |customer| customers.push(customer))?;
-                Ok(QueueAnswer { customers, queue_number })
+            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let customers = Arc::new(Mutex::new(Vec::new()));
+                let found = customers.clone();
+                let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
+                    lock(&found).push(customer);
+                });
+                move || {
+                    let queue_number = reader.read()?;
+                    tell_left_out(key, reader.left_out());
+                    let customers = std::mem::take(&mut *lock(&customers));
+                    Ok(QueueAnswer { customers, queue_number })
+                }
             })
         })
         .await
@@ -86,28 +100,32 @@ impl AssociationAnywhere {
         deadline: Timestamp,
     ) -> Result<DetailsAnswer, Trouble> {
         let login = self.0.login(&settings.credentials).await?;
-        let ids = ids.iter().map(String::as_str);
-        let request = documents::details_request(ids, &settings.sections, &credentials_of(&login), true);
+        let ids = || ids.iter().map(String::as_str);
+        let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login), true);
         // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the trouble.
-        let found = Arc::new(Mutex::new((self.0.clock.now(), Vec::new())));
+        let found = &Mutex::new(Found { began: self.0.clock.now(), ..Found::default() });
         let answer = self
             .ask(key, settings, deadline, &login, || {
-                let found = found.clone();
-                found.lock().unwrap_or_else(PoisonError::into_inner).0 = self.0.clock.now();
-                self.post(&settings.details_url, &request, move |body| {
-                    for detail in DetailsReader::new(body, Limits::default(), DetailsMode::Bulk) {
-                        let detail = detail?;
-                        found.lock().unwrap_or_else(PoisonError::into_inner).1.push(detail);
+                lock(found).began = self.0.clock.now();
+                self.post(&settings.details_url, &request, Patience::USUAL, |body| {
+                    let charset = body.charset();
+                    let mut reader = DetailsReader::of_asked(body, charset, ids());
+                    move || {
+                        for detail in reader.by_ref() {
+                            lock(found).details.push(detail?);
+                        }
+                        lock(found).unasked.clone_from(reader.unasked());
+                        tell_left_out(key, reader.left_out());
+                        Ok(())
                     }
-                    Ok(())
                 })
             })
             .await;
-        let (began, details) = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+        let Found { began, details, unasked } = std::mem::take(&mut *lock(found));
         match answer {
-            Ok(()) => Ok(DetailsAnswer { began, details, broken: None }),
+            Ok(()) => Ok(DetailsAnswer { began, details, unasked, broken: None }),
             Err(trouble) if details.is_empty() => Err(trouble),
-            Err(trouble) => Ok(DetailsAnswer { began, details, broken: Some(trouble) }),
+            Err(trouble) => Ok(DetailsAnswer { began, details, unasked, broken: Some(trouble) }),
         }
     }
 
@@ -125,7 +143,7 @@ impl AssociationAnywhere {
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::purge_request(settings.dialect, &credentials_of(&login), queue_number);
         self.ask(key, settings, deadline, &login, || {
-            self.post(&settings.purge_url, &request, |body| documents::read_status(body, &Limits::default()))
+            self.post(&settings.purge_url, &request, Patience::USUAL, read_status)
         })
         .await
     }
@@ -146,10 +164,7 @@ impl AssociationAnywhere {
         };
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
-        self.ask(key, settings, deadline, &login, || {
-            self.post(url, &request, |body| documents::read_status(body, &Limits::default()))
-        })
-        .await
+        self.ask(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status)).await
     }
 
     async fn ask<T, F: Future<Output = Result<T, Failed>>>(
@@ -163,19 +178,47 @@ impl AssociationAnywhere {
         self.0.ask(key, settings.max_requests_per_second, deadline, login, request).await
     }
 
-    async fn post<T: Send + 'static>(
+    async fn post<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         url: &str,
         document: &str,
-        read: impl FnOnce(Body) -> Result<T, ReadError> + Send + 'static,
+        patience: Patience,
+        open: impl FnOnce(Body) -> R,
     ) -> Result<T, Failed> {
-        self.0.http.post_form(url, PARAMETER, document, read).await?.map_err(|error| {
+        self.0.http.post_form(url, PARAMETER, document, patience, open).await?.map_err(|error| {
             let message = error.to_string();
-            if error.is_interrupted() {
+            // A system that answers with a page, or with far more than was asked for, is left alone for a while, too.
+            if error.is_interrupted() || error.is_no_answer() {
                 Failed::Passing { message, retry_after: None }
             } else {
                 Failed::Unusable(message)
             }
         })
+    }
+}
+
+/// What an answer to a request for details has brought so far.
+#[derive(Default)]
+struct Found {
+    began: Timestamp,
+    details: Vec<Detail>,
+    unasked: Unasked,
+}
+
+/// Each change under one of these locks is a single step: a panic leaves the value as good as before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_status(body: Body) -> impl FnMut() -> Result<(), ReadError> {
+    let charset = body.charset();
+    let mut reader = StatusReader::new(body, charset, Limits::of_status());
+    move || reader.read()
+}
+
+/// Notes once for an answer that it was taken over without some characters.
+pub(crate) fn tell_left_out(key: &ConnectionKey, left_out: u64) {
+    if left_out > 0 {
+        tracing::warn!(connection = %key, left_out, "left out characters of an answer that XML forbids");
     }
 }

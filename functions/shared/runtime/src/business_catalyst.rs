@@ -13,9 +13,11 @@ use wire::business_catalyst::{
 use wire::{Limits, ReadError};
 
 use crate::VendorHttp;
+use crate::association_anywhere::tell_left_out;
 use crate::connections::BusinessCatalyst as Settings;
+use crate::feed::Body;
 use crate::gated::GatedVendor;
-use crate::vendor::{Body, Failed, Trouble};
+use crate::vendor::{Failed, Trouble};
 
 /// What a listing from the beginning asks for: the first time that the vendor's database can hold.
 pub const BEGINNING: DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
@@ -91,7 +93,8 @@ impl BusinessCatalyst {
         self.0
             .ask(key, settings.max_requests_per_second, deadline, &login, || async {
                 let began = self.0.clock.now();
-                let (contacts, end) = self.post(settings, Operation::Retrieve, request, read_page).await?;
+                let page = self.post(settings, Operation::Retrieve, request, |body| read_page(key, body)).await?;
+                let (contacts, end) = page;
                 if let Some(PageEnd::Fault { message }) = &end
                     && !may_be_fault
                 {
@@ -103,19 +106,18 @@ impl BusinessCatalyst {
             .await
     }
 
-    async fn post<T: Send + 'static>(
+    async fn post<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         settings: &Settings,
         operation: Operation,
         envelope: String,
-        read: impl FnOnce(Body) -> Result<T, ReadError> + Send + 'static,
+        open: impl FnOnce(Body) -> R,
     ) -> Result<T, Failed> {
         let headers = headers(settings.soap, operation);
-        let read = move |body, status| read(body).map_err(|error| (error, status));
-        let answer = self.0.http.post_soap(&settings.endpoint, headers, envelope, read).await?;
-        answer.map_err(|(error, status)| {
+        let (answer, status) = self.0.http.post_soap(&settings.endpoint, headers, envelope, open).await?;
+        answer.map_err(|error| {
             let is_fault = matches!(error, ReadError::Vendor { .. });
-            if error.is_interrupted() {
+            if error.is_interrupted() || error.is_no_answer() {
                 Failed::Passing { message: error.to_string(), retry_after: None }
             } else if status == StatusCode::INTERNAL_SERVER_ERROR && !is_fault {
                 // The server failed before it came to write a fault.
@@ -127,11 +129,18 @@ impl BusinessCatalyst {
     }
 }
 
-fn read_page(body: Body) -> Result<(Vec<Contact>, Option<PageEnd>), ReadError> {
+fn read_page(key: &ConnectionKey, body: Body) -> impl FnMut() -> Result<(Vec<Contact>, Option<PageEnd>), ReadError> {
     let limits = Limits { customers: MOST_CONTACTS, document_bytes: LARGEST_PAGE, ..Limits::default() };
-    let mut reader = ContactListReader::new(body, limits);
-    let contacts = reader.by_ref().collect::<Result<_, _>>()?;
-    Ok((contacts, reader.page_end().cloned()))
+    let charset = body.charset();
+    let mut reader = ContactListReader::in_charset(body, charset, limits);
+    let mut contacts = Vec::new();
+    move || {
+        for contact in reader.by_ref() {
+            contacts.push(contact?);
+        }
+        tell_left_out(key, reader.left_out());
+        Ok((std::mem::take(&mut contacts), reader.page_end().cloned()))
+    }
 }
 
 fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {

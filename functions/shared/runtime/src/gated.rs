@@ -9,6 +9,7 @@ use serde::Deserialize;
 use store::{Admission, Clock, Gate, SecretRef, Secrets};
 
 use crate::VendorHttp;
+use crate::redaction::redact;
 use crate::vendor::{Failed, Trouble};
 
 /// When to ask again where others have reserved every slot before the deadline.
@@ -32,14 +33,8 @@ pub(crate) struct Login {
 
 impl Login {
     /// A vendor's message may quote what it was sent.
-    fn redact(&self, message: String) -> String {
-        let mut redacted = message;
-        for secret in [&self.password, &self.username] {
-            if !secret.is_empty() {
-                redacted = redacted.replace(secret.as_str(), "***");
-            }
-        }
-        redacted
+    fn redact(&self, message: &str) -> String {
+        redact(message, &self.username, &self.password)
     }
 }
 
@@ -62,6 +57,13 @@ impl GatedVendor {
         login: &Login,
         request: impl FnOnce() -> F,
     ) -> Result<T, Trouble> {
+        let _seat = tokio::select! {
+            seat = self.http.seats.take(key) => seat,
+            () = self.clock.sleep_until(deadline.min(self.clock.now() + NO_ROOM_PAUSE)) => {
+                let message = "as many requests are under way as the connection may have at once".to_owned();
+                return Err(Trouble::NotNow { until: self.clock.now() + NO_ROOM_PAUSE, message });
+            }
+        };
         let (slot, failures) = match self.gate.enter(key, per_second, deadline).await? {
             Admission::At { slot, failures } => (slot, failures),
             Admission::ClosedUntil(until) => {
@@ -87,12 +89,12 @@ impl GatedVendor {
             }
             Err(Failed::Passing { message, retry_after }) => {
                 let until = self.gate.failed(key, failures, retry_after).await?;
-                Err(Trouble::Passing { until, message })
+                Err(Trouble::Passing { until, message: login.redact(&message) })
             }
             // It did answer: whether the vendor or one record is to blame is for the caller to find out.
             Err(Failed::Unusable(message)) => {
                 self.gate.succeeded(key, failures).await?;
-                Err(Trouble::Unusable { message: login.redact(message) })
+                Err(Trouble::Unusable { message: login.redact(&message) })
             }
             Err(Failed::Panicked) => Err(Trouble::Panicked),
         }

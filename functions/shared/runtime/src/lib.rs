@@ -5,16 +5,20 @@
 
 pub mod association_anywhere;
 pub mod business_catalyst;
+mod coding;
 pub mod connections;
 mod cursor;
 mod doors;
 mod environment;
+mod feed;
 mod gated;
 pub mod imports;
 mod lambda;
 mod messages;
 mod metrics;
 mod poller;
+mod redaction;
+mod seats;
 pub mod status;
 mod vendor;
 

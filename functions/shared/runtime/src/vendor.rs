@@ -1,20 +1,48 @@
 use std::error::Error as _;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::pin;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use wire::ReadError;
+
+use crate::coding::Coding;
+use crate::feed::{Body, Feed};
+use crate::seats::Seats;
 
 /// How long a vendor may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a vendor may be silent, before its answer and within it.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long a vendor may be silent within its answer.
+const SILENCE: Duration = Duration::from_secs(25);
+/// How many bytes of an answer are gathered before its reader has its turn: a token of which little comes at a time is
+/// not looked at again for each piece.
+const GATHERED_BYTES: usize = 32 * 1024;
+
+/// How long an answer may take. Both count from when the request is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until its first byte.
+    pub(crate) begins_within: Duration,
+    /// Until its last byte, however steadily the others come: a vendor that sends a byte now and then is not well.
+    pub(crate) ends_within: Duration,
+}
+
+impl Patience {
+    /// For an answer about what was asked for.
+    pub(crate) const USUAL: Self =
+        Self { begins_within: Duration::from_secs(25), ends_within: Duration::from_secs(60) };
+    /// For everything that is queued. Oracle's gateway sends nothing before the procedure has printed it all, and with
+    /// every customer in the queue that takes a while; nobody but the connection itself waits for it.
+    pub(crate) const QUEUE: Self =
+        Self { begins_within: Duration::from_secs(120), ends_within: Duration::from_secs(180) };
+}
 
 /// Why a vendor was not asked, or did not answer as it should. No text in it holds a secret or anybody's data.
 #[derive(Debug, Error)]
@@ -61,14 +89,16 @@ pub(crate) enum Failed {
 }
 
 /// HTTP to the vendors: one client, one pool of connections.
+///
+/// An answer is read as it comes in, a piece at a time, and nobody waits for the next one on a thread: a vendor that is
+/// slow costs a connection and a little memory, for as long as [`Patience`] says. Whoever gives a request up by dropping
+/// it ends all of that at once.
 #[derive(Clone, Debug)]
 pub struct VendorHttp {
     client: Client,
     clock: Clock,
+    pub(crate) seats: Seats,
 }
-
-/// The body of an answer as it comes in, to be read on a thread that may wait.
-pub(crate) type Body = Box<dyn io::Read + Send>;
 
 impl VendorHttp {
     /// A client whose time-outs run on `clock`.
@@ -81,59 +111,102 @@ impl VendorHttp {
             // The documents hold credentials: they go where the configuration says, and nowhere else.
             .redirect(Policy::none())
             .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
             .build()?;
-        Ok(Self { client, clock })
+        Ok(Self { client, clock, seats: Seats::default() })
     }
 
-    /// Posts one form field, and has `read` read the body of the answer while it comes in.
-    pub(crate) async fn post_form<T, E>(
+    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is asked again as long as it
+    /// [is starved](ReadError::is_starved).
+    pub(crate) async fn post_form<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         url: &str,
         field: &str,
         document: &str,
-        read: impl FnOnce(Body) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, Failed>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        let response = self.send(self.client.post(url).form(&[(field, document)])).await?;
-        self.read(self.accepted(response)?, read).await
+        patience: Patience,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<Result<T, ReadError>, Failed> {
+        let sent_at = self.clock.now();
+        let response = self.send(self.client.post(url).form(&[(field, document)]), patience).await?;
+        self.read(self.accepted(response)?, sent_at + patience.ends_within, open).await
     }
 
-    /// Posts a SOAP envelope, and has `read` read the answer's while it comes in: a fault comes with HTTP 500, and
-    /// `read` is told.
-    pub(crate) async fn post_soap<T, E>(
+    /// Posts a SOAP envelope, and reads the answer likewise, with its status: a fault comes with HTTP 500.
+    pub(crate) async fn post_soap<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         url: &str,
         headers: HeaderMap,
         envelope: String,
-        read: impl FnOnce(Body, StatusCode) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, Failed>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        let response = self.send(self.client.post(url).headers(headers).body(envelope)).await?;
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<(Result<T, ReadError>, StatusCode), Failed> {
+        let sent_at = self.clock.now();
+        let request = self.client.post(url).headers(headers).body(envelope);
+        let response = self.send(request, Patience::USUAL).await?;
         let status = response.status();
         let response = if status == StatusCode::INTERNAL_SERVER_ERROR { response } else { self.accepted(response)? };
-        self.read(response, move |body| read(body, status)).await
+        Ok((self.read(response, sent_at + Patience::USUAL.ends_within, open).await?, status))
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
+    async fn send(&self, request: RequestBuilder, patience: Patience) -> Result<Response, Failed> {
         tokio::select! {
             response = request.send() => response.map_err(|error| passing(&error)),
-            () = self.clock.sleep(SILENCE_TIMEOUT) => Err(Failed::Passing { message: silence(), retry_after: None }),
+            () = self.clock.sleep(patience.begins_within) => {
+                Err(Failed::Passing { message: silence(patience.begins_within), retry_after: None })
+            }
         }
     }
 
-    async fn read<T: Send + 'static>(
+    /// Has the reader that `open` makes read the body as it comes in, until `deadline`.
+    async fn read<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         response: Response,
-        read: impl FnOnce(Body) -> T + Send + 'static,
-    ) -> Result<T, Failed> {
-        let body = self.body(response);
-        tokio::task::spawn_blocking(move || read(body)).await.map_err(|_| Failed::Panicked)
+        deadline: Timestamp,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<Result<T, ReadError>, Failed> {
+        let coding = Coding::of(response.headers()).map_err(Failed::Unusable)?;
+        let feed = Feed::default();
+        let body = Body::new(feed.clone(), coding, response.headers());
+        let mut read = open(body);
+        let mut parts = pin!(response.bytes_stream());
+        loop {
+            self.gather(&mut parts, &feed, deadline).await;
+            loop {
+                feed.allow(coding.step());
+                match panic::catch_unwind(AssertUnwindSafe(&mut read)) {
+                    Err(_) => return Err(Failed::Panicked),
+                    Ok(Err(error)) if error.is_starved() => {}
+                    Ok(result) => return Ok(result),
+                }
+                // Others have their turn between two pieces.
+                tokio::task::yield_now().await;
+                if feed.len() == 0 && !feed.has_ended() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Gathers what comes of a body, until it is worth a look or there is no more.
+    async fn gather(
+        &self,
+        parts: &mut (impl Stream<Item = reqwest::Result<impl Into<Vec<u8>>>> + Unpin),
+        feed: &Feed,
+        deadline: Timestamp,
+    ) {
+        let late = || io::Error::new(ErrorKind::TimedOut, "the vendor's answer did not come to its end in time");
+        while feed.len() < GATHERED_BYTES && !feed.has_ended() {
+            tokio::select! {
+                part = parts.next() => match part {
+                    Some(Ok(part)) => feed.push(part.into()),
+                    Some(Err(error)) => feed.end(Err(io::Error::other(describe(&error)))),
+                    None => feed.end(Ok(())),
+                },
+                () = self.clock.sleep(SILENCE) => {
+                    feed.end(Err(io::Error::new(ErrorKind::TimedOut, silence(SILENCE))));
+                }
+                () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
+            }
+        }
     }
 
     fn accepted(&self, response: Response) -> Result<Response, Failed> {
@@ -159,24 +232,10 @@ impl VendorHttp {
         let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
         Duration::try_from(date.duration_since(self.clock.now())).ok()
     }
-
-    fn body(&self, response: Response) -> Body {
-        let clock = self.clock.clone();
-        let parts =
-            response.bytes_stream().then(|part| async { part.map_err(|error| io::Error::other(describe(&error))) });
-        let parts = futures::stream::unfold((Box::pin(parts), clock), |(mut parts, clock)| async {
-            let part = tokio::select! {
-                part = parts.next() => part?,
-                () = clock.sleep(SILENCE_TIMEOUT) => Err(io::Error::new(io::ErrorKind::TimedOut, silence())),
-            };
-            Some((part, (parts, clock)))
-        });
-        Box::new(SyncIoBridge::new(StreamReader::new(Box::pin(parts))))
-    }
 }
 
-fn silence() -> String {
-    format!("the vendor was silent for {} s", SILENCE_TIMEOUT.as_secs())
+fn silence(how_long: Duration) -> String {
+    format!("the vendor was silent for {} s", how_long.as_secs())
 }
 
 fn passing(error: &reqwest::Error) -> Failed {
@@ -198,3 +257,6 @@ fn describe(error: &reqwest::Error) -> String {
     }
     if error.source().is_some() { format!("{what}: {deepest}") } else { what.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

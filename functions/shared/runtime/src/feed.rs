@@ -1,0 +1,129 @@
+//! The body of an answer between the network and a reader: what has come and was not read yet.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::HeaderMap;
+use wire::Charset;
+
+use crate::coding::{Coding, Decoded};
+
+/// The bytes of a body. A clone is the same feed: one puts in, the other reads. Whoever reads more than there is, or than
+/// is allowed for the moment, is told so by [`ErrorKind::WouldBlock`], and never waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Feed(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    parts: VecDeque<Part>,
+    length: usize,
+    /// How many bytes may be read before the next [`Feed::allow`].
+    allowed: usize,
+    end: Option<io::Result<()>>,
+}
+
+#[derive(Debug)]
+struct Part {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Feed {
+    /// Puts in what came.
+    pub(crate) fn push(&self, bytes: Vec<u8>) {
+        let mut state = self.state();
+        state.length += bytes.len();
+        state.parts.push_back(Part { bytes, read: 0 });
+    }
+
+    /// Nothing more will come: the body has ended, or failed.
+    pub(crate) fn end(&self, result: io::Result<()>) {
+        self.state().end = Some(result);
+    }
+
+    /// Whether nothing more will come.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().end.is_some()
+    }
+
+    /// How many bytes have come and were not read yet.
+    pub(crate) fn len(&self) -> usize {
+        self.state().length
+    }
+
+    /// Allows so many bytes to be read.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.state().allowed = bytes;
+    }
+
+    /// What is said of the first two bytes, which stay; nothing of a body that has fewer.
+    pub(crate) fn begins_with(&self, says: impl FnOnce([u8; 2]) -> bool) -> io::Result<Option<bool>> {
+        let state = self.state();
+        let mut bytes = state.parts.iter().flat_map(|part| &part.bytes[part.read..]);
+        match (bytes.next(), bytes.next(), &state.end) {
+            (Some(first), Some(second), _) => Ok(Some(says([*first, *second]))),
+            (_, _, None) => Err(ErrorKind::WouldBlock.into()),
+            (_, _, Some(_)) => Ok(None),
+        }
+    }
+
+    /// A panic of a reader does not happen while it holds the lock.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Feed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        let State { parts, length, allowed, end } = &mut *state;
+        let mut count = 0;
+        while count < buffer.len().min(*allowed)
+            && let Some(part) = parts.front_mut()
+        {
+            let piece = &part.bytes[part.read..];
+            let taken = piece.len().min(buffer.len().min(*allowed) - count);
+            buffer[count..count + taken].copy_from_slice(&piece[..taken]);
+            part.read += taken;
+            count += taken;
+            if part.read == part.bytes.len() {
+                parts.pop_front();
+            }
+        }
+        *length -= count;
+        *allowed -= count;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        match end {
+            Some(result) if parts.is_empty() => std::mem::replace(result, Ok(())).map(|()| 0),
+            _ => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// The body of an answer as a reader of its document takes it.
+pub(crate) struct Body {
+    decoded: Decoded,
+    charset: Option<Charset>,
+}
+
+impl Body {
+    pub(crate) fn new(feed: Feed, coding: Coding, headers: &HeaderMap) -> Self {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self { decoded: coding.decoded(feed), charset: content_type.and_then(Charset::of_content_type) }
+    }
+
+    /// The character set that the header states, if it is known.
+    pub(crate) fn charset(&self) -> Option<Charset> {
+        self.charset
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoded.read(buffer)
+    }
+}

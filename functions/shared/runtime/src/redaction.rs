@@ -1,0 +1,205 @@
+//! Our credentials are withheld from what is told of a vendor's answer: it may quote what it was sent.
+//!
+//! Of a vendor's own words `wire` shows only codes and words of a fixed list, so that a password which it quotes in some
+//! other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are places where
+//! its document is named rather than quoted, such as the name of an element, and passwords that are made of common words.
+//! For these, nothing is shown of which the password has [`TELLING`] characters in a row.
+
+/// What stands for what is withheld.
+const MASK: &str = "***";
+
+/// How many characters of a password in a row tell something of it.
+const TELLING: usize = 4;
+
+/// A text without the parts that tell something of these credentials.
+///
+/// Of the password nothing of [`TELLING`] characters shows, in either case and with its blanks folded; one that is shorter
+/// than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it is that
+/// short: it is no secret, and would leave no text readable.
+pub(crate) fn redact(text: &str, username: &str, password: &str) -> String {
+    let letters: Vec<(usize, char)> = text.char_indices().collect();
+    let mut withheld = vec![false; letters.len()];
+    for spelling in spellings(password) {
+        let window = TELLING.min(spelling.len());
+        for part in spelling.windows(window.max(1)).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
+            withhold(&letters, part, spelling.len() < TELLING, &mut withheld);
+        }
+    }
+    for spelling in spellings(username).into_iter().filter(|spelling| spelling.len() >= TELLING) {
+        withhold(&letters, &spelling, false, &mut withheld);
+    }
+    masked(&letters, &withheld)
+}
+
+/// A secret as it is and with its blanks folded, both in one case.
+fn spellings(secret: &str) -> Vec<Vec<char>> {
+    let folded = secret.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut spellings: Vec<Vec<char>> = [secret, &folded].map(|one| one.chars().map(in_one_case).collect()).into();
+    spellings.dedup();
+    spellings.retain(|spelling| !spelling.is_empty());
+    spellings
+}
+
+/// Marks every place where these letters stand; `as_words`: only where they do so by themselves.
+fn withhold(letters: &[(usize, char)], part: &[char], as_words: bool, withheld: &mut [bool]) {
+    for (start, window) in letters.windows(part.len()).enumerate() {
+        if !window.iter().zip(part).all(|((_, letter), sought)| in_one_case(*letter) == *sought) {
+            continue;
+        }
+        let end = start + part.len();
+        let is_letter = |position: Option<&(usize, char)>| position.is_some_and(|(_, letter)| letter.is_alphanumeric());
+        let is_apart =
+            !is_letter(start.checked_sub(1).and_then(|before| letters.get(before))) && !is_letter(letters.get(end));
+        if !as_words || is_apart {
+            withheld[start..end].fill(true);
+        }
+    }
+}
+
+/// The letters with [`MASK`] for what is withheld, and for what is left of a word of which something is.
+fn masked(letters: &[(usize, char)], withheld: &[bool]) -> String {
+    let mut shown = String::with_capacity(letters.len());
+    let mut position = 0;
+    while position < letters.len() {
+        let is_letter = |position: usize| letters[position].1.is_alphanumeric() || withheld[position];
+        if !is_letter(position) {
+            shown.push(letters[position].1);
+            position += 1;
+            continue;
+        }
+        let length = (position..letters.len()).take_while(|position| is_letter(*position)).count();
+        let word = position..position + length;
+        position = word.end;
+        if !withheld[word.clone()].contains(&true) {
+            shown.extend(letters[word].iter().map(|(_, letter)| letter));
+        } else if !shown.ends_with(MASK) {
+            shown.push_str(MASK);
+        }
+    }
+    shown
+}
+
+/// A letter's first in lower case: enough to find a letter again.
+fn in_one_case(letter: char) -> char {
+    letter.to_lowercase().next().unwrap_or(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_user_name_of_a_letter_or_two_leaves_texts_readable() {
+        let text = "not the expected document at /a/soap (byte 7): an element that no list has here";
+        for username in ["a", "so", "doc", ""] {
+            assert_eq!(redact(text, username, "x7!"), text, "{username}");
+        }
+    }
+
+    #[test]
+    fn a_short_password_does_not_show_and_masks_no_part_of_a_word() {
+        assert_eq!(redact("at /a/pw7/b: it is pw7, not pw70", "user", "pw7"), "at /a/***/b: it is ***, not pw70");
+    }
+
+    #[test]
+    fn a_user_name_is_withheld_as_a_whole_in_any_case() {
+        assert_eq!(redact("the user Integrator-1 is locked", "integrator-1", "x"), "the user *** is locked");
+        assert_eq!(redact("reading was interrupted", "integrator-1", "x"), "reading was interrupted");
+    }
+
+    #[test]
+    fn of_a_password_nothing_shows_that_tells_something() {
+        for text in ["horse-battery", "the battery", "HORSE", "x battery-stap", "(ttery)"] {
+            let shown = redact(text, "user", "correct horse-battery-staple");
+            assert!(!shown.to_lowercase().contains("atte") && !shown.to_lowercase().contains("hors"), "{shown}");
+        }
+    }
+
+    /// What makes up a password: words that may be shown of anybody, and letters of every kind.
+    fn password() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(vec!["invalid", "request", "server", "error", "account", "no", "the"])
+                .prop_map(str::to_owned),
+            "[a-zA-Z0-9]{1,6}",
+            "[ &<>'\"%+/=\\\\;:#.,!?_ü€-]{1,2}",
+        ];
+        proptest::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+    }
+
+    fn percent(text: &str, is_blank_plus: bool) -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b' ' if is_blank_plus => "+".to_owned(),
+                byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+                byte => format!("%{byte:02X}"),
+            })
+            .collect()
+    }
+
+    fn escaped(text: &str, reference: fn(char) -> String) -> String {
+        text.chars()
+            .map(|letter| if letter.is_alphanumeric() { letter.to_string() } else { reference(letter) })
+            .collect()
+    }
+
+    /// The password as a vendor may write it.
+    fn spelled(password: &str, spelling: usize) -> String {
+        let named = |letter| match letter {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            '"' => "&quot;".to_owned(),
+            '\'' => "&apos;".to_owned(),
+            letter => letter.to_string(),
+        };
+        match spelling {
+            0 => password.to_owned(),
+            1 => escaped(password, named),
+            2 => escaped(password, |letter| format!("&#{};", u32::from(letter))),
+            3 => escaped(password, |letter| format!("&#x{:X};", u32::from(letter))),
+            4 => percent(password, true),
+            5 => percent(&percent(password, false), false),
+            6 => percent(&escaped(password, named), true),
+            7 => serde_json::to_string(password).unwrap(),
+            8 => BASE64_STANDARD.encode(format!("integrator-1:{password}")),
+            9 => password.split_whitespace().collect::<Vec<_>>().join(" "),
+            _ => password.to_uppercase(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
+
+        /// 8: secrets never reach a log, an error text or a metric, however the vendor spells them and wherever it is cut.
+        #[test]
+        fn of_a_password_nothing_shows_in_any_spelling_and_any_cut(
+            password in password(),
+            spelling in 0..11_usize,
+            (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+            before in 0..220_usize,
+            in_a_name in any::<bool>(),
+        ) {
+            let quoted = spelled(&password, spelling);
+            let letters: Vec<char> = quoted.chars().collect();
+            let (from, to) = (from.index(letters.len() + 1), to.index(letters.len() + 1));
+            let quoted: String = letters[from.min(to)..from.max(to)].iter().collect();
+            let document = if in_a_name {
+                let name: String = quoted.chars().filter(|letter| letter.is_alphanumeric()).collect();
+                format!("<r><x{name}><y></x{name}></r>")
+            } else {
+                let padding = "no ".repeat(before / 3);
+                let words = format!("{padding}bad request: {quoted} {quoted}").replace("]]>", "");
+                format!("<r><error><![CDATA[{words}]]></error></r>")
+            };
+            let error = wire::read_status(document.as_bytes(), &wire::Limits::of_status()).unwrap_err().to_string();
+            let shown: Vec<char> = redact(&error, "integrator-1", &password).chars().map(in_one_case).collect();
+            let secret: Vec<char> = password.chars().map(in_one_case).collect();
+            for part in secret.windows(TELLING).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
+                prop_assert!(!shown.windows(TELLING).any(|window| window == part), "{:?} in {:?}", part, shown.iter().collect::<String>());
+            }
+        }
+    }
+}
