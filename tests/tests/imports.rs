@@ -7,7 +7,9 @@ mod imports {
 
     mod access;
     mod forms;
+    mod histories;
     mod idempotence;
     mod modes;
     mod undo;
+    mod undo_beside_others;
 }

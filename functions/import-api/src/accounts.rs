@@ -83,11 +83,13 @@ impl Accounts {
             };
             let account = Arc::new(Account { key, campaigns: settings.campaigns });
             for User { user_id, user_password } in credentials.users {
+                // As what is sent is read, for a form has no outer blanks.
+                let (user_id, user_password) = (user_id.trim(), user_password.trim());
                 if user_id.is_empty() || user_password.is_empty() {
                     tracing::error!(connection = %account.key, "a user without a name or a password: it opens nothing");
                     continue;
                 }
-                let digest = digest(&settings.account_id, &user_id, &user_password);
+                let digest = digest(settings.account_id.trim(), user_id, user_password);
                 users.push(KnownUser { digest, account: account.clone() });
             }
         }

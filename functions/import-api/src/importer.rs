@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use jiff::Timestamp;
-use model::import::{Claim, Claimants, Fate, Fingerprint, Known, Missing, Request, fold_images, match_rows};
+use jiff::{SignedDuration, Timestamp};
+use model::import::{Fate, Fingerprint, Known, Matching, Missing, Request};
 use model::{ConnectionKey, Customer};
 use runtime::Metrics;
 use runtime::imports::ImportLease;
@@ -11,8 +11,10 @@ use store::{Clock, ImportCounts, ImportRecord, Imports, Shadow, StoreError, Upse
 use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
+use crate::claims::Claims;
 use crate::plan::{Ends, Plan};
 use crate::secrets::{Secret, seal};
+use crate::turns::Turns;
 
 /// Within this the same request is the same import, and not one more: longer than anybody retries, and less than a day,
 /// after which the same file may mean that everybody came once more.
@@ -21,8 +23,8 @@ const REPEATED: Duration = Duration::from_secs(12 * 3_600);
 const LEASE: Duration = Duration::from_secs(29);
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(27);
-/// How long to wait for another import: the rest is for this one.
-const LEASE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for another import: who waits holds a function that runs. Who sent it knows to send it again.
+const LEASE_PATIENCE: Duration = Duration::from_secs(3);
 /// Customers whose claims are written before the customers are, together.
 const CHUNK: usize = 1_000;
 /// How many chunks are under way at once: one with its claims, one with its customers. They are in different tables.
@@ -59,7 +61,7 @@ impl Importer {
         request: BatchRequest,
     ) -> Result<Imported, ImportError> {
         let began = self.clock.now();
-        let owner = self.lease.take(connection, began + LEASE, began + LEASE_PATIENCE).await?;
+        let owner = self.lease.take(connection, LEASE, SignedDuration::ZERO, began + LEASE_PATIENCE).await?;
         let owner = owner.ok_or(ImportError::Busy)?;
         let imported = self.import_leased(connection, request, began + PATIENCE).await;
         self.lease.release(connection, &owner).await;
@@ -72,36 +74,32 @@ impl Importer {
         request: BatchRequest,
         deadline: Timestamp,
     ) -> Result<Imported, ImportError> {
-        let BatchRequest { import: request, failed, saves_undo } = request;
-        let fingerprint = request.fingerprint(connection);
-        let mut record = self.record(connection, fingerprint, saves_undo, deadline).await?;
+        let BatchRequest { import: request, ignored, failed, saves_undo } = request;
+        let mut turns = Turns::default();
+        let (fingerprint, mut record) = self.record(connection, &request, saves_undo, deadline).await?;
+        let before = self.imports.fates(connection, &record, deadline).await?;
         let mut known = Known::default();
-        let fates = if record.fate_items > 0 {
-            self.imports.fates(connection, &record, deadline).await?
-        } else {
-            let fates = self.matched(connection, &request, fingerprint, &mut known, deadline).await?;
+        let fates = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
+        if let Some(fates) = to_record(&before, &fates) {
             self.imports.add_fates(connection, &mut record, &fates, deadline).await?;
-            fates
-        };
+        }
         let import = record.id.clone();
-        let mut plan = Plan::new(&request, fingerprint, &fates, &import);
-        let unknown = plan.customers().iter().filter(|source_id| !known.customers.contains_key(**source_id));
-        let missing = Missing { customers: unknown.map(|id| (*id).to_owned()).collect(), ..Missing::default() };
-        self.read(connection, missing, &mut known, deadline).await?;
+        let mut plan = Plan::new(&request, &fingerprint, &fates, &import);
         let (places, secrets) = plan.secrets();
         if !secrets.is_empty() {
             let (secrets, hashes) = sealed(connection, secrets).await?;
             plan.seal(&places, &secrets, hashes);
         }
+        plan.work_out(&known, &mut turns).await;
         if record.saves_undo {
-            let recorded = fold_images(self.imports.images(connection, &record, deadline).await?);
-            let images = plan.new_images(&known, &recorded);
+            let recorded = self.imports.images(connection, &record, deadline).await?;
+            let images = plan.new_images(&known, recorded, &mut turns).await;
             self.imports.add_images(connection, &mut record, &images, deadline).await?;
         }
-        self.imports.begin(connection, fingerprint, &record, deadline).await?;
+        self.imports.begin(connection, &fingerprint, &record, deadline).await?;
         let claims = self.claims(connection, &plan, &mut known, deadline).await?;
         let unstored = self.store(connection, &plan, &known, &claims, deadline).await?;
-        let Ends { counts, generated, failures } = plan.ends(failed, &unstored);
+        let Ends { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
         record.counts = counts;
         record.finished_at = Some(self.clock.now());
         self.imports.put(connection, &record, deadline).await?;
@@ -113,6 +111,7 @@ impl Importer {
             ignored: counts.ignored,
             saves_undo: record.saves_undo,
             generated,
+            ignored_rows: ignored,
             failures,
         })
     }
@@ -121,23 +120,38 @@ impl Importer {
     async fn record(
         &self,
         connection: &ConnectionKey,
-        fingerprint: Fingerprint,
+        request: &Request,
         saves_undo: bool,
         deadline: Timestamp,
-    ) -> Result<ImportRecord, StoreError> {
+    ) -> Result<(Fingerprint, ImportRecord), StoreError> {
+        let secret = self.imports.id_secret(connection, deadline).await?;
+        let fingerprint = request.fingerprint(connection, &secret);
+        // What the release before began is gone on with as that release would.
+        let fingerprints = [fingerprint.clone(), request.unkeyed_fingerprint(connection)];
         let now = self.clock.now();
-        let latest = self.imports.latest_of(connection, fingerprint, deadline).await?;
-        let repeated = latest.filter(|latest| latest.undone_at.is_none() && now < latest.began_at + REPEATED);
-        Ok(repeated.unwrap_or_else(|| ImportRecord {
-            id: fingerprint.import_id(now),
-            began_at: now,
+        let mut began_at = now;
+        if let Some((fingerprint, latest)) = self.imports.latest_of(connection, fingerprints, deadline).await? {
+            // Once somebody has begun to take it back, nothing more comes by it.
+            let is_taken_back = latest.undo_began_at.or(latest.undone_at).is_some();
+            if !is_taken_back && now < latest.began_at + REPEATED {
+                return Ok((fingerprint, latest));
+            }
+            // Two imports of one request have two ids.
+            began_at = began_at.max(latest.began_at + Duration::from_millis(1));
+        }
+        let record = ImportRecord {
+            id: fingerprint.import_id(began_at),
+            began_at,
             finished_at: None,
+            undo_began_at: None,
             undone_at: None,
             saves_undo,
+            first_fate_item: 0,
             fate_items: 0,
             image_items: 0,
             counts: ImportCounts::default(),
-        }))
+        };
+        Ok((fingerprint, record))
     }
 
     /// What becomes of every row; reads what it takes to say so.
@@ -145,12 +159,17 @@ impl Importer {
         &self,
         connection: &ConnectionKey,
         request: &Request,
-        fingerprint: Fingerprint,
+        fingerprint: &Fingerprint,
+        before: &[Fate],
         known: &mut Known,
         deadline: Timestamp,
     ) -> Result<Vec<Fate>, StoreError> {
         loop {
-            match match_rows(request, fingerprint, known) {
+            let mut matching = Matching::new(request, fingerprint, before, known);
+            while matching.go_on(Turns::ROWS) {
+                tokio::task::yield_now().await;
+            }
+            match matching.end() {
                 Ok(fates) => return Ok(fates),
                 Err(missing) => self.read(connection, missing, known, deadline).await?,
             }
@@ -165,12 +184,38 @@ impl Importer {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let Missing { claims, customers } = missing;
+        // Of claimants whose first pages are known twice as many are read: however many there are, there are few rounds.
+        let (more, unread): (BTreeSet<_>, BTreeSet<_>) =
+            claims.into_iter().partition(|claim| known.claimants.contains_key(claim));
+        let more: Vec<_> = more
+            .into_iter()
+            .map(|claim| {
+                let pages = known.claimants.get(&claim).map_or(0, |claimants| claimants.pages.len());
+                (claim, 2 * pages.max(1))
+            })
+            .collect();
+        let mut claimants = std::mem::take(&mut known.claimants);
+        let (read, more, customers) = futures::join!(
+            self.imports.claimants(connection, unread, deadline),
+            self.imports.read_on(connection, more, &mut claimants, deadline),
+            self.read_customers(connection, customers, known, deadline)
+        );
+        more?;
+        customers?;
+        claimants.extend(read?);
+        known.claimants = claimants;
+        Ok(())
+    }
+
+    pub(crate) async fn read_customers(
+        &self,
+        connection: &ConnectionKey,
+        customers: BTreeSet<String>,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
         let ids = customers.iter().map(|source_id| (connection.clone(), source_id.clone()));
-        let (claimants, found) = futures::try_join!(
-            self.imports.claimants(connection, claims, deadline),
-            self.shadow.get_many(ids, deadline)
-        )?;
-        known.claimants.extend(claimants);
+        let found = self.shadow.get_many(ids, deadline).await?;
         let mut found: HashMap<_, _> =
             found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect();
         known.customers.extend(customers.into_iter().map(|source_id| {
@@ -180,42 +225,16 @@ impl Importer {
         Ok(())
     }
 
-    /// The claims that have to be stored before the customers are.
-    async fn claims(
-        &self,
-        connection: &ConnectionKey,
-        plan: &Plan<'_>,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<BTreeMap<Claim, Claimants>, StoreError> {
-        let new = plan.new_claims(known);
-        let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
-        let missing = Missing { claims: unread.collect(), ..Missing::default() };
-        self.read(connection, missing, known, deadline).await?;
-        let mut claims = BTreeMap::new();
-        for (claim, source_ids) in new {
-            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
-            let mut claimants = before.clone();
-            source_ids.iter().for_each(|source_id| claimants.add(source_id));
-            if claimants != before {
-                claims.insert(claim, claimants);
-            }
-        }
-        Ok(claims)
-    }
-
     /// Writes claims and customers. Says of customers who could not be stored why not.
     async fn store(
         &self,
         connection: &ConnectionKey,
         plan: &Plan<'_>,
         known: &Known,
-        claims: &BTreeMap<Claim, Claimants>,
+        claims: &Claims,
         deadline: Timestamp,
     ) -> Result<HashMap<String, String>, StoreError> {
-        // These name nobody, so they belong to no chunk.
-        let crowded = claims.iter().filter(|(_, claimants)| claimants.crowded);
-        self.imports.put_claims(connection, crowded, deadline).await?;
+        self.imports.put_claims(connection, claims.spread(), deadline).await?;
         let chunks = plan.customers().chunks(CHUNK);
         let chunks: Vec<_> =
             chunks.map(|chunk| self.store_chunk(connection, plan, chunk, known, claims, deadline)).collect();
@@ -229,22 +248,19 @@ impl Importer {
         plan: &Plan<'_>,
         chunk: &[&str],
         known: &Known,
-        claims: &BTreeMap<Claim, Claimants>,
+        claims: &Claims,
         deadline: Timestamp,
     ) -> Vec<(String, String)> {
-        let mut customers = Vec::with_capacity(chunk.len());
-        let mut own = BTreeMap::new();
-        for source_id in chunk {
-            let stored = known.customers.get(*source_id).and_then(Option::as_ref);
-            let new = plan.new_claims_of(source_id, stored).into_iter();
-            let new = new.filter_map(|claim| claims.get_key_value(&claim));
-            own.extend(new.filter(|(_, claimants)| !claimants.crowded));
-            customers.push(((*source_id).to_owned(), stored.cloned()));
-        }
+        let customers = chunk.iter().map(|source_id| {
+            let stored = known.customers.get(*source_id).cloned().flatten();
+            ((*source_id).to_owned(), stored)
+        });
         let written = async {
-            self.imports.put_claims(connection, own, deadline).await?;
-            let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored);
-            self.shadow.revise_many(connection, customers, revise, deadline).await
+            // A claim that two of them get is written once.
+            let own: BTreeSet<_> = chunk.iter().flat_map(|source_id| plan.new_claims_of(source_id)).collect();
+            self.imports.put_claims(connection, claims.single(own), deadline).await?;
+            let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored, known);
+            self.shadow.revise_many(connection, customers.collect(), revise, deadline).await
         };
         let unstored: Vec<(String, UpsertError)> = match written.await {
             Ok(written) => {
@@ -272,6 +288,18 @@ impl Importer {
         ];
         self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
     }
+}
+
+/// What is to be recorded of the rows' ends, where that says more than what was recorded before: rows that were taken
+/// over once keep their customers.
+fn to_record(before: &[Fate], now: &[Fate]) -> Option<Vec<Fate>> {
+    let is_taken = |fate: Option<&Fate>| matches!(fate, Some(Fate::Taken(_)));
+    let kept = now
+        .iter()
+        .enumerate()
+        .map(|(place, fate)| before.get(place).filter(|_| is_taken(before.get(place))).unwrap_or(fate));
+    let is_new = |place: usize| !is_taken(before.get(place)) && is_taken(now.get(place));
+    (before.is_empty() || (0..now.len()).any(is_new)).then(|| kept.cloned().collect())
 }
 
 /// What who sent a row is told where the store took too long, or failed; what it said is for the log.

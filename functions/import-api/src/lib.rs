@@ -14,15 +14,19 @@
 //!            (reads)                                  └─── a thousand customers at a time ───┘
 //! ```
 //!
-//! The same request again within twelve hours is the same import: its rows have the fates that they had, which the rows
-//! themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was before the first. What others changed meanwhile is overwritten again, if the request says so.
-//! After that, or after an undo, it is an import of its own.
+//! The same request again within twelve hours is the same import: rows that were taken over keep their customers, which
+//! the rows themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was before
+//! the first. Rows that were not taken over wrote nothing, and are judged anew. What others changed meanwhile is overwritten
+//! again, if the request says so; its undo goes back to what they wrote. After that, or once an undo has begun, it is an
+//! import of its own.
 
 mod accounts;
+mod claims;
 mod importer;
 mod plan;
 mod routes;
 mod secrets;
+mod turns;
 
 use std::sync::Arc;
 

@@ -1,18 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::import::{
-    Application, Claim, Fate, Field, Fingerprint, Image, Known, Matched, Overwrite, Request, Row, apply_row,
+    Application, Claim, Fate, Field, Fingerprint, Image, Known, Matched, Overwrite, Request, Row, RowExtras,
+    apply_rows, state_made_by,
 };
 use model::{Content, Customer, Status};
-use store::ImportCounts;
+use store::{ImportCounts, Revision};
 use wire::customers_batch::{GeneratedIds, RowProblem};
 
 use crate::secrets::Secret;
+use crate::turns::Turns;
 
 /// What an import is going to do, row by row and customer by customer.
 pub(crate) struct Plan<'a> {
     request: &'a Request,
-    fingerprint: Fingerprint,
+    fingerprint: &'a Fingerprint,
     fates: &'a [Fate],
     import: &'a str,
     /// The hashes of each row's secrets, by the row's place in the request.
@@ -21,17 +23,28 @@ pub(crate) struct Plan<'a> {
     rows_of: HashMap<&'a str, Vec<usize>>,
     /// Every customer who is taken over, in the order of their first rows.
     customers: Vec<&'a str>,
+    /// What becomes of each of them, as far as it has been worked out.
+    planned: HashMap<&'a str, Planned>,
+}
+
+/// What becomes of one customer.
+struct Planned {
+    /// What it is after its rows; nothing where it is to stay.
+    content: Option<Content>,
+    /// What it is found by then, and was not before.
+    new_claims: Vec<Claim>,
 }
 
 /// What came of all rows.
 pub(crate) struct Ends {
     pub(crate) counts: ImportCounts,
     pub(crate) generated: Vec<GeneratedIds>,
+    pub(crate) ignored: Vec<RowProblem>,
     pub(crate) failures: Vec<RowProblem>,
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(request: &'a Request, fingerprint: Fingerprint, fates: &'a [Fate], import: &'a str) -> Self {
+    pub(crate) fn new(request: &'a Request, fingerprint: &'a Fingerprint, fates: &'a [Fate], import: &'a str) -> Self {
         let mut rows_of: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut customers = Vec::new();
         for (place, fate) in fates.iter().enumerate() {
@@ -43,7 +56,8 @@ impl<'a> Plan<'a> {
                 rows.push(place);
             }
         }
-        Self { request, fingerprint, fates, import, sealed: HashMap::new(), rows_of, customers }
+        let (sealed, planned) = (HashMap::new(), HashMap::new());
+        Self { request, fingerprint, fates, import, sealed, rows_of, customers, planned }
     }
 
     /// Every customer who is taken over.
@@ -74,73 +88,114 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Works out once what becomes of every customer, from what is known of them.
+    pub(crate) async fn work_out(&mut self, known: &Known, turns: &mut Turns) {
+        for source_id in self.customers.clone() {
+            let stored = stored(known, source_id);
+            let content = self.content(source_id, stored);
+            let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
+            let new_claims = content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect();
+            self.planned.insert(source_id, Planned { content, new_claims });
+            turns.took(self.rows_of.get(source_id).map_or(1, Vec::len)).await;
+        }
+    }
+
+    /// What is to be written to a customer of whom `stored` is stored; nothing where it is to stay.
+    pub(crate) fn revise(&self, source_id: &str, stored: Option<&Customer>, known: &Known) -> Option<Revision> {
+        let version = |customer: Option<&Customer>| customer.map(|customer| customer.version.clone());
+        let content = match self.planned.get(source_id) {
+            Some(planned) if version(stored) == version(self::stored(known, source_id)) => planned.content.clone(),
+            // Somebody else has written it meanwhile.
+            _ => self.content(source_id, stored),
+        };
+        content.map(|content| Revision { content, state: Some(state_made_by(self.import, stored)) })
+    }
+
     /// What a customer is after all of its rows, where `stored` is stored before them; nothing where it is to stay.
-    pub(crate) fn revise(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
+    fn content(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
         let stored = stored.map(|customer| &customer.content).filter(|content| content.status != Status::Deleted);
         if stored.is_some() && self.request.overwrite == Overwrite::Ignore {
             // It is new, so this very import has brought it, before it was interrupted or sent again.
             return None;
         }
+        let places = self.rows_of.get(source_id)?;
+        let origins: Vec<Option<String>> = places.iter().map(|place| self.origin(*place)).collect();
         let no_secrets = BTreeMap::new();
-        let mut content: Option<Content> = None;
-        for place in self.rows_of.get(source_id)? {
+        let rows = places.iter().zip(&origins).filter_map(|(place, origin)| {
             let (Some(row), Some(Fate::Taken(matched))) = (self.request.rows.get(*place), self.fates.get(*place))
             else {
-                continue;
+                return None;
             };
-            let origin = matched.is_generated.then(|| self.fingerprint.origin(row.number));
-            let application = Application {
-                overwrite: self.request.overwrite,
-                campaigns: &self.request.campaigns,
-                import: self.import,
+            let extras = RowExtras {
                 card_number: matched.card_number.as_deref(),
                 origin: origin.as_deref(),
                 sealed: self.sealed.get(place).unwrap_or(&no_secrets),
             };
-            content = Some(apply_row(content.as_ref().or(stored), row, &application));
+            Some((row, extras))
+        });
+        let application =
+            Application { overwrite: self.request.overwrite, campaigns: &self.request.campaigns, import: self.import };
+        Some(apply_rows(stored, rows, &application))
+    }
+
+    /// Which row of which request this row's customer was generated for, where it was.
+    fn origin(&self, place: usize) -> Option<String> {
+        match (self.request.rows.get(place), self.fates.get(place)) {
+            (Some(row), Some(Fate::Taken(matched))) if matched.is_generated => {
+                Some(self.fingerprint.origin(row.number))
+            }
+            _ => None,
         }
-        content
     }
 
     /// The images that have to be recorded beside those that are.
-    pub(crate) fn new_images(&self, known: &Known, recorded: &BTreeMap<String, Image>) -> Vec<Image> {
+    pub(crate) async fn new_images(&self, known: &Known, recorded: Vec<Image>, turns: &mut Turns) -> Vec<Image> {
+        let mut recorded_of: HashMap<String, Vec<Image>> = HashMap::new();
+        for image in recorded {
+            recorded_of.entry(image.source_id.clone()).or_default().push(image);
+        }
         let mut images = Vec::new();
         for source_id in &self.customers {
-            let stored = known.customers.get(*source_id).and_then(Option::as_ref);
-            let Some(content) = self.revise(source_id, stored) else { continue };
-            let prior = stored.map(|customer| &customer.content);
-            let left = content.hash();
-            let is_recorded = recorded.get(*source_id).is_some_and(|image| image.left == left);
-            if prior != Some(&content) && !is_recorded {
-                images.push(Image { source_id: (*source_id).to_owned(), prior: prior.cloned(), left });
+            let stored = stored(known, source_id);
+            let content = self.planned.get(source_id).and_then(|planned| planned.content.as_ref());
+            let Some(content) = content.filter(|content| stored.map(|stored| &stored.content) != Some(*content)) else {
+                continue;
+            };
+            let image = Image::of(source_id, stored, content, self.import);
+            if recorded_of.get(*source_id).is_none_or(|recorded| !recorded.contains(&image)) {
+                images.push(image);
             }
+            turns.took(1).await;
         }
         images
     }
 
     /// Who gets which card number or address that they have not had.
-    pub(crate) fn new_claims(&self, known: &Known) -> BTreeMap<Claim, BTreeSet<String>> {
+    pub(crate) fn new_claims(&self) -> BTreeMap<Claim, BTreeSet<String>> {
         let mut claims: BTreeMap<Claim, BTreeSet<String>> = BTreeMap::new();
         for source_id in &self.customers {
-            let stored = known.customers.get(*source_id).and_then(Option::as_ref);
-            for claim in self.new_claims_of(source_id, stored) {
-                claims.entry(claim).or_default().insert((*source_id).to_owned());
+            for claim in self.new_claims_of(source_id) {
+                claims.entry(claim.clone()).or_default().insert((*source_id).to_owned());
             }
         }
         claims
     }
 
     /// The claims of one customer that are new.
-    pub(crate) fn new_claims_of(&self, source_id: &str, stored: Option<&Customer>) -> Vec<Claim> {
-        let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
-        let content = self.revise(source_id, stored);
-        content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect()
+    pub(crate) fn new_claims_of(&self, source_id: &str) -> &[Claim] {
+        self.planned.get(source_id).map_or(&[], |planned| &planned.new_claims)
     }
 
-    /// What came of all rows: of those that can't be read, and of the others. `unstored` says of customers why they
+    /// What came of all rows: of those that bring no customer, and of the others. `unstored` says of customers why they
     /// could not be stored.
-    pub(crate) fn ends(&self, unreadable: Vec<RowProblem>, unstored: &HashMap<String, String>) -> Ends {
-        let mut ends = Ends { counts: ImportCounts::default(), generated: Vec::new(), failures: unreadable };
+    pub(crate) fn ends(
+        &self,
+        ignored: Vec<RowProblem>,
+        unreadable: Vec<RowProblem>,
+        unstored: &HashMap<String, String>,
+    ) -> Ends {
+        let mut ends = Ends { counts: ImportCounts::default(), generated: Vec::new(), ignored, failures: unreadable };
+        ends.counts.ignored = ends.ignored.len() as u64;
         for (row, fate) in self.request.rows.iter().zip(self.fates) {
             let (matched, is_taken) = match fate {
                 Fate::Taken(matched) => (matched, true),
@@ -165,6 +220,10 @@ impl<'a> Plan<'a> {
         ends.counts.failed = ends.failures.len() as u64;
         ends
     }
+}
+
+fn stored<'k>(known: &'k Known, source_id: &str) -> Option<&'k Customer> {
+    known.customers.get(source_id).and_then(Option::as_ref)
 }
 
 fn generated(row: &Row, matched: &Matched) -> Option<GeneratedIds> {

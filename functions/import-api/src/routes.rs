@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use wire::customers_batch::{
-    Answer, Form, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
+    Answer, Form, FormProblem, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
 };
 
 use crate::ImportApi;
@@ -39,7 +39,7 @@ async fn take(State(api): State<Arc<ImportApi>>, headers: HeaderMap, body: Resul
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let form = match Form::read(content_type, &body) {
         Ok(form) => form,
-        Err(problem) => return in_xml(problem),
+        Err(FormProblem { problem, output }) => return response(&Answer::Error(problem.to_string()), &output),
     };
     let (output, problem) = read_output(&form);
     let answer = match problem {

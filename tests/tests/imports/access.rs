@@ -82,3 +82,18 @@ async fn a_user_who_is_taken_out_is_shut_out_within_two_minutes() {
     let answer = post(&world, &Form::example()).await;
     assert_eq!(answer.error(), "the user, the password or the account is wrong");
 }
+
+#[tokio::test]
+async fn outer_blanks_are_no_part_of_credentials_sent_or_configured() {
+    let world = world().await;
+    let users = json!({ "users": [{ "user_id": " john1970", "user_password": "\t secret of three words \n" }] });
+    world.secret("imports.json", &users);
+    world.clock.advance(Duration::from_secs(121));
+    let form = Form::rows("update", &["code"], &["1"]);
+    let answer = post(&world, &form.clone().with("user_password", "secret of three words ")).await;
+    assert_eq!(answer.counts(), [1, 0, 0, 0]);
+    let newer = form.without("user_password").with("API", "1.5");
+    let headers = [("api_access_key", "secret of three words")];
+    let answer = send(&world, "multipart/form-data; boundary=b", &headers, newer.multipart("b")).await;
+    assert_eq!(answer.counts().iter().sum::<u64>(), 1);
+}

@@ -1,10 +1,14 @@
 //! What is posted, in which form, and what it is answered with.
 
+use std::time::Duration;
+
 use model::{Attribute, Stage};
 use serde_json::json;
 use tests::TOKEN;
 
-use super::support::{Form, PASSWORD, all_customers, content, customer, post, post_without_hurry, send, world, writes};
+use super::support::{
+    Form, PASSWORD, all_customers, connection, content, customer, post, post_without_hurry, send, undo, world, writes,
+};
 
 #[tokio::test]
 async fn the_vendors_own_example_is_refused_by_the_name_of_its_typo() {
@@ -204,4 +208,94 @@ async fn twenty_thousand_rows_come_in_one_call() {
     }
     let found = post(&world, &Form::rows("update", &["email", "city"], &["C19999@x.org|Anytown"])).await;
     assert_eq!(found.counts(), [0, 1, 0, 0]);
+}
+
+/// Invariant: one customer per identity, however a file was saved.
+#[tokio::test]
+async fn marks_that_nobody_sees_make_no_second_customer() {
+    let world = world().await;
+    let headers = ["code", "email", "first_name"];
+    post(&world, &Form::rows("update", &headers, &["7001|ann@x.org|Ann"])).await;
+    let answer =
+        post(&world, &Form::rows("update", &headers, &["\u{feff}7001|ann@x.org|Anna", "7002|bo@x.org|Bo"])).await;
+    assert_eq!(answer.counts(), [1, 1, 0, 0]);
+    let rows = ["\u{feff}ann@x.org|Annie", "\u{202a}bo@x.org\u{202c}|Bob"];
+    assert_eq!(post(&world, &Form::rows("update", &headers[1..], &rows)).await.counts(), [0, 2, 0, 0]);
+    assert_eq!(all_customers(&world).await, ["7001", "7002"]);
+    assert_eq!(content(&world, "7001").await.name.first.as_deref(), Some("Annie"));
+}
+
+#[tokio::test]
+async fn addresses_match_whatever_their_case_and_encoding() {
+    let world = world().await;
+    let headers = ["code", "email", "first_name"];
+    let rows = ["8001|jos\u{e9}@x.org|First", "8002|stra\u{df}e@x.org|First"];
+    post(&world, &Form::rows("update", &headers, &rows)).await;
+    let rows = ["jose\u{301}@x.org|Second", "STRASSE@x.org|Second"];
+    assert_eq!(post(&world, &Form::rows("update", &headers[1..], &rows)).await.counts(), [0, 2, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_first_row_that_repeats_the_headers_is_ignored_and_said() {
+    let world = world().await;
+    let form = Form::rows("update", &["code", "first_name"], &["code|First_Name", "1|jane", "x"]);
+    let answer = post(&world, &form).await;
+    assert_eq!((answer.counts(), all_customers(&world).await), ([1, 0, 1, 1], vec!["1".to_owned()]));
+    assert_eq!(answer.batch()["ignored_rows"], json!([{ "row": 1, "reason": "repeats the headers" }]));
+    assert_eq!(post(&world, &form).await.text, answer.text);
+}
+
+#[tokio::test]
+async fn errors_come_in_the_form_that_is_asked_for() {
+    let world = world().await;
+    let doubled = "output=JSON&condensed=yes&type=customers_batch&Type=customers_batch";
+    let answer = send(&world, "application/x-www-form-urlencoded", &[], doubled).await;
+    assert_eq!(answer.text, r#"{"status":"error","error":"the form has a field twice `type`"}"#);
+    let form = Form::rows("update", &["code"], &["1"]).with("campaigns_to_include", "a\u{2028}b").with("callback", "f");
+    let script = post(&world, &form).await.text;
+    assert_eq!(
+        script,
+        r#"f({"status":"error","error":"`campaigns_to_include`: the account has no campaign `a\u2028b`"});"#
+    );
+}
+
+/// Invariant: a claim is a hint; whoever does not have an address any more does not count, however many once had it.
+#[tokio::test]
+async fn an_address_that_many_once_had_finds_who_has_it_now() {
+    let world = world().await;
+    let headers = ["code", "email"];
+    let desk = |codes: std::ops::Range<u32>| codes.map(|code| format!("m{code}|desk@x.org")).collect::<Vec<_>>();
+    let post_all = async |rows: Vec<String>| {
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        post(&world, &Form::rows("update", &headers, &rows)).await
+    };
+    // After an undo nobody has it.
+    let mistake = post_all(desk(0..250)).await;
+    undo(&world, &mistake.import()).await;
+    let by_address = |name: &str| Form::rows("update", &["email", "first_name"], &[&format!("desk@x.org|{name}")]);
+    let found = post(&world, &by_address("Frank")).await;
+    assert_eq!(found.counts(), [1, 0, 0, 0]);
+    undo(&world, &found.import()).await;
+    // Of very many all but one move on.
+    post_all(desk(300..850)).await;
+    assert_eq!(post(&world, &by_address("Nobody")).await.counts(), [0, 0, 0, 1]);
+    post_all((300..849).map(|code| format!("m{code}|own{code}@x.org")).collect()).await;
+    assert_eq!(post(&world, &by_address("Changed")).await.counts(), [0, 1, 0, 0]);
+    assert_eq!(content(&world, "m849").await.name.first.as_deref(), Some("Changed"));
+    // What is remembered of them does not grow without end.
+    let claim = model::import::Claim::email("desk@x.org");
+    let deadline = world.now() + Duration::from_secs(60);
+    let mut claimants = world.imports().claimants(&connection(), [claim.clone()], deadline).await.unwrap();
+    let claimants = claimants.remove(&claim).unwrap();
+    assert!(claimants.page_count <= 1 && claimants.ids().eq(["m849"]), "{claimants:?}");
+}
+
+#[tokio::test]
+async fn more_rows_of_one_customer_than_one_record_takes_fail_by_number() {
+    let world = world().await;
+    let rows: Vec<String> = (0..502).map(|amount| format!("1|{amount}")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let answer = post(&world, &Form::rows("update", &["code", "auto_add"], &rows)).await;
+    assert_eq!(answer.counts(), [1, 499, 0, 2]);
+    assert_eq!(answer.failures()[0].0, 501);
 }

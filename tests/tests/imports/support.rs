@@ -75,7 +75,7 @@ impl Form {
         self
     }
 
-    fn urlencoded(&self) -> String {
+    pub(crate) fn urlencoded(&self) -> String {
         let pairs = self.0.iter().map(|(name, value)| {
             let value: String = value.iter().map(|byte| format!("%{byte:02X}")).collect();
             format!("{name}={value}")
@@ -138,6 +138,11 @@ impl Answer {
         failures.iter().map(failure).collect()
     }
 
+    /// Whether it says that another import is under way.
+    fn is_busy(&self) -> bool {
+        self.text.contains("another import of this account is under way: send the request again")
+    }
+
     /// The dialect's error, in XML.
     #[track_caller]
     pub(crate) fn error(&self) -> &str {
@@ -172,6 +177,17 @@ pub(crate) fn connection() -> ConnectionKey {
 
 pub(crate) async fn post(world: &World, form: &Form) -> Answer {
     send(world, "application/x-www-form-urlencoded", &[], form.urlencoded()).await
+}
+
+/// Posts, and sends it again as long as another import is under way, as it is told to: on a clock that stands still, who waits
+/// moves it on faster than the other works.
+pub(crate) async fn post_until_done(world: &World, form: &Form) -> Answer {
+    loop {
+        let answer = post(world, form).await;
+        if !answer.is_busy() {
+            return answer;
+        }
+    }
 }
 
 /// Posts where the function may take as long as a busy machine needs: the time that API Gateway gives is real.

@@ -249,9 +249,17 @@ pub struct Customer {
     pub revision: u64,
     /// How new it is.
     pub version: Version,
+    /// Which state it is in, where that is not simply its revision: see [`Customer::state`].
+    pub named_state: Option<String>,
 }
 
 impl Customer {
+    /// Which state the customer is in. Every write makes another one, whatever it writes, but for an undo, which brings
+    /// an earlier one back. So whoever made a state can tell it from an equal one that somebody else made.
+    pub fn state(&self) -> String {
+        self.named_state.clone().unwrap_or_else(|| self.revision.to_string())
+    }
+
     /// The public id.
     pub fn id(&self) -> CustomerId {
         CustomerId { connection: self.connection.connection.clone(), source_id: self.source_id.clone() }
@@ -321,6 +329,7 @@ mod tests {
             changed_at: "2026-11-22T03:05:00.0079Z".parse().unwrap(),
             revision: 1,
             version: Version::from_stored("v"),
+            named_state: None,
         };
         assert_eq!(
             serde_json::to_string(&customer).unwrap(),
@@ -348,6 +357,7 @@ mod tests {
             changed_at: Timestamp::UNIX_EPOCH,
             revision: 1,
             version: Version::from_stored("v"),
+            named_state: None,
         };
         let shown = serde_json::to_string(&customer).unwrap();
         assert!(!shown.contains("hidden") && !shown.contains("argon2id"), "{shown}");

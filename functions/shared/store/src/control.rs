@@ -1,6 +1,13 @@
+use std::sync::{Arc, OnceLock};
+
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use model::ConnectionKey;
 
 use crate::StoreError;
@@ -27,6 +34,16 @@ impl ControlTable {
         let key = Self::key(connection, entry);
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
         get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
+    }
+
+    /// The time by DynamoDB's own clock, to the second, as every answer of it says; `None` where it does not.
+    pub(crate) async fn time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
+        let date = Date::default();
+        let key = Self::key(connection, "poll");
+        let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).projection_expression("entry");
+        let answer = get.customize().interceptor(date.clone()).send().await;
+        answer.map_err(|error| StoreError::aws("GetItem", error))?;
+        Ok(date.0.get().copied())
     }
 
     /// Adds or replaces an item; `attributes` stand beside its key.
@@ -62,5 +79,29 @@ impl ControlTable {
             .expression_attribute_names("#connection", "connection")
             .expression_attribute_values(":connection", text(connection.to_string()))
             .expression_attribute_values(":prefix", text(prefix))
+    }
+}
+
+/// Takes the time out of an answer's head.
+#[derive(Clone, Debug, Default)]
+struct Date(Arc<OnceLock<Timestamp>>);
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        if let Some(time) = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) {
+            // Of an answer that is read again, the first counts.
+            let _ = self.0.set(time);
+        }
+        Ok(())
     }
 }

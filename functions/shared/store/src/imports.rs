@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use model::import::{Claim, Claimants, Fate, Fingerprint, Image};
-use model::{ConnectionKey, ContentHash};
+use model::ConnectionKey;
+use model::import::{Fate, Fingerprint, Image};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,11 +14,16 @@ use crate::bulk::BulkTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::{Clock, Random, StoreError};
 
+mod claims;
+mod secret;
+
 /// The import table: what batch imports must know beside the customers themselves.
 ///
 /// | `id` | what |
 /// |---|---|
-/// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: who has, or once had, that card number or address |
+/// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: who has, or once had, that card number or address; the first page of them |
+/// | `acme/imports#email/<hash>/<layout>/<page>` | the pages behind the first, of an address that many had |
+/// | `acme/imports#secret` | what generated ids are derived with, made once |
 /// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
 /// | `acme/imports#import/<import>` | an import and what came of it; `listing` and `began` put it into the index `by-connection` |
 /// | `acme/imports#fates/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
@@ -25,10 +31,11 @@ use crate::{Clock, Random, StoreError};
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
 /// Claims are hints, and the customers' records are the truth: whoever looks somebody up reads the claimants and asks who
-/// has it now. So a claim is written before its customer is, and never taken back; an undo finds its claims still there.
-/// Card numbers and addresses stand in keys as hashes only.
+/// has it now. So a claim is written before its customer is, by imports and by undos. Whoever does not have it any more is
+/// left out when the number of claimants has doubled. Card numbers and addresses stand in keys as hashes only; requests
+/// as what the connection's secret makes of them.
 ///
-/// Everything but the claims is deleted by DynamoDB some days after `expires`; who reads must not see it before that.
+/// Everything but the claims and the secret is deleted by DynamoDB some days after `expires`; who reads must not see it before that.
 ///
 /// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new customer
 /// costs one write of the shadow (and one of its index), one here for the card number and one for the address, and about
@@ -49,11 +56,16 @@ pub struct ImportRecord {
     pub began_at: Timestamp,
     /// When it came to its end; until then, or for ever where it was interrupted, nothing.
     pub finished_at: Option<Timestamp>,
+    /// When somebody began to take it back: nothing more is imported by it then.
+    pub undo_began_at: Option<Timestamp>,
     /// When it was taken back.
     pub undone_at: Option<Timestamp>,
     /// Whether it can be taken back.
     pub saves_undo: bool,
-    /// How many items the fates of its rows fill.
+    /// Which of the items with fates of its rows is the first that counts: earlier ones are what became of the rows when
+    /// the request came before.
+    pub first_fate_item: u32,
+    /// How many items with fates there are.
     pub fate_items: u32,
     /// How many items its images fill.
     pub image_items: u32,
@@ -98,63 +110,29 @@ impl Imports {
         Self { table: BulkTable { client, name: table.into(), clock, random } }
     }
 
-    /// Who has, or once had, each of these; with an entry for each.
-    ///
-    /// # Errors
-    /// Where not all could be read before the deadline.
-    pub async fn claimants(
-        &self,
-        connection: &ConnectionKey,
-        claims: impl IntoIterator<Item = Claim>,
-        deadline: Timestamp,
-    ) -> Result<HashMap<Claim, Claimants>, StoreError> {
-        let mut by_key: HashMap<String, Claim> =
-            claims.into_iter().map(|claim| (claim_key(connection, &claim), claim)).collect();
-        let mut claimants = HashMap::with_capacity(by_key.len());
-        for item in self.table.get(by_key.keys().cloned().collect(), None, deadline).await? {
-            let read = Read::new("claim", &item);
-            if let Some(claim) = by_key.remove(read.text("id")?) {
-                claimants.insert(claim, Claimants { ids: read.set("ids")?, crowded: read.has("crowded") });
-            }
-        }
-        claimants.extend(by_key.into_values().map(|claim| (claim, Claimants::default())));
-        Ok(claimants)
-    }
-
-    /// Stores claims in the place of what is stored. Only for one who holds the connection's lease.
-    ///
-    /// # Errors
-    /// Where not all could be written before the deadline.
-    pub async fn put_claims<'a>(
-        &self,
-        connection: &ConnectionKey,
-        claims: impl IntoIterator<Item = (&'a Claim, &'a Claimants)>,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let items = claims.into_iter().map(|(claim, claimants)| {
-            let mut item = Item::from([("id".to_owned(), text(claim_key(connection, claim)))]);
-            if claimants.crowded {
-                item.insert("crowded".to_owned(), AttributeValue::Bool(true));
-            } else {
-                item.insert("ids".to_owned(), AttributeValue::Ss(claimants.ids.iter().cloned().collect()));
-            }
-            item
-        });
-        self.table.put(items.collect(), deadline).await
-    }
-
-    /// The import that carried a request out last.
+    /// The import that carried a request out last, and by which of its fingerprints that is known.
     ///
     /// # Errors
     /// Where the store can't be read.
     pub async fn latest_of(
         &self,
         connection: &ConnectionKey,
-        fingerprint: Fingerprint,
+        fingerprints: [Fingerprint; 2],
         deadline: Timestamp,
-    ) -> Result<Option<ImportRecord>, StoreError> {
-        let Some(request) = self.get(request_key(connection, fingerprint), deadline).await? else { return Ok(None) };
-        self.find(connection, Read::new("request", &request).text("import")?, deadline).await
+    ) -> Result<Option<(Fingerprint, ImportRecord)>, StoreError> {
+        let keys = fingerprints.iter().map(|fingerprint| request_key(connection, fingerprint)).collect();
+        let mut found = HashMap::new();
+        for item in self.table.get(keys, None, deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
+            let read = Read::new("request", &item);
+            found.insert(read.text("id")?.to_owned(), read.text("import")?.to_owned());
+        }
+        for fingerprint in fingerprints {
+            let Some(import) = found.remove(&request_key(connection, &fingerprint)) else { continue };
+            if let Some(record) = self.find(connection, &import, deadline).await? {
+                return Ok(Some((fingerprint, record)));
+            }
+        }
+        Ok(None)
     }
 
     /// The import with this id.
@@ -222,7 +200,7 @@ impl Imports {
     pub async fn begin(
         &self,
         connection: &ConnectionKey,
-        fingerprint: Fingerprint,
+        fingerprint: &Fingerprint,
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
@@ -244,11 +222,11 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<Vec<Fate>, StoreError> {
-        self.pages(connection, "fates", record, record.fate_items, deadline).await
+        self.pages(connection, "fates", record, record.first_fate_item..record.fate_items, deadline).await
     }
 
-    /// Records what becomes of each row, and counts the items in `record`, which is not stored by this: what is not
-    /// counted there was not recorded. Only for one who holds the connection's lease.
+    /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`, which
+    /// is not stored by this: what is not counted there was not recorded. Only for one who holds the connection's lease.
     ///
     /// # Errors
     /// Where not all could be written before the deadline.
@@ -259,7 +237,9 @@ impl Imports {
         fates: &[Fate],
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        record.fate_items = self.add_pages(connection, "fates", record, record.fate_items, fates, deadline).await?;
+        let first = record.fate_items;
+        record.fate_items = self.add_pages(connection, "fates", record, first, fates, deadline).await?;
+        record.first_fate_item = first;
         Ok(())
     }
 
@@ -273,7 +253,7 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<Vec<Image>, StoreError> {
-        self.pages(connection, "images", record, record.image_items, deadline).await
+        self.pages(connection, "images", record, 0..record.image_items, deadline).await
     }
 
     /// Records images behind those that an import has; as [`add_fates`](Self::add_fates).
@@ -296,10 +276,11 @@ impl Imports {
         connection: &ConnectionKey,
         kind: &'static str,
         record: &ImportRecord,
-        count: u32,
+        numbers: Range<u32>,
         deadline: Timestamp,
     ) -> Result<Vec<T>, StoreError> {
-        let keys = (0..count).map(|number| page_key(connection, kind, &record.id, number));
+        let count = numbers.len();
+        let keys = numbers.map(|number| page_key(connection, kind, &record.id, number));
         let mut pages = BTreeMap::new();
         for item in self.table.get(keys.collect(), None, deadline).await? {
             let read = Read::new(kind, &item);
@@ -307,7 +288,7 @@ impl Imports {
                 .map_err(|_| StoreError::Corrupt { key: kind.to_owned(), attribute: "page" })?;
             pages.insert(read.number::<u32>("number")?, page);
         }
-        if pages.len() != count as usize {
+        if pages.len() != count {
             return Err(StoreError::Corrupt { key: kind.to_owned(), attribute: "number" });
         }
         Ok(pages.into_values().flatten().collect())
@@ -374,15 +355,7 @@ fn pages_of(entries: &[impl Serialize]) -> Result<Vec<String>, StoreError> {
     Ok(pages)
 }
 
-fn claim_key(connection: &ConnectionKey, claim: &Claim) -> String {
-    let (kind, value) = match claim {
-        Claim::Card(number) => ("card", number),
-        Claim::Email(address) => ("email", address),
-    };
-    format!("{connection}#{kind}/{}", ContentHash::of(value))
-}
-
-fn request_key(connection: &ConnectionKey, fingerprint: Fingerprint) -> String {
+fn request_key(connection: &ConnectionKey, fingerprint: &Fingerprint) -> String {
     format!("{connection}#request/{fingerprint}")
 }
 
@@ -406,11 +379,13 @@ fn record_item(connection: &ConnectionKey, record: &ImportRecord) -> Item {
         ("listing".to_owned(), text(connection.to_string())),
         ("began".to_owned(), time(record.began_at)),
         ("saves_undo".to_owned(), AttributeValue::Bool(record.saves_undo)),
+        ("first_fate_item".to_owned(), number(record.first_fate_item)),
         ("fate_items".to_owned(), number(record.fate_items)),
         ("image_items".to_owned(), number(record.image_items)),
         ("expires".to_owned(), expiry(record)),
     ]);
-    for (name, at) in [("finished", record.finished_at), ("undone", record.undone_at)] {
+    let times = [("finished", record.finished_at), ("undo_began", record.undo_began_at), ("undone", record.undone_at)];
+    for (name, at) in times {
         item.extend(at.map(|at| (name.to_owned(), time(at))));
     }
     item.extend(record.counts.by_name().map(|(name, count)| (format!("rows_{name}"), number(count))));
@@ -423,8 +398,10 @@ fn read_record(item: &Item) -> Result<ImportRecord, StoreError> {
         id: read.text("import")?.to_owned(),
         began_at: read.time("began")?,
         finished_at: read.optional_time("finished")?,
+        undo_began_at: read.optional_time("undo_began")?,
         undone_at: read.optional_time("undone")?,
         saves_undo: item.get("saves_undo") == Some(&AttributeValue::Bool(true)),
+        first_fate_item: u32::try_from(read.number_or_zero("first_fate_item")?).unwrap_or(u32::MAX),
         fate_items: read.number("fate_items")?,
         image_items: read.number("image_items")?,
         counts: ImportCounts {
@@ -444,7 +421,7 @@ mod tests {
 
     fn image(source_id: &str, name: &str) -> Image {
         let prior = Content { name: Name { first: Some(name.into()), ..Name::default() }, ..Content::default() };
-        Image { source_id: source_id.into(), left: prior.hash(), prior: Some(prior) }
+        Image { source_id: source_id.into(), left: prior.hash(), prior: Some(prior), found: None, made: None }
     }
 
     #[test]
@@ -461,19 +438,5 @@ mod tests {
         assert_eq!(read.collect::<Vec<_>>(), images);
         let nothing: [Image; 0] = [];
         assert!(pages_of(&nothing).unwrap().is_empty());
-    }
-
-    #[test]
-    fn no_key_names_a_person_and_none_is_anothers() {
-        let connection = ConnectionKey::new("acme", "imports");
-        let keys = [
-            claim_key(&connection, &Claim::email("jane@example.org")),
-            claim_key(&connection, &Claim::Card("jane@example.org".into())),
-            claim_key(&ConnectionKey::new("other", "imports"), &Claim::email("jane@example.org")),
-        ];
-        assert!(keys.iter().all(|key| !key.contains("jane")), "{keys:?}");
-        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
-        assert!(keys[0].starts_with("acme/imports#email/"));
-        assert_eq!(claim_key(&connection, &Claim::email("JANE@example.ORG")), keys[0]);
     }
 }

@@ -49,6 +49,10 @@ impl<'a> Read<'a> {
             .ok_or_else(|| self.corrupt(attribute))
     }
 
+    pub(crate) fn optional_text(&self, attribute: &'static str) -> Result<Option<String>, StoreError> {
+        if self.has(attribute) { self.text(attribute).map(|text| Some(text.to_owned())) } else { Ok(None) }
+    }
+
     pub(crate) fn number<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<N, StoreError> {
         self.item
             .get(attribute)

@@ -55,5 +55,5 @@ pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlem
 pub use poll::{LastError, PollState, Polls};
 pub use queue::WorkQueue;
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Incoming, Merged, News, Revised, Shadow, UpsertError};
+pub use shadow::{Incoming, Merged, News, Revised, Revision, Shadow, UpsertError};
 pub use waiting::Waiting;

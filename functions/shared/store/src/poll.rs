@@ -69,6 +69,14 @@ impl Polls {
         taken(answer)
     }
 
+    /// The time by the store's own clock, to the second; `None` where it does not tell.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn store_time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
+        self.0.time(connection).await
+    }
+
     /// Gives the lease back, if it is still held.
     ///
     /// # Errors

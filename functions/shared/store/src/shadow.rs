@@ -7,6 +7,7 @@
 //! | `version`, `hash` | how new it is, and the fingerprint of `doc` |
 //! | `revision`, `first_seen`, `changed` | how often written, and when (milliseconds) |
 //! | `doc` | the content as canonical JSON |
+//! | `state` | which state it is in, where that is not simply its revision: an import names those that it makes, and its undo brings one back |
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,7 +25,7 @@ use crate::{Clock, Random, StoreError};
 
 mod revise;
 
-pub use revise::Revised;
+pub use revise::{Revised, Revision};
 
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
@@ -113,6 +114,8 @@ struct Record<'a> {
     hash: &'a ContentHash,
     /// Whether it stands in the listing of its connection; a tombstone does not.
     is_listed: bool,
+    /// Which state this is, where that is not simply its revision.
+    state: Option<&'a str>,
 }
 
 impl Shadow {
@@ -197,6 +200,7 @@ impl Shadow {
                 document: &document,
                 hash: &hash,
                 is_listed: matches!(incoming.news, News::Present(_)),
+                state: None,
             };
             match self.put_if_still(connection, &record, head.as_ref()).await? {
                 None => {
@@ -235,6 +239,9 @@ impl Shadow {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if record.is_listed {
             put = put.item("listing", text(listing(connection, shard_of(record.source_id))));
+        }
+        if let Some(state) = record.state {
+            put = put.item("state", text(state));
         }
         put = match head {
             None => put.condition_expression("attribute_not_exists(id)"),
@@ -506,5 +513,6 @@ fn customer(item: &Item) -> Result<Customer, StoreError> {
         changed_at: read.time("changed")?,
         revision: read.number("revision")?,
         version: Version::from_stored(read.text("version")?),
+        named_state: read.optional_text("state")?,
     })
 }

@@ -72,6 +72,7 @@ async fn accounts(target: &Target) -> Result<Vec<Connection<BatchImport>>> {
 fn state(record: &ImportRecord) -> String {
     match (record.finished_at, record.undone_at) {
         (_, Some(at)) => format!("undone {}", iso_millis(at)),
+        _ if record.undo_began_at.is_some() => "undo not finished".to_owned(),
         (None, None) => "not finished".to_owned(),
         (Some(_), None) if record.saves_undo => "can be undone".to_owned(),
         (Some(_), None) => "without undo".to_owned(),
@@ -101,7 +102,7 @@ fn print_report(key: &ConnectionKey, import: &str, dry_run: bool, as_json: bool,
         let id = |source_id: &String| CustomerId { connection: key.connection.clone(), source_id: source_id.clone() };
         source_ids.iter().map(|source_id| id(source_id).to_string()).collect()
     };
-    let UndoReport { restored, removed, already_back, changed_since } = report;
+    let UndoReport { restored, removed, already_back, changed_since, card_taken } = report;
     if as_json {
         let report = json!({
             "import": import,
@@ -110,6 +111,7 @@ fn print_report(key: &ConnectionKey, import: &str, dry_run: bool, as_json: bool,
             "removed": ids(removed),
             "already_back": ids(already_back),
             "changed_since": ids(changed_since),
+            "card_taken": ids(card_taken),
         });
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(());
@@ -124,6 +126,9 @@ fn print_report(key: &ConnectionKey, import: &str, dry_run: bool, as_json: bool,
     );
     for id in ids(changed_since) {
         println!("  {id} has changed since");
+    }
+    for id in ids(card_taken) {
+        println!("  {id} is left alone too: the card number that it had is another's now");
     }
     Ok(())
 }

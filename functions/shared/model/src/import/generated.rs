@@ -1,36 +1,101 @@
 use std::fmt;
 
+use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::ConnectionKey;
 use crate::import::Field;
 
+/// What the ids that imports of a connection generate are derived with: whoever knows a request and not this can't
+/// compute them. It is made once for each connection, of random bytes, and shown on no surface.
+#[derive(Clone)]
+pub struct IdSecret([u8; Self::LENGTH]);
+
+impl IdSecret {
+    /// Its bytes.
+    pub const LENGTH: usize = 32;
+
+    /// A secret of random bytes.
+    pub fn new(random: [u8; Self::LENGTH]) -> Self {
+        Self(random)
+    }
+
+    /// The bytes to store.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+/// Without its bytes.
+impl fmt::Debug for IdSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("IdSecret")
+    }
+}
+
 /// What tells a request from every other of its connection. Everything that an import generates follows from it, so
-/// that the same request, retried or doubled, generates the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint([u8; 16]);
+/// that the same request, retried or doubled, generates the same; and from a secret, so that nobody else can tell what.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    id: [u8; 16],
+    /// What ids are derived from; the releases before derived them from `id`.
+    seed: Option<[u8; 32]>,
+}
 
 /// Takes the parts of a fingerprint one after the other.
-pub(super) struct FingerprintBuilder(Sha256);
+pub(super) struct FingerprintBuilder(Hasher);
+
+enum Hasher {
+    Keyed(Box<Hmac<Sha256>>),
+    /// As the releases before did it.
+    Plain(Sha256),
+}
 
 impl FingerprintBuilder {
+    pub(super) fn keyed(key: &[u8; 32]) -> Self {
+        // HMAC fills a key that is shorter than a block of the hash up with zeros.
+        let mut block = [0; 64];
+        block[..key.len()].copy_from_slice(key);
+        Self(Hasher::Keyed(Box::new(Hmac::new(&block.into()))))
+    }
+
+    pub(super) fn plain() -> Self {
+        Self(Hasher::Plain(Sha256::new()))
+    }
+
     /// Each part with its length: no two lists of parts are the same bytes.
-    pub(super) fn add(&mut self, part: &str) {
-        self.0.update((part.len() as u64).to_be_bytes());
-        self.0.update(part.as_bytes());
+    pub(super) fn add(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        for bytes in [&(part.len() as u64).to_be_bytes()[..], part] {
+            match &mut self.0 {
+                Hasher::Keyed(hasher) => Mac::update(&mut **hasher, bytes),
+                Hasher::Plain(hasher) => Digest::update(hasher, bytes),
+            }
+        }
+    }
+
+    fn bytes(self) -> [u8; 32] {
+        match self.0 {
+            Hasher::Keyed(hasher) => hasher.finalize().into_bytes().into(),
+            Hasher::Plain(hasher) => hasher.finalize().into(),
+        }
     }
 
     pub(super) fn finish(self) -> Fingerprint {
-        Fingerprint(half(self.0))
+        let is_keyed = matches!(self.0, Hasher::Keyed(_));
+        let bytes = self.bytes();
+        if !is_keyed {
+            return Fingerprint { id: half(&bytes), seed: None };
+        }
+        // What is told to others is not what ids are derived from.
+        let mut id = Self::keyed(&bytes);
+        id.add("id");
+        Fingerprint { id: half(&id.bytes()), seed: Some(bytes) }
     }
 }
 
 impl Fingerprint {
-    pub(super) fn builder() -> FingerprintBuilder {
-        FingerprintBuilder(Sha256::new())
-    }
-
     /// The id of the import that began to carry the request out at this time.
     pub fn import_id(&self, began: Timestamp) -> String {
         let text = self.to_string();
@@ -54,11 +119,17 @@ impl Fingerprint {
 
     /// A number that does not begin with 0, but for the one-digit 0: spreadsheets lose leading zeros.
     fn digits(&self, purpose: &str, row: u32, attempt: u32, digits: u8) -> String {
-        let mut parts = Self::builder();
-        parts.add(&self.to_string());
+        let mut parts = match &self.seed {
+            Some(seed) => FingerprintBuilder::keyed(seed),
+            None => {
+                let mut parts = FingerprintBuilder::plain();
+                parts.add(self.to_string());
+                parts
+            }
+        };
         parts.add(purpose);
-        parts.add(&format!("{row}/{attempt}"));
-        let random = u128::from_be_bytes(parts.finish().0);
+        parts.add(format!("{row}/{attempt}"));
+        let random = u128::from_be_bytes(half(&parts.bytes()));
         let least = match digits {
             0 | 1 => 0,
             _ => 10_u128.pow(u32::from(digits) - 1),
@@ -70,23 +141,29 @@ impl Fingerprint {
 /// 32 hexadecimal digits.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:032x}", u128::from_be_bytes(self.0))
+        write!(formatter, "{:032x}", u128::from_be_bytes(self.id))
+    }
+}
+
+/// Without what ids are derived from.
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Fingerprint({self})")
     }
 }
 
 /// The salt for the hash of a customer's secret: another one for each customer and column, and always the same for
 /// the same, so that the same secret again is no change.
 pub fn salt(connection: &ConnectionKey, source_id: &str, field: Field) -> [u8; 16] {
-    let mut parts = Fingerprint::builder();
+    let mut parts = FingerprintBuilder::plain();
     parts.add("salt");
-    parts.add(&connection.to_string());
+    parts.add(connection.to_string());
     parts.add(source_id);
-    parts.add(&field.name());
-    parts.finish().0
+    parts.add(&*field.name());
+    half(&parts.bytes())
 }
 
-fn half(digest: Sha256) -> [u8; 16] {
-    let digest = digest.finalize();
+fn half(digest: &[u8; 32]) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     bytes
@@ -97,7 +174,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::import::{Overwrite, Request, Row};
+    use crate::import::{Overwrite, Request, Row, UnreadableRow};
 
     fn request(rows: &[&[(Field, &str)]]) -> Request {
         let rows = (1..).zip(rows).map(|(number, values)| {
@@ -108,11 +185,16 @@ mod tests {
             campaigns: vec!["1".into()],
             card_digits: Some(10),
             rows: rows.collect(),
+            unreadable: Vec::new(),
         }
     }
 
+    fn secret(byte: u8) -> IdSecret {
+        IdSecret::new([byte; 32])
+    }
+
     fn fingerprint(rows: &[&[(Field, &str)]]) -> Fingerprint {
-        request(rows).fingerprint(&ConnectionKey::new("acme", "imports"))
+        request(rows).fingerprint(&ConnectionKey::new("acme", "imports"), &secret(1))
     }
 
     #[test]
@@ -128,9 +210,42 @@ mod tests {
             assert_ne!(one, other);
         }
         let rows: &[&[(Field, &str)]] = &[&[(Field::FirstName, "jane")], &[(Field::FirstName, "jim")]];
-        assert_ne!(one, request(rows).fingerprint(&ConnectionKey::new("other", "imports")));
+        let connection = ConnectionKey::new("acme", "imports");
+        assert_ne!(one, request(rows).fingerprint(&ConnectionKey::new("other", "imports"), &secret(1)));
+        assert_ne!(one, request(rows).fingerprint(&connection, &secret(2)));
         let changed = Request { overwrite: Overwrite::Yes, ..request(rows) };
-        assert_ne!(one, changed.fingerprint(&ConnectionKey::new("acme", "imports")));
+        assert_ne!(one, changed.fingerprint(&connection, &secret(1)));
+        // Also by the rows that can't be read.
+        let unreadable = |bytes: &[u8]| {
+            let unreadable = vec![UnreadableRow { number: 3, bytes: bytes.to_owned() }];
+            Request { unreadable, ..request(rows) }.fingerprint(&connection, &secret(1))
+        };
+        assert_eq!(unreadable(b"x|y"), unreadable(b"x|y"));
+        assert!(unreadable(b"x|y") != one && unreadable(b"x|y") != unreadable(b"x|z"));
+    }
+
+    #[test]
+    fn who_does_not_know_the_secret_can_not_compute_what_is_generated() {
+        let rows: &[&[(Field, &str)]] = &[&[(Field::FirstName, "jane")]];
+        let connection = ConnectionKey::new("acme", "imports");
+        let [one, other] = [1, 2].map(|byte| request(rows).fingerprint(&connection, &secret(byte)));
+        assert_ne!(one.card_number(1, 0, 10), other.card_number(1, 0, 10));
+        assert_ne!(one.customer_id(1, 0), other.customer_id(1, 0));
+        assert_ne!(one.origin(1), other.origin(1));
+        // Neither does what is told say what is not: with the id alone nothing follows.
+        let told = Fingerprint { seed: None, ..one.clone() };
+        assert_ne!(told.card_number(1, 0, 10), one.card_number(1, 0, 10));
+        assert_eq!(format!("{one:?}"), format!("Fingerprint({one})"));
+    }
+
+    /// Invariant 11: what the release before began is gone on with.
+    #[test]
+    fn the_fingerprint_of_the_releases_before_is_known() {
+        let rows: &[&[(Field, &str)]] = &[&[(Field::FirstName, "Jane"), (Field::Email, "jane.roe@example.org")]];
+        let before = Request { campaigns: vec!["898989889".into()], ..request(rows) }
+            .unkeyed_fingerprint(&ConnectionKey::new("acme", "imports"));
+        assert_eq!(before.to_string(), "7e72f6ec30d4a04083eaf0750cde8291");
+        assert_eq!(before.card_number(1, 0, 10), "3544441237");
     }
 
     #[test]

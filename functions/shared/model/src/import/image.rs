@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, ContentHash, Status};
+use crate::{Content, ContentHash, Customer, Status};
+
+/// The state of a customer whom nobody has stored.
+pub const NO_STATE: &str = "0";
 
 /// How an import found a customer, and how it left it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,13 +14,24 @@ pub struct Image {
     pub prior: Option<Content>,
     /// The fingerprint of what the import wrote.
     pub left: ContentHash,
+    /// Which state the import found: see [`Customer::state`]. Nothing where a release before recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// Which state the import made; nothing as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<String>,
 }
 
 /// What to do with one customer to take an import back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reversal {
-    /// Write this: the import's own content is still stored.
-    Restore(Box<Content>),
+    /// Write this: the import's own state is still stored.
+    Restore {
+        /// What was there before.
+        content: Box<Content>,
+        /// The state that this brings back.
+        state: Option<String>,
+    },
     /// Nothing: it is as it was before the import.
     AlreadyBack,
     /// Nothing: somebody has changed it since, and what they wrote is not ours to lose.
@@ -27,75 +39,194 @@ pub enum Reversal {
 }
 
 impl Image {
-    /// What to do with the customer, of which `stored` is stored now. After a customer is restored, the answer for it
-    /// is [`Reversal::AlreadyBack`]: an undo may be interrupted and done again.
-    pub fn reversal(&self, stored: Option<&Content>) -> Reversal {
-        let is_gone = stored.is_none_or(|content| content.status == Status::Deleted);
-        match (&self.prior, stored) {
-            (None, _) if is_gone => Reversal::AlreadyBack,
-            (Some(prior), Some(stored)) if prior == stored => Reversal::AlreadyBack,
-            (prior, Some(stored)) if stored.hash() == self.left => Reversal::Restore(Box::new(match prior {
-                Some(prior) => prior.clone(),
-                None => Content::tombstone_of(Some(stored)),
-            })),
-            _ => Reversal::ChangedSince,
+    /// The image of a customer of whom `stored` is stored, and to whom the import called `import` is going to write
+    /// `content`.
+    pub fn of(source_id: &str, stored: Option<&Customer>, content: &Content, import: &str) -> Self {
+        Self {
+            source_id: source_id.to_owned(),
+            prior: stored.map(|customer| customer.content.clone()),
+            left: content.hash(),
+            found: Some(stored.map_or_else(|| NO_STATE.to_owned(), Customer::state)),
+            made: Some(state_made_by(import, stored)),
         }
     }
 }
 
-/// One image per customer, by id, from all that an import recorded, in the order in which it did. An import that was
-/// interrupted and goes on records a customer again: what counts is how the first found it, and how the last left it.
-pub fn fold_images(recorded: impl IntoIterator<Item = Image>) -> BTreeMap<String, Image> {
-    let mut images = BTreeMap::<String, Image>::new();
-    for image in recorded {
-        match images.get_mut(&image.source_id) {
-            Some(first) => first.left = image.left,
-            None => {
-                images.insert(image.source_id.clone(), image);
-            }
+/// The state that an import makes of a customer of whom `stored` is stored.
+pub fn state_made_by(import: &str, stored: Option<&Customer>) -> String {
+    format!("{}/{import}", stored.map_or(0, |customer| customer.revision) + 1)
+}
+
+/// A state to go back from.
+struct At<'a> {
+    state: Option<String>,
+    content: Option<&'a Content>,
+}
+
+impl At<'_> {
+    fn was_left_by(&self, image: &Image) -> bool {
+        match (&image.made, &self.state) {
+            (Some(made), Some(state)) => made == state,
+            // A release before: by what it wrote.
+            _ => self.content.is_some_and(|content| content.hash() == image.left),
         }
     }
-    images
+}
+
+/// What to do with a customer to take an import back that recorded these images of it, in their order.
+///
+/// An import that was interrupted or sent again records a customer more than once. Its images are taken back one after
+/// the other as long as they join: where somebody else wrote in between, the customer goes back to what they wrote.
+/// After a customer is restored, the answer is [`Reversal::AlreadyBack`], or [`Reversal::ChangedSince`] where somebody
+/// else's writing is left: an undo may be interrupted and done again.
+pub fn reversal(images: &[Image], stored: Option<&Customer>) -> Reversal {
+    let mut at = At {
+        state: Some(stored.map_or_else(|| NO_STATE.to_owned(), Customer::state)),
+        content: stored.map(|customer| &customer.content),
+    };
+    let mut back = None;
+    for image in images.iter().rev() {
+        if at.was_left_by(image) {
+            at = At { state: image.found.clone(), content: image.prior.as_ref() };
+            back = Some(image);
+        }
+    }
+    let stored = stored.map(|customer| &customer.content);
+    match (back, images.first()) {
+        (Some(image), _) => Reversal::Restore {
+            content: Box::new(image.prior.clone().unwrap_or_else(|| Content::tombstone_of(stored))),
+            state: image.found.clone(),
+        },
+        (None, Some(first)) if is_back(first.prior.as_ref(), stored) => Reversal::AlreadyBack,
+        (None, _) => Reversal::ChangedSince,
+    }
+}
+
+/// Whether a customer is as it was before. A tombstone is as good as nothing.
+fn is_back(prior: Option<&Content>, stored: Option<&Content>) -> bool {
+    let is_gone = |content: Option<&Content>| content.is_none_or(|content| content.status == Status::Deleted);
+    (is_gone(prior) && is_gone(stored)) || prior == stored
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::Name;
+    use crate::{ConnectionKey, Name, Version};
 
     fn named(first: &str) -> Content {
         Content { name: Name { first: Some(first.into()), ..Name::default() }, ..Content::default() }
     }
 
-    fn image(prior: Option<Content>, left: &Content) -> Image {
-        Image { source_id: "1".into(), prior, left: left.hash() }
+    fn stored(content: Content, revision: u64, state: Option<&str>) -> Customer {
+        Customer {
+            connection: ConnectionKey::new("acme", "imports"),
+            source_id: "1".into(),
+            content,
+            first_seen_at: Timestamp::UNIX_EPOCH,
+            changed_at: Timestamp::UNIX_EPOCH,
+            revision,
+            version: Version::from_stored("v"),
+            named_state: state.map(str::to_owned),
+        }
     }
 
+    /// What an import writes to a customer, and the image that it records of that.
+    fn write(import: &str, before: Option<&Customer>, content: Content) -> (Customer, Image) {
+        let image = Image::of("1", before, &content, import);
+        let revision = before.map_or(0, |before| before.revision) + 1;
+        (stored(content, revision, image.made.as_deref()), image)
+    }
+
+    /// What an undo writes.
+    fn undone(images: &[Image], before: &Customer) -> Customer {
+        match reversal(images, Some(before)) {
+            Reversal::Restore { content, state } => stored(*content, before.revision + 1, state.as_deref()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Invariant: an undo restores what held before the import, or leaves it.
     #[test]
     fn a_customer_is_restored_only_if_it_is_as_the_import_left_it() {
-        let (before, imported, later) = (named("before"), named("imported"), named("later"));
-        let changed = image(Some(before.clone()), &imported);
-        assert_eq!(changed.reversal(Some(&imported)), Reversal::Restore(Box::new(before.clone())));
-        assert_eq!(changed.reversal(Some(&before)), Reversal::AlreadyBack);
-        assert_eq!(changed.reversal(Some(&later)), Reversal::ChangedSince);
-        assert_eq!(changed.reversal(None), Reversal::ChangedSince);
-
-        let added = image(None, &imported);
-        let tombstone = Content::tombstone_of(Some(&imported));
-        assert_eq!(added.reversal(Some(&imported)), Reversal::Restore(Box::new(tombstone.clone())));
-        assert_eq!(added.reversal(Some(&tombstone)), Reversal::AlreadyBack);
-        assert_eq!(added.reversal(None), Reversal::AlreadyBack);
-        assert_eq!(added.reversal(Some(&later)), Reversal::ChangedSince);
-
-        let revived = image(Some(tombstone.clone()), &imported);
-        assert_eq!(revived.reversal(Some(&imported)), Reversal::Restore(Box::new(tombstone.clone())));
-        assert_eq!(revived.reversal(Some(&tombstone)), Reversal::AlreadyBack);
+        let before = stored(named("before"), 3, None);
+        let (imported, image) = write("a", Some(&before), named("imported"));
+        let back = undone(std::slice::from_ref(&image), &imported);
+        assert_eq!((&back.content, back.state()), (&before.content, "3".to_owned()));
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&back)), Reversal::AlreadyBack);
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&before)), Reversal::AlreadyBack);
+        let (later, _) = write("b", Some(&imported), named("later"));
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&later)), Reversal::ChangedSince);
+        assert_eq!(reversal(std::slice::from_ref(&image), None), Reversal::ChangedSince);
+        // Another who writes the very same has written it all the same.
+        let (equal, _) = write("b", Some(&later), named("imported"));
+        assert_eq!(reversal(&[image], Some(&equal)), Reversal::ChangedSince);
     }
 
     #[test]
-    fn of_several_images_the_first_says_what_was_and_the_last_what_is() {
-        let (before, half, whole) = (named("before"), named("half"), named("whole"));
-        let folded = fold_images([image(Some(before.clone()), &half), image(Some(half), &whole)]);
-        assert_eq!(folded.into_values().collect::<Vec<_>>(), [image(Some(before), &whole)]);
+    fn whom_an_import_brought_is_deleted_and_a_tombstone_comes_back() {
+        let (imported, image) = write("a", None, named("imported"));
+        let gone = undone(std::slice::from_ref(&image), &imported);
+        assert_eq!(gone.content, Content::tombstone_of(Some(&imported.content)));
+        for gone in [Some(&gone), None] {
+            assert_eq!(reversal(std::slice::from_ref(&image), gone), Reversal::AlreadyBack);
+        }
+        let (revived, again) = write("b", Some(&gone), named("imported"));
+        assert_eq!(reversal(&[image], Some(&revived)), Reversal::ChangedSince, "another import brought it again");
+        assert_eq!(undone(&[again], &revived).content.status, Status::Deleted);
+    }
+
+    /// Invariant: whoever else wrote in between keeps what they wrote.
+    #[test]
+    fn images_join_only_where_nobody_else_wrote_in_between() {
+        let before = stored(named("before"), 1, None);
+        let (half, first) = write("a", Some(&before), named("half"));
+        let (whole, second) = write("a", Some(&half), named("whole"));
+        assert_eq!(undone(&[first.clone(), second], &whole).content, before.content);
+
+        let (others, theirs) = write("b", Some(&half), named("theirs"));
+        let (again, second) = write("a", Some(&others), named("half"));
+        let images = [first, second];
+        let back = undone(&images, &again);
+        assert_eq!(back.content, others.content);
+        assert_eq!(reversal(&images, Some(&back)), Reversal::ChangedSince, "it is as somebody else left it");
+        // Once the other import is taken back too, the first writing of this one is.
+        let half = undone(&[theirs], &back);
+        assert_eq!(undone(&images, &half).content, before.content);
+    }
+
+    #[test]
+    fn an_import_that_died_before_it_wrote_takes_nothing_back_from_who_wrote_then() {
+        let (_, died) = write("a", None, named("imported"));
+        let (others, _) = write("b", None, named("theirs"));
+        assert_eq!(reversal(std::slice::from_ref(&died), Some(&others)), Reversal::ChangedSince);
+        let (again, image) = write("a", Some(&others), named("imported"));
+        assert_eq!(undone(&[died, image], &again).content, others.content);
+    }
+
+    /// Invariant 11: what the release before wrote can be taken back.
+    #[test]
+    fn images_without_states_join_by_what_was_written() {
+        let (before, half, whole, theirs) = (named("before"), named("half"), named("whole"), named("theirs"));
+        let image = |prior: Option<&Content>, left: &Content| Image {
+            source_id: "1".into(),
+            prior: prior.cloned(),
+            left: left.hash(),
+            found: None,
+            made: None,
+        };
+        let now = stored(whole.clone(), 3, None);
+        let back = |images: &[Image]| match reversal(images, Some(&now)) {
+            Reversal::Restore { content, state: None } => *content,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(back(&[image(Some(&before), &half), image(Some(&half), &whole)]), before);
+        assert_eq!(back(&[image(Some(&before), &half), image(Some(&theirs), &whole)]), theirs);
+        assert_eq!(back(&[image(None, &half), image(Some(&theirs), &whole)]), theirs);
+        let written: Image =
+            serde_json::from_str(r#"{"source_id":"1","prior":null,"left":"00000000000000000000000000000001"}"#)
+                .unwrap();
+        assert_eq!((written.found, written.made), (None, None));
     }
 }

@@ -1,57 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::import::overwrite::ORIGIN;
-use crate::import::{Field, Fingerprint, Overwrite, Request, Row};
-use crate::{Content, Customer, Status};
-
-/// What a customer can be found by, beside its id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Claim {
-    /// A card number.
-    Card(String),
-    /// An e-mail address, folded: addresses that differ in upper and lower case alone are the same.
-    Email(String),
-}
-
-impl Claim {
-    /// The claims that a customer has: to its card number and to its address.
-    pub fn of(content: &Content) -> impl Iterator<Item = Self> {
-        let Identity { card, email, .. } = Identity::of(content);
-        card.into_iter().chain(email)
-    }
-
-    /// The claim that goes with an address.
-    pub fn email(address: &str) -> Self {
-        Self::Email(address.to_lowercase())
-    }
-}
-
-/// Who has, or once had, a card number or an address. The customers' own records decide who has it now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claimants {
-    /// The customers' ids.
-    pub ids: BTreeSet<String>,
-    /// More customers had it than are worth remembering: it identifies nobody any more.
-    pub crowded: bool,
-}
-
-impl Claimants {
-    /// How many customers are remembered: an address that everybody has must not make an item that nobody can write.
-    const MOST: usize = 20;
-
-    /// Remembers one more.
-    pub fn add(&mut self, source_id: &str) {
-        if !self.crowded {
-            self.ids.insert(source_id.to_owned());
-        }
-        if self.ids.len() > Self::MOST {
-            self.crowded = true;
-            self.ids.clear();
-        }
-    }
-}
+use crate::import::claims::Identity;
+use crate::import::{Claim, Claimants, Field, Fingerprint, Overwrite, Request, Row};
+use crate::{Customer, Status};
 
 /// What has been read of the store.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +18,7 @@ pub struct Known {
 /// What has to be read before every row can be matched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Claims whose claimants are not known.
+    /// Claims whose claimants are not known, or not all of them: the next pages are wanted.
     pub claims: BTreeSet<Claim>,
     /// Ids of customers that are not known.
     pub customers: BTreeSet<String>,
@@ -101,61 +54,8 @@ pub struct Matched {
 
 /// Ids and card numbers that are tried for one row, where others have them already.
 const ATTEMPTS: u32 = 20;
-
-/// Finds the customer of every row, as the rows before it leave the customers.
-///
-/// The first of `code`, `card_number` and `email` that a row gives decides. A code names a customer who is there, or a
-/// new one; so does a card number, whose new customer gets a generated id; the same holds for an address, if no more
-/// than one customer has it. A card number is never two customers': a row whose code and card number belong to two
-/// matches both, and fails. Customers who are deleted are not there.
-///
-/// Returns what becomes of each row, in their order. It depends on everything that the rows themselves change: whoever
-/// may have to carry a request out again keeps it.
-///
-/// # Errors
-/// What has to be read first; the answer is complete once nothing is missing.
-pub fn match_rows(request: &Request, fingerprint: Fingerprint, known: &Known) -> Result<Vec<Fate>, Missing> {
-    let mut matcher = Matcher {
-        request,
-        fingerprint,
-        known,
-        now: HashMap::new(),
-        new_claims: BTreeMap::new(),
-        missing: Missing::default(),
-    };
-    let mut fates = Vec::with_capacity(request.rows.len());
-    for row in &request.rows {
-        match matcher.fate(row) {
-            Ok(fate) => fates.push(fate),
-            // Others are matched in spite of it, to learn at once what they miss.
-            Err(Stop::Unknown) => {}
-            Err(Stop::Failed(reason)) => fates.push(Fate::Failed(reason)),
-        }
-    }
-    if matcher.missing == Missing::default() { Ok(fates) } else { Err(matcher.missing) }
-}
-
-/// What matching goes by.
-#[derive(Clone, Debug, Default)]
-struct Identity {
-    card: Option<Claim>,
-    email: Option<Claim>,
-    origin: Option<String>,
-}
-
-impl Identity {
-    fn of(content: &Content) -> Self {
-        Self {
-            card: content.external_id.clone().map(Claim::Card),
-            email: content.emails.first().map(|email| Claim::email(&email.address)),
-            origin: content.hidden.get(ORIGIN).cloned(),
-        }
-    }
-
-    fn has(&self, claim: &Claim) -> bool {
-        [&self.card, &self.email].into_iter().flatten().any(|own| own == claim)
-    }
-}
+/// Rows of one request that change one customer: what they make of it must be stored as one record.
+pub const MOST_ROWS_OF_ONE: u32 = 500;
 
 /// Why a row is not matched.
 enum Stop {
@@ -165,20 +65,93 @@ enum Stop {
     Failed(String),
 }
 
-struct Matcher<'a> {
+/// Finds the customer of every row, as the rows before it leave the customers.
+///
+/// The first of `code`, `card_number` and `email` that a row gives decides. A code names a customer who is there, or a
+/// new one; so does a card number, whose new customer gets a generated id; the same holds for an address, if no more
+/// than one customer has it. A card number is never two customers': a row whose code and card number belong to two
+/// matches both, and fails. Customers who are deleted are not there.
+///
+/// What becomes of a row depends on everything that the rows themselves change. So where a request is carried out again,
+/// the rows that were taken over before keep their customers; the others wrote nothing, and are judged anew.
+///
+/// The work is in proportion to the rows and to what has been read; it is done in steps, so that others have their turn.
+pub struct Matching<'a> {
     request: &'a Request,
-    fingerprint: Fingerprint,
+    fingerprint: &'a Fingerprint,
+    /// What became of the rows when the same request came before.
+    before: &'a [Fate],
     known: &'a Known,
+    /// The place of the row that comes next.
+    next: usize,
+    fates: Vec<Fate>,
     /// The customers that rows before this one have changed.
     now: HashMap<String, Identity>,
-    /// Who has what by such rows.
-    new_claims: BTreeMap<Claim, BTreeSet<String>>,
+    /// How many rows before this one change each customer.
+    rows_of: HashMap<String, u32>,
+    holders: HashMap<Claim, Holders>,
     missing: Missing,
 }
 
-impl Matcher<'_> {
-    fn fate(&mut self, row: &Row) -> Result<Fate, Stop> {
-        let card = row.get(Field::CardNumber).map(|number| Claim::Card(number.to_owned()));
+/// Who has something now, as far as it is known.
+#[derive(Default)]
+struct Holders {
+    ids: BTreeSet<String>,
+    /// How many pages of claimants have been looked at.
+    pages: usize,
+    /// Whether something has to be read before more can be said.
+    is_unknown: bool,
+}
+
+impl<'a> Matching<'a> {
+    /// Begins with the first row. `before` is what became of the rows when the same request came before; empty where it
+    /// comes for the first time.
+    pub fn new(request: &'a Request, fingerprint: &'a Fingerprint, before: &'a [Fate], known: &'a Known) -> Self {
+        Self {
+            request,
+            fingerprint,
+            before,
+            known,
+            next: 0,
+            fates: Vec::with_capacity(request.rows.len()),
+            now: HashMap::new(),
+            rows_of: HashMap::new(),
+            holders: HashMap::new(),
+            missing: Missing::default(),
+        }
+    }
+
+    /// Matches up to `rows` more. Whether there are any left.
+    pub fn go_on(&mut self, rows: usize) -> bool {
+        let end = self.request.rows.len().min(self.next + rows);
+        while self.next < end {
+            let place = self.next;
+            self.next += 1;
+            let row = &self.request.rows[place];
+            let fate = match self.before.get(place) {
+                Some(Fate::Taken(matched)) => self.taken_again(row, matched),
+                _ => self.judged(row),
+            };
+            match fate {
+                Ok(fate) => self.fates.push(fate),
+                // Others are matched in spite of it, to learn at once what they miss.
+                Err(Stop::Unknown) => {}
+                Err(Stop::Failed(reason)) => self.fates.push(Fate::Failed(reason)),
+            }
+        }
+        self.next < self.request.rows.len()
+    }
+
+    /// What becomes of each row, in their order.
+    ///
+    /// # Errors
+    /// What has to be read first; the answer is complete once nothing is missing.
+    pub fn end(self) -> Result<Vec<Fate>, Missing> {
+        if self.missing == Missing::default() { Ok(self.fates) } else { Err(self.missing) }
+    }
+
+    fn judged(&mut self, row: &Row) -> Result<Fate, Stop> {
+        let card = row.get(Field::CardNumber).map(Claim::card);
         let email = row.get(Field::Email).map(Claim::email);
         // All at once: each look into the store takes its time.
         let unread = card.iter().chain(&email).filter(|claim| !self.known.claimants.contains_key(*claim));
@@ -186,8 +159,11 @@ impl Matcher<'_> {
 
         let source_id = match (row.get(Field::Code), &card, &email) {
             (Some(code), ..) => Some(code.to_owned()),
-            (None, Some(card), _) => self.only_holder(card, "card_number")?,
-            (None, None, Some(email)) => self.only_holder(email, "email")?,
+            (None, Some(card), _) => self.only_holder(card, None, "card_number")?,
+            (None, None, Some(email)) => {
+                let before = row.get(Field::Email).and_then(Claim::lowercase);
+                self.only_holder(email, before.as_ref(), "email")?
+            }
             (None, None, None) => None,
         };
         let source_id = match source_id {
@@ -195,11 +171,7 @@ impl Matcher<'_> {
             None => self.generated_id(row)?,
         };
         let before = self.identity(&source_id)?;
-        if let Some(card) = &card
-            && self.holders(card)?.iter().any(|holder| *holder != source_id)
-        {
-            return Err(Stop::Failed("matches two customers: the `card_number` is that of another".to_owned()));
-        }
+        self.expect_free(card.as_ref(), &source_id)?;
         let own_origin = self.fingerprint.origin(row.number);
         let mut matched = Matched {
             is_new: before.is_none(),
@@ -210,12 +182,8 @@ impl Matcher<'_> {
             card_number: None,
             source_id,
         };
-        let (kept, is_dropped) = match (before, self.request.overwrite) {
-            (Some(before), Overwrite::Ignore) => (before, true),
-            (Some(before), Overwrite::Update) => (before, false),
-            (Some(before), Overwrite::Yes) => (Identity { origin: before.origin, ..Identity::default() }, false),
-            (None, _) => (Identity::default(), false),
-        };
+        let is_dropped = before.is_some() && self.request.overwrite == Overwrite::Ignore;
+        let kept = self.kept(before);
         if let (Some(digits), None) = (self.request.card_digits, &card) {
             matched.card_number = match &kept.card {
                 Some(Claim::Card(number)) => self.was_generated(row, digits, number).then(|| number.clone()),
@@ -226,48 +194,152 @@ impl Matcher<'_> {
         if is_dropped {
             return Ok(Fate::Ignored(matched));
         }
-        let now = Identity {
-            card: card.or_else(|| matched.card_number.clone().map(Claim::Card)).or(kept.card),
-            email: email.or(kept.email),
-            origin: if matched.is_generated { Some(own_origin) } else { kept.origin },
-        };
-        for claim in [&now.card, &now.email].into_iter().flatten() {
-            self.new_claims.entry(claim.clone()).or_default().insert(matched.source_id.clone());
+        if self.rows_of.get(&matched.source_id).is_some_and(|rows| *rows >= MOST_ROWS_OF_ONE) {
+            return Err(Stop::Failed(format!(
+                "{MOST_ROWS_OF_ONE} rows before it change the same customer: send it in another request"
+            )));
         }
-        self.now.insert(matched.source_id.clone(), now);
+        self.take(&matched, card.or_else(|| matched.card_number.as_deref().map(Claim::card)), email, kept, own_origin);
         Ok(Fate::Taken(matched))
     }
 
-    /// The customer who has it, if anybody does. Two who do are an error of the row.
-    fn only_holder(&mut self, claim: &Claim, column: &str) -> Result<Option<String>, Stop> {
-        let mut holders = self.holders(claim)?;
-        match holders.len() {
-            0 | 1 => Ok(holders.pop()),
-            _ => Err(Stop::Failed(format!("matches two customers by its `{column}`: send their `code`"))),
+    /// A row that was taken over before. It fails only where it would give somebody the card number that is another's by
+    /// now: that is for this time.
+    fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<Fate, Stop> {
+        let before = self.identity(&matched.source_id)?;
+        if before.is_some() && self.request.overwrite == Overwrite::Ignore {
+            // It was new, so this very request has brought it, and it stays as it is.
+            return Ok(Fate::Taken(matched.clone()));
+        }
+        let card = row.get(Field::CardNumber).or(matched.card_number.as_deref()).map(Claim::card);
+        if before.as_ref().is_none_or(|before| before.card != card) {
+            self.expect_free(card.as_ref(), &matched.source_id)?;
+        }
+        let email = row.get(Field::Email).map(Claim::email);
+        let kept = self.kept(before);
+        self.take(matched, card, email, kept, self.fingerprint.origin(row.number));
+        Ok(Fate::Taken(matched.clone()))
+    }
+
+    /// What a customer who was so before has of it once a row is written to it.
+    fn kept(&self, before: Option<Identity>) -> Identity {
+        match (before, self.request.overwrite) {
+            (Some(before), Overwrite::Ignore | Overwrite::Update) => before,
+            (Some(before), Overwrite::Yes) => Identity { origin: before.origin, ..Identity::default() },
+            (None, _) => Identity::default(),
         }
     }
 
-    /// Everybody who has it now.
-    fn holders(&mut self, claim: &Claim) -> Result<Vec<String>, Stop> {
-        let Some(claimants) = self.known.claimants.get(claim) else {
-            self.missing.claims.insert(claim.clone());
-            return Err(Stop::Unknown);
+    /// Changes a customer as a row does that is taken over.
+    fn take(&mut self, matched: &Matched, card: Option<Claim>, email: Option<Claim>, kept: Identity, origin: String) {
+        let source_id = &matched.source_id;
+        let now = Identity {
+            card: card.or(kept.card),
+            email: email.or(kept.email),
+            origin: if matched.is_generated { Some(origin) } else { kept.origin },
         };
-        let new = self.new_claims.get(claim);
-        if claimants.crowded || new.is_some_and(|ids| ids.len() > Claimants::MOST) {
-            return Err(Stop::Failed("matches two customers and more: send their `code`".to_owned()));
-        }
-        let candidates: BTreeSet<String> = claimants.ids.iter().chain(new.into_iter().flatten()).cloned().collect();
-        let mut holders = Vec::new();
-        let mut is_unknown = false;
-        for candidate in candidates {
-            match self.identity(&candidate) {
-                Ok(Some(identity)) if identity.has(claim) => holders.push(candidate),
-                Ok(_) => {}
-                Err(_) => is_unknown = true,
+        let before = match self.now.get(source_id) {
+            Some(before) => before.claims().cloned().collect(),
+            None => self.stored_claims(source_id),
+        };
+        for claim in before.iter().filter(|claim| !now.has(claim)) {
+            if let Some(holders) = self.holders.get_mut(claim) {
+                holders.ids.remove(source_id);
             }
         }
-        if is_unknown { Err(Stop::Unknown) } else { Ok(holders) }
+        for claim in now.claims() {
+            self.holders.entry(claim.clone()).or_default().ids.insert(source_id.clone());
+        }
+        self.now.insert(source_id.clone(), now);
+        *self.rows_of.entry(source_id.clone()).or_default() += 1;
+    }
+
+    fn stored_claims(&self, source_id: &str) -> Vec<Claim> {
+        let stored = self.known.customers.get(source_id).and_then(Option::as_ref);
+        stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect()
+    }
+
+    /// A card number is one customer's.
+    fn expect_free(&mut self, card: Option<&Claim>, source_id: &str) -> Result<(), Stop> {
+        let Some(card) = card else { return Ok(()) };
+        let is_anothers = |holders: &Holders| holders.ids.iter().any(|holder| holder != source_id);
+        if self.look(card, None, is_anothers)? {
+            return Err(Stop::Failed("matches two customers: the `card_number` is that of another".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The customer who has it, if anybody does. Two who do are an error of the row. `before` is the claim that the
+    /// releases before gave for the same.
+    fn only_holder(&mut self, claim: &Claim, before: Option<&Claim>, column: &str) -> Result<Option<String>, Stop> {
+        if self.look(claim, before, |holders| holders.ids.len() > 1)? {
+            return Err(Stop::Failed(format!("matches two customers by its `{column}`: send their `code`")));
+        }
+        Ok(self.holders.get(claim).and_then(|holders| holders.ids.first()).cloned())
+    }
+
+    /// Whether `is_decided` by those who have it now. Claimants are looked at until it is, or until there are no more.
+    fn look(
+        &mut self,
+        claim: &Claim,
+        before: Option<&Claim>,
+        is_decided: impl Fn(&Holders) -> bool,
+    ) -> Result<bool, Stop> {
+        let mut holders = self.holders.remove(claim).unwrap_or_default();
+        let mut answer = Ok(true);
+        if !is_decided(&holders) {
+            let mut is_cut = false;
+            for source in before.into_iter().chain([claim]) {
+                is_cut |= self.look_at(source, claim, &mut holders);
+            }
+            answer = match (is_decided(&holders), holders.is_unknown) {
+                (true, _) => Ok(true),
+                (false, true) => Err(Stop::Unknown),
+                (false, false) if is_cut => {
+                    Err(Stop::Failed("matches two customers and more: send their `code`".to_owned()))
+                }
+                (false, false) => Ok(false),
+            };
+        }
+        self.holders.insert(claim.clone(), holders);
+        answer
+    }
+
+    /// Adds those of a claim's claimants who have `claim` now, as far as they are known, and says what is missing. Whether
+    /// not all were remembered.
+    fn look_at(&mut self, source: &Claim, claim: &Claim, holders: &mut Holders) -> bool {
+        let Some(claimants) = self.known.claimants.get(source) else {
+            self.missing.claims.insert(source.clone());
+            holders.is_unknown = true;
+            return false;
+        };
+        if holders.is_unknown {
+            // Everything that is missing for it has been said.
+            return claimants.is_cut;
+        }
+        // Who had an older claim is looked at each time: there are few of them.
+        let seen = if source == claim { holders.pages } else { 0 };
+        for candidate in claimants.pages.iter().skip(seen).flatten() {
+            // Whom a row has changed is among the holders already, if it has it still.
+            if self.now.contains_key(candidate) {
+                continue;
+            }
+            match self.identity(candidate) {
+                Ok(Some(identity)) if identity.has(claim) => {
+                    holders.ids.insert(candidate.clone());
+                }
+                Ok(_) => {}
+                Err(_) => holders.is_unknown = true,
+            }
+        }
+        if source == claim {
+            holders.pages = claimants.pages.len();
+        }
+        if !claimants.is_complete() && holders.ids.len() < 2 {
+            self.missing.claims.insert(source.clone());
+            holders.is_unknown = true;
+        }
+        claimants.is_cut
     }
 
     /// Who a customer is now; `None` where there is none.
@@ -289,9 +361,9 @@ impl Matcher<'_> {
 
     /// The first id that nobody has, or that this very row was given before.
     fn generated_id(&mut self, row: &Row) -> Result<String, Stop> {
+        let own = Some(self.fingerprint.origin(row.number));
         for attempt in 0..ATTEMPTS {
             let candidate = self.fingerprint.customer_id(row.number, attempt);
-            let own = Some(self.fingerprint.origin(row.number));
             if self.identity(&candidate)?.is_none_or(|identity| identity.origin == own) {
                 return Ok(candidate);
             }
@@ -303,10 +375,10 @@ impl Matcher<'_> {
     fn generated_card(&mut self, row: &Row, digits: u8, source_id: &str) -> Result<String, Stop> {
         for attempt in 0..ATTEMPTS {
             let candidate = self.fingerprint.card_number(row.number, attempt, digits);
-            match self.holders(&Claim::Card(candidate.clone())) {
-                Ok(holders) if holders.iter().all(|holder| holder == source_id) => return Ok(candidate),
+            match self.expect_free(Some(&Claim::card(&candidate)), source_id) {
+                Ok(()) => return Ok(candidate),
                 Err(Stop::Unknown) => return Err(Stop::Unknown),
-                Ok(_) | Err(Stop::Failed(_)) => {}
+                Err(Stop::Failed(_)) => {}
             }
         }
         Err(Stop::Failed(format!("no free card number of {digits} digits was found")))
@@ -314,7 +386,8 @@ impl Matcher<'_> {
 
     /// Whether this card number was generated for the row when the same request came before.
     fn was_generated(&self, row: &Row, digits: u8, number: &str) -> bool {
-        (0..ATTEMPTS).any(|attempt| self.fingerprint.card_number(row.number, attempt, digits) == number)
+        number.len() == usize::from(digits)
+            && (0..ATTEMPTS).any(|attempt| self.fingerprint.card_number(row.number, attempt, digits) == number)
     }
 }
 

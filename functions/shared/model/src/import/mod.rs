@@ -2,14 +2,15 @@
 //! taken back.
 //!
 //! ```text
-//!   Request ──► match_rows ──► one Fate per row ──► apply_row, row by row ──► content to write, Image to undo it with
-//!                  ▲    │
-//!            Known │    │ Missing        what has been read of the store, and what still has to be
+//!   Request ──► Matching ──► one Fate per row ──► apply_rows, by customer ──► content to write, Image to undo it with
+//!                 ▲    │
+//!           Known │    │ Missing        what has been read of the store, and what still has to be
 //! ```
 //!
 //! Rows are independent: a row that can't be taken over costs itself alone. They count in their order, so that a
 //! customer who comes twice is added by the first row and updated by the second.
 
+mod claims;
 mod field;
 mod generated;
 mod image;
@@ -17,9 +18,10 @@ mod matching;
 mod overwrite;
 mod request;
 
+pub use claims::{Claim, Claimants};
 pub use field::Field;
-pub use generated::{Fingerprint, salt};
-pub use image::{Image, Reversal, fold_images};
-pub use matching::{Claim, Claimants, Fate, Known, Matched, Missing, match_rows};
-pub use overwrite::{Application, apply_row};
-pub use request::{Overwrite, Request, Row};
+pub use generated::{Fingerprint, IdSecret, salt};
+pub use image::{Image, NO_STATE, Reversal, reversal, state_made_by};
+pub use matching::{Fate, Known, MOST_ROWS_OF_ONE, Matched, Matching, Missing};
+pub use overwrite::{Application, RowExtras, apply_rows};
+pub use request::{Overwrite, Request, Row, UnreadableRow};

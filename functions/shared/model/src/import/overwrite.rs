@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::import::{Field, Overwrite, Row};
 use crate::{Address, Attribute, Attributes, Content, Email, Name, Phone};
 
-/// What the columns of a row can't say by themselves.
+/// What the rows of a request have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Application<'a> {
     /// What becomes of a customer that is there already.
@@ -12,6 +12,11 @@ pub struct Application<'a> {
     pub campaigns: &'a [String],
     /// The id of the import.
     pub import: &'a str,
+}
+
+/// What the columns of a row can't say by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct RowExtras<'a> {
     /// The card number that was generated for the row.
     pub card_number: Option<&'a str>,
     /// Which row the customer's id was generated for, where it was.
@@ -25,7 +30,7 @@ const CAMPAIGNS: &str = "campaigns";
 /// The name in [`Content::hidden`] of the row that an id was generated for.
 pub(super) const ORIGIN: &str = "origin";
 
-/// What a customer is after a row, from what it was before, or from nothing.
+/// What a customer is after its rows, from what it was before, or from nothing.
 ///
 /// | column | field |
 /// |---|---|
@@ -40,45 +45,50 @@ pub(super) const ORIGIN: &str = "origin";
 /// An entry of `auto_add` is there once per import and row, however often the row is applied. Amounts are not fields of
 /// the customer but what was added to its account: an overwrite with [`Overwrite::Yes`] keeps them. It replaces the
 /// campaigns; an update adds to them.
-pub fn apply_row(base: Option<&Content>, row: &Row, application: &Application<'_>) -> Content {
-    let mut content = match (base, application.overwrite) {
-        (Some(base), Overwrite::Update) => base.clone(),
-        (base, _) => base.map(blanked).unwrap_or_default(),
-    };
-    if let Some(origin) = application.origin {
-        content.hidden.insert(ORIGIN.to_owned(), origin.to_owned());
-    }
-    if let Some(card_number) = application.card_number {
-        content.external_id = Some(card_number.to_owned());
-    }
-    for (field, value) in row.given() {
-        write(&mut content, field, value);
-    }
-    for (field, sealed) in application.sealed {
-        content.hidden.insert(field.name().into_owned(), sealed.clone());
+///
+/// The work is in proportion to the customer and its rows.
+pub fn apply_rows<'a>(
+    base: Option<&Content>,
+    rows: impl IntoIterator<Item = (&'a Row, RowExtras<'a>)>,
+    application: &Application<'_>,
+) -> Content {
+    let mut content = base.cloned().unwrap_or_default();
+    let mut amounts = Amounts::taken_from(&mut content.attributes, application.import);
+    for (row, extras) in rows {
+        apply_row(&mut content, row, &extras, application.overwrite);
+        if let Some(amount) = row.get(Field::AutoAdd) {
+            amounts.add(amount, row.number, application);
+        }
     }
     content.name.display = display_name(&content.name);
     add_campaigns(&mut content.attributes, application.campaigns);
-    if let Some(amount) = row.get(Field::AutoAdd) {
-        add_amount(&mut content.attributes, amount, row.number, application);
-    }
+    amounts.put_into(&mut content.attributes);
     content
 }
 
-/// What is left of a customer whose every field is blanked: what is no field.
-fn blanked(base: &Content) -> Content {
-    let kept = |name: &str, value: &String| (name.to_owned(), value.clone());
-    let amounts = Field::AutoAdd.name();
-    Content {
-        attributes: base
-            .attributes
-            .get(&*amounts)
-            .map(|entries| (amounts.into_owned(), entries.clone()))
-            .into_iter()
-            .collect(),
-        hidden: base.hidden.get(ORIGIN).map(|origin| kept(ORIGIN, origin)).into_iter().collect(),
-        ..Content::default()
+/// Everything of a row but its amount and its campaigns.
+fn apply_row(content: &mut Content, row: &Row, extras: &RowExtras<'_>, overwrite: Overwrite) {
+    if overwrite != Overwrite::Update {
+        blank(content);
     }
+    if let Some(origin) = extras.origin {
+        content.hidden.insert(ORIGIN.to_owned(), origin.to_owned());
+    }
+    if let Some(card_number) = extras.card_number {
+        content.external_id = Some(card_number.to_owned());
+    }
+    for (field, value) in row.given() {
+        write(content, field, value);
+    }
+    for (field, sealed) in extras.sealed {
+        content.hidden.insert(field.name().into_owned(), sealed.clone());
+    }
+}
+
+/// Blanks every field, and leaves what is no field.
+fn blank(content: &mut Content) {
+    let origin = content.hidden.remove_entry(ORIGIN);
+    *content = Content { hidden: origin.into_iter().collect(), ..Content::default() };
 }
 
 fn write(content: &mut Content, field: Field, value: &str) {
@@ -136,28 +146,49 @@ fn display_name(name: &Name) -> Option<String> {
 
 fn add_campaigns(attributes: &mut Attributes, campaigns: &[String]) {
     let mut list = take_list(attributes, CAMPAIGNS);
-    for campaign in campaigns {
-        let campaign = Attribute::Text(campaign.clone());
-        if !list.contains(&campaign) {
-            list.push(campaign);
-        }
-    }
+    let known: BTreeSet<Attribute> = list.iter().cloned().collect();
+    let new = campaigns.iter().cloned().map(Attribute::Text).filter(|campaign| !known.contains(campaign));
+    list.extend(new);
     attributes.insert(CAMPAIGNS.to_owned(), Attribute::List(list));
 }
 
-fn add_amount(attributes: &mut Attributes, amount: &str, row: u32, application: &Application<'_>) {
-    let name = Field::AutoAdd.name();
-    let campaign = application.campaigns.first().map(String::as_str).unwrap_or_default();
-    let row = row.to_string();
-    let entry = [("campaign", campaign), ("amount", amount), ("import", application.import), ("row", &row)];
-    let entry = entry.map(|(name, text)| (name.to_owned(), Attribute::Text(text.to_owned())));
-    let entry = Attribute::Object(Attributes::from(entry));
-    let mut list = take_list(attributes, &name);
-    // The same import and row have the same amount and campaign.
-    if !list.contains(&entry) {
-        list.push(entry);
+/// What was added to a customer's account.
+struct Amounts {
+    entries: Vec<Attribute>,
+    /// The rows of the import that are among them.
+    rows: HashSet<String>,
+}
+
+impl Amounts {
+    fn taken_from(attributes: &mut Attributes, import: &str) -> Self {
+        let entries = take_list(attributes, &Field::AutoAdd.name());
+        let text = |entry: &Attributes, name: &str| match entry.get(name) {
+            Some(Attribute::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let row = |entry: &Attribute| match entry {
+            Attribute::Object(entry) if text(entry, "import").as_deref() == Some(import) => text(entry, "row"),
+            _ => None,
+        };
+        Self { rows: entries.iter().filter_map(row).collect(), entries }
     }
-    attributes.insert(name.into_owned(), Attribute::List(list));
+
+    /// The same import and row have the same amount and campaign.
+    fn add(&mut self, amount: &str, row: u32, application: &Application<'_>) {
+        let row = row.to_string();
+        if self.rows.insert(row.clone()) {
+            let campaign = application.campaigns.first().map(String::as_str).unwrap_or_default();
+            let entry = [("campaign", campaign), ("amount", amount), ("import", application.import), ("row", &row)];
+            let entry = entry.map(|(name, text)| (name.to_owned(), Attribute::Text(text.to_owned())));
+            self.entries.push(Attribute::Object(Attributes::from(entry)));
+        }
+    }
+
+    fn put_into(self, attributes: &mut Attributes) {
+        if !self.entries.is_empty() {
+            attributes.insert(Field::AutoAdd.name().into_owned(), Attribute::List(self.entries));
+        }
+    }
 }
 
 /// The list that is called so, out of the attributes; an empty one where it is missing.

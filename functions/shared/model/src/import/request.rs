@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::ConnectionKey;
-use crate::import::{Field, Fingerprint};
+use crate::import::generated::FingerprintBuilder;
+use crate::import::{Field, Fingerprint, IdSecret};
 
 /// What becomes of a customer that a row matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,24 @@ pub struct Request {
     pub card_digits: Option<u8>,
     /// The rows that can be read, in their order.
     pub rows: Vec<Row>,
+    /// The lines that bring no customer, in their order. They count for whether two requests are the same.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+/// A line that brings no customer: one that can't be read, or that repeats the headers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnreadableRow {
+    /// Its number in the request, from 1.
+    pub number: u32,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// Without what it holds: that may be anybody's data.
+impl fmt::Debug for UnreadableRow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "UnreadableRow {} of {} bytes", self.number, self.bytes.len())
+    }
 }
 
 /// One row: the values that are given. A blank value is not given, whether its column is there or not.
@@ -63,24 +82,40 @@ impl fmt::Debug for Row {
 impl Request {
     /// What tells this request from every other that `connection` may get: equal requests have equal fingerprints.
     ///
-    /// Passwords and PINs are left out. What is derived from a fingerprint is told to others, and must not let them try
-    /// secrets faster than their own hashes do.
-    pub fn fingerprint(&self, connection: &ConnectionKey) -> Fingerprint {
-        let mut parts = Fingerprint::builder();
-        parts.add(&connection.to_string());
-        parts.add(&format!("{:?} {:?}", self.overwrite, self.card_digits));
-        parts.add(&self.campaigns.len().to_string());
+    /// Passwords and PINs of rows that can be read are left out, so that nobody can try secrets on a fingerprint faster
+    /// than on their own hashes.
+    pub fn fingerprint(&self, connection: &ConnectionKey, secret: &IdSecret) -> Fingerprint {
+        let mut parts = FingerprintBuilder::keyed(secret.as_bytes());
+        self.add_to(&mut parts, connection);
+        for UnreadableRow { number, bytes } in &self.unreadable {
+            parts.add("unreadable");
+            parts.add(number.to_string());
+            parts.add(bytes);
+        }
+        parts.finish()
+    }
+
+    /// The fingerprint that the releases before gave: what they began is gone on with.
+    pub fn unkeyed_fingerprint(&self, connection: &ConnectionKey) -> Fingerprint {
+        let mut parts = FingerprintBuilder::plain();
+        self.add_to(&mut parts, connection);
+        parts.finish()
+    }
+
+    fn add_to(&self, parts: &mut FingerprintBuilder, connection: &ConnectionKey) {
+        parts.add(connection.to_string());
+        parts.add(format!("{:?} {:?}", self.overwrite, self.card_digits));
+        parts.add(self.campaigns.len().to_string());
         self.campaigns.iter().for_each(|campaign| parts.add(campaign));
         for row in &self.rows {
-            parts.add(&row.number.to_string());
-            parts.add(&row.values.len().to_string());
+            parts.add(row.number.to_string());
+            parts.add(row.values.len().to_string());
             for (field, value) in row.given() {
-                parts.add(&field.name());
+                parts.add(&*field.name());
                 if !field.is_secret() {
                     parts.add(value);
                 }
             }
         }
-        parts.finish()
     }
 }

@@ -14,6 +14,15 @@ const REVISIONS_AT_ONCE: usize = 16;
 /// What became of a customer that was revised, and how it stood before.
 pub type Revised = Result<(Outcome, Option<Customer>), UpsertError>;
 
+/// What is to be written to a customer.
+#[derive(Clone, Debug)]
+pub struct Revision {
+    /// What it is then.
+    pub content: Content,
+    /// Which state that is, where it is not to be simply its revision.
+    pub state: Option<String>,
+}
+
 impl Shadow {
     /// Reads a customer and writes what `revise` makes of it: for what is pushed to us, whose version is its arrival.
     /// `revise` is asked again where somebody else has written the customer meanwhile, and leaves it alone with `None`.
@@ -31,7 +40,8 @@ impl Shadow {
         for _ in 0..RACES {
             let before = self.get(connection, source_id).await?;
             let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
-            if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &content).await? {
+            let revision = Revision { content, state: None };
+            if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision).await? {
                 return Ok((outcome, before));
             }
         }
@@ -48,18 +58,18 @@ impl Shadow {
         &self,
         connection: &ConnectionKey,
         read: Vec<(String, Option<Customer>)>,
-        revise: impl Fn(&str, Option<&Customer>) -> Option<Content>,
+        revise: impl Fn(&str, Option<&Customer>) -> Option<Revision>,
         deadline: Timestamp,
     ) -> Result<Vec<(String, Revised)>, StoreError> {
         let mut revised = Vec::with_capacity(read.len());
         let mut pending = read;
         for _ in 0..RACES {
             let puts = pending.into_iter().map(|(source_id, before)| {
-                let content = revise(&source_id, before.as_ref());
+                let revision = revise(&source_id, before.as_ref());
                 async move {
-                    let outcome = match &content {
-                        Some(content) => {
-                            self.put_unthrottled(connection, &source_id, before.as_ref(), content, deadline).await
+                    let outcome = match &revision {
+                        Some(revision) => {
+                            self.put_unthrottled(connection, &source_id, before.as_ref(), revision, deadline).await
                         }
                         None => Ok(Some(Outcome::Unchanged)),
                     };
@@ -95,7 +105,7 @@ impl Shadow {
         connection: &ConnectionKey,
         source_id: &str,
         before: Option<&Customer>,
-        content: &Content,
+        revision: &Revision,
         deadline: Timestamp,
     ) -> Result<Option<Outcome>, UpsertError> {
         let mut backoff = Backoff::until(&self.table.clock, &self.table.random, deadline);
@@ -103,7 +113,7 @@ impl Shadow {
             if self.table.clock.now() >= deadline {
                 return Err(StoreError::Deadline { operation: "PutItem" }.into());
             }
-            match self.put_revision(connection, source_id, before, content).await {
+            match self.put_revision(connection, source_id, before, revision).await {
                 Err(UpsertError::Store(StoreError::Throttled { .. })) if backoff.wait().await => {}
                 Err(UpsertError::Store(StoreError::Throttled { operation })) => {
                     return Err(StoreError::Deadline { operation }.into());
@@ -119,9 +129,9 @@ impl Shadow {
         connection: &ConnectionKey,
         source_id: &str,
         before: Option<&Customer>,
-        content: &Content,
+        revision: &Revision,
     ) -> Result<Option<Outcome>, UpsertError> {
-        let document = content.canonical_json();
+        let document = revision.content.canonical_json();
         if document.len() > LARGEST_DOCUMENT {
             return Err(UpsertError::TooLarge { bytes: document.len() });
         }
@@ -130,9 +140,16 @@ impl Shadow {
         if head.as_ref().is_some_and(|head| head.stamp.hash == hash) {
             return Ok(Some(Outcome::Unchanged));
         }
-        let is_listed = content.status != Status::Deleted;
+        let is_listed = revision.content.status != Status::Deleted;
         let version = Version::of_arrival(before.map(|before| &before.version), self.table.clock.now());
-        let record = Record { source_id, version: &version, document: &document, hash: &hash, is_listed };
+        let record = Record {
+            source_id,
+            version: &version,
+            document: &document,
+            hash: &hash,
+            is_listed,
+            state: revision.state.as_deref(),
+        };
         let winner = self.put_if_still(connection, &record, head.as_ref()).await?;
         let outcome = if is_listed { Outcome::Written } else { Outcome::Tombstoned };
         Ok(winner.is_none().then_some(outcome))

@@ -49,6 +49,8 @@ pub struct Imported {
     pub saves_undo: bool,
     /// What was generated, row by row.
     pub generated: Vec<GeneratedIds>,
+    /// Rows that are no customers, and count as ignored.
+    pub ignored_rows: Vec<RowProblem>,
     /// The rows that were not taken over.
     pub failures: Vec<RowProblem>,
 }
@@ -73,7 +75,8 @@ impl Answer {
             Format::Xml => ("text/xml; charset=utf-8", self.to_xml()),
             Format::Json => ("application/json; charset=utf-8", self.to_json(output.condensed)),
             Format::Jsonp(callback) => {
-                ("text/javascript; charset=utf-8", format!("{callback}({});", self.to_json(output.condensed)))
+                let json = for_script(&self.to_json(output.condensed));
+                ("text/javascript; charset=utf-8", format!("{callback}({json});"))
             }
         }
     }
@@ -96,7 +99,7 @@ impl Answer {
                 return format!("<response status=\"error\"><error>{}</error></response>", escape(error.as_str()));
             }
         };
-        let Imported { import, new, updated, ignored, saves_undo, generated, failures } = imported;
+        let Imported { import, new, updated, ignored, saves_undo, generated, ignored_rows, failures } = imported;
         let mut xml = format!(
             "<response status=\"success\"><batch status=\"imported\"><customers><new>{new}</new><updated>{updated}</updated>\
              </customers><import><id>{import}</id><ignored>{ignored}</ignored><failed>{}</failed><undo>{}</undo></import>",
@@ -106,12 +109,20 @@ impl Answer {
         for GeneratedIds { row, code, card_number } in generated {
             element(&mut xml, "generated", *row, &[("code", code.as_deref()), ("card_number", card_number.as_deref())]);
         }
+        for RowProblem { row, reason } in ignored_rows {
+            element(&mut xml, "ignored_row", *row, &[("reason", Some(reason))]);
+        }
         for RowProblem { row, reason } in failures {
             element(&mut xml, "failure", *row, &[("reason", Some(reason))]);
         }
         xml.push_str("</batch></response>");
         xml
     }
+}
+
+/// JSON as a script may hold it: these two end a line of a script, and in JSON they stand in texts alone.
+fn for_script(json: &str) -> String {
+    json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
 /// One row's element, with those of its children that are there.
@@ -147,6 +158,8 @@ struct Batch<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     generated: &'a [GeneratedIds],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored_rows: &'a [RowProblem],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     failures: &'a [RowProblem],
 }
 
@@ -176,6 +189,7 @@ impl<'a> Batch<'a> {
                 undo: undo_state(imported.saves_undo),
             },
             generated: &imported.generated,
+            ignored_rows: &imported.ignored_rows,
             failures: &imported.failures,
         }
     }

@@ -1,11 +1,30 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use thiserror::Error;
+
 use crate::customers_batch::problem::shown;
-use crate::customers_batch::{Problem, multipart};
+use crate::customers_batch::{Format, Output, Problem, multipart, read_output};
 
 /// The fields of a form, by their names in lower case. Values are bytes: one that is not text costs no other.
 pub struct Form(BTreeMap<String, Vec<u8>>);
+
+/// Why a body is no form that can be used, and how the answer is wanted, as far as that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{problem}")]
+pub struct FormProblem {
+    /// What is wrong.
+    pub problem: Problem,
+    /// How to say so.
+    pub output: Output,
+}
+
+/// Where nothing can be read.
+impl From<Problem> for FormProblem {
+    fn from(problem: Problem) -> Self {
+        Self { problem, output: Output { format: Format::Xml, condensed: false } }
+    }
+}
 
 /// Names and values as they were sent.
 pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -19,29 +38,35 @@ impl Form {
     ///
     /// # Errors
     /// Where the body is no such form, has more than 500 fields, or has one of them twice.
-    pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, Problem> {
+    pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, FormProblem> {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let pairs = if media_type.eq_ignore_ascii_case("multipart/form-data") {
             multipart::read(content_type.unwrap_or_default(), body)?
         } else if media_type.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             urlencoded(body)
         } else {
-            return Err(Problem(
-                "the request must be a form: application/x-www-form-urlencoded or multipart/form-data".to_owned(),
-            ));
+            let problem = "the request must be a form: application/x-www-form-urlencoded or multipart/form-data";
+            return Err(Problem(problem.to_owned()).into());
         };
-        let mut fields = BTreeMap::new();
+        let mut form = Self(BTreeMap::new());
+        let mut problem = None;
         for (name, value) in pairs {
             let name = String::from_utf8_lossy(&name).to_lowercase();
-            if fields.len() == MOST_FIELDS {
-                return Err(Problem(format!("the form has more than {MOST_FIELDS} fields")));
-            }
-            if fields.insert(name.clone(), value).is_some() {
+            if form.0.contains_key(&name) {
+                // The first counts for how to say so.
                 let name = shown(&name).unwrap_or_default();
-                return Err(Problem(format!("the form has a field twice {name}").trim_end().to_owned()));
+                problem.get_or_insert(Problem(format!("the form has a field twice {name}").trim_end().to_owned()));
+            } else if form.0.len() == MOST_FIELDS {
+                problem.get_or_insert(Problem(format!("the form has more than {MOST_FIELDS} fields")));
+                break;
+            } else {
+                form.0.insert(name, value);
             }
         }
-        Ok(Self(fields))
+        match problem {
+            Some(problem) => Err(FormProblem { problem, output: read_output(&form).0 }),
+            None => Ok(form),
+        }
     }
 
     /// The bytes of a field, where it is there.

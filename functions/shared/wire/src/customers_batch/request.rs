@@ -5,11 +5,13 @@ use model::import::{Field, Overwrite, Request};
 
 use crate::customers_batch::callback::is_identifier_path;
 use crate::customers_batch::problem::shown;
-use crate::customers_batch::rows::read_rows;
+use crate::customers_batch::rows::{Lines, read_rows};
 use crate::customers_batch::{Form, Format, Output, Problem, RowProblem};
 
 /// Rows that one request may have: what is written within the time that API Gateway gives.
 pub const MOST_ROWS: usize = 20_000;
+/// Passwords and PINs that one request may have: what is hashed within that time, 24 ms each on one of two processors.
+pub const MOST_SECRETS: usize = 500;
 /// The highest number of a header, and the most headers.
 const LAST_HEADER: u32 = 200;
 const HEADER: &str = "profiles_header_";
@@ -47,6 +49,8 @@ impl fmt::Debug for Access {
 pub struct BatchRequest {
     /// What can be imported.
     pub import: Request,
+    /// The rows that are no customers: the headers once more.
+    pub ignored: Vec<RowProblem>,
     /// The rows that can't be read.
     pub failed: Vec<RowProblem>,
     /// Whether the import can be taken back later.
@@ -56,28 +60,32 @@ pub struct BatchRequest {
 /// How the answer is wanted: the best that can be made of it, and what is wrong with it.
 pub fn read_output(form: &Form) -> (Output, Result<(), Problem>) {
     let condensed = form.text("condensed").is_ok_and(is_yes);
-    let (format, problem) = match (form.text("output"), form.text("callback")) {
-        (Err(problem), _) => (Format::Xml, Err(problem)),
-        (_, Err(problem)) => (Format::Json, Err(problem)),
-        (Ok(output), Ok(callback)) => {
-            let is = |name: &str| output.is_some_and(|output| output.eq_ignore_ascii_case(name));
-            match callback {
-                // XML is no script.
-                _ if is("XML") => (Format::Xml, Ok(())),
-                _ if output.is_some() && !is("JSON") => {
-                    (Format::Xml, Err(Problem::of("output", "must be XML or JSON")))
-                }
-                None if output.is_none() => (Format::Xml, Ok(())),
-                None => (Format::Json, Ok(())),
-                Some(callback) if is_identifier_path(callback) => (Format::Jsonp(callback.to_owned()), Ok(())),
-                Some(_) => (
-                    Format::Json,
-                    Err(Problem::of("callback", "must be the name of a JavaScript function, such as a.b_1")),
-                ),
-            }
-        }
-    };
+    let (format, problem) = read_format(form);
     (Output { format, condensed }, problem)
+}
+
+fn read_format(form: &Form) -> (Format, Result<(), Problem>) {
+    let output = match form.text("output") {
+        Ok(output) => output,
+        Err(problem) => return (Format::Xml, Err(problem)),
+    };
+    let is = |name: &str| output.is_some_and(|output| output.eq_ignore_ascii_case(name));
+    if output.is_some() && !is("XML") && !is("JSON") {
+        return (Format::Xml, Err(Problem::of("output", "must be XML or JSON")));
+    }
+    match form.text("callback") {
+        // XML is no script.
+        Ok(_) if is("XML") => (Format::Xml, Ok(())),
+        Err(problem) if is("XML") => (Format::Xml, Err(problem)),
+        Ok(None) if output.is_none() => (Format::Xml, Ok(())),
+        Ok(None) => (Format::Json, Ok(())),
+        Ok(Some(callback)) if is_identifier_path(callback) => (Format::Jsonp(callback.to_owned()), Ok(())),
+        Ok(Some(_)) => {
+            let problem = "must be the name of a JavaScript function, such as a.b_1";
+            (Format::Json, Err(Problem::of("callback", problem)))
+        }
+        Err(problem) => (Format::Json, Err(problem)),
+    }
 }
 
 /// Who asks. `header` is the value of `api_access_key`, where it was sent.
@@ -87,7 +95,7 @@ pub fn read_output(form: &Form) -> (Output, Result<(), Problem>) {
 pub fn read_access(form: &Form, header: Option<&str>) -> Result<Access, Problem> {
     let secret = match (version(form)?, header) {
         (Version::Legacy, _) => form.required("user_password")?,
-        (Version::V1_5, Some(header)) => header,
+        (Version::V1_5, Some(header)) => header.trim(),
         (Version::V1_5, None) => form.required("user_api_key")?,
     };
     Ok(Access {
@@ -137,8 +145,9 @@ pub fn read_request(form: &Form) -> Result<BatchRequest, Problem> {
     let card_digits = card_digits(form)?;
     let columns = columns(version, form)?;
     let data = form.bytes("profiles_data").ok_or_else(|| Problem::of("profiles_data", "is missing"))?;
-    let (rows, failed) = read_rows(data, delimiter, &columns)?;
-    Ok(BatchRequest { import: Request { overwrite, campaigns, card_digits, rows }, failed, saves_undo })
+    let Lines { rows, ignored, failed, unreadable } = read_rows(data, delimiter, &columns)?;
+    let import = Request { overwrite, campaigns, card_digits, rows, unreadable };
+    Ok(BatchRequest { import, ignored, failed, saves_undo })
 }
 
 fn is_yes(value: Option<&str>) -> bool {

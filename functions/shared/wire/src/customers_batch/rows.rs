@@ -1,34 +1,70 @@
-use model::import::{Field, Row};
+use model::import::{Field, Row, UnreadableRow};
+use model::without_marks;
 
-use crate::customers_batch::{MOST_ROWS, Problem, RowProblem};
+use crate::customers_batch::{MOST_ROWS, MOST_SECRETS, Problem, RowProblem};
 
-/// The rows that can be read, and those that can't: each line that holds something is one or the other.
-pub(super) fn read_rows(data: &[u8], delimiter: u8, columns: &[Field]) -> Result<(Vec<Row>, Vec<RowProblem>), Problem> {
+/// What spreadsheets write in front of UTF-8: no part of the data.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The lines of some data: each that holds something is a row, ignored, or failed.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    pub(super) rows: Vec<Row>,
+    /// The first line, where it repeats the headers.
+    pub(super) ignored: Vec<RowProblem>,
+    /// Those that can't be read.
+    pub(super) failed: Vec<RowProblem>,
+    /// What the ignored and the failed ones hold.
+    pub(super) unreadable: Vec<UnreadableRow>,
+}
+
+/// Reads the lines of some data.
+pub(super) fn read_rows(data: &[u8], delimiter: u8, columns: &[Field]) -> Result<Lines, Problem> {
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
     let is_blank = |line: &&[u8]| line.iter().all(|byte| byte.is_ascii_whitespace() && *byte != delimiter);
     // A line ends with either or both: what is between the two is a line that holds nothing.
     let lines: Vec<&[u8]> = data.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !is_blank(line)).collect();
     if lines.is_empty() {
         return Err(Problem::of("profiles_data", "holds no row"));
     }
-    if lines.len() > MOST_ROWS {
-        return Err(Problem::of(
-            "profiles_data",
-            format!(
-                "has {} rows; one request takes at most {MOST_ROWS}: send it as {} requests",
-                lines.len(),
-                lines.len().div_ceil(MOST_ROWS)
-            ),
-        ));
-    }
-    let mut rows = Vec::with_capacity(lines.len());
-    let mut failed = Vec::new();
-    for (row, line) in (1..).zip(lines) {
+    expect_at_most(MOST_ROWS, lines.len(), "rows")?;
+    let mut read = Lines { rows: Vec::with_capacity(lines.len()), ..Lines::default() };
+    for (number, line) in (1..).zip(lines) {
+        let unreadable = || UnreadableRow { number, bytes: line.to_owned() };
+        if number == 1 && repeats_headers(line, delimiter, columns) {
+            read.ignored.push(RowProblem { row: number, reason: "repeats the headers".to_owned() });
+            read.unreadable.push(unreadable());
+            continue;
+        }
         match values(line, delimiter, columns) {
-            Ok(values) => rows.push(Row::new(row, values)),
-            Err(reason) => failed.push(RowProblem { row, reason }),
+            Ok(values) => read.rows.push(Row::new(number, values)),
+            Err(reason) => {
+                read.failed.push(RowProblem { row: number, reason });
+                read.unreadable.push(unreadable());
+            }
         }
     }
-    Ok((rows, failed))
+    let secrets = read.rows.iter().flat_map(Row::given).filter(|(field, _)| field.is_secret()).count();
+    expect_at_most(MOST_SECRETS, secrets, "passwords and PINs")?;
+    Ok(read)
+}
+
+/// Files often begin with the names of their columns: that is nobody called `first_name`.
+fn repeats_headers(line: &[u8], delimiter: u8, columns: &[Field]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let names = line.split(char::from(delimiter)).map(|name| Field::from_name(name.trim()));
+    names.eq(columns.iter().copied().map(Some))
+}
+
+fn expect_at_most(most: usize, count: usize, what: &str) -> Result<(), Problem> {
+    if count <= most {
+        return Ok(());
+    }
+    let requests = count.div_ceil(most);
+    Err(Problem::of(
+        "profiles_data",
+        format!("has {count} {what}; one request takes at most {most}: send it as {requests} requests"),
+    ))
 }
 
 /// What a row gives; blank values are left out.
@@ -41,6 +77,11 @@ fn values(line: &[u8], delimiter: u8, columns: &[Field]) -> Result<Vec<(Field, S
     }
     let mut values = Vec::with_capacity(count);
     for (field, value) in columns.iter().zip(line.split(char::from(delimiter))) {
+        let value = match field {
+            // Nobody sees the marks: with them it would be the id of somebody else.
+            Field::Code | Field::CardNumber | Field::Email => without_marks(value),
+            _ => value.to_owned(),
+        };
         let value = value.trim();
         if !value.is_empty() {
             field.check(value).map_err(|problem| format!("column `{}`: {problem}", field.name()))?;

@@ -88,10 +88,10 @@ fn failed_rows(delimiter: &str, data: &[u8]) -> Vec<RowProblem> {
 
 #[test]
 fn the_vendors_example_is_read_as_it_is_meant() {
-    let BatchRequest { import, failed, saves_undo } = request(&[]);
+    let BatchRequest { import, ignored, failed, saves_undo } = request(&[]);
     assert_eq!((import.overwrite, import.card_digits, saves_undo), (Overwrite::Update, None, true));
     assert_eq!(import.campaigns, ["898989889", "13234545", "34534554"]);
-    assert_eq!(failed, []);
+    assert_eq!((failed, ignored, import.unreadable.len()), (vec![], vec![], 0));
     assert_eq!(import.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 2, 3]);
     let given: Vec<(Field, &str)> = import.rows[0].given().collect();
     let expected = [
@@ -339,6 +339,72 @@ fn more_rows_than_fit_are_refused_with_a_way_to_split_them() {
     assert_eq!(text, "`profiles_data`: has 40001 rows; one request takes at most 20000: send it as 3 requests");
 }
 
+/// The rows of some data under the headers `code` and `email`, and who is called how by them.
+fn read(data: &[u8]) -> BatchRequest {
+    let head = "delimiter=pipe&campaigns_to_include=1&profiles_header_1=code&profiles_header_2=email&profiles_data=";
+    read_request(&Form::read(None, format!("{head}{}", encoded(data)).as_bytes()).unwrap()).unwrap()
+}
+
+#[test]
+fn marks_that_nobody_sees_are_no_part_of_ids_and_addresses_and_names_keep_theirs() {
+    let marked = read("\u{feff}7001|ann@x\n70\u{200b}02|\u{202a}bo@x\u{202c}\n\u{200e}|cy@x".as_bytes());
+    let given: Vec<Vec<&str>> =
+        marked.import.rows.iter().map(|row| row.given().map(|(_, value)| value).collect()).collect();
+    assert_eq!(given, [vec!["7001", "ann@x"], vec!["7002", "bo@x"], vec!["cy@x"]]);
+    assert_eq!(read("\u{feff}\r\n1|a@x".as_bytes()).import.rows[0].number, 1);
+    let named = request(&[("Profiles_Data", "1|5\u{200d}5|j\u{200d}a|d|1970-07-14|5")]);
+    assert_eq!(named.import.rows[0].get(Field::CardNumber), Some("55"));
+    assert_eq!(named.import.rows[0].get(Field::FirstName), Some("j\u{200d}a"));
+}
+
+#[test]
+fn a_first_row_that_repeats_the_headers_is_no_customer() {
+    let request = read("\u{feff}Code| EMAIL\n1|a@x\ncode|email".as_bytes());
+    assert_eq!(request.ignored, [RowProblem { row: 1, reason: "repeats the headers".to_owned() }]);
+    assert_eq!(request.import.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [2]);
+    assert_eq!(request.failed.iter().map(|failed| failed.row).collect::<Vec<_>>(), [3], "`email` is no address");
+    assert_eq!(read(b"email|code\n1|a@x").ignored, []);
+}
+
+#[test]
+fn what_brings_no_customer_counts_for_whether_requests_are_the_same() {
+    let unreadable = |data: &[u8]| read(data).import.unreadable;
+    assert_eq!(unreadable(b"1|a@x\n2"), unreadable(b"1|a@x\n2"));
+    assert_ne!(unreadable(b"1|a@x\n2"), unreadable(b"1|a@x\n3"));
+    assert!(!format!("{:?}", read(b"1|jane|doe")).contains("jane"));
+}
+
+#[test]
+fn more_secrets_than_are_hashed_in_time_are_refused_with_a_way_to_split_them() {
+    let columns = [("profiles_header_5", "customer_password"), ("profiles_header_6", "customer_PIN")];
+    let data = |rows: usize| [columns[0], columns[1], ("Profiles_Data", &*"1|1|a|b|p|1\n".repeat(rows).leak())];
+    assert_eq!(request(&data(250)).import.rows.len(), 250);
+    let text = problem(&data(501));
+    let expected = "has 1002 passwords and PINs; one request takes at most 500: send it as 3 requests";
+    assert_eq!(text, format!("`profiles_data`: {expected}"));
+}
+
+#[test]
+fn a_form_that_can_not_be_used_is_answered_as_it_was_asked_for() {
+    for (fields, expected) in [
+        ("a=1&output=JSON&condensed=yes&A=2", Output { format: Format::Json, condensed: true }),
+        ("callback=f&a=1&a=2", Output { format: Format::Jsonp("f".to_owned()), condensed: false }),
+        ("a=1&a=2", Output { format: Format::Xml, condensed: false }),
+    ] {
+        let problem = Form::read(None, fields.as_bytes()).unwrap_err();
+        assert_eq!((problem.to_string(), problem.output), ("the form has a field twice `a`".to_owned(), expected));
+    }
+    let (output, problem) = read_output(&Form::read(None, b"output=XML&callback=%ff").unwrap());
+    assert_eq!((output.format, problem.unwrap_err().to_string()), (Format::Xml, "`callback`: is not UTF-8".to_owned()));
+}
+
+#[test]
+fn a_script_has_no_characters_that_end_its_lines() {
+    let error = Answer::Error("no `a\u{2028}b\u{2029}`".to_owned());
+    let script = rendered(&error, Format::Jsonp("f".to_owned()), true);
+    assert_eq!(script, r#"f({"status":"error","error":"no `a\u2028b\u2029`"});"#);
+}
+
 #[test]
 fn secrets_do_not_show_in_what_a_program_prints_of_itself() {
     let form = form(&[("profiles_header_6", "customer_PIN")]);
@@ -355,6 +421,7 @@ fn imported() -> Answer {
         ignored: 0,
         saves_undo: true,
         generated: vec![],
+        ignored_rows: vec![],
         failures: vec![],
     })
 }
@@ -393,6 +460,7 @@ fn what_was_generated_and_what_failed_is_told_row_by_row() {
             GeneratedIds { row: 1, code: Some("1234567890123456".to_owned()), card_number: None },
             GeneratedIds { row: 2, code: None, card_number: Some("777".to_owned()) },
         ],
+        ignored_rows: vec![RowProblem { row: 1, reason: "repeats the headers".to_owned() }],
         failures: vec![RowProblem { row: 3, reason: "has 1 columns".to_owned() }],
         saves_undo: false,
         ..imported
@@ -401,9 +469,11 @@ fn what_was_generated_and_what_failed_is_told_row_by_row() {
     assert!(xml.contains("<failed>1</failed><undo>none</undo></import>"), "{xml}");
     assert!(xml.contains("<generated><row>1</row><code>1234567890123456</code></generated>"), "{xml}");
     assert!(xml.contains("<generated><row>2</row><card_number>777</card_number></generated>"), "{xml}");
+    let ignored = "<ignored_row><row>1</row><reason>repeats the headers</reason></ignored_row>";
+    assert!(xml.contains(ignored), "{xml}");
     assert!(xml.contains("<failure><row>3</row><reason>has 1 columns</reason></failure></batch>"), "{xml}");
     let json = rendered(&answer, Format::Json, true);
-    let expected = r#""generated":[{"row":1,"code":"1234567890123456"},{"row":2,"card_number":"777"}],"failures":[{"row":3,"reason":"has 1 columns"}]}}"#;
+    let expected = r#""generated":[{"row":1,"code":"1234567890123456"},{"row":2,"card_number":"777"}],"ignored_rows":[{"row":1,"reason":"repeats the headers"}],"failures":[{"row":3,"reason":"has 1 columns"}]}}"#;
     assert!(json.ends_with(expected), "{json}");
 }
 
@@ -496,10 +566,11 @@ proptest! {
     }
 
     #[test]
-    fn every_line_is_one_row_or_one_failure(body in any_request()) {
+    fn every_line_is_one_row_or_ignored_or_one_failure(body in any_request()) {
         if let Ok(request) = read_request(&Form::read(None, &body).unwrap()) {
             let mut numbers: Vec<u32> = request.import.rows.iter().map(|row| row.number).collect();
-            numbers.extend(request.failed.iter().map(|failed| failed.row));
+            numbers.extend(request.failed.iter().chain(&request.ignored).map(|line| line.row));
+            prop_assert_eq!(request.import.unreadable.len(), request.failed.len() + request.ignored.len());
             numbers.sort_unstable();
             let all: Vec<u32> = (1..=u32::try_from(numbers.len()).unwrap()).collect();
             prop_assert_eq!(numbers, all);

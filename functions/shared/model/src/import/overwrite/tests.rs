@@ -18,15 +18,9 @@ fn applied(base: Option<&Content>, overwrite: Overwrite, row: &Row) -> Content {
     let sealed = row.given().filter(|(field, _)| field.is_secret());
     let sealed = sealed.map(|(field, value)| (field, format!("sealed({value})"))).collect();
     let campaigns = ["c-1".to_owned(), "c-2".to_owned()];
-    let application = Application {
-        overwrite,
-        campaigns: &campaigns,
-        import: "i-1",
-        card_number: None,
-        origin: None,
-        sealed: &sealed,
-    };
-    apply_row(base, row, &application)
+    let application = Application { overwrite, campaigns: &campaigns, import: "i-1" };
+    let extras = RowExtras { card_number: None, origin: None, sealed: &sealed };
+    apply_rows(base, [(row, extras)], &application)
 }
 
 /// What a customer has in a column, as the reader of the shadow finds it.
@@ -178,16 +172,33 @@ fn secrets_are_nowhere_in_clear() {
     let row = row(1, &[(Field::CustomerPassword, "hunter2"), (Field::CustomerPin, "4711"), (Field::City, "x")]);
     let sealed =
         BTreeMap::from([(Field::CustomerPassword, "hash-a".to_owned()), (Field::CustomerPin, "hash-b".to_owned())]);
-    let application = Application {
-        overwrite: Overwrite::Yes,
-        campaigns: &[],
-        import: "i-1",
-        card_number: None,
-        origin: None,
-        sealed: &sealed,
-    };
-    let content = apply_row(None, &row, &application).canonical_json();
+    let application = Application { overwrite: Overwrite::Yes, campaigns: &[], import: "i-1" };
+    let extras = RowExtras { card_number: None, origin: None, sealed: &sealed };
+    let content = apply_rows(None, [(&row, extras)], &application).canonical_json();
     for text in [content, format!("{row:?}")] {
         assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
+    }
+}
+
+/// Invariant: rows of one customer make of it what they make one after the other.
+#[test]
+fn rows_together_are_rows_in_turn() {
+    let rows = [
+        row(1, &[(Field::FirstName, "jane"), (Field::AutoAdd, "5"), (Field::Street2, "Flat 4")]),
+        row(2, &[(Field::LastName, "doe"), (Field::AutoAdd, "5")]),
+        row(1, &[(Field::City, "Anytown"), (Field::AutoAdd, "5")]),
+    ];
+    let sealed = BTreeMap::new();
+    let campaigns = ["c-9".to_owned(), "c-2".to_owned()];
+    for overwrite in MODES {
+        for base in [None, Some(full())] {
+            let application = Application { overwrite, campaigns: &campaigns, import: "i-2" };
+            let extras = RowExtras { card_number: None, origin: None, sealed: &sealed };
+            let together = apply_rows(base.as_ref(), rows.iter().map(|row| (row, extras)), &application);
+            let in_turn = rows
+                .iter()
+                .fold(base.clone(), |base, row| Some(apply_rows(base.as_ref(), [(row, extras)], &application)));
+            assert_eq!(Some(together), in_turn, "{overwrite:?}");
+        }
     }
 }

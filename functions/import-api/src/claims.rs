@@ -1,0 +1,110 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use model::ConnectionKey;
+use model::import::{Claim, Claimants, Known};
+use store::StoreError;
+
+use crate::importer::Importer;
+use crate::plan::Plan;
+
+/// The claims that have to be stored before the customers are: how they were, and how they are to be.
+pub(crate) struct Claims(BTreeMap<Claim, (Claimants, Claimants)>);
+
+/// One of them.
+pub(crate) type Change<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
+
+impl Claims {
+    /// Those that fill more than one item: they belong to no chunk of customers.
+    pub(crate) fn spread(&self) -> impl Iterator<Item = Change<'_>> {
+        self.0.iter().filter(|(_, change)| is_spread(change)).map(|(claim, (before, after))| (claim, before, after))
+    }
+
+    /// The others of these.
+    pub(crate) fn single<'a>(
+        &'a self,
+        claims: impl IntoIterator<Item = &'a Claim>,
+    ) -> impl Iterator<Item = Change<'a>> {
+        let changes = claims.into_iter().filter_map(|claim| self.0.get_key_value(claim));
+        changes.filter(|(_, change)| !is_spread(change)).map(|(claim, (before, after))| (claim, before, after))
+    }
+}
+
+fn is_spread((before, after): &(Claimants, Claimants)) -> bool {
+    before.page_count > 1 || after.page_count > 1 || before.layout != after.layout
+}
+
+impl Importer {
+    /// What changes of the claims. Whoever does not have one any more is left out of those that have grown.
+    pub(crate) async fn claims(
+        &self,
+        connection: &ConnectionKey,
+        plan: &Plan<'_>,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<Claims, StoreError> {
+        let new = plan.new_claims();
+        let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
+        let read = self.imports.claimants(connection, unread, deadline).await?;
+        known.claimants.extend(read);
+        // Who is remembered twice would be counted twice: so all of the claimants must be known.
+        let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
+        self.imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
+        let mut changes = BTreeMap::new();
+        for (claim, source_ids) in new {
+            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
+            let mut after = before.clone();
+            after.add(source_ids.iter().map(String::as_str));
+            if after.is_worth_a_look() {
+                self.read_customers_of(connection, &before, known, deadline).await?;
+                after.keep(|source_id| source_ids.contains(source_id) || has(known, source_id, &claim));
+            }
+            if after != before {
+                changes.insert(claim, (before, after));
+            }
+        }
+        for (claim, before) in &known.claimants {
+            if !changes.contains_key(claim)
+                && let Some(after) = mostly_gone(claim, before, known)
+            {
+                changes.insert(claim.clone(), (before.clone(), after));
+            }
+        }
+        Ok(Claims(changes))
+    }
+
+    async fn read_customers_of(
+        &self,
+        connection: &ConnectionKey,
+        claimants: &Claimants,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let unread = claimants.ids().filter(|source_id| !known.customers.contains_key(*source_id)).map(str::to_owned);
+        let unread: BTreeSet<String> = unread.collect();
+        self.read_customers(connection, unread, known, deadline).await
+    }
+}
+
+/// Claimants of whom most were looked at in vain: without those, so that the next look is short.
+fn mostly_gone(claim: &Claim, before: &Claimants, known: &Known) -> Option<Claimants> {
+    if matches!(claim, Claim::Lowercase(_)) || before.page_count < 2 || !before.is_complete() {
+        return None;
+    }
+    let mut holders = 0;
+    for source_id in before.ids() {
+        known.customers.get(source_id)?;
+        holders += usize::from(has(known, source_id, claim));
+    }
+    (holders <= before.ids().count() / 2).then(|| {
+        let mut after = before.clone();
+        after.keep(|source_id| has(known, source_id, claim));
+        after
+    })
+}
+
+/// Whether a customer has something by what is stored of it.
+fn has(known: &Known, source_id: &str, claim: &Claim) -> bool {
+    let stored = known.customers.get(source_id).and_then(Option::as_ref);
+    stored.is_some_and(|customer| Claim::of(&customer.content).any(|own| own == *claim))
+}

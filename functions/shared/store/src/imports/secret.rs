@@ -1,0 +1,60 @@
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use jiff::Timestamp;
+use model::ConnectionKey;
+use model::import::IdSecret;
+
+use super::Imports;
+use crate::StoreError;
+use crate::item::{Item, Read, bytes, text};
+
+/// What errors call the item.
+const SECRET: &str = "secret";
+
+impl Imports {
+    /// What the ids that a connection's imports generate are derived with: always the same, made when it is first asked for.
+    ///
+    /// # Errors
+    /// Where it can't be read, or there is none and none can be made.
+    pub async fn id_secret(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<IdSecret, StoreError> {
+        if let Some(secret) = self.stored_secret(connection, deadline).await? {
+            return Ok(secret);
+        }
+        let random = self.table.random.secret().map_err(|error| StoreError::Document {
+            what: "the secret that ids are derived with".to_owned(),
+            problem: error.to_string(),
+        })?;
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .item("id", text(secret_key(connection)))
+            .item("secret", bytes(&random))
+            .condition_expression("attribute_not_exists(id)");
+        match put.send().await {
+            Ok(_) => Ok(IdSecret::new(random)),
+            // Somebody else made one at the same time: theirs counts.
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                let stored = self.stored_secret(connection, deadline).await?;
+                stored.ok_or(StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })
+            }
+            Err(error) => Err(StoreError::aws("PutItem", error)),
+        }
+    }
+
+    async fn stored_secret(
+        &self,
+        connection: &ConnectionKey,
+        deadline: Timestamp,
+    ) -> Result<Option<IdSecret>, StoreError> {
+        let item: Option<Item> = self.table.get(vec![secret_key(connection)], None, deadline).await?.pop();
+        let Some(item) = item else { return Ok(None) };
+        let stored: Result<[u8; IdSecret::LENGTH], _> = Read::new(SECRET, &item).bytes("secret")?.try_into();
+        let random = stored.map_err(|_| StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })?;
+        Ok(Some(IdSecret::new(random)))
+    }
+}
+
+fn secret_key(connection: &ConnectionKey) -> String {
+    format!("{connection}#secret")
+}
