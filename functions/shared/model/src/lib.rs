@@ -14,6 +14,7 @@ mod fold;
 mod hash;
 mod id;
 pub mod import;
+mod known_as;
 mod listing;
 mod pushed;
 mod referred;
@@ -33,6 +34,7 @@ pub use customer::{
 pub use fold::{fold, without_marks};
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};
+pub use known_as::{MOST_KEYS, shown_keys};
 pub use listing::{Listing, ListingScope};
 pub use pushed::{Meanings, RecordKey, Resource, is_id, match_name};
 pub use referred::{LeadSource, Record, Referred, Staff};
