@@ -1,8 +1,10 @@
-//! Bytes in a declared encoding become UTF-8, strictly: an invalid byte is an error, never a replacement character.
+//! Bytes in a stated encoding become UTF-8, strictly: an invalid byte is an error, never a replacement character.
 
 use std::io::{self, ErrorKind, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::charset::{self, Charset};
 
 /// How many bytes are asked of the input at once: what a reader may be ahead of what it has handed on.
 pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
@@ -13,9 +15,13 @@ const DECLARATION_BYTES: usize = 1024;
 /// A document's bytes, read as text.
 pub(crate) struct Utf8Source<R> {
     input: R,
+    /// What the header of the answer states.
+    charset: Option<Charset>,
     /// `None` until the first bytes have told the encoding.
     decoder: Option<Decoder>,
+    /// A chunk, of which the first `filled` bytes have come.
     bytes: Vec<u8>,
+    filled: usize,
     /// An error that came after bytes: those are handed on first.
     late_error: Option<io::Error>,
     ended: bool,
@@ -24,7 +30,7 @@ pub(crate) struct Utf8Source<R> {
 /// Why there is no more text.
 #[derive(Debug)]
 pub(crate) enum SourceError {
-    /// The input failed.
+    /// The input failed, or has no more for the moment: then reading may go on later.
     Io(io::Error),
     /// The bytes are not text in the encoding that the message names, or that encoding is not supported.
     Encoding(String),
@@ -33,8 +39,8 @@ pub(crate) enum SourceError {
 }
 
 impl<R: Read> Utf8Source<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Self { input, decoder: None, bytes: Vec::new(), late_error: None, ended: false }
+    pub(crate) fn new(input: R, charset: Option<Charset>) -> Self {
+        Self { input, charset, decoder: None, bytes: Vec::new(), filled: 0, late_error: None, ended: false }
     }
 
     /// Appends the next piece of text. `false`: there is none, the input has ended.
@@ -45,42 +51,44 @@ impl<R: Read> Utf8Source<R> {
                 return Ok(false);
             }
             self.fill_bytes()?;
-            self.ended = self.bytes.is_empty();
-            self.decode(text)?;
+            self.ended = self.filled == 0;
+            let decoded = self.decode(text);
+            self.filled = 0;
+            decoded?;
         }
         Ok(true)
     }
 
-    /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again.
+    /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again. What has
+    /// come of a chunk is kept where the input has no more for the moment.
     fn fill_bytes(&mut self) -> Result<(), SourceError> {
-        self.bytes.clear();
         if let Some(error) = self.late_error.take() {
             return Err(SourceError::Io(error));
         }
         self.bytes.resize(CHUNK_BYTES, 0);
-        let mut filled = 0;
-        while filled < CHUNK_BYTES {
-            match self.input.read(&mut self.bytes[filled..]) {
+        while self.filled < CHUNK_BYTES {
+            match self.input.read(&mut self.bytes[self.filled..]) {
                 Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => self.filled += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if filled == 0 => return Err(SourceError::Io(error)),
+                Err(error) if self.filled == 0 || error.kind() == ErrorKind::WouldBlock => {
+                    return Err(SourceError::Io(error));
+                }
                 Err(error) => {
                     self.late_error = Some(error);
                     break;
                 }
             }
         }
-        self.bytes.truncate(filled);
         Ok(())
     }
 
     fn decode(&mut self, text: &mut String) -> Result<(), SourceError> {
-        let mut bytes = self.bytes.as_slice();
+        let mut bytes = &self.bytes[..self.filled];
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             None => {
-                let (encoding, mark_length) = detect(bytes).map_err(SourceError::Encoding)?;
+                let (encoding, mark_length) = detect(bytes, self.charset).map_err(SourceError::Encoding)?;
                 bytes = &bytes[mark_length..];
                 self.decoder.insert(encoding.new_decoder_without_bom_handling())
             }
@@ -101,9 +109,9 @@ impl<R: Read> Utf8Source<R> {
     }
 }
 
-/// The encoding of a document that begins with these bytes, and the length of its byte order mark.
-fn detect(head: &[u8]) -> Result<(&'static Encoding, usize), String> {
-    // The encodings that XML says are told by the first bytes; a byte order mark weighs more than a declaration.
+/// The encoding of a document that begins with these bytes, and the length of its byte order mark. A mark weighs most,
+/// then what the bytes of `<` tell, then the header, then the declaration.
+fn detect(head: &[u8], charset: Option<Charset>) -> Result<(&'static Encoding, usize), String> {
     match head {
         [0xEF, 0xBB, 0xBF, ..] => return Ok((UTF_8, 3)),
         [0xFE, 0xFF, ..] => return Ok((UTF_16BE, 2)),
@@ -112,21 +120,24 @@ fn detect(head: &[u8]) -> Result<(&'static Encoding, usize), String> {
         [b'<', 0x00, ..] => return Ok((UTF_16LE, 0)),
         _ => {}
     }
-    let Some(label) = declared_label(head) else {
-        return Ok((UTF_8, 0));
-    };
-    let Some(encoding) = Encoding::for_label(label) else {
-        return Err(format!("the declared encoding {} is not known", shown(label)));
+    let (encoding, who) = match (charset, declared_label(head)) {
+        // Whoever sends the document knows what it was sent in: a gateway may have converted it, declaration and all.
+        (Some(charset), _) => (charset.encoding(), "the encoding that the header states"),
+        (None, None) => return Ok((UTF_8, 0)),
+        (None, Some(label)) => match charset::encoding_of(label) {
+            Some(encoding) => (encoding, "the declared encoding"),
+            None => return Err(format!("the declared encoding {} is not known", shown(label))),
+        },
     };
     if encoding == UTF_16LE || encoding == UTF_16BE {
-        // A declaration that can be read byte by byte is not in UTF-16, whatever it says: systems that build the
-        // document as a string declare so. Read as UTF-8, strictly, nothing can be mistaken.
+        // What can be read byte by byte is not in UTF-16, whatever anybody says: systems that build the document as a
+        // string declare so. Read as UTF-8, strictly, nothing can be mistaken.
         return Ok((UTF_8, 0));
     }
     if encoding == UTF_8 || encoding.is_single_byte() {
         return Ok((encoding, 0));
     }
-    Err(format!("the declared encoding {} is not supported", shown(label)))
+    Err(format!("{who}, {}, is not supported", encoding.name()))
 }
 
 /// What `encoding="…"` says in an XML declaration at the beginning, after white space at most.
@@ -157,7 +168,11 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<String, SourceError> {
-        let mut source = Utf8Source::new(bytes);
+        read_in(bytes, None)
+    }
+
+    fn read_in(bytes: &[u8], content_type: Option<&str>) -> Result<String, SourceError> {
+        let mut source = Utf8Source::new(bytes, content_type.and_then(Charset::of_content_type));
         let mut text = String::new();
         while source.read_more(&mut text)? {}
         Ok(text)
@@ -238,10 +253,89 @@ mod tests {
                 Ok(3)
             }
         }
-        let mut source = Utf8Source::new(Failing(false));
+        let mut source = Utf8Source::new(Failing(false), None);
         let mut text = String::new();
         assert!(source.read_more(&mut text).unwrap());
         assert_eq!(text, "<a>");
         assert!(matches!(source.read_more(&mut text), Err(SourceError::Io(_))));
+    }
+
+    #[test]
+    fn the_header_counts_more_than_the_declaration_and_a_mark_more_than_both() {
+        let declared = |encoding: &str, name: &[u8]| {
+            [format!("<?xml version='1.0' encoding='{encoding}'?><a>").as_bytes(), name, b"</a>"].concat()
+        };
+        let latin = Some("text/xml; charset=ISO-8859-1");
+        assert!(read_in(b"<a>M\xFCller</a>", latin).unwrap().contains("Müller"));
+        assert!(read_in(&declared("UTF-8", b"M\xFCller"), latin).unwrap().contains("Müller"));
+        let utf8 = Some("text/xml;charset=\"utf-8\"");
+        assert!(read_in(&declared("ISO-8859-1", "Müller".as_bytes()), utf8).unwrap().contains("Müller"));
+        assert!(read_in("\u{feff}<a>Müller</a>".as_bytes(), latin).unwrap().contains("Müller"));
+        assert!(read_in(&utf16("<a>Müller</a>", u16::to_le_bytes), latin).unwrap().contains("Müller"));
+    }
+
+    #[test]
+    fn a_header_that_names_no_known_encoding_leaves_it_to_the_declaration() {
+        let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><a>M\xFCller</a>";
+        for header in ["text/xml", "text/xml; charset=EBCDIC-X", "text/xml; charset=", "", "; charset"] {
+            assert!(read_in(latin, Some(header)).unwrap().contains("Müller"), "{header}");
+        }
+        match read_in(latin, Some("text/xml; charset=Shift_JIS")) {
+            Err(SourceError::Encoding(message)) => assert!(message.contains("header states, Shift_JIS"), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn oracles_names_of_encodings_are_known() {
+        for (name, byte, expected) in [
+            ("WE8MSWIN1252", 0x80, "€"),
+            ("we8iso8859p1", 0xFC, "ü"),
+            ("WE8ISO8859P15", 0xA4, "€"),
+            ("EE8ISO8859P2", 0xA3, "Ł"),
+            ("CL8MSWIN1251", 0xC6, "Ж"),
+            ("US7ASCII", b'u', "u"),
+        ] {
+            let document =
+                [format!("<?xml version='1.0' encoding='{name}'?><a>").as_bytes(), &[byte], b"</a>"].concat();
+            assert!(read(&document).unwrap().ends_with(&format!("<a>{expected}</a>")), "{name}");
+            let header = format!("text/xml; charset={name}");
+            assert!(
+                read_in(&[b"<a>", &[byte][..], b"</a>"].concat(), Some(&header)).unwrap().contains(expected),
+                "{name}"
+            );
+        }
+        for name in ["AL32UTF8", "UTF8", "utf8"] {
+            let document = format!("<?xml version='1.0' encoding='{name}'?><a>ü😀</a>");
+            assert_eq!(read(document.as_bytes()).unwrap(), document);
+        }
+    }
+
+    #[test]
+    fn an_input_that_has_no_more_for_the_moment_is_read_on_later() {
+        struct Halting<'a>(&'a [u8], bool);
+        impl Read for Halting<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 && !self.0.is_empty() {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                let length = buffer.len().min(7);
+                self.0.read(&mut buffer[..length])
+            }
+        }
+        // Of the first seven bytes none tells the encoding: it is told by the declaration, whenever that has come.
+        let document = b"<?xml version='1.0' encoding='ISO-8859-1'?><a>M\xFCller</a>";
+        let mut source = Utf8Source::new(Halting(document, false), None);
+        let mut text = String::new();
+        loop {
+            match source.read_more(&mut text) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(SourceError::Io(error)) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(text.ends_with("<a>Müller</a>"));
     }
 }

@@ -5,7 +5,7 @@ use quick_xml::events::{BytesStart, Event};
 use crate::document::Document;
 use crate::name::NameBuffer;
 use crate::oversized::Oversized;
-use crate::reference::{self, BadReference};
+use crate::reference::{self, BadReference, Reference};
 use crate::scan::{Flow, Handler};
 use crate::tag::{AttributeList, BadAttributes, StartTag};
 use crate::withheld::Withheld;
@@ -13,6 +13,16 @@ use crate::{Limits, ReadError};
 
 pub(crate) const BAD_NAME: &str = "an element with a name that XML does not allow";
 pub(crate) const UNCLOSED_REFERENCE: &str = "a `&` that begins no reference";
+const FORBIDDEN_CHARACTER: &str = "a character that XML does not allow";
+
+/// What becomes of characters that XML forbids, whether they stand as they are or as references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// They are left out, and counted: a system that we ask is as it is, and its data are wanted.
+    LeftOut,
+    /// They make the document malformed: whoever pushes to us can be told.
+    Refused,
+}
 
 /// Hands tokens to a handler, and knows what the document has been so far.
 pub(crate) struct Delivery {
@@ -22,10 +32,17 @@ pub(crate) struct Delivery {
     name: NameBuffer,
     attributes: AttributeList,
     withheld: Withheld,
+    forbidden: Forbidden,
+    /// Whether a forbidden character may have come as it is: until then nobody looks for one.
+    pub(crate) may_hold_forbidden: bool,
+    /// The first half of a surrogate pair, which was the last that came.
+    first_half: Option<u32>,
+    /// A text without what is left out of it.
+    allowed: String,
 }
 
 impl Delivery {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, forbidden: Forbidden) -> Self {
         Self {
             limits,
             document: Document::new(limits),
@@ -33,6 +50,10 @@ impl Delivery {
             name: NameBuffer::default(),
             attributes: AttributeList::default(),
             withheld: Withheld::default(),
+            forbidden,
+            may_hold_forbidden: false,
+            first_half: None,
+            allowed: String::new(),
         }
     }
 
@@ -53,6 +74,10 @@ impl Delivery {
         handler: &mut impl Handler,
     ) -> Result<Flow, ReadError> {
         self.document.advance(length);
+        if self.first_half.is_some() && !matches!(event, Event::GeneralRef(_)) {
+            self.first_half = None;
+            self.document.left_out += 1;
+        }
         match event {
             Event::Start(tag) => {
                 self.read_attributes(&tag)?;
@@ -69,15 +94,12 @@ impl Delivery {
                 if self.document.depth() > 0 {
                     self.text(&text, handler)?;
                 } else if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
-                    return Err(self.document.malformed(self.text_outside()));
+                    self.leave_out_outside(&text)?;
                 }
                 Ok(Flow::Continue)
             }
             Event::CData(text) => self.character_data(&text, handler),
-            Event::GeneralRef(name) => {
-                let character = reference::resolve(&name).map_err(|bad| self.bad_reference(bad))?;
-                self.character_data(character.encode_utf8(&mut [0; 4]), handler)
-            }
+            Event::GeneralRef(name) => self.reference(&name, handler),
             // White space before it is an error in XML, and what a system that prints its answer line by line writes.
             Event::Decl(_) if self.root_seen => {
                 Err(self.document.malformed("an XML declaration that does not stand at the beginning"))
@@ -95,19 +117,52 @@ impl Delivery {
         Ok(Flow::Continue)
     }
 
+    fn reference(&mut self, name: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+        let reference = reference::resolve(name).map_err(|bad| self.bad_reference(bad))?;
+        if self.forbidden == Forbidden::Refused && !matches!(reference, Reference::Character(_)) {
+            return Err(self.bad_reference(BadReference::Forbidden));
+        }
+        let mut found = None;
+        let left_out = reference::push_resolved(reference, &mut self.first_half, |character| found = Some(character));
+        self.document.left_out += left_out;
+        match found {
+            Some(character) => self.character_data(character.encode_utf8(&mut [0; 4]), handler),
+            None => self.character_data("", handler),
+        }
+    }
+
     fn text(&mut self, text: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
         if self.document.is_dropping() {
             return Ok(());
         }
-        handler.text(text, &self.document)
+        if !self.may_hold_forbidden || !reference::may_hold_forbidden(text) {
+            return handler.text(text, &self.document);
+        }
+        if self.forbidden == Forbidden::Refused {
+            return Err(self.document.malformed(FORBIDDEN_CHARACTER));
+        }
+        let mut allowed = std::mem::take(&mut self.allowed);
+        allowed.clear();
+        self.document.left_out += reference::push_allowed(text, &mut allowed);
+        let result = handler.text(&allowed, &self.document);
+        self.allowed = allowed;
+        result
+    }
+
+    /// Text outside the document's element is an error, but for white space and what is left out of any text: some
+    /// systems end what they send with a NUL.
+    fn leave_out_outside(&mut self, text: &str) -> Result<(), ReadError> {
+        let mut allowed = String::new();
+        let left_out = reference::push_allowed(text, &mut allowed);
+        if self.forbidden == Forbidden::Refused || !allowed.bytes().all(|byte| byte.is_ascii_whitespace()) {
+            return Err(self.document.malformed(self.text_outside()));
+        }
+        self.document.left_out += left_out;
+        Ok(())
     }
 
     fn text_outside(&self) -> &'static str {
-        if self.root_seen {
-            "text after the end of the document's element"
-        } else {
-            "text where the document's element should begin: this is no XML document"
-        }
+        if self.root_seen { "text after the end of the document's element" } else { ReadError::NO_XML }
     }
 
     /// A token begins that is too long to be held.
@@ -117,6 +172,9 @@ impl Delivery {
         handler: &mut impl Handler,
     ) -> Result<(), ReadError> {
         let is_dropping = self.document.is_dropping();
+        if let Oversized::Tag { beginning_holds_secret: true, .. } = oversized {
+            self.withheld.begin(self.document.offset);
+        }
         match oversized {
             Oversized::Ignored(_) => Ok(()),
             Oversized::Tag { name, .. } => match self.name.read(name) {
@@ -148,7 +206,7 @@ impl Delivery {
         }
         self.document.open(name);
         if !self.root_seen && folded == "html" {
-            return Err(self.document.unexpected("an HTML page"));
+            return Err(self.document.unexpected(ReadError::HTML));
         }
         self.root_seen = true;
         if self.document.is_dropping() {
@@ -159,6 +217,11 @@ impl Delivery {
             self.document.drop_innermost();
             return Ok(());
         }
+        // The source text goes without a tag that tells a secret, or the end of one that told it and was too long.
+        if self.attributes.holds_secret {
+            self.withheld.begin(self.document.offset);
+        }
+        self.withheld.end(self.document.token_end);
         let tag = StartTag {
             prefix: &name[..local_start.saturating_sub(1)],
             local: &name[local_start..],
@@ -193,15 +256,19 @@ impl Delivery {
         self.attributes.read(tag).map_err(|bad| match bad {
             BadAttributes::Malformed(what) => self.document.malformed(what),
             BadAttributes::Reference(bad) => self.bad_reference(bad),
-        })
+        })?;
+        if self.attributes.left_out > 0 && self.forbidden == Forbidden::Refused {
+            return Err(self.bad_reference(BadReference::Forbidden));
+        }
+        self.document.left_out += self.attributes.left_out;
+        Ok(())
     }
 
     fn bad_reference(&self, bad: BadReference) -> ReadError {
         match bad {
             BadReference::Entity => ReadError::Entity { place: self.document.place() },
-            BadReference::Character => {
-                self.document.malformed("a character reference to what is no character of an XML document")
-            }
+            BadReference::Forbidden => self.document.malformed(FORBIDDEN_CHARACTER),
+            BadReference::Number => self.document.malformed("a `&#` that no number of a character follows"),
             BadReference::Unclosed => self.document.malformed(UNCLOSED_REFERENCE),
         }
     }
@@ -213,7 +280,7 @@ impl Delivery {
             return Err(self.document.malformed("the document is cut off: it ends inside an open element"));
         }
         if !self.root_seen {
-            return Err(self.document.malformed("the document is empty: it holds no element"));
+            return Err(self.document.malformed(ReadError::EMPTY));
         }
         handler.finish(&self.document)
     }

@@ -20,7 +20,12 @@ pub(crate) struct Document {
     pub(crate) source_from: Option<u64>,
     /// The depth of the open element that is kept from the handler, with all that is in it.
     dropped: Option<usize>,
+    /// How many characters were left out so far that XML forbids.
+    pub(crate) left_out: u64,
 }
+
+/// A path that is longer than this, in bytes, is cut: an error is told in a line.
+const PATH_BYTES: usize = 300;
 
 impl Document {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -34,6 +39,7 @@ impl Document {
             customer: None,
             source_from: None,
             dropped: None,
+            left_out: 0,
         }
     }
 
@@ -91,7 +97,12 @@ impl Document {
         let ends = self.starts.iter().skip(1).copied().chain([self.names.len()]);
         // What looks like an element within a dropped one may be part of its text.
         let shown = self.dropped.unwrap_or(usize::MAX);
+        let mut is_cut = false;
         for (level, (start, end)) in self.starts.iter().zip(ends).take(shown).enumerate() {
+            if path.len() + (end - start) > PATH_BYTES {
+                is_cut = true;
+                break;
+            }
             path.push('/');
             path.push_str(&self.names[*start..end]);
             if let Some((depth, number)) = self.customer
@@ -100,7 +111,7 @@ impl Document {
                 path.push_str(&format!("[{number}]"));
             }
         }
-        if self.unnamed > 0 || self.depth() > shown {
+        if is_cut || self.unnamed > 0 || self.depth() > shown {
             path.push_str("/…");
         }
         if path.is_empty() {

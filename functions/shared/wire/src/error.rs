@@ -64,7 +64,8 @@ pub enum ReadError {
     /// The vendor's system answered that it failed.
     #[error("the vendor answered with an error: {message}")]
     Vendor {
-        /// The vendor's own words: at most 200 characters, none of them a control character.
+        /// What may be shown of the vendor's own words, in at most 200 characters: codes, and words of a list that has
+        /// nobody's name in it. The words as they came are nowhere.
         message: String,
     },
     /// The document is well-formed, and not what was asked for.
@@ -78,9 +79,32 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    pub(crate) const NO_XML: &str = "text where the document's element should begin: this is no XML document";
+    pub(crate) const EMPTY: &str = "the document is empty: it holds no element";
+    pub(crate) const HTML: &str = "an HTML page";
+
     /// Whether only the transport failed: the same question may be answered well later.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Io(_))
+    }
+
+    /// Whether the input only has no more for the moment: nothing is lost, and the reader may be asked again.
+    pub fn is_starved(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether the document is no answer at all, such as a page for people, or far larger than any answer to what was
+    /// asked: then its sender is not well, and hardly one record in it to blame.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Malformed { what, .. } => *what == Self::NO_XML || *what == Self::EMPTY,
+            Self::Limit { limit, .. } => {
+                matches!(*limit, "document_bytes" | "customers" | "queue_entries" | "queue_id_bytes")
+            }
+            Self::Unexpected { what, .. } => what == Self::HTML,
+            Self::Doctype { .. } => true,
+            Self::Entity { .. } | Self::Encoding { .. } | Self::Io(_) | Self::Vendor { .. } => false,
+        }
     }
 }
 

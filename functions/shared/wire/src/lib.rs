@@ -1,7 +1,9 @@
 //! The documents that the vendors' systems speak, pure: bytes in, domain types out, and requests as text.
 //! [`customers_batch`] is the other way round: there we are the vendor.
 //!
-//! Nothing in here opens a connection, reads a clock or writes a log. What comes from a vendor is hostile until it is
+//! Nothing in here opens a connection, reads a clock or writes a log. An input that has no more for the moment says so
+//! with [`WouldBlock`](std::io::ErrorKind::WouldBlock), and every reader of answers goes on from there when it is asked
+//! again: so nobody has to wait within one. What comes from a vendor is hostile until it is
 //! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
 //! define, and says in a [`ReadError`] what is wrong and where, without ever repeating what the document says of a
 //! customer.
@@ -14,6 +16,7 @@
 
 pub mod association_anywhere;
 pub mod business_catalyst;
+mod charset;
 pub mod connector;
 pub mod customers_batch;
 mod dates;
@@ -28,13 +31,16 @@ mod record;
 mod reference;
 mod request_text;
 mod scan;
+mod secret_name;
 mod tag;
 mod vendor_words;
+mod vocabulary;
 mod withheld;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
     queue_request, read_queue, read_status,
 };
+pub use charset::Charset;
 pub use error::{Place, ReadError, RecordError};
 pub use limits::Limits;

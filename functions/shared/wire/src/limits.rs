@@ -13,6 +13,8 @@ pub struct Limits {
     pub customers: usize,
     /// Customers in one answer to a queue request.
     pub queue_entries: usize,
+    /// Bytes of UTF-8 in the ids of one answer to a queue request, taken together: the ids are what is kept of it.
+    pub queue_id_bytes: usize,
     /// Bytes of one document, counted as UTF-8 whatever it came in.
     pub document_bytes: u64,
     /// Elements and XML attributes within one customer.
@@ -25,6 +27,8 @@ pub struct Limits {
     pub raw: usize,
 }
 
+const MIB: u64 = 1024 * 1024;
+
 impl Limits {
     /// Default for [`depth`](Self::depth): the deepest document known has five levels.
     pub const DEPTH: usize = 32;
@@ -32,18 +36,50 @@ impl Limits {
     pub const TEXT_BYTES: usize = 1024 * 1024;
     /// Default for [`customers`](Self::customers): a thousand times a usual bulk request.
     pub const CUSTOMERS: usize = 100_000;
-    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once.
-    pub const QUEUE_ENTRIES: usize = 5_000_000;
+    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once. What is kept of
+    /// each is 32 bytes and its id, so that a whole queue stays below 200 MB.
+    pub const QUEUE_ENTRIES: usize = 2_000_000;
+    /// Default for [`queue_id_bytes`](Self::queue_id_bytes): 64 MiB, which a million of the longest ids come to.
+    pub const QUEUE_ID_BYTES: usize = 64 * 1024 * 1024;
     /// Default for [`document_bytes`](Self::document_bytes): 512 MiB.
-    pub const DOCUMENT_BYTES: u64 = 512 * 1024 * 1024;
+    pub const DOCUMENT_BYTES: u64 = 512 * MIB;
     /// Default for [`elements_per_customer`](Self::elements_per_customer).
     pub const ELEMENTS_PER_CUSTOMER: usize = 20_000;
     /// Default for [`customer_bytes`](Self::customer_bytes): 4 MiB.
-    pub const CUSTOMER_BYTES: u64 = 4 * 1024 * 1024;
+    pub const CUSTOMER_BYTES: u64 = 4 * MIB;
     /// Default for [`id_bytes`](Self::id_bytes).
     pub const ID_BYTES: usize = 64;
     /// Default for [`raw`](Self::raw): what fits a stored failure record beside its other fields.
     pub const RAW: usize = 100 * 1024;
+
+    /// Customers in an answer beyond those who were asked for: some systems tell of relatives, too.
+    const UNASKED_CUSTOMERS: usize = 100;
+    /// Bytes of an answer for each customer who was asked for: a hundred times what one usually takes.
+    const BYTES_PER_CUSTOMER: u64 = MIB;
+    const FEWEST_DETAILS_BYTES: u64 = 8 * MIB;
+    const MOST_DETAILS_BYTES: u64 = 64 * MIB;
+
+    /// The limits of an answer to a request for the details of this many customers: they grow with what was asked for,
+    /// so that an answer takes no more memory than the question can have meant.
+    pub fn of_details(asked: usize) -> Self {
+        let wanted = Self::BYTES_PER_CUSTOMER.saturating_mul(asked as u64);
+        Self {
+            customers: asked.saturating_add(Self::UNASKED_CUSTOMERS),
+            document_bytes: wanted.clamp(Self::FEWEST_DETAILS_BYTES, Self::MOST_DETAILS_BYTES),
+            ..Self::default()
+        }
+    }
+
+    /// The limits of an answer to a queue request. The document is never held: 256 MiB are two million entries that each
+    /// give a reason, and what is kept has limits of its own.
+    pub fn of_queue() -> Self {
+        Self { document_bytes: 256 * MIB, ..Self::default() }
+    }
+
+    /// The limits of an answer that says only whether something was done: 1 MiB.
+    pub fn of_status() -> Self {
+        Self { document_bytes: MIB, ..Self::default() }
+    }
 }
 
 impl Default for Limits {
@@ -53,6 +89,7 @@ impl Default for Limits {
             text_bytes: Self::TEXT_BYTES,
             customers: Self::CUSTOMERS,
             queue_entries: Self::QUEUE_ENTRIES,
+            queue_id_bytes: Self::QUEUE_ID_BYTES,
             document_bytes: Self::DOCUMENT_BYTES,
             elements_per_customer: Self::ELEMENTS_PER_CUSTOMER,
             customer_bytes: Self::CUSTOMER_BYTES,

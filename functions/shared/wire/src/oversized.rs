@@ -1,5 +1,7 @@
 //! Tokens that are longer than any that is kept: their end is found without holding them in memory.
 
+use crate::secret_name::has_secret_attribute;
+
 /// A token that is being passed over.
 pub(crate) enum Oversized {
     /// A comment or a processing instruction, which ends with this text and holds nothing that matters.
@@ -14,6 +16,8 @@ pub(crate) enum Oversized {
         quote: Option<u8>,
         /// The last byte that was seen: before the final `>`, a `/` makes the element an empty one.
         last: u8,
+        /// Whether what is known of the tag has an attribute that tells a secret.
+        beginning_holds_secret: bool,
     },
 }
 
@@ -32,7 +36,12 @@ impl Oversized {
         let tag = beginning.strip_prefix('<')?;
         let name_length = tag.find([' ', '\t', '\r', '\n', '/', '>'])?;
         let is_tag = !tag.starts_with(['!', '/']) && name_length > 0;
-        is_tag.then(|| Self::Tag { name: tag[..name_length].to_owned(), quote: None, last: 0 })
+        is_tag.then(|| Self::Tag {
+            name: tag[..name_length].to_owned(),
+            quote: None,
+            last: 0,
+            beginning_holds_secret: has_secret_attribute(beginning),
+        })
     }
 
     /// How much of `text` belongs to the token and can go, and whether the token has ended there.

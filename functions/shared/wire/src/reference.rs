@@ -1,42 +1,70 @@
 //! References in text and in attribute values: XML's own five entities and characters by number, and nothing else.
 
-/// A reference that is not resolved.
+/// What a reference stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// A character.
+    Character(char),
+    /// The first half of a surrogate pair: a character only where the second follows.
+    FirstHalf(u32),
+    /// The second half of one.
+    SecondHalf(u32),
+    /// A number that is no character that XML allows.
+    Forbidden,
+}
+
+/// A reference that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadReference {
     /// An entity that only a DOCTYPE could define.
     Entity,
-    /// A number that is no character that XML allows.
-    Character,
+    /// A `&#` that no number follows.
+    Number,
+    /// A character that XML forbids, where none is left out.
+    Forbidden,
     /// A `&` that no `;` follows.
     Unclosed,
 }
 
-/// The character that stands for `name`, which is what is written between `&` and `;`.
-pub(crate) fn resolve(name: &str) -> Result<char, BadReference> {
-    match name {
-        "amp" => Ok('&'),
-        "lt" => Ok('<'),
-        "gt" => Ok('>'),
-        "quot" => Ok('"'),
-        "apos" => Ok('\''),
+/// What stands for `name`, which is what is written between `&` and `;`.
+pub(crate) fn resolve(name: &str) -> Result<Reference, BadReference> {
+    let character = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
         _ => match name.strip_prefix('#') {
-            Some(number) => character(number).ok_or(BadReference::Character),
-            None => Err(BadReference::Entity),
+            Some(number) => return numbered(number).ok_or(BadReference::Number),
+            None => return Err(BadReference::Entity),
         },
-    }
+    };
+    Ok(Reference::Character(character))
 }
 
-fn character(number: &str) -> Option<char> {
+fn numbered(number: &str) -> Option<Reference> {
     let (digits, radix) = match number.strip_prefix('x') {
         Some(digits) => (digits, 16),
         None => (number, 10),
     };
-    // `from_str_radix` takes a sign, XML does not.
-    if !digits.starts_with(|first: char| first.is_ascii_hexdigit()) {
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
         return None;
     }
-    let found = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
-    is_character(found).then_some(found)
+    Some(match u32::from_str_radix(digits, radix) {
+        Ok(half @ 0xD800..=0xDBFF) => Reference::FirstHalf(half),
+        Ok(half @ 0xDC00..=0xDFFF) => Reference::SecondHalf(half),
+        Ok(number) => match char::from_u32(number).filter(|found| is_character(*found)) {
+            Some(found) => Reference::Character(found),
+            None => Reference::Forbidden,
+        },
+        // Larger than any number: no character either.
+        Err(_) => Reference::Forbidden,
+    })
+}
+
+/// The character that two halves make.
+pub(crate) fn joined(first: u32, second: u32) -> Option<char> {
+    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)).filter(|found| is_character(*found))
 }
 
 /// Whether XML allows the character in a document.
@@ -44,24 +72,84 @@ pub(crate) fn is_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces.
-pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<(), BadReference> {
+/// Whether a text may hold a character that XML forbids: quick, and never wrong where it says no.
+pub(crate) fn may_hold_forbidden(text: &str) -> bool {
+    // Without a branch, so that many bytes are looked at in one step.
+    let mut found = false;
+    for byte in text.bytes() {
+        found |= (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+    }
+    // U+FFFE and U+FFFF, of which only the last byte differs.
+    found
+        || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF\xBE").is_some()
+        || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF\xBF").is_some()
+}
+
+/// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces. Returns how many
+/// characters that XML forbids are left out.
+pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64, BadReference> {
+    let mut left_out = 0;
+    let mut first_half = None;
     let mut rest = raw;
     while let Some(position) = rest.find(['&', '\t', '\r', '\n']) {
-        value.push_str(&rest[..position]);
+        if position > 0 {
+            left_out += u64::from(first_half.take().is_some());
+            left_out += push_allowed(&rest[..position], value);
+        }
         rest = &rest[position..];
         if let Some(reference) = rest.strip_prefix('&') {
             let length = reference.find(';').ok_or(BadReference::Unclosed)?;
-            value.push(resolve(&reference[..length])?);
+            let resolved = resolve(&reference[..length])?;
+            left_out += push_resolved(resolved, &mut first_half, |character| value.push(character));
             rest = &reference[length + 1..];
         } else {
+            left_out += u64::from(first_half.take().is_some());
             value.push(' ');
             let line_end = if rest.starts_with("\r\n") { 2 } else { 1 };
             rest = &rest[line_end..];
         }
     }
-    value.push_str(rest);
-    Ok(())
+    left_out += u64::from(first_half.is_some());
+    Ok(left_out + push_allowed(rest, value))
+}
+
+/// Hands on what a reference stands for, if anything; `first_half` is the half that stood right before it. Returns how
+/// many characters are left out.
+pub(crate) fn push_resolved(reference: Reference, first_half: &mut Option<u32>, push: impl FnOnce(char)) -> u64 {
+    let before = first_half.take();
+    let (character, left_out) = match (reference, before) {
+        (Reference::SecondHalf(second), Some(first)) => match joined(first, second) {
+            Some(character) => (Some(character), 0),
+            None => (None, 2),
+        },
+        (Reference::FirstHalf(first), before) => {
+            *first_half = Some(first);
+            (None, u64::from(before.is_some()))
+        }
+        (Reference::Character(character), before) => (Some(character), u64::from(before.is_some())),
+        (Reference::SecondHalf(_) | Reference::Forbidden, before) => (None, 1 + u64::from(before.is_some())),
+    };
+    if let Some(character) = character {
+        push(character);
+    }
+    left_out
+}
+
+/// Appends a text without the characters that XML forbids. Returns how many those were.
+pub(crate) fn push_allowed(text: &str, allowed: &mut String) -> u64 {
+    if !may_hold_forbidden(text) {
+        allowed.push_str(text);
+        return 0;
+    }
+    let mut left_out = 0;
+    for character in text.chars() {
+        if is_character(character) {
+            allowed.push(character);
+        } else {
+            left_out += 1;
+        }
+    }
+    left_out
 }
 
 #[cfg(test)]
@@ -73,7 +161,7 @@ mod tests {
         for (name, expected) in
             [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("#65", 'A'), ("#x1F600", '😀')]
         {
-            assert_eq!(resolve(name), Ok(expected), "{name}");
+            assert_eq!(resolve(name), Ok(Reference::Character(expected)), "{name}");
         }
     }
 
@@ -85,18 +173,36 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_no_character_of_xml_is_refused() {
-        for name in ["#", "#x", "#0", "#11", "#xD800", "#x110000", "#xFFFE", "#+65", "#x+41", "#12a", "#99999999999"] {
-            assert_eq!(resolve(name), Err(BadReference::Character), "{name}");
+    fn a_number_that_is_no_character_of_xml_is_told_from_what_is_no_number() {
+        for name in ["#0", "#11", "#x1F", "#x110000", "#xFFFE", "#99999999999"] {
+            assert_eq!(resolve(name), Ok(Reference::Forbidden), "{name}");
         }
+        for name in ["#", "#x", "#+65", "#x+41", "#12a", "#xZ", "#-1", "# 65"] {
+            assert_eq!(resolve(name), Err(BadReference::Number), "{name}");
+        }
+    }
+
+    fn value(raw: &str) -> Result<(String, u64), BadReference> {
+        let mut value = String::new();
+        let left_out = push_attribute_value(raw, &mut value)?;
+        Ok((value, left_out))
     }
 
     #[test]
     fn an_attribute_value_is_normalised_as_xml_says() {
-        let mut value = String::new();
-        push_attribute_value("a\tb\r\nc&amp;&#10;d", &mut value).unwrap();
-        assert_eq!(value, "a b c&\nd");
-        assert_eq!(push_attribute_value("a & b", &mut value), Err(BadReference::Unclosed));
-        assert_eq!(push_attribute_value("&bomb;", &mut value), Err(BadReference::Entity));
+        assert_eq!(value("a\tb\r\nc&amp;&#10;d"), Ok(("a b c&\nd".to_owned(), 0)));
+        assert_eq!(value("a & b"), Err(BadReference::Unclosed));
+        assert_eq!(value("&bomb;"), Err(BadReference::Entity));
+    }
+
+    #[test]
+    fn what_xml_forbids_is_left_out_of_an_attribute_and_counted() {
+        assert_eq!(value("a\u{1}b&#x1F;c\u{ffff}"), Ok(("abc".to_owned(), 3)));
+        assert_eq!(value("&#xD83D;&#xDE00;"), Ok(("😀".to_owned(), 0)));
+        for (raw, left_out) in [("&#xD83D;", 1), ("&#xDE00;", 1), ("&#xD83D;&#xD83D;", 2), ("&#xD83D;&#1;", 2)] {
+            assert_eq!(value(raw), Ok((String::new(), left_out)), "{raw}");
+        }
+        assert_eq!(value("&#xD83D;a&#xDE00;"), Ok(("a".to_owned(), 2)));
+        assert_eq!(value("&#xD83D;\t&#xDE00;"), Ok((" ".to_owned(), 2)));
     }
 }

@@ -11,10 +11,13 @@ use quick_xml::Reader;
 use quick_xml::errors::Error;
 use quick_xml::events::{BytesText, Event};
 
+use crate::charset::Charset;
 use crate::decode::{CHUNK_BYTES, SourceError, Utf8Source};
-use crate::delivery::{Delivery, UNCLOSED_REFERENCE};
+use crate::delivery::{Delivery, Forbidden, UNCLOSED_REFERENCE};
 use crate::document::Document;
 use crate::oversized::Oversized;
+use crate::reference::may_hold_forbidden;
+use crate::secret_name::is_secret;
 pub(crate) use crate::tag::StartTag;
 use crate::{Limits, ReadError};
 
@@ -37,8 +40,8 @@ pub(crate) enum Flow {
 pub(crate) trait Handler {
     /// Whether to keep elements of this name from the handler: it is told nothing of what is in them, neither as tags
     /// and texts nor as source text, and no error repeats any of it. All that is checked is that it is well-formed.
-    fn drops(&self, _folded_name: &str) -> bool {
-        false
+    fn drops(&self, folded_name: &str) -> bool {
+        is_secret(folded_name)
     }
     /// A piece of source text, from where [`Document::source_from`] says.
     fn source(&mut self, _piece: &str) {}
@@ -69,18 +72,34 @@ pub(crate) struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    pub(crate) fn new(input: R, limits: Limits) -> Self {
+    /// A scanner of what a system answers, in the character set that its header states, if it does.
+    pub(crate) fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
+        Self::with(input, charset, limits, Forbidden::LeftOut)
+    }
+
+    /// A scanner of what is pushed to us.
+    pub(crate) fn of_push(input: R, limits: Limits) -> Self {
+        Self::with(input, None, limits, Forbidden::Refused)
+    }
+
+    fn with(input: R, charset: Option<Charset>, limits: Limits, forbidden: Forbidden) -> Self {
         Self {
-            source: Utf8Source::new(input),
+            source: Utf8Source::new(input, charset),
             buffer: String::new(),
             position: 0,
             ended: false,
             oversized: None,
-            delivery: Delivery::new(limits),
+            delivery: Delivery::new(limits, forbidden),
         }
     }
 
-    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`.
+    /// How many characters were left out so far that XML forbids.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.delivery.document.left_out
+    }
+
+    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. Where the input has no more for
+    /// the moment, it fails with that error and may be called again.
     pub(crate) fn run(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         loop {
             let flow = match self.oversized.take() {
@@ -105,7 +124,9 @@ impl<R: Read> Scanner<R> {
     fn read_more(&mut self) -> Result<(), ReadError> {
         self.buffer.drain(..self.position);
         self.position = 0;
+        let length_before = self.buffer.len();
         let more = self.source.read_more(&mut self.buffer);
+        self.delivery.may_hold_forbidden |= may_hold_forbidden(&self.buffer[length_before..]);
         let document = &self.delivery.document;
         match more {
             Ok(true) => {}

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use quick_xml::events::BytesStart;
 
-use crate::name::is_name;
+use crate::name::NameBuffer;
 use crate::reference::{self, BadReference};
+use crate::secret_name::is_secret;
 
 /// A start tag.
 pub(crate) struct StartTag<'a> {
@@ -40,6 +41,10 @@ fn declared_prefix(name: &str) -> Option<&str> {
 pub(crate) struct AttributeList {
     text: String,
     entries: Vec<AttributeEntry>,
+    /// Whether one was dropped whose name says that it holds a secret.
+    pub(crate) holds_secret: bool,
+    /// How many characters were left out that XML forbids.
+    pub(crate) left_out: u64,
 }
 
 struct AttributeEntry {
@@ -59,28 +64,35 @@ impl AttributeList {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.entries.clear();
+        self.holds_secret = false;
+        self.left_out = 0;
     }
 
-    /// The attributes of this tag, and of no other.
+    /// The attributes of this tag, and of no other, without those that hold secrets.
     pub(crate) fn read(&mut self, tag: &BytesStart) -> Result<(), BadAttributes> {
         self.clear();
         if tag.attributes_raw().is_empty() {
             return Ok(());
         }
-        let Self { text, entries } = self;
+        let Self { text, entries, holds_secret, left_out } = self;
+        let mut buffer = NameBuffer::default();
         // quick-xml's own search for duplicates compares each attribute with all before it.
         for attribute in tag.attributes().with_checks(false) {
             let Ok(attribute) = attribute else {
                 return Err(BadAttributes::Malformed("an attribute that has no name, no `=` or no quoted value"));
             };
             let name = attribute.key.into_inner();
-            if !is_name(name) {
+            let Some((_, folded)) = buffer.read(name) else {
                 return Err(BadAttributes::Malformed("an attribute with a name that XML does not allow"));
+            };
+            if is_secret(folded) {
+                *holds_secret = true;
+                continue;
             }
             let name_start = text.len();
             text.push_str(name);
             let value_start = text.len();
-            reference::push_attribute_value(&attribute.value, text).map_err(BadAttributes::Reference)?;
+            *left_out += reference::push_attribute_value(&attribute.value, text).map_err(BadAttributes::Reference)?;
             entries.push(AttributeEntry { name: name_start..value_start, value: value_start..text.len() });
         }
         if self.has_duplicates() {

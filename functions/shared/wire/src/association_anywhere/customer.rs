@@ -17,6 +17,8 @@ pub(super) struct CustomerInHand {
 #[derive(Default)]
 struct CustomerId {
     is_open: bool,
+    /// How many characters had been left out of the document when it began.
+    left_out_before: u64,
     text: String,
     found: Option<String>,
     is_invalid: Option<&'static str>,
@@ -46,6 +48,11 @@ impl CustomerInHand {
         self.id.found.is_some() || self.id.is_invalid.is_some()
     }
 
+    /// The customer's id, once it has been seen, if it can be one.
+    pub(super) fn id(&self) -> Option<&str> {
+        if self.id.is_invalid.is_some() { None } else { self.id.found.as_deref() }
+    }
+
     /// A prefix of its own makes an element foreign; none is that of a document that qualifies only its outer elements.
     fn is_foreign(&self, tag: &StartTag) -> bool {
         !tag.prefix.is_empty() && tag.prefix != self.prefix
@@ -55,6 +62,7 @@ impl CustomerInHand {
     pub(super) fn start(&mut self, tag: &StartTag, document: &Document) {
         if self.is_id(tag, document) {
             self.id.is_open = true;
+            self.id.left_out_before = document.left_out;
             self.id.text.clear();
         }
         self.record.start(tag, self.is_foreign(tag), |_| true, document);
@@ -71,7 +79,7 @@ impl CustomerInHand {
     /// An element within the customer's ends, or the customer's.
     pub(super) fn end(&mut self, document: &Document) {
         if self.id.is_open && document.depth() == self.record.depth + 1 {
-            self.id.close(&self.record.limits);
+            self.id.close(&self.record.limits, document.left_out);
         }
         self.record.end(document);
     }
@@ -101,10 +109,13 @@ impl CustomerInHand {
 }
 
 impl CustomerId {
-    fn close(&mut self, limits: &Limits) {
+    fn close(&mut self, limits: &Limits, left_out: u64) {
         self.is_open = false;
         let id = self.text.trim();
-        if id.is_empty() {
+        if left_out != self.left_out_before {
+            // Without it, it would be somebody else's.
+            self.is_invalid = Some("`custId` holds a control character, or another that XML forbids");
+        } else if id.is_empty() {
             self.is_invalid = Some("`custId` is empty");
         } else if id.len() > limits.id_bytes {
             self.is_invalid = Some("`custId` is longer than id_bytes allows");

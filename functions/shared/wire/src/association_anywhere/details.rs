@@ -2,11 +2,12 @@ use std::io::Read;
 
 use model::Content;
 
+use super::asked::Asked;
 use super::customer::CustomerInHand;
 use super::envelope::Envelope;
 use crate::document::Document;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::{Limits, ReadError, RecordError};
+use crate::{Charset, Limits, ReadError, RecordError};
 
 /// Which request an answer belongs to: the `bulk` of [`details_request`](super::details_request).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +31,32 @@ pub struct Detail {
     /// `phones` at `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
     /// `attributes["phones#section"]`.
     pub content: Result<Content, RecordError>,
-    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes. It is personal data: it may be
-    /// stored where the customer's record may, and never logged.
+    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, but for what tells a secret. It is
+    /// personal data: it may be stored where the customer's record may, and never logged.
+    ///
+    /// A reader that knows [who was asked for](DetailsReader::of_asked) keeps it only where somebody may have to look at
+    /// it: of a customer that can't be used, and of one that is longer than that, which a store may refuse.
     pub raw: String,
 }
+
+/// Those in an answer who were not asked for. Nothing is kept of them but this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unasked {
+    /// How many there were.
+    pub count: u64,
+    /// The ids of the first ten.
+    pub some: Vec<String>,
+}
+
+/// How many ids are kept of those who were not asked for.
+const SOME_UNASKED: usize = 10;
 
 /// Streams the answer to a [`details_request`](super::details_request) (`GET_CUST_INFO_XML`): one [`Detail`] per
 /// customer, in the answer's order, each as soon as its element has ended. No more is held in memory than the customer
 /// in hand and a chunk of input.
 ///
-/// After an error there is nothing more. An error may come after customers, a failure that the vendor tells included:
+/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on. An
+/// error may come after customers, a failure that the vendor tells included:
 /// what came before it was told well, and what is missing may only be missing because of the error.
 pub struct DetailsReader<R: Read> {
     scanner: Scanner<R>,
@@ -48,8 +65,31 @@ pub struct DetailsReader<R: Read> {
 }
 
 impl<R: Read> DetailsReader<R> {
-    /// A reader of one answer.
+    /// A reader of one answer, of all who are in it.
     pub fn new(input: R, limits: Limits, mode: DetailsMode) -> Self {
+        Self::with(input, None, limits, mode, None)
+    }
+
+    /// A reader of the answer to a bulk request for these customers, whose header states this character set, if it does.
+    /// Somebody who was not asked for is [counted](Self::unasked), and not kept; whoever comes under an id that one who
+    /// was asked for may be spelled as is told as they come, and so is whoever comes without an id.
+    pub fn of_asked<'a>(input: R, charset: Option<Charset>, asked: impl IntoIterator<Item = &'a str>) -> Self {
+        let asked = Asked::new(asked);
+        let limits = Limits::of_details(asked.len());
+        Self::with(input, charset, limits, DetailsMode::Bulk, Some(asked))
+    }
+
+    /// Those who were not asked for, as far as it has been read.
+    pub fn unasked(&self) -> &Unasked {
+        &self.handler.unasked
+    }
+
+    /// How many characters that XML forbids were left out of what was read.
+    pub fn left_out(&self) -> u64 {
+        self.scanner.left_out()
+    }
+
+    fn with(input: R, charset: Option<Charset>, limits: Limits, mode: DetailsMode, asked: Option<Asked>) -> Self {
         let handler = DetailsHandler {
             limits,
             mode,
@@ -59,9 +99,11 @@ impl<R: Read> DetailsReader<R> {
             root_is_record: false,
             customers: 0,
             text_length: 0,
+            asked,
+            unasked: Unasked::default(),
             ready: None,
         };
-        Self { scanner: Scanner::new(input, limits), handler, is_finished: false }
+        Self { scanner: Scanner::new(input, charset, limits), handler, is_finished: false }
     }
 }
 
@@ -73,11 +115,17 @@ impl<R: Read> Iterator for DetailsReader<R> {
             return None;
         }
         let flow = self.scanner.run(&mut self.handler);
-        self.is_finished = !matches!(flow, Ok(Flow::Pause));
+        self.is_finished = match &flow {
+            Ok(flow) => *flow != Flow::Pause,
+            Err(error) => !error.is_starved(),
+        };
         match flow {
             Ok(_) => {
                 let detail = self.handler.ready.take()?;
-                Some(Ok(Detail { raw: self.handler.in_hand.record.raw(), ..detail }))
+                let record = &self.handler.in_hand.record;
+                let keeps_raw = self.handler.asked.is_none() || detail.content.is_err() || record.raw_is_cut();
+                let raw = if keeps_raw { record.raw() } else { String::new() };
+                Some(Ok(Detail { raw, ..detail }))
             }
             Err(error) => Some(Err(error)),
         }
@@ -116,10 +164,28 @@ struct DetailsHandler {
     customers: usize,
     /// Of the text outside any customer.
     text_length: usize,
+    /// Who was asked for, where that is known.
+    asked: Option<Asked>,
+    unasked: Unasked,
     ready: Option<Detail>,
 }
 
 impl DetailsHandler {
+    /// Whether the customer in hand, which has ended, is somebody who was not asked for: then that much is noted.
+    fn is_unasked(&mut self) -> bool {
+        let (Some(asked), Some(id)) = (&self.asked, self.in_hand.id()) else {
+            return false;
+        };
+        if asked.may_be(id) {
+            return false;
+        }
+        self.unasked.count += 1;
+        if self.unasked.some.len() < SOME_UNASKED {
+            self.unasked.some.push(id.to_owned());
+        }
+        true
+    }
+
     /// What a tag within the root says about the root.
     fn reconsider_root(&mut self, tag: &StartTag, document: &mut Document) {
         if self.standing == Standing::FirstChildDecides {
@@ -220,8 +286,9 @@ impl Handler for DetailsHandler {
         }
         let is_customer = self.standing != Standing::FirstChildDecides;
         self.standing = Standing::Outside;
-        if !is_customer {
+        if !is_customer || self.is_unasked() {
             document.source_from = None;
+            document.customer = None;
             return Ok(Flow::Continue);
         }
         self.ready = Some(self.in_hand.finish(document));

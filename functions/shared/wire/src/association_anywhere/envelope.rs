@@ -1,6 +1,6 @@
 use crate::ReadError;
 use crate::scan::StartTag;
-use crate::vendor_words::{VendorWords, presentable};
+use crate::vendor_words::{VendorWords, presentable, shown};
 
 /// What an answer says of itself, beside the data: `status`, `message` and `error`, wherever they stand.
 ///
@@ -11,6 +11,8 @@ pub(super) struct Envelope {
     listening: Option<(Part, usize)>,
     heard: VendorWords,
     message: String,
+    /// Whether anything was known of what the answer says of itself.
+    pub(super) is_known: bool,
     /// The depth of the `status` that said FAILURE.
     failed_at: Option<usize>,
     /// Whether a `status` said SUCCESS.
@@ -39,6 +41,7 @@ impl Envelope {
             _ => return,
         };
         self.heard.clear();
+        self.is_known = true;
         self.listening = Some((part, depth));
     }
 
@@ -61,8 +64,9 @@ impl Envelope {
         {
             self.listening = None;
             let heard = presentable(self.heard.as_str());
+            self.heard.clear();
             match part {
-                Part::Error if !heard.is_empty() => return Err(ReadError::Vendor { message: heard }),
+                Part::Error if !heard.is_empty() => return Err(ReadError::Vendor { message: shown(&heard) }),
                 Part::Message if !heard.is_empty() => self.message = heard,
                 Part::Status if heard.eq_ignore_ascii_case("FAILURE") => self.failed_at = Some(depth),
                 Part::Status if heard.eq_ignore_ascii_case("SUCCESS") => self.succeeded = true,
@@ -78,7 +82,7 @@ impl Envelope {
         }
         let message = match self.message.as_str() {
             "" => "FAILURE, without a message".to_owned(),
-            message => message.to_owned(),
+            message => shown(message),
         };
         Err(ReadError::Vendor { message })
     }

@@ -9,6 +9,7 @@
 //! documented, so none is tested. HTTP status is 200 for failures too, so each answer is searched for `error` and for
 //! a `status` of `FAILURE`.
 
+mod asked;
 mod customer;
 mod details;
 mod envelope;
@@ -18,8 +19,8 @@ mod request;
 mod section;
 mod status;
 
-pub use details::{Detail, DetailsMode, DetailsReader};
-pub use queue::read_queue;
+pub use details::{Detail, DetailsMode, DetailsReader, Unasked};
+pub use queue::{QueueReader, read_queue};
 pub use request::{Credentials, Dialect, details_request, enqueue_request, purge_request, queue_request};
 pub use section::Section;
-pub use status::read_status;
+pub use status::{StatusReader, read_status};

@@ -5,39 +5,74 @@ use model::QueuedCustomer;
 use super::envelope::Envelope;
 use crate::document::Document;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::{Limits, ReadError};
+use crate::{Charset, Limits, ReadError};
 
 /// A queue number has at most this many digits.
 const QUEUE_NUMBER_DIGITS: usize = 30;
 
 /// Reads the answer to a [`queue_request`](super::queue_request). Calls `on_customer` for each queued customer as it
-/// is read, in the answer's order, repetitions included; returns `max-queue-num`, or `None` where the answer has none.
+/// is read, in the answer's order, repetitions included.
 ///
 /// What counts are the elements `cust-id` and `max-queue-num` in either dialect, wherever they stand, and an `action`
 /// of `DELETE` beside an id: within the same parent, after the id, or before it where the parent's first id follows.
 ///
-/// # Errors
+/// An answer with no customer is an empty queue where it says anything that a queue's answer says (those two, `status`,
+/// `message`, `error`, or an element whose name begins with `cust` or `queue`), and where it holds nothing at all. A
+/// document that holds only other things is another document: a fault of a proxy, a page, an answer to somebody else.
+pub struct QueueReader<R, F> {
+    scanner: Scanner<R>,
+    handler: QueueHandler<F>,
+}
+
+impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
+    /// A reader of one answer, whose header states this character set, if it does.
+    pub fn new(input: R, charset: Option<Charset>, limits: Limits, on_customer: F) -> Self {
+        let handler = QueueHandler {
+            limits,
+            on_customer,
+            envelope: Envelope::default(),
+            groups: vec![Group::default()],
+            reading: None,
+            left_out_before: 0,
+            text: String::new(),
+            customers: 0,
+            id_bytes: 0,
+            max_queue_num: None,
+            is_known: false,
+            holds_other: false,
+            is_fault: false,
+        };
+        Self { scanner: Scanner::new(input, charset, limits), handler }
+    }
+
+    /// Reads it to its end, and returns `max-queue-num`, or `None` where the answer has none.
+    ///
+    /// # Errors
+    /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30 digits,
+    /// where an id is empty or holds a control character, and where it is another document; [`ReadError::Vendor`] where
+    /// the answer is a failure; and every other [`ReadError`] that a document can cause. Customers that were handed on
+    /// before an error count for nothing, but for one that [is starved](ReadError::is_starved): after that it goes on.
+    pub fn read(&mut self) -> Result<Option<String>, ReadError> {
+        self.scanner.run(&mut self.handler)?;
+        Ok(self.handler.max_queue_num.clone())
+    }
+
+    /// How many characters that XML forbids were left out of what was read.
+    pub fn left_out(&self) -> u64 {
+        self.scanner.left_out()
+    }
+}
+
+/// Reads such an answer at once: see [`QueueReader`].
 ///
-/// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30 digits,
-/// and where an id is empty or holds a control character; [`ReadError::Vendor`] where the answer is a failure; and
-/// every other [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing.
+/// # Errors
+/// As [`QueueReader::read`].
 pub fn read_queue(
     input: impl Read,
     limits: &Limits,
     on_customer: impl FnMut(QueuedCustomer),
 ) -> Result<Option<String>, ReadError> {
-    let mut handler = QueueHandler {
-        limits: *limits,
-        on_customer,
-        envelope: Envelope::default(),
-        groups: vec![Group::default()],
-        reading: None,
-        text: String::new(),
-        customers: 0,
-        max_queue_num: None,
-    };
-    Scanner::new(input, *limits).run(&mut handler)?;
-    Ok(handler.max_queue_num)
+    QueueReader::new(input, None, *limits, on_customer).read()
 }
 
 struct QueueHandler<F> {
@@ -48,9 +83,18 @@ struct QueueHandler<F> {
     groups: Vec<Group>,
     /// The element whose text is being read, and its depth.
     reading: Option<(Part, usize)>,
+    /// How many characters had been left out of the document when that element began.
+    left_out_before: u64,
     text: String,
     customers: usize,
+    id_bytes: usize,
     max_queue_num: Option<String>,
+    /// Whether anything was there that a queue's answer has.
+    is_known: bool,
+    /// Whether anything else was there, within the document's element.
+    holds_other: bool,
+    /// Whether the document's own element is a fault, or the envelope of one.
+    is_fault: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -87,7 +131,14 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
     }
 
     fn customer_id(&mut self, source_id: String, document: &Document) -> Result<(), ReadError> {
+        if document.left_out != self.left_out_before {
+            return Err(document.unexpected("a customer's id that holds a character that XML forbids"));
+        }
         check_id(&source_id, &self.limits, document)?;
+        self.id_bytes += source_id.len();
+        if self.id_bytes > self.limits.queue_id_bytes {
+            return Err(document.over_limit("queue_id_bytes", self.limits.queue_id_bytes as u64));
+        }
         self.customers += 1;
         if self.customers > self.limits.queue_entries {
             return Err(document.over_limit("queue_entries", self.limits.queue_entries as u64));
@@ -157,6 +208,10 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         self.envelope.start(tag, document.depth());
         self.groups.push(Group::default());
         self.text.clear();
+        self.left_out_before = document.left_out;
+        self.is_known |= ["cust", "queue"].iter().any(|beginning| tag.folded.starts_with(beginning));
+        self.holds_other |= document.depth() > 1;
+        self.is_fault |= document.depth() == 1 && matches!(tag.folded, "fault" | "envelope");
         let part = match tag.folded {
             "custid" => Part::CustomerId,
             "action" => Part::Action,
@@ -170,6 +225,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
     fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
         document.check_text(self.text.len() + piece.len())?;
         self.text.push_str(piece);
+        self.holds_other |= !piece.trim().is_empty();
         self.envelope.text(piece);
         Ok(())
     }
@@ -193,6 +249,10 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         // Only where the document's own element is an id.
         if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
             (self.on_customer)(queued);
+        }
+        let is_known = self.is_known || self.envelope.is_known || self.max_queue_num.is_some();
+        if !is_known && (self.holds_other || self.is_fault) {
+            return Err(document.unexpected("it says nothing that the answer of a queue says"));
         }
         if self.customers > 0 && self.max_queue_num.is_none() {
             return Err(document.unexpected("customers, but no `max-queue-num`"));

@@ -3,18 +3,37 @@ use std::io::Read;
 use super::envelope::Envelope;
 use crate::document::Document;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::{Limits, ReadError};
+use crate::{Charset, Limits, ReadError};
 
-/// Reads the answer to a [`purge_request`](super::purge_request) or an [`enqueue_request`](super::enqueue_request):
-/// `Ok` only where it says `SUCCESS`.
+/// Reads the answer to a [`purge_request`](super::purge_request) or an [`enqueue_request`](super::enqueue_request).
+pub struct StatusReader<R> {
+    scanner: Scanner<R>,
+    handler: StatusHandler,
+}
+
+impl<R: Read> StatusReader<R> {
+    /// A reader of one answer, whose header states this character set, if it does.
+    pub fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
+        Self { scanner: Scanner::new(input, charset, limits), handler: StatusHandler::default() }
+    }
+
+    /// Reads it to its end: `Ok` only where it says `SUCCESS`.
+    ///
+    /// # Errors
+    /// [`ReadError::Vendor`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says neither,
+    /// and every other [`ReadError`] that a document can cause; after one that
+    /// [is starved](ReadError::is_starved) it goes on.
+    pub fn read(&mut self) -> Result<(), ReadError> {
+        self.scanner.run(&mut self.handler).map(|_| ())
+    }
+}
+
+/// Reads such an answer at once: see [`StatusReader`].
 ///
 /// # Errors
-///
-/// [`ReadError::Vendor`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says neither,
-/// and every other [`ReadError`] that a document can cause.
+/// As [`StatusReader::read`].
 pub fn read_status(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
-    Scanner::new(input, *limits).run(&mut StatusHandler::default())?;
-    Ok(())
+    StatusReader::new(input, None, *limits).read()
 }
 
 #[derive(Default)]

@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::short_text::ShortText;
 use crate::document::Document;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::{Limits, ReadError};
+use crate::{Charset, Limits, ReadError};
 
 /// The depth of what stands directly in the answer's element.
 const RESPONSE_PART_DEPTH: usize = 4;
@@ -43,7 +43,8 @@ impl PageEnd {
 /// status that it came with: one [`Contact`] per `ContactRecord`, in the answer's order, each as soon as its element has
 /// ended. No more is held in memory than the contact in hand and a chunk of input. `password` elements never are.
 ///
-/// After an error there is nothing more. An error may come after contacts: what came before it was told well, and the
+/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on. An
+/// error may come after contacts: what came before it was told well, and the
 /// page is not complete.
 ///
 /// # Errors
@@ -59,6 +60,11 @@ pub struct ContactListReader<R: Read> {
 impl<R: Read> ContactListReader<R> {
     /// A reader of one answer.
     pub fn new(input: R, limits: Limits) -> Self {
+        Self::in_charset(input, None, limits)
+    }
+
+    /// A reader of one answer, whose header states this character set, if it does.
+    pub fn in_charset(input: R, charset: Option<Charset>, limits: Limits) -> Self {
         let handler = ContactListHandler {
             limits,
             envelope: Envelope::around("ContactList_RetrieveResponse", &limits),
@@ -75,7 +81,12 @@ impl<R: Read> ContactListReader<R> {
             ready: None,
             page_end: None,
         };
-        Self { scanner: Scanner::new(input, limits), handler, is_finished: false }
+        Self { scanner: Scanner::new(input, charset, limits), handler, is_finished: false }
+    }
+
+    /// How many characters that XML forbids were left out of what was read.
+    pub fn left_out(&self) -> u64 {
+        self.scanner.left_out()
     }
 
     /// How the page ended, once every contact has been read; `None` before, and where an error ended the reading.
@@ -92,7 +103,10 @@ impl<R: Read> Iterator for ContactListReader<R> {
             return None;
         }
         let flow = self.scanner.run(&mut self.handler);
-        self.is_finished = !matches!(flow, Ok(Flow::Pause));
+        self.is_finished = match &flow {
+            Ok(flow) => *flow != Flow::Pause,
+            Err(error) => !error.is_starved(),
+        };
         match flow {
             Ok(_) => {
                 let contact = self.handler.ready.take()?;
@@ -195,10 +209,6 @@ impl ContactListHandler {
 }
 
 impl Handler for ContactListHandler {
-    fn drops(&self, folded_name: &str) -> bool {
-        folded_name == "password"
-    }
-
     fn source(&mut self, piece: &str) {
         self.in_hand.record.source(piece);
     }

@@ -1,6 +1,6 @@
 use crate::ReadError;
 use crate::scan::StartTag;
-use crate::vendor_words::{VendorWords, presentable};
+use crate::vendor_words::{VendorWords, presentable, shown};
 
 /// What stands before the vendor's own words where it tells a failure.
 const FAILURE_MARK: &str = "ERROR:";
@@ -71,13 +71,13 @@ impl Fault {
         words.contains(UNABLE) && !self.words.as_str().contains(FAILURE_MARK)
     }
 
-    /// The vendor's own words, without what SOAP libraries put before them.
+    /// What may be shown of the vendor's own words, without what SOAP libraries put before them.
     pub(super) fn message(&self) -> String {
         let words = self.words.as_str();
         let own = words.split_once(FAILURE_MARK).map_or(words, |(_, own)| own);
         match presentable(own) {
             message if message.is_empty() => "a fault without a reason".to_owned(),
-            message => message,
+            message => shown(&message),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{Limits, ReadError};
 pub fn read_update_insert_answer(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
     let envelope = Envelope::around("ContactList_UpdateInsertResponse", limits);
     let mut handler = UpdateInsertHandler { envelope, text_length: 0 };
-    Scanner::new(input, *limits).run(&mut handler)?;
+    Scanner::new(input, None, *limits).run(&mut handler)?;
     Ok(())
 }
 
@@ -25,10 +25,6 @@ struct UpdateInsertHandler {
 }
 
 impl Handler for UpdateInsertHandler {
-    fn drops(&self, folded_name: &str) -> bool {
-        folded_name == "password"
-    }
-
     fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
         document.check_depth()?;
         self.text_length = 0;

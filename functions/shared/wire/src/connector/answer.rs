@@ -5,6 +5,7 @@ use quick_xml::escape::escape;
 
 use super::NAMESPACE;
 use super::user::{LEAD_INFO, LEAD_SOURCE_ID, OWNER_ID};
+use crate::reference::push_allowed;
 
 /// What kind of thing went wrong, in the vendor's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +94,12 @@ fn root(name: &str, cursor: Option<&str>, content: &str) -> String {
     format!(r#"<{name} xmlns="{NAMESPACE}"{cursor}>{content}</{name}>"#)
 }
 
-/// An element, or nothing where it has nothing to say.
+/// An element, or nothing where it has nothing to say. What XML can't hold goes: something may have been stored with it.
 fn element(name: &str, text: Option<&str>) -> String {
-    text.map(|text| format!("<{name}>{}</{name}>", escape(text))).unwrap_or_default()
+    let Some(text) = text else { return String::new() };
+    let mut allowed = String::with_capacity(text.len());
+    push_allowed(text, &mut allowed);
+    format!("<{name}>{}</{name}>", escape(&allowed))
 }
 
 fn provider_info(key: &RecordKey) -> String {

@@ -7,7 +7,7 @@ use crate::{Limits, ReadError};
 pub(super) fn read_tree(document: &[u8], limits: &Limits, roots: &'static [&'static str]) -> Result<Tree, ReadError> {
     let mut handler =
         WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
-    Scanner::new(document, *limits).run(&mut handler)?;
+    Scanner::of_push(document, *limits).run(&mut handler)?;
     Ok(handler.tree)
 }
 

@@ -122,6 +122,11 @@ impl RecordInHand {
         self.raw.clone()
     }
 
+    /// Whether the source text is longer than what is handed on of it.
+    pub(crate) fn raw_is_cut(&self) -> bool {
+        self.raw_is_full
+    }
+
     fn check_length(&mut self, document: &Document) {
         if document.token_end - self.begins_at > self.limits.customer_bytes {
             self.over_limit("customer_bytes", self.limits.customer_bytes, document);

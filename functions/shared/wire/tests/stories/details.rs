@@ -125,13 +125,13 @@ fn an_error_may_come_after_customers() {
 
 #[test]
 fn the_vendors_words_are_shown_on_one_line_and_cut() {
-    let words = format!("<r><error>line one\nline two\u{1}\u{7f} {}</error></r>", "ü".repeat(300));
+    let words = format!("<r><error>line one\nline two\u{1}\u{7f} {}</error></r>", "word ".repeat(300));
     let message = vendor_message(read_bulk(words));
-    assert!(message.starts_with("line one line two ü"), "{message}");
-    assert_eq!(message.chars().count(), 200);
+    assert!(message.starts_with("line one line two word"), "{message}");
+    assert!((196..=200).contains(&message.chars().count()), "{message}");
     assert!(!message.chars().any(char::is_control));
     let endless = format!("<r><error>{}</error></r>", "word ".repeat(100_000));
-    assert_eq!(vendor_message(read_bulk(endless)).chars().count(), 200);
+    assert!(vendor_message(read_bulk(endless)).chars().count() <= 200);
 }
 
 #[test]

@@ -66,3 +66,19 @@ fn an_encoding_that_is_not_known_is_an_error_that_names_it() {
     assert!(matches!(error, ReadError::Encoding { .. }));
     assert!(error.to_string().contains("EBCDIC-37"), "{error}");
 }
+
+/// A gateway may convert what it passes on, and says so in the header alone.
+#[test]
+fn the_character_set_that_the_header_states_counts_more_than_the_declaration() {
+    let expected = read_bulk(document("UTF-8")).unwrap().remove(0).content.unwrap().hash();
+    for (header, declared) in
+        [("ISO-8859-1", None), ("windows-1252", Some("UTF-8")), ("WE8MSWIN1252", Some("AL32UTF8"))]
+    {
+        let text = document(declared.unwrap_or_default());
+        let text = if declared.is_some() { text.as_str() } else { text.split_once('\n').unwrap().1 };
+        let bytes = encoding_rs::WINDOWS_1252.encode(text).0;
+        let charset = wire::Charset::of_content_type(&format!("text/xml; charset={header}"));
+        let detail = wire::DetailsReader::of_asked(&*bytes, charset, ["1001"]).next().unwrap().unwrap();
+        assert_eq!(detail.content.unwrap().hash(), expected, "{header}");
+    }
+}

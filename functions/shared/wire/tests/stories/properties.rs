@@ -33,6 +33,7 @@ fn small_limits() -> Limits {
         text_bytes: 20,
         customers: 3,
         queue_entries: 3,
+        queue_id_bytes: 9,
         document_bytes: 10_000,
         elements_per_customer: 12,
         customer_bytes: 500,

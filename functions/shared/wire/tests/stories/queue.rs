@@ -46,6 +46,35 @@ fn an_empty_queue_may_come_with_a_number_or_without() {
     assert_eq!(read("<q><max-queue-num> 12 </max-queue-num></q>").unwrap(), (Some("12".into()), vec![]));
 }
 
+/// What is no answer of a queue never makes a connection look fresh (6: nothing is dropped in silence).
+#[test]
+fn another_document_is_no_empty_queue() {
+    for document in [
+        "<Fault><faultcode>x</faultcode><faultstring>gateway</faultstring></Fault>",
+        "<Fault/>",
+        "<soap:Envelope xmlns:soap='s'><soap:Body/></soap:Envelope>",
+        "<string>Service unavailable</string>",
+        "<page><head/><body>Down for maintenance</body></page>",
+        "<hugeAnswer><filler>x</filler></hugeAnswer>",
+    ] {
+        assert!(unexpected(document).contains("queue"), "{document}");
+    }
+    assert!(unexpected("<html><body/></html>").contains("HTML"));
+    for document in [
+        "<r/>",
+        "<r> </r>",
+        "<r><!-- nobody --></r>",
+        "<r><status>SUCCESS</status></r>",
+        "<r><customers/></r>",
+        "<queue><none/></queue>",
+        "<cust-response><none/></cust-response>",
+        "<r><message/></r>",
+        "<r><error/></r>",
+    ] {
+        assert_eq!(read(document).unwrap(), (None, vec![]), "{document}");
+    }
+}
+
 #[test]
 fn customers_without_a_number_could_never_be_purged() {
     assert!(unexpected("<q><cust-id>1</cust-id></q>").contains("max-queue-num"));

@@ -1,0 +1,69 @@
+//! Names of what is somebody's secret, in every dialect.
+
+/// Whether an element or attribute of this folded name holds a password, a PIN or the like. What it holds is dropped as it
+/// is read: no record, source text or error has it. A word about one, such as `passwordHint`, is data.
+pub(crate) fn is_secret(folded: &str) -> bool {
+    // Nearly every name is none: most are told by their last letter.
+    match folded.as_bytes() {
+        [.., b'd'] => ["password", "passwd", "pwd"].iter().any(|ending| folded.ends_with(ending)),
+        [.., b'e'] => ["passphrase", "passcode", "pincode"].iter().any(|ending| folded.ends_with(ending)),
+        [.., b'n'] => matches!(
+            folded,
+            "pin"
+                | "accesspin"
+                | "accountpin"
+                | "cardpin"
+                | "customerpin"
+                | "loginpin"
+                | "memberpin"
+                | "userpin"
+                | "webpin"
+        ),
+        [.., b'r'] => matches!(folded, "pinnumber" | "secretanswer" | "securityanswer"),
+        [.., b's'] => matches!(folded, "pass" | "passwords" | "pins"),
+        _ => false,
+    }
+}
+
+/// Whether the beginning of a tag, which is too long to be read, gives such an attribute; rather too often than not.
+pub(crate) fn has_secret_attribute(tag: &str) -> bool {
+    let mut buffer = crate::name::NameBuffer::default();
+    tag.match_indices('=').any(|(position, _)| {
+        let before = tag[..position].trim_end();
+        let name = before.rsplit([' ', '\t', '\r', '\n', '"', '\'', '<']).next();
+        name.and_then(|name| buffer.read(name)).is_some_and(|(_, folded)| is_secret(folded))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_told_from_names_about_them() {
+        for name in [
+            "password",
+            "loginpassword",
+            "customerpassword",
+            "passwd",
+            "userpwd",
+            "pwd",
+            "pin",
+            "customerpin",
+            "pincode",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["passwordhint", "shipping", "pincushion", "compass", "address", "postcode", "hasnopin", "word", ""]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_among_the_attributes_of_a_long_tag_is_seen() {
+        assert!(has_secret_attribute("<login a='x' Pass_Word = \"secret"));
+        assert!(has_secret_attribute("<login x:pin='1"));
+        assert!(!has_secret_attribute("<login a='password' b='pin"));
+    }
+}

@@ -1,0 +1,92 @@
+//! Somebody's password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
+
+use wire::{DetailsMode, DetailsReader, Limits, ReadError, connector, read_queue, read_status};
+
+use crate::sample::{bulk, customer};
+
+/// Elements and attributes that hold `SECRET`.
+fn forms() -> Vec<String> {
+    let long = "x".repeat(200_000);
+    [
+        "<password>SECRET</password>",
+        "<loginPassword><![CDATA[SECRET]]></loginPassword>",
+        "<login><x:customer-password xmlns:x='u'>SECRET</x:customer-password></login>",
+        "<PIN>SECRET</PIN><customerPin>SECRET</customerPin><pin_code>SECRET</pin_code>",
+        "<passwd a='SECRET'>SECRET&amp;<b>SECRET</b></passwd>",
+        "<userPwd>SECRET</userPwd>",
+        "<login name='n' password='SECRET'/>",
+        "<login Pass_Word=\"SECRET\" pin='SECRET'>ok</login>",
+        "<x><y z:passcode='SECRET' xmlns:z='u'>ok</y></x>",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([
+        format!("<login password='SECRET' b='{long}'>ok</login>"),
+        format!("<login b='{long}' password='SECRET'/>"),
+        format!("<password b='SECRET{long}'>SECRET</password>"),
+    ])
+    .collect()
+}
+
+fn told(document: &str, limits: Limits) -> String {
+    DetailsReader::new(document.as_bytes(), limits, DetailsMode::Bulk).map(|detail| format!("{detail:?}\n")).collect()
+}
+
+#[test]
+fn a_secret_of_a_customer_is_dropped_and_costs_nothing() {
+    for form in forms() {
+        for tight in [Limits::default(), Limits { text_bytes: 100, ..Limits::default() }] {
+            for (before, after) in [("", ""), ("<error>no</error>", ""), ("", "<custId>2</custId>")] {
+                let bad = format!("<custInfo><custId>1</custId>{before}{form}{after}<bio>kept</bio></custInfo>");
+                let told = told(&bulk(&[bad.as_str(), &customer("3")].concat()), tight);
+                assert!(!told.contains("SECRET"), "{form:.80}: {told:.2000}");
+                assert!(told.contains("N3"), "{form:.80}");
+            }
+        }
+    }
+    let details = told(
+        &bulk("<custInfo><custId>1</custId><password>SECRET</password><passwordHint>dog</passwordHint></custInfo>"),
+        Limits::default(),
+    );
+    assert!(details.contains("dog"), "a word about one is data");
+}
+
+#[test]
+fn the_source_text_is_exact_but_for_the_secret() {
+    let document = bulk(
+        "<custInfo><custId>1</custId><a/><pin>SECRET</pin><b pin='SECRET' c='d'>x</b><error>no</error></custInfo>",
+    );
+    let detail = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).next().unwrap().unwrap();
+    assert_eq!(detail.raw, "<custInfo><custId>1</custId><a/>x</b><error>no</error></custInfo>");
+}
+
+#[test]
+fn a_secret_that_is_pushed_is_dropped() {
+    let document = "<user><providerInfo><identifier>P</identifier><clientID>c</clientID><clubID>k</clubID><recordID>r</recordID></providerInfo>\
+        <userInfo><firstname>F</firstname><lastname>B</lastname><userStatus>ACTIVE</userStatus><userType>MEMBER</userType>\
+        <password>SECRET</password><login pin='SECRET'>x</login></userInfo><loginPassword>SECRET</loginPassword></user>";
+    let push = connector::read_user(document.as_bytes(), &connector::limits()).unwrap();
+    assert!(!format!("{push:?}").contains("SECRET"), "{push:?}");
+    assert!(format!("{push:?}").contains("login"));
+}
+
+#[test]
+fn no_word_of_a_vendors_that_may_be_about_a_person_or_our_secret_is_shown() {
+    let words = "duplicate key: Jane Roe, jane.roe@example.org, card 4111222233334444 password R&amp;d&lt;7713&gt;";
+    for document in [
+        format!("<r><error>{words}</error></r>"),
+        format!("<r><status>FAILURE</status><message>{words}</message></r>"),
+        format!("<r><error><![CDATA[{words}]]></error></r>"),
+    ] {
+        let queue = read_queue(document.as_bytes(), &Limits::default(), |_| {}).map(|_| ());
+        let details = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).next().unwrap();
+        for result in [queue, read_status(document.as_bytes(), &Limits::default()), details.map(|_| ())] {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, ReadError::Vendor { message } if message == "duplicate key: … password …"),
+                "{error}"
+            );
+            assert!(!format!("{error:?}").contains("Roe"), "{error:?}");
+        }
+    }
+}
