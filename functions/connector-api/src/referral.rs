@@ -6,7 +6,12 @@
 //! Whatever arrives by one of these names completes it.
 //!
 //! Nobody is forgotten, whichever comes first: a prospect looks once more after it has begun to wait and is stored, and
-//! what arrives looks for those who wait after it can be found. One of the two sees the other.
+//! what arrives, or gets a name that another has given up, looks for those who wait after it can be found. One of the two
+//! sees the other.
+//!
+//! A prospect that no longer waits for something leaves nothing behind. It may be pushed again meanwhile, and wait for that
+//! very thing: so whoever removes what it waited under looks at the prospect afterwards, and whoever lets it wait looks
+//! afterwards at what it waits under. One of the two puts it back.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -134,8 +139,8 @@ impl ConnectorApi {
         })
     }
 
-    /// Lets a prospect wait for what it refers to. To be called before the prospect is stored.
-    pub(crate) async fn begin_to_wait(
+    /// Lets a prospect wait for what it refers to. To be called before the prospect is stored, and again when it is.
+    pub(crate) async fn wait(
         &self,
         connection: &ConnectionKey,
         prospect: &str,
@@ -162,16 +167,44 @@ impl ConnectorApi {
         Ok(())
     }
 
-    /// Completes everyone who waits for one of these names. To be called once the record with this id can be found.
+    /// Has a prospect wait no longer for what it waited for `before` it was stored with these referrals.
+    pub(crate) async fn wait_no_longer(
+        &self,
+        connection: &ConnectionKey,
+        prospect: &str,
+        before: &Content,
+        referrals: &Referrals,
+    ) -> Result<(), UpsertError> {
+        for resource in [Resource::Staff, Resource::LeadSource] {
+            let Some(awaited) = awaited(connection, resource, before) else { continue };
+            let still: Vec<&str> = referrals
+                .unknown
+                .iter()
+                .filter(|(other, _)| *other == resource)
+                .flat_map(|(_, meanings)| meanings.names())
+                .collect();
+            let names: Vec<String> =
+                awaited.names().filter(|name| !still.contains(name)).map(str::to_owned).collect();
+            if names.is_empty() {
+                continue;
+            }
+            if let Some((name, id)) = self.stop_waiting(connection, resource, &names, prospect).await? {
+                self.complete(connection, resource, &name, prospect, &id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes everyone who waits for one of these names, each with the id that it leads to. To be called once that
+    /// can be found.
     pub(crate) async fn complete_waiting(
         &self,
         connection: &ConnectionKey,
         resource: Resource,
-        names: &[String],
-        id: &str,
+        found: &[(String, String)],
         deadline: Timestamp,
     ) -> Result<(), Refusal> {
-        for name in names {
+        for (name, id) in found {
             let mut after: Option<String> = None;
             loop {
                 let page = self.waiting.page(connection, resource, name, after.as_deref(), PROSPECTS_AT_ONCE).await?;
@@ -198,22 +231,46 @@ impl ConnectorApi {
         prospect: &str,
         id: &str,
     ) -> Result<(), UpsertError> {
-        let mut waits_under = vec![name.to_owned()];
-        let revised = self.shadow.revise(connection, prospect, |stored| {
-            let content = &stored?.content;
-            let awaited = awaited(connection, resource, content)?;
-            if !awaited.names().any(|awaited| awaited == name) {
-                return None;
+        let mut next = Some((name.to_owned(), id.to_owned()));
+        while let Some((name, id)) = next.take() {
+            let mut waits_under = vec![name.clone()];
+            let revised = self.shadow.revise(connection, prospect, |stored| {
+                let content = &stored?.content;
+                let awaited = awaited(connection, resource, content)?;
+                if !awaited.names().any(|awaited| awaited == name) {
+                    return None;
+                }
+                waits_under = awaited.names().map(str::to_owned).collect();
+                Some(completed(content, resource, &id))
+            });
+            let (_, before) = revised.await?;
+            // One that is not stored yet is about to be: it looks once more when it is.
+            if before.is_some() {
+                next = self.stop_waiting(connection, resource, &waits_under, prospect).await?;
             }
-            waits_under = awaited.names().map(str::to_owned).collect();
-            Some(completed(content, resource, id))
-        });
-        let (_, before) = revised.await?;
-        // One that is not stored yet is about to be: it looks once more when it is.
-        if before.is_some() {
-            let names = waits_under.iter().map(String::as_str);
-            self.waiting.remove(connection, resource, names, prospect).await?;
         }
         Ok(())
+    }
+
+    /// Removes what a prospect waited under. Where it was pushed meanwhile and waits for one of these again, it goes on
+    /// waiting; if that is there by now, returns a name of it, and its id.
+    async fn stop_waiting(
+        &self,
+        connection: &ConnectionKey,
+        resource: Resource,
+        names: &[String],
+        prospect: &str,
+    ) -> Result<Option<(String, String)>, UpsertError> {
+        self.waiting.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
+        let stored = self.shadow.get(connection, prospect).await?;
+        let Some(awaited) = stored.and_then(|customer| awaited(connection, resource, &customer.content)) else {
+            return Ok(None);
+        };
+        if !awaited.names().any(|awaited| names.iter().any(|name| name == awaited)) {
+            return Ok(None);
+        }
+        self.waiting.add(connection, resource, awaited.names(), prospect).await?;
+        let id = self.id_of(connection, resource, &awaited).await?;
+        Ok(id.map(|id| (awaited.record, id)))
     }
 }

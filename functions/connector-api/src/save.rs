@@ -88,7 +88,7 @@ impl ConnectorApi {
             None => None,
         };
         if let Some(referrals) = &referrals {
-            self.begin_to_wait(connection, &id, referrals).await?;
+            self.wait(connection, &id, referrals).await?;
         }
         let mut content = pushed.content;
         note_key(&mut content, &key);
@@ -101,17 +101,21 @@ impl ConnectorApi {
             }
             Some(content)
         });
-        let (outcome, _) = revised.await?;
+        let (outcome, before) = revised.await?;
         if let Some(referrals) = &referrals {
+            self.wait(connection, &id, referrals).await?;
             self.look_once_more(connection, &id, referrals).await?;
+            if let Some(before) = before {
+                self.wait_no_longer(connection, &id, &before.content, referrals).await?;
+            }
         }
         let counts = Tally::from_iter([outcome]).by_name();
         self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
         Ok(documents::response(&id))
     }
 
-    /// Saves a member of staff or a lead source, completes the prospects that wait for it, and returns our id of it
-    /// once all of that is stored.
+    /// Saves a member of staff or a lead source, completes the prospects that wait for it, or for whoever gets the name
+    /// that it had before, and returns our id of it once all of that is stored.
     pub(crate) async fn save_cataloged<T: Cataloged>(
         &self,
         senders: &[Sender],
@@ -121,8 +125,8 @@ impl ConnectorApi {
         let (sender, Push { key, content }) = admitted(senders, T::read(document))?;
         let may_create = T::may_create(&sender.settings);
         match T::catalog(self).save(&sender.key, &key, content, may_create).await? {
-            Saved::Stored { record, names } => {
-                self.complete_waiting(&sender.key, T::RESOURCE, &names, &record.id, deadline).await?;
+            Saved::Stored { record, found } => {
+                self.complete_waiting(&sender.key, T::RESOURCE, &found, deadline).await?;
                 Ok(documents::response(&record.id))
             }
             Saved::NotCreated => Err(Refusal::new(StatusCode::FORBIDDEN, Reason::Validation, T::NOT_CREATED)),

@@ -4,7 +4,10 @@
 
 mod documents;
 mod fetching;
+mod handing_over;
 mod matching;
+mod model;
+mod properties;
 mod refusals;
 mod saving;
 mod sender;

@@ -15,6 +15,7 @@ mod fold;
 mod hash;
 mod id;
 pub mod import;
+mod known_as;
 mod listing;
 mod pushed;
 mod referred;
@@ -35,6 +36,7 @@ pub use customer::{
 pub use fold::{fold, without_marks};
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};
+pub use known_as::{MOST_KEYS, shown_keys};
 pub use listing::{Course, Listing, ListingScope, PageTold, Question, Reading, Told};
 pub use pushed::{Meanings, RecordKey, Resource, is_id, match_name};
 pub use referred::{LeadSource, Record, Referred, Staff};

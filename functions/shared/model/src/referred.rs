@@ -65,7 +65,8 @@ pub struct Record<T> {
     pub id: String,
     /// What was said of it last.
     pub content: T,
-    /// Every record of the senders that is this one; the first is the one that it was made for. Never empty.
+    /// The records of the senders that are this one, as far as they are shown; the first is the one that it was made for.
+    /// Never empty.
     pub known_as: Vec<RecordKey>,
     /// When it was first stored.
     pub first_seen_at: Timestamp,

@@ -1,26 +1,33 @@
 //! What prospects refer to, in the control table: staff, and lead sources.
 //!
-//! A record stands under its id, which is computed from what its first sender calls it. Whatever else names it points at
-//! that id: what other senders call it, and its match key. **A pointer of a match key is a claim, not the truth**: it
-//! counts as long as the record that it points at still has that key, or is not written yet. So a record that changes
-//! its key leaves nothing behind that anybody would have to tidy, and a process that dies between two writes neither.
+//! A record stands under its id, which is computed from what its first sender calls it, and says by its content which
+//! match name it has. Whatever else its senders call it points at that id, once and for ever, in an item each. Who has a
+//! match name, and how it comes that nobody who has one can miss being found by it: see `names.rs`.
+//!
+//! A push writes in this order: the entry for a match name that is new to the record, the record, the pointer of a key
+//! that is new, and then tidies what stands under the name that the record had before. A process that dies after any of
+//! them has lost nothing: before the record is written nothing has changed for anybody, and from then on everybody who has
+//! a name is found by it. Sent again, the push does the rest.
+
+mod names;
+mod stored;
 
 use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use jiff::Timestamp;
-use model::{ConnectionKey, Meanings, Record, RecordKey, Referred};
-use serde::{Deserialize, Serialize};
+use model::{ConnectionKey, Meanings, Record, RecordKey, Referred, shown_keys};
 
 use crate::control::ControlTable;
-use crate::item::{Item, Read, number, text, time};
+use crate::item::{Read, text};
 use crate::{Clock, StoreError};
+
+use names::{Bearer, Taking};
+use stored::{Stored, as_stored, document, room_for_keys, stored};
 
 /// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
 const RACES: usize = 32;
-/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
-const LARGEST_DOCUMENT: usize = 390 * 1024;
+/// A page ends once its records have this many bytes in the table.
+const LARGEST_PAGE: usize = 3_500 * 1024;
 
 /// The staff, or the lead sources, of all connections.
 #[derive(Clone, Debug)]
@@ -37,9 +44,9 @@ pub enum Saved<T> {
     Stored {
         /// How.
         record: Record<T>,
-        /// The names by which it can be found: its id, what its sender calls it, and its match key if no other record
-        /// had that before.
-        names: Vec<String>,
+        /// The names that somebody can be found by since, each with the id of whom it leads to: of the record, its id,
+        /// what its sender calls it, and its match name; and the match name that it had before.
+        found: Vec<(String, String)>,
     },
     /// Nothing matches it, and the connection does not let a push create one.
     NotCreated,
@@ -47,11 +54,35 @@ pub enum Saved<T> {
     TooLarge,
 }
 
-/// The document of a record.
-#[derive(Serialize, Deserialize)]
-struct Document<T> {
+/// What is to be saved.
+struct Push<'a, T> {
+    connection: &'a ConnectionKey,
+    key: &'a RecordKey,
+    /// The id of what its sender calls so.
+    own_id: String,
+    match_name: Option<String>,
     content: T,
-    known_as: Vec<RecordKey>,
+}
+
+/// Which record a push is for.
+struct Target<T> {
+    id: String,
+    /// As it is; `None` of one that is to be made.
+    stored: Option<Stored<T>>,
+    /// Whether what its sender calls it has led to nothing until now.
+    is_new_key: bool,
+}
+
+/// What became of one attempt to write a record.
+enum Written<T> {
+    Done {
+        stored: Stored<T>,
+        /// The match name that it had before, if it has that no longer.
+        former_name: Option<String>,
+    },
+    /// Somebody else has written it meanwhile, or has the name.
+    Lost,
+    TooLarge,
 }
 
 impl<T: Referred> Catalog<T> {
@@ -73,33 +104,25 @@ impl<T: Referred> Catalog<T> {
         may_create: bool,
     ) -> Result<Saved<T>, StoreError> {
         let own_id = key.id(connection, T::RESOURCE);
-        let match_name = content.match_name(connection);
-        let id = match self.by_key(connection, &own_id).await? {
-            Some(record) => record.id,
-            None => match &match_name {
-                Some(name) => match self.claimed(connection, name).await? {
-                    Some(id) => id,
-                    None if !may_create => return Ok(Saved::NotCreated),
-                    None => self.claim(connection, name, &own_id).await?,
-                },
-                None if !may_create => return Ok(Saved::NotCreated),
-                None => own_id.clone(),
-            },
-        };
-        if id != own_id {
-            self.point(connection, &own_id, &id).await?;
+        let push = Push { connection, key, own_id, match_name: content.match_name(connection), content };
+        for _ in 0..RACES {
+            let target = self.target(&push).await?;
+            if target.stored.is_none() && !may_create {
+                return Ok(Saved::NotCreated);
+            }
+            match self.write(&push, &target).await? {
+                Written::Lost => {}
+                Written::TooLarge => return Ok(Saved::TooLarge),
+                Written::Done { stored, former_name } => {
+                    if target.is_new_key && stored.record.id != push.own_id {
+                        self.point(connection, &push.own_id, &stored.record.id).await?;
+                    }
+                    let found = self.found_since(&push, &stored, former_name).await?;
+                    return Ok(Saved::Stored { record: stored.record, found });
+                }
+            }
         }
-        let Some(record) = self.write(connection, &id, key, content).await? else { return Ok(Saved::TooLarge) };
-        let mut names = vec![id];
-        if own_id != record.id {
-            names.push(own_id);
-        }
-        if let Some(name) = match_name
-            && self.claim(connection, &name, &record.id).await? == record.id
-        {
-            names.push(name);
-        }
-        Ok(Saved::Stored { record, names })
+        Err(StoreError::Deadline { operation: "PutItem" })
     }
 
     /// What a sender's reference means, if that is known.
@@ -108,20 +131,21 @@ impl<T: Referred> Catalog<T> {
     /// Where the store can't be read.
     pub async fn find(&self, connection: &ConnectionKey, meanings: &Meanings) -> Result<Option<Record<T>>, StoreError> {
         if let Some(id) = &meanings.id
-            && let Some(record) = self.get(connection, id).await?
+            && let Some(stored) = self.get(connection, id).await?
         {
-            return Ok(Some(record));
+            return Ok(Some(stored.record));
         }
-        if let Some(record) = self.by_key(connection, &meanings.record).await? {
-            return Ok(Some(record));
+        if let Some(stored) = self.by_key(connection, &meanings.record).await? {
+            return Ok(Some(stored.record));
         }
-        match self.pointed_at(connection, &meanings.matched).await? {
-            Some(id) => Ok(self.get(connection, &id).await?.filter(|record| has_name(record, &meanings.matched))),
-            None => Ok(None),
-        }
+        Ok(match self.look(connection, &meanings.matched, None).await?.bearer {
+            Bearer::Has(stored) => Some(stored.record),
+            Bearer::ToBe(_) | Bearer::Nobody => None,
+        })
     }
 
-    /// Up to `limit` records of a connection by id, after the one with the id `after`, and whether there are more.
+    /// Up to `limit` records of a connection by id, after the one with the id `after`, and whether there are more. Fewer
+    /// where they have more than 3.5 MB, and at least one.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -132,7 +156,7 @@ impl<T: Referred> Catalog<T> {
         limit: usize,
     ) -> Result<(Vec<Record<T>>, bool), StoreError> {
         let mut start = after.map(|id| ControlTable::key(connection, &entry_of::<T>(id)));
-        let mut records = Vec::new();
+        let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < limit {
             let page = self
                 .table
@@ -143,7 +167,11 @@ impl<T: Referred> Catalog<T> {
                 .await
                 .map_err(|error| StoreError::aws("Query", error))?;
             for item in page.items() {
-                records.push(record(connection, item)?);
+                bytes += Read::new("?", item).text("doc")?.len();
+                if bytes > LARGEST_PAGE && !records.is_empty() {
+                    return Ok((records, true));
+                }
+                records.push(stored(connection, item)?.record);
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -153,127 +181,104 @@ impl<T: Referred> Catalog<T> {
         Ok((records, start.is_some()))
     }
 
-    async fn get(&self, connection: &ConnectionKey, id: &str) -> Result<Option<Record<T>>, StoreError> {
-        let item = self.table.get(connection, &entry_of::<T>(id)).await?;
-        item.as_ref().map(|item| record(connection, item)).transpose()
-    }
-
     /// What a sender's key of this id was made into: a record of its own, or a part of another.
-    async fn by_key(&self, connection: &ConnectionKey, own_id: &str) -> Result<Option<Record<T>>, StoreError> {
-        if let Some(record) = self.get(connection, own_id).await? {
-            return Ok(Some(record));
+    async fn by_key(&self, connection: &ConnectionKey, own_id: &str) -> Result<Option<Stored<T>>, StoreError> {
+        if let Some(stored) = self.get(connection, own_id).await? {
+            return Ok(Some(stored));
         }
-        match self.pointed_at(connection, own_id).await? {
-            Some(id) => self.get(connection, &id).await,
-            None => Ok(None),
+        let Some(item) = self.table.get(connection, &pointer_of::<T>(own_id)).await? else { return Ok(None) };
+        self.get(connection, Read::new("a pointer", &item).text("id")?).await
+    }
+
+    async fn point(&self, connection: &ConnectionKey, own_id: &str, id: &str) -> Result<(), StoreError> {
+        self.table.put(connection, &pointer_of::<T>(own_id), [("id", text(id))]).await
+    }
+
+    /// Which record a push is for, as things stand.
+    async fn target(&self, push: &Push<'_, T>) -> Result<Target<T>, StoreError> {
+        if let Some(stored) = self.by_key(push.connection, &push.own_id).await? {
+            return Ok(Target { id: stored.record.id.clone(), stored: Some(stored), is_new_key: false });
         }
+        let bearer = match &push.match_name {
+            Some(name) => self.look(push.connection, name, None).await?.bearer,
+            None => Bearer::Nobody,
+        };
+        let (id, stored) = match bearer {
+            Bearer::Has(stored) => (stored.record.id.clone(), Some(stored)),
+            Bearer::ToBe(id) => (id, None),
+            Bearer::Nobody => (push.own_id.clone(), None),
+        };
+        Ok(Target { id, stored, is_new_key: true })
     }
 
-    async fn pointed_at(&self, connection: &ConnectionKey, name: &str) -> Result<Option<String>, StoreError> {
-        let Some(item) = self.table.get(connection, &pointer_of::<T>(name)).await? else { return Ok(None) };
-        Ok(Some(Read::new("a pointer", &item).text("id")?.to_owned()))
-    }
-
-    async fn point(&self, connection: &ConnectionKey, name: &str, id: &str) -> Result<(), StoreError> {
-        self.table.put(connection, &pointer_of::<T>(name), [("id", text(id))]).await
-    }
-
-    /// Whether a record has a match name: it has the match key, or is about to be written.
-    async fn holds(&self, connection: &ConnectionKey, id: &str, name: &str) -> Result<bool, StoreError> {
-        Ok(self.get(connection, id).await?.is_none_or(|record| has_name(&record, name)))
-    }
-
-    /// Who has a match name, if anybody has.
-    async fn claimed(&self, connection: &ConnectionKey, name: &str) -> Result<Option<String>, StoreError> {
-        match self.pointed_at(connection, name).await? {
-            Some(holder) if self.holds(connection, &holder, name).await? => Ok(Some(holder)),
-            _ => Ok(None),
+    /// Makes the record say what is pushed, and be known by its key too, if the record is still as it was read.
+    async fn write(&self, push: &Push<'_, T>, target: &Target<T>) -> Result<Written<T>, StoreError> {
+        let before = target.stored.as_ref();
+        let Some(room) = room_for_keys(&push.content)? else { return Ok(Written::TooLarge) };
+        let known_as = before.map(|stored| stored.record.known_as.as_slice()).unwrap_or_default();
+        let known_as = shown_keys(known_as, push.key, target.is_new_key, room);
+        if let Some(stored) = before
+            && stored.record.content == push.content
+            && stored.record.known_as == known_as
+        {
+            return Ok(Written::Done { stored: stored.clone(), former_name: None });
         }
-    }
-
-    /// Claims a match name for `id`. Returns who has it: `id`, or another that had it before.
-    async fn claim(&self, connection: &ConnectionKey, name: &str, id: &str) -> Result<String, StoreError> {
-        for _ in 0..RACES {
-            let holder = self.pointed_at(connection, name).await?;
-            if let Some(holder) = &holder
-                && (holder == id || self.holds(connection, holder, name).await?)
-            {
-                return Ok(holder.clone());
-            }
-            let mut put = self
-                .table
-                .client
-                .put_item()
-                .table_name(&self.table.name)
-                .set_item(Some(ControlTable::key(connection, &pointer_of::<T>(name))))
-                .item("id", text(id));
-            put = match &holder {
-                None => put.condition_expression("attribute_not_exists(entry)"),
-                Some(holder) => {
-                    put.condition_expression("id = :holder").expression_attribute_values(":holder", text(holder))
+        let now = as_stored(self.clock.now())?;
+        let record = Record {
+            connection: push.connection.clone(),
+            id: target.id.clone(),
+            content: push.content.clone(),
+            known_as,
+            first_seen_at: before.map_or(now, |stored| stored.record.first_seen_at),
+            changed_at: now,
+            revision: before.map_or(0, |stored| stored.record.revision) + 1,
+        };
+        let Some(document) = document(&record)? else { return Ok(Written::TooLarge) };
+        let former_name = before.and_then(Stored::match_name).filter(|former| Some(former) != push.match_name.as_ref());
+        let named_at = match (&push.match_name, before) {
+            (Some(name), Some(stored)) if stored.has_name(name) => stored.named_at,
+            (Some(name), _) => {
+                match self.take(push.connection, name, (&record.id, record.revision), before.is_none()).await? {
+                    Taking::Since(since) => since,
+                    Taking::ByAnother => return Ok(Written::Lost),
                 }
-            };
-            if taken(put.send().await)? {
-                return Ok(id.to_owned());
             }
-        }
-        Err(StoreError::Deadline { operation: "PutItem" })
+            (None, _) => now,
+        };
+        let stored = Stored { record, named_at };
+        let is_written = self.put_if_still(&stored, document).await?;
+        Ok(if is_written { Written::Done { stored, former_name } } else { Written::Lost })
     }
 
-    /// Makes the record of this id say `content`, and be known by `key` too; `None` where it is too large.
-    async fn write(
+    /// Whom everything that a push could change leads to now. To be called when the record is written.
+    async fn found_since(
         &self,
-        connection: &ConnectionKey,
-        id: &str,
-        key: &RecordKey,
-        content: T,
-    ) -> Result<Option<Record<T>>, StoreError> {
-        for _ in 0..RACES {
-            let stored = self.get(connection, id).await?;
-            let now = as_stored(self.clock.now())?;
-            let mut record = Record {
-                connection: connection.clone(),
-                id: id.to_owned(),
-                content: content.clone(),
-                known_as: stored.as_ref().map(|record| record.known_as.clone()).unwrap_or_default(),
-                first_seen_at: stored.as_ref().map_or(now, |record| record.first_seen_at),
-                changed_at: now,
-                revision: stored.as_ref().map_or(0, |record| record.revision) + 1,
-            };
-            if !record.known_as.contains(key) {
-                record.known_as.push(key.clone());
+        push: &Push<'_, T>,
+        stored: &Stored<T>,
+        former_name: Option<String>,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let (connection, id) = (push.connection, &stored.record.id);
+        let mut found = vec![(id.clone(), id.clone())];
+        if push.own_id != *id {
+            found.push((push.own_id.clone(), id.clone()));
+        }
+        if let Some(name) = former_name
+            && let Some(bearer) = self.let_go(connection, &name, stored).await?
+        {
+            found.push((name, bearer));
+        }
+        if let Some(name) = &push.match_name {
+            let mut look = self.look(connection, name, Some(stored)).await?;
+            if !look.holds(id) {
+                // The release before made no entry for whoever took a name that another had.
+                self.take(connection, name, (id, stored.record.revision), false).await?;
+                look = self.look(connection, name, Some(stored)).await?;
             }
-            if let Some(stored) = &stored
-                && stored.content == record.content
-                && stored.known_as == record.known_as
-            {
-                return Ok(Some(stored.clone()));
-            }
-            let document = document(&record)?;
-            if document.len() > LARGEST_DOCUMENT {
-                return Ok(None);
-            }
-            let mut put = self
-                .table
-                .client
-                .put_item()
-                .table_name(&self.table.name)
-                .set_item(Some(ControlTable::key(connection, &entry_of::<T>(id))))
-                .item("revision", number(record.revision))
-                .item("first_seen", time(record.first_seen_at))
-                .item("changed", time(record.changed_at))
-                .item("doc", text(document));
-            put = match &stored {
-                None => put.condition_expression("attribute_not_exists(entry)"),
-                Some(stored) => put
-                    .condition_expression("revision = :stored")
-                    .expression_attribute_values(":stored", number(stored.revision)),
-            };
-            if taken(put.send().await)? {
-                return Ok(Some(record));
+            if let Bearer::Has(bearer) = look.bearer {
+                found.push((name.clone(), bearer.record.id));
             }
         }
-        Err(StoreError::Deadline { operation: "PutItem" })
+        Ok(found)
     }
 }
 
@@ -283,51 +288,4 @@ fn entry_of<T: Referred>(id: &str) -> String {
 
 fn pointer_of<T: Referred>(name: &str) -> String {
     format!("{}-name/{name}", T::RESOURCE.name())
-}
-
-fn has_name<T: Referred>(record: &Record<T>, name: &str) -> bool {
-    record.content.match_name(&record.connection).is_some_and(|own| own == name)
-}
-
-/// A time as it comes back: in milliseconds.
-fn as_stored(time: Timestamp) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(time.as_millisecond())
-        .map_err(|error| StoreError::Document { what: "the time".to_owned(), problem: error.to_string() })
-}
-
-fn document<T: Referred>(record: &Record<T>) -> Result<String, StoreError> {
-    let document = Document { content: record.content.clone(), known_as: record.known_as.clone() };
-    serde_json::to_string(&document).map_err(|_| StoreError::Document {
-        what: T::RESOURCE.name().to_owned(),
-        problem: "it can't be written as JSON".to_owned(),
-    })
-}
-
-fn record<T: Referred>(connection: &ConnectionKey, item: &Item) -> Result<Record<T>, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
-    let read = Read::new(entry, item);
-    let corrupt = |attribute| StoreError::Corrupt { key: entry.to_owned(), attribute };
-    let id = entry.strip_prefix(&entry_of::<T>("")).ok_or_else(|| corrupt("entry"))?;
-    // What JSON says of a mistake could quote the document.
-    let Document { content, known_as } = serde_json::from_str(read.text("doc")?).map_err(|_| corrupt("doc"))?;
-    Ok(Record {
-        connection: connection.clone(),
-        id: id.to_owned(),
-        content,
-        known_as,
-        first_seen_at: read.time("first_seen")?,
-        changed_at: read.time("changed")?,
-        revision: read.number("revision")?,
-    })
-}
-
-/// Whether a conditional write was carried out.
-fn taken<A, R>(answer: Result<A, aws_sdk_dynamodb::error::SdkError<PutItemError, R>>) -> Result<bool, StoreError> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-            Ok(false)
-        }
-        Err(error) => Err(StoreError::aws("PutItem", error)),
-    }
 }

@@ -18,10 +18,10 @@ impl Waiting {
         Self(ControlTable::new(client, table))
     }
 
-    /// Lets a prospect wait for whatever comes under one of these names.
+    /// Lets a prospect wait for whatever comes under one of these names. Where it waits already, that costs no write.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// Where the store can't be read or written.
     pub async fn add(
         &self,
         connection: &ConnectionKey,
@@ -29,8 +29,14 @@ impl Waiting {
         names: impl Iterator<Item = &str>,
         prospect: &str,
     ) -> Result<(), StoreError> {
-        let entries: Vec<String> = names.map(|name| entry(resource, name, prospect)).collect();
-        try_join_all(entries.iter().map(|entry| self.0.put(connection, entry, [("prospect", text(prospect))]))).await?;
+        try_join_all(names.map(|name| async move {
+            let entry = entry(resource, name, prospect);
+            match self.0.get(connection, &entry).await? {
+                Some(_) => Ok(()),
+                None => self.0.put(connection, &entry, [("prospect", text(prospect))]).await,
+            }
+        }))
+        .await?;
         Ok(())
     }
 

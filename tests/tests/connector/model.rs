@@ -1,0 +1,144 @@
+//! Who is found by an address or a name: a model without a store, and how the product is asked the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::StatusCode;
+use tests::World;
+
+use crate::sender::{Answer, fetch, lead_source, push, staff};
+
+/// What is pushed, and matched by its address or its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Staff,
+    LeadSource,
+}
+
+impl Kind {
+    fn resource(self) -> &'static str {
+        match self {
+            Self::Staff => "staff",
+            Self::LeadSource => "leadsource",
+        }
+    }
+
+    /// The element that says what it is matched by.
+    fn element(self) -> &'static str {
+        match self {
+            Self::Staff => "email",
+            Self::LeadSource => "name",
+        }
+    }
+}
+
+/// A part of a world where nobody else has the same recordIDs, addresses and names.
+pub struct Ground<'a> {
+    pub world: &'a World,
+    pub kind: Kind,
+    pub name: String,
+}
+
+impl Ground<'_> {
+    pub fn record(&self, record: u8) -> String {
+        format!("{}-r{record}", self.name)
+    }
+
+    /// An address, or a name; the empty one is none.
+    pub fn address(&self, address: u8) -> String {
+        match address {
+            0 => String::new(),
+            _ => format!("{}-{address}@club.example", self.name),
+        }
+    }
+
+    /// Pushes that a record has an address now.
+    pub async fn push(&self, record: u8, address: u8) -> Answer {
+        let (id, address) = (self.record(record), self.address(address));
+        let document = match self.kind {
+            Kind::Staff => staff(&id, &format!("S{record}"), &address),
+            Kind::LeadSource => lead_source(&id, &address),
+        };
+        push(self.world, self.kind.resource(), document).await
+    }
+
+    /// Our id of what is found by a reference, and its address.
+    pub async fn found(&self, reference: &str) -> Option<(String, String)> {
+        let answer = fetch(self.world, self.kind.resource(), &format!("&uuid={reference}")).await;
+        if answer.status == StatusCode::NOT_FOUND {
+            return None;
+        }
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let text = |element: &str| {
+            let (_, rest) = answer.text.split_once(&format!("<{element}>"))?;
+            Some(rest.split_once('<')?.0.to_owned())
+        };
+        Some((text("uuid").unwrap(), text(self.kind.element()).unwrap_or_default()))
+    }
+}
+
+/// Who has which address, as the senders could tell it: a record is known by the first of its recordIDs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Which record a recordID stands for.
+    is: BTreeMap<u8, u8>,
+    /// Which address a record has; 0 is none.
+    has: BTreeMap<u8, u8>,
+    /// Who has an address, whoever has had it longest first.
+    holders: BTreeMap<u8, Vec<u8>>,
+}
+
+impl Model {
+    /// What becomes of a push.
+    pub fn push(&mut self, record: u8, address: u8) {
+        let matched = self.found(address);
+        let who = *self.is.entry(record).or_insert(matched.unwrap_or(record));
+        let before = self.has.insert(who, address).unwrap_or(0);
+        if before == address {
+            return;
+        }
+        if let Some(holders) = self.holders.get_mut(&before) {
+            holders.retain(|holder| *holder != who);
+        }
+        if address != 0 {
+            self.holders.entry(address).or_default().push(who);
+        }
+    }
+
+    /// The record that an address leads to.
+    pub fn found(&self, address: u8) -> Option<u8> {
+        self.holders.get(&address)?.first().copied()
+    }
+
+    /// The record that a recordID stands for.
+    pub fn is(&self, record: u8) -> Option<u8> {
+        self.is.get(&record).copied()
+    }
+
+    /// What the product has otherwise; `None` where it has everything like this.
+    pub async fn difference(&self, ground: &Ground<'_>, addresses: u8) -> Option<String> {
+        let mut ids = BTreeMap::new();
+        for (record, who) in &self.is {
+            let Some((id, address)) = ground.found(&ground.record(*record)).await else {
+                return Some(format!("record {record} is not there"));
+            };
+            if *ids.entry(*who).or_insert(id.clone()) != id {
+                return Some(format!("record {record} is not {who}"));
+            }
+            if address != ground.address(self.has[who]) {
+                return Some(format!("record {record} has {address}"));
+            }
+        }
+        if ids.values().collect::<BTreeSet<_>>().len() != ids.len() {
+            return Some("two records are one".to_owned());
+        }
+        for address in 1..=addresses {
+            let found = ground.found(&ground.address(address)).await.map(|(id, _)| id);
+            let expected = self.found(address);
+            if found.as_ref() != expected.and_then(|who| ids.get(&who)) {
+                let found = ids.iter().find(|(_, id)| Some(*id) == found.as_ref()).map(|(who, _)| who);
+                return Some(format!("address {address} leads to {found:?} and not to {expected:?}"));
+            }
+        }
+        None
+    }
+}

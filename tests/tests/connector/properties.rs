@@ -1,0 +1,187 @@
+//! What holds of addresses and names whatever is pushed, how often, in which order, and wherever it dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::StatusCode;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+use tests::World;
+use tokio::runtime::Builder;
+
+use crate::model::{Ground, Kind, Model};
+use crate::sender::{customer, push, referring};
+
+const ADDRESSES: u8 = 3;
+/// Members of staff, or lead sources, and recordIDs beyond those.
+const RECORDS: u8 = 5;
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// A record is pushed with an address, so often.
+    Push { record: u8, address: u8, times: u8 },
+    /// The store takes so many requests of a push; it is sent again when so many other events have come, unless the
+    /// record is pushed otherwise before.
+    Dies { record: u8, address: u8, requests: i64, again_after: usize },
+    /// A prospect names whoever has an address.
+    Prospect { address: u8 },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let push = || (1..=RECORDS, 1..=ADDRESSES);
+    prop_oneof![
+        4 => (push(), 1..3_u8).prop_map(|((record, address), times)| Event::Push { record, address, times }),
+        3 => (push(), 0..12_i64, 0..3_usize).prop_map(|((record, address), requests, again_after)| Event::Dies {
+            record,
+            address,
+            requests,
+            again_after
+        }),
+        2 => (1..=ADDRESSES).prop_map(|address| Event::Prospect { address }),
+    ]
+}
+
+/// What has happened until now, and what must have come of it.
+#[derive(Default)]
+struct History {
+    model: Model,
+    /// What is still to be sent again, and after how many other events.
+    unanswered: BTreeMap<u8, (u8, usize)>,
+    /// Records that died before they were made, each with the address that it said. Whoever is pushed with that address
+    /// under another recordID is the one that was about to be made: as if that had been made, and answered nobody.
+    unmade: BTreeSet<(u8, u8)>,
+    prospects: Vec<Prospect>,
+}
+
+/// A prospect, and what it named; the records that this has led to since.
+struct Prospect {
+    id: String,
+    address: u8,
+    candidates: BTreeSet<u8>,
+}
+
+impl History {
+    fn note(&mut self) {
+        for prospect in &mut self.prospects {
+            prospect.candidates.extend(self.model.found(prospect.address));
+        }
+    }
+
+    async fn push(&mut self, ground: &Ground<'_>, record: u8, address: u8, times: u8) {
+        self.unanswered.remove(&record);
+        for _ in 0..times {
+            ground.push(record, address).await.uuid();
+        }
+        self.make_up_for_the_unmade(ground, record, address).await;
+        self.model.push(record, address);
+        self.note();
+    }
+
+    async fn make_up_for_the_unmade(&mut self, ground: &Ground<'_>, pushed: u8, address: u8) {
+        for (record, said) in self.unmade.clone() {
+            if record != pushed && said == address && self.model.is(record).is_none() {
+                let stored = ground.found(&ground.record(record)).await;
+                if stored.is_some_and(|(_, stored)| stored == ground.address(address)) {
+                    self.model.push(record, address);
+                    self.note();
+                }
+            }
+        }
+    }
+
+    async fn happen(&mut self, ground: &Ground<'_>, event: &Event) {
+        match *event {
+            Event::Push { record, address, times } => self.push(ground, record, address, times).await,
+            Event::Dies { record, address, requests, again_after } => {
+                self.unanswered.remove(&record);
+                ground.world.store_budget.set(requests);
+                let answer = ground.push(record, address).await;
+                ground.world.store_budget.set(i64::MAX);
+                // Whether it has reached the record is for the store to say.
+                self.make_up_for_the_unmade(ground, record, address).await;
+                let stored = ground.found(&ground.record(record)).await;
+                if stored.is_some_and(|(_, stored)| stored == ground.address(address)) {
+                    self.model.push(record, address);
+                    self.note();
+                } else if self.model.is(record).is_none() {
+                    self.unmade.insert((record, address));
+                }
+                if answer.status != StatusCode::OK {
+                    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);
+                    self.unanswered.insert(record, (address, again_after));
+                }
+            }
+            Event::Prospect { address } => {
+                let name = ground.record(100 + u8::try_from(self.prospects.len()).unwrap());
+                let reference = ground.address(address);
+                let document = match ground.kind {
+                    Kind::Staff => referring(&name, &reference, ""),
+                    Kind::LeadSource => referring(&name, "", &reference),
+                };
+                let id = push(ground.world, "user", document).await.uuid();
+                self.prospects.push(Prospect { id, address, candidates: BTreeSet::new() });
+                self.note();
+            }
+        }
+    }
+
+    async fn send_again(&mut self, ground: &Ground<'_>, is_due: impl Fn(usize) -> bool) {
+        for (record, (address, after)) in self.unanswered.clone() {
+            if is_due(after) {
+                self.push(ground, record, address, 1).await;
+            } else {
+                self.unanswered.insert(record, (address, after - 1));
+            }
+        }
+    }
+
+    /// Who has been completed, and with whom, is right.
+    async fn assert_prospects(&self, ground: &Ground<'_>) {
+        let field = match ground.kind {
+            Kind::Staff => "owner_staff_id",
+            Kind::LeadSource => "lead_source_id",
+        };
+        for prospect in &self.prospects {
+            let mut candidates = BTreeSet::new();
+            for who in &prospect.candidates {
+                candidates.insert(ground.found(&ground.record(*who)).await.unwrap().0);
+            }
+            match &customer(ground.world, &prospect.id).await[field] {
+                Value::String(id) => assert!(candidates.contains(id), "{id} never had {}", prospect.address),
+                _ => assert_eq!(self.model.found(prospect.address), None, "{} waits", prospect.address),
+            }
+        }
+    }
+}
+
+/// Whatever happens, every address leads to who has had it longest of those who have it now, and no prospect waits for
+/// an address that somebody has.
+async fn tell(world: &World, kind: Kind, name: String, events: &[Event]) {
+    let ground = Ground { world, kind, name };
+    let mut history = History::default();
+    for event in events {
+        history.happen(&ground, event).await;
+        history.send_again(&ground, |after| after == 0).await;
+        let difference = history.model.difference(&ground, ADDRESSES).await;
+        assert_eq!(difference, None, "after {event:?}");
+    }
+    history.send_again(&ground, |_| true).await;
+    assert_eq!(history.model.difference(&ground, ADDRESSES).await, None, "at the end");
+    history.assert_prospects(&ground).await;
+}
+
+#[test]
+fn an_address_leads_to_who_has_had_it_longest_whatever_is_pushed_doubled_or_dies() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::with_connector(true));
+    let number = std::cell::Cell::new(0);
+    let cases = (prop_oneof![Just(Kind::Staff), Just(Kind::LeadSource)], vec(event(), 1..12));
+    let config = Config { cases: 64, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let told = TestRunner::new(config).run(&cases, |(kind, events)| {
+        number.set(number.get() + 1);
+        runtime.block_on(tell(&world, kind, format!("case-{}", number.get()), &events));
+        Ok(())
+    });
+    told.unwrap();
+}
