@@ -5,7 +5,7 @@ use model::{ConnectionKey, Phase, Tally, iso_millis};
 use serde::Serialize;
 use store::{Directory, Failures, Ledger, LedgerState, PollState, Polls, Registration, StoreError};
 
-use crate::connections::{all_connections, is_pushed};
+use crate::connections::{all_connections, is_pushed, problem_of};
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -110,13 +110,17 @@ impl StatusReader {
     /// Where the store can't be read.
     pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let mut statuses = Vec::new();
-        for Registration { key, kind, .. } in all_connections(&self.directory).await? {
-            if tenant.is_none_or(|tenant| tenant == key.tenant) {
-                statuses.push(if is_pushed(&kind) {
-                    pushed(&key, kind, now)
-                } else {
-                    self.one(&key, kind, now).await?
-                });
+        for registration in all_connections(&self.directory).await? {
+            if tenant.is_none_or(|tenant| tenant == registration.key.tenant) {
+                let problem = problem_of(&registration);
+                let Registration { key, kind, .. } = registration;
+                let mut status =
+                    if is_pushed(&kind) { pushed(&key, kind, now) } else { self.one(&key, kind, now).await? };
+                if let Some(problem) = problem {
+                    status.condition = Condition::Failing;
+                    status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
+                }
+                statuses.push(status);
             }
         }
         Ok(statuses)
