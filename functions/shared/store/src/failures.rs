@@ -199,7 +199,8 @@ impl Failures {
         resolved: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
         let found = self.those_with_a_record(connection, resolved).await?;
-        stream::iter(found.iter().map(|source_id| self.remove(connection, source_id)))
+        stream::iter(found)
+            .map(|source_id| async move { self.remove(connection, &source_id).await })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
@@ -231,10 +232,14 @@ impl Failures {
             let found = page.items().iter().map(|item| source_id_of(item, FAILURE)).collect::<Result<Vec<_>, _>>()?;
             return Ok(found.into_iter().filter(|source_id| ids.contains(source_id)).collect());
         }
-        let looked_up = ids.iter().map(|source_id| async move {
-            Ok(self.is_there(connection, source_id).await?.then(|| source_id.clone()))
-        });
-        let found: Vec<Option<String>> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
+        let found: Vec<Option<String>> = stream::iter(ids.iter().cloned())
+            .map(|source_id| async move {
+                let is_there = self.is_there(connection, &source_id).await?;
+                Ok::<_, StoreError>(is_there.then_some(source_id))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
         Ok(found.into_iter().flatten().collect())
     }
 
