@@ -21,9 +21,7 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     /// Reads the parameters of a request.
-    pub(crate) fn read(
-        parameters: Result<Query<HashMap<String, String>>, QueryRejection>,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn read(parameters: Result<Query<HashMap<String, String>>, QueryRejection>) -> Result<Self, Problem> {
         let Query(mut parameters) =
             parameters.map_err(|_| Problem::bad_request("the query parameters can't be read"))?;
         let connection = parameters

@@ -138,11 +138,7 @@ async fn many_customers(Tenant(tenant): Tenant, State(api): Api, body: Body) -> 
     Ok(rows.into_answer("customers", &others))
 }
 
-async fn list_customers(
-    Tenant(tenant): Tenant,
-    State(api): Api,
-    query: Parameters,
-) -> Result<Response, Problem> {
+async fn list_customers(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
     let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
     let mut cursor = match cursor {
         None => None,

@@ -17,3 +17,15 @@ pub fn read_cursor(text: &str) -> Option<(u8, String)> {
     let shard = shard.parse().ok().filter(|shard| *shard < Shadow::SHARDS)?;
     (source_id.len() <= LONGEST_SOURCE_ID).then(|| (shard, source_id.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_with_an_id_that_no_key_can_hold_was_never_given_out() {
+        let longest = "a".repeat(LONGEST_SOURCE_ID);
+        assert_eq!(read_cursor(&write_cursor(3, &longest)), Some((3, longest.clone())));
+        assert_eq!(read_cursor(&write_cursor(3, &format!("{longest}a"))), None);
+    }
+}

@@ -144,8 +144,7 @@ impl<T: Clone> Doors<T> {
             return Ok(known);
         }
         let now = self.clock.now();
-        let read: Vec<DoorsRead<T>> =
-            stream::iter(list.await?).map(read).buffered(READS_AT_ONCE).collect().await;
+        let read: Vec<DoorsRead<T>> = stream::iter(list.await?).map(read).buffered(READS_AT_ONCE).collect().await;
         let is_complete = read.iter().all(|read| read.is_complete);
         let doors = without_shared(read.into_iter().flat_map(|read| read.doors).collect());
         let fresh_until = now + if is_complete { FRESH } else { FRESH_IF_INCOMPLETE };

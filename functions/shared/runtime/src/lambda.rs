@@ -2,9 +2,9 @@ use std::future::Future;
 
 use jiff::Timestamp;
 use lambda_runtime::{Context, Error};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::EnvFilter;
 
 use crate::logs::log_filter;
 use crate::{Clients, Environment};

@@ -53,7 +53,9 @@ mod tests {
     /// Secrets and personal data never reach a log, whatever level is asked for.
     #[test]
     fn no_library_logs_at_trace_and_none_that_carries_requests_at_debug() {
-        for library in ["aws_smithy_runtime::client::orchestrator", "aws_sdk_dynamodb::operation", "dynoxide", "lambda_runtime"] {
+        for library in
+            ["aws_smithy_runtime::client::orchestrator", "aws_sdk_dynamodb::operation", "dynoxide", "lambda_runtime"]
+        {
             assert!(is_loggable(library, &Level::DEBUG) && !is_loggable(library, &Level::TRACE), "{library}");
         }
         for library in ["h2::codec", "hyper::proto::h1", "reqwest", "rustls::client"] {

@@ -68,11 +68,8 @@ impl Failures {
     /// # Errors
     /// Where the store can't be written.
     pub async fn put(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
-        let record = [
-            ("reason", text(&failure.reason)),
-            ("failed_at", time(failure.failed_at)),
-            (RAW_DOCUMENT, text("")),
-        ];
+        let record =
+            [("reason", text(&failure.reason)), ("failed_at", time(failure.failed_at)), (RAW_DOCUMENT, text(""))];
         let raw = [(RAW_DOCUMENT, text(shortened(&failure.raw)))];
         let puts = vec![
             self.put_of(connection, record_entry(&failure.source_id), record)?,

@@ -82,7 +82,8 @@ async fn choose(target: &Target, keys: &[ConnectionKey], ids: &[String]) -> Resu
         return Ok(chosen);
     }
     for text in ids {
-        chosen.push(find(target, keys, text).await?.with_context(|| format!("there is no failure record of `{text}`"))?);
+        chosen
+            .push(find(target, keys, text).await?.with_context(|| format!("there is no failure record of `{text}`"))?);
     }
     Ok(chosen)
 }

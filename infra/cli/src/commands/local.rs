@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::TEMPLATE;
-use crate::private;
 use crate::commands::apply::{carry_out, changes};
 use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
+use crate::private;
 use crate::target::{DATABASE, local_clients};
 
 /// The names that the template gives its tables.

@@ -43,9 +43,8 @@ impl EmbeddedDynamoDb {
             path.push(ending);
             let path = Path::new(&path);
             if ending.is_empty() || path.exists() {
-                private::open_file(path).map_err(|error| {
-                    DynoxideError::InternalServerError(format!("{}: {error}", path.display()))
-                })?;
+                private::open_file(path)
+                    .map_err(|error| DynoxideError::InternalServerError(format!("{}: {error}", path.display())))?;
             }
         }
         let database = Database::new(&file.to_string_lossy())?;

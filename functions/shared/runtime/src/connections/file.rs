@@ -92,7 +92,8 @@ impl Configuration {
                 && *senders.entry(credentials).or_insert_with(|| tenant.clone()) != tenant
             {
                 let id = id.unwrap_or_default();
-                problems.push(format!("connection `{id}`: key `credentials`: are those of another tenant's Connector too"));
+                problems
+                    .push(format!("connection `{id}`: key `credentials`: are those of another tenant's Connector too"));
             }
             configuration.connections.extend(connection);
         }
