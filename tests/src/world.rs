@@ -2,6 +2,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use customer_sync::engine::ReceivedMessage;
+use jiff::Timestamp;
 use model::{ConnectionKey, Customer};
 use runtime::status::{Condition, ConnectionStatus};
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
@@ -85,6 +86,11 @@ impl World {
     /// How the connection stands.
     pub async fn status(&self) -> ConnectionStatus {
         self.statuses().await.remove(0)
+    }
+
+    /// When the vendor last answered the connection's poller.
+    pub async fn polled_at(&self) -> Option<Timestamp> {
+        self.status().await.last_success_at.map(|at| at.parse().unwrap())
     }
 
     /// Receives every message that is visible now, without working on it.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use model::{LeadSource, Staff};
-use runtime::{Clients, Environment, Metrics, MissingVariable};
+use runtime::{Clients, Environment, Metrics, MissingVariable, Refusals};
 use store::{Catalog, Clock, Directory, Random, Shadow, Waiting};
 
 use crate::senders::Senders;
@@ -52,7 +52,13 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Mis
     let shadow = environment.required("SHADOW_TABLE")?;
     let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
     Ok(routes::router(Arc::new(ConnectorApi {
-        senders: Senders::new(Directory::new(dynamodb.clone(), table), secrets, clock.clone()),
+        senders: Senders::new(
+            Directory::new(dynamodb.clone(), table),
+            secrets,
+            Refusals::new(clock.clone(), metrics.clone()),
+            clock.clone(),
+            random.clone(),
+        ),
         staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
         lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
         waiting: Waiting::new(dynamodb.clone(), table),

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use runtime::connections::{Connection, Connector};
-use runtime::{Doors, Fingerprint};
+use runtime::{Door, Doors, DoorsRead, Fingerprint, Opened, Refusals, usable_token};
 use serde::Deserialize;
-use store::{Clock, Directory, Secrets, StoreError};
+use store::{Clock, Directory, Random, Secrets};
+use wire::connector::Reason;
 
 use crate::refusal::Refusal;
 
@@ -17,6 +18,8 @@ pub(crate) struct Senders {
     directory: Directory,
     secrets: Secrets,
     connections: Doors<Sender>,
+    refusals: Refusals,
+    random: Random,
 }
 
 /// A connection that the credentials of a request open.
@@ -31,15 +34,16 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody.
+    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody, or no header
+    /// can carry them.
     fn fingerprint(&self) -> Option<Fingerprint> {
         match self {
             // A colon ends the user name in a request.
             Self::Basic { username, password } if !password.is_empty() && !username.contains(':') => {
                 Some(basic(format!("{username}:{password}").as_bytes()))
             }
-            Self::Bearer { token } if !token.is_empty() => Some(bearer(token)),
-            _ => None,
+            Self::Basic { .. } => None,
+            Self::Bearer { token } => usable_token(token).map(bearer),
         }
     }
 }
@@ -59,34 +63,60 @@ fn bearer(token: &str) -> Fingerprint {
 }
 
 impl Senders {
-    pub(crate) fn new(directory: Directory, secrets: Secrets, clock: Clock) -> Self {
-        Self { directory, secrets, connections: Doors::new(clock) }
+    pub(crate) fn new(
+        directory: Directory,
+        secrets: Secrets,
+        refusals: Refusals,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { directory, secrets, connections: Doors::new(clock), refusals, random }
     }
 
-    /// The connections whose credentials the request carries: one, unless several were given the same.
+    /// The connections whose credentials the request carries: one, unless several of one tenant were given the same.
     pub(crate) async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, Refusal> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let presented = header.and_then(presented).ok_or_else(Refusal::unauthorized)?;
-        let opened = self.connections.opened_by(&presented, || self.all()).await?;
-        if opened.is_empty() { Err(Refusal::unauthorized()) } else { Ok(opened) }
-    }
-
-    async fn all(&self) -> Result<Vec<(Fingerprint, Sender)>, StoreError> {
-        let mut senders = Vec::new();
-        for connection in Connection::<Connector>::all(&self.directory).await? {
-            let fields = "\"username\" and \"password\", or \"token\"";
-            let key = connection.key.clone();
-            match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
-                Ok(credentials) => match credentials.fingerprint() {
-                    Some(fingerprint) => senders.push((fingerprint, Arc::new(connection))),
-                    None => {
-                        tracing::error!(connection = %key, "empty credentials, or a user name with a colon, open nothing")
-                    }
-                },
-                Err(error) => tracing::error!(connection = %key, %error, "the credentials can't be read"),
+        let opened = match header.and_then(presented) {
+            Some(presented) => {
+                let list = Connection::<Connector>::all(&self.directory);
+                self.connections.opened_by(&presented, list, |connection| self.door(connection)).await?
+            }
+            None => Opened::Nothing,
+        };
+        match opened {
+            Opened::These(senders) => {
+                self.refusals.admitted();
+                Ok(senders)
+            }
+            Opened::Nothing => {
+                self.refusals.refused("/connector/api/2011-11", &self.random.owner_id()).await;
+                Err(Refusal::unauthorized())
+            }
+            Opened::Unknown => {
+                let message = "the credentials can't be checked now: nothing is lost if the request is sent again";
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message))
             }
         }
-        Ok(senders)
+    }
+
+    async fn door(&self, connection: Connection<Connector>) -> DoorsRead<Sender> {
+        let fields = "\"username\" and \"password\", or \"token\"";
+        let key = connection.key.clone();
+        match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
+            Ok(credentials) => {
+                let Some(fingerprint) = credentials.fingerprint() else {
+                    let message = "credentials that are empty, or that no header can carry, open nothing";
+                    tracing::error!(connection = %key, message);
+                    return DoorsRead::complete([]);
+                };
+                let (owner, name) = (key.tenant.clone(), key.to_string());
+                DoorsRead::complete([Door { fingerprint, owner, name, opens: Arc::new(connection) }])
+            }
+            Err(error) => {
+                tracing::error!(connection = %key, %error, "the credentials can't be read");
+                DoorsRead::unreadable()
+            }
+        }
     }
 }
 

@@ -9,8 +9,10 @@
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
 //! Reads the shadow, the configuration, and of the control table counts, staff and lead sources; writes nothing. The
-//! tenant comes from the bearer token, never from the request. Errors are problem documents (RFC 9457).
+//! tenant comes from the bearer token, never from the request. An answer has 4 MB at most: a list then ends with the cursor
+//! of what fitted, and a batch says what it leaves unanswered. Errors are problem documents (RFC 9457).
 
+mod answer;
 mod list_query;
 mod problem;
 mod readers;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use model::{LeadSource, Staff};
 use runtime::status::StatusReader;
-use runtime::{Clients, Environment, MissingVariable};
+use runtime::{Clients, Environment, MissingVariable, Refusals};
 use store::{Catalog, Clock, Directory, Failures, Ledger, Polls, Shadow};
 
 use crate::readers::Readers;
@@ -45,7 +47,7 @@ struct CustomersApi {
 pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
     let table = environment.required("CONTROL_TABLE")?;
     let shadow = environment.required("SHADOW_TABLE")?;
-    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics: _ } = clients;
+    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
     let directory = Directory::new(dynamodb.clone(), table);
     let status = StatusReader::new(
         directory.clone(),
@@ -56,8 +58,14 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Mis
     Ok(routes::router(Arc::new(CustomersApi {
         staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
         lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
-        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
-        readers: Readers::new(directory.clone(), secrets, clock.clone()),
+        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+        readers: Readers::new(
+            directory.clone(),
+            secrets,
+            Refusals::new(clock.clone(), metrics),
+            clock.clone(),
+            random.clone(),
+        ),
         directory,
         status,
         clock,

@@ -1,5 +1,8 @@
 use std::collections::HashMap;
 
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+
 use crate::problem::Problem;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -18,7 +21,9 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     /// Reads the parameters of a request.
-    pub(crate) fn read(mut parameters: HashMap<String, String>) -> Result<Self, Problem> {
+    pub(crate) fn read(parameters: Result<Query<HashMap<String, String>>, QueryRejection>) -> Result<Self, Problem> {
+        let Query(mut parameters) =
+            parameters.map_err(|_| Problem::bad_request("the query parameters can't be read"))?;
         let connection = parameters
             .remove("connection")
             .ok_or_else(|| Problem::bad_request("the query parameter `connection` is missing"))?;

@@ -24,8 +24,20 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// For a token that opens nothing that is known, while one can't be read: it may be that one.
+    pub(crate) fn tokens_unreadable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "a token can't be checked now: send the request again")
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "the request needs `Authorization: Bearer <token>` with a valid token")
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "an answer can't be written as JSON");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer can't be written")
     }
 }
 

@@ -1,9 +1,14 @@
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use runtime::connections::Reader;
-use runtime::{Doors, Fingerprint};
+use runtime::{Door, Doors, DoorsRead, Fingerprint, Opened, Refusals, request_id, usable_token};
 use serde::Deserialize;
-use store::{Clock, Directory, Secrets, StoreError};
+use store::{Clock, Directory, Random, Secrets};
 
+use crate::CustomersApi;
 use crate::problem::Problem;
 
 /// Who may read: bearer tokens, and whose data each of them opens.
@@ -12,6 +17,8 @@ pub(crate) struct Readers {
     directory: Directory,
     secrets: Secrets,
     tenants: Doors<String>,
+    refusals: Refusals,
+    random: Random,
 }
 
 #[derive(Deserialize)]
@@ -19,34 +26,83 @@ struct Token {
     token: String,
 }
 
+/// Whose data a request may read: everything else of it is looked at after that.
+pub(crate) struct Tenant(pub(crate) String);
+
+impl FromRequestParts<Arc<CustomersApi>> for Tenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
+        api.readers.tenant_of(parts).await.map(Self)
+    }
+}
+
 impl Readers {
-    pub(crate) fn new(directory: Directory, secrets: Secrets, clock: Clock) -> Self {
-        Self { directory, secrets, tenants: Doors::new(clock) }
+    pub(crate) fn new(
+        directory: Directory,
+        secrets: Secrets,
+        refusals: Refusals,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { directory, secrets, tenants: Doors::new(clock), refusals, random }
     }
 
     /// The tenant whose token the request carries.
-    pub(crate) async fn tenant_of(&self, headers: &HeaderMap) -> Result<String, Problem> {
-        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or_else(Problem::unauthorized)?;
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            return Err(Problem::unauthorized());
+    async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
+        let opened = match presented(&parts.headers) {
+            Some(token) => {
+                let read = |reader| self.door(reader);
+                self.tenants.opened_by(&fingerprint(token), Reader::all(&self.directory), read).await?
+            }
+            None => Opened::Nothing,
+        };
+        match opened {
+            Opened::These(tenants) => {
+                self.refusals.admitted();
+                // They are all the same.
+                tenants.into_iter().next().ok_or_else(Problem::unauthorized)
+            }
+            Opened::Nothing => {
+                let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
+                self.refusals.refused(&route, &request_id(&parts.extensions, &self.random)).await;
+                Err(Problem::unauthorized())
+            }
+            Opened::Unknown => Err(Problem::tokens_unreadable()),
         }
-        let opened = self.tenants.opened_by(&Fingerprint::of(token.as_bytes()), || self.readers()).await?;
-        opened.into_iter().next().ok_or_else(Problem::unauthorized)
     }
 
-    async fn readers(&self) -> Result<Vec<(Fingerprint, String)>, StoreError> {
-        let mut readers = Vec::new();
-        for reader in Reader::all(&self.directory).await? {
-            match self.secrets.read::<Token>(&reader.token, "\"token\"").await {
-                Ok(Token { token }) if !token.is_empty() => {
-                    readers.push((Fingerprint::of(token.as_bytes()), reader.tenant));
-                }
-                Ok(_) => tracing::error!(tenant = reader.tenant, "a reader's token is empty: it opens nothing"),
-                Err(error) => tracing::error!(tenant = reader.tenant, %error, "a reader's token can't be read"),
+    async fn door(&self, Reader { tenant, token: reference, .. }: Reader) -> DoorsRead<String> {
+        let token = match self.secrets.read::<Token>(&reference, "\"token\"").await {
+            Ok(Token { token }) => token,
+            Err(error) => {
+                tracing::error!(tenant, %error, "a reader's token can't be read");
+                return DoorsRead::unreadable();
             }
-        }
-        Ok(readers)
+        };
+        let Some(token) = usable_token(&token) else {
+            tracing::error!(tenant, reference = %*reference, "a reader's token is empty, or no header can carry it: it opens nothing");
+            return DoorsRead::complete([]);
+        };
+        let name = format!("a reader of {tenant} ({})", *reference);
+        DoorsRead::complete([Door { fingerprint: fingerprint(token), owner: tenant.clone(), name, opens: tenant }])
     }
+}
+
+fn fingerprint(token: &str) -> Fingerprint {
+    Fingerprint::of(token.as_bytes())
+}
+
+/// The token that a request presents, if any.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// A path without what names anybody.
+fn route_of(path: &str) -> &str {
+    let routes = ["/v1/customers/batch-get", "/v1/customers", "/v1/connections", "/v1/staff", "/v1/lead-sources"];
+    routes.into_iter().find(|route| *route == path).unwrap_or("/v1/customers/{id}")
 }

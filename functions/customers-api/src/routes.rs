@@ -2,29 +2,38 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use model::{ConnectionKey, Customer, CustomerId, LeadSource, Record, Referred, Staff, is_id};
-use runtime::connections::READER;
+use model::{ConnectionKey, Customer, CustomerId, Record, Referred, is_id};
+use runtime::connections::{READER, is_connection_id};
 use runtime::status::Connections;
 use runtime::{read_cursor, write_cursor};
 use serde::{Deserialize, Serialize};
-use store::Catalog;
+use serde_json::json;
+use store::{Catalog, Shadow};
 
 use crate::CustomersApi;
+use crate::answer::Rows;
 use crate::list_query::ListQuery;
 use crate::problem::Problem;
+use crate::readers::Tenant;
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// Bytes of a body: far more than [`MOST_IDS`] ids have.
+const LARGEST_BODY: usize = 1_000_000;
+
 type Api = State<Arc<CustomersApi>>;
+type Parameters = Result<Query<HashMap<String, String>>, QueryRejection>;
 
 pub(crate) fn router(api: Arc<CustomersApi>) -> Router {
     Router::new()
@@ -38,22 +47,29 @@ pub(crate) fn router(api: Arc<CustomersApi>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not know that method")
         })
         .fallback(async || Problem::not_found("there is no such route"))
+        .layer(map_response(nobody_keeps))
         .with_state(api)
 }
 
+/// Answers hold personal data: nobody on their way keeps them, and no browser takes them for anything else.
+async fn nobody_keeps(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 async fn one_customer(
+    Tenant(tenant): Tenant,
     State(api): Api,
-    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Customer>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
     let Path(id) = id.map_err(|rejection| Problem::bad_request(format!("the id in the path: {rejection}")))?;
     let id: CustomerId = id.parse().map_err(|error| Problem::bad_request(format!("the id in the path: {error}")))?;
-    let connection = ConnectionKey::new(tenant, id.connection);
-    match api.shadow.get(&connection, &id.source_id).await? {
-        Some(customer) => Ok(Json(customer)),
-        None => Err(Problem::not_found("there is no such customer")),
-    }
+    let connection = ConnectionKey::new(&tenant, id.connection);
+    let found = api.shadow.get(&connection, &id.source_id).await?;
+    note_read(&tenant, "GET /v1/customers/{id}", found.iter().len());
+    found.map(Json).ok_or_else(|| Problem::not_found("there is no such customer"))
 }
 
 #[derive(Deserialize)]
@@ -62,133 +78,162 @@ struct BatchGet {
     ids: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Batch {
-    customers: Vec<Customer>,
-    missing: Vec<String>,
+impl BatchGet {
+    /// The ids that a body names, each once, in its order.
+    async fn read(body: Body) -> Result<Vec<CustomerId>, Problem> {
+        let body = to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body has more than {LARGEST_BODY} bytes, or could not be read to its end"),
+            )
+        })?;
+        let request: Self = serde_json::from_slice(&body)
+            .map_err(|error| Problem::bad_request(format!("the body must be {{\"ids\":[…]}}: {error}")))?;
+        if request.ids.len() > MOST_IDS {
+            let count = request.ids.len();
+            return Err(Problem::bad_request(format!(
+                "`ids` has {count} entries; at most {MOST_IDS} are answered at once"
+            )));
+        }
+        let mut seen = HashSet::new();
+        let mut wanted = Vec::with_capacity(request.ids.len());
+        for (position, text) in request.ids.into_iter().enumerate() {
+            let id: CustomerId =
+                text.parse().map_err(|error| Problem::bad_request(format!("`ids[{position}]`: {error}")))?;
+            if seen.insert(text) {
+                wanted.push(id);
+            }
+        }
+        Ok(wanted)
+    }
 }
 
-async fn many_customers(State(api): Api, headers: HeaderMap, body: Bytes) -> Result<Json<Batch>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
-    let request: BatchGet = serde_json::from_slice(&body)
-        .map_err(|error| Problem::bad_request(format!("the body must be {{\"ids\":[…]}}: {error}")))?;
-    if request.ids.len() > MOST_IDS {
-        let count = request.ids.len();
-        return Err(Problem::bad_request(format!(
-            "`ids` has {count} entries; at most {MOST_IDS} are answered at once"
-        )));
-    }
-    let mut seen = HashSet::new();
-    let mut wanted = Vec::with_capacity(request.ids.len());
-    for (position, text) in request.ids.into_iter().enumerate() {
-        let id: CustomerId =
-            text.parse().map_err(|error| Problem::bad_request(format!("`ids[{position}]`: {error}")))?;
-        if seen.insert(text) {
-            wanted.push(id);
+async fn many_customers(Tenant(tenant): Tenant, State(api): Api, body: Body) -> Result<Response, Problem> {
+    let wanted = BatchGet::read(body).await?;
+    let names: Vec<String> = wanted.iter().map(CustomerId::to_string).collect();
+    let deadline = api.clock.now() + PATIENCE;
+    let mut rows = Rows::beside(names.iter().map(String::as_str));
+    let mut missing = Vec::new();
+    let mut at = 0;
+    'reading: while at < wanted.len() {
+        let slice = &wanted[at..at + rows.to_read(wanted.len() - at)];
+        let keys = slice.iter().map(|id| (ConnectionKey::new(&tenant, &id.connection), id.source_id.clone()));
+        let found = api.shadow.get_many(keys, deadline).await?;
+        let mut by_id: HashMap<CustomerId, Customer> =
+            found.into_iter().map(|customer| (customer.id(), customer)).collect();
+        for id in slice {
+            match by_id.remove(id) {
+                Some(customer) if rows.take(&customer)? => {}
+                Some(_) => break 'reading,
+                None => missing.push(&names[at]),
+            }
+            at += 1;
         }
     }
-    let keys = wanted.iter().map(|id| (ConnectionKey::new(&tenant, &id.connection), id.source_id.clone()));
-    let found = api.shadow.get_many(keys, api.clock.now() + PATIENCE).await?;
-    let mut by_id: HashMap<CustomerId, Customer> =
-        found.into_iter().map(|customer| (customer.id(), customer)).collect();
-    let mut answer = Batch { customers: Vec::with_capacity(by_id.len()), missing: Vec::new() };
-    for id in wanted {
-        match by_id.remove(&id) {
-            Some(customer) => answer.customers.push(customer),
-            None => answer.missing.push(id.to_string()),
-        }
+    note_read(&tenant, "POST /v1/customers/batch-get", rows.count());
+    let mut others = vec![("missing", json!(missing))];
+    if at < wanted.len() {
+        others.push(("unanswered", json!(names[at..])));
     }
-    Ok(Json(answer))
+    Ok(rows.into_answer("customers", &others))
 }
 
-#[derive(Serialize)]
-struct List {
-    customers: Vec<Customer>,
-    cursor: Option<String>,
-    more: bool,
-}
-
-async fn list_customers(
-    State(api): Api,
-    headers: HeaderMap,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<List>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
+async fn list_customers(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
     let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
-    let cursor = match cursor {
+    let mut cursor = match cursor {
         None => None,
         Some(text) => Some(read_cursor(&text).ok_or_else(ListQuery::bad_cursor)?),
     };
-    let key = api.connection(tenant, connection).await?;
-    let (customers, next) = api.shadow.list(&key, cursor, limit, api.clock.now() + PATIENCE).await?;
-    let cursor = next.map(|(shard, source_id)| write_cursor(shard, &source_id));
-    Ok(Json(List { customers, more: cursor.is_some(), cursor }))
+    let key = api.connection(&tenant, connection).await?;
+    let deadline = api.clock.now() + PATIENCE;
+    let mut rows = Rows::default();
+    'reading: loop {
+        let wanted = rows.to_read(limit - rows.count());
+        let (customers, next) = api.shadow.list(&key, cursor.take(), wanted, deadline).await?;
+        let mut last = None;
+        for customer in &customers {
+            if !rows.take(customer)? {
+                cursor = last;
+                break 'reading;
+            }
+            last = Some(Shadow::place_of(&customer.source_id));
+        }
+        cursor = next;
+        if cursor.is_none() || rows.count() >= limit {
+            break;
+        }
+    }
+    note_read(&tenant, "GET /v1/customers", rows.count());
+    let cursor = cursor.map(|(shard, source_id)| write_cursor(shard, &source_id));
+    Ok(rows.into_answer("customers", &[("cursor", json!(cursor)), ("more", json!(cursor.is_some()))]))
 }
 
-#[derive(Serialize)]
-struct StaffList {
-    staff: Vec<Record<Staff>>,
-    cursor: Option<String>,
-    more: bool,
+async fn list_staff(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
+    api.cataloged(&api.staff, &tenant, "staff", "GET /v1/staff", query).await
 }
 
-async fn list_staff(
-    State(api): Api,
-    headers: HeaderMap,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<StaffList>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
-    let (staff, cursor) = api.cataloged(&api.staff, tenant, query).await?;
-    Ok(Json(StaffList { staff, more: cursor.is_some(), cursor }))
-}
-
-#[derive(Serialize)]
-struct LeadSourceList {
-    lead_sources: Vec<Record<LeadSource>>,
-    cursor: Option<String>,
-    more: bool,
-}
-
-async fn list_lead_sources(
-    State(api): Api,
-    headers: HeaderMap,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<LeadSourceList>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
-    let (lead_sources, cursor) = api.cataloged(&api.lead_sources, tenant, query).await?;
-    Ok(Json(LeadSourceList { lead_sources, more: cursor.is_some(), cursor }))
+async fn list_lead_sources(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
+    api.cataloged(&api.lead_sources, &tenant, "lead_sources", "GET /v1/lead-sources", query).await
 }
 
 impl CustomersApi {
-    /// A page of what stands in a catalog, and the cursor to go on with; `None` where there is no more.
+    /// A page of what stands in a catalog, under `name`.
     async fn cataloged<T: Referred>(
         &self,
         catalog: &Catalog<T>,
-        tenant: String,
-        query: HashMap<String, String>,
-    ) -> Result<(Vec<Record<T>>, Option<String>), Problem> {
-        let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
+        tenant: &str,
+        name: &str,
+        route: &'static str,
+        query: Parameters,
+    ) -> Result<Response, Problem>
+    where
+        Record<T>: Serialize,
+    {
+        let ListQuery { connection, limit, mut cursor } = ListQuery::read(query)?;
         if cursor.as_deref().is_some_and(|id| !is_id(id)) {
             return Err(ListQuery::bad_cursor());
         }
         let key = self.connection(tenant, connection).await?;
-        let (records, more) = catalog.list(&key, cursor.as_deref(), limit).await?;
-        let cursor = records.last().filter(|_| more).map(|record| record.id.clone());
-        Ok((records, cursor))
+        let mut rows = Rows::default();
+        let more = 'reading: loop {
+            let wanted = rows.to_read(limit - rows.count());
+            let (records, more) = catalog.list(&key, cursor.as_deref(), wanted).await?;
+            for record in &records {
+                if !rows.take(record)? {
+                    break 'reading true;
+                }
+                cursor = Some(record.id.clone());
+            }
+            if !more || rows.count() >= limit {
+                break more;
+            }
+        };
+        note_read(tenant, route, rows.count());
+        let cursor = cursor.filter(|_| more);
+        Ok(rows.into_answer(name, &[("cursor", json!(cursor)), ("more", json!(more))]))
     }
 
     /// The key of a connection of the tenant.
-    async fn connection(&self, tenant: String, connection: String) -> Result<ConnectionKey, Problem> {
-        let key = ConnectionKey::new(tenant, connection);
-        if self.directory.get(&key).await?.is_none_or(|registration| registration.kind == READER) {
-            return Err(Problem::not_found("there is no such connection"));
+    async fn connection(&self, tenant: &str, connection: String) -> Result<ConnectionKey, Problem> {
+        let not_found = || Problem::not_found("there is no such connection");
+        // What can't be the id of one is not asked for: the store would refuse a longer key.
+        if !is_connection_id(&connection) {
+            return Err(not_found());
         }
-        Ok(key)
+        let key = ConnectionKey::new(tenant, connection);
+        match self.directory.get(&key).await? {
+            Some(registration) if registration.kind != READER => Ok(key),
+            _ => Err(not_found()),
+        }
     }
 }
 
-async fn connections(State(api): Api, headers: HeaderMap) -> Result<Json<Connections>, Problem> {
-    let tenant = api.readers.tenant_of(&headers).await?;
+/// Who read how many people's data, for whoever has to answer for it.
+fn note_read(tenant: &str, route: &str, records: usize) {
+    tracing::info!(tenant, route, records, "personal data were read");
+}
+
+async fn connections(Tenant(tenant): Tenant, State(api): Api) -> Result<Json<Connections>, Problem> {
     let connections = api.status.all(Some(&tenant), api.clock.now()).await?;
     Ok(Json(Connections { connections }))
 }

@@ -32,8 +32,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use runtime::imports::ImportLease;
-use runtime::{Clients, Environment, MissingVariable};
-use store::{Directory, Imports, Polls, Shadow};
+use runtime::{Clients, Environment, MissingVariable, Refusals};
+use store::{Directory, Imports, Polls, Random, Shadow};
+use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::importer::Importer;
@@ -41,8 +42,15 @@ use crate::importer::Importer;
 /// The function: what its route needs.
 struct ImportApi {
     accounts: Accounts,
+    refusals: Refusals,
+    /// The turns of requests that are read before it is known who sends them.
+    readers: Semaphore,
     importer: Importer,
+    random: Random,
 }
+
+/// How many requests are read side by side, with up to 4.5 MB each, before it is known who sends them.
+const READ_AT_ONCE: usize = 16;
 
 /// The function's route, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
 ///
@@ -56,6 +64,9 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Mis
     let polls = Polls::new(dynamodb.clone(), control);
     Ok(routes::router(Arc::new(ImportApi {
         accounts: Accounts::new(Directory::new(dynamodb.clone(), control), secrets, clock.clone()),
+        refusals: Refusals::new(clock.clone(), metrics.clone()),
+        readers: Semaphore::new(READ_AT_ONCE),
+        random: random.clone(),
         importer: Importer {
             shadow: Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone()),
             imports: Imports::new(dynamodb, imports, clock.clone(), random.clone()),

@@ -2,16 +2,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use runtime::{Opened, request_id};
 use wire::customers_batch::{
     Answer, Form, FormProblem, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
 };
 
 use crate::ImportApi;
+use crate::accounts::Account;
 use crate::importer::ImportError;
 
 /// Bytes of a request: Lambda takes 6 MB, in which API Gateway sends a form as base64, with its headers beside it.
@@ -23,11 +24,15 @@ pub(crate) fn router(api: Arc<ImportApi>) -> Router {
     Router::new().route("/api.php", post(take)).layer(DefaultBodyLimit::max(MOST_BYTES)).with_state(api)
 }
 
-async fn take(State(api): State<Arc<ImportApi>>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+async fn take(State(api): State<Arc<ImportApi>>, request: Request) -> Response {
     let in_xml = |problem: Problem| {
         response(&Answer::Error(problem.to_string()), &Output { format: Format::Xml, condensed: false })
     };
-    let body = match body {
+    let headers = request.headers().clone();
+    let request_id = request_id(request.extensions(), &api.random);
+    // Who sends a request stands in its body: what is held of people who are not known yet is bounded by this.
+    let Ok(turn) = api.readers.acquire().await else { return in_xml(Problem("the request is cut off".to_owned())) };
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             return in_xml(Problem(format!(
@@ -43,23 +48,46 @@ async fn take(State(api): State<Arc<ImportApi>>, headers: HeaderMap, body: Resul
     };
     let (output, problem) = read_output(&form);
     let answer = match problem {
-        Ok(()) => answer(&api, &headers, &form).await,
+        Ok(()) => match api.account_of(&headers, &form, &request_id).await {
+            Ok(account) => {
+                drop(turn);
+                answer(&api, &account, &form).await
+            }
+            Err(problem) => Err(problem),
+        },
         Err(problem) => Err(problem),
     };
     let answer = answer.map_or_else(|problem| Answer::Error(problem.to_string()), Answer::Imported);
     response(&answer, &output)
 }
 
-async fn answer(api: &ImportApi, headers: &HeaderMap, form: &Form) -> Result<Imported, Problem> {
-    expect_batch(form)?;
-    let access = read_access(form, headers.get(ACCESS_KEY).and_then(|value| value.to_str().ok()))?;
-    let account = api.accounts.opened_by(&access).await.map_err(|error| {
-        tracing::error!(%error, "the accounts can't be read");
-        Problem("the store can't be read now: send the request again".to_owned())
-    })?;
-    // One text for all: it tells nobody which accounts and users there are.
-    let denied = || Problem("the user, the password or the account is wrong".to_owned());
-    let account = account.ok_or_else(denied)?;
+impl ImportApi {
+    /// The account that a request opens.
+    async fn account_of(&self, headers: &HeaderMap, form: &Form, request_id: &str) -> Result<Arc<Account>, Problem> {
+        expect_batch(form)?;
+        let access = read_access(form, headers.get(ACCESS_KEY).and_then(|value| value.to_str().ok()))?;
+        let later = || Problem("who may import can't be checked now: send the request again".to_owned());
+        let opened = self.accounts.opened_by(&access).await.map_err(|error| {
+            tracing::error!(%error, "the accounts can't be read");
+            later()
+        })?;
+        match opened {
+            Opened::These(accounts) => {
+                self.refusals.admitted();
+                // They are all the same.
+                accounts.into_iter().next().ok_or_else(later)
+            }
+            Opened::Nothing => {
+                self.refusals.refused("POST /api.php", request_id).await;
+                // One text for all: it tells nobody which accounts and users there are.
+                Err(Problem("the user, the password or the account is wrong".to_owned()))
+            }
+            Opened::Unknown => Err(later()),
+        }
+    }
+}
+
+async fn answer(api: &ImportApi, account: &Account, form: &Form) -> Result<Imported, Problem> {
     let request = read_request(form)?;
     let unknown = request.import.campaigns.iter().find(|campaign| !account.campaigns.contains(campaign));
     if let Some(unknown) = unknown {

@@ -4,6 +4,7 @@
 
 pub mod commands;
 pub mod engine;
+mod private;
 mod target;
 
 pub use target::{Target, TargetError};

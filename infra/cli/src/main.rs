@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use customer_sync::commands::{self, FailuresAction, LocalOptions, ResyncWhat};
 use customer_sync::{Target, TargetError};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 const DEFAULT_DATA: &str = ".customer-sync";
 
@@ -169,10 +171,9 @@ impl Place {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::try_from_env("CUSTOMER_SYNC_LOG").unwrap_or_else(|_| EnvFilter::new("error")))
-        .init();
+    let asked = EnvFilter::try_from_env("CUSTOMER_SYNC_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(runtime::log_filter(asked))).init();
     match run(arguments.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -3,7 +3,10 @@ use std::future::Future;
 use jiff::Timestamp;
 use lambda_runtime::{Context, Error};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::logs::log_filter;
 use crate::{Clients, Environment};
 
 /// Starts a function under Lambda: logs as JSON, clients of AWS, then `run`.
@@ -19,12 +22,9 @@ pub async fn start<F: Future<Output = Result<(), Error>>>(
         tracing::error!(place = panic.location().map(tracing::field::display), "a panic");
     }));
     let level = environment.optional("POWERTOOLS_LOG_LEVEL").unwrap_or("INFO");
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(EnvFilter::new(level.to_lowercase()))
-        .init();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    let filter = log_filter(EnvFilter::new(level.to_lowercase()));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     let clients = Clients::of_aws(&environment).await?;
     run(environment, clients).await
 }

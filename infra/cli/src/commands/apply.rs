@@ -14,6 +14,9 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let place = if target.is_stack { Place::Stack } else { Place::Local };
     let configuration = Configuration::parse(&text, place).with_context(|| file.display().to_string())?;
+    for warning in Configuration::parse_usable(&text, place).map(|file| file.warnings).unwrap_or_default() {
+        eprintln!("customer-sync: {}: {warning}", file.display());
+    }
     let changes = changes(&target.directory_of_connections(), &configuration).await?;
     for change in &changes {
         let (sign, registration) = match change {

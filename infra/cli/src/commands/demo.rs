@@ -1,6 +1,5 @@
 //! What `local` synchronises where nobody says what: simulated systems, with people who go on changing.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,13 +17,16 @@ use simulators::connector::{ConnectorSettings, ConnectorSimulator, Login};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::commands::local::{make_private_directory, reason};
+use crate::commands::local::reason;
+use crate::private;
 
 /// How often the simulators change some customers, and how many.
 const CHANGE_EVERY: Duration = Duration::from_secs(15);
 const CHANGES: usize = 3;
 /// The token that opens the simulated tenant's data, on this machine only.
 const TOKEN: &str = "demo-token";
+/// The directory of the secrets, in that of a run.
+pub(crate) const SECRETS: &str = "demo";
 /// Where the simulated site is.
 const TIME_ZONE: &str = "Australia/Sydney";
 /// How many contacts the simulated site has.
@@ -190,8 +192,8 @@ struct Secrets(std::path::PathBuf);
 
 impl Secrets {
     fn below(data: &Path) -> io::Result<Self> {
-        let directory = data.join("demo");
-        make_private_directory(&directory)?;
+        let directory = data.join(SECRETS);
+        private::make_directory(&directory, |_| true)?;
         // Absolute, so that another command finds them from wherever it is called.
         Ok(Self(directory.canonicalize()?))
     }
@@ -199,7 +201,7 @@ impl Secrets {
     /// Writes a secret, and returns the reference to it.
     fn write(&self, name: &str, secret: &serde_json::Value) -> io::Result<String> {
         let path = self.0.join(name);
-        fs::write(&path, secret.to_string())?;
+        private::write_file(&path, secret.to_string().as_bytes())?;
         Ok(format!("file:{}", path.display()))
     }
 }

@@ -1,7 +1,9 @@
-use anyhow::{Result, bail};
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, bail};
 use model::{ConnectionKey, CustomerId, iso_millis};
 use runtime::connections::all_connections;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Failure, Registration};
 
 use crate::Target;
@@ -20,30 +22,27 @@ pub enum FailuresAction {
     Drop(Vec<String>),
 }
 
+/// How many records are read at once.
+const PAGE: usize = 100;
+
 /// Shows, redrives or drops failure records, of one connection or of all.
 ///
 /// # Errors
 /// Where an id is not one of a failure record: then nothing was done. Where the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
-    let mut records = Vec::new();
-    let mut found_connection = false;
-    for Registration { key, .. } in all_connections(&target.directory_of_connections()).await? {
-        if connection.is_none_or(|connection| connection == key.connection) {
-            found_connection = true;
-            records.extend(target.failures().all(&key).await?.into_iter().map(|failure| (key.clone(), failure)));
-        }
-    }
-    if let Some(connection) = connection.filter(|_| !found_connection) {
+    let registrations = all_connections(&target.directory_of_connections()).await?;
+    let keys: Vec<ConnectionKey> = registrations
+        .into_iter()
+        .map(|Registration { key, .. }| key)
+        .filter(|key| connection.is_none_or(|connection| connection == key.connection))
+        .collect();
+    if let Some(connection) = connection.filter(|_| keys.is_empty()) {
         bail!("there is no connection `{connection}`");
     }
     match action {
-        FailuresAction::List { as_json: true } => print_json(&records),
-        FailuresAction::List { as_json: false } => {
-            print_lines(&records);
-            Ok(())
-        }
+        FailuresAction::List { as_json } => list(target, &keys, as_json).await,
         FailuresAction::Redrive(ids) => {
-            let chosen = choose(&records, &ids)?;
+            let chosen = choose(target, &keys, &ids).await?;
             for (key, source_id) in &chosen {
                 target.failures().request_redrive(key, source_id, target.clients.clock.now()).await?;
             }
@@ -51,7 +50,7 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
             Ok(())
         }
         FailuresAction::Drop(ids) => {
-            let chosen = choose(&records, &ids)?;
+            let chosen = choose(target, &keys, &ids).await?;
             for (key, source_id) in &chosen {
                 target.failures().remove(key, source_id).await?;
             }
@@ -61,52 +60,91 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
     }
 }
 
-fn public_id(key: &ConnectionKey, failure: &Failure) -> String {
-    CustomerId { connection: key.connection.clone(), source_id: failure.source_id.clone() }.to_string()
+fn public_id(key: &ConnectionKey, source_id: &str) -> String {
+    CustomerId { connection: key.connection.clone(), source_id: source_id.to_owned() }.to_string()
 }
 
 /// The records with these ids, every one of them; all records where no id is named.
-fn choose(records: &[(ConnectionKey, Failure)], ids: &[String]) -> Result<Vec<(ConnectionKey, String)>> {
-    let chosen = |(key, failure): &(ConnectionKey, Failure)| (key.clone(), failure.source_id.clone());
+async fn choose(target: &Target, keys: &[ConnectionKey], ids: &[String]) -> Result<Vec<(ConnectionKey, String)>> {
+    let mut chosen = Vec::new();
     if ids.is_empty() {
-        return Ok(records.iter().map(chosen).collect());
-    }
-    let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
-        match records.iter().find(|(key, failure)| public_id(key, failure) == *id) {
-            Some(record) => found.push(chosen(record)),
-            None => bail!("there is no failure record of `{id}`"),
+        for key in keys {
+            let mut after = None;
+            loop {
+                let page = target.failures().page(key, after.as_deref(), PAGE, false).await?;
+                chosen.extend(page.failures.into_iter().map(|failure| (key.clone(), failure.source_id)));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
         }
+        return Ok(chosen);
     }
-    Ok(found)
+    for text in ids {
+        chosen
+            .push(find(target, keys, text).await?.with_context(|| format!("there is no failure record of `{text}`"))?);
+    }
+    Ok(chosen)
 }
 
-fn print_json(records: &[(ConnectionKey, Failure)]) -> Result<()> {
-    let records: Vec<_> = records
-        .iter()
-        .map(|(key, failure)| {
-            json!({
-                "id": public_id(key, failure),
-                "tenant": key.tenant,
-                "connection": key.connection,
-                "source_id": failure.source_id,
-                "failed_at": iso_millis(failure.failed_at),
-                "reason": failure.reason,
-                "raw": failure.raw,
-            })
-        })
-        .collect();
-    println!("{}", serde_json::to_string_pretty(&json!({ "failures": records }))?);
+/// The failure record with this public id.
+async fn find(target: &Target, keys: &[ConnectionKey], text: &str) -> Result<Option<(ConnectionKey, String)>> {
+    let Ok(CustomerId { connection, source_id }) = text.parse() else { return Ok(None) };
+    for key in keys.iter().filter(|key| key.connection == connection) {
+        if target.failures().is_there(key, &source_id).await? {
+            return Ok(Some((key.clone(), source_id)));
+        }
+    }
+    Ok(None)
+}
+
+/// Shows records as they are read: they may be more than fit into memory, raw documents and all.
+async fn list(target: &Target, keys: &[ConnectionKey], as_json: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if as_json {
+        write!(out, "{{\n  \"failures\": [")?;
+    }
+    let mut is_first = true;
+    for key in keys {
+        let mut after = None;
+        loop {
+            let page = target.failures().page(key, after.as_deref(), PAGE, as_json).await?;
+            for failure in &page.failures {
+                if as_json {
+                    let lines = serde_json::to_string_pretty(&record(key, failure))?.replace('\n', "\n    ");
+                    write!(out, "{}\n    {lines}", if is_first { "" } else { "," })?;
+                } else {
+                    let (id, at) = (public_id(key, &failure.source_id), iso_millis(failure.failed_at));
+                    writeln!(out, "{id}  {at}  {}", failure.reason)?;
+                }
+                is_first = false;
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    match (as_json, is_first) {
+        (true, true) => writeln!(out, "]\n}}")?,
+        (true, false) => writeln!(out, "\n  ]\n}}")?,
+        (false, true) => writeln!(out, "no failures")?,
+        (false, false) => {}
+    }
     Ok(())
 }
 
-fn print_lines(records: &[(ConnectionKey, Failure)]) {
-    if records.is_empty() {
-        println!("no failures");
-    }
-    for (key, failure) in records {
-        println!("{}  {}  {}", public_id(key, failure), iso_millis(failure.failed_at), failure.reason);
-    }
+fn record(key: &ConnectionKey, failure: &Failure) -> Value {
+    json!({
+        "id": public_id(key, &failure.source_id),
+        "tenant": key.tenant,
+        "connection": key.connection,
+        "source_id": failure.source_id,
+        "failed_at": iso_millis(failure.failed_at),
+        "reason": failure.reason,
+        "raw": failure.raw,
+    })
 }
 
 fn customers(count: usize) -> String {

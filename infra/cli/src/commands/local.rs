@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runtime::Clients;
-use runtime::connections::{Configuration, Place};
+use runtime::connections::{Configuration, FileRead, Place};
 use runtime::status::{Condition, ConnectionStatus, StatusReader};
 use store::{Clock, Directory, Failures, Ledger, Polls};
 use thiserror::Error;
@@ -20,12 +20,16 @@ use crate::commands::apply::{carry_out, changes};
 use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
+use crate::private;
 use crate::target::{DATABASE, local_clients};
 
 /// The names that the template gives its tables.
 const CONTROL_TABLE: &str = "ControlTable";
-/// How often the progress is looked at.
+/// The file that says that a run uses the directory.
+const LOCK: &str = "lock";
+/// How often the progress is looked at until all is in step, and from then on.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// With `--once`: how long a connection may fail without coming on before the run gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
 
@@ -90,6 +94,8 @@ pub struct LocalRun {
     baseline: Vec<ConnectionStatus>,
     /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
     demo: Option<Arc<AtomicBool>>,
+    /// Whether a connection of the file is left out.
+    is_partial: bool,
     /// Held until the run ends, so that nobody else opens the data.
     _lock: File,
     background: JoinSet<()>,
@@ -120,7 +126,7 @@ impl LocalRun {
     /// See [`LocalError`]; nothing was changed where the port, the directory or the file can't be used.
     pub async fn start(options: &LocalOptions) -> Result<Self, LocalError> {
         let template = Template::parse(TEMPLATE).map_err(|error| LocalError::Template(error.to_string()))?;
-        let text = match &options.connections {
+        let file = match &options.connections {
             Some(path) => Some(read_connections(path)?),
             None => None,
         };
@@ -139,8 +145,9 @@ impl LocalRun {
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
         let mut background = JoinSet::new();
-        let (configuration, demo) = match text {
-            Some(configuration) => (configuration, None),
+        let is_partial = file.as_ref().is_some_and(|file| !file.left_out.is_empty());
+        let (configuration, demo) = match file {
+            Some(FileRead { configuration, .. }) => (configuration, None),
             None => {
                 let is_pushed = Arc::new(AtomicBool::new(false));
                 let configuration =
@@ -165,7 +172,19 @@ impl LocalRun {
         let status = StatusReader::new(directory, ledger, polls, failures);
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
-        Ok(Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock: lock, background })
+        Ok(Self {
+            engine,
+            listener,
+            address,
+            clients,
+            status,
+            started_at,
+            baseline,
+            demo,
+            is_partial,
+            _lock: lock,
+            background,
+        })
     }
 
     /// The API's address.
@@ -174,11 +193,23 @@ impl LocalRun {
     }
 
     async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {
-        let Self { engine, listener, address, clients, status, started_at, baseline, demo, _lock, background } = self;
+        let Self {
+            engine,
+            listener,
+            address,
+            clients,
+            status,
+            started_at,
+            baseline,
+            demo,
+            is_partial,
+            _lock,
+            background,
+        } = self;
         let watched = Watch { clients, status, started_at, baseline, address, demo };
         let outcome = tokio::select! {
             ended = engine.run(listener) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
-            outcome = watched.until_done(&progress, once) => outcome,
+            outcome = watched.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
             _ = tokio::signal::ctrl_c() => {
                 progress.finish();
                 println!("stopped; the next run goes on from here");
@@ -217,13 +248,13 @@ impl Watch {
         let mut last_seen = Vec::new();
         loop {
             let now = self.clients.clock.now();
-            let statuses = self.status.all(None, now).await?;
+            let statuses = self.status.without_failures(now).await?;
             progress.show(&statuses);
             let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
             let in_step = is_pushed && statuses.iter().all(|status| self.is_in_step(status));
             if in_step && !announced {
                 announced = true;
-                progress.summary(&statuses);
+                progress.summary(&self.status.all(None, now).await?);
                 if !once {
                     self.announce(progress, &statuses);
                 }
@@ -245,7 +276,7 @@ impl Watch {
                 });
                 anyhow::bail!(errors.collect::<Vec<_>>().join("; "));
             }
-            self.clients.clock.sleep(LOOK_EVERY).await;
+            self.clients.clock.sleep(if announced { LOOK_AGAIN_EVERY } else { LOOK_EVERY }).await;
         }
     }
 
@@ -281,17 +312,25 @@ impl Watch {
     }
 }
 
-fn read_connections(path: &Path) -> Result<Configuration, LocalError> {
+/// Reads the file. A connection that can't be used as it is written costs itself: it is left out, and that is said.
+fn read_connections(path: &Path) -> Result<FileRead, LocalError> {
     let unusable = |problem: String| LocalError::Connections { path: path.to_owned(), problem };
     let text = fs::read_to_string(path).map_err(|error| unusable(reason(&error)))?;
-    Configuration::parse(&text, Place::Local).map_err(|problems| unusable(problems.to_string()))
+    let file = Configuration::parse_usable(&text, Place::Local).map_err(|problems| unusable(problems.to_string()))?;
+    for refusal in &file.left_out {
+        eprintln!("customer-sync: {}: {refusal}; the connection is left out", path.display());
+    }
+    for warning in &file.warnings {
+        eprintln!("customer-sync: {}: {warning}", path.display());
+    }
+    Ok(file)
 }
 
 /// Makes the directory and takes it for this process. The operating system gives it back, however the process ends.
 fn lock_directory(path: &Path) -> Result<File, LocalError> {
     let unusable = |error: &io::Error| LocalError::Data { path: path.to_owned(), problem: reason(error) };
-    make_private_directory(path).map_err(|error| unusable(&error))?;
-    let lock = File::create(path.join("lock")).map_err(|error| unusable(&error))?;
+    private::make_directory(path, is_ours).map_err(|error| unusable(&error))?;
+    let lock = private::open_file(&path.join(LOCK)).map_err(|error| unusable(&error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(LocalError::InUse(path.to_owned())),
@@ -299,16 +338,9 @@ fn lock_directory(path: &Path) -> Result<File, LocalError> {
     }
 }
 
-/// Other people's personal data: nobody else on this machine may read them.
-pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+/// Whether a file in the directory of a run is one that a run puts there.
+fn is_ours(name: &str) -> bool {
+    [LOCK, demo::SECRETS].contains(&name) || name.starts_with(DATABASE)
 }
 
 /// An I/O error in the system's own words, without its number.

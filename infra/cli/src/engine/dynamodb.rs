@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::sdk::{Answer, InProcess};
 use crate::engine::template::Table;
+use crate::private;
 
 /// How many requests share a flush, beside the first.
 const LARGEST_GROUP: usize = 127;
@@ -32,11 +33,20 @@ struct Request {
 }
 
 impl EmbeddedDynamoDb {
-    /// Opens the database in `file`, or makes it.
+    /// Opens the database in `file`, or makes it, for its owner alone: SQLite gives its other files the same mode.
     ///
     /// # Errors
     /// Where the file can't be opened, or is no database.
     pub fn open(file: &Path) -> Result<Self, DynoxideError> {
+        for ending in ["", "-wal", "-shm"] {
+            let mut path = file.as_os_str().to_owned();
+            path.push(ending);
+            let path = Path::new(&path);
+            if ending.is_empty() || path.exists() {
+                private::open_file(path)
+                    .map_err(|error| DynoxideError::InternalServerError(format!("{}: {error}", path.display())))?;
+            }
+        }
         let database = Database::new(&file.to_string_lossy())?;
         // SQLite then leaves the flush of each commit to us, see `work_on`.
         database.disable_bulk_loading()?;

@@ -15,6 +15,7 @@ use upsert_customers::UpsertCustomers;
 
 use crate::engine::event_source::EventSource;
 use crate::engine::gateway;
+use crate::engine::server::{self, Limits};
 use crate::engine::sqs::{LocalSqs, ReceivedMessage};
 use crate::engine::template::{Function, HttpRoute, QueueTrigger, Schedule, Template};
 
@@ -185,7 +186,7 @@ impl Engine {
                 }
             }
         }
-        let gateway = axum::serve(listener, self.gateway());
+        let gateway = server::serve(listener, self.gateway(), Limits::default());
         tokio::select! {
             ended = gateway => ended,
             _ = tasks.join_next() => Err(std::io::Error::other("a trigger has ended")),

@@ -8,6 +8,7 @@ mod event_source;
 mod functions;
 mod gateway;
 mod sdk;
+mod server;
 mod sqs;
 mod template;
 

@@ -29,14 +29,19 @@ pub struct AssociationAnywhere {
     /// User name and password of queue, purge and force enqueue, where they differ.
     pub queue_credentials: Option<SecretReference>,
     /// The element names of queue, purge and force enqueue requests.
+    #[serde(default = "default_dialect")]
     pub dialect: Dialect,
     /// Ids in one detail request, and in one chunk of a batch: 2 to 1,000.
+    #[serde(default = "default_bulk_size")]
     pub bulk_size: u32,
     /// The sections to ask for.
+    #[serde(default = "default_sections")]
     pub sections: Vec<Section>,
     /// Seconds between two looks into the queue: 1 to 3,600.
+    #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u32,
     /// The vendor's limit over all functions: up to 1,000.
+    #[serde(default = "default_requests_per_second")]
     pub max_requests_per_second: f64,
     /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
     #[serde(default = "default_most_deletes")]
@@ -45,6 +50,28 @@ pub struct AssociationAnywhere {
 
 impl Settings for AssociationAnywhere {
     const KIND: &'static str = "association-anywhere";
+}
+
+// What is not said, in the file or by a release that did not know of it.
+
+fn default_dialect() -> Dialect {
+    Dialect::Hyphen
+}
+
+fn default_bulk_size() -> u32 {
+    DEFAULT_BULK_SIZE
+}
+
+fn default_sections() -> Vec<Section> {
+    Section::ALL.to_vec()
+}
+
+fn default_poll_seconds() -> u32 {
+    DEFAULT_POLL_SECONDS
+}
+
+fn default_requests_per_second() -> f64 {
+    DEFAULT_REQUESTS_PER_SECOND
 }
 
 /// Takes the keys of this kind out of a connection's table.
@@ -69,11 +96,11 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<AssociationAnywhere> {
         enqueue_url,
         credentials: credentials?,
         queue_credentials,
-        dialect: dialect.unwrap_or(Dialect::Hyphen),
-        bulk_size: bulk_size.unwrap_or(DEFAULT_BULK_SIZE),
-        sections: sections.unwrap_or_else(|| Section::ALL.to_vec()),
-        poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
-        max_requests_per_second: max_requests_per_second.unwrap_or(DEFAULT_REQUESTS_PER_SECOND),
+        dialect: dialect.unwrap_or_else(default_dialect),
+        bulk_size: bulk_size.unwrap_or_else(default_bulk_size),
+        sections: sections.unwrap_or_else(default_sections),
+        poll_seconds: poll_seconds.unwrap_or_else(default_poll_seconds),
+        max_requests_per_second: max_requests_per_second.unwrap_or_else(default_requests_per_second),
         most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }

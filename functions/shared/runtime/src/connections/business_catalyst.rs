@@ -29,10 +29,13 @@ pub struct BusinessCatalyst {
     #[serde(deserialize_with = "known_zone")]
     pub time_zone: String,
     /// Which SOAP the site speaks.
+    #[serde(default)]
     pub soap: SoapVersion,
     /// How far every listing goes back behind the newest update that was seen: 2 to 86,400 seconds.
+    #[serde(default = "default_overlap_seconds")]
     pub overlap_seconds: u32,
     /// Seconds between two looks at the list: 1 to 3,600.
+    #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u32,
     /// How many requests a second at most, over all functions: up to 1,000.
     #[serde(default = "default_requests_per_second")]
@@ -70,6 +73,16 @@ fn known_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     Ok(name)
 }
 
+// What is not said, in the file or by a release that did not know of it.
+
+fn default_overlap_seconds() -> u32 {
+    DEFAULT_OVERLAP_SECONDS
+}
+
+fn default_poll_seconds() -> u32 {
+    DEFAULT_POLL_SECONDS
+}
+
 /// Takes the keys of this kind out of a connection's table.
 pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
     let insecure_http = fields.boolean("insecure_http").unwrap_or(false);
@@ -88,9 +101,9 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
         credentials: credentials?,
         time_zone: time_zone?,
         soap: soap.unwrap_or_default(),
-        overlap_seconds: overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS),
-        poll_seconds: poll_seconds.unwrap_or(DEFAULT_POLL_SECONDS),
-        max_requests_per_second: max_requests_per_second.unwrap_or(DEFAULT_REQUESTS_PER_SECOND),
+        overlap_seconds: overlap_seconds.unwrap_or_else(default_overlap_seconds),
+        poll_seconds: poll_seconds.unwrap_or_else(default_poll_seconds),
+        max_requests_per_second: max_requests_per_second.unwrap_or_else(default_requests_per_second),
         most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }

@@ -15,8 +15,10 @@ pub struct Connector {
     /// User name and password (Basic), or a token (Bearer). They should be this connection's alone.
     pub credentials: SecretReference,
     /// Whether a push may create staff that nothing matches.
+    #[serde(default)]
     pub create_staff: bool,
     /// Whether a push may create a lead source that nothing matches.
+    #[serde(default)]
     pub create_lead_sources: bool,
 }
 

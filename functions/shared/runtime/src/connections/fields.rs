@@ -15,6 +15,16 @@ pub(super) struct Fields<'a> {
     pub(super) table: Table,
     pub(super) place: Place,
     pub(super) problems: &'a mut Vec<String>,
+    pub(super) notes: &'a mut Notes,
+}
+
+/// What is said of a file beside its problems, each with the connection and the key.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Why a connection can't be used as it is written, though the others can.
+    pub(super) refusals: Vec<String>,
+    /// What somebody should look at.
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -24,12 +34,13 @@ impl<'a> Fields<'a> {
         table: Table,
         place: Place,
         problems: &'a mut Vec<String>,
+        notes: &'a mut Notes,
     ) -> Self {
         let name = match table.get("id").and_then(Value::as_str) {
             Some(id) => format!("{what} `{id}`"),
             None => format!("{what} {number}"),
         };
-        Self { name, table, place, problems }
+        Self { name, table, place, problems, notes }
     }
 
     pub(super) fn problem(&mut self, key: &str, problem: &str) {
@@ -99,9 +110,7 @@ impl<'a> Fields<'a> {
 
     pub(super) fn id(&mut self, key: &str) -> Option<String> {
         let id = self.required_text(key)?;
-        let well_formed = (1..=LONGEST_ID).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !well_formed {
+        if !is_connection_id(&id) {
             self.problem(key, &format!("must be of a-z, 0-9 and -, and at most {LONGEST_ID} characters long"));
             return None;
         }
@@ -181,6 +190,16 @@ impl<'a> Fields<'a> {
             self.problem(key, "must be an absolute URL");
             return None;
         };
+        if !url.username().is_empty() || url.password().is_some() {
+            let refusal = "must not hold a user name or a password: they would be stored in clear";
+            self.notes.refusals.push(format!("{}: key `{key}`: {refusal}", self.name));
+            return None;
+        }
+        if let Some((name, _)) = url.query_pairs().find(|(name, _)| is_secret(name)) {
+            let warning = "looks like a secret, and is stored in clear";
+            let name: String = name.chars().take(40).collect();
+            self.notes.warnings.push(format!("{}: key `{key}`: the query parameter `{name}` {warning}", self.name));
+        }
         match url.scheme() {
             "https" => Some(text),
             "http" if insecure_http || is_this_machine(&url) => Some(text),
@@ -194,6 +213,19 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+/// Whether a text may be the id of a connection, or of a tenant.
+pub fn is_connection_id(text: &str) -> bool {
+    (1..=LONGEST_ID).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether a query parameter of this name is likely to hold a secret.
+fn is_secret(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let parts = ["password", "passwd", "secret", "token", "apikey", "accesskey", "credential", "signature"];
+    ["key", "pwd", "pass", "auth", "sig"].contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
 }
 
 fn is_this_machine(url: &Url) -> bool {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use model::ConnectionKey;
@@ -6,7 +6,7 @@ use store::Registration;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::fields::Fields;
+use super::fields::{Fields, Notes};
 use super::{
     AssociationAnywhere, BatchImport, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope,
     Settings, association_anywhere, batch_import, business_catalyst, connector,
@@ -19,6 +19,17 @@ pub enum Place {
     Local,
     /// In a deployed stack.
     Stack,
+}
+
+/// What a file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileRead {
+    /// What can be used.
+    pub configuration: Configuration,
+    /// The connections that are left out, and why.
+    pub left_out: Vec<String>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
 }
 
 /// Everything that is wrong with a file.
@@ -37,20 +48,33 @@ impl Configuration {
     /// # Errors
     /// Every problem, each with the connection and the key.
     pub fn parse(text: &str, place: Place) -> Result<Self, Problems> {
+        let FileRead { configuration, left_out, .. } = Self::parse_usable(text, place)?;
+        if left_out.is_empty() { Ok(configuration) } else { Err(Problems(left_out)) }
+    }
+
+    /// Reads the text of a file, and leaves out connections that nothing is wrong with but that a secret stands in a
+    /// URL of theirs: a run on one machine goes on without them.
+    ///
+    /// # Errors
+    /// Every problem, each with the connection and the key; what is left out among them.
+    pub fn parse_usable(text: &str, place: Place) -> Result<FileRead, Problems> {
         let table: Table =
             text.parse().map_err(|error: toml::de::Error| Problems(vec![syntax_problem(text, &error)]))?;
         let mut problems = Vec::new();
+        let mut notes = Notes::default();
         let mut configuration = Self::default();
-        let mut root = Fields { name: "the file".to_owned(), table, place, problems: &mut problems };
+        let name = "the file".to_owned();
+        let mut root = Fields { name, table, place, problems: &mut problems, notes: &mut notes };
         let connections = root.tables("connection");
         let destinations = root.tables("destination");
         let readers = root.tables("reader");
         root.no_others();
         let mut ids = BTreeSet::new();
         let mut accounts = BTreeSet::new();
+        let mut senders = BTreeMap::new();
         for (number, table) in (1..).zip(connections) {
             let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
-            let mut fields = Fields::of_entry("connection", number, table, place, &mut problems);
+            let mut fields = Fields::of_entry("connection", number, table, place, &mut problems, &mut notes);
             let connection = read_connection(&mut fields);
             fields.no_others();
             if let Some(id) = &id
@@ -61,26 +85,44 @@ impl Configuration {
             if let Some(account) = account_of(connection.as_ref())
                 && !accounts.insert(account)
             {
-                let id = id.unwrap_or_default();
+                let id = id.as_deref().unwrap_or_default();
                 problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
+            }
+            if let Some((tenant, credentials)) = sender_of(connection.as_ref())
+                && *senders.entry(credentials).or_insert_with(|| tenant.clone()) != tenant
+            {
+                let id = id.unwrap_or_default();
+                problems
+                    .push(format!("connection `{id}`: key `credentials`: are those of another tenant's Connector too"));
             }
             configuration.connections.extend(connection);
         }
         for (number, table) in (1..).zip(destinations) {
-            let fields = Fields::of_entry("destination", number, table, place, &mut problems);
+            let fields = Fields::of_entry("destination", number, table, place, &mut problems, &mut notes);
             let name = fields.name;
             problems.push(format!("{name}: destinations can't be run by this version"));
         }
+        let mut tokens = BTreeMap::new();
         for (number, table) in (1..).zip(readers) {
-            let mut fields = Fields::of_entry("reader", number, table, place, &mut problems);
+            let mut fields = Fields::of_entry("reader", number, table, place, &mut problems, &mut notes);
             let reader = read_reader(&mut fields);
             fields.no_others();
+            if let Some(Reader { tenant, token, .. }) = &reader
+                && tokens.entry(token.to_string()).or_insert_with(|| tenant.clone()) != tenant
+            {
+                problems.push(format!("reader {number}: key `token`: is that of another tenant's reader too"));
+            }
             configuration.readers.extend(reader);
         }
-        if configuration.connections.is_empty() && problems.is_empty() {
+        let Notes { refusals: left_out, warnings } = notes;
+        if configuration.connections.is_empty() && problems.is_empty() && left_out.is_empty() {
             problems.push("the file: holds no `[[connection]]`".to_owned());
         }
-        if problems.is_empty() { Ok(configuration) } else { Err(Problems(problems)) }
+        if problems.is_empty() {
+            return Ok(FileRead { configuration, left_out, warnings });
+        }
+        problems.extend(left_out);
+        Err(Problems(problems))
     }
 }
 
@@ -120,6 +162,14 @@ fn account_of(registration: Option<&Registration>) -> Option<String> {
     let registration = registration.filter(|registration| registration.kind == BatchImport::KIND)?;
     let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
     Some(connection.settings.account_id)
+}
+
+/// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of
+/// one tenant may have the same.
+fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
+    let registration = registration.filter(|registration| registration.kind == Connector::KIND)?;
+    let connection = Connection::<Connector>::from_registration(registration).ok()?;
+    Some((connection.key.tenant, connection.settings.credentials.to_string()))
 }
 
 fn read_reader(fields: &mut Fields<'_>) -> Option<Reader> {

@@ -16,7 +16,8 @@ pub use association_anywhere::AssociationAnywhere;
 pub use batch_import::BatchImport;
 pub use business_catalyst::BusinessCatalyst;
 pub use connector::Connector;
-pub use file::{Place, Problems};
+pub use fields::is_connection_id;
+pub use file::{FileRead, Place, Problems};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
@@ -66,14 +67,16 @@ pub struct Reader {
     /// Where the bearer token stands.
     pub token: SecretReference,
     /// What the token allows.
+    #[serde(default)]
     pub scope: Scope,
 }
 
 /// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// To read.
+    #[default]
     Read,
     /// To read, and to operate.
     Operate,
@@ -118,12 +121,13 @@ impl<S: Settings> Connection<S> {
         Ok(Self { key: registration.key.clone(), settings: document(registration)? })
     }
 
-    /// Every connection of this kind, of all tenants.
+    /// Every connection of this kind, of all tenants, that can be read. One that can't costs itself alone: the log names
+    /// it, and so does its tenant's status.
     ///
     /// # Errors
-    /// Where the store can't be read, or holds one that is not ours.
+    /// Where the store can't be read.
     pub async fn all(directory: &Directory) -> Result<Vec<Self>, StoreError> {
-        directory.of_kind(S::KIND).await?.iter().map(Self::from_registration).collect()
+        Ok(readable(&directory.of_kind(S::KIND).await?, Self::from_registration))
     }
 }
 
@@ -145,13 +149,42 @@ impl Reader {
         registration(ConnectionKey::new(&self.tenant, format!("reader/{number}")), READER, self)
     }
 
-    /// Every reader of all tenants.
+    /// Every reader of all tenants that can be read; the log names the others.
     ///
     /// # Errors
-    /// Where the store can't be read, or holds one that is not ours.
+    /// Where the store can't be read.
     pub async fn all(directory: &Directory) -> Result<Vec<Self>, StoreError> {
-        directory.of_kind(READER).await?.iter().map(document).collect()
+        Ok(readable(&directory.of_kind(READER).await?, Self::from_registration))
     }
+
+    /// The reader that a registration holds. Whose it is, its key says.
+    fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
+        Ok(Self { tenant: registration.key.tenant.clone(), ..document(registration)? })
+    }
+}
+
+/// Why the settings of a connection can't be read, if they can't: it is neither polled nor open to anybody until then.
+pub fn problem_of(registration: &Registration) -> Option<StoreError> {
+    match registration.kind.as_str() {
+        AssociationAnywhere::KIND => Connection::<AssociationAnywhere>::from_registration(registration).err(),
+        BusinessCatalyst::KIND => Connection::<BusinessCatalyst>::from_registration(registration).err(),
+        Connector::KIND => Connection::<Connector>::from_registration(registration).err(),
+        BatchImport::KIND => Connection::<BatchImport>::from_registration(registration).err(),
+        _ => None,
+    }
+}
+
+/// Those of the registrations that can be read, each as what it is.
+fn readable<T>(registrations: &[Registration], read: impl Fn(&Registration) -> Result<T, StoreError>) -> Vec<T> {
+    let read = |registration: &Registration| match read(registration) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            let Registration { key, kind, .. } = registration;
+            tracing::error!(connection = %key, kind, %error, "a registration can't be read and is left out");
+            None
+        }
+    };
+    registrations.iter().filter_map(read).collect()
 }
 
 impl Configuration {
@@ -182,8 +215,28 @@ fn registration(key: ConnectionKey, kind: &str, settings: &impl Serialize) -> Re
 fn document<T: for<'de> Deserialize<'de>>(registration: &Registration) -> Result<T, StoreError> {
     serde_json::from_str(&registration.document).map_err(|error| StoreError::Document {
         what: format!("the settings of {}", registration.key),
-        problem: error.to_string(),
+        problem: without_values(&error.to_string()),
     })
+}
+
+/// A parser's words without the texts that it quotes, in which a secret may stand; names of fields and places stay.
+fn without_values(problem: &str) -> String {
+    const QUOTES: &str = "string \"";
+    let mut shown = String::with_capacity(problem.len());
+    let mut rest = problem;
+    while let Some((before, quoted)) = rest.split_once(QUOTES) {
+        shown.push_str(before);
+        shown.push_str("a text");
+        // The parser writes a quotation mark within such a text behind a backslash.
+        let mut is_escaped = false;
+        let end = quoted.find(|character| {
+            let is_end = character == '"' && !is_escaped;
+            is_escaped = character == '\\' && !is_escaped;
+            is_end
+        });
+        rest = end.map_or("", |end| &quoted[end + 1..]);
+    }
+    shown + rest
 }
 
 #[cfg(test)]
