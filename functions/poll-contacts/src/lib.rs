@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use model::{Batch, ChunkPlan, ConnectionKey, Duty, Listing, ListingScope, Phase};
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
-use store::{ChunkKey, Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble};
+use store::{Failures, Gate, LedgerState, Shadow, StoreError, cut_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -212,7 +212,7 @@ impl PollContacts {
         }
     }
 
-    /// Puts a page into the ledger, commits it, and tells the workers of it.
+    /// Puts a page into the ledger, and commits it.
     async fn take(
         &self,
         connection: &Connection<Settings>,
@@ -232,19 +232,16 @@ impl PollContacts {
             ledger.note_seen(key, batch, &page.ids).await?;
         }
         let Taken { listing: next, plans, customers, ended } = self.work_of(key, batch.number, listing, page).await?;
-        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
-        let chunks = plans.iter().map(|plan| chunk_key(plan.number)).collect();
         ledger.write_chunks(key, batch.number, plans.into_iter(), deadline).await?;
         if ended {
             ledger.clear_uncommitted(key, batch.number, next.chunks, deadline).await?;
         }
         ledger.commit_page(key, batch, &next, customers, ended).await?;
-        self.poller.work_queue.send(chunks, deadline).await?;
         if ended {
             let customers = batch.total + customers;
             tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
-            return Ok(Next::After(WATCH_EVERY));
         }
+        // The next look at the ledger tells the workers.
         Ok(Next::Now)
     }
 
@@ -305,7 +302,7 @@ impl PollContacts {
         Ok(absent.into_iter().collect())
     }
 
-    /// Looks after an open batch: sends again what is due, and acknowledges it once its ledger is empty.
+    /// Looks after an open batch: sends what is due, and acknowledges it once its ledger is empty.
     async fn watch(
         &self,
         connection: &Connection<Settings>,
@@ -317,8 +314,7 @@ impl PollContacts {
         if front.is_empty() {
             return self.acknowledge(connection, deadline).await;
         }
-        self.poller.send_due(key, batch.number, &front, deadline).await?;
-        Ok(Next::After(WATCH_EVERY))
+        self.poller.send_due(key, batch.number, &front, deadline).await
     }
 
     /// No chunk is left: moves the cursor, and closes the batch.

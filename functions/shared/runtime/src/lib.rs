@@ -17,12 +17,14 @@ mod metrics;
 mod poller;
 pub mod status;
 mod vendor;
+mod window;
 
 pub use cursor::{read_cursor, write_cursor};
 pub use doors::{Doors, Fingerprint};
-pub use environment::{Clients, Environment, MissingVariable};
+pub use environment::{Clients, Environment, MissingVariable, timeouts};
+pub use gated::ANSWER_TIME;
 pub use lambda::{deadline_of, start};
 pub use messages::each_message;
 pub use metrics::Metrics;
-pub use poller::{Next, Poll, Poller, WATCH_EVERY};
+pub use poller::{Next, Poll, Poller, WATCH_EVERY, aside};
 pub use vendor::{Trouble, VendorHttp};
