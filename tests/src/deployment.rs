@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
 use aws_sdk_dynamodb::error::BoxError;
@@ -98,7 +99,9 @@ impl Deployment {
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let store_budget = StoreBudget::default();
         let unlimited = database.client();
-        let limited = unlimited.config().to_builder().interceptor(store_budget.clone()).build();
+        // What the SDK would try again by itself, after a real pause, is for the functions to get over.
+        let limited = unlimited.config().to_builder().interceptor(store_budget.clone());
+        let limited = limited.retry_config(RetryConfig::disabled()).build();
         let clients = Clients {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
             sqs: queues.client(),

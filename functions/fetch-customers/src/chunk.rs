@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Outcome, Tally, Version};
-use runtime::Trouble;
+use runtime::{ANSWER_TIME, Trouble};
 use runtime::association_anywhere::DetailsAnswer;
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use store::{Failure, Incoming, LastError, LeasedChunk, News, Settlement, StoreError, UpsertError};
@@ -21,6 +21,9 @@ use crate::FetchCustomers;
 
 /// What is left of the deadline for settling the chunk.
 const MARGIN: Duration = Duration::from_secs(5);
+/// How long a worker works on one chunk, well within its invocation: the rest is another's turn. Long enough for an
+/// answer that takes its time, and for some requests before it.
+const WORK_FOR: Duration = Duration::from_secs(45);
 /// When a chunk is tried again that waits for nothing in particular.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When a chunk is tried again that waits for somebody who is known to exist.
@@ -39,7 +42,10 @@ pub(crate) struct ChunkWork<'a> {
     function: &'a FetchCustomers,
     connection: &'a Connection<Settings>,
     chunk: &'a LeasedChunk,
+    /// Until when the vendor is asked.
     deadline: Timestamp,
+    /// Until when the chunk is held.
+    settle_by: Timestamp,
     tally: Tally,
     /// What is not done yet.
     fetch: BTreeSet<String>,
@@ -58,12 +64,16 @@ pub(crate) struct ChunkWork<'a> {
     /// Whether the vendor has just answered for somebody in whole: then it is well.
     vendor_is_well: bool,
     blind_failures: u32,
+    /// Whether the vendor was asked at all: if not, the chunk only waited for its turn.
+    has_asked: bool,
 }
 
 /// Why the work on a chunk ends before the chunk is done.
 struct Pause {
     retry_at: Timestamp,
     unproven: bool,
+    /// Whether it only waited for its turn: for a slot, or for the breaker. Then the attempt does not count.
+    waited: bool,
     /// What the operator should see; nothing where it is in the connection's state already.
     message: Option<String>,
 }
@@ -82,7 +92,8 @@ impl<'a> ChunkWork<'a> {
             function,
             connection,
             chunk,
-            deadline: deadline - MARGIN,
+            deadline: (deadline - MARGIN).min(function.clock.now() + WORK_FOR),
+            settle_by: deadline,
             tally: Tally::default(),
             // A deletion that the queue tells is a hint: only an answer proves it.
             fetch: chunk.fetch.union(&chunk.delete).cloned().collect(),
@@ -94,13 +105,14 @@ impl<'a> ChunkWork<'a> {
             companions: Vec::new(),
             vendor_is_well: false,
             blind_failures: 0,
+            has_asked: false,
         }
     }
 
     /// Does what can be done, and settles the chunk.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let pause = match self.all_steps().await {
-            Ok(()) => Pause { retry_at: self.function.clock.now(), unproven: false, message: None },
+            Ok(()) => Pause { retry_at: self.function.clock.now(), unproven: false, waited: false, message: None },
             Err(pause) => pause,
         };
         let (function, key) = (self.function, &self.connection.key);
@@ -110,6 +122,9 @@ impl<'a> ChunkWork<'a> {
             function.polls.failed(key, &error).await?;
         }
         function.failures.remove_resolved(key, &self.resolved).await?;
+        if pause.waited && self.tally.sum() == 0 {
+            return function.ledger.give_back(self.chunk, pause.retry_at).await;
+        }
         let settlement = Settlement {
             tally: self.tally,
             fetch: self.fetch,
@@ -117,7 +132,7 @@ impl<'a> ChunkWork<'a> {
             retry_at: pause.retry_at,
             unproven: pause.unproven,
         };
-        if function.ledger.settle(self.chunk, &settlement, self.deadline + MARGIN).await? {
+        if function.ledger.settle(self.chunk, &settlement, self.settle_by).await? {
             let withheld = [("deletes_withheld", self.withheld)];
             let counts: Vec<_> = self.tally.by_name().into_iter().chain(withheld).collect();
             function.metrics.count(&key.to_string(), function.clock.now(), &counts);
@@ -181,18 +196,22 @@ impl<'a> ChunkWork<'a> {
     /// Sends one request. `Ok(Err(_))` where the answer can't be used: then some record may be to blame.
     async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, Trouble>, Pause> {
         loop {
-            if self.function.clock.now() >= self.deadline {
-                return Err(self.later("there was not enough time for all requests".to_owned()));
+            let now = self.function.clock.now();
+            if now + ANSWER_TIME > self.deadline {
+                // The next worker goes on with what is left.
+                return Err(Pause { retry_at: now, unproven: false, waited: !self.has_asked, message: None });
             }
             let Connection { key, settings } = self.connection;
-            match self.function.vendor.details(key, settings, ids, self.deadline).await {
+            let answer = self.function.vendor.details(key, settings, ids, self.deadline).await;
+            self.has_asked |= !matches!(answer, Err(Trouble::NotNow { .. }));
+            match answer {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(trouble @ (Trouble::Unusable { .. } | Trouble::Panicked)) => return Ok(Err(trouble)),
                 Err(Trouble::NotNow { until, .. }) if self.may_wait(until) => {
                     self.function.clock.pass_until(until).await;
                 }
                 Err(Trouble::NotNow { until, .. }) => {
-                    return Err(Pause { retry_at: until, unproven: false, message: None });
+                    return Err(Pause { retry_at: until, unproven: false, waited: !self.has_asked, message: None });
                 }
                 Err(trouble @ Trouble::Passing { .. }) => {
                     self.let_pass(&trouble).await?;
@@ -214,7 +233,7 @@ impl<'a> ChunkWork<'a> {
             }
             Trouble::Passing { until, .. } => {
                 let message = Some(format!("details: {trouble}"));
-                Err(Pause { retry_at: *until, unproven: false, message })
+                Err(Pause { retry_at: *until, unproven: false, waited: false, message })
             }
             _ => Ok(()),
         }
@@ -223,7 +242,7 @@ impl<'a> ChunkWork<'a> {
     /// A failure that did not pass for some attempts may be a record's: then the breaker's pauses are waited out here,
     /// to find out which.
     fn may_wait(&self, until: Timestamp) -> bool {
-        self.chunk.attempt > PATIENCE && until + RETRY_AFTER < self.deadline
+        self.chunk.attempt > PATIENCE && until + ANSWER_TIME < self.deadline
     }
 
     /// Takes over what an answer holds of `asked`. Returns who is missing from it, whether somebody came without an
@@ -450,7 +469,7 @@ impl<'a> ChunkWork<'a> {
     }
 
     fn later(&self, message: String) -> Pause {
-        Pause { retry_at: self.function.clock.now() + RETRY_AFTER, unproven: false, message: Some(message) }
+        Pause { retry_at: self.function.clock.now() + RETRY_AFTER, unproven: false, waited: false, message: Some(message) }
     }
 
     /// Nobody who is known to exist vouches for the vendor's answers: only a later batch may hold somebody who does.
@@ -458,6 +477,7 @@ impl<'a> ChunkWork<'a> {
         Pause {
             retry_at: self.function.clock.now() + RETRY_UNPROVEN_AFTER,
             unproven: true,
+            waited: false,
             message: Some(format!("details: {reason}")),
         }
     }

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use model::{Batch, ChunkPlan, ConnectionKey, Course, Duty, Listing, ListingScope, Phase};
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble, WATCH_EVERY};
-use store::{ChunkKey, Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble};
+use store::{Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -248,7 +248,7 @@ impl PollContacts {
         }
     }
 
-    /// Puts a page into the ledger, commits it, and tells the workers of it.
+    /// Puts a page into the ledger, and commits it.
     async fn take(
         &self,
         connection: &Connection<Settings>,
@@ -286,19 +286,17 @@ impl PollContacts {
                 work.delete(&absent);
             }
         }
-        let chunks = work.number_from(&mut next.chunks);
+        work.number_from(&mut next.chunks);
         ledger.write_page(key, batch, &work.plans, asked_at).await?;
         if ended {
             ledger.clear_uncommitted(key, batch.number, next.chunks, deadline).await?;
         }
         ledger.commit_page(key, batch, &next, work.customers, ended).await?;
-        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
-        self.poller.work_queue.send(chunks.map(chunk_key).collect(), deadline).await?;
         if ended {
             let customers = batch.total + work.customers;
             tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
-            return Ok(Next::After(WATCH_EVERY));
         }
+        // The next look at the ledger tells the workers.
         Ok(Next::Now)
     }
 
@@ -325,7 +323,7 @@ impl PollContacts {
         Ok(absent.into_iter().collect())
     }
 
-    /// Looks after an open batch: sends again what is due, and acknowledges it once its ledger is empty.
+    /// Looks after an open batch: sends what is due, and acknowledges it once its ledger is empty.
     async fn watch(
         &self,
         connection: &Connection<Settings>,
@@ -337,8 +335,7 @@ impl PollContacts {
         if front.is_empty() {
             return self.acknowledge(connection, deadline).await;
         }
-        self.poller.send_due(key, batch.number, &front, deadline).await?;
-        Ok(Next::After(WATCH_EVERY))
+        self.poller.send_due(key, batch.number, &front, deadline).await
     }
 
     /// No chunk is left: moves the cursor, and closes the batch.

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use model::{Batch, BatchEvent, Duty, cut, merge_queue};
 use runtime::association_anywhere::AssociationAnywhere;
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, WATCH_EVERY};
-use store::{ChunkKey, Failures, Gate, LedgerState, StoreError};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, WATCH_EVERY, aside};
+use store::{Failures, Gate, LedgerState, StoreError};
 
 /// A batch that was abandoned is asked for again: no sooner than this.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
@@ -95,7 +95,7 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, polls, work_queue, clock, .. } = &self.poller;
+        let Poller { ledger, polls, clock, .. } = &self.poller;
         let asked_at = clock.now();
         let answer = match self.vendor.queue(key, settings, deadline).await {
             Ok(answer) => answer,
@@ -105,7 +105,7 @@ impl PollQueue {
         let confirmed = polls.state(key).await?.confirm_requested;
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
-        let customers = merge_queue(answer.customers, again);
+        let customers = aside(move || merge_queue(answer.customers, again)).await;
         if customers.is_empty() {
             if let Some(request) = confirmed {
                 polls.confirmed(key, request).await?;
@@ -128,13 +128,12 @@ impl PollQueue {
         ledger.write_chunks(key, batch.number, cut(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
         let chunks = u32::try_from(customers.len().div_ceil(bulk_size)).unwrap_or(u32::MAX);
-        let chunk_key = |chunk| ChunkKey { connection: key.clone(), batch: batch.number, chunk };
-        work_queue.send((0..chunks).map(chunk_key).collect(), deadline).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, chunks, "opened a batch");
-        Ok(Next::After(WATCH_EVERY))
+        // The first look at it tells the workers.
+        Ok(Next::Now)
     }
 
-    /// Looks after an open batch: sends again what is due, and acknowledges it once its ledger is empty.
+    /// Looks after an open batch: sends what is due, and acknowledges it once its ledger is empty.
     async fn watch(
         &self,
         connection: &Connection<Settings>,
@@ -153,8 +152,7 @@ impl PollQueue {
             self.poller.abandon(key, batch, "nobody who is known to exist vouches for the vendor's answers").await?;
             return Ok(Next::After(PAUSE_AFTER_ABANDONING));
         }
-        self.poller.send_due(key, batch.number, &front, deadline).await?;
-        Ok(Next::After(WATCH_EVERY))
+        self.poller.send_due(key, batch.number, &front, deadline).await
     }
 
     /// No chunk is left: purges the vendor's queue with exactly this batch's number, and closes the batch.

@@ -14,7 +14,7 @@ use wire::{Limits, ReadError};
 use crate::VendorHttp;
 use crate::connections::AssociationAnywhere as Settings;
 use crate::feed::Body;
-use crate::gated::{GatedVendor, Login};
+use crate::gated::{ANSWER_TIME, GatedVendor, Login};
 use crate::vendor::{Failed, Patience, Trouble};
 
 /// The one parameter of every procedure.
@@ -164,7 +164,16 @@ impl AssociationAnywhere {
         };
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
-        self.ask(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status)).await
+        loop {
+            let request = || self.post(url, &request, Patience::USUAL, read_status);
+            match self.ask(key, settings, deadline, &login, request).await {
+                // An operator waits for it: pollers and workers may have taken every slot that is near.
+                Err(Trouble::NotNow { until, .. }) if until < deadline - ANSWER_TIME => {
+                    self.0.clock.pass_until(until).await;
+                }
+                asked => return asked,
+            }
+        }
     }
 
     async fn ask<T, F: Future<Output = Result<T, Failed>>>(

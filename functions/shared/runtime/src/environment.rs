@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
 use store::{Clock, Random, Secrets};
 use thiserror::Error;
 
@@ -54,6 +56,17 @@ impl Environment {
     }
 }
 
+/// How long AWS is waited for. DynamoDB, SQS and Secrets Manager answer within milliseconds, a page or a batch of 16 MB
+/// within a second: what has not come by then is not coming, for its connection is dead, and by default the SDK would
+/// wait for ever. An operation with all its attempts ends before a poller's lease does.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(4))
+        .operation_timeout(Duration::from_secs(12))
+        .build()
+}
+
 /// The ways out of the process: everything that a test or a run on one machine replaces.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -80,7 +93,7 @@ impl Clients {
     /// Where the HTTP client can't be built.
     pub async fn of_aws(environment: &Environment) -> Result<Self, reqwest::Error> {
         let clock = Clock::system();
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load().await;
         Ok(Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),

@@ -23,14 +23,16 @@ mod refusals;
 mod seats;
 pub mod status;
 mod vendor;
+mod window;
 
 pub use cursor::{read_cursor, write_cursor};
 pub use doors::{Door, Doors, DoorsRead, Fingerprint, Opened, usable_token};
-pub use environment::{Clients, Environment, MissingVariable};
+pub use environment::{Clients, Environment, MissingVariable, timeouts};
+pub use gated::ANSWER_TIME;
 pub use lambda::{deadline_of, start};
 pub use logs::log_filter;
 pub use messages::each_message;
 pub use metrics::Metrics;
-pub use poller::{Next, Poll, Poller, WATCH_EVERY};
+pub use poller::{Next, Poll, Poller, WATCH_EVERY, aside};
 pub use refusals::{Refusals, request_id};
 pub use vendor::{Trouble, VendorHttp};

@@ -40,3 +40,35 @@ where
     response.batch_item_failures = failed.collect();
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::event::sqs::SqsMessage;
+
+    use super::*;
+
+    /// Invariant 4: one message costs one message.
+    #[tokio::test]
+    async fn a_message_that_fails_or_causes_a_panic_costs_none_of_the_others() {
+        let mut event = SqsEvent::default();
+        event.records = ["good", "bad", "panic", "good"]
+            .iter()
+            .enumerate()
+            .map(|(number, body)| {
+                let mut record = SqsMessage::default();
+                (record.message_id, record.body) = (Some(number.to_string()), Some((*body).to_owned()));
+                record
+            })
+            .collect();
+        let work = |body: String| async move {
+            match body.as_str() {
+                "good" => Ok(()),
+                "bad" => Err("it can't be read"),
+                _ => panic!("a defect"),
+            }
+        };
+        let response = each_message(event, work).await;
+        let failed: Vec<_> = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["1", "2"]);
+    }
+}

@@ -1,20 +1,23 @@
-//! What polling functions have in common: every connection under its own lease, side by side, until the next tick's
-//! poller has come.
+//! What polling functions have in common: every connection under its own lease, in a task of its own, until the next
+//! tick's poller has come.
 
-use std::future::Future;
+use std::collections::HashMap;
+use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::join_all;
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey};
 use store::{ChunkKey, ChunkState, Clock, Directory, LastError, Ledger, Polls, Random, StoreError, WorkQueue};
+use tokio::task::JoinSet;
 
+use crate::window::Window;
 use crate::connections::{Connection, Settings};
 use crate::{Clients, Environment, Metrics, MissingVariable, Trouble};
 
-/// How often the ledger of an open batch is looked at.
+/// How often the ledger of an open batch is looked at, where nothing waits to be sent.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A tick comes once a minute, and every poller goes on for a little longer: so there is always one.
 const POLL_FOR: Duration = Duration::from_secs(65);
@@ -24,11 +27,15 @@ const MARGIN: Duration = Duration::from_secs(3);
 const LEASE: Duration = Duration::from_secs(15);
 /// How often the lease is renewed while a long step runs.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// When a renewal that failed is tried again.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
+/// When a step is tried again that failed at the store, or found that somebody else has moved the batch on.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How one kind of system is polled.
-pub trait Poll: Sync {
+pub trait Poll: Clone + Send + Sync + 'static {
     /// How such a system is reached.
-    type Settings: Settings + Sync;
+    type Settings: Settings + Send + Sync + 'static;
 
     /// From one question to the next.
     fn pause(settings: &Self::Settings) -> Duration;
@@ -68,6 +75,8 @@ pub struct Poller {
     pub clock: Clock,
     random: Random,
     metrics: Metrics,
+    /// Which chunks of each connection the workers were told of.
+    windows: Arc<Mutex<HashMap<ConnectionKey, Window>>>,
 }
 
 impl Poller {
@@ -87,6 +96,7 @@ impl Poller {
             clock: clock.clone(),
             random: random.clone(),
             metrics: metrics.clone(),
+            windows: Arc::default(),
         })
     }
 
@@ -113,17 +123,20 @@ impl Poller {
         stop_at: Option<Timestamp>,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let connections = Connection::all(&self.directory).await?;
-        join_all(connections.iter().map(|connection| async move {
-            // On the heap: with all its steps it is a large future, and there is one for every connection.
-            let polling = Box::pin(self.poll_one(poll, connection, stop_at, deadline));
-            match AssertUnwindSafe(polling).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(connection = %connection.key, %error, "polling ended early"),
-                Err(_) => tracing::error!(connection = %connection.key, "polling caused a panic"),
-            }
-        }))
-        .await;
+        // A task for each: one that is busy, or hangs, takes no turn of another. All end with this future.
+        let mut tasks = JoinSet::new();
+        for connection in Connection::all(&self.directory).await? {
+            let (poller, poll) = (self.clone(), poll.clone());
+            tasks.spawn(async move {
+                let polling = poller.poll_one(&poll, &connection, stop_at, deadline);
+                match AssertUnwindSafe(polling).catch_unwind().await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(connection = %connection.key, %error, "polling ended early"),
+                    Err(_) => tracing::error!(connection = %connection.key, "polling caused a panic"),
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -136,13 +149,20 @@ impl Poller {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let owner = self.random.owner_id();
+        let mut pause_after_failure = PAUSE_AFTER_FAILURE;
         while stop_at.is_none_or(|stop_at| self.clock.now() < stop_at) {
             let next = match self.step(poll, connection, &owner, deadline).await {
-                Ok(next) => next,
-                // Somebody else has moved the batch on, or the store is busy: the next step looks anew.
+                Ok(next) => {
+                    pause_after_failure = PAUSE_AFTER_FAILURE;
+                    next
+                }
+                // Somebody else has moved the batch on, or the store is busy: the next step looks anew. Where that goes
+                // on, no more is asked of the vendor than where all is well.
                 Err(error) => {
                     tracing::warn!(connection = %connection.key, %error, "a step failed");
-                    Next::After(P::pause(&connection.settings))
+                    let pause = pause_after_failure.min(P::pause(&connection.settings));
+                    pause_after_failure = pause * 2;
+                    Next::After(pause)
                 }
             };
             match (next, stop_at) {
@@ -173,11 +193,18 @@ impl Poller {
             return Ok(Next::After(WATCH_EVERY));
         }
         let heartbeat = async {
+            let (mut held_until, mut pause) = (self.clock.now() + LEASE, HEARTBEAT);
             loop {
-                self.clock.sleep(HEARTBEAT).await;
+                self.clock.sleep(pause).await;
+                let renewed_at = self.clock.now();
                 match self.renew(&connection.key, owner).await {
-                    Ok(true) => {}
+                    Ok(true) => (held_until, pause) = (renewed_at + LEASE, HEARTBEAT),
                     Ok(false) => return Ok(Next::After(WATCH_EVERY)),
+                    // Nobody else can have it before it has run out.
+                    Err(error) if self.clock.now() < held_until => {
+                        tracing::warn!(connection = %connection.key, %error, "the lease could not be renewed yet");
+                        pause = HEARTBEAT_AGAIN;
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -193,29 +220,33 @@ impl Poller {
         self.polls.lease(key, owner, now, now + LEASE).await
     }
 
-    /// Tells the workers of chunks once more whose time has come: a message or a worker was lost.
+    /// Tells the workers of chunks whose time has come, as many as the connection may have under way: see [`Window`].
+    /// `front` are the first chunks of the batch that are not done. Returns when to look again.
     ///
     /// # Errors
-    /// Where the store can't be written, or not all were sent before the deadline.
+    /// Where not all were sent before the deadline.
     pub async fn send_due(
         &self,
         key: &ConnectionKey,
         batch: u64,
-        chunks: &[ChunkState],
+        front: &[ChunkState],
         deadline: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Next, StoreError> {
         let now = self.clock.now();
-        let due = chunks.iter().filter(|chunk| chunk.due_at <= now);
-        let due: Vec<ChunkKey> =
-            due.map(|state| ChunkKey { connection: key.clone(), batch, chunk: state.chunk }).collect();
-        if due.is_empty() {
-            return Ok(());
+        let look = {
+            let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            windows.entry(key.clone()).or_default().look(batch, front, now, WATCH_EVERY)
+        };
+        if look.send.is_empty() {
+            return Ok(Next::After(look.again_after));
         }
-        for chunk in &due {
-            self.ledger.sent_again(chunk).await?;
+        let chunk_key = |chunk: &u32| ChunkKey { connection: key.clone(), batch, chunk: *chunk };
+        let sent = self.work_queue.send(look.send.iter().map(chunk_key).collect(), deadline).await;
+        if sent.is_err() {
+            // Nobody knows which of them were: the next look sends all again.
+            self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         }
-        tracing::info!(connection = %key, batch, chunks = due.len(), "sending chunks again");
-        self.work_queue.send(due, deadline).await
+        sent.map(|()| Next::After(look.again_after))
     }
 
     /// When to look again, where workers still have chunks of a batch that is over: after `pause` at the latest.
@@ -256,5 +287,18 @@ impl Poller {
         tracing::warn!(connection = %key, request, %trouble, "the vendor could not be asked");
         self.polls.failed(key, &LastError { at: now, message: format!("{request}: {trouble}") }).await?;
         Ok(Next::After(pause))
+    }
+}
+
+/// Does work aside that keeps the processor busy for long, so that other connections go on meanwhile.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            // As if it had panicked here.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and this future with it.
+            Err(_) => pending().await,
+        },
     }
 }

@@ -1,8 +1,35 @@
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use jiff::Timestamp;
 
+use crate::error::is_busy;
 use crate::{Clock, Random};
+
+/// How long a write waits for transactions that hold its item: they take some ten milliseconds each, and there may be
+/// one after the other.
+const CONFLICT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sends an update, again and again while a transaction holds the item or the table takes no more.
+///
+/// To be used for every item that a transaction writes, too: DynamoDB refuses a plain write to it meanwhile, and the
+/// SDK does not try again by itself.
+pub(crate) async fn update_past_conflicts(
+    clock: &Clock,
+    random: &Random,
+    update: UpdateItemFluentBuilder,
+) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
+    let mut backoff = Backoff::until(clock, random, clock.now() + CONFLICT_PATIENCE);
+    loop {
+        let answer = update.clone().send().await;
+        let is_busy = answer.as_ref().is_err_and(|error| error.code().is_some_and(is_busy));
+        if !is_busy || !backoff.wait().await {
+            return answer;
+        }
+    }
+}
 
 /// Exponential backoff with full jitter, inside a deadline.
 pub(crate) struct Backoff<'a> {

@@ -1,8 +1,21 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
-/// What DynamoDB says where more is asked of it than a table takes.
-const THROTTLED: [&str; 3] = ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"];
+/// What DynamoDB says where more is asked of it than it takes at this moment.
+const BUSY: [&str; 5] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    // A transaction holds the item for some milliseconds.
+    "TransactionConflictException",
+    // The same transaction is being carried out: its first answer was lost.
+    "TransactionInProgressException",
+];
+
+/// Whether an error's code says that the same request may well be carried out a moment later.
+pub(crate) fn is_busy(code: &str) -> bool {
+    BUSY.contains(&code)
+}
 
 /// The store did not do what it was asked to.
 #[derive(Debug, Error)]
@@ -15,7 +28,7 @@ pub enum StoreError {
         /// The service's error code and, where it can't hold anybody's data, its message.
         problem: String,
     },
-    /// AWS takes no more at this moment.
+    /// AWS takes no more at this moment, or a transaction holds the item.
     #[error("{operation}: throttled")]
     Throttled {
         /// The operation of the service's API.
@@ -62,7 +75,7 @@ impl StoreError {
         let problem = match &error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unknown error");
-                if THROTTLED.contains(&code) {
+                if is_busy(code) {
                     return Self::Throttled { operation };
                 }
                 // A validation message may quote what was sent.

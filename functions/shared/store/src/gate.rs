@@ -58,7 +58,10 @@ pub enum Admission {
     /// None may go before this time.
     ClosedUntil(Timestamp),
     /// Others have reserved every slot before the deadline; none was reserved.
-    NoRoom,
+    NoRoom {
+        /// The first slot that nobody has yet.
+        next_slot: Timestamp,
+    },
 }
 
 impl Gate {
@@ -94,7 +97,7 @@ impl Gate {
             }
             let next_slot: i64 = if read.has("next_slot") { read.number("next_slot")? } else { 0 };
             if failures == 0 && next_slot >= deadline.as_microsecond() {
-                return Ok(Admission::NoRoom);
+                return Ok(Admission::NoRoom { next_slot: read_slot(next_slot)? });
             }
             if self.take_slot_now(connection, &known, now, interval, failures > 0).await? {
                 return Ok(Admission::At { slot: now, failures });
@@ -174,10 +177,7 @@ impl Gate {
         match answer {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
-                let slot: i64 = Read::new("gate", &item).number("next_slot")?;
-                let slot = Timestamp::from_microsecond(slot)
-                    .map_err(|_| StoreError::Corrupt { key: "gate".to_owned(), attribute: "next_slot" })?;
-                Ok(Ok(slot))
+                Ok(Ok(read_slot(Read::new("gate", &item).number("next_slot")?)?))
             }
             Err(error) => refused_by(error),
         }
@@ -228,6 +228,11 @@ impl Gate {
             .update(connection, "gate")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
+}
+
+fn read_slot(microseconds: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds)
+        .map_err(|_| StoreError::Corrupt { key: "gate".to_owned(), attribute: "next_slot" })
 }
 
 /// What stood in the item that refused a conditional update; any other error stays one.

@@ -14,6 +14,9 @@ const MESSAGES_PER_SEND: usize = 10;
 const SENDS_AT_ONCE: usize = 8;
 
 /// The work queue on SQS: which chunk to do next. Only a hint; the ledger knows what is to be done.
+///
+/// Each message says whose it is: its `MessageGroupId` is the connection, which makes the standard queue a *fair* one.
+/// Where one connection has many messages, or slow ones, those of the others come first.
 #[derive(Clone, Debug)]
 pub struct WorkQueue {
     client: Client,
@@ -72,21 +75,23 @@ impl WorkQueue {
     /// # Errors
     /// Where not all were sent before the deadline.
     pub async fn send(&self, chunks: Vec<ChunkKey>, deadline: Timestamp) -> Result<(), StoreError> {
-        let pages: Vec<Vec<String>> =
-            chunks.chunks(MESSAGES_PER_SEND).map(|page| page.iter().map(ChunkKey::to_message).collect()).collect();
+        let pages: Vec<Vec<ChunkKey>> = chunks.chunks(MESSAGES_PER_SEND).map(<[ChunkKey]>::to_vec).collect();
         stream::iter(pages)
-            .map(|bodies| self.send_page(bodies, deadline))
+            .map(|page| self.send_page(page, deadline))
             .buffer_unordered(SENDS_AT_ONCE)
             .try_collect()
             .await
     }
 
-    async fn send_page(&self, bodies: Vec<String>, deadline: Timestamp) -> Result<(), StoreError> {
-        let mut left: Vec<(String, String)> = (0..).map(|number: u32| number.to_string()).zip(bodies).collect();
+    async fn send_page(&self, chunks: Vec<ChunkKey>, deadline: Timestamp) -> Result<(), StoreError> {
+        let mut left: Vec<(String, ChunkKey)> = (0..).map(|number: u32| number.to_string()).zip(chunks).collect();
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
         loop {
-            let entries = left.iter().filter_map(|(id, body)| {
-                SendMessageBatchRequestEntry::builder().id(id).message_body(body).build().ok()
+            let entries = left.iter().filter_map(|(id, chunk)| {
+                // Tenant and connection have at most 40 letters, digits and hyphens each: a group may have 128, and a
+                // slash.
+                let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(chunk.to_message());
+                entry.message_group_id(chunk.connection.to_string()).build().ok()
             });
             let answer = self
                 .client

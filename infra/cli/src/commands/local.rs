@@ -220,6 +220,14 @@ impl LocalRun {
         outcome
     }
 
+    /// Runs until it is dropped, without showing anything.
+    ///
+    /// # Errors
+    /// Where the store can't be read, or the API stops.
+    pub async fn run(self) -> anyhow::Result<bool> {
+        self.watch(Progress::silent(), false).await
+    }
+
     /// Runs until every connection is in step, without showing anything; `false` where one can't get there.
     ///
     /// # Errors

@@ -24,6 +24,16 @@ const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
 pub struct EmbeddedDynamoDb {
     work: mpsc::Sender<Request>,
     operations: Arc<Mutex<BTreeMap<String, u64>>>,
+    refusals: Arc<Mutex<Vec<Refusal>>>,
+}
+
+/// An answer that AWS gives at times, and SQLite never does.
+#[derive(Debug)]
+struct Refusal {
+    operation: String,
+    about: String,
+    code: String,
+    times_left: u32,
 }
 
 struct Request {
@@ -79,7 +89,7 @@ impl EmbeddedDynamoDb {
                 work_on(&database, log.as_deref(), group);
             }
         });
-        Self { work, operations }
+        Self { work, operations, refusals: Arc::default() }
     }
 
     /// How often an operation was asked for: what a run would have cost.
@@ -87,15 +97,34 @@ impl EmbeddedDynamoDb {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
     }
 
+    /// Refuses the next requests of an operation that are `about` something, a text of the request, with an error code of
+    /// AWS: throttled, or in conflict with a transaction.
+    pub fn refuse(&self, operation: &str, about: &str, code: &str, times: u32) {
+        let (operation, about, code) = (operation.to_owned(), about.to_owned(), code.to_owned());
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.push(Refusal { operation, about, code, times_left: times });
+    }
+
+    /// How many requests are still to be refused.
+    pub fn refusals_left(&self) -> u32 {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.iter().map(|refusal| refusal.times_left).sum()
+    }
+
     /// A client of it.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
         let work = self.work.clone();
+        let refusals = self.refusals.clone();
         let in_process = InProcess::new(move |operation, body| {
+            let refused = refusal(&refusals, &operation, &body);
             let (answer, answered) = oneshot::channel();
-            let sent = work.send(Request { operation, body, answer });
+            let sent = if refused.is_none() { work.send(Request { operation, body, answer }).is_ok() } else { false };
             async move {
+                if let Some(refused) = refused {
+                    return refused;
+                }
                 match (sent, answered.await) {
-                    (Ok(()), Ok(answer)) => answer,
+                    (true, Ok(answer)) => answer,
                     _ => (500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#.to_owned()),
                 }
             }
@@ -160,6 +189,19 @@ fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>) {
         };
         let _ = request.answer.send(answer);
     }
+}
+
+/// The answer to a request that is to be refused.
+fn refusal(refusals: &Mutex<Vec<Refusal>>, operation: &str, body: &[u8]) -> Option<Answer> {
+    let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+    let concerned = |refusal: &&mut Refusal| {
+        refusal.operation == operation && String::from_utf8_lossy(body).contains(&refusal.about)
+    };
+    let refusal = refusals.iter_mut().find(concerned)?;
+    refusal.times_left = refusal.times_left.saturating_sub(1);
+    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{}","message":"refused"}}"#, refusal.code);
+    refusals.retain(|refusal| refusal.times_left > 0);
+    Some((400, body))
 }
 
 fn failure(error: &DynoxideError) -> Answer {

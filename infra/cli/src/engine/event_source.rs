@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use store::Clock;
+use tokio::task::JoinSet;
 
 use crate::engine::functions::{Queued, sqs_event};
 use crate::engine::sqs::{LocalSqs, ReceivedMessage};
 use crate::engine::template::QueueTrigger;
 
-/// One of the pollers of an event source mapping: receives messages, invokes the function, deletes what it has done.
+/// An event source mapping: receives messages, invokes the function, deletes what it has done. So many invocations at a
+/// time as the template says; each ends for itself, and the next begins.
 pub(crate) struct EventSource {
     pub(crate) trigger: QueueTrigger,
     pub(crate) queues: LocalSqs,
@@ -20,14 +22,27 @@ pub(crate) struct EventSource {
 }
 
 impl EventSource {
+    /// Works until it is dropped, and its invocations with it.
     pub(crate) async fn run(self) {
+        let source = Arc::new(self);
+        let mut invocations = JoinSet::new();
         loop {
-            let messages = self.receive().await;
-            let failed = self.invoke(&messages).await;
-            // What failed becomes visible again when its timeout is over.
-            for message in messages.iter().filter(|message| !failed.contains(&message.message_id)) {
-                self.queues.delete(&self.trigger.queue, message);
+            // Nothing is received before there is a place for it: what waits, waits in the queue, where it is sorted.
+            while invocations.len() >= source.trigger.concurrency {
+                invocations.join_next().await;
             }
+            let messages = source.receive().await;
+            let source = source.clone();
+            invocations.spawn(async move { source.work_on(&messages).await });
+            while invocations.try_join_next().is_some() {}
+        }
+    }
+
+    async fn work_on(&self, messages: &[ReceivedMessage]) {
+        let failed = self.invoke(messages).await;
+        // What failed becomes visible again when its timeout is over.
+        for message in messages.iter().filter(|message| !failed.contains(&message.message_id)) {
+            self.queues.delete(&self.trigger.queue, message);
         }
     }
 
@@ -36,6 +51,7 @@ impl EventSource {
         let mut messages = Vec::new();
         let mut until = None;
         loop {
+            let arrival = self.queues.arrival();
             messages.extend(self.queues.receive(&self.trigger.queue, self.trigger.batch_size - messages.len()));
             let now = self.clock.now();
             if messages.len() >= self.trigger.batch_size {
@@ -45,7 +61,7 @@ impl EventSource {
                 return messages;
             }
             tokio::select! {
-                () = self.queues.arrival() => {}
+                () = arrival => {}
                 () = self.clock.sleep_until(until.unwrap_or(jiff::Timestamp::MAX)), if until.is_some() => {}
             }
         }

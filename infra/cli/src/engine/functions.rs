@@ -174,16 +174,14 @@ impl Engine {
         }
         for (function, handler) in &self.queued {
             for trigger in &function.queues {
-                for _ in 0..trigger.concurrency {
-                    let source = EventSource {
-                        trigger: trigger.clone(),
-                        queues: self.queues.clone(),
-                        clock: self.clock.clone(),
-                        timeout: function.timeout,
-                        handler: handler.clone(),
-                    };
-                    tasks.spawn(source.run());
-                }
+                let source = EventSource {
+                    trigger: trigger.clone(),
+                    queues: self.queues.clone(),
+                    clock: self.clock.clone(),
+                    timeout: function.timeout,
+                    handler: handler.clone(),
+                };
+                tasks.spawn(source.run());
             }
         }
         let gateway = server::serve(listener, self.gateway(), Limits::default());

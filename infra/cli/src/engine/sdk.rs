@@ -59,3 +59,56 @@ impl HttpClient for InProcess {
         SharedHttpConnector::new(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::{AsyncSleep, BehaviorVersion, Region, SharedAsyncSleep, Sleep};
+    use aws_sdk_dynamodb::error::SdkError;
+    use jiff::Timestamp;
+    use store::Clock;
+
+    use super::*;
+
+    /// Time-outs of the SDK on a clock that only the test moves.
+    #[derive(Debug)]
+    struct OnClock(Clock);
+
+    impl AsyncSleep for OnClock {
+        fn sleep(&self, duration: std::time::Duration) -> Sleep {
+            let clock = self.0.clone();
+            Sleep::new(async move { clock.sleep(duration).await })
+        }
+    }
+
+    /// Invariant 9: a connection that is dead costs a step, not the lease that is renewed beside it.
+    #[tokio::test]
+    async fn a_call_of_aws_that_never_answers_ends_before_a_lease_does() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .endpoint_url("http://dynamodb.local")
+            .allow_no_auth()
+            .timeout_config(runtime::timeouts())
+            .sleep_impl(SharedAsyncSleep::new(OnClock(clock.clone())))
+            .http_client(InProcess::new(|_, _| std::future::pending()))
+            .build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let call = client.list_tables().send();
+        let time_passes = async {
+            loop {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                clock.advance(std::time::Duration::from_millis(500));
+                assert!(clock.now() < Timestamp::from_second(15).unwrap(), "still waiting");
+            }
+        };
+        let answer = tokio::select! {
+            answer = call => answer,
+            () = time_passes => unreachable!("it fails instead"),
+        };
+        assert!(matches!(answer, Err(SdkError::TimeoutError(_))), "{answer:?}");
+        assert!(clock.now() >= Timestamp::from_second(4).unwrap());
+    }
+}

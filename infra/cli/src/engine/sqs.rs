@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod lines;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use store::Clock;
 use tokio::sync::Notify;
 
 use crate::engine::sdk::{Answer, InProcess};
+use crate::engine::sqs::lines::Lines;
 use crate::engine::template::Queue;
 
 /// SQS's bounds for one SendMessageBatch.
@@ -17,6 +21,8 @@ const MOST_ENTRIES: usize = 10;
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// Standard queues of SQS in this process. In memory: the ledger is the truth, so nothing is lost with them.
+///
+/// They are fair as those of SQS: see [`Lines`].
 #[derive(Clone, Debug)]
 pub struct LocalSqs {
     clock: Clock,
@@ -35,7 +41,7 @@ struct State {
 #[derive(Debug)]
 struct QueueState {
     settings: Queue,
-    visible: VecDeque<Message>,
+    visible: Lines,
     /// By when they become visible again, and by id.
     in_flight: BTreeMap<(Timestamp, u64), Message>,
 }
@@ -43,6 +49,8 @@ struct QueueState {
 #[derive(Clone, Debug)]
 struct Message {
     id: u64,
+    /// Whose it is. A message of nobody is a group of its own.
+    group: Option<String>,
     body: String,
     sent_at: Timestamp,
     receives: u32,
@@ -73,13 +81,14 @@ struct SendMessageBatch {
 struct Entry {
     id: String,
     message_body: String,
+    message_group_id: Option<String>,
 }
 
 impl LocalSqs {
     /// The queues of a template.
     pub fn new(queues: &[Queue], clock: Clock) -> Self {
         let queues = queues.iter().map(|queue| {
-            let state = QueueState { settings: queue.clone(), visible: VecDeque::new(), in_flight: BTreeMap::new() };
+            let state = QueueState { settings: queue.clone(), visible: Lines::default(), in_flight: BTreeMap::new() };
             (queue.name.clone(), state)
         });
         let state = State { queues: queues.collect(), ..State::default() };
@@ -108,7 +117,7 @@ impl LocalSqs {
         let dead = queue.come_back(now);
         let mut received = Vec::new();
         while received.len() < most
-            && let Some(mut message) = queue.visible.pop_front()
+            && let Some(mut message) = queue.visible.take()
         {
             message.receives += 1;
             let receipt = (now + queue.settings.visibility_timeout, message.id);
@@ -123,15 +132,19 @@ impl LocalSqs {
         if let Some((dead_letter_queue, _)) = queue.settings.dead_letter.clone()
             && let Some(dead_letter_queue) = state.queues.get_mut(&dead_letter_queue)
         {
-            dead_letter_queue.visible.extend(dead);
+            for message in dead {
+                dead_letter_queue.visible.add(message);
+            }
         }
         received
     }
 
     /// Deletes a message, if this delivery of it is still the latest.
     pub fn delete(&self, queue: &str, message: &ReceivedMessage) {
-        if let Some(queue) = self.lock().queues.get_mut(queue) {
-            queue.in_flight.remove(&message.receipt);
+        if let Some(queue) = self.lock().queues.get_mut(queue)
+            && let Some(message) = queue.in_flight.remove(&message.receipt)
+        {
+            queue.visible.done(&message);
         }
     }
 
@@ -143,7 +156,7 @@ impl LocalSqs {
     /// Throws every message of a queue away, as an operator might.
     pub fn purge(&self, queue: &str) {
         if let Some(queue) = self.lock().queues.get_mut(queue) {
-            queue.visible.clear();
+            queue.visible = Lines::default();
             queue.in_flight.clear();
         }
     }
@@ -153,11 +166,15 @@ impl LocalSqs {
         self.lock().failing_entries = count;
     }
 
-    /// Waits until messages arrive, or for as long as one should look again anyway.
-    pub async fn arrival(&self) {
-        tokio::select! {
-            () = self.arrived.notified() => {}
-            () = self.clock.sleep(Duration::from_secs(1)) => {}
+    /// Waits until messages arrive, from now on, or for as long as one should look again anyway.
+    pub fn arrival(&self) -> impl Future<Output = ()> + '_ {
+        // It hears of what comes from when it is made, not from when it is first waited for.
+        let arrived = self.arrived.notified();
+        async move {
+            tokio::select! {
+                () = arrived => {}
+                () = self.clock.sleep(Duration::from_secs(1)) => {}
+            }
         }
     }
 
@@ -181,6 +198,9 @@ impl LocalSqs {
         if distinct.len() < entries.len() {
             return refusal("BatchEntryIdsNotDistinct", "two entries have the same id");
         }
+        if entries.iter().filter_map(|entry| entry.message_group_id.as_deref()).any(|group| !is_group_id(group)) {
+            return refusal("InvalidParameterValue", "a MessageGroupId has 1 to 128 letters, digits and punctuation");
+        }
         if entries.iter().map(|entry| entry.message_body.len()).sum::<usize>() > MOST_BYTES {
             return refusal("BatchRequestTooLong", "the entries have more than 1 MiB");
         }
@@ -192,7 +212,7 @@ impl LocalSqs {
         };
         let mut successful = Vec::new();
         let mut failed = Vec::new();
-        for Entry { id, message_body } in entries {
+        for Entry { id, message_body, message_group_id } in entries {
             if *failing_entries > 0 {
                 *failing_entries -= 1;
                 failed.push(json!({ "Id": id, "Code": "InternalError", "SenderFault": false }));
@@ -200,7 +220,8 @@ impl LocalSqs {
             }
             *next_id += 1;
             successful.push(json!({ "Id": id, "MessageId": next_id.to_string(), "MD5OfMessageBody": "" }));
-            queue.visible.push_back(Message { id: *next_id, body: message_body, sent_at: now, receives: 0 });
+            let group = message_group_id;
+            queue.visible.add(Message { id: *next_id, group, body: message_body, sent_at: now, receives: 0 });
         }
         drop(state);
         self.arrived.notify_waiters();
@@ -219,12 +240,22 @@ impl QueueState {
         let later = self.in_flight.split_off(&(now, u64::MAX));
         let back = std::mem::replace(&mut self.in_flight, later).into_values();
         let most_receives = self.settings.dead_letter.as_ref().map_or(u32::MAX, |(_, most)| *most);
-        let (dead, alive): (Vec<_>, Vec<_>) = back.partition(|message| message.receives >= most_receives);
-        self.visible.extend(alive);
-        let retention = self.settings.retention;
-        self.visible.retain(|message| now < message.sent_at + retention);
+        let mut dead = Vec::new();
+        for message in back {
+            self.visible.done(&message);
+            if message.receives >= most_receives {
+                dead.push(message);
+            } else {
+                self.visible.add(message);
+            }
+        }
+        self.visible.drop_sent_by(now - self.settings.retention);
         dead
     }
+}
+
+fn is_group_id(group: &str) -> bool {
+    (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The SDK knows the errors by the codes of the older query protocol. SQS sends those in a header of their own.

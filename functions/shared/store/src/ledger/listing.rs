@@ -59,8 +59,8 @@ impl Ledger {
             .expression_attribute_values(":next", text(phase_name(next)))
             .expression_attribute_values(":customers", number(customers));
         let update = with_listing(update, listing, &mut assignments, &mut removals);
-        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
-        moved_on(connection, batch, answer)
+        let update = update.update_expression(set_and_remove(&assignments, &removals));
+        moved_on(connection, batch, self.update(update).await)
     }
 
     /// Writes the chunks that a page of a listing has become, asked for at `asked_at`. A chunk of a later answer to the

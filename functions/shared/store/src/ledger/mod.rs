@@ -8,9 +8,9 @@
 //! |---|---|
 //! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
 //! | `listed` | customers as a listing told them, as JSON; missing where it told none |
-//! | `attempts` | leases taken since it last came on |
+//! | `attempts` | leases taken since it last came on, but for those that only waited for their turn |
 //! | `lease_owner`, `lease_until` | who works on it; nobody where missing |
-//! | `due_at` | when the poller sends it again |
+//! | `due_at` | from when on the poller tells a worker of it, again or for the first time |
 //! | `unproven` | present where all that is left waits for a customer that is known to exist |
 //!
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
@@ -21,10 +21,11 @@ mod item;
 mod listing;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, DeleteRequest, PutRequest, ReturnValue, TransactWriteItem, Update, WriteRequest,
 };
@@ -32,8 +33,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, update_past_conflicts};
 use crate::control::ControlTable;
+use crate::error::is_busy;
 use crate::item::{Item, Read, number, text, time};
 use crate::{Clock, Random, StoreError};
 use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
@@ -45,9 +47,7 @@ pub use listing::cut_listed;
 /// DynamoDB's bound for one BatchWriteItem.
 const ITEMS_PER_WRITE: usize = 25;
 /// How many of those are under way at once.
-const WRITES_AT_ONCE: usize = 8;
-/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute.
-const RESEND_AFTER: Duration = Duration::from_secs(20);
+const WRITES_AT_ONCE: usize = 4;
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
 const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];
@@ -87,8 +87,12 @@ pub struct ChunkKey {
 pub struct ChunkState {
     /// Its number in the batch.
     pub chunk: u32,
-    /// When it is to be sent again.
+    /// From when on a worker is to be told of it.
     pub due_at: Timestamp,
+    /// Whether a worker has it, or had it when it died.
+    pub leased: bool,
+    /// Leases taken since it last came on, but for those that only waited for their turn.
+    pub attempts: u64,
     /// Whether all that is left of it waits for a customer that is known to exist.
     pub unproven: bool,
 }
@@ -193,8 +197,8 @@ impl Ledger {
         if let Some(listing) = &batch.listing {
             update = with_listing(update, listing, &mut assignments, &mut removals);
         }
-        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
-        moved_on(connection, batch, answer)
+        let update = update.update_expression(set_and_remove(&assignments, &removals));
+        moved_on(connection, batch, self.update(update).await)
     }
 
     /// Writes the chunks of a batch that is being opened, all of them or an error.
@@ -208,7 +212,7 @@ impl Ledger {
         plans: impl Iterator<Item = ChunkPlan> + Send,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let due_at = self.clock.now() + RESEND_AFTER;
+        let due_at = self.clock.now();
         let mut plans = plans.peekable();
         let pages = std::iter::from_fn(|| {
             plans.peek()?;
@@ -396,8 +400,8 @@ impl Ledger {
         }
         // What was not taken over is new, even if the next listing tells the same.
         let removals = if event == BatchEvent::Abandoned { vec!["listing_all_pages"] } else { Vec::new() };
-        let answer = update.update_expression(set_and_remove(&assignments, &removals)).send().await;
-        moved_on(connection, batch, answer)
+        let update = update.update_expression(set_and_remove(&assignments, &removals));
+        moved_on(connection, batch, self.update(update).await)
     }
 
     /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done.
@@ -413,7 +417,7 @@ impl Ledger {
         let page = self
             .table
             .entries(connection, &format!("chunk/{batch:012}/"))
-            .projection_expression("entry, due_at, unproven")
+            .projection_expression("entry, due_at, attempts, lease_owner, unproven")
             .limit(limit)
             .send()
             .await
@@ -427,6 +431,8 @@ impl Ledger {
                 Ok(ChunkState {
                     chunk: chunk.ok_or_else(|| StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" })?,
                     due_at: read.time("due_at")?,
+                    leased: read.has("lease_owner"),
+                    attempts: read.number("attempts")?,
                     unproven: read.has("unproven"),
                 })
             })
@@ -459,27 +465,6 @@ impl Ledger {
         }
     }
 
-    /// Notes that a chunk is being sent again, so that it is not sent at every look.
-    ///
-    /// # Errors
-    /// Where the store can't be written.
-    pub async fn sent_again(&self, key: &ChunkKey) -> Result<(), StoreError> {
-        let answer = self
-            .table
-            .update(&key.connection, &chunk_entry(key))
-            .update_expression("SET due_at = :due_at")
-            .condition_expression("attribute_exists(entry)")
-            .expression_attribute_values(":due_at", time(self.clock.now() + RESEND_AFTER))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            // It was settled in between.
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::aws("UpdateItem", error)),
-        }
-    }
-
     /// Takes every chunk of a connection from whoever holds it, and has it sent again at once: SQS was lost with them.
     /// Only for one who knows that the holders are gone.
     ///
@@ -497,16 +482,15 @@ impl Ledger {
                 .await
                 .map_err(|error| StoreError::aws("Query", error))?;
             for key in page.items() {
-                self.table
+                let update = self
+                    .table
                     .client
                     .update_item()
                     .table_name(&self.table.name)
                     .set_key(Some(key.clone()))
                     .update_expression("SET due_at = :now REMOVE lease_owner, lease_until")
-                    .expression_attribute_values(":now", time(self.clock.now()))
-                    .send()
-                    .await
-                    .map_err(|error| StoreError::aws("UpdateItem", error))?;
+                    .expression_attribute_values(":now", time(self.clock.now()));
+                self.update(update).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -520,7 +504,7 @@ impl Ledger {
     /// # Errors
     /// Where the store can't be written.
     pub async fn lease(&self, key: ChunkKey, owner: &str, until: Timestamp) -> Result<Option<LeasedChunk>, StoreError> {
-        let answer = self
+        let update = self
             .table
             .update(&key.connection, &chunk_entry(&key))
             .update_expression(
@@ -533,10 +517,8 @@ impl Ledger {
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(self.clock.now()))
             .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        let item = match answer {
+            .return_values(ReturnValue::AllNew);
+        let item = match self.update(update).await {
             Ok(answer) => answer.attributes.unwrap_or_default(),
             Err(error) if condition_failed(&error) => return Ok(None),
             Err(error) => return Err(StoreError::aws("UpdateItem", error)),
@@ -576,34 +558,39 @@ impl Ledger {
                 ) => Some(cancelled.cancellation_reasons()),
                 _ => None,
             });
-            let Some(reasons) = cancelled else { return Err(StoreError::aws("TransactWriteItems", error)) };
+            let is_busy = error.code().is_some_and(is_busy);
+            let reasons = match cancelled {
+                Some(reasons) => reasons,
+                None if is_busy => &[],
+                None => return Err(StoreError::aws("TransactWriteItems", error)),
+            };
             if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
                 // Where the batch is over, the next one waits for this lease.
                 self.give_back(chunk, self.clock.now()).await?;
                 return Ok(false);
             }
-            // Another worker was counting at the same moment.
+            // Another worker was counting at the same moment, or the table takes no more.
             if !backoff.wait().await {
                 return Err(StoreError::aws("TransactWriteItems", error));
             }
         }
     }
 
-    /// Gives a chunk back as it was taken, to be tried again at `retry_at`. Nothing where the lease was lost.
+    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where the
+    /// lease was lost.
     ///
     /// # Errors
     /// Where the store can't be written.
     pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .table
             .update(&chunk.key.connection, &chunk_entry(&chunk.key))
-            .update_expression("SET due_at = :due_at REMOVE lease_owner, lease_until")
+            .update_expression("SET due_at = :due_at, attempts = :attempts REMOVE lease_owner, lease_until")
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(&chunk.owner))
-            .expression_attribute_values(":due_at", time(retry_at))
-            .send()
-            .await;
-        match answer {
+            .expression_attribute_values(":attempts", number(chunk.attempt.saturating_sub(1)))
+            .expression_attribute_values(":due_at", time(retry_at));
+        match self.update(update).await {
             Ok(_) => Ok(()),
             Err(error) if condition_failed(&error) => Ok(()),
             Err(error) => Err(StoreError::aws("UpdateItem", error)),
@@ -678,21 +665,29 @@ impl Ledger {
     async fn write_all(&self, mut requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
         while !requests.is_empty() {
-            let answer = self
-                .table
-                .client
-                .batch_write_item()
-                .request_items(&self.table.name, requests)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("BatchWriteItem", error))?;
-            requests =
-                answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.table.name)).unwrap_or_default();
+            let write = self.table.client.batch_write_item().request_items(&self.table.name, requests.clone());
+            match write.send().await.map_err(|error| StoreError::aws("BatchWriteItem", error)) {
+                Ok(answer) => {
+                    let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.table.name));
+                    requests = unprocessed.unwrap_or_default();
+                }
+                // None of them was written: as if all were unprocessed.
+                Err(StoreError::Throttled { .. }) => {}
+                Err(error) => return Err(error),
+            }
             if !requests.is_empty() && !backoff.wait().await {
                 return Err(StoreError::Deadline { operation: "BatchWriteItem" });
             }
         }
         Ok(())
+    }
+
+    /// Sends an update of a batch or a chunk: workers settle both in transactions, which stand in each other's way.
+    async fn update(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<UpdateItemOutput, aws_sdk_dynamodb::error::SdkError<UpdateItemError>> {
+        update_past_conflicts(&self.clock, &self.random, update).await
     }
 }
 

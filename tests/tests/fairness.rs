@@ -1,0 +1,230 @@
+//! No one stops the others: many tenants share the workers, and one that floods, hangs or is slow costs only itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that fails may panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::ConnectionKey;
+use runtime::status::ConnectionStatus;
+use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
+use store::ChunkKey;
+use tests::{CONTACTS_QUEUE, Deployment, Site, WORK_QUEUE, World};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+const ONE_SECOND: Duration = Duration::from_secs(1);
+
+/// Serves one more Association Anywhere, and configures these connections of the tenant `acme` to it.
+async fn neighbour(deployment: &Deployment, ids: &[&str], customers: u64) -> AaSimulator {
+    let settings = AaSettings { customers, ..AaSettings::default() };
+    let vendor = AaSimulator::new(settings.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let urls = urls(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn({
+        let vendor = vendor.clone();
+        async move { vendor.serve(listener).await }
+    });
+    let login = serde_json::json!({ "username": settings.username, "password": settings.password });
+    let credentials = deployment.secret(&format!("{}.json", ids[0]), &login);
+    let connection = |id: &&str| {
+        format!(
+            "[[connection]]\nid = '{id}'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
+             details_url = '{}'\npurge_url = '{}'\ncredentials = '{credentials}'\nmax_requests_per_second = 1000\n",
+            urls.queue, urls.details, urls.purge
+        )
+    };
+    deployment.configure(&ids.iter().map(connection).collect::<String>()).await;
+    vendor
+}
+
+async fn status_of(deployment: &Deployment, id: &str) -> ConnectionStatus {
+    deployment.statuses().await.into_iter().find(|status| status.id == id).unwrap()
+}
+
+/// Sets the pace of the connection `aa`.
+async fn set_pace(world: &World, per_second: &str) {
+    let mut registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
+    registration.document = registration.document.replace("1000.0", per_second);
+    world.connections().put(&registration).await.unwrap();
+}
+
+/// How often the chunk was taken without coming on, and how many ids are left in it. Takes it.
+async fn attempts(world: &World, chunk: u32) -> (u64, usize) {
+    let batch = world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number;
+    let key = ChunkKey { connection: world.connection(), batch, chunk };
+    let leased = world.ledger().lease(key, "the story", world.now() + ONE_SECOND).await.unwrap().unwrap();
+    world.ledger().give_back(&leased, world.now()).await.unwrap();
+    (leased.attempt - 1, leased.fetch.len())
+}
+
+#[tokio::test]
+async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives() {
+    let world = World::with_customers(6_000).await;
+    world.poll().await;
+    assert_eq!(world.queues.depth(WORK_QUEUE), 4, "who has not answered yet has few under way");
+    let mut most = 0;
+    for _ in 0..20 {
+        world.work().await;
+        world.poll().await;
+        most = most.max(world.queues.depth(WORK_QUEUE));
+        world.clock.advance(ONE_SECOND);
+    }
+    assert!((20..=40).contains(&most), "{most} chunks were under way");
+    world.sync().await;
+    assert_eq!(world.status().await.counts.ends.written, 6_000);
+}
+
+/// Invariant 7, where one tenant's messages fill the queue.
+#[tokio::test]
+async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
+    let world = World::with_customers(6_000).await;
+    let quiet = neighbour(&world, &["quiet"], 2).await;
+    world.run_for(6).await;
+    world.poll().await;
+    let waiting = world.queues.depth(WORK_QUEUE);
+    assert!(waiting >= 20, "the flood is in the queue: {waiting}");
+    quiet.change([1001]);
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    let next = world.queues.receive(WORK_QUEUE, 1);
+    assert!(next[0].body.contains("quiet"), "{}", next[0].body);
+}
+
+/// Invariant 7, where sources hang: with the workers' places of the template, and each taken for as long as a source may
+/// be silent.
+#[tokio::test]
+async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
+    const PLACES: usize = 100;
+    let world = Arc::new(World::with_customers(0).await);
+    let ids: Vec<String> = (0..20).map(|number| format!("hangs-{number}")).collect();
+    let hanging = neighbour(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>(), 3_000).await;
+    hanging.fault(Procedure::Details, Some(Fault::Hang));
+    let well = neighbour(&world, &["well"], 2).await;
+    let mut busy = JoinSet::new();
+    let mut worst = 0;
+    for second in 0..45 {
+        if second % 5 == 0 {
+            well.change([1001]);
+        }
+        world.poll().await;
+        while busy.try_join_next().is_some() {}
+        while busy.len() < PLACES {
+            let messages = world.queues.receive(WORK_QUEUE, 1);
+            let Some(message) = messages.first() else { break };
+            if message.body.contains("well") {
+                world.deliver(&messages).await;
+            } else {
+                let world = world.clone();
+                busy.spawn(async move { world.deliver(&messages).await });
+            }
+        }
+        world.poll().await;
+        if second > 10 {
+            let status = status_of(&world, "well").await;
+            worst = worst.max(status.freshness_seconds.unwrap_or(u64::MAX));
+        }
+        world.clock.advance(ONE_SECOND);
+        // Who was given up by then gives the place back.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(hanging.requests().faulted >= 20, "they did hang");
+    assert!(worst <= 10, "{worst} s behind, and asked every 5 s");
+}
+
+/// Invariant 7: whoever has no slot soon gives a worker's place to somebody else.
+#[tokio::test]
+async fn a_worker_does_not_wait_long_for_a_slot_and_the_chunk_is_whole_afterwards() {
+    let world = World::with_customers(300).await;
+    world.poll().await;
+    set_pace(&world, "0.05").await;
+    let messages = world.receive_all();
+    world.deliver(&messages[..1]).await;
+    for _ in 0..10 {
+        let before = world.now();
+        world.deliver(&messages[1..2]).await;
+        let waited = world.now().duration_since(before).as_secs();
+        assert!(waited <= 5, "a worker was kept for {waited} s");
+    }
+    assert_eq!(world.vendor.requests().details, 1, "there was no slot");
+    assert_eq!(attempts(&world, 1).await, (0, 100), "waiting for a slot is not failing");
+    assert_eq!(world.status().await.error, None, "and nothing for an operator");
+    // One request in twenty seconds, and each asks for all hundred.
+    world.until_in_step(Duration::from_secs(120)).await;
+    assert_eq!((world.vendor.requests().details, world.vendor.requests().detail_ids), (3, 300));
+}
+
+/// Invariant 9: workers settle chunks and count in the batch by transactions, and DynamoDB refuses plain writes to both
+/// meanwhile.
+#[tokio::test]
+async fn a_write_that_a_transaction_stands_in_the_way_of_is_made_a_moment_later() {
+    for about in [r#"{"S":"batch"}"#, r#"{"S":"chunk/"#] {
+        let site = Site::with_contacts(250).await;
+        for _ in 0..10 {
+            site.database.refuse("UpdateItem", about, "TransactionConflictException", 1);
+            site.poll().await;
+            site.work_on(CONTACTS_QUEUE).await;
+        }
+        let seconds = site.sync().await;
+        let seconds = seconds + site.now().duration_since("2026-01-01T00:00:00Z".parse().unwrap()).as_secs() as u64;
+        assert!(seconds < 10, "{about}: {seconds} s");
+        site.assert_shadow_is_the_vendors().await;
+    }
+    let world = World::with_customers(250).await;
+    for about in [r#"{"S":"batch"}"#, r#"{"S":"chunk/"#] {
+        world.database.refuse("UpdateItem", about, "TransactionConflictException", 2);
+        world.vendor.enqueue_all();
+        let took = world.sync().await;
+        assert_eq!(world.database.refusals_left(), 0, "{about}");
+        assert!(took <= Duration::from_secs(3), "{about}: {took:?}");
+    }
+}
+
+/// Invariant 9: a table that takes no more for a while takes it later.
+#[tokio::test]
+async fn a_large_batch_is_opened_although_its_writes_are_throttled() {
+    let world = World::with_customers(2_600).await;
+    world.database.refuse("BatchWriteItem", "chunk/", "ProvisionedThroughputExceededException", 4);
+    world.poll().await;
+    assert_eq!(world.database.refusals_left(), 0);
+    let batch = world.status().await.batch.expect("the batch is open");
+    assert_eq!((batch.number, batch.customers), (world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number, 2_600));
+    assert!(world.queues.depth(WORK_QUEUE) > 0);
+}
+
+/// Invariant 9: a lease holds for its time, whatever becomes of one renewal.
+#[tokio::test]
+async fn a_renewal_that_fails_does_not_end_a_step_while_the_lease_holds() {
+    let world = World::with_customers(30).await;
+    world.vendor.fault(Procedure::Queue, Some(Fault::Hang));
+    let time_passes = async {
+        while world.vendor.requests().faulted == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.database.refuse("UpdateItem", r#"{"S":"poll"}"#, "InternalServerError", 1);
+        world.clock.advance(Duration::from_secs(5));
+        while world.database.refusals_left() > 0 {
+            tokio::task::yield_now().await;
+        }
+        world.vendor.fault(Procedure::Queue, None);
+    };
+    tokio::join!(world.poll(), time_passes);
+    assert_eq!(world.vendor.requests().queue, 1, "the very request that was under way was answered");
+    assert_eq!(world.queues.depth(WORK_QUEUE), 1);
+}
+
+/// Invariant 4: a message that is none of ours, and one whose connection is gone, cost themselves only.
+#[tokio::test]
+async fn a_message_that_can_not_be_read_costs_that_message() {
+    let world = World::with_customers(30).await;
+    let nobody = ChunkKey { connection: ConnectionKey::new("acme", "gone"), batch: 1, chunk: 0 }.to_message();
+    for body in ["", "{}", nobody.as_str()] {
+        let send = world.clients.sqs.send_message_batch().queue_url(WORK_QUEUE);
+        let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder().id("0").message_body(body);
+        send.entries(entry.build().unwrap()).send().await.unwrap();
+    }
+    world.sync().await;
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+}
