@@ -9,7 +9,7 @@ use model::{
 };
 
 use super::item::{chunk_entry, chunk_item, id_set, listed_json, phase_name, set_and_remove};
-use super::{BATCH, ChunkKey, Ledger, RESEND_AFTER, moved_on};
+use super::{BATCH, ChunkKey, Ledger, moved_on};
 use crate::StoreError;
 use crate::failures::shortened;
 use crate::item::{Read, bytes, number, text, time};
@@ -76,7 +76,7 @@ impl Ledger {
         asked_at: Timestamp,
     ) -> Result<(), StoreError> {
         for plan in plans {
-            let mut item = chunk_item(connection, batch.number, plan, self.clock.now() + RESEND_AFTER);
+            let mut item = chunk_item(connection, batch.number, plan, self.clock.now());
             item.insert(PAGE_ASKED_AT.to_owned(), time(asked_at));
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
             let answer = put
