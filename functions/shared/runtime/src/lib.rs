@@ -17,7 +17,6 @@ mod lambda;
 mod messages;
 mod metrics;
 mod poller;
-mod redaction;
 mod seats;
 pub mod status;
 mod vendor;

@@ -1,6 +1,6 @@
 //! Our credentials are withheld from what is told of a vendor's answer: it may quote what it was sent.
 //!
-//! Of a vendor's own words `wire` shows only codes and words of a fixed list, so that a password which it quotes in some
+//! Of a vendor's own words an error shows only codes and words of a fixed list, so that a password which it quotes in some
 //! other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are places where
 //! its document is named rather than quoted, such as the name of an element, and passwords that are made of common words.
 //! For these, nothing is shown of which the password has [`TELLING`] characters in a row.
@@ -16,7 +16,7 @@ const TELLING: usize = 4;
 /// Of the password nothing of [`TELLING`] characters shows, in either case and with its blanks folded; one that is shorter
 /// than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it is that
 /// short: it is no secret, and would leave no text readable.
-pub(crate) fn redact(text: &str, username: &str, password: &str) -> String {
+pub fn redact(text: &str, username: &str, password: &str) -> String {
     let letters: Vec<(usize, char)> = text.char_indices().collect();
     let mut withheld = vec![false; letters.len()];
     for spelling in spellings(password) {
@@ -194,7 +194,7 @@ mod tests {
                 let words = format!("{padding}bad request: {quoted} {quoted}").replace("]]>", "");
                 format!("<r><error><![CDATA[{words}]]></error></r>")
             };
-            let error = wire::read_status(document.as_bytes(), &wire::Limits::of_status()).unwrap_err().to_string();
+            let error = crate::read_status(document.as_bytes(), &crate::Limits::of_status()).unwrap_err().to_string();
             let shown: Vec<char> = redact(&error, "integrator-1", &password).chars().map(in_one_case).collect();
             let secret: Vec<char> = password.chars().map(in_one_case).collect();
             for part in secret.windows(TELLING).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
