@@ -9,7 +9,6 @@ use serde::Deserialize;
 use store::{Admission, Clock, Gate, SecretRef, Secrets};
 
 use crate::VendorHttp;
-use crate::redaction::redact;
 use crate::vendor::{Failed, Trouble};
 
 /// What a vendor is given for a whole answer before a deadline of ours may cut it off. No request is sent later than
@@ -43,7 +42,7 @@ pub(crate) struct Login {
 impl Login {
     /// A vendor's message may quote what it was sent.
     fn redact(&self, message: &str) -> String {
-        redact(message, &self.username, &self.password)
+        wire::redact(message, &self.username, &self.password)
     }
 }
 

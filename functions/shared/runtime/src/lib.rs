@@ -18,7 +18,6 @@ mod logs;
 mod messages;
 mod metrics;
 mod poller;
-mod redaction;
 mod refusals;
 mod seats;
 pub mod status;

@@ -225,10 +225,10 @@ impl Delivery {
             return Ok(());
         }
         // The source text goes without a tag that tells a secret, or the end of one that told it and was too long.
-        if self.attributes.holds_secret {
+        if self.attributes.holds_secret || self.withheld.is_open() {
             self.withheld.begin(self.document.offset);
+            self.withheld.end(self.document.token_end);
         }
-        self.withheld.end(self.document.token_end);
         let tag = StartTag {
             prefix: &name[..local_start.saturating_sub(1)],
             local: &name[local_start..],

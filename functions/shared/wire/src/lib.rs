@@ -28,6 +28,7 @@ mod limits;
 mod name;
 mod oversized;
 mod record;
+mod redaction;
 mod reference;
 mod request_text;
 mod scan;
@@ -44,3 +45,4 @@ pub use association_anywhere::{
 pub use charset::Charset;
 pub use error::{Place, ReadError, RecordError};
 pub use limits::Limits;
+pub use redaction::redact;

@@ -75,14 +75,13 @@ pub(crate) fn is_character(character: char) -> bool {
 /// Whether a text may hold a character that XML forbids: quick, and never wrong where it says no.
 pub(crate) fn may_hold_forbidden(text: &str) -> bool {
     // Without a branch, so that many bytes are looked at in one step.
-    let mut found = false;
-    for byte in text.bytes() {
-        found |= (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
-    }
+    let found = text.bytes().fold(0_u8, |found, byte| {
+        found | u8::from((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r'))
+    });
     // U+FFFE and U+FFFF, of which only the last byte differs.
-    found
-        || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF\xBE").is_some()
-        || memchr::memmem::find(text.as_bytes(), b"\xEF\xBF\xBF").is_some()
+    found != 0
+        || memchr::memchr_iter(0xEF, text.as_bytes())
+            .any(|position| matches!(text.as_bytes().get(position + 1..position + 3), Some([0xBF, 0xBE | 0xBF])))
 }
 
 /// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces. Returns how many

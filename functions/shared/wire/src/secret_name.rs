@@ -3,11 +3,13 @@
 /// Whether an element or attribute of this folded name holds a password, a PIN or the like. What it holds is dropped as it
 /// is read: no record, source text or error has it. A word about one, such as `passwordHint`, is data.
 pub(crate) fn is_secret(folded: &str) -> bool {
-    // Nearly every name is none: most are told by their last letter.
+    // Nearly every name is none: that is told by its last letters, for every tag is asked.
     match folded.as_bytes() {
-        [.., b'd'] => ["password", "passwd", "pwd"].iter().any(|ending| folded.ends_with(ending)),
-        [.., b'e'] => ["passphrase", "passcode", "pincode"].iter().any(|ending| folded.ends_with(ending)),
-        [.., b'n'] => matches!(
+        [.., b'w', b'd'] => folded.ends_with("passwd") || folded.ends_with("pwd"),
+        [.., b'o', b'r', b'd'] => folded.ends_with("password"),
+        [.., b'a', b's', b'e'] => folded.ends_with("passphrase"),
+        [.., b'o', b'd', b'e'] => folded.ends_with("passcode") || folded.ends_with("pincode"),
+        [.., b'i', b'n'] => matches!(
             folded,
             "pin"
                 | "accesspin"
@@ -19,8 +21,8 @@ pub(crate) fn is_secret(folded: &str) -> bool {
                 | "userpin"
                 | "webpin"
         ),
-        [.., b'r'] => matches!(folded, "pinnumber" | "secretanswer" | "securityanswer"),
-        [.., b's'] => matches!(folded, "pass" | "passwords" | "pins"),
+        [.., b'e', b'r'] => matches!(folded, "pinnumber" | "secretanswer" | "securityanswer"),
+        [b'p', .., b's'] => matches!(folded, "pass" | "passwords" | "pins"),
         _ => false,
     }
 }

@@ -17,6 +17,11 @@ impl Withheld {
         self.open_since.get_or_insert(position);
     }
 
+    /// Whether a part has begun that has not ended yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_since.is_some()
+    }
+
     /// Up to here.
     pub(crate) fn end(&mut self, position: u64) {
         self.ranges.extend(self.open_since.take().map(|start| start..position));

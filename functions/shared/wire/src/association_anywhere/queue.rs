@@ -209,8 +209,10 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         self.groups.push(Group::default());
         self.text.clear();
         self.left_out_before = document.left_out;
-        self.is_known |= ["cust", "queue"].iter().any(|beginning| tag.folded.starts_with(beginning));
-        self.holds_other |= document.depth() > 1;
+        if !self.is_known {
+            self.is_known = tag.folded.starts_with("cust") || tag.folded.starts_with("queue");
+            self.holds_other |= document.depth() > 1;
+        }
         self.is_fault |= document.depth() == 1 && matches!(tag.folded, "fault" | "envelope");
         let part = match tag.folded {
             "custid" => Part::CustomerId,
@@ -225,7 +227,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
     fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
         document.check_text(self.text.len() + piece.len())?;
         self.text.push_str(piece);
-        self.holds_other |= !piece.trim().is_empty();
+        self.holds_other = self.holds_other || self.is_known || !piece.trim().is_empty();
         self.envelope.text(piece);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Somebody's password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
 
+use proptest::prelude::*;
 use wire::{DetailsMode, DetailsReader, Limits, ReadError, connector, read_queue, read_status};
 
 use crate::sample::{bulk, customer};
@@ -88,5 +89,55 @@ fn no_word_of_a_vendors_that_may_be_about_a_person_or_our_secret_is_shown() {
             );
             assert!(!format!("{error:?}").contains("Roe"), "{error:?}");
         }
+    }
+}
+
+/// What a vendor may say of a person.
+fn about_a_person() -> impl Strategy<Value = String> {
+    // Six letters in a row that no word of a list has.
+    let name = "[A-Z][a-z]{0,4}[bcdfgz][jkqvwx][bcdfgz][a-z]{0,5}";
+    prop_oneof![
+        name,
+        name.prop_map(|name| name.to_uppercase()),
+        name.prop_map(|name| format!("O'{name}-Smithx")),
+        name.prop_map(|name| format!("{name}.zq@example.org")),
+        "[0-9]{6,16}",
+        "\\+[0-9]{2} [0-9]{3} [0-9]{4}",
+        "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]",
+        "[0-9]{1,4} [A-Z][jqxvz][bcdkqx][a-z]{2,5} Lanezq",
+        "[A-Z]{1,2}[0-9]{4,6}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// 8: nobody's name, address or number is shown, wherever it stands among a system's words and whatever is around it.
+    #[test]
+    fn nothing_about_a_person_is_shown_of_a_vendors_words(
+        parts in proptest::collection::vec((0..8_usize, about_a_person(), 0..6_usize), 1..5)
+    ) {
+        let mut words = String::new();
+        for (before, person, around) in &parts {
+            words += ["duplicate key: ", "ORA-00001: ", "user ", "line 12 ", "HTTP 500 ", "customer=", "(", "no row for "][*before];
+            words += &match around {
+                0 => person.clone(),
+                1 => format!("'{person}'"),
+                2 => format!("\"{person}\","),
+                3 => format!("<{person}>"),
+                4 => format!("{person}/error"),
+                _ => format!("{person};"),
+            };
+            words += " not found. ";
+        }
+        let document = format!("<r><error><![CDATA[{words}]]></error></r>");
+        let error = read_status(document.as_bytes(), &Limits::of_status()).unwrap_err().to_string();
+        for (_, person, _) in &parts {
+            for part in person.split([' ', '-', '.', '@', '\'', '+']).filter(|part| part.len() > 3 && *part != "example") {
+                prop_assert!(!error.contains(part), "{} in {}", part, error);
+            }
+        }
+        prop_assert!(!error.contains("example") && !error.contains("Smithx") && !error.contains("Lanezq"), "{}", error);
+        prop_assert!(error.contains("not found"), "{}", error);
     }
 }

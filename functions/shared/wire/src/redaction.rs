@@ -1,6 +1,6 @@
 //! Our credentials are withheld from what is told of a vendor's answer: it may quote what it was sent.
 //!
-//! Of a vendor's own words `wire` shows only codes and words of a fixed list, so that a password which it quotes in some
+//! Of a vendor's own words an error shows only codes and words of a fixed list, so that a password which it quotes in some
 //! other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are places where
 //! its document is named rather than quoted, such as the name of an element, and passwords that are made of common words.
 //! For these, nothing is shown of which the password has [`TELLING`] characters in a row.
@@ -16,7 +16,7 @@ const TELLING: usize = 4;
 /// Of the password nothing of [`TELLING`] characters shows, in either case and with its blanks folded; one that is shorter
 /// than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it is that
 /// short: it is no secret, and would leave no text readable.
-pub(crate) fn redact(text: &str, username: &str, password: &str) -> String {
+pub fn redact(text: &str, username: &str, password: &str) -> String {
     let letters: Vec<(usize, char)> = text.char_indices().collect();
     let mut withheld = vec![false; letters.len()];
     for spelling in spellings(password) {
@@ -186,7 +186,8 @@ mod tests {
             let letters: Vec<char> = quoted.chars().collect();
             let (from, to) = (from.index(letters.len() + 1), to.index(letters.len() + 1));
             let quoted: String = letters[from.min(to)..from.max(to)].iter().collect();
-            let document = if in_a_name {
+            // What is quoted as the name of an element is quoted as it is.
+            let document = if in_a_name && spelling != 8 {
                 let name: String = quoted.chars().filter(|letter| letter.is_alphanumeric()).collect();
                 format!("<r><x{name}><y></x{name}></r>")
             } else {
@@ -194,11 +195,23 @@ mod tests {
                 let words = format!("{padding}bad request: {quoted} {quoted}").replace("]]>", "");
                 format!("<r><error><![CDATA[{words}]]></error></r>")
             };
-            let error = wire::read_status(document.as_bytes(), &wire::Limits::of_status()).unwrap_err().to_string();
+            let error = crate::read_status(document.as_bytes(), &crate::Limits::of_status()).unwrap_err().to_string();
             let shown: Vec<char> = redact(&error, "integrator-1", &password).chars().map(in_one_case).collect();
             let secret: Vec<char> = password.chars().map(in_one_case).collect();
+            let line: String = shown.iter().collect();
             for part in secret.windows(TELLING).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
-                prop_assert!(!shown.windows(TELLING).any(|window| window == part), "{:?} in {:?}", part, shown.iter().collect::<String>());
+                prop_assert!(!shown.windows(TELLING).any(|window| window == part), "{:?} in {}", part, line);
+                // Nor can anybody read it out of another spelling.
+                let part: String = part.iter().collect();
+                for spelling in 1..8 {
+                    let spelled = spelled(&part, spelling).trim_matches('"').to_lowercase();
+                    prop_assert!(!line.contains(&spelled), "{} in {}", spelled, line);
+                }
+            }
+            let in_base64 = spelled(&password, 8).to_lowercase();
+            let letters: Vec<char> = in_base64.chars().collect();
+            for part in letters[16..].windows(8) {
+                prop_assert!(!line.contains(&part.iter().collect::<String>()), "{:?} in {}", part, line);
             }
         }
     }
