@@ -65,7 +65,8 @@ fn the_data_are_for_their_owner_alone_also_where_the_directory_was_there_before(
 #[test]
 fn a_connection_with_a_password_in_its_url_is_left_out_and_the_others_run() {
     let home = home(WITH_A_SECRET);
-    let refusal = "connection `bc`: key `endpoint`: must not hold a user name or a password: they would be stored in clear";
+    let refusal =
+        "connection `bc`: key `endpoint`: must not hold a user name or a password: they would be stored in clear";
     let said = home.sync();
     assert!(said.stdout.contains("intouch: takes pushes") && !said.stdout.contains("bc:"), "{said:?}");
     assert_eq!(said.error(), format!("connections.toml: {refusal}; the connection is left out"));

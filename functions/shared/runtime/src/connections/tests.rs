@@ -119,7 +119,8 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn several_connections_and_readers_stay_in_the_files_order() {
     let second = MINIMAL.replace("\"aa\"", "\"a\"").replace("acme", "other");
-    let configuration = read(&format!("{MINIMAL}{second}{READER}{}", READER.replace("acme", "other")));
+    let configuration =
+        read(&format!("{MINIMAL}{second}{READER}{}", READER.replace("acme", "other").replace("READER_", "OTHER_")));
     let keys: Vec<String> = configuration.connections.iter().map(|connection| connection.key.to_string()).collect();
     assert_eq!(keys, ["acme/aa", "other/a"]);
     let tenants: Vec<&str> = configuration.readers.iter().map(|reader| reader.tenant.as_str()).collect();
