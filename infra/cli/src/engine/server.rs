@@ -1,24 +1,28 @@
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use futures::StreamExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 
-/// What one who connects may take of this process, whether or not they may come in.
+/// What those who connect may take of this process, whether or not they may come in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How many connections are open at once; more wait until one is closed.
+    /// How many connections are open at once. Whoever comes then takes the place of whoever has waited longest without
+    /// asking anything.
     pub(crate) connections: usize,
     /// How long the head of a request may take, and how long a connection may be idle.
     pub(crate) head: Duration,
@@ -38,10 +42,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves HTTP until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
+    let mut open: VecDeque<Connection> = VecDeque::new();
     loop {
-        let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -50,26 +53,47 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits)
                 continue;
             }
         };
-        let router = router.clone();
-        connections.spawn(async move {
-            // Whoever hangs up, or takes too long, has had their answer: the end of the connection.
-            let _ = serve_one(stream, router, limits).await;
-            drop(place);
-        });
-        while connections.try_join_next().is_some() {}
+        while tasks.try_join_next().is_some() {}
+        open.retain(|connection| !connection.task.is_finished());
+        if open.len() >= limits.connections && !make_room(&mut open) {
+            // All of them are being answered. Nobody waits here: it is this one who is turned away.
+            continue;
+        }
+        let is_asking = Arc::new(AtomicBool::new(false));
+        let task = tasks.spawn(serve_one(stream, router.clone(), limits, is_asking.clone()));
+        open.push_back(Connection { is_asking, task });
     }
 }
 
-async fn serve_one(stream: TcpStream, router: Router, limits: Limits) -> Result<(), hyper::Error> {
-    let service = router.map_request(move |request: hyper::Request<Incoming>| {
-        let until = Instant::now() + limits.body;
-        request.map(|body| in_time(Body::new(body), until))
+/// A connection that is open, and whether a request of its is being answered.
+struct Connection {
+    is_asking: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+/// Closes the connection that has been open longest without a request; `false` where there is none.
+fn make_room(open: &mut VecDeque<Connection>) -> bool {
+    let idle = open.iter().position(|connection| !connection.is_asking.load(Ordering::Relaxed));
+    let Some(closed) = idle.and_then(|position| open.remove(position)) else { return false };
+    closed.task.abort();
+    true
+}
+
+async fn serve_one(stream: TcpStream, router: Router, limits: Limits, is_asking: Arc<AtomicBool>) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (router, is_asking) = (router.clone(), is_asking.clone());
+        async move {
+            is_asking.store(true, Ordering::Relaxed);
+            let until = Instant::now() + limits.body;
+            let answer = router.oneshot(request.map(|body| in_time(Body::new(body), until))).await;
+            is_asking.store(false, Ordering::Relaxed);
+            Ok::<Response, Infallible>(answer.unwrap_or_else(|never| match never {}))
+        }
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .await
+    let mut connection = http1::Builder::new();
+    connection.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    // Whoever hangs up, or takes too long, has had their answer: the end of the connection.
+    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// A body that ends with an error where it is not whole in time.
@@ -116,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_sent_requests_are_given_up_and_whoever_comes_after_them_is_served() {
+    async fn half_sent_requests_are_given_up_and_cost_nobody_their_place() {
         let (address, serving) = server(2).await;
         let mut held = Vec::new();
         for _ in 0..5 {
@@ -126,6 +150,12 @@ mod tests {
         }
         let answer = ask(address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+        for mut stream in held {
+            let mut answer = Vec::new();
+            // It ends: with a reset, or with an answer that says that it took too long.
+            let _ = stream.read_to_end(&mut answer).await;
+            assert!(!answer.starts_with(b"HTTP/1.1 200"));
+        }
         serving.abort();
     }
 

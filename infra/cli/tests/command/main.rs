@@ -6,5 +6,6 @@
 mod association_anywhere;
 mod business_catalyst;
 mod connector;
+mod doors;
 mod imports;
 mod support;

@@ -19,7 +19,8 @@ fn clock() -> Clock {
 /// What a secret opens where `entries` are secret and owner, or nothing where the secret can't be read.
 async fn open(doors: &Doors<String>, secret: &str, entries: &[Option<(&str, &str)>]) -> Opened<String> {
     let list = async { Ok::<_, Infallible>(entries.to_vec()) };
-    let opened = doors.opened_by(&Fingerprint::of(secret.as_bytes()), list, |entry| async move {
+    let secret = Fingerprint::of(secret.as_bytes());
+    let opened = doors.opened_by(&secret, list, |entry| async move {
         entry.map_or_else(DoorsRead::unreadable, |(secret, owner)| DoorsRead::complete([door(secret, owner)]))
     });
     opened.await.unwrap()
@@ -82,10 +83,11 @@ async fn a_door_that_is_taken_out_is_shut_within_a_minute() {
 #[tokio::test]
 async fn many_secrets_are_read_side_by_side_within_a_bound_and_once_for_all_who_ask() {
     let doors = Doors::<String>::new(clock());
+    let nobodys = Fingerprint::of(b"none");
     let (reads, under_way, most) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let ask = || {
         let list = async { Ok::<_, Infallible>((0..100).collect::<Vec<u32>>()) };
-        doors.opened_by(&Fingerprint::of(b"none"), list, |_| async {
+        doors.opened_by(&nobodys, list, |_| async {
             reads.set(reads.get() + 1);
             under_way.set(under_way.get() + 1);
             most.set(most.get().max(under_way.get()));
