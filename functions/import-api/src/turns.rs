@@ -21,3 +21,31 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Invariant: no request waits for the rows of another.
+    #[tokio::test]
+    async fn others_have_their_turn_while_many_rows_are_worked_on() {
+        let (is_done, others) = (Cell::new(false), Cell::new(0));
+        let work = async {
+            let mut turns = Turns::default();
+            for _ in 0..20_000 {
+                turns.took(1).await;
+            }
+            is_done.set(true);
+        };
+        let other = async {
+            while !is_done.get() {
+                others.set(others.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        futures::join!(work, other);
+        assert!(others.get() >= 20_000 / Turns::ROWS, "{}", others.get());
+    }
+}

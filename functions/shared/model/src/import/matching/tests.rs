@@ -376,3 +376,81 @@ fn a_whole_request_is_matched_in_few_looks_into_the_store() {
     store.import(&rows);
     assert_eq!(store.looks, 2, "claims, then who has them");
 }
+
+/// What this thread has worked, not what others on the machine have: a ratio of two of these is what it is.
+fn worked(work: impl FnOnce()) -> std::time::Duration {
+    let on_cpu = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split(' ').next()?.parse().ok().map(std::time::Duration::from_nanos)
+    };
+    let (began, before) = (std::time::Instant::now(), on_cpu());
+    work();
+    match (before, on_cpu()) {
+        (Some(before), Some(after)) => after - before,
+        _ => began.elapsed(),
+    }
+}
+
+/// Invariant: work is in proportion to the input. Twice the rows take twice the work, not four times.
+#[track_caller]
+fn expect_linear(work: impl Fn(u32)) {
+    work(1_000);
+    let least = |rows| (0..3).map(|_| worked(|| work(rows))).min().unwrap();
+    let (once, twice) = (least(4_000), least(8_000));
+    assert!(twice < once * 3, "{once:?} for 4,000 rows, {twice:?} for 8,000");
+}
+
+#[test]
+fn twice_the_rows_of_one_customer_take_twice_the_work() {
+    expect_linear(|rows| {
+        let rows: Vec<Row> = (1..=rows)
+            .map(|number| Row::new(number, [(CODE, "1".to_owned()), (Field::AutoAdd, number.to_string())]))
+            .collect();
+        let sealed = BTreeMap::new();
+        let extras = RowExtras { card_number: None, origin: None, sealed: &sealed };
+        let application = Application { overwrite: Overwrite::Update, campaigns: &["c".to_owned()], import: "i" };
+        let content = apply_rows(None, rows.iter().map(|row| (row, extras)), &application);
+        let again = apply_rows(Some(&content), rows.iter().map(|row| (row, extras)), &application);
+        assert_eq!(content.hash(), again.hash());
+    });
+}
+
+/// What becomes of rows where nobody is there.
+fn matched_by_nobody(request: &Request) -> Vec<Fate> {
+    let fingerprint = request.fingerprint(&ConnectionKey::new("acme", "imports"), &IdSecret::new([1; 32]));
+    let mut known = Known::default();
+    loop {
+        let mut matching = Matching::new(request, &fingerprint, &[], &known);
+        while matching.go_on(256) {}
+        match matching.end() {
+            Ok(fates) => return fates,
+            Err(Missing { claims, customers }) => {
+                known.claimants.extend(claims.into_iter().map(|claim| (claim, Claimants::default())));
+                known.customers.extend(customers.into_iter().map(|source_id| (source_id, None)));
+            }
+        }
+    }
+}
+
+#[test]
+fn twice_the_rows_of_one_address_take_twice_the_work() {
+    // Half of the customers get an address and give it up again; then the others are looked for by it.
+    expect_linear(|rows| {
+        let third = rows / 3;
+        let moved = (0..third).map(|code| vec![(CODE, code.to_string()), (EMAIL, "no@x".to_owned())]);
+        let gone = (0..third).map(|code| vec![(CODE, code.to_string()), (EMAIL, format!("{code}@x"))]);
+        let sought = (0..third).map(|_| vec![(EMAIL, "no@x".to_owned())]);
+        let rows =
+            (1..).zip(moved.chain(gone).chain(sought)).map(|(number, values)| Row::new(number, values)).collect();
+        let request = Request {
+            overwrite: Overwrite::Update,
+            campaigns: vec!["c".to_owned()],
+            card_digits: None,
+            rows,
+            unreadable: Vec::new(),
+        };
+        let fates = matched_by_nobody(&request);
+        assert!(taken(&fates[2 * third as usize]).1);
+        assert!(fates.iter().all(|fate| !matches!(fate, Fate::Failed(reason) if reason.contains("two customers"))));
+    });
+}
