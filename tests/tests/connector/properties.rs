@@ -10,7 +10,7 @@ use serde_json::Value;
 use tests::World;
 use tokio::runtime::Builder;
 
-use crate::model::{Ground, Kind, Model};
+use crate::model::{Ground, Kind, Model, those_that_hold};
 use crate::sender::{customer, push, referring};
 
 const ADDRESSES: u8 = 3;
@@ -163,11 +163,10 @@ async fn tell(world: &World, kind: Kind, name: String, events: &[Event]) {
     for event in events {
         history.happen(&ground, event).await;
         history.send_again(&ground, |after| after == 0).await;
-        let difference = history.model.difference(&ground, ADDRESSES).await;
-        assert_eq!(difference, None, "after {event:?}");
+        those_that_hold(&ground, &[history.model.clone()], ADDRESSES, &format!("after {event:?}")).await;
     }
     history.send_again(&ground, |_| true).await;
-    assert_eq!(history.model.difference(&ground, ADDRESSES).await, None, "at the end");
+    those_that_hold(&ground, &[history.model.clone()], ADDRESSES, "at the end").await;
     history.assert_prospects(&ground).await;
 }
 

@@ -311,6 +311,11 @@ impl Shadow {
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
     }
 
+    /// Where a customer stands in the listing of its connection: a cursor for [`Shadow::list`].
+    pub fn place_of(source_id: &str) -> (u8, String) {
+        (shard_of(source_id), source_id.to_owned())
+    }
+
     /// Source ids of all customers of a connection that are stored and not deleted.
     ///
     /// # Errors
