@@ -1,17 +1,12 @@
 //! Addresses and names that go from one to another: "whoever gives one up frees it", for every order of two pushes, and
 //! wherever a push dies. Invariant 1: nobody is missed.
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
-
 use axum::http::StatusCode;
-use futures::poll;
 use serde_json::{Value, json};
 use tests::World;
 
-use crate::model::{self, Ground, Kind, Model};
-use crate::sender::{Answer, all_staff, customer, push, read, referring, staff};
+use crate::model::{self, Ground, Kind, Model, paused_after};
+use crate::sender::{all_staff, customer, push, read, referring, staff};
 
 /// Every address that a story uses.
 const ADDRESSES: u8 = 4;
@@ -20,30 +15,6 @@ const MOST_REQUESTS: i64 = 40;
 
 /// A push: of which record, with which address; 0 is none.
 type Push = (u8, u8);
-
-/// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether it
-/// was still under way then.
-async fn paused_after<T>(
-    world: &World,
-    requests: i64,
-    push: impl Future<Output = Answer>,
-    meanwhile: impl Future<Output = T>,
-) -> (Answer, T, bool) {
-    world.store_budget.set(i64::MAX);
-    let mut push = pin!(push);
-    let mut ended = None;
-    while ended.is_none() && i64::MAX - world.store_budget.left() < requests {
-        match poll!(push.as_mut()) {
-            Poll::Ready(answer) => ended = Some(answer),
-            Poll::Pending => tokio::task::yield_now().await,
-        }
-    }
-    let happened = meanwhile.await;
-    match ended {
-        Some(answer) => (answer, happened, false),
-        None => (push.await, happened, true),
-    }
-}
 
 fn model_of(pushes: &[&[Push]]) -> Model {
     let mut model = Model::default();
@@ -58,16 +29,8 @@ async fn those_that_hold(ground: &Ground<'_>, models: &[Model], what: &str) -> V
     model::those_that_hold(ground, models, ADDRESSES, what).await
 }
 
-/// Whoever is found gives the address up, one after the other, until nobody has any: each time the next one is found.
-async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, what: &str) {
-    for address in 1..=ADDRESSES {
-        while let Some(who) = models[0].found(address) {
-            let elsewhere = 100 + who + 10 * address;
-            ground.push(who, elsewhere).await.uuid();
-            models.iter_mut().for_each(|model| model.push(who, elsewhere));
-            models = those_that_hold(ground, &models, &format!("{what}, then {who} gives up {address}")).await;
-        }
-    }
+async fn assert_all_follow(ground: &Ground<'_>, models: Vec<Model>, what: &str) {
+    model::assert_all_follow(ground, models, ADDRESSES, what).await;
 }
 
 /// What happens before, and two pushes that happen at once.

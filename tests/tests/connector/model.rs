@@ -1,8 +1,12 @@
 //! Who is found by an address or a name: a model without a store, and how the product is asked the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 
 use axum::http::StatusCode;
+use futures::poll;
 use tests::World;
 
 use crate::sender::{Answer, fetch, lead_source, push, staff};
@@ -176,4 +180,41 @@ pub async fn those_that_hold(ground: &Ground<'_>, models: &[Model], addresses: u
     }
     assert!(!hold.is_empty(), "{what}: {differences:?}");
     hold
+}
+
+/// Whoever is found gives the address up, one after the other, until nobody has any: each time the next one is found.
+pub async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, addresses: u8, what: &str) {
+    for address in 1..=addresses {
+        while let Some(who) = models[0].found(address) {
+            let elsewhere = 100 + who + 10 * address;
+            ground.push(who, elsewhere).await.uuid();
+            models.iter_mut().for_each(|model| model.push(who, elsewhere));
+            let what = format!("{what}, then {who} gives up {address}");
+            models = those_that_hold(ground, &models, addresses, &what).await;
+        }
+    }
+}
+
+/// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether it
+/// was still under way then.
+pub async fn paused_after<T>(
+    world: &World,
+    requests: i64,
+    push: impl Future<Output = Answer>,
+    meanwhile: impl Future<Output = T>,
+) -> (Answer, T, bool) {
+    world.store_budget.set(i64::MAX);
+    let mut push = pin!(push);
+    let mut ended = None;
+    while ended.is_none() && i64::MAX - world.store_budget.left() < requests {
+        match poll!(push.as_mut()) {
+            Poll::Ready(answer) => ended = Some(answer),
+            Poll::Pending => tokio::task::yield_now().await,
+        }
+    }
+    let happened = meanwhile.await;
+    match ended {
+        Some(answer) => (answer, happened, false),
+        None => (push.await, happened, true),
+    }
 }
