@@ -143,6 +143,8 @@ impl<T: Referred> Catalog<T> {
                     return Ok(look);
                 }
                 Some(_) => {}
+                // What its sender calls so was to be made, and became a part of another meanwhile.
+                None if self.pointed_at(connection, &first.id).await?.is_some() => look.is_first_over = true,
                 None => look.bearer = Bearer::ToBe(first.id.clone()),
             }
         }
