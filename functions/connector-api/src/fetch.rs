@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use model::{Customer, LeadSource, Meanings, Record, RecordKey, Resource, Staff, Status, is_id, iso_millis};
+use model::{
+    ConnectionKey, Customer, LeadSource, Meanings, Record, RecordKey, Resource, Staff, Status, is_id, iso_millis,
+};
 use runtime::{read_cursor, write_cursor};
+use store::{Shadow, StoreError};
 use wire::connector::{self as documents, ShownLeadSource, ShownUser};
 
 use crate::ConnectorApi;
@@ -13,17 +16,27 @@ use crate::save::Cataloged;
 use crate::senders::{Sender, allowed};
 use crate::sent::key_of;
 
-/// How many customers are read for one page of a list.
-const USERS_AT_ONCE: usize = 200;
-/// How many members of staff, or lead sources.
-const CATALOGED_AT_ONCE: usize = 1_000;
+/// How many customers one page of a list goes through.
+const USERS_A_PAGE: usize = 200;
+/// How many of them are in memory together: each may have some 400 KB.
+const USERS_AT_ONCE: usize = 25;
+/// How many members of staff, or lead sources, one page of a list goes through.
+const CATALOGED_A_PAGE: usize = 1_000;
+/// How many of them are in memory together, at the most.
+const CATALOGED_AT_ONCE: usize = 250;
+/// A page ends before it has more bytes than this, unless a single record has. Lambda's bound for an answer is 6 MB.
+const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What is shown of a catalog, in its own documents.
 pub(crate) trait Shown: Cataloged {
+    /// The whole document of one.
     fn one(record: &Record<Self>, key: &RecordKey) -> String;
-    fn page(records: &[(&Record<Self>, &RecordKey)], cursor: Option<&str>) -> String;
+    /// One of a page.
+    fn listed(record: &Record<Self>, key: &RecordKey) -> String;
+    /// The document of a page.
+    fn page(listed: &str, cursor: Option<&str>) -> String;
 }
 
 impl Shown for Staff {
@@ -31,8 +44,12 @@ impl Shown for Staff {
         documents::user(&shown_staff(record, key))
     }
 
-    fn page(records: &[(&Record<Self>, &RecordKey)], cursor: Option<&str>) -> String {
-        documents::users(records.iter().map(|(record, key)| shown_staff(record, key)), cursor)
+    fn listed(record: &Record<Self>, key: &RecordKey) -> String {
+        documents::listed_user(&shown_staff(record, key))
+    }
+
+    fn page(listed: &str, cursor: Option<&str>) -> String {
+        documents::users(listed, cursor)
     }
 }
 
@@ -51,10 +68,12 @@ impl Shown for LeadSource {
         documents::lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
     }
 
-    fn page(records: &[(&Record<Self>, &RecordKey)], cursor: Option<&str>) -> String {
-        let shown =
-            records.iter().map(|(record, key)| ShownLeadSource { id: &record.id, key, content: &record.content });
-        documents::lead_sources(shown, cursor)
+    fn listed(record: &Record<Self>, key: &RecordKey) -> String {
+        documents::listed_lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
+    }
+
+    fn page(listed: &str, cursor: Option<&str>) -> String {
+        documents::lead_sources(listed, cursor)
     }
 }
 
@@ -94,12 +113,38 @@ impl ConnectorApi {
             None => None,
             Some(text) => Some(read_cursor(text).ok_or_else(bad_cursor)?),
         };
-        let deadline = self.clock.now() + PATIENCE;
-        let (customers, next) = self.shadow.list(connection, cursor, USERS_AT_ONCE, deadline).await?;
-        let of_club: Vec<_> = customers.iter().filter_map(|customer| of_club(customer, &asking.club_id)).collect();
-        let shown = of_club.iter().map(|(customer, key)| shown_user(customer, key));
+        let (listed, next) = self.page_of_users(connection, &asking.club_id, cursor).await?;
         let cursor = next.map(|(shard, id)| write_cursor(shard, &id));
-        Ok(documents::users(shown, cursor.as_deref()))
+        Ok(documents::users(&listed, cursor.as_deref()))
+    }
+
+    /// The users of a club among the next customers of a connection, and from where to go on.
+    async fn page_of_users(
+        &self,
+        connection: &ConnectionKey,
+        club_id: &str,
+        mut cursor: Option<(u8, String)>,
+    ) -> Result<(String, Option<(u8, String)>), StoreError> {
+        let deadline = self.clock.now() + PATIENCE;
+        let mut listed = String::new();
+        for _ in 0..USERS_A_PAGE / USERS_AT_ONCE {
+            let (customers, next) = self.shadow.list(connection, cursor.clone(), USERS_AT_ONCE, deadline).await?;
+            for customer in &customers {
+                if let Some((customer, key)) = of_club(customer, club_id) {
+                    let user = documents::listed_user(&shown_user(customer, &key));
+                    if !has_room(&listed, &user) {
+                        return Ok((listed, cursor));
+                    }
+                    listed += &user;
+                }
+                cursor = Some(Shadow::place_of(&customer.source_id));
+            }
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok((listed, cursor))
     }
 
     /// One member of staff or lead source of a club, or a page of all of them.
@@ -113,15 +158,39 @@ impl ConnectorApi {
             let found = self.cataloged_of_club::<T>(sender, &asking, id).await?;
             return found.ok_or_else(Refusal::not_found);
         }
-        let after = query.cursor.as_deref();
-        if after.is_some_and(|id| !is_id(id)) {
+        if query.cursor.as_deref().is_some_and(|id| !is_id(id)) {
             return Err(bad_cursor());
         }
-        let (records, more) = T::catalog(self).list(&sender.key, after, CATALOGED_AT_ONCE).await?;
-        let cursor = records.last().filter(|_| more).map(|record| record.id.as_str());
-        let of_club: Vec<_> =
-            records.iter().filter_map(|record| Some((record, record.known_in_club(&asking.club_id)?))).collect();
-        Ok(T::page(&of_club, cursor))
+        let (listed, cursor) = self.page_of_cataloged::<T>(&sender.key, &asking.club_id, query.cursor).await?;
+        Ok(T::page(&listed, cursor.as_deref()))
+    }
+
+    /// What a club has among the next records of a catalog, and from where to go on.
+    async fn page_of_cataloged<T: Shown>(
+        &self,
+        connection: &ConnectionKey,
+        club_id: &str,
+        mut cursor: Option<String>,
+    ) -> Result<(String, Option<String>), StoreError> {
+        let (mut listed, mut seen) = (String::new(), 0);
+        while seen < CATALOGED_A_PAGE {
+            let (records, more) = T::catalog(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
+            for record in &records {
+                if let Some(key) = record.known_in_club(club_id) {
+                    let one = T::listed(record, key);
+                    if !has_room(&listed, &one) {
+                        return Ok((listed, cursor));
+                    }
+                    listed += &one;
+                }
+                cursor = Some(record.id.clone());
+            }
+            if !more {
+                return Ok((listed, None));
+            }
+            seen += records.len();
+        }
+        Ok((listed, cursor))
     }
 
     /// One lead source. Where neither client nor club is said, it is looked for in every club that the provider has.
@@ -166,6 +235,11 @@ fn asking<'a>(senders: &'a [Sender], query: &FetchQuery) -> Result<(&'a Sender, 
     ])?;
     let sender = allowed(senders, &provider, Some(&client_id), Some(&club_id))?;
     Ok((sender, RecordKey { identifier: provider, client_id, club_id, record_id: String::new() }))
+}
+
+/// Whether a page has room for one more: it always has for one.
+fn has_room(listed: &str, one: &str) -> bool {
+    listed.is_empty() || listed.len() + one.len() <= LARGEST_PAGE
 }
 
 fn bad_cursor() -> Refusal {

@@ -183,8 +183,7 @@ impl ConnectorApi {
                 .filter(|(other, _)| *other == resource)
                 .flat_map(|(_, meanings)| meanings.names())
                 .collect();
-            let names: Vec<String> =
-                awaited.names().filter(|name| !still.contains(name)).map(str::to_owned).collect();
+            let names: Vec<String> = awaited.names().filter(|name| !still.contains(name)).map(str::to_owned).collect();
             if names.is_empty() {
                 continue;
             }

@@ -82,6 +82,9 @@ impl ConnectorApi {
         let mut response = (status, document).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"));
+        // Answers hold personal data: nobody on the way keeps them, and no browser takes them for a page.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if status == StatusCode::UNAUTHORIZED {
             let challenges = HeaderValue::from_static("Basic realm=\"connector\", charset=\"UTF-8\", Bearer");
             headers.insert(header::WWW_AUTHENTICATE, challenges);

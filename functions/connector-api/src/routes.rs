@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
@@ -20,7 +20,6 @@ const LARGEST_BODY: usize = 1024 * 1024;
 const LARGEST_REQUEST: usize = 10 * 1024 * 1024;
 
 type Api = State<Arc<ConnectorApi>>;
-type Body = Result<Bytes, BytesRejection>;
 type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
@@ -37,26 +36,26 @@ pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
         .with_state(api)
 }
 
-async fn post_user(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+async fn post_user(State(api): Api, request: Request) -> Response {
     let saved = async {
-        let senders = api.senders.of(&headers).await?;
-        api.save_user(&senders, &document(body)?).await
+        let senders = api.senders.of(request.headers()).await?;
+        api.save_user(&senders, &document(request).await?).await
     };
     api.answer(saved.await)
 }
 
-async fn post_staff(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+async fn post_staff(State(api): Api, request: Request) -> Response {
     let saved = async {
-        let senders = api.senders.of(&headers).await?;
-        api.save_cataloged::<Staff>(&senders, &document(body)?).await
+        let senders = api.senders.of(request.headers()).await?;
+        api.save_cataloged::<Staff>(&senders, &document(request).await?).await
     };
     api.answer(saved.await)
 }
 
-async fn post_lead_source(State(api): Api, headers: HeaderMap, body: Body) -> Response {
+async fn post_lead_source(State(api): Api, request: Request) -> Response {
     let saved = async {
-        let senders = api.senders.of(&headers).await?;
-        api.save_cataloged::<LeadSource>(&senders, &document(body)?).await
+        let senders = api.senders.of(request.headers()).await?;
+        api.save_cataloged::<LeadSource>(&senders, &document(request).await?).await
     };
     api.answer(saved.await)
 }
@@ -85,9 +84,10 @@ async fn get_lead_source(State(api): Api, headers: HeaderMap, parameters: Parame
     api.answer(fetched.await)
 }
 
-fn document(body: Body) -> Result<Bytes, Refusal> {
+/// The document that is pushed. To be called once it is known who pushes: nobody else has it read.
+async fn document(request: Request) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
-    match body {
+    match Bytes::from_request(request, &()).await {
         Ok(bytes) if bytes.len() <= LARGEST_BODY && has_lost_characters(&bytes) => Err(Refusal::invalid(
             "the document is not UTF-8 and has lost characters on its way: it must come as `application/octet-stream`",
         )),

@@ -6,6 +6,7 @@ use tests::{TOKEN, World};
 
 use crate::sender::{
     Answer, authorized, fetch, lead_source, path, prospect, provider_info, provider_info_of, push, read, send, staff,
+    user,
 };
 
 /// The ids in a list, and the cursor to go on with.
@@ -163,5 +164,96 @@ async fn a_reader_sees_every_field_of_staff_and_lead_sources_and_another_tenant_
             assert_eq!(answered, status, "{path}: {list}");
             assert!(!list.to_string().contains(&ann) && !list.to_string().contains(&source), "{path}: {list}");
         }
+    }
+}
+
+/// What Lambda answers at most, with room for what stands around it.
+const LARGEST_ANSWER: usize = 5_000_000;
+
+/// Every page of a list, from the first.
+async fn pages(world: &World, resource: &str) -> Vec<Answer> {
+    let mut pages = vec![fetch(world, resource, "").await];
+    while let (_, Some(cursor)) = listed(&pages[pages.len() - 1]) {
+        pages.push(fetch(world, resource, &format!("&cursor={cursor}")).await);
+    }
+    pages
+}
+
+/// Invariant 1: a list that no answer can hold ends before it is too large, and goes on where it ended.
+#[tokio::test]
+async fn lists_of_large_records_end_before_an_answer_is_too_large_and_go_on() {
+    let world = World::with_connector(true).await;
+    // An ampersand takes five characters where it is written.
+    let large = "&amp;".repeat(200_000);
+    let mut expected = [Vec::new(), Vec::new(), Vec::new()];
+    for number in 0..10 {
+        let name = format!("{number} {large}");
+        let document = user(&format!("r-{number}"), "PROSPECT", &format!("<company>{name}</company>"), "");
+        expected[0].push(push(&world, "user", document).await.uuid());
+        let document = staff(&format!("s-{number}"), "Ann", &format!("staff-{number}@club.example"));
+        let document = document.replace("<email>", &format!("<company>{name}</company><email>"));
+        expected[1].push(push(&world, "staff", document).await.uuid());
+        expected[2].push(push(&world, "leadsource", lead_source(&format!("l-{number}"), &name)).await.uuid());
+        // And small ones between them.
+        expected[0].push(push(&world, "user", prospect(&format!("small-{number}"))).await.uuid());
+    }
+    for (resource, mut expected) in ["user", "staff", "leadsource"].into_iter().zip(expected) {
+        let pages = pages(&world, resource).await;
+        assert!(pages.iter().all(|page| page.text.len() < LARGEST_ANSWER), "{resource}");
+        let mut ids: Vec<String> = pages.iter().flat_map(|page| listed(page).0).collect();
+        ids.sort();
+        expected.sort();
+        assert_eq!(ids, expected, "{resource}");
+        assert!((3..=5).contains(&pages.len()), "{resource}: {} pages", pages.len());
+    }
+}
+
+/// Invariant 1: a record that is larger than a page is a page.
+#[tokio::test]
+async fn a_record_as_large_as_can_be_is_listed_and_fetched() {
+    let world = World::with_connector(true).await;
+    let large = "&amp;".repeat(190_000);
+    let company = format!("<company>{large}</company><address1>{large}</address1>");
+    let uuid = push(&world, "user", user("r-1", "PROSPECT", &company, "")).await;
+    // Two of these are more than a pushed document may have.
+    assert_eq!(uuid.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", uuid.text);
+    let large = "\"".repeat(190_000);
+    let uuid = push(&world, "user", user("r-1", "PROSPECT", &format!("<company>{large}</company>"), "")).await.uuid();
+    assert!(fetch(&world, "user", &format!("&uuid={uuid}")).await.text.len() > 1_000_000);
+    assert_eq!(listed(&fetch(&world, "user", "").await), (vec![uuid], None));
+}
+
+/// The store is read in pages: whatever the size of a list, only so much of it is in memory.
+#[tokio::test]
+async fn a_list_reads_no_more_of_the_store_than_it_answers() {
+    let world = World::with_connector(true).await;
+    let note = format!("<note>{}</note>", "x".repeat(300_000));
+    for number in 0..30 {
+        let document = staff(&format!("s-{number}"), "Ann", &format!("staff-{number}@club.example"));
+        push(&world, "staff", document.replace("<email>", &format!("{note}<email>"))).await.uuid();
+    }
+    let (records, more) =
+        store::Catalog::<model::Staff>::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE, world.clock.clone())
+            .list(&model::ConnectionKey::new("acme", "intouch"), None, 500)
+            .await
+            .unwrap();
+    assert!(more && (5..=12).contains(&records.len()), "{}", records.len());
+    // What is not shown in a list is no reason to end a page.
+    assert_eq!(listed(&fetch(&world, "staff", "").await).0.len(), 30);
+}
+
+#[tokio::test]
+async fn no_answer_is_kept_on_its_way_or_taken_for_a_page() {
+    let world = World::with_connector(true).await;
+    let answers = [
+        push(&world, "user", prospect("r-1")).await,
+        push(&world, "user", "<user/>").await,
+        fetch(&world, "user", "").await,
+        fetch(&world, "staff", "&uuid=1").await,
+        send(&world, "GET", &path("leadsource"), None, Vec::new()).await,
+    ];
+    for answer in answers {
+        assert_eq!(answer.headers["cache-control"], "no-store", "{}", answer.text);
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{}", answer.text);
     }
 }

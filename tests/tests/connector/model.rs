@@ -1,8 +1,12 @@
 //! Who is found by an address or a name: a model without a store, and how the product is asked the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 
 use axum::http::StatusCode;
+use futures::poll;
 use tests::World;
 
 use crate::sender::{Answer, fetch, lead_source, push, staff};
@@ -115,30 +119,102 @@ impl Model {
     }
 
     /// What the product has otherwise; `None` where it has everything like this.
-    pub async fn difference(&self, ground: &Ground<'_>, addresses: u8) -> Option<String> {
-        let mut ids = BTreeMap::new();
+    pub fn difference(&self, ground: &Ground<'_>, seen: &Seen) -> Option<String> {
+        let mut ids: BTreeMap<u8, &str> = BTreeMap::new();
         for (record, who) in &self.is {
-            let Some((id, address)) = ground.found(&ground.record(*record)).await else {
+            let Some(Some((id, address))) = seen.records.get(record) else {
                 return Some(format!("record {record} is not there"));
             };
-            if *ids.entry(*who).or_insert(id.clone()) != id {
+            if *ids.entry(*who).or_insert(id) != id {
                 return Some(format!("record {record} is not {who}"));
             }
-            if address != ground.address(self.has[who]) {
+            if *address != ground.address(self.has[who]) {
                 return Some(format!("record {record} has {address}"));
             }
         }
         if ids.values().collect::<BTreeSet<_>>().len() != ids.len() {
             return Some("two records are one".to_owned());
         }
-        for address in 1..=addresses {
-            let found = ground.found(&ground.address(address)).await.map(|(id, _)| id);
-            let expected = self.found(address);
-            if found.as_ref() != expected.and_then(|who| ids.get(&who)) {
-                let found = ids.iter().find(|(_, id)| Some(*id) == found.as_ref()).map(|(who, _)| who);
+        for (address, found) in &seen.addresses {
+            let expected = self.found(*address);
+            if found.as_deref() != expected.and_then(|who| ids.get(&who).copied()) {
+                let found = ids.iter().find(|(_, id)| found.as_deref() == Some(**id)).map(|(who, _)| who);
                 return Some(format!("address {address} leads to {found:?} and not to {expected:?}"));
             }
         }
         None
+    }
+}
+
+/// What the product says.
+pub struct Seen {
+    /// What each recordID leads to: our id, and the address.
+    records: BTreeMap<u8, Option<(String, String)>>,
+    /// Whom each address leads to.
+    addresses: BTreeMap<u8, Option<String>>,
+}
+
+impl Seen {
+    /// Of the recordIDs that any of these models has, and of so many addresses.
+    pub async fn of(ground: &Ground<'_>, models: &[Model], addresses: u8) -> Self {
+        let mut seen = Self { records: BTreeMap::new(), addresses: BTreeMap::new() };
+        for record in models.iter().flat_map(|model| model.is.keys()).collect::<BTreeSet<_>>() {
+            seen.records.insert(*record, ground.found(&ground.record(*record)).await);
+        }
+        for address in 1..=addresses {
+            seen.addresses.insert(address, ground.found(&ground.address(address)).await.map(|(id, _)| id));
+        }
+        seen
+    }
+}
+
+/// Those of the models that are what the product has; there must be one.
+pub async fn those_that_hold(ground: &Ground<'_>, models: &[Model], addresses: u8, what: &str) -> Vec<Model> {
+    let seen = Seen::of(ground, models, addresses).await;
+    let (mut hold, mut differences) = (Vec::new(), Vec::new());
+    for model in models {
+        match model.difference(ground, &seen) {
+            None => hold.push(model.clone()),
+            Some(difference) => differences.push(difference),
+        }
+    }
+    assert!(!hold.is_empty(), "{what}: {differences:?}");
+    hold
+}
+
+/// Whoever is found gives the address up, one after the other, until nobody has any: each time the next one is found.
+pub async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, addresses: u8, what: &str) {
+    for address in 1..=addresses {
+        while let Some(who) = models[0].found(address) {
+            let elsewhere = 100 + who + 10 * address;
+            ground.push(who, elsewhere).await.uuid();
+            models.iter_mut().for_each(|model| model.push(who, elsewhere));
+            let what = format!("{what}, then {who} gives up {address}");
+            models = those_that_hold(ground, &models, addresses, &what).await;
+        }
+    }
+}
+
+/// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether it
+/// was still under way then.
+pub async fn paused_after<T>(
+    world: &World,
+    requests: i64,
+    push: impl Future<Output = Answer>,
+    meanwhile: impl Future<Output = T>,
+) -> (Answer, T, bool) {
+    world.store_budget.set(i64::MAX);
+    let mut push = pin!(push);
+    let mut ended = None;
+    while ended.is_none() && i64::MAX - world.store_budget.left() < requests {
+        match poll!(push.as_mut()) {
+            Poll::Ready(answer) => ended = Some(answer),
+            Poll::Pending => tokio::task::yield_now().await,
+        }
+    }
+    let happened = meanwhile.await;
+    match ended {
+        Some(answer) => (answer, happened, false),
+        None => (push.await, happened, true),
     }
 }

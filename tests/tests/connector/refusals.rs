@@ -1,12 +1,17 @@
 //! What is refused, and what is said about it.
 
-use axum::http::StatusCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use futures::stream;
 use serde_json::json;
 use tests::World;
 
 use crate::sender::{
-    all_lead_sources, all_staff, authorized, basic, customers, lead_source, path, prospect, provider_info,
-    provider_info_of, push, send, staff, user,
+    all_lead_sources, all_staff, authorized, basic, customer, customers, fetch, lead_source, path, prospect,
+    provider_info, provider_info_of, push, send, staff, user,
 };
 
 /// Nothing of any kind is stored.
@@ -302,5 +307,75 @@ async fn a_query_says_what_is_wrong_with_it() {
         let path = format!("{}{query}", path(resource));
         let answer = send(&world, "GET", &path, Some(&authorized()), Vec::new()).await;
         assert_eq!(answer.invalid(), expected, "{path}");
+    }
+}
+
+/// Invariant 8: source bytes are hostile. What no XML document can hold would make every list of the club unreadable.
+#[tokio::test]
+async fn a_character_that_xml_does_not_allow_is_refused_as_it_is_and_as_a_reference() {
+    let world = World::with_connector(true).await;
+    for character in ['\u{1}', '\0', '\u{b}', '\u{1b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+        let said = [character.to_string(), format!("<![CDATA[{character}]]>"), format!("&#{};", u32::from(character))];
+        for said in said {
+            let whole = prospect("r-1");
+            for (document, place) in [
+                (whole.replace("Foo", &format!("A{said}B")), "/user/userInfo/firstname"),
+                (whole.replace("r-1", &format!("r{said}")), "/user/providerInfo/recordID"),
+            ] {
+                let message = push(&world, "user", document).await.invalid();
+                assert!(message.contains(place), "{character:?}: {message}");
+                assert!(!message.contains(character), "{message:?}");
+            }
+            let document = staff("s-1", &said, "ann@club.example");
+            assert!(push(&world, "staff", document).await.invalid().contains("/user/userInfo/firstname"));
+            let document = lead_source("l-1", &said);
+            assert!(push(&world, "leadsource", document).await.invalid().contains("/leadSource/leadInfo/name"));
+        }
+        let attribute = prospect("r-1").replace("<lastname>", &format!("<lastname kind=\"a{character}\">"));
+        push(&world, "user", attribute).await.invalid();
+    }
+    assert_empty(&world).await;
+}
+
+/// What an earlier release stored is still shown, without such characters.
+#[tokio::test]
+async fn a_character_that_xml_does_not_allow_and_that_is_stored_leaves_lists_readable() {
+    let world = World::with_connector(true).await;
+    let uuid = push(&world, "user", prospect("r-1").replace("Foo", "A#B")).await.uuid();
+    let (client, table) = (&world.clients.dynamodb, tests::SHADOW_TABLE);
+    let item = client.scan().table_name(table).send().await.unwrap().items.unwrap().remove(0);
+    let document = item["doc"].as_s().unwrap().replace("A#B", "A\\u0001\\uffffB");
+    let mut stored = item.clone();
+    stored.insert("doc".to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(document));
+    client.put_item().table_name(table).set_item(Some(stored)).send().await.unwrap();
+    assert_eq!(customer(&world, &uuid).await["name"]["first"], json!("A\u{1}\u{ffff}B"));
+    for query in ["", &format!("&uuid={uuid}")] {
+        let text = fetch(&world, "user", query).await.text;
+        assert!(text.contains("<firstname>AB</firstname>"), "{text}");
+    }
+}
+
+/// Whoever has no credentials costs no memory.
+#[tokio::test]
+async fn a_body_is_not_read_before_it_is_known_who_sends_it() {
+    let world = World::with_connector(true).await;
+    for resource in ["user", "staff", "leadsource"] {
+        for (authorization, reads) in
+            [(None, false), (Some(basic("intouch", "wrong")), false), (Some(authorized()), true)]
+        {
+            let is_read = Arc::new(AtomicBool::new(false));
+            let note = is_read.clone();
+            let body = stream::once(async move {
+                note.store(true, Ordering::SeqCst);
+                Ok::<_, std::io::Error>(Bytes::from_static(b"<user/>"))
+            });
+            let mut request = Request::builder().method("POST").uri(path(resource));
+            if let Some(authorization) = authorization {
+                request = request.header("Authorization", authorization);
+            }
+            let (status, ..) = world.request(request.body(Body::from_stream(body)).unwrap()).await;
+            let expected = if reads { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+            assert_eq!((status, is_read.load(Ordering::SeqCst)), (expected, reads), "{resource}");
+        }
     }
 }

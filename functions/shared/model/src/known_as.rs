@@ -82,9 +82,8 @@ mod tests {
 
     /// What is shown of a record that was called `s-0`, `s-1` and so on, one after the other.
     fn called(times: usize) -> Vec<RecordKey> {
-        (0..times).fold(Vec::new(), |shown, number| {
-            shown_keys(&shown, &key("k-1", &format!("s-{number}")), true, PLENTY)
-        })
+        (0..times)
+            .fold(Vec::new(), |shown, number| shown_keys(&shown, &key("k-1", &format!("s-{number}")), true, PLENTY))
     }
 
     #[test]

@@ -186,8 +186,16 @@ impl<T: Referred> Catalog<T> {
         if let Some(stored) = self.get(connection, own_id).await? {
             return Ok(Some(stored));
         }
+        match self.pointed_at(connection, own_id).await? {
+            Some(id) => self.get(connection, &id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The id of the record that a sender's key of this id is a part of.
+    async fn pointed_at(&self, connection: &ConnectionKey, own_id: &str) -> Result<Option<String>, StoreError> {
         let Some(item) = self.table.get(connection, &pointer_of::<T>(own_id)).await? else { return Ok(None) };
-        self.get(connection, Read::new("a pointer", &item).text("id")?).await
+        Ok(Some(Read::new("a pointer", &item).text("id")?.to_owned()))
     }
 
     async fn point(&self, connection: &ConnectionKey, own_id: &str, id: &str) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
+//! | `acme/intouch` | `staff-name/<name>/<id>`, `lead-source-name/…` | one that took this match key while another had it |
 //! | `acme/intouch` | `waiting/staff/<name>/<prospect>`, `waiting/lead-source/…` | a prospect that refers to one that is not known yet |
 //!
 //! Every key begins with the tenant. Ids and names of what is pushed are UUIDs, computed from what they stand for: no key

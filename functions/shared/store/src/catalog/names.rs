@@ -143,12 +143,15 @@ impl<T: Referred> Catalog<T> {
                     return Ok(look);
                 }
                 Some(_) => {}
+                // What its sender calls so was to be made, and became a part of another meanwhile.
+                None if self.pointed_at(connection, &first.id).await?.is_some() => look.is_first_over = true,
                 None => look.bearer = Bearer::ToBe(first.id.clone()),
             }
         }
-        let reads = look.entries.behind.iter().map(|entry| async move {
-            Ok::<_, StoreError>((entry.clone(), self.get(connection, &entry.id).await?))
-        });
+        let reads =
+            look.entries.behind.iter().map(|entry| async move {
+                Ok::<_, StoreError>((entry.clone(), self.get(connection, &entry.id).await?))
+            });
         let behind: Vec<(Entry, Option<Stored<T>>)> =
             stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).try_collect().await?;
         let mut longest: Option<Stored<T>> = None;
@@ -190,9 +193,7 @@ impl<T: Referred> Catalog<T> {
                         && self.lead_to_bearer(connection, name, &look, &stored.record.id).await?
                 }
                 Bearer::ToBe(other) if other != id && may_be_another => return Ok(Taking::ByAnother),
-                Bearer::ToBe(other) if other != id => {
-                    self.stand_behind(connection, name, &look.entries, entry).await?
-                }
+                Bearer::ToBe(other) if other != id => self.stand_behind(connection, name, &look.entries, entry).await?,
                 Bearer::ToBe(_) | Bearer::Nobody => self.lead_to(connection, name, &look, entry).await?,
             };
             if is_entered {

@@ -72,10 +72,14 @@ pub fn user(shown: &ShownUser) -> String {
     root("user", None, &user_content(shown))
 }
 
-/// A page of prospects and members, or of staff; with the cursor to go on with, where there may be more.
-pub fn users<'a>(shown: impl IntoIterator<Item = ShownUser<'a>>, cursor: Option<&str>) -> String {
-    let users: String = shown.into_iter().map(|shown| format!("<user>{}</user>", user_content(&shown))).collect();
-    root("users", cursor, &users)
+/// One of a page of prospects and members, or of staff.
+pub fn listed_user(shown: &ShownUser) -> String {
+    format!("<user>{}</user>", user_content(shown))
+}
+
+/// A page of those, one after the other; with the cursor to go on with, where there may be more.
+pub fn users(listed: &str, cursor: Option<&str>) -> String {
+    root("users", cursor, listed)
 }
 
 /// One lead source.
@@ -83,10 +87,14 @@ pub fn lead_source(shown: &ShownLeadSource) -> String {
     root("leadSource", None, &lead_source_content(shown))
 }
 
-/// A page of lead sources; with the cursor to go on with, where there may be more.
-pub fn lead_sources<'a>(shown: impl IntoIterator<Item = ShownLeadSource<'a>>, cursor: Option<&str>) -> String {
-    let sources = shown.into_iter().map(|shown| format!("<leadSource>{}</leadSource>", lead_source_content(&shown)));
-    root("leadSources", cursor, &sources.collect::<String>())
+/// One of a page of lead sources.
+pub fn listed_lead_source(shown: &ShownLeadSource) -> String {
+    format!("<leadSource>{}</leadSource>", lead_source_content(shown))
+}
+
+/// A page of those, one after the other; with the cursor to go on with, where there may be more.
+pub fn lead_sources(listed: &str, cursor: Option<&str>) -> String {
+    root("leadSources", cursor, listed)
 }
 
 fn root(name: &str, cursor: Option<&str>, content: &str) -> String {
