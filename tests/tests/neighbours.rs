@@ -75,13 +75,15 @@ async fn answer(source: Source, mut socket: TcpStream) -> std::io::Result<()> {
                     document = String::from("<custInfos>");
                     for part in body.split("%3CcustId%3E").skip(1) {
                         let id: String = part.chars().take_while(char::is_ascii_digit).collect();
-                        write!(document, "<custInfo><custId>{id}</custId><firstName>Jane</firstName></custInfo>").unwrap();
+                        write!(document, "<custInfo><custId>{id}</custId><firstName>Jane</firstName></custInfo>")
+                            .unwrap();
                     }
                     document += "</custInfos>";
                 }
                 _ => document = String::from("<result><status>SUCCESS</status></result>"),
             }
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", document.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", document.len());
             socket.write_all(head.as_bytes()).await?;
             socket.write_all(document.as_bytes()).await
         }

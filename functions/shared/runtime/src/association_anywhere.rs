@@ -147,8 +147,7 @@ impl AssociationAnywhere {
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
         loop {
-            let request =
-                || self.post(url, &request, |body| documents::read_status(body, &Limits::default()));
+            let request = || self.post(url, &request, |body| documents::read_status(body, &Limits::default()));
             match self.ask(key, settings, deadline, &login, request).await {
                 // An operator waits for it: pollers and workers may have taken every slot that is near.
                 Err(Trouble::NotNow { until, .. }) if until < deadline - ANSWER_TIME => {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use store::ChunkState;
 
 use super::*;
-use crate::window::{MOST, Window};
+use crate::window::{FIRST, MOST, Window};
 
 const STEP: Duration = Duration::from_millis(100);
 /// How long a worker works on one chunk, and how long it holds it.
@@ -54,7 +54,7 @@ fn work(per_second: f64, latency: Duration, chunks: u32, workers: usize) -> Figu
         ledger.retain(|(_, doing)| !matches!(doing, Doing::Asking { answered_at, .. } if *answered_at <= now));
         if next_look <= now {
             let front: Vec<ChunkState> = ledger.iter().take(100).map(|(chunk, _)| *chunk).collect();
-            let look = window.look(1, &front, now, Duration::from_secs(1));
+            let look = window.look(1, &front, now, FIRST, Duration::from_secs(1));
             messages.extend(look.send);
             next_look = now + look.again_after;
         }
