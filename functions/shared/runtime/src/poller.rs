@@ -13,8 +13,8 @@ use model::{Batch, BatchEvent, ConnectionKey};
 use store::{ChunkKey, ChunkState, Clock, Directory, LastError, Ledger, Polls, Random, StoreError, WorkQueue};
 use tokio::task::JoinSet;
 
-use crate::window::Window;
 use crate::connections::{Connection, Settings};
+use crate::window::{self, Window};
 use crate::{Clients, Environment, Metrics, MissingVariable, Trouble};
 
 /// How often the ledger of an open batch is looked at, where nothing waits to be sent.
@@ -77,6 +77,8 @@ pub struct Poller {
     metrics: Metrics,
     /// Which chunks of each connection the workers were told of.
     windows: Arc<Mutex<HashMap<ConnectionKey, Window>>>,
+    /// How many chunks of a new batch are under way before any of it was settled.
+    first_window: usize,
 }
 
 impl Poller {
@@ -97,7 +99,14 @@ impl Poller {
             random: random.clone(),
             metrics: metrics.clone(),
             windows: Arc::default(),
+            first_window: window::FIRST,
         })
+    }
+
+    /// The same where the workers ask no vendor, which could hang: chunks need not be held back until one has answered.
+    #[must_use]
+    pub fn for_chunks_that_hold_all(self) -> Self {
+        Self { first_window: window::MOST, ..self }
     }
 
     /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
@@ -235,7 +244,7 @@ impl Poller {
         let now = self.clock.now();
         let look = {
             let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-            windows.entry(key.clone()).or_default().look(batch, front, now, WATCH_EVERY)
+            windows.entry(key.clone()).or_default().look(batch, front, now, self.first_window, WATCH_EVERY)
         };
         if look.send.is_empty() {
             return Ok(Next::After(look.again_after));

@@ -3,6 +3,7 @@
 //! All connections share the workers. So a connection's chunks are not all sent when its batch is opened: a few are, and
 //! more as those are settled. A source that answers well soon has [`MOST`] under way; one that has not answered yet has
 //! [`FIRST`] at most, and one that fails [`LEAST`]: they take no worker from anybody else for long, however many they are.
+//! Where workers ask nobody, for the chunks hold all there is, a window is [`MOST`] wide from the beginning.
 //!
 //! The window is the poller's memory and no more. Whoever polls next begins with an empty one, and at worst sends some
 //! chunks again whose messages still wait: then a worker finds them leased or done.
@@ -64,10 +65,18 @@ pub(crate) struct Look {
 
 impl Window {
     /// Compares the ledger with what was told, opens or narrows the window, and says what to send. `front` are the first
-    /// chunks of the batch that are not done; `at_most` is when to look again where nothing moves.
-    pub(crate) fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, at_most: Duration) -> Look {
+    /// chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most` when to look
+    /// again where nothing moves.
+    pub(crate) fn look(
+        &mut self,
+        batch: u64,
+        front: &[ChunkState],
+        now: Timestamp,
+        first: usize,
+        at_most: Duration,
+    ) -> Look {
         if self.batch != batch || self.size == 0 {
-            *self = Self { batch, size: FIRST, told: BTreeMap::new(), pause: SOON };
+            *self = Self { batch, size: first, told: BTreeMap::new(), pause: SOON };
         }
         let told_before = std::mem::take(&mut self.told);
         let mut failed = 0;

@@ -53,7 +53,7 @@ impl Connection {
 
     fn look(&mut self) -> Look {
         let front: Vec<ChunkState> = self.ledger.values().take(FRONT).copied().collect();
-        let look = self.window.look(7, &front, self.now, WATCH_EVERY);
+        let look = self.window.look(7, &front, self.now, FIRST, WATCH_EVERY);
         self.sent += look.send.len();
         self.messages.extend(&look.send);
         look

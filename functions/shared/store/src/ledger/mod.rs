@@ -46,8 +46,9 @@ pub use listing::cut_listed;
 
 /// DynamoDB's bound for one BatchWriteItem.
 const ITEMS_PER_WRITE: usize = 25;
-/// How many of those are under way at once.
-const WRITES_AT_ONCE: usize = 4;
+/// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second, and
+/// leave room for the others, for all share one table.
+const WRITES_AT_ONCE: usize = 2;
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
 const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];

@@ -55,16 +55,19 @@ fn the_templates_pollers_are_invoked_every_minute() {
 
 #[test]
 fn the_templates_workers_are_invoked_with_messages_and_say_which_failed() {
-    for (binary, queue) in [("fetch-customers", "WorkQueue"), ("upsert-customers", "ContactsQueue")] {
+    for (binary, queue, concurrency) in
+        [("fetch-customers", "WorkQueue", 100), ("upsert-customers", "ContactsQueue", 20)]
+    {
         let worker = ours(binary);
         assert_eq!(worker.timeout, Duration::from_secs(60), "{binary}");
         assert_eq!(
             worker.queues,
             [QueueTrigger {
                 queue: queue.to_owned(),
-                batch_size: 10,
+                // One that hangs holds up no other.
+                batch_size: 1,
                 window: Duration::ZERO,
-                concurrency: 5,
+                concurrency,
                 reports_failures: true,
             }]
         );
