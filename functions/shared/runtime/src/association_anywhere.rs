@@ -1,18 +1,22 @@
 //! The client of Association Anywhere: every request passes the connection's gate.
 
+use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use model::{ConnectionKey, QueuedCustomer};
 use store::{Clock, Gate, Secrets};
-use wire::association_anywhere::{self as documents, Credentials, Detail, DetailsMode, DetailsReader};
+use wire::association_anywhere::{self as documents, Credentials, Detail, DetailsReader, QueueReader, Unasked};
 use wire::{Limits, ReadError};
 
 use crate::VendorHttp;
 use crate::connections::AssociationAnywhere as Settings;
 use crate::gated::{GatedVendor, Login};
 use crate::vendor::{Body, Failed, Trouble};
+
+pub use wire::association_anywhere::UnusableEntry;
 
 /// The one parameter of every procedure.
 const PARAMETER: &str = "p_input_xml_doc";
@@ -25,13 +29,27 @@ fn credentials_of(login: &Login) -> Credentials<'_> {
     Credentials { username: &login.username, password: &login.password }
 }
 
+/// How many bytes of an answer that was for one customer alone are kept, for whoever has to look at it.
+const RAW_BYTES: usize = 100 * 1024;
+
 /// What the change queue holds.
 #[derive(Debug)]
 pub struct QueueAnswer {
     /// The customers that changed, as the vendor lists them.
     pub customers: Vec<QueuedCustomer>,
+    /// Entries whose id can't be anybody's, each id once.
+    pub unusable: Vec<UnusableEntry>,
     /// What to purge them with; `None` where nothing is queued.
     pub queue_number: Option<String>,
+}
+
+/// What the change queue holds of some customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueGlance {
+    /// What to purge all that it holds with; `None` where nothing is queued.
+    pub queue_number: Option<String>,
+    /// How many of them it holds.
+    pub found: usize,
 }
 
 /// What an answer to a bulk request held.
@@ -39,8 +57,13 @@ pub struct QueueAnswer {
 pub struct DetailsAnswer {
     /// When the request was sent: what changed later may not be in the answer.
     pub began: Timestamp,
-    /// Every customer that could be told apart.
+    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came without
+    /// an id. A customer that came twice stands here twice.
     pub details: Vec<Detail>,
+    /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
+    pub unasked: Unasked,
+    /// The beginning of the answer as it came, where one customer alone was asked for; otherwise empty.
+    pub raw: String,
     /// What ended the reading before the document's end: then a customer that is not among `details` may still exist.
     pub broken: Option<Trouble>,
 }
@@ -66,9 +89,43 @@ impl AssociationAnywhere {
         self.ask(key, settings, deadline, &login, || {
             self.post(&settings.queue_url, &request, |body| {
                 let mut customers = Vec::new();
-                let queue_number =
-                    documents::read_queue(body, &Limits::default(), |customer| customers.push(customer))?;
-                Ok(QueueAnswer { customers, queue_number })
+                let mut reader = QueueReader::new(body, None, Limits::of_queue(), |customer| customers.push(customer));
+                let queue_number = reader.read()?;
+                let unusable = reader.unusable();
+                drop(reader);
+                Ok(QueueAnswer { customers, unusable, queue_number })
+            })
+        })
+        .await
+    }
+
+    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the others.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn glance(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        customers: &HashSet<String>,
+        deadline: Timestamp,
+    ) -> Result<QueueGlance, Trouble> {
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
+        self.ask(key, settings, deadline, &login, || {
+            let mut awaited = customers.clone();
+            self.post(&settings.queue_url, &request, move |body| {
+                let before = awaited.len();
+                let mut reader = QueueReader::new(body, None, Limits::of_queue(), |customer: QueuedCustomer| {
+                    awaited.remove(&customer.source_id);
+                });
+                let queue_number = reader.read()?;
+                let unusable = reader.unusable();
+                drop(reader);
+                for entry in unusable {
+                    awaited.remove(&entry.name);
+                }
+                Ok(QueueGlance { queue_number, found: before - awaited.len() })
             })
         })
         .await
@@ -86,28 +143,33 @@ impl AssociationAnywhere {
         deadline: Timestamp,
     ) -> Result<DetailsAnswer, Trouble> {
         let login = self.0.login(&settings.credentials).await?;
-        let ids = ids.iter().map(String::as_str);
-        let request = documents::details_request(ids, &settings.sections, &credentials_of(&login), true);
+        let asked = ids.iter().map(String::as_str);
+        let request = documents::details_request(asked, &settings.sections, &credentials_of(&login), true);
         // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the trouble.
-        let found = Arc::new(Mutex::new((self.0.clock.now(), Vec::new())));
+        let found = Arc::new(Mutex::new(Found { began: self.0.clock.now(), ..Found::default() }));
+        let kept = if ids.len() == 1 { RAW_BYTES } else { 0 };
         let answer = self
             .ask(key, settings, deadline, &login, || {
                 let found = found.clone();
-                found.lock().unwrap_or_else(PoisonError::into_inner).0 = self.0.clock.now();
+                lock(&found).began = self.0.clock.now();
+                let ids = ids.to_vec();
                 self.post(&settings.details_url, &request, move |body| {
-                    for detail in DetailsReader::new(body, Limits::default(), DetailsMode::Bulk) {
-                        let detail = detail?;
-                        found.lock().unwrap_or_else(PoisonError::into_inner).1.push(detail);
+                    let body = Kept { body, found: found.clone(), room: kept };
+                    let mut reader = DetailsReader::of_asked(body, None, ids.iter().map(String::as_str));
+                    for detail in reader.by_ref() {
+                        lock(&found).details.push(detail?);
                     }
+                    lock(&found).unasked.clone_from(reader.unasked());
                     Ok(())
                 })
             })
             .await;
-        let (began, details) = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+        let Found { began, details, unasked, raw } = std::mem::take(&mut *lock(&found));
+        let raw = String::from_utf8_lossy(&raw).into_owned();
         match answer {
-            Ok(()) => Ok(DetailsAnswer { began, details, broken: None }),
-            Err(trouble) if details.is_empty() => Err(trouble),
-            Err(trouble) => Ok(DetailsAnswer { began, details, broken: Some(trouble) }),
+            Ok(()) => Ok(DetailsAnswer { began, details, unasked, raw, broken: None }),
+            Err(trouble) if details.is_empty() && raw.is_empty() => Err(trouble),
+            Err(trouble) => Ok(DetailsAnswer { began, details, unasked, raw, broken: Some(trouble) }),
         }
     }
 
@@ -178,4 +240,37 @@ impl AssociationAnywhere {
             }
         })
     }
+}
+
+/// What an answer to a request for details has brought so far.
+#[derive(Default)]
+struct Found {
+    began: Timestamp,
+    details: Vec<Detail>,
+    unasked: Unasked,
+    raw: Vec<u8>,
+}
+
+/// A body whose beginning is kept as it came.
+struct Kept {
+    body: Body,
+    found: Arc<Mutex<Found>>,
+    room: usize,
+}
+
+impl Read for Kept {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        let kept = read.min(self.room);
+        if kept > 0 {
+            self.room -= kept;
+            lock(&self.found).raw.extend_from_slice(&buffer[..kept]);
+        }
+        Ok(read)
+    }
+}
+
+/// Each change under this lock is a single step: a panic leaves the value as good as before.
+fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
 }

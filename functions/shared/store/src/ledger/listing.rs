@@ -208,7 +208,7 @@ pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreErro
     }))
 }
 
-fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
+pub(super) fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
     if !read.has(attribute) {
         return Ok(None);
     }

@@ -19,6 +19,7 @@
 mod deletes;
 mod item;
 mod listing;
+mod queued;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,9 +35,11 @@ use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, 
 
 use crate::backoff::Backoff;
 use crate::control::ControlTable;
-use crate::item::{Item, Read, number, text, time};
+use crate::item::{Item, Read, bytes, number, text, time};
 use crate::{Clock, Random, StoreError};
-use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
+use item::{
+    chunk_entry, chunk_item, chunk_state, id_set, phase_name, read_batch, read_chunk, read_tally, set_and_remove,
+};
 use listing::with_listing;
 
 pub(crate) use deletes::Reservation;
@@ -69,6 +72,8 @@ pub struct LedgerState {
     pub totals: Tally,
     /// The newest change of an upstream that is listed, of which all that is not newer was taken over.
     pub cursor: Option<Timestamp>,
+    /// When a customer of the latest batch came to an end last.
+    pub came_on_at: Option<Timestamp>,
 }
 
 /// Which chunk.
@@ -91,6 +96,8 @@ pub struct ChunkState {
     pub due_at: Timestamp,
     /// Whether all that is left of it waits for a customer that is known to exist.
     pub unproven: bool,
+    /// Whether a worker has taken it since it last came on.
+    pub tried: bool,
 }
 
 /// A chunk in the hands of one worker.
@@ -144,6 +151,7 @@ impl Ledger {
             latest: Some(read_batch(&read)?),
             totals: read_tally(&read, "all_")?,
             cursor: read.optional_time("newest_done")?,
+            came_on_at: read.optional_time("came_on_at")?,
         })
     }
 
@@ -163,7 +171,7 @@ impl Ledger {
             "asked_at = :asked_at".to_owned(),
             "customers = :customers".to_owned(),
         ];
-        assignments.extend(COUNTS.map(|count| format!("n_{count} = :none")));
+        assignments.extend(COUNTS.map(|count| format!("n_{count} = :{count}")));
         let mut update = self
             .table
             .update(connection, BATCH)
@@ -173,11 +181,14 @@ impl Ledger {
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":asked_at", time(batch.asked_at))
-            .expression_attribute_values(":customers", number(batch.total))
-            .expression_attribute_values(":none", number(0));
-        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed"];
+            .expression_attribute_values(":customers", number(batch.total));
+        for (name, count) in batch.tally.by_name() {
+            update = update.expression_attribute_values(format!(":{name}"), number(count));
+        }
+        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed", "purge_failures"];
         let optional = [
             ("queue_number", batch.queue_number.as_ref().map(text)),
+            ("origin", batch.origin.map(|origin| bytes(origin.as_bytes()))),
             ("resync_request", batch.resync.map(number)),
             ("confirm_request", batch.confirmed.map(number)),
         ];
@@ -400,7 +411,9 @@ impl Ledger {
         moved_on(connection, batch, answer)
     }
 
-    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done.
+    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done. Where all of those
+    /// were tried before and are not done, as many of those behind them whose time has come: no chunk waits for ever
+    /// because those in front of it can't be done.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -410,27 +423,30 @@ impl Ledger {
         batch: u64,
         limit: i32,
     ) -> Result<Vec<ChunkState>, StoreError> {
-        let page = self
-            .table
-            .entries(connection, &format!("chunk/{batch:012}/"))
-            .projection_expression("entry, due_at, unproven")
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::aws("Query", error))?;
-        page.items()
-            .iter()
-            .map(|item| {
-                let entry = Read::new("?", item).text("entry")?;
-                let read = Read::new(entry, item);
-                let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
-                Ok(ChunkState {
-                    chunk: chunk.ok_or_else(|| StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" })?,
-                    due_at: read.time("due_at")?,
-                    unproven: read.has("unproven"),
-                })
-            })
-            .collect()
+        let wanted = usize::try_from(limit).unwrap_or(0);
+        let prefix = format!("chunk/{batch:012}/");
+        let look =
+            || self.table.entries(connection, &prefix).projection_expression("entry, due_at, attempts, unproven");
+        let page = look().limit(limit).send().await.map_err(|error| StoreError::aws("Query", error))?;
+        let mut chunks: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
+        let mut start = page.last_evaluated_key;
+        if !chunks.iter().all(|chunk| chunk.tried || chunk.unproven) {
+            return Ok(chunks);
+        }
+        let most = chunks.len() + wanted;
+        while let Some(after) = start.take().filter(|_| chunks.len() < most) {
+            let page = look()
+                .filter_expression("due_at <= :now")
+                .expression_attribute_values(":now", time(self.clock.now()))
+                .set_exclusive_start_key(Some(after))
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            let behind: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
+            chunks.extend(behind.into_iter().take(most - chunks.len()));
+            start = page.last_evaluated_key;
+        }
+        Ok(chunks)
     }
 
     /// Whether all that is left of a batch waits for a customer that is known to exist.
@@ -524,15 +540,19 @@ impl Ledger {
             .table
             .update(&key.connection, &chunk_entry(&key))
             .update_expression(
-                "SET lease_owner = :owner, lease_until = :until, due_at = :until, attempts = attempts + :one",
+                "SET lease_owner = :owner, lease_until = :until, due_at = :until, \
+                 attempts = if_not_exists(attempts, :none) + :one",
             )
             .condition_expression(
-                "attribute_exists(entry) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+                // Its own where the answer to a request that was carried out was lost, and the request is repeated.
+                "attribute_exists(entry) AND \
+                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
             )
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(self.clock.now()))
             .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
@@ -541,16 +561,23 @@ impl Ledger {
             Err(error) if condition_failed(&error) => return Ok(None),
             Err(error) => return Err(StoreError::aws("UpdateItem", error)),
         };
-        let read = Read::new("chunk", &item);
-        Ok(Some(LeasedChunk {
-            owner: owner.to_owned(),
-            fetch: read.set("to_fetch")?,
-            delete: read.set("to_delete")?,
-            listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
-            may_delete: read.set("may_delete")?,
-            attempt: read.number("attempts")?,
-            key,
-        }))
+        read_chunk(&key, owner, &item).map(Some)
+    }
+
+    /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
+    /// customers again. `false` where that batch is over.
+    ///
+    /// # Errors
+    /// Where the store can't be written, or somebody else moves the batch on.
+    pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
+        let latest = self.state(&key.connection).await?.latest;
+        let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
+        if let Some(batch) = &latest {
+            self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
+        }
+        // The next batch waits for those who hold chunks of this one.
+        self.release(key, owner, self.clock.now()).await?;
+        Ok(latest.is_some())
     }
 
     /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
@@ -594,12 +621,16 @@ impl Ledger {
     /// # Errors
     /// Where the store can't be written.
     pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        self.release(&chunk.key, &chunk.owner, retry_at).await
+    }
+
+    async fn release(&self, key: &ChunkKey, owner: &str, retry_at: Timestamp) -> Result<(), StoreError> {
         let answer = self
             .table
-            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
+            .update(&key.connection, &chunk_entry(key))
             .update_expression("SET due_at = :due_at REMOVE lease_owner, lease_until")
             .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":due_at", time(retry_at))
             .send()
             .await;
@@ -662,11 +693,18 @@ impl Ledger {
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
-            .update_expression(format!("ADD {additions}"))
+            .update_expression(if tally.sum() > 0 {
+                format!("ADD {additions} SET came_on_at = :now")
+            } else {
+                format!("ADD {additions}")
+            })
             .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
             .expression_attribute_values(":number", number(chunk.key.batch))
             .expression_attribute_values(":open", text(phase_name(Phase::Open)))
             .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
+        if tally.sum() > 0 {
+            update = update.expression_attribute_values(":now", time(self.clock.now()));
+        }
         for (name, count) in tally.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
