@@ -123,6 +123,50 @@ async fn one_malformed_customer_costs_that_customer_only_and_holds_up_the_purge_
     }
 }
 
+/// Invariant 4: an entry of the queue that can't be anybody's costs that entry, and is seen.
+#[tokio::test]
+async fn an_entry_of_the_queue_that_is_no_id_is_a_failure_record_and_holds_up_nobody() {
+    let world = World::with_customers(30).await;
+    world.sync().await;
+    let long = "7".repeat(300);
+    for text in ["", " ", &long, "1001<x/>", "1&#x85;2"] {
+        world.vendor.enqueue_text(text);
+    }
+    world.vendor.change([1003]);
+    world.sync().await;
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+    let failures = world.failures().all(&world.connection()).await.unwrap();
+    assert_eq!(failures.len(), 4, "an empty id twice is one record: {failures:?}");
+    assert!(failures.iter().all(|failure| failure.reason.contains("the queue names a customer by an id")));
+    assert!(failures.iter().any(|failure| failure.raw == long), "it can be looked at: {failures:?}");
+    assert_eq!(world.vendor.queue_len(), 0, "purged, after it was noted");
+    let counts = world.status().await.counts;
+    assert_eq!((counts.fetched, counts.ends.failed), (30 + 1 + 4, 4));
+
+    // Nobody can be asked for by such an id: to send it again does nothing, and ends.
+    world.failures().request_redrive(&world.connection(), &failures[0].source_id, world.now()).await.unwrap();
+    world.vendor.change([1003]);
+    world.sync().await;
+    assert!(world.failures().redrive_requests(&world.connection()).await.unwrap().is_empty());
+    assert_eq!(world.status().await.counts.ends.tombstoned, 0);
+}
+
+/// Failure records hold what the vendor sent, also where it could not be parsed, or was too large.
+#[tokio::test]
+async fn a_failure_record_of_what_could_not_be_parsed_or_is_too_large_holds_the_raw_document() {
+    for poison in [Poison::BrokenXml, Poison::HugeText(500_000), Poison::HugeText(2 * 1024 * 1024), Poison::TooDeep] {
+        let world = World::with_customers(30).await;
+        world.sync().await;
+        world.vendor.poison(1007, poison);
+        world.vendor.change([1006, 1007, 1008]);
+        world.sync().await;
+        let failures = world.failures().all(&world.connection()).await.unwrap();
+        assert_eq!(failures.len(), 1, "{poison:?}");
+        assert!(failures[0].raw.contains("<custId>1007</custId>"), "{poison:?}: {:.300}", failures[0].raw);
+        assert!(failures[0].raw.len() < 110 * 1024, "{poison:?}: {} bytes", failures[0].raw.len());
+    }
+}
+
 #[tokio::test]
 async fn several_malformed_customers_cost_themselves_only() {
     let world = World::with_customers(100).await;

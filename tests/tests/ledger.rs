@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Batch, BatchEvent, Phase, QueuedCustomer, Tally, Version, cut};
+use runtime::status::Condition;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
 use store::{ChunkKey, Settlement};
 use tests::{WORK_QUEUE, World};
@@ -145,18 +146,89 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_purge_that_is_not_confirmed_is_repeated_with_the_same_number() {
+async fn a_purge_that_was_not_carried_out_is_repeated_with_the_same_number() {
     let world = World::with_customers(30).await;
     world.poll().await;
     world.work().await;
-    world.vendor.fault_times(Procedure::Purge, Fault::CutBody, 1);
+    world.vendor.fault_times(Procedure::Purge, Fault::Status(503), 1);
     world.poll().await;
     assert_eq!(world.status().await.batch.unwrap().left, 0, "done, and not acknowledged");
     world.vendor.change([1005]);
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    assert_eq!(world.vendor.purges(), [30], "the number of the get, so that what came in between survives");
     world.sync().await;
-    let purges = world.vendor.purges();
-    assert_eq!(purges[0], purges[1], "the same number, so that what came in between survives");
     world.assert_shadow_is_the_vendors(1001..1031).await;
+}
+
+/// Invariant 9: a purge that was carried out, whose answer was lost, and that the vendor refuses when it is repeated, ends.
+#[tokio::test]
+async fn a_purge_that_was_carried_out_and_not_confirmed_ends_whether_or_not_somebody_changed_meanwhile() {
+    for changed in [None, Some(1005)] {
+        let world = World::with_customers(30).await;
+        world.vendor.refuse_empty_purges();
+        world.poll().await;
+        world.work().await;
+        world.vendor.fault_times(Procedure::Purge, Fault::CutBody, 1);
+        world.poll().await;
+        assert_eq!(world.status().await.batch.unwrap().left, 0, "done, and not acknowledged");
+        world.vendor.change(changed);
+        world.sync().await;
+        assert_eq!(world.vendor.purges()[0], 30);
+        world.assert_shadow_is_the_vendors(1001..1031).await;
+    }
+}
+
+/// Invariant 9: what changes while only the purge fails, arrives.
+#[tokio::test]
+async fn a_purge_that_is_always_refused_does_not_hold_up_what_changes_meanwhile() {
+    let world = World::with_customers(30).await;
+    world.vendor.fault(Procedure::Purge, Some(Fault::FailureStatus("not allowed".into())));
+    world.run_for(20).await;
+    assert!(world.status().await.error.unwrap().message.contains("purge"), "the operator sees it");
+    world.vendor.change([1005]);
+    world.run_for(60).await;
+    world.assert_shadow_is_the_vendors(1001..1031).await;
+    assert_eq!(world.vendor.queue_len(), 30);
+    world.vendor.fault(Procedure::Purge, None);
+    world.sync().await;
+}
+
+/// Invariant 1: a purge is never sent to a queue that may be another one than was read.
+#[tokio::test]
+async fn a_queue_that_was_built_anew_while_a_batch_was_open_loses_nothing_unread() {
+    // Numbers below ours; numbers that have passed ours, of other customers, and of some of the same.
+    for (last_number, queued) in [(0, 2000..2020), (500, 2000..2020), (500, 1020..1050)] {
+        let world = World::with_customers(30).await;
+        world.poll().await;
+        world.work().await;
+        world.vendor.fault(Procedure::Purge, Some(Fault::Status(503)));
+        world.poll().await;
+        world.vendor.rebuild_queue(last_number);
+        world.vendor.fault(Procedure::Purge, None);
+        for id in queued.clone() {
+            world.vendor.create(id);
+        }
+        world.sync().await;
+        world.assert_shadow_is_the_vendors((1001..1031).chain(queued)).await;
+        assert!(world.vendor.purges().iter().all(|number| *number != 30), "never with the old number");
+    }
+}
+
+/// Invariant 1: likewise of a queue that the connection was pointed to meanwhile, though it may look the same.
+#[tokio::test]
+async fn a_connection_that_is_pointed_elsewhere_while_a_batch_is_open_purges_nothing_there() {
+    let world = World::with_customers(30).await;
+    world.poll().await;
+    world.work().await;
+    let mut registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
+    registration.document = registration.document.replace("/demo/", "/other/");
+    world.connections().put(&registration).await.unwrap();
+    world.poll().await;
+    assert!(world.vendor.purges().is_empty(), "asked again, and not purged");
+    assert!(world.status().await.error.unwrap().message.contains("configured otherwise"));
+    world.sync().await;
+    assert_eq!(world.vendor.purges().len(), 1);
 }
 
 #[tokio::test]
@@ -177,6 +249,71 @@ async fn a_batch_moves_on_only_once() {
     ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     assert!(ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.is_err(), "by one who is behind");
     assert_eq!(ledger.state(&connection).await.unwrap().latest.unwrap().phase, Phase::Open);
+}
+
+/// Invariant 9: chunks that can't be done keep nobody behind them from being sent again.
+#[tokio::test]
+async fn who_stands_behind_chunks_that_can_not_be_done_is_sent_again_too() {
+    let world = World::with(AaSettings { customers: 0, ..AaSettings::default() }, "bulk_size = 2").await;
+    // More chunks of customers who are gone than a poller looks at, and last the one who exists and can prove it.
+    for id in 1001..1211 {
+        world.vendor.enqueue(id);
+    }
+    world.vendor.create(9_000);
+    world.poll().await;
+    let messages = world.receive_all();
+    assert_eq!(messages.len(), 106);
+    world.deliver(&messages[..100]).await;
+    world.run_for(40).await;
+    assert!(world.customer(9_000).await.is_some(), "its one message was lost");
+    world.until_in_step(Duration::from_secs(60)).await;
+}
+
+/// Invariant 9: a chunk that can't be read, as after a rollback, does not stay for ever.
+#[tokio::test]
+async fn a_chunk_that_can_not_be_read_is_asked_for_again_with_the_next_batch() {
+    let world = World::with_customers(250).await;
+    world.poll().await;
+    let batch = world.status().await.batch.unwrap().number;
+    let key = [("connection", "acme/aa".to_owned()), ("entry", format!("chunk/{batch:012}/00000001"))];
+    let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+    let update = world.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE).set_key(Some(key.into()));
+    let update = update.update_expression("SET to_fetch = :text, due_at = :text");
+    let update = update.expression_attribute_values(":text", AttributeValue::S("unreadable".to_owned()));
+    update.send().await.unwrap();
+    world.work().await;
+    let message = world.status().await.error.unwrap().message;
+    assert!(message.contains("to_fetch") && message.contains("asked for again"), "{message}");
+    world.sync().await;
+    world.assert_shadow_is_the_vendors(1001..1251).await;
+}
+
+/// Invariant 9: the same worker, whose first request was carried out and whose answer was lost.
+#[tokio::test]
+async fn a_lease_that_is_asked_for_twice_by_one_worker_is_that_workers() {
+    let world = World::with_customers(30).await;
+    world.poll().await;
+    let (ledger, connection) = (world.ledger(), world.connection());
+    let batch = ledger.state(&connection).await.unwrap().latest.unwrap().number;
+    let key = ChunkKey { connection, batch, chunk: 0 };
+    let until = world.now() + Duration::from_secs(60);
+    assert!(ledger.lease(key.clone(), "one", until).await.unwrap().is_some());
+    assert!(ledger.lease(key.clone(), "one", until).await.unwrap().is_some());
+    assert!(ledger.lease(key, "another", until).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_one_chunk_met_is_no_longer_told_once_its_batch_comes_on() {
+    let world = World::with_customers(250).await;
+    world.poll().await;
+    let messages = world.receive_all();
+    world.vendor.fault_times(Procedure::Details, Fault::Status(503), 1);
+    world.deliver(&messages[..1]).await;
+    assert_eq!(world.status().await.condition, Condition::Failing);
+    world.clock.advance(Duration::from_secs(10));
+    world.deliver(&messages[1..]).await;
+    let status = world.status().await;
+    assert_eq!((status.condition, status.error), (Condition::Syncing, None));
 }
 
 /// Takes the connection's entry `batch` out of the control table, as where the table was restored, replaced or lost.

@@ -144,6 +144,68 @@ async fn a_deletion_told_by_the_queue_is_asked_for_like_everybody_and_made_only_
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Deleted);
 }
 
+/// Invariant 5: a vendor that silently leaves out some of those who are asked for deletes nobody.
+#[tokio::test]
+async fn nobody_is_buried_by_a_vendor_that_answers_with_only_so_many() {
+    for at_most in [15, 40, 99] {
+        let world =
+            World::with(AaSettings { customers: 120, ..AaSettings::default() }, "most_deletes_percent = 100").await;
+        world.sync().await;
+        world.vendor.answer_at_most(Some(at_most));
+        for id in 1001..1121 {
+            world.vendor.change([id]);
+        }
+        world.run_for(30).await;
+        assert_eq!(world.status().await.counts.ends.tombstoned, 0, "{at_most}");
+        world.vendor.answer_at_most(None);
+        world.sync().await;
+        world.assert_shadow_is_the_vendors(1001..1121).await;
+    }
+}
+
+/// Invariant 5: an answer that holds somebody who was not asked for proves nothing about who is missing from it.
+#[tokio::test]
+async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
+    let world = World::with_customers(30).await;
+    world.sync().await;
+    world.vendor.create(5_000);
+    world.sync().await;
+    world.vendor.always_answer_with(Some(5_000));
+    world.vendor.delete_silently(1004);
+    world.vendor.change([1005]);
+    world.sync().await;
+    assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active);
+    let failures = world.failures().all(&world.connection()).await.unwrap();
+    assert_eq!((failures.len(), failures[0].source_id.as_str()), (1, "1004"));
+    assert!(failures[0].reason.contains("not asked for") && failures[0].raw.contains("5000"), "{failures:?}");
+    world.assert_shadow_is_the_vendors([1005]).await;
+}
+
+/// Invariants 1 and 5: who is queued in one spelling and answered in another is one record, and is not gone.
+#[tokio::test]
+async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_them() {
+    let world = World::with_customers(130).await;
+    world.sync().await;
+    world.vendor.queue_with_zeros();
+    world.vendor.change(1001..1131);
+    world.vendor.create(6_000);
+    world.sync().await;
+    world.assert_shadow_is_the_vendors((1001..1131).chain([6_000])).await;
+    let ends = world.status().await.counts.ends;
+    assert_eq!((ends.tombstoned, ends.failed), (0, 0));
+    assert_eq!(world.shadow().existing(&world.connection()).await.unwrap().len(), 131, "nobody is stored twice");
+
+    world.vendor.delete_silently(1004);
+    world.vendor.delete_silently(1005);
+    world.sync().await;
+    for id in [1004, 1005] {
+        assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}");
+    }
+    world.vendor.create(1004);
+    world.sync().await;
+    world.assert_shadow_is_the_vendors((1001..1131).filter(|id| *id != 1005)).await;
+}
+
 /// Invariant 5: more deletes at once than an organisation could mean wait for a person, and hold up nobody.
 #[tokio::test]
 async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_nobody() {

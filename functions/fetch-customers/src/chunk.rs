@@ -4,14 +4,21 @@
 //! a request that fails is halved until the culprit stands alone, and a culprit becomes a failure record only if the
 //! vendor answered well for somebody else meanwhile. Otherwise the chunk waits.
 //!
-//! **Who is gone**: only a customer that an answer lacks *although it yields a companion that is known to exist*. A
-//! vendor that answers with nothing deletes nothing.
+//! **Who is gone**: only a customer that an answer lacks *although it yields companions that are known to exist*. A
+//! vendor that answers with nothing deletes nothing, and an answer that holds somebody who was not asked for proves
+//! nothing: see [`missing`].
+//!
+//! **How an id is written**: the queue may write one with leading zeros, or in another case, where the details do not. Who
+//! is asked for in one spelling and answered in another is stored under the answered one, whatever the queue calls them
+//! next time: so there are never two records of one customer.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+mod missing;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Outcome, Tally, Version};
+use model::{Outcome, Tally, Version, is_spelling_of};
 use runtime::association_anywhere::DetailsAnswer;
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use runtime::{ANSWER_TIME, Trouble};
@@ -30,12 +37,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
 /// How many attempts a vendor's passing failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
-/// How many customers who are known to exist are asked for beside those who seem to be gone.
+/// How many customers who are known to exist are asked for beside those who seem to be gone: one comes first, one stands
+/// in the middle and one comes last.
 const COMPANIONS: usize = 3;
 /// How many requests may fail before one succeeds, where nobody is known to probe the vendor with.
 const BLIND_FAILURES: u32 = 6;
-
-const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is everyone who is known to exist";
 
 /// The work on one chunk.
 pub(crate) struct ChunkWork<'a> {
@@ -47,7 +53,7 @@ pub(crate) struct ChunkWork<'a> {
     /// Until when the chunk is held.
     settle_by: Timestamp,
     tally: Tally,
-    /// What is not done yet.
+    /// What is not done yet, as the queue writes it.
     fetch: BTreeSet<String>,
     /// How many deletions were not carried out, for there were too many at once.
     withheld: u64,
@@ -55,10 +61,12 @@ pub(crate) struct ChunkWork<'a> {
     resolved: BTreeSet<String>,
     /// Sets of ids to ask for.
     rounds: VecDeque<Vec<String>>,
+    /// How the details write ids, and how the queue does that named them.
+    written_as: BTreeMap<String, String>,
     /// Who an answer lacked that may be gone.
     missing: Vec<String>,
-    /// Who seems to be to blame, and why, until the vendor is seen to be well.
-    suspects: Vec<(String, String)>,
+    /// Who seems to be to blame, until the vendor is seen to be well.
+    suspects: Vec<Suspect>,
     /// Customers that the vendor has just answered with: they exist.
     companions: Vec<String>,
     /// Whether the vendor has just answered for somebody in whole: then it is well.
@@ -66,6 +74,35 @@ pub(crate) struct ChunkWork<'a> {
     blind_failures: u32,
     /// Whether the vendor was asked at all: if not, the chunk only waited for its turn.
     has_asked: bool,
+}
+
+/// Somebody for whom no usable answer came.
+struct Suspect {
+    source_id: String,
+    reason: String,
+    /// What the vendor sent, as far as it was for this customer alone.
+    raw: String,
+}
+
+/// What an answer says of those who were asked for.
+struct Heard {
+    /// Whom it lacks.
+    missing: Vec<String>,
+    /// Somebody who came without an id.
+    unidentified: Option<Unidentified>,
+    /// Ids of customers who were not asked for, but may be some of those who are missing, in another spelling.
+    respelled: Vec<String>,
+    /// Whether it holds anybody else who was not asked for.
+    holds_others: bool,
+    /// What broke it off, and what it was, where it was for one customer alone.
+    broken: Option<Trouble>,
+    raw: String,
+}
+
+/// Somebody in an answer who can't be told apart.
+struct Unidentified {
+    reason: String,
+    raw: String,
 }
 
 /// Why the work on a chunk ends before the chunk is done.
@@ -100,6 +137,7 @@ impl<'a> ChunkWork<'a> {
             withheld: 0,
             resolved: BTreeSet::new(),
             rounds: VecDeque::new(),
+            written_as: BTreeMap::new(),
             missing: Vec::new(),
             suspects: Vec::new(),
             companions: Vec::new(),
@@ -144,15 +182,20 @@ impl<'a> ChunkWork<'a> {
 
     async fn all_steps(&mut self) -> Step {
         self.rounds.push_back(self.bite());
-        while let Some(mut ids) = self.rounds.pop_front() {
-            // Who served as a companion meanwhile is done.
-            ids.retain(|source_id| self.fetch.contains(source_id));
-            if !ids.is_empty() {
-                self.ask(ids).await?;
+        loop {
+            while let Some(mut ids) = self.rounds.pop_front() {
+                // Who served as a companion meanwhile is done.
+                ids.retain(|source_id| !self.asked_for_by(source_id).is_empty());
+                if !ids.is_empty() {
+                    self.ask(ids).await?;
+                }
+            }
+            self.judge_suspects().await?;
+            self.confirm_missing().await?;
+            if self.rounds.is_empty() {
+                return Ok(());
             }
         }
-        self.judge_suspects().await?;
-        self.confirm_missing().await
     }
 
     /// What to take on at once: everything, but less and less of a chunk whose workers die of it.
@@ -162,33 +205,56 @@ impl<'a> ChunkWork<'a> {
         self.fetch.iter().take(usize::try_from(size).unwrap_or(usize::MAX)).cloned().collect()
     }
 
+    /// Who of this chunk is not done and is asked for by this id: themselves, and whom the queue writes otherwise.
+    fn asked_for_by(&self, source_id: &str) -> Vec<String> {
+        let queued = self.written_as.get(source_id).map(String::as_str);
+        let all = [Some(source_id), queued].into_iter().flatten();
+        all.filter(|source_id| self.fetch.contains(*source_id)).map(str::to_owned).collect()
+    }
+
     /// Asks for some customers and takes over what comes.
     async fn ask(&mut self, ids: Vec<String>) -> Step {
         let answer = match self.request(&ids).await? {
             Ok(answer) => answer,
-            Err(trouble) => return self.halve(ids, trouble.to_string()).await,
+            Err(trouble) => return self.halve(ids, trouble.to_string(), String::new()).await,
         };
-        let (missing, unidentified, broken) = self.take_over(&ids, answer).await?;
+        let mut heard = self.take_over(&ids, answer).await?;
+        self.note_spellings(&mut heard);
+        let missing = heard.missing;
         if missing.is_empty() {
             return Ok(());
         }
-        match (broken, unidentified) {
-            (Some(trouble), _) => {
-                self.let_pass(&trouble).await?;
-                self.halve(missing, trouble.to_string()).await
-            }
-            (None, None) => {
-                self.missing.extend(missing);
-                Ok(())
-            }
+        let is_alone = ids.len() == 1;
+        if let Some(trouble) = heard.broken {
+            self.let_pass(&trouble).await?;
+            return self.halve(missing, trouble.to_string(), heard.raw).await;
+        }
+        match heard.unidentified {
             // Somebody came without an id: it may be any of those who are missing.
-            (None, Some(unidentified)) if ids.len() == 1 => {
-                let Unidentified { reason, raw } = unidentified;
-                self.fail(&ids[0], reason, raw).await
+            Some(Unidentified { reason, raw }) if is_alone => return self.fail(&ids[0], reason, raw).await,
+            None if !heard.holds_others => {
+                self.missing.extend(missing);
+                return Ok(());
             }
-            (None, Some(_)) => {
-                self.split(missing);
-                Ok(())
+            None if is_alone => return self.fail(&ids[0], missing::OTHERS_CAME.to_owned(), heard.raw).await,
+            _ => {}
+        }
+        self.split(missing);
+        Ok(())
+    }
+
+    /// Has those who came in another spelling asked for as the details write them, where it is clear who is meant.
+    fn note_spellings(&mut self, heard: &mut Heard) {
+        for respelled in std::mem::take(&mut heard.respelled) {
+            let meant: Vec<&String> = heard.missing.iter().filter(|id| is_spelling_of(id, &respelled)).collect();
+            match meant.as_slice() {
+                [queued] if !self.written_as.contains_key(*queued) => {
+                    let queued = (*queued).clone();
+                    heard.missing.retain(|source_id| *source_id != queued);
+                    self.written_as.insert(respelled.clone(), queued);
+                    self.rounds.push_back(vec![respelled]);
+                }
+                _ => heard.holds_others = true,
             }
         }
     }
@@ -245,55 +311,62 @@ impl<'a> ChunkWork<'a> {
         self.chunk.attempt > PATIENCE && until + ANSWER_TIME < self.deadline
     }
 
-    /// Takes over what an answer holds of `asked`. Returns who is missing from it, whether somebody came without an
-    /// id, and what broke the answer off.
-    async fn take_over(
-        &mut self,
-        asked: &[String],
-        answer: DetailsAnswer,
-    ) -> Result<(Vec<String>, Option<Unidentified>, Option<Trouble>), Pause> {
+    /// Takes over what an answer holds of `asked`, and says what else there is to know of it.
+    async fn take_over(&mut self, asked: &[String], answer: DetailsAnswer) -> Result<Heard, Pause> {
         let version = self.version_of(answer.began);
         let mut wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
         let mut found = HashMap::new();
-        let mut unidentified = None;
+        let mut heard = Heard {
+            missing: Vec::new(),
+            unidentified: None,
+            respelled: Vec::new(),
+            holds_others: answer.unasked.count > 0,
+            broken: answer.broken,
+            raw: answer.raw,
+        };
         for detail in answer.details {
             match detail.source_id {
                 None => {
                     let reason = detail.content.err().map_or_else(String::new, |error| error.to_string());
-                    unidentified = Some(Unidentified { reason, raw: detail.raw });
+                    heard.unidentified = Some(Unidentified { reason, raw: detail.raw });
                 }
                 Some(source_id) if asked.contains(&source_id) => {
                     // Of a customer that comes twice the last one counts.
                     found.insert(source_id, (detail.content, detail.raw));
                 }
+                Some(source_id) if !heard.respelled.contains(&source_id) => heard.respelled.push(source_id),
                 Some(_) => {}
             }
         }
         let mut incoming = Vec::with_capacity(found.len());
-        self.vendor_is_well |= answer.broken.is_none() && !found.is_empty();
+        let mut raws = HashMap::new();
+        self.vendor_is_well |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
             wanted.remove(source_id.as_str());
+            // A companion is asked for to see that it exists; its news are another chunk's.
+            let is_ours = !self.asked_for_by(&source_id).is_empty();
             match content {
                 Ok(content) => {
                     if self.companions.len() < COMPANIONS {
                         self.companions.push(source_id.clone());
                     }
-                    // A companion is asked for to see that it exists; its news are another chunk's.
-                    if self.fetch.contains(&source_id) {
+                    if is_ours {
+                        raws.insert(source_id.clone(), raw);
                         let news = News::Present(Box::new(content));
                         incoming.push(Incoming { source_id, version: version.clone(), news });
                     }
                 }
-                Err(error) if self.fetch.contains(&source_id) => self.fail(&source_id, error.to_string(), raw).await?,
+                Err(error) if is_ours => self.fail(&source_id, error.to_string(), raw).await?,
                 Err(_) => {}
             }
         }
-        let missing = wanted.into_iter().map(str::to_owned).collect();
-        self.upsert(incoming).await?;
-        Ok((missing, unidentified, answer.broken))
+        heard.missing = wanted.into_iter().map(str::to_owned).collect();
+        self.upsert(incoming, raws).await?;
+        Ok(heard)
     }
 
-    async fn upsert(&mut self, incoming: Vec<Incoming>) -> Step {
+    /// Merges news; `raws` is what the vendor sent of each, for those who can't be stored.
+    async fn upsert(&mut self, incoming: Vec<Incoming>, mut raws: HashMap<String, String>) -> Step {
         if incoming.is_empty() {
             return Ok(());
         }
@@ -310,12 +383,18 @@ impl<'a> ChunkWork<'a> {
         let mut not_stored = None;
         for (source_id, outcome) in merged.outcomes {
             match outcome {
-                Ok(outcome) => {
-                    self.done(&source_id, outcome);
+                Ok(mut outcome) => {
+                    for queued in self.asked_for_by(&source_id) {
+                        self.done(&queued, outcome);
+                        self.resolved.insert(queued);
+                        // Who is named in two spellings is one record.
+                        outcome = Outcome::Unchanged;
+                    }
                     self.resolved.insert(source_id);
                 }
                 Err(error @ UpsertError::TooLarge { .. }) => {
-                    self.fail(&source_id, error.to_string(), String::new()).await?
+                    let raw = raws.remove(&source_id).unwrap_or_default();
+                    self.fail(&source_id, error.to_string(), raw).await?;
                 }
                 Err(UpsertError::Store(error)) => not_stored = Some(error),
             }
@@ -331,44 +410,22 @@ impl<'a> ChunkWork<'a> {
         Version::of_batch(self.chunk.key.batch, u64::try_from(began.as_millisecond()).unwrap_or(0))
     }
 
-    /// Makes tombstones, as far as the brake lets.
-    async fn bury(&mut self, mut source_ids: Vec<String>, told_at: Timestamp) -> Step {
-        let (function, percent) = (self.function, self.connection.settings.most_deletes_percent);
-        let gone = source_ids.iter().cloned().collect();
-        let held_back = match function.brake.holds_back(self.chunk, &gone, percent, self.deadline).await {
-            Ok(Some(held_back)) => held_back,
-            Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
-            Err(error) => return Err(self.later(format!("brake: {error}"))),
-        };
-        source_ids.retain(|source_id| !held_back.contains(source_id));
-        for source_id in held_back {
-            if let Err(error) = function.brake.withhold(&self.connection.key, &source_id).await {
-                return Err(self.later(format!("failure record: {error}")));
-            }
-            self.withheld += 1;
-            self.done(&source_id, Outcome::Failed);
-        }
-        let version = self.version_of(told_at);
-        let tombstone = |source_id| Incoming { source_id, version: version.clone(), news: News::Gone };
-        self.upsert(source_ids.into_iter().map(tombstone).collect()).await
-    }
-
     /// A request for `ids` brought no usable answer: halves them, or suspects the one that is left.
-    async fn halve(&mut self, ids: Vec<String>, reason: String) -> Step {
+    async fn halve(&mut self, ids: Vec<String>, reason: String, raw: String) -> Step {
         if !self.vendor_is_well {
             self.probe(&ids, &reason).await?;
         }
-        if ids.len() > 1 {
-            self.split(ids);
+        if let [source_id] = ids.as_slice() {
+            self.suspects.push(Suspect { source_id: source_id.clone(), reason, raw });
         } else {
-            self.suspects.extend(ids.into_iter().map(|source_id| (source_id, reason.clone())));
+            self.split(ids);
         }
         Ok(())
     }
 
     fn split(&mut self, mut ids: Vec<String>) {
         let second_half = ids.split_off(ids.len() / 2);
-        self.rounds.extend([ids, second_half]);
+        self.rounds.extend([ids, second_half].into_iter().filter(|ids| !ids.is_empty()));
     }
 
     /// Finds out whether the vendor answers well for somebody who is known to exist.
@@ -390,75 +447,30 @@ impl<'a> ChunkWork<'a> {
         Ok(())
     }
 
-    /// Customers of the shadow that are known to exist, without `apart_from`.
-    async fn known_companions(&self, apart_from: &[String]) -> Result<Vec<String>, Pause> {
-        let known =
-            self.function.shadow.some_existing(&self.connection.key, COMPANIONS + apart_from.len().min(COMPANIONS));
-        let mut known = known.await.map_err(|error| self.later(format!("shadow: {error}")))?;
-        known.retain(|source_id| !apart_from.contains(source_id));
-        known.truncate(COMPANIONS.min(self.connection.settings.bulk_size as usize));
-        Ok(known)
-    }
-
     async fn judge_suspects(&mut self) -> Step {
         let suspects = std::mem::take(&mut self.suspects);
         if !self.vendor_is_well
-            && let Some((_, reason)) = suspects.first()
+            && let Some(suspect) = suspects.first()
         {
-            return Err(self.unproven(reason));
+            return Err(self.unproven(&suspect.reason));
         }
-        for (source_id, reason) in suspects {
-            self.fail(&source_id, reason, String::new()).await?;
+        for Suspect { source_id, reason, raw } in suspects {
+            self.fail(&source_id, reason, raw).await?;
         }
         Ok(())
     }
 
-    /// Asks for those who are missing once more, beside companions who exist: who is missing then, is gone.
-    async fn confirm_missing(&mut self) -> Step {
-        let missing = std::mem::take(&mut self.missing);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut companions = std::mem::take(&mut self.companions);
-        if companions.is_empty() {
-            companions = self.known_companions(&missing).await?;
-        }
-        let bulk_size = self.connection.settings.bulk_size as usize;
-        companions.truncate(bulk_size - 1);
-        if companions.is_empty() {
-            return Err(self.unproven(EVERYONE_IS_MISSING));
-        }
-        let mut unproven = false;
-        for missing in missing.chunks(bulk_size - companions.len()) {
-            let ids: Vec<String> = missing.iter().chain(&companions).cloned().collect();
-            let answer = match self.request(&ids).await? {
-                Ok(answer) => answer,
-                Err(trouble) => return Err(self.later(format!("details: {trouble}"))),
-            };
-            let began = answer.began;
-            let (absent, unidentified, broken) = self.take_over(&ids, answer).await?;
-            let companion_came = companions.iter().any(|companion| !absent.contains(companion));
-            if !companion_came || unidentified.is_some() || broken.is_some() {
-                unproven = true;
-                continue;
-            }
-            let gone = absent.into_iter().filter(|source_id| self.fetch.contains(source_id)).collect();
-            self.bury(gone, began).await?;
-        }
-        if unproven { Err(self.unproven(EVERYONE_IS_MISSING)) } else { Ok(()) }
-    }
-
+    /// Makes a failure record of whoever of this chunk is asked for by this id.
     async fn fail(&mut self, source_id: &str, reason: String, raw: String) -> Step {
-        if !self.fetch.contains(source_id) {
-            return Ok(());
+        for source_id in self.asked_for_by(source_id) {
+            let failed_at = self.function.clock.now();
+            tracing::warn!(connection = %self.connection.key, reason, "a customer became a failure record");
+            let failure = Failure { source_id: source_id.clone(), reason: reason.clone(), raw: raw.clone(), failed_at };
+            if let Err(error) = self.function.failures.put(&self.connection.key, &failure).await {
+                return Err(self.later(format!("failure record: {error}")));
+            }
+            self.done(&source_id, Outcome::Failed);
         }
-        let failed_at = self.function.clock.now();
-        tracing::warn!(connection = %self.connection.key, reason, "a customer became a failure record");
-        let failure = Failure { source_id: source_id.to_owned(), reason, raw, failed_at };
-        if let Err(error) = self.function.failures.put(&self.connection.key, &failure).await {
-            return Err(self.later(format!("failure record: {error}")));
-        }
-        self.done(source_id, Outcome::Failed);
         Ok(())
     }
 
@@ -486,10 +498,4 @@ impl<'a> ChunkWork<'a> {
             message: Some(format!("details: {reason}")),
         }
     }
-}
-
-/// Somebody in an answer who can't be told apart.
-struct Unidentified {
-    reason: String,
-    raw: String,
 }

@@ -358,6 +358,7 @@ impl PollContacts {
             polls.confirmed(key, request).await?;
         }
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
+        self.poller.tell_if_all_stale(key, &batch);
         ledger.clear_seen(key, deadline).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
         if listing.reading.is_paused() {

@@ -6,17 +6,21 @@
 //! | the vendor's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the vendor |
 //!
 //! **When it fails** nothing is lost: a batch that was not wholly opened is cleared and asked for again, a chunk whose
-//! message or worker was lost is sent again, and a purge that was not confirmed is repeated with the same number. The
-//! next tick goes on where this one ended.
+//! message or worker was lost is sent again, and a queue is purged only where it is seen to be still the one that was
+//! read. The next tick goes on where this one ended.
+
+mod acknowledge;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, Duty, cut, merge_queue};
-use runtime::association_anywhere::AssociationAnywhere;
+use model::{Batch, BatchEvent, ConnectionKey, Duty, Tally, cut, merge_queue};
+use runtime::association_anywhere::{AssociationAnywhere, UnusableEntry};
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
 use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, WATCH_EVERY, aside};
-use store::{Failures, Gate, LedgerState, StoreError};
+use store::{Failure, Failures, Gate, LedgerState, StoreError};
+
+use crate::acknowledge::{fingerprint_of, sample_of};
 
 /// A batch that was abandoned is asked for again: no sooner than this.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
@@ -101,12 +105,14 @@ impl PollQueue {
             Ok(answer) => answer,
             Err(trouble) => return self.poller.report(key, "queue", trouble, Self::pause(settings)).await,
         };
-        let redriven = self.failures.redrive_requests(key).await?;
+        self.note_unusable(key, &answer.unusable).await?;
+        let redriven = self.redriven(key).await?;
         let confirmed = polls.state(key).await?.confirm_requested;
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
+        let sample = sample_of(&answer.customers, &answer.unusable);
         let customers = aside(move || merge_queue(answer.customers, again)).await;
-        if customers.is_empty() {
+        if customers.is_empty() && answer.unusable.is_empty() {
             if let Some(request) = confirmed {
                 polls.confirmed(key, request).await?;
             }
@@ -114,8 +120,12 @@ impl PollQueue {
             return Ok(Next::After(Self::pause(settings)));
         }
         polls.answered(key, asked_at).await?;
-        let batch = Batch::following(latest, answer.queue_number, asked_at, customers.len() as u64);
-        let batch = Batch { confirmed, ..batch };
+        let unusable = answer.unusable.len() as u64;
+        let total = customers.len() as u64 + unusable;
+        // They have come to an end already.
+        let tally = Tally { failed: unusable, ..Tally::default() };
+        let batch = Batch::following(latest, answer.queue_number, asked_at, total);
+        let batch = Batch { origin: Some(fingerprint_of(settings)), confirmed, tally, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
             return Ok(self.poller.wait_for_workers(key, last, until, Self::pause(settings)));
@@ -123,6 +133,7 @@ impl PollQueue {
         // Whatever an earlier batch left in the ledger was abandoned with it.
         ledger.clear_chunks(key, last, deadline).await?;
         ledger.begin(key, latest, &batch).await?;
+        ledger.note_queued(key, batch.number, &sample).await?;
         self.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let bulk_size = settings.bulk_size as usize;
         ledger.write_chunks(key, batch.number, cut(&customers, bulk_size), deadline).await?;
@@ -131,6 +142,35 @@ impl PollQueue {
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, chunks, "opened a batch");
         // The first look at it tells the workers.
         Ok(Next::Now)
+    }
+
+    /// Whom operators send again. For an entry that can't be anybody's nobody can be asked.
+    async fn redriven(&self, key: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+        let (unusable, redriven): (Vec<_>, Vec<_>) = self
+            .failures
+            .redrive_requests(key)
+            .await?
+            .into_iter()
+            .partition(|source_id| source_id.starts_with(UnusableEntry::PREFIX));
+        for source_id in unusable {
+            self.failures.clear_redrive(key, &source_id).await?;
+        }
+        Ok(redriven)
+    }
+
+    /// Makes failure records of entries that can't be anybody's: before they are purged, and again where that was in vain.
+    async fn note_unusable(&self, key: &ConnectionKey, entries: &[UnusableEntry]) -> Result<(), StoreError> {
+        for entry in entries {
+            tracing::warn!(connection = %key, reason = entry.reason, "an entry of the queue became a failure record");
+            let failure = Failure {
+                source_id: entry.name.clone(),
+                reason: entry.reason.to_owned(),
+                raw: entry.raw.clone(),
+                failed_at: self.poller.clock.now(),
+            };
+            self.failures.put(key, &failure).await?;
+        }
+        Ok(())
     }
 
     /// Looks after an open batch: sends what is due, and acknowledges it once its ledger is empty.
@@ -153,30 +193,5 @@ impl PollQueue {
             return Ok(Next::After(PAUSE_AFTER_ABANDONING));
         }
         self.poller.send_due(key, batch.number, &front, deadline).await
-    }
-
-    /// No chunk is left: purges the vendor's queue with exactly this batch's number, and closes the batch.
-    async fn acknowledge(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
-        let Connection { key, settings } = connection;
-        let Poller { ledger, polls, .. } = &self.poller;
-        // Read after the ledger was seen empty: the counts are final.
-        let Some(batch) = ledger.state(key).await?.latest else { return Ok(Next::Now) };
-        if let Some(why) = batch.hindrance() {
-            self.poller.abandon(key, &batch, &why).await?;
-            return Ok(Next::After(WATCH_EVERY));
-        }
-        if let Some(queue_number) = &batch.queue_number
-            && let Err(trouble) = self.vendor.purge(key, settings, queue_number, deadline).await
-        {
-            return self.poller.report(key, "purge", trouble, Self::pause(settings)).await;
-        }
-        self.failures.clear_redrives(key, batch.number).await?;
-        if let Some(request) = batch.confirmed {
-            polls.confirmed(key, request).await?;
-        }
-        ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
-        polls.in_step(key, batch.asked_at).await?;
-        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
-        Ok(Next::Now)
     }
 }

@@ -65,6 +65,16 @@ impl UpsertCustomers {
         each_message(event, |body| async move { self.work(&body, deadline).await }).await
     }
 
+    /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
+    async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
+        if self.ledger.give_up(key, owner).await? {
+            let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
+            self.polls.failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
+        }
+        Ok(())
+    }
+
     async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
         if self.directory.get(&key.connection).await?.is_none() {
@@ -72,8 +82,12 @@ impl UpsertCustomers {
             return Ok(());
         }
         // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
-        let Some(chunk) = self.ledger.lease(key, &self.random.owner_id(), deadline).await? else {
-            return Ok(());
+        let owner = self.random.owner_id();
+        let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(()),
+            Err(error @ StoreError::Corrupt { .. }) => return self.give_up(&key, &owner, &error).await,
+            Err(error) => return Err(error),
         };
         if !self.ledger.is_in_progress(&chunk.key).await? {
             tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");

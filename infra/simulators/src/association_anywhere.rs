@@ -303,6 +303,37 @@ impl AaSimulator {
         self.state().enqueue_all();
     }
 
+    /// Queues a text that is no customer's id. It is written as it is: escape it.
+    pub fn enqueue_text(&self, text: impl Into<String>) {
+        self.state().enqueue_text(text.into());
+    }
+
+    /// Empties the queue, whose next entry gets the number after `last_number`: as when the vendor builds the environment
+    /// anew.
+    pub fn rebuild_queue(&self, last_number: u64) {
+        self.state().rebuild_queue(last_number);
+    }
+
+    /// From now on a details answer holds at most so many customers, those with the greatest ids.
+    pub fn answer_at_most(&self, customers: Option<usize>) {
+        self.state().habits.answers_at_most = customers;
+    }
+
+    /// From now on every bulk answer holds this customer, too, whoever is asked for.
+    pub fn always_answer_with(&self, id: Option<u64>) {
+        self.state().habits.always_answers = id;
+    }
+
+    /// From now on a purge that finds nothing to clear is a failure.
+    pub fn refuse_empty_purges(&self) {
+        self.state().habits.refuses_empty_purges = true;
+    }
+
+    /// From now on the queue writes ids with three leading zeros. The details know either, and write none.
+    pub fn queue_with_zeros(&self) {
+        self.state().habits.queues_with_zeros = true;
+    }
+
     /// From now on something is wrong with this customer.
     pub fn poison(&self, id: u64, poison: Poison) {
         self.state().poisons.insert(id, poison);

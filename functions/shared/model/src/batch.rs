@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Content, Listing, Tally, Version};
+use crate::{Content, ContentHash, Listing, Tally, Version};
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Batch {
     pub phase: Phase,
     /// What to acknowledge the batch with; `None` where there is nothing to acknowledge, as for a redrive alone.
     pub queue_number: Option<String>,
+    /// Stands for where the queue was that it was made of, and for who asked.
+    pub origin: Option<ContentHash>,
     /// How its listing stands, where its upstream is listed.
     pub listing: Option<Listing>,
     /// When the upstream was asked: after the acknowledgement, the shadow is as fresh as this.
@@ -109,6 +111,7 @@ impl Batch {
             number: number_after(last, asked_at),
             phase: Phase::Opening,
             queue_number,
+            origin: None,
             listing: None,
             asked_at,
             total,
@@ -125,6 +128,7 @@ impl Batch {
             number: number_after(last, asked_at),
             phase: Phase::Listing,
             queue_number: None,
+            origin: None,
             listing: Some(listing),
             asked_at,
             total: 0,
@@ -176,6 +180,11 @@ impl Batch {
         }
         (!self.reconciles())
             .then(|| format!("{} customers came to an end, of {} that the batch holds", self.tally.sum(), self.total))
+    }
+
+    /// Whether it holds somebody, and everybody's news were older than what is stored: that can't be, and is to be told.
+    pub fn is_all_stale(&self) -> bool {
+        self.total > 0 && self.tally.stale == self.total
     }
 
     /// How many customers have not yet come to an end.

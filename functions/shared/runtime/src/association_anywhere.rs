@@ -1,6 +1,8 @@
 //! The client of Association Anywhere: every request passes the connection's gate.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ use crate::feed::Body;
 use crate::gated::{ANSWER_TIME, GatedVendor, Login};
 use crate::vendor::{Failed, Patience, Trouble};
 
+pub use wire::association_anywhere::UnusableEntry;
+
 /// The one parameter of every procedure.
 const PARAMETER: &str = "p_input_xml_doc";
 
@@ -28,13 +32,27 @@ fn credentials_of(login: &Login) -> Credentials<'_> {
     Credentials { username: &login.username, password: &login.password }
 }
 
+/// How many bytes of an answer that was for one customer alone are kept, for whoever has to look at it.
+const RAW_BYTES: usize = 100 * 1024;
+
 /// What the change queue holds.
 #[derive(Debug)]
 pub struct QueueAnswer {
     /// The customers that changed, as the vendor lists them.
     pub customers: Vec<QueuedCustomer>,
+    /// Entries whose id can't be anybody's, each id once.
+    pub unusable: Vec<UnusableEntry>,
     /// What to purge them with; `None` where nothing is queued.
     pub queue_number: Option<String>,
+}
+
+/// What the change queue holds of some customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueGlance {
+    /// What to purge all that it holds with; `None` where nothing is queued.
+    pub queue_number: Option<String>,
+    /// How many of them it holds.
+    pub found: usize,
 }
 
 /// What an answer to a bulk request held.
@@ -47,6 +65,8 @@ pub struct DetailsAnswer {
     pub details: Vec<Detail>,
     /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
     pub unasked: Unasked,
+    /// The beginning of the answer as it came, where one customer alone was asked for; otherwise empty.
+    pub raw: String,
     /// What ended the reading before the document's end: then a customer that is not among `details` may still exist.
     pub broken: Option<Trouble>,
 }
@@ -81,7 +101,42 @@ impl AssociationAnywhere {
                     let queue_number = reader.read()?;
                     tell_left_out(key, reader.left_out());
                     let customers = std::mem::take(&mut *lock(&customers));
-                    Ok(QueueAnswer { customers, queue_number })
+                    Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
+                }
+            })
+        })
+        .await
+    }
+
+    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the others.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn glance(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        customers: &HashSet<String>,
+        deadline: Timestamp,
+    ) -> Result<QueueGlance, Trouble> {
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
+        self.ask(key, settings, deadline, &login, || {
+            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let awaited = Arc::new(Mutex::new(customers.clone()));
+                let left = awaited.clone();
+                let mut reader =
+                    QueueReader::new(body, charset, Limits::of_queue(), move |customer: QueuedCustomer| {
+                        lock(&left).remove(&customer.source_id);
+                    });
+                move || {
+                    let queue_number = reader.read()?;
+                    let mut awaited = lock(&awaited);
+                    for entry in reader.unusable() {
+                        awaited.remove(&entry.name);
+                    }
+                    Ok(QueueGlance { queue_number, found: customers.len() - awaited.len() })
                 }
             })
         })
@@ -104,12 +159,13 @@ impl AssociationAnywhere {
         let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login), true);
         // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the trouble.
         let found = &Mutex::new(Found { began: self.0.clock.now(), ..Found::default() });
+        let room = if ids().len() == 1 { RAW_BYTES } else { 0 };
         let answer = self
             .ask(key, settings, deadline, &login, || {
                 lock(found).began = self.0.clock.now();
                 self.post(&settings.details_url, &request, Patience::USUAL, |body| {
                     let charset = body.charset();
-                    let mut reader = DetailsReader::of_asked(body, charset, ids());
+                    let mut reader = DetailsReader::of_asked(Kept { body, found, room }, charset, ids());
                     move || {
                         for detail in reader.by_ref() {
                             lock(found).details.push(detail?);
@@ -121,11 +177,12 @@ impl AssociationAnywhere {
                 })
             })
             .await;
-        let Found { began, details, unasked } = std::mem::take(&mut *lock(found));
+        let Found { began, details, unasked, raw } = std::mem::take(&mut *lock(found));
+        let raw = String::from_utf8_lossy(&raw).into_owned();
         match answer {
-            Ok(()) => Ok(DetailsAnswer { began, details, unasked, broken: None }),
-            Err(trouble) if details.is_empty() => Err(trouble),
-            Err(trouble) => Ok(DetailsAnswer { began, details, unasked, broken: Some(trouble) }),
+            Ok(()) => Ok(DetailsAnswer { began, details, unasked, raw, broken: None }),
+            Err(trouble) if details.is_empty() && raw.is_empty() => Err(trouble),
+            Err(trouble) => Ok(DetailsAnswer { began, details, unasked, raw, broken: Some(trouble) }),
         }
     }
 
@@ -212,6 +269,26 @@ struct Found {
     began: Timestamp,
     details: Vec<Detail>,
     unasked: Unasked,
+    raw: Vec<u8>,
+}
+
+/// A body whose beginning is kept as it came.
+struct Kept<'a> {
+    body: Body,
+    found: &'a Mutex<Found>,
+    room: usize,
+}
+
+impl Read for Kept<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        let kept = read.min(self.room);
+        if kept > 0 {
+            self.room -= kept;
+            lock(self.found).raw.extend_from_slice(&buffer[..kept]);
+        }
+        Ok(read)
+    }
 }
 
 /// Each change under one of these locks is a single step: a panic leaves the value as good as before.

@@ -265,6 +265,14 @@ impl Poller {
         Next::After(wait.min(pause))
     }
 
+    /// Tells of a batch that was acknowledged though everybody's news in it were older than what is stored.
+    pub fn tell_if_all_stale(&self, key: &ConnectionKey, batch: &Batch) {
+        if batch.is_all_stale() {
+            tracing::warn!(connection = %key, batch = batch.number, customers = batch.total, "a batch was all stale");
+            self.metrics.count(&key.to_string(), self.clock.now(), &[("stale_batches", 1)]);
+        }
+    }
+
     /// Gives a batch up without acknowledging it: the next one holds all of it again.
     ///
     /// # Errors

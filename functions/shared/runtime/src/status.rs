@@ -148,8 +148,10 @@ impl StatusReader {
 
     async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
         let PollState { fresh_as_of, answered_at, error, .. } = self.polls.state(key).await?;
-        let LedgerState { latest, totals, .. } = self.ledger.state(key).await?;
+        let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
+        // What one chunk met is over where the batch has come on since.
+        let error = error.filter(|error| batch.is_none() || came_on_at.is_none_or(|came_on_at| came_on_at <= error.at));
         let mut ends = totals;
         if let Some(batch) = &batch {
             ends += batch.tally;

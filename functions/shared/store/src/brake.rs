@@ -68,7 +68,8 @@ impl Brake {
                 Some(allowed) => allowed,
                 None if reserved.count + wanted.len() as u64 <= ALWAYS_ALLOWED => ALWAYS_ALLOWED,
                 None => {
-                    let customers = self.shadow.count_existing(connection).await?;
+                    // With those whom this batch may have deleted already.
+                    let customers = self.shadow.count_existing(connection).await? + reserved.count;
                     self.ledger.note_deletes_allowed(&chunk.key, deletes_allowed(customers, percent)).await?;
                     continue;
                 }

@@ -418,8 +418,11 @@ impl Failures {
         }
     }
 
-    /// The customer has come to an end in a batch. If it failed again, its failure record is a new one.
-    async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
+    /// Takes back a wish to fetch a customer again.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         self.0.delete(connection, &redrive_entry(source_id)).await
     }
 

@@ -9,6 +9,7 @@
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
 //! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
+//! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
 //! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
 //! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |

@@ -71,9 +71,14 @@ pub(super) fn answer(simulator: &AaSimulator, request: &Element, duplicates: boo
 
 fn bulk(simulator: &AaSimulator, request: &Element, sections: Sections, duplicates: bool) -> String {
     let mut seen = HashSet::new();
-    let ids: Vec<u64> =
-        request.child_texts("custid").filter_map(|text| text.parse().ok()).filter(|&id| seen.insert(id)).collect();
-    let customers = existing(simulator, &ids);
+    let habits = simulator.state().habits;
+    let asked = request.child_texts("custid").filter_map(|text| text.parse().ok()).chain(habits.always_answers);
+    let mut ids: Vec<u64> = asked.filter(|&id| seen.insert(id)).collect();
+    if habits.answers_at_most.is_some() {
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+    }
+    let mut customers = existing(simulator, &ids);
+    customers.truncate(habits.answers_at_most.unwrap_or(usize::MAX));
 
     let bytes_a_customer = if duplicates { 4000 } else { 2000 };
     let mut out = String::with_capacity(200 + customers.len() * bytes_a_customer);

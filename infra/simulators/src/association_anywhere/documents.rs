@@ -46,7 +46,14 @@ fn root(procedure: Procedure, dialect: Dialect) -> &'static str {
 
 /// The queue without reasons holds bare ids; the one with reasons a group for each customer. The spelling is told apart
 /// from the form, so that an answer can come in the wrong one.
-pub(super) fn queue(dialect: Dialect, with_reasons: bool, entries: &[Queued], greatest_number: Option<u64>) -> String {
+pub(super) fn queue(
+    dialect: Dialect,
+    with_reasons: bool,
+    entries: &[Queued],
+    texts: &[String],
+    zeros: &str,
+    greatest_number: Option<u64>,
+) -> String {
     let bytes_an_entry = if with_reasons { 110 } else { 32 };
     let mut out = String::with_capacity(300 + entries.len() * bytes_an_entry);
     let root = root(Procedure::Queue, dialect);
@@ -64,13 +71,16 @@ pub(super) fn queue(dialect: Dialect, with_reasons: bool, entries: &[Queued], gr
         if with_reasons {
             let (action, reason) = action_and_reason(entry);
             let group = format_args!(
-                "<customer><{cust_id}>{}</{cust_id}><action>{action}</action><reason>{reason}</reason></customer>",
+                "<customer><{cust_id}>{zeros}{}</{cust_id}><action>{action}</action><reason>{reason}</reason></customer>",
                 entry.id
             );
             write_or_ignore(&mut out, group);
         } else {
-            write_or_ignore(&mut out, format_args!("<{cust_id}>{}</{cust_id}>", entry.id));
+            write_or_ignore(&mut out, format_args!("<{cust_id}>{zeros}{}</{cust_id}>", entry.id));
         }
+    }
+    for text in texts {
+        write_or_ignore(&mut out, format_args!("<customer><{cust_id}>{text}</{cust_id}></customer>"));
     }
     if !with_reasons {
         out.push_str("</customers>");

@@ -137,18 +137,27 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
 }
 
 fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates: bool) -> String {
-    let (mut entries, greatest_number) = simulator.state().queue_snapshot();
+    let (mut entries, greatest_number, texts, zeros) = {
+        let state = simulator.state();
+        let (entries, greatest_number) = state.queue_snapshot();
+        let zeros = if state.habits.queues_with_zeros { "000" } else { "" };
+        (entries, greatest_number, state.queued_texts(), zeros)
+    };
     if duplicates {
         entries = entries.into_iter().flat_map(|entry| [entry, entry]).collect();
     }
-    documents::queue(dialect, form == QueueForm::WithReasons, &entries, greatest_number)
+    documents::queue(dialect, form == QueueForm::WithReasons, &entries, &texts, zeros, greatest_number)
 }
 
 fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
     let Ok(number) = request.child_text("maxqueuenum").parse::<u64>() else {
         return documents::status(Procedure::Purge, dialect, "FAILURE", "max-queue-num must be a number");
     };
-    simulator.state().purge(number);
+    let mut state = simulator.state();
+    if state.habits.refuses_empty_purges && !state.has_up_to(number) {
+        return documents::status(Procedure::Purge, dialect, "FAILURE", "no rows");
+    }
+    state.purge(number);
     documents::status(Procedure::Purge, dialect, "SUCCESS", "")
 }
 

@@ -48,6 +48,22 @@ pub(super) struct State {
     pub(super) counts: RequestCounts,
     pub(super) purges: Vec<u64>,
     pub(super) last_details_ids: Vec<String>,
+    pub(super) habits: Habits,
+    /// Entries of the queue that are no ids, by their numbers.
+    texts: BTreeMap<u64, String>,
+}
+
+/// What this vendor does otherwise than most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Habits {
+    /// A details answer holds at most so many customers, those with the greatest ids.
+    pub(super) answers_at_most: Option<usize>,
+    /// A purge that finds nothing to clear is a failure.
+    pub(super) refuses_empty_purges: bool,
+    /// The queue writes ids with three leading zeros; the details do not.
+    pub(super) queues_with_zeros: bool,
+    /// Every details answer holds this customer, too.
+    pub(super) always_answers: Option<u64>,
 }
 
 impl State {
@@ -64,6 +80,8 @@ impl State {
             counts: RequestCounts::default(),
             purges: Vec::new(),
             last_details_ids: Vec::new(),
+            habits: Habits::default(),
+            texts: BTreeMap::new(),
         };
         if settings.all_queued {
             state.enqueue_all();
@@ -134,9 +152,30 @@ impl State {
         }
     }
 
+    /// Queues a text that is no customer's id.
+    pub(super) fn enqueue_text(&mut self, text: String) {
+        self.last_queue_number += 1;
+        self.texts.insert(self.last_queue_number, text);
+    }
+
+    /// Empties the queue and numbers on after `last_number`, as when the environment is built anew.
+    pub(super) fn rebuild_queue(&mut self, last_number: u64) {
+        for id in std::mem::take(&mut self.queue).into_values() {
+            self.get_or_add(id).queue_number = 0;
+        }
+        self.texts.clear();
+        self.last_queue_number = last_number;
+    }
+
+    /// Whether there is anything to take out up to this number.
+    pub(super) fn has_up_to(&self, number: u64) -> bool {
+        self.queue.range(..=number).next().is_some() || self.texts.range(..=number).next().is_some()
+    }
+
     /// Takes out every entry with this number or an earlier one.
     pub(super) fn purge(&mut self, up_to: u64) {
         self.purges.push(up_to);
+        self.texts.retain(|number, _| *number > up_to);
         while let Some(entry) = self.queue.first_entry() {
             if *entry.key() > up_to {
                 break;
@@ -147,7 +186,11 @@ impl State {
     }
 
     pub(super) fn queue_len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.texts.len()
+    }
+
+    pub(super) fn queued_texts(&self) -> Vec<String> {
+        self.texts.values().cloned().collect()
     }
 
     pub(super) fn queued_ids(&self) -> Vec<u64> {
@@ -161,7 +204,8 @@ impl State {
             .values()
             .map(|&id| Queued { id, action: self.get(id).map(|customer| customer.action).unwrap_or_default() })
             .collect();
-        (entries, self.queue.last_key_value().map(|(&number, _)| number))
+        let last = self.queue.last_key_value().map(|(&number, _)| number);
+        (entries, last.max(self.texts.last_key_value().map(|(&number, _)| number)))
     }
 
     pub(super) fn count_request(&mut self, procedure: Procedure) {

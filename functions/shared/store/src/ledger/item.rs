@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
 
-use super::ChunkKey;
-use super::listing::read_listing;
+use super::listing::{read_fingerprint, read_listing};
+use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
@@ -33,13 +33,42 @@ pub(super) fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPla
     item
 }
 
+/// What there is to know of a chunk without its customers. One whose time can't be read is due: whoever takes it finds
+/// out.
+pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
+    let entry = Read::new("?", item).text("entry")?;
+    let read = Read::new(entry, item);
+    let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
+    Ok(ChunkState {
+        chunk: chunk.ok_or_else(|| StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" })?,
+        due_at: read.time("due_at").unwrap_or(Timestamp::UNIX_EPOCH),
+        leased: read.has("lease_owner"),
+        attempts: read.number("attempts").unwrap_or(0),
+        unproven: read.has("unproven"),
+    })
+}
+
+/// A chunk that `owner` has taken.
+pub(super) fn read_chunk(key: &ChunkKey, owner: &str, item: &Item) -> Result<LeasedChunk, StoreError> {
+    let read = Read::new("chunk", item);
+    Ok(LeasedChunk {
+        key: key.clone(),
+        owner: owner.to_owned(),
+        fetch: read.set("to_fetch")?,
+        delete: read.set("to_delete")?,
+        listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
+        may_delete: read.set("may_delete")?,
+        attempt: read.number("attempts")?,
+    })
+}
+
 pub(super) fn listed_json(listed: &[ListedCustomer]) -> String {
     // Plain data with text keys: there is nothing in it that JSON can't say.
     #[allow(clippy::expect_used)]
     serde_json::to_string(listed).expect("listed customers are plain data")
 }
 
-pub(super) fn read_listed(json: &str) -> Result<Vec<ListedCustomer>, StoreError> {
+fn read_listed(json: &str) -> Result<Vec<ListedCustomer>, StoreError> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt { key: "chunk".to_owned(), attribute: "listed" })
 }
 
@@ -73,6 +102,7 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
         number: read.number("batch_number")?,
         phase: phase.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "batch_phase" })?,
         queue_number: if read.has("queue_number") { Some(read.text("queue_number")?.to_owned()) } else { None },
+        origin: read_fingerprint(read, "origin")?,
         listing: read_listing(read)?,
         asked_at: read.time("asked_at")?,
         total: read.number("customers")?,

@@ -282,7 +282,7 @@ fn reading_json(reading: &Reading) -> String {
     serde_json::to_string(reading).expect("how far a list was read is plain data")
 }
 
-fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
+pub(super) fn read_fingerprint(read: &Read<'_>, attribute: &'static str) -> Result<Option<ContentHash>, StoreError> {
     if !read.has(attribute) {
         return Ok(None);
     }

@@ -19,6 +19,7 @@
 mod deletes;
 mod item;
 mod listing;
+mod queued;
 
 use std::collections::BTreeSet;
 
@@ -36,9 +37,11 @@ use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, 
 use crate::backoff::{Backoff, update_past_conflicts};
 use crate::control::ControlTable;
 use crate::error::is_busy;
-use crate::item::{Item, Read, number, text, time};
+use crate::item::{Item, Read, bytes, number, text, time};
 use crate::{Clock, Random, StoreError};
-use item::{chunk_entry, chunk_item, id_set, phase_name, read_batch, read_listed, read_tally, set_and_remove};
+use item::{
+    chunk_entry, chunk_item, chunk_state, id_set, phase_name, read_batch, read_chunk, read_tally, set_and_remove,
+};
 use listing::with_listing;
 
 pub(crate) use deletes::Reservation;
@@ -70,6 +73,8 @@ pub struct LedgerState {
     pub totals: Tally,
     /// The newest change of an upstream that is listed, of which all that is not newer was taken over.
     pub cursor: Option<Timestamp>,
+    /// When a customer of the latest batch came to an end last.
+    pub came_on_at: Option<Timestamp>,
 }
 
 /// Which chunk.
@@ -149,6 +154,7 @@ impl Ledger {
             latest: Some(read_batch(&read)?),
             totals: read_tally(&read, "all_")?,
             cursor: read.optional_time("newest_done")?,
+            came_on_at: read.optional_time("came_on_at")?,
         })
     }
 
@@ -168,7 +174,7 @@ impl Ledger {
             "asked_at = :asked_at".to_owned(),
             "customers = :customers".to_owned(),
         ];
-        assignments.extend(COUNTS.map(|count| format!("n_{count} = :none")));
+        assignments.extend(COUNTS.map(|count| format!("n_{count} = :{count}")));
         let mut update = self
             .table
             .update(connection, BATCH)
@@ -178,11 +184,14 @@ impl Ledger {
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":asked_at", time(batch.asked_at))
-            .expression_attribute_values(":customers", number(batch.total))
-            .expression_attribute_values(":none", number(0));
-        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed"];
+            .expression_attribute_values(":customers", number(batch.total));
+        for (name, count) in batch.tally.by_name() {
+            update = update.expression_attribute_values(format!(":{name}"), number(count));
+        }
+        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed", "purge_failures"];
         let optional = [
             ("queue_number", batch.queue_number.as_ref().map(text)),
+            ("origin", batch.origin.map(|origin| bytes(origin.as_bytes()))),
             ("resync_request", batch.resync.map(number)),
             ("confirm_request", batch.confirmed.map(number)),
         ];
@@ -405,7 +414,9 @@ impl Ledger {
         moved_on(connection, batch, self.update(update).await)
     }
 
-    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done.
+    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done. Where all of those
+    /// were tried before and are not done, as many of those behind them whose time has come: no chunk waits for ever
+    /// because those in front of it can't be done.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -415,29 +426,32 @@ impl Ledger {
         batch: u64,
         limit: i32,
     ) -> Result<Vec<ChunkState>, StoreError> {
-        let page = self
-            .table
-            .entries(connection, &format!("chunk/{batch:012}/"))
-            .projection_expression("entry, due_at, attempts, lease_owner, unproven")
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::aws("Query", error))?;
-        page.items()
-            .iter()
-            .map(|item| {
-                let entry = Read::new("?", item).text("entry")?;
-                let read = Read::new(entry, item);
-                let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
-                Ok(ChunkState {
-                    chunk: chunk.ok_or_else(|| StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" })?,
-                    due_at: read.time("due_at")?,
-                    leased: read.has("lease_owner"),
-                    attempts: read.number("attempts")?,
-                    unproven: read.has("unproven"),
-                })
-            })
-            .collect()
+        let wanted = usize::try_from(limit).unwrap_or(0);
+        let prefix = format!("chunk/{batch:012}/");
+        let look = || {
+            let parts = "entry, due_at, attempts, lease_owner, unproven";
+            self.table.entries(connection, &prefix).projection_expression(parts)
+        };
+        let page = look().limit(limit).send().await.map_err(|error| StoreError::aws("Query", error))?;
+        let mut chunks: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
+        let mut start = page.last_evaluated_key;
+        if !chunks.iter().all(|chunk| chunk.attempts > 0 || chunk.unproven) {
+            return Ok(chunks);
+        }
+        let most = chunks.len() + wanted;
+        while let Some(after) = start.take().filter(|_| chunks.len() < most) {
+            let page = look()
+                .filter_expression("due_at <= :now")
+                .expression_attribute_values(":now", time(self.clock.now()))
+                .set_exclusive_start_key(Some(after))
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            let behind: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
+            chunks.extend(behind.into_iter().take(most - chunks.len()));
+            start = page.last_evaluated_key;
+        }
+        Ok(chunks)
     }
 
     /// Whether all that is left of a batch waits for a customer that is known to exist.
@@ -509,31 +523,42 @@ impl Ledger {
             .table
             .update(&key.connection, &chunk_entry(&key))
             .update_expression(
-                "SET lease_owner = :owner, lease_until = :until, due_at = :until, attempts = attempts + :one",
+                "SET lease_owner = :owner, lease_until = :until, due_at = :until, \
+                 attempts = if_not_exists(attempts, :none) + :one",
             )
             .condition_expression(
-                "attribute_exists(entry) AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+                // Its own where the answer to a request that was carried out was lost, and the request is repeated.
+                "attribute_exists(entry) AND \
+                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
             )
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(self.clock.now()))
             .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew);
         let item = match self.update(update).await {
             Ok(answer) => answer.attributes.unwrap_or_default(),
             Err(error) if condition_failed(&error) => return Ok(None),
             Err(error) => return Err(StoreError::aws("UpdateItem", error)),
         };
-        let read = Read::new("chunk", &item);
-        Ok(Some(LeasedChunk {
-            owner: owner.to_owned(),
-            fetch: read.set("to_fetch")?,
-            delete: read.set("to_delete")?,
-            listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
-            may_delete: read.set("may_delete")?,
-            attempt: read.number("attempts")?,
-            key,
-        }))
+        read_chunk(&key, owner, &item).map(Some)
+    }
+
+    /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
+    /// customers again. `false` where that batch is over.
+    ///
+    /// # Errors
+    /// Where the store can't be written, or somebody else moves the batch on.
+    pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
+        let latest = self.state(&key.connection).await?.latest;
+        let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
+        if let Some(batch) = &latest {
+            self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
+        }
+        // The next batch waits for those who hold chunks of this one.
+        self.release(key, owner, self.clock.now(), 0).await?;
+        Ok(latest.is_some())
     }
 
     /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
@@ -583,13 +608,23 @@ impl Ledger {
     /// # Errors
     /// Where the store can't be written.
     pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        self.release(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
+    }
+
+    async fn release(
+        &self,
+        key: &ChunkKey,
+        owner: &str,
+        retry_at: Timestamp,
+        attempts: u64,
+    ) -> Result<(), StoreError> {
         let update = self
             .table
-            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
+            .update(&key.connection, &chunk_entry(key))
             .update_expression("SET due_at = :due_at, attempts = :attempts REMOVE lease_owner, lease_until")
             .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(&chunk.owner))
-            .expression_attribute_values(":attempts", number(chunk.attempt.saturating_sub(1)))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":attempts", number(attempts))
             .expression_attribute_values(":due_at", time(retry_at));
         match self.update(update).await {
             Ok(_) => Ok(()),
@@ -650,11 +685,18 @@ impl Ledger {
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
-            .update_expression(format!("ADD {additions}"))
+            .update_expression(if tally.sum() > 0 {
+                format!("ADD {additions} SET came_on_at = :now")
+            } else {
+                format!("ADD {additions}")
+            })
             .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
             .expression_attribute_values(":number", number(chunk.key.batch))
             .expression_attribute_values(":open", text(phase_name(Phase::Open)))
             .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
+        if tally.sum() > 0 {
+            update = update.expression_attribute_values(":now", time(self.clock.now()));
+        }
         for (name, count) in tally.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }

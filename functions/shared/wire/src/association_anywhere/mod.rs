@@ -20,7 +20,7 @@ mod section;
 mod status;
 
 pub use details::{Detail, DetailsMode, DetailsReader, Unasked};
-pub use queue::{QueueReader, read_queue};
+pub use queue::{QueueReader, UnusableEntry, read_queue};
 pub use request::{Credentials, Dialect, details_request, enqueue_request, purge_request, queue_request};
 pub use section::Section;
 pub use status::{StatusReader, read_status};

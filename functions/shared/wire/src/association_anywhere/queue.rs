@@ -1,11 +1,48 @@
+use std::collections::BTreeMap;
 use std::io::Read;
 
-use model::QueuedCustomer;
+use model::{ContentHash, QueuedCustomer};
 
 use super::envelope::Envelope;
 use crate::document::Document;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError};
+
+/// So many bytes of an id that can't be one are kept for whoever has to look at it.
+const SHOWN_BYTES: usize = 1_000;
+/// So many different ids that can't be any are kept apart; more make the answer useless.
+const MOST_UNUSABLE: usize = 10_000;
+
+/// An entry of the queue whose id can't be anybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableEntry {
+    /// A name that stands for it, and for every entry with the same id.
+    pub name: String,
+    /// Why.
+    pub reason: &'static str,
+    /// The id, as far as it can be shown: up to 1,000 bytes, without control characters.
+    pub raw: String,
+}
+
+impl UnusableEntry {
+    /// What such names begin with. No customer is called so.
+    pub const PREFIX: &'static str = "unusable-";
+
+    fn new(id: &str, reason: &'static str) -> Self {
+        let mut shown = String::new();
+        for character in id.chars().flat_map(|character| match character.is_control() {
+            true => character.escape_unicode().collect::<Vec<_>>(),
+            false => vec![character],
+        }) {
+            if shown.len() + character.len_utf8() > SHOWN_BYTES {
+                break;
+            }
+            shown.push(character);
+        }
+        let fingerprint = ContentHash::of(&format!("{reason} {id}")).to_string();
+        Self { name: format!("{}{}", Self::PREFIX, &fingerprint[..12]), reason, raw: shown }
+    }
+}
 
 /// A queue number has at most this many digits.
 const QUEUE_NUMBER_DIGITS: usize = 30;
@@ -37,6 +74,8 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
             text: String::new(),
             customers: 0,
             id_bytes: 0,
+            id_problem: None,
+            unusable: BTreeMap::new(),
             max_queue_num: None,
             is_known: false,
             holds_other: false,
@@ -49,12 +88,18 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     ///
     /// # Errors
     /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30 digits,
-    /// where an id is empty or holds a control character, and where it is another document; [`ReadError::Vendor`] where
-    /// the answer is a failure; and every other [`ReadError`] that a document can cause. Customers that were handed on
-    /// before an error count for nothing, but for one that [is starved](ReadError::is_starved): after that it goes on.
+    /// and where it is another document; [`ReadError::Vendor`] where the answer is a failure; and every other
+    /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but for
+    /// one that [is starved](ReadError::is_starved): after that it goes on.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
         self.scanner.run(&mut self.handler)?;
         Ok(self.handler.max_queue_num.clone())
+    }
+
+    /// The entries whose id is empty, too long, or no text without control characters: each id once. They cost the
+    /// others nothing.
+    pub fn unusable(&self) -> Vec<UnusableEntry> {
+        self.handler.unusable.values().cloned().collect()
     }
 
     /// How many characters that XML forbids were left out of what was read.
@@ -88,6 +133,9 @@ struct QueueHandler<F> {
     text: String,
     customers: usize,
     id_bytes: usize,
+    /// What is wrong with the id that is being read.
+    id_problem: Option<&'static str>,
+    unusable: BTreeMap<String, UnusableEntry>,
     max_queue_num: Option<String>,
     /// Whether anything was there that a queue's answer has.
     is_known: bool,
@@ -132,9 +180,9 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
 
     fn customer_id(&mut self, source_id: String, document: &Document) -> Result<(), ReadError> {
         if document.left_out != self.left_out_before {
-            return Err(document.unexpected("a customer's id that holds a character that XML forbids"));
+            self.id_problem.get_or_insert("the queue names a customer by an id with a character that XML forbids");
         }
-        check_id(&source_id, &self.limits, document)?;
+        let problem = self.id_problem.take().or_else(|| problem_of(&source_id, &self.limits));
         self.id_bytes += source_id.len();
         if self.id_bytes > self.limits.queue_id_bytes {
             return Err(document.over_limit("queue_id_bytes", self.limits.queue_id_bytes as u64));
@@ -143,6 +191,9 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         if self.customers > self.limits.queue_entries {
             return Err(document.over_limit("queue_entries", self.limits.queue_entries as u64));
         }
+        if let Some(reason) = problem {
+            return self.unusable_id(&source_id, reason, document);
+        }
         let mut complete = None;
         if let Some(group) = self.group(document) {
             let leading = group.leading_delete.take();
@@ -150,6 +201,23 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
             complete = group.waiting.replace((queued, leading.is_some()));
         }
         if let Some((queued, _)) = complete {
+            (self.on_customer)(queued);
+        }
+        Ok(())
+    }
+
+    /// Notes an entry that can't be anybody's. Its action, if it has one, is nobody else's.
+    fn unusable_id(&mut self, id: &str, reason: &'static str, document: &Document) -> Result<(), ReadError> {
+        let entry = UnusableEntry::new(id, reason);
+        self.unusable.insert(entry.name.clone(), entry);
+        if self.unusable.len() > MOST_UNUSABLE {
+            return Err(document.unexpected("more ids that can't be any than can be told apart"));
+        }
+        let waiting = self.group(document).and_then(|group| {
+            group.leading_delete = None;
+            group.waiting.take()
+        });
+        if let Some((queued, _)) = waiting {
             (self.on_customer)(queued);
         }
         Ok(())
@@ -185,25 +253,29 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
     }
 }
 
-/// An error where this is no customer's id.
-fn check_id(id: &str, limits: &Limits, document: &Document) -> Result<(), ReadError> {
+const TOO_LONG: &str = "the queue names a customer by an id that is longer than any can be";
+
+/// Why this is no customer's id.
+fn problem_of(id: &str, limits: &Limits) -> Option<&'static str> {
     if id.is_empty() {
-        return Err(document.unexpected("a customer's id that is empty"));
+        return Some("the queue names a customer by an id that is empty");
     }
     if id.len() > limits.id_bytes {
-        return Err(document.over_limit("id_bytes", limits.id_bytes as u64));
+        return Some(TOO_LONG);
     }
-    if id.chars().any(char::is_control) {
-        return Err(document.unexpected("a customer's id that holds a control character"));
-    }
-    Ok(())
+    let holds_control = id.chars().any(char::is_control);
+    holds_control.then_some("the queue names a customer by an id that holds a control character")
 }
 
 impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
     fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
         document.check_depth()?;
-        if let Some((Part::CustomerId | Part::MaxQueueNum, _)) = self.reading {
-            return Err(document.unexpected("an element within a customer's id or a `max-queue-num`"));
+        match self.reading {
+            Some((Part::MaxQueueNum, _)) => return Err(document.unexpected("an element within a `max-queue-num`")),
+            Some((Part::CustomerId, _)) => {
+                self.id_problem = Some("the queue names a customer by an id that holds an element");
+            }
+            Some((Part::Action, _)) | None => {}
         }
         self.envelope.start(tag, document.depth());
         self.groups.push(Group::default());
@@ -220,13 +292,22 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
             "maxqueuenum" => Part::MaxQueueNum,
             _ => return Ok(()),
         };
+        if self.id_problem.is_some() {
+            return Ok(());
+        }
         self.reading = Some((part, document.depth()));
         Ok(())
     }
 
     fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
-        document.check_text(self.text.len() + piece.len())?;
-        self.text.push_str(piece);
+        if let Some((Part::CustomerId, _)) = self.reading
+            && self.text.len() + piece.len() > self.limits.text_bytes
+        {
+            self.id_problem = Some(TOO_LONG);
+        } else {
+            document.check_text(self.text.len() + piece.len())?;
+            self.text.push_str(piece);
+        }
         self.holds_other = self.holds_other || self.is_known || !piece.trim().is_empty();
         self.envelope.text(piece);
         Ok(())
@@ -245,6 +326,14 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
             (self.on_customer)(queued);
         }
         Ok(Flow::Continue)
+    }
+
+    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
+        if let Some((Part::CustomerId, _)) = self.reading {
+            self.id_problem = Some(TOO_LONG);
+            return Ok(());
+        }
+        Err(document.text_too_long())
     }
 
     fn finish(&mut self, document: &Document) -> Result<(), ReadError> {

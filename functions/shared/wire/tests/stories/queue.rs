@@ -1,6 +1,7 @@
 //! The answers to queue, purge and force enqueue.
 
 use model::QueuedCustomer;
+use wire::association_anywhere::{QueueReader, UnusableEntry};
 use wire::{Limits, ReadError, read_queue, read_status};
 
 fn read(document: &str) -> Result<(Option<String>, Vec<QueuedCustomer>), ReadError> {
@@ -132,17 +133,28 @@ fn ids_are_read_whatever_they_are_wrapped_in() {
 }
 
 #[test]
-fn an_id_that_is_none_is_an_error_at_its_place() {
-    let of = |id: &str| format!("<q><c><cust-id>{id}</cust-id></c><max-queue-num>1</max-queue-num></q>");
-    for id in ["", " ", "1\u{2}", "1<x/>2"] {
-        assert!(unexpected(&of(id)).contains("/q/c/cust-id"), "{id:?}");
+fn an_id_that_is_none_costs_that_entry_alone() {
+    let (long, longer) = ("7".repeat(65), "7".repeat(300_000));
+    for id in ["", " ", "1\u{2}", "1\u{85}2", "1<x/>2", "1<cust-id>5</cust-id>2", &long, &longer] {
+        let document = format!(
+            "<q><c><cust-id>8</cust-id><action>DELETE</action></c><c><cust-id>{id}</cust-id><action>DELETE</action></c>\
+             <c><cust-id>9</cust-id></c><max-queue-num>1</max-queue-num></q>"
+        );
+        let mut customers = Vec::new();
+        let limits = Limits { text_bytes: 100_000, ..Limits::default() };
+        let mut reader = QueueReader::new(document.as_bytes(), None, limits, |customer: QueuedCustomer| {
+            customers.push((customer.source_id, customer.deleted));
+        });
+        assert_eq!(reader.read().unwrap().as_deref(), Some("1"), "{id:.20}");
+        let unusable = reader.unusable();
+        drop(reader);
+        assert_eq!(customers, [("8".to_owned(), true), ("9".to_owned(), false)], "{id:.20}");
+        assert_eq!(unusable.len(), 1, "{id:.20}");
+        assert!(unusable[0].name.starts_with(UnusableEntry::PREFIX) && unusable[0].name.len() == 21);
+        assert!(unusable[0].raw.len() <= 1_000 && !unusable[0].raw.chars().any(char::is_control), "{unusable:?}");
     }
-    let long = "7".repeat(65);
-    match read(&of(&long)) {
-        Err(ReadError::Limit { limit: "id_bytes", place, .. }) => assert_eq!(place.path, "/q/c/cust-id"),
-        other => panic!("{other:?}"),
-    }
-    assert!(read(&of(&"7".repeat(64))).is_ok());
+    assert!(read("<q><cust-id>1</cust-id><cust-id/><cust-id/><max-queue-num>1</max-queue-num></q>").is_ok());
+    assert!(unexpected("<q><cust-id/></q>").contains("max-queue-num"), "an entry all the same");
 }
 
 #[test]

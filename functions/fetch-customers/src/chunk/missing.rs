@@ -1,0 +1,199 @@
+//! Who is gone, and who only seems to be.
+//!
+//! Those whom an answer lacked are asked for once more, few at a time, beside companions who are known to exist: one comes
+//! first, one stands in the middle, one comes last. So a vendor that answers with only so many of whom it is asked for, be
+//! it the first of them, the last, or those with the smallest ids, leaves out a companion, or does not reach its limit. Who
+//! is missing from an answer that has every companion, and nobody who was not asked for, is gone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use jiff::Timestamp;
+use model::{Outcome, other_spellings};
+use store::{Incoming, News};
+
+use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
+
+/// How many of those who seem to be gone are asked for at once.
+const MISSING_AT_ONCE: usize = 10;
+/// Why a customer is a failure record for whom somebody else came.
+pub(super) const OTHERS_CAME: &str =
+    "the answer lacks this customer, and holds one who was not asked for: it proves nothing";
+
+const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is everyone who is known to exist";
+
+impl ChunkWork<'_> {
+    /// Asks for those who are missing once more, beside companions who exist: who is missing then, is gone.
+    pub(super) async fn confirm_missing(&mut self) -> Step {
+        let mut missing = std::mem::take(&mut self.missing);
+        missing.retain(|source_id| !self.asked_for_by(source_id).is_empty());
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut companions = self.all_companions(&missing).await?;
+        if companions.is_empty() {
+            return Err(self.unproven(EVERYONE_IS_MISSING));
+        }
+        let stored = self.stored_otherwise(&missing).await?;
+        let at_once = (self.bulk_size() - companions.len()).clamp(1, MISSING_AT_ONCE);
+        let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
+        let mut unproven = false;
+        while let Some(group) = groups.pop_front() {
+            // They came, or were found to be written otherwise, meanwhile.
+            let group: Vec<String> = group.into_iter().filter(|id| !self.asked_for_by(id).is_empty()).collect();
+            if group.is_empty() {
+                continue;
+            }
+            let respelled: Vec<String> = group.iter().filter_map(|id| stored.get(id)).cloned().collect();
+            for source_id in &group {
+                // Where it comes under the id that it is stored under, that is whom the queue means.
+                self.written_as.extend(stored.get(source_id).map(|other| (other.clone(), source_id.clone())));
+            }
+            let asked: Vec<String> = group.iter().cloned().chain(respelled).collect();
+            let ids = between(&asked, &companions);
+            let answer = match self.request(&ids).await? {
+                Ok(answer) => answer,
+                Err(trouble) => return Err(self.later(format!("details: {trouble}"))),
+            };
+            let began = answer.began;
+            let mut heard = self.take_over(&ids, answer).await?;
+            self.note_spellings(&mut heard);
+            let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
+            if came.is_empty() || heard.broken.is_some() {
+                unproven = true;
+            } else if came.len() < companions.len() {
+                // A companion is gone itself: those who came are enough, once an answer has all of them.
+                companions = came;
+                groups.push_back(group);
+            } else if heard.holds_others || heard.unidentified.is_some() {
+                self.tell_apart(group, heard, &mut groups).await?;
+            } else {
+                self.bury(&group, &heard.missing, &stored, began).await?;
+            }
+        }
+        if unproven { Err(self.unproven(EVERYONE_IS_MISSING)) } else { Ok(()) }
+    }
+
+    fn bulk_size(&self) -> usize {
+        self.connection.settings.bulk_size as usize
+    }
+
+    /// An answer held somebody who may be any of the missing: each is asked for alone, and then that is told of it.
+    async fn tell_apart(&mut self, group: Vec<String>, heard: Heard, groups: &mut VecDeque<Vec<String>>) -> Step {
+        let [source_id] = group.as_slice() else {
+            groups.extend(group.into_iter().map(|source_id| vec![source_id]));
+            return Ok(());
+        };
+        if !heard.missing.contains(source_id) {
+            return Ok(());
+        }
+        match heard.unidentified {
+            Some(Unidentified { reason, raw }) => self.fail(source_id, reason, raw).await,
+            None => self.fail(source_id, OTHERS_CAME.to_owned(), heard.raw).await,
+        }
+    }
+
+    /// Customers of the shadow that are known to exist, without `apart_from`.
+    pub(super) async fn known_companions(&self, apart_from: &[String]) -> Result<Vec<String>, Pause> {
+        let known =
+            self.function.shadow.some_existing(&self.connection.key, COMPANIONS + apart_from.len().min(COMPANIONS));
+        let mut known = known.await.map_err(|error| self.later(format!("shadow: {error}")))?;
+        known.retain(|source_id| !apart_from.contains(source_id));
+        known.truncate(COMPANIONS.min(self.bulk_size()));
+        Ok(known)
+    }
+
+    /// Those who just came, and, where they are too few, some of the shadow.
+    async fn all_companions(&mut self, missing: &[String]) -> Result<Vec<String>, Pause> {
+        let mut companions = std::mem::take(&mut self.companions);
+        if companions.is_empty() {
+            companions = self.known_companions(missing).await?;
+        }
+        companions.truncate(self.bulk_size() - 1);
+        Ok(companions)
+    }
+
+    /// Who of those that are missing is stored in another spelling, and in which: then that one is gone, or is not.
+    async fn stored_otherwise(&self, missing: &[String]) -> Result<BTreeMap<String, String>, Pause> {
+        let (shadow, key) = (&self.function.shadow, &self.connection.key);
+        let spellings: BTreeSet<String> = missing.iter().flat_map(|id| other_spellings(id)).collect();
+        if spellings.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let all = spellings.into_iter().chain(missing.iter().cloned()).collect();
+        let living = shadow.living(key, &all, self.deadline).await;
+        let living = living.map_err(|error| self.later(format!("shadow: {error}")))?;
+        let mut stored = BTreeMap::new();
+        for source_id in missing.iter().filter(|source_id| !living.contains(*source_id)) {
+            let other = other_spellings(source_id).into_iter().find(|spelling| living.contains(spelling));
+            stored.extend(other.map(|other| (source_id.clone(), other)));
+        }
+        Ok(stored)
+    }
+
+    /// Makes tombstones of those of the group who are missing, as far as the brake lets. Who is stored in another spelling
+    /// did not come under that either.
+    async fn bury(
+        &mut self,
+        group: &[String],
+        missing: &[String],
+        stored: &BTreeMap<String, String>,
+        began: Timestamp,
+    ) -> Step {
+        let mut gone = BTreeMap::new();
+        for source_id in group.iter().filter(|id| missing.contains(id) && !self.asked_for_by(id).is_empty()) {
+            gone.insert(stored.get(source_id).unwrap_or(source_id).clone(), source_id.clone());
+        }
+        let (function, percent) = (self.function, self.connection.settings.most_deletes_percent);
+        let ids: BTreeSet<String> = gone.keys().cloned().collect();
+        let held_back = match function.brake.holds_back(self.chunk, &ids, percent, self.deadline).await {
+            Ok(Some(held_back)) => held_back,
+            Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
+            Err(error) => return Err(self.later(format!("brake: {error}"))),
+        };
+        for source_id in held_back {
+            if let Err(error) = function.brake.withhold(&self.connection.key, &source_id).await {
+                return Err(self.later(format!("failure record: {error}")));
+            }
+            self.withheld += 1;
+            for queued in gone.remove(&source_id).map(|queued| self.asked_for_by(&queued)).unwrap_or_default() {
+                self.done(&queued, Outcome::Failed);
+            }
+        }
+        let version = self.version_of(began);
+        let tombstone =
+            |source_id: &String| Incoming { source_id: source_id.clone(), version: version.clone(), news: News::Gone };
+        let tombstones = gone.keys().map(tombstone).collect();
+        self.upsert(tombstones, HashMap::new()).await
+    }
+}
+
+/// Ids with companions among them: one first, one in the middle, one last.
+fn between(ids: &[String], companions: &[String]) -> Vec<String> {
+    let (first_half, second_half) = ids.split_at(ids.len() / 2);
+    let mut companions = companions.iter();
+    let mut between = Vec::with_capacity(ids.len() + companions.len());
+    between.extend(companions.next());
+    between.extend(first_half);
+    let last = companions.next();
+    between.extend(companions);
+    between.extend(second_half);
+    between.extend(last);
+    between.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_companion_comes_first_one_stands_in_the_middle_and_one_comes_last() {
+        let ids = texts(&["1", "2", "3", "4"]);
+        assert_eq!(between(&ids, &texts(&["a", "b", "c"])), texts(&["a", "1", "2", "c", "3", "4", "b"]));
+        assert_eq!(between(&ids, &texts(&["a", "b"])), texts(&["a", "1", "2", "3", "4", "b"]));
+        assert_eq!(between(&ids[..1], &texts(&["a"])), texts(&["a", "1"]));
+    }
+}

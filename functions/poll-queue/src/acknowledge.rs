@@ -1,0 +1,113 @@
+//! The acknowledgement of a batch whose customers have all come to an end.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use model::{Batch, BatchEvent, ContentHash, QueueVerdict, QueuedCustomer, judge_queue};
+use runtime::association_anywhere::UnusableEntry;
+use runtime::connections::{AssociationAnywhere as Settings, Connection};
+use runtime::{Next, Poll, Poller, Trouble, WATCH_EVERY};
+use store::StoreError;
+
+use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
+
+/// So many customers of a batch are looked for in the queue before it is purged.
+const SAMPLE: usize = 64;
+/// After so many purges that failed a new batch begins, which holds all of this one again: what changed meanwhile must not
+/// wait for a purge that may never succeed.
+const MOST_PURGES: u64 = 20;
+
+/// Some of the customers that a queue told of, spread over all of them.
+pub(crate) fn sample_of(customers: &[QueuedCustomer], unusable: &[UnusableEntry]) -> BTreeSet<String> {
+    let step = customers.len().div_ceil(SAMPLE).max(1);
+    let customers = customers.iter().step_by(step).map(|customer| customer.source_id.clone());
+    customers.chain(unusable.iter().take(SAMPLE).map(|entry| entry.name.clone())).collect()
+}
+
+/// Stands for where a connection's queue is, and for who asks there.
+pub(crate) fn fingerprint_of(settings: &Settings) -> ContentHash {
+    let Settings { queue_url, details_url, purge_url, credentials, queue_credentials, .. } = settings;
+    let queue_credentials = queue_credentials.as_ref().unwrap_or(credentials);
+    ContentHash::of(&format!("{queue_url}\n{details_url}\n{purge_url}\n{:?}\n{:?}", credentials, queue_credentials))
+}
+
+impl PollQueue {
+    /// No chunk is left: purges the vendor's queue with exactly this batch's number, and closes the batch.
+    pub(crate) async fn acknowledge(
+        &self,
+        connection: &Connection<Settings>,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let key = &connection.key;
+        let Poller { ledger, polls, .. } = &self.poller;
+        // Read after the ledger was seen empty: the counts are final.
+        let Some(batch) = ledger.state(key).await?.latest else { return Ok(Next::Now) };
+        if let Some(why) = batch.hindrance() {
+            self.poller.abandon(key, &batch, &why).await?;
+            return Ok(Next::After(WATCH_EVERY));
+        }
+        if let Some(queue_number) = &batch.queue_number
+            && let Some(next) = self.purge(connection, &batch, queue_number, deadline).await?
+        {
+            return Ok(next);
+        }
+        self.failures.clear_redrives(key, batch.number).await?;
+        if let Some(request) = batch.confirmed {
+            polls.confirmed(key, request).await?;
+        }
+        ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
+        self.poller.tell_if_all_stale(key, &batch);
+        polls.in_step(key, batch.asked_at).await?;
+        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
+        Ok(Next::Now)
+    }
+
+    /// Purges the queue, if it is still the one that the batch was made of. `None` where nothing of the batch is left in
+    /// it; otherwise the batch is not to be acknowledged now.
+    async fn purge(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        queue_number: &str,
+        deadline: Timestamp,
+    ) -> Result<Option<Next>, StoreError> {
+        let Connection { key, settings } = connection;
+        if batch.origin.is_some_and(|origin| origin != fingerprint_of(settings)) {
+            return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await;
+        }
+        let sample = self.poller.ledger.queued(key, batch.number).await?;
+        let glance = match self.vendor.glance(key, settings, &sample, deadline).await {
+            Ok(glance) => glance,
+            Err(trouble) => {
+                return self.poller.report(key, "queue", trouble, Self::pause(settings)).await.map(Some);
+            }
+        };
+        match judge_queue(queue_number, glance.queue_number.as_deref(), sample.len(), glance.found) {
+            QueueVerdict::NothingLeft => return Ok(None),
+            QueueVerdict::Doubtful(why) => return self.doubt(connection, batch, why).await,
+            QueueVerdict::Purge => {}
+        }
+        match self.vendor.purge(key, settings, queue_number, deadline).await {
+            Ok(()) => Ok(None),
+            Err(trouble @ (Trouble::Unusable { .. } | Trouble::Passing { .. })) => {
+                if self.poller.ledger.purge_failed(key, batch).await? >= MOST_PURGES {
+                    let why = format!("{MOST_PURGES} purges failed, the last one so: {trouble}");
+                    return self.doubt(connection, batch, &why).await;
+                }
+                self.poller.report(key, "purge", trouble, Self::pause(settings)).await.map(Some)
+            }
+            Err(trouble) => self.poller.report(key, "purge", trouble, Self::pause(settings)).await.map(Some),
+        }
+    }
+
+    /// Gives the batch up: the queue is left as it is, and asked again.
+    async fn doubt(
+        &self,
+        connection: &Connection<Settings>,
+        batch: &Batch,
+        why: &str,
+    ) -> Result<Option<Next>, StoreError> {
+        self.poller.abandon(&connection.key, batch, why).await?;
+        Ok(Some(Next::After(PAUSE_AFTER_ABANDONING)))
+    }
+}

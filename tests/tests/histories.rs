@@ -1,0 +1,166 @@
+//! Histories of an Association Anywhere and of all that can happen to it and to us: at the end, once nothing goes wrong any
+//! more, the shadow is the vendor's, and until then nobody who always existed was ever deleted.
+
+#![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use customer_sync::engine::ReceivedMessage;
+use model::Status;
+use proptest::prelude::*;
+use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use tests::World;
+
+const CUSTOMERS: u64 = 14;
+const FIRST: u64 = 1001;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Change(u64),
+    Delete(u64),
+    Create(u64),
+    /// The vendor builds its environment anew, numbers from far below, and queues everybody.
+    Rebuild,
+    /// The control table is restored, replaced or lost, as far as it says which batch was the last.
+    LoseLedger,
+    PurgeFault(Fault, u32),
+    /// The vendor answers with only so many of whom it is asked for.
+    Cap(usize),
+    NoCap,
+    /// The functions die after so many requests to the store.
+    Crash(i64),
+    /// Messages are delivered twice.
+    Twice,
+    /// Messages wait, and come at the very end.
+    Late,
+    Poll,
+    Work,
+    Seconds(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let id = FIRST..FIRST + CUSTOMERS;
+    let purge_faults = prop_oneof![
+        Just(Fault::Status(503)),
+        Just(Fault::CutBody),
+        Just(Fault::FailureStatus("no rows".to_owned())),
+        Just(Fault::Empty)
+    ];
+    prop_oneof![
+        4 => id.clone().prop_map(Event::Change),
+        2 => id.clone().prop_map(Event::Delete),
+        2 => id.prop_map(Event::Create),
+        2 => Just(Event::Rebuild),
+        3 => Just(Event::LoseLedger),
+        2 => (purge_faults, 1..4_u32).prop_map(|(fault, times)| Event::PurgeFault(fault, times)),
+        1 => (4..8_usize).prop_map(Event::Cap),
+        1 => Just(Event::NoCap),
+        2 => (1..25_i64).prop_map(Event::Crash),
+        1 => Just(Event::Twice),
+        1 => Just(Event::Late),
+        5 => Just(Event::Poll),
+        5 => Just(Event::Work),
+        3 => (1..12_u64).prop_map(Event::Seconds),
+    ]
+}
+
+struct History {
+    world: World,
+    late: Vec<ReceivedMessage>,
+    ever_deleted: BTreeSet<u64>,
+    rebuilds: u64,
+}
+
+impl History {
+    async fn new() -> Self {
+        let settings = AaSettings { customers: CUSTOMERS, first_id: FIRST, ..AaSettings::default() };
+        let world = World::with(settings, "bulk_size = 5").await;
+        world.vendor.rebuild_queue(9_000_000);
+        world.vendor.enqueue_all();
+        world.vendor.refuse_empty_purges();
+        world.sync().await;
+        Self { world, late: Vec::new(), ever_deleted: BTreeSet::new(), rebuilds: 0 }
+    }
+
+    async fn take(&mut self, event: Event) {
+        let world = &self.world;
+        match event {
+            Event::Change(id) => world.vendor.change([id]),
+            Event::Delete(id) => {
+                self.ever_deleted.insert(id);
+                world.vendor.delete(id);
+            }
+            Event::Create(id) => world.vendor.create(id),
+            Event::Rebuild => {
+                self.rebuilds += 1;
+                // A queue whose numbers have passed ours while it holds the same customers can't be told from ours.
+                world.vendor.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
+                for id in FIRST..FIRST + CUSTOMERS {
+                    world.vendor.enqueue(id);
+                }
+            }
+            Event::LoseLedger => {
+                let key = [("connection", "acme/aa"), ("entry", "batch")];
+                let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+                let delete = world.clients.dynamodb.delete_item().table_name(tests::CONTROL_TABLE);
+                delete.set_key(Some(key.into())).send().await.unwrap();
+            }
+            Event::PurgeFault(fault, times) => world.vendor.fault_times(Procedure::Purge, fault, times),
+            Event::Cap(at_most) => world.vendor.answer_at_most(Some(at_most)),
+            Event::NoCap => world.vendor.answer_at_most(None),
+            Event::Crash(requests) => {
+                world.store_budget.set(requests);
+                world.poll().await;
+                world.work().await;
+                world.store_budget.set(i64::MAX);
+            }
+            Event::Twice => {
+                let messages = world.receive_all();
+                world.deliver(&messages).await;
+                world.deliver(&messages).await;
+            }
+            Event::Late => self.late.extend(world.receive_all()),
+            Event::Poll => world.poll().await,
+            Event::Work => world.work().await,
+            Event::Seconds(seconds) => world.clock.advance(Duration::from_secs(seconds)),
+        }
+        for id in (FIRST..FIRST + CUSTOMERS).filter(|id| !self.ever_deleted.contains(id)) {
+            let status = self.world.customer(id).await.map(|customer| customer.content.status);
+            assert_ne!(status, Some(Status::Deleted), "customer {id} always existed");
+        }
+    }
+
+    async fn ends_well(self) {
+        let world = &self.world;
+        world.vendor.answer_at_most(None);
+        world.vendor.fault(Procedure::Purge, None);
+        world.until_in_step(Duration::from_secs(180)).await;
+        world.deliver(&self.late).await;
+        world.sync().await;
+        for id in FIRST..FIRST + CUSTOMERS {
+            let stored = world.customer(id).await.unwrap();
+            let exists = world.vendor.display_name(id).is_some();
+            assert_eq!(stored.content.status != Status::Deleted, exists, "customer {id}: {stored:?}");
+        }
+        world.assert_shadow_is_the_vendors(FIRST..FIRST + CUSTOMERS).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Invariants 1, 2, 3, 5 and 9.
+    #[test]
+    fn whatever_happens_the_shadow_is_the_vendors_in_the_end(events in prop::collection::vec(event(), 4..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut history = History::new().await;
+            for event in events {
+                history.take(event).await;
+            }
+            history.ends_well().await;
+        });
+    }
+}
