@@ -67,7 +67,8 @@ pub struct Poller {
     /// The time.
     pub clock: Clock,
     random: Random,
-    metrics: Metrics,
+    /// Where it counts.
+    pub metrics: Metrics,
 }
 
 impl Poller {
