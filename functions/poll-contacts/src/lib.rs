@@ -33,7 +33,8 @@ const MOST_PAGES_AHEAD: u32 = 10;
 /// contacts, and a look costs what is read.
 const FRONT: i32 = 10;
 /// Why a contact whose deletion waits is a failure record.
-const WAITS: &str = "its deletion waits: the vendor lists it no longer, but lists somebody without an id, who may be it";
+const WAITS: &str =
+    "its deletion waits: the vendor lists it no longer, but lists somebody without an id, who may be it";
 /// How many deletions that wait are told one by one.
 const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
@@ -266,10 +267,9 @@ impl PollContacts {
         };
         let settled_before = connection.settings.behind(batch.asked_at);
         let (mut next, course) = listing.after_page(page.told(settled_before), page.fingerprint, page.newest);
-        let course = match course {
-            Course::GoesOn if next.reading.requests() >= self.most_pages => next.pause(settled_before),
-            course => course,
-        };
+        let requests = next.reading.requests();
+        let is_long = requests >= self.most_pages && (next.reading.fits() || requests >= 2 * self.most_pages);
+        let course = if course == Course::GoesOn && is_long { next.pause(settled_before) } else { course };
         if let Course::Broken(why) = course {
             return self.abandon(connection, batch, why).await;
         }

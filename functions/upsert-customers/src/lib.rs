@@ -18,8 +18,8 @@ use model::{ConnectionKey, ListedCustomer, ListedNews, Outcome, Tally, Version};
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
 use store::{
-    Brake, ChunkKey, Clock, Directory, Failure, Failures, Incoming, LastError, LeasedChunk, Ledger, News, Polls, Random,
-    Settlement, Shadow, StoreError, UpsertError,
+    Brake, ChunkKey, Clock, Directory, Failure, Failures, Incoming, LastError, LeasedChunk, Ledger, News, Polls,
+    Random, Settlement, Shadow, StoreError, UpsertError,
 };
 
 /// What is left of the deadline for settling the chunk.

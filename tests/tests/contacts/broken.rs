@@ -6,7 +6,7 @@ use runtime::status::Condition;
 use simulators::business_catalyst::{Fault, Operation, PASSWORD_MARK, Poison};
 use tests::{CONTACTS_QUEUE, CONTROL_TABLE, SHADOW_TABLE, Site};
 
-use crate::{beginnings};
+use crate::beginnings;
 
 #[tokio::test]
 async fn a_quiet_site_makes_no_batch_of_the_same_newest_contacts_again_and_again() {

@@ -7,7 +7,7 @@ use runtime::status::Condition;
 use simulators::business_catalyst::{Fault, Operation, Poison};
 use tests::{CONTROL_TABLE, Site};
 
-use crate::{resync};
+use crate::resync;
 
 #[tokio::test]
 async fn deleted_contacts_become_tombstones_and_come_back_when_they_are_created_anew() {

@@ -6,7 +6,7 @@ use runtime::status::Condition;
 use simulators::business_catalyst::{BcSettings, Fault, Operation};
 use tests::{CONTACTS_QUEUE, Site};
 
-use crate::{resync};
+use crate::resync;
 
 async fn site_1_2(contacts: u64) -> Site {
     Site::with(BcSettings { contacts, ..BcSettings::default() }, "Australia/Sydney", "soap = '1.2'").await
