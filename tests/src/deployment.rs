@@ -87,9 +87,14 @@ impl Deployment {
     ///
     /// A listing has at most [`MOST_PAGES`], and the store may be told to fail: see [`Deployment::store_budget`].
     pub async fn new(seed: u64) -> Self {
+        Self::with_most_pages(seed, MOST_PAGES).await
+    }
+
+    /// The same, where a batch of a listing has at most `most_pages`.
+    pub async fn with_most_pages(seed: u64, most_pages: u32) -> Self {
         let mut template = Template::parse(TEMPLATE).unwrap();
         for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {
-            function.environment.insert("MOST_PAGES".to_owned(), MOST_PAGES.to_string());
+            function.environment.insert("MOST_PAGES".to_owned(), most_pages.to_string());
         }
         let database = EmbeddedDynamoDb::in_memory().unwrap();
         for table in &template.tables {

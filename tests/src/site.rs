@@ -35,7 +35,11 @@ impl Site {
 
     /// A site with these settings of the vendor in this zone, and with `extra` lines in the connection's configuration.
     pub async fn with(settings: BcSettings, zone: &str, extra: &str) -> Self {
-        let deployment = Deployment::new(settings.seed).await;
+        Self::on(Deployment::new(settings.seed).await, settings, zone, extra).await
+    }
+
+    /// The same, on a deployment.
+    pub async fn on(deployment: Deployment, settings: BcSettings, zone: &str, extra: &str) -> Self {
         let clock = deployment.clock.clone();
         let credentials = serde_json::json!({ "username": settings.username, "password": settings.password });
         let site_id = settings.site_id;

@@ -19,7 +19,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Course, Duty, Listing, ListingScope
 use runtime::business_catalyst::BusinessCatalyst;
 use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble};
-use store::{Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
+use store::{Failure, Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -32,6 +32,11 @@ const MOST_PAGES_AHEAD: u32 = 10;
 /// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
 /// contacts, and a look costs what is read.
 const FRONT: i32 = 10;
+/// Why a contact whose deletion waits is a failure record.
+const WAITS: &str =
+    "its deletion waits: the vendor lists it no longer, but lists somebody without an id, who may be it";
+/// How many deletions that wait are told one by one.
+const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
 const ABSENT_PER_CHUNK: usize = 100;
 
@@ -262,10 +267,9 @@ impl PollContacts {
         };
         let settled_before = connection.settings.behind(batch.asked_at);
         let (mut next, course) = listing.after_page(page.told(settled_before), page.fingerprint, page.newest);
-        let course = match course {
-            Course::GoesOn if next.reading.requests() >= self.most_pages => next.pause(settled_before),
-            course => course,
-        };
+        let requests = next.reading.requests();
+        let is_long = requests >= self.most_pages && (next.reading.fits() || requests >= 2 * self.most_pages);
+        let course = if course == Course::GoesOn && is_long { next.pause(settled_before) } else { course };
         if let Course::Broken(why) = course {
             return self.abandon(connection, batch, why).await;
         }
@@ -277,7 +281,7 @@ impl PollContacts {
         let mut work = Work::of_page(page);
         let mut ended = course == Course::Ended;
         if ended && listing.scope != ListingScope::Changes {
-            let absent = self.absent(key, batch.number, &next).await?;
+            let absent = self.absent(key, batch, &next).await?;
             if listing.scope == ListingScope::Full && !absent.is_empty() {
                 tracing::info!(connection = %key, batch = batch.number, absent = absent.len(), "listing once more");
                 next = next.confirming();
@@ -301,26 +305,53 @@ impl PollContacts {
     }
 
     /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a vendor that answers
-    /// with nothing deletes nothing; nor where one held somebody who can't be told apart: that may be anybody; nor where
-    /// the vendor ended a list early: it proves nobody's absence.
-    async fn absent(&self, key: &ConnectionKey, batch: u64, listing: &Listing) -> Result<Vec<String>, StoreError> {
+    /// with nothing deletes nothing; nor where the vendor ended a list early: it proves nobody's absence. Where one held
+    /// somebody who can't be told apart, that may be anybody: the deletions wait for a person.
+    async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
-        let scopes: &[ListingScope] = match listing.scope {
-            ListingScope::Confirming => &[ListingScope::Full, ListingScope::Confirming],
-            ListingScope::Full | ListingScope::Changes => &[ListingScope::Full],
-        };
+        let is_last = listing.scope == ListingScope::Confirming;
+        let scopes: &[ListingScope] =
+            if is_last { &[ListingScope::Full, ListingScope::Confirming] } else { &[ListingScope::Full] };
+        let mut is_doubtful = false;
         for scope in scopes {
-            let seen = self.poller.ledger.seen(key, batch, *scope).await?;
-            if seen.is_empty() || seen.contains(UNIDENTIFIED) {
+            let seen = self.poller.ledger.seen(key, batch.number, *scope).await?;
+            if seen.is_empty() {
                 return Ok(Vec::new());
             }
+            is_doubtful |= seen.contains(UNIDENTIFIED);
             absent.retain(|source_id| !seen.contains(source_id));
         }
         if listing.reading.was_cut() {
-            tracing::warn!(connection = %key, batch, absent = absent.len(), "the vendor ends its lists early: nobody is deleted");
+            let absent = absent.len();
+            tracing::warn!(connection = %key, batch = batch.number, absent, "the vendor ends its lists early: nobody is deleted");
             return Ok(Vec::new());
         }
-        Ok(absent.into_iter().collect())
+        let absent: Vec<String> = absent.into_iter().collect();
+        if is_last && is_doubtful { self.withhold(key, batch, absent).await } else { Ok(absent) }
+    }
+
+    /// Has deletions wait for a person, but for those that a person has confirmed.
+    async fn withhold(
+        &self,
+        key: &ConnectionKey,
+        batch: &Batch,
+        absent: Vec<String>,
+    ) -> Result<Vec<String>, StoreError> {
+        let confirmed = match batch.confirmed {
+            Some(_) => self.failures.withheld_among(key, &absent.iter().cloned().collect()).await?,
+            None => Vec::new(),
+        };
+        let confirmed: HashSet<String> = confirmed.into_iter().collect();
+        let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains(id));
+        let now = self.poller.clock.now();
+        for source_id in waiting.iter().take(MOST_WITHHELD).cloned() {
+            let reason = format!("{WAITS}; `customer-sync resync {} --confirm-deletes` carries it out", key.connection);
+            let failure = Failure { source_id, reason, raw: String::new(), failed_at: now };
+            self.failures.withhold(key, &failure).await?;
+        }
+        tracing::warn!(connection = %key, batch = batch.number, waiting = waiting.len(), "deletions wait: somebody on the list has no id");
+        self.poller.metrics.count(&key.to_string(), now, &[("deletes_withheld", waiting.len() as u64)]);
+        Ok(confirmed)
     }
 
     /// Looks after an open batch: sends what is due, and acknowledges it once its ledger is empty.

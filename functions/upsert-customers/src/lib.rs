@@ -15,10 +15,11 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use model::{ConnectionKey, ListedCustomer, ListedNews, Outcome, Tally, Version};
+use runtime::connections::{BusinessCatalyst as Settings, Connection};
 use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
 use store::{
-    ChunkKey, Clock, Directory, Failure, Failures, Incoming, LastError, LeasedChunk, Ledger, News, Polls, Random,
-    Settlement, Shadow, StoreError, UpsertError,
+    Brake, ChunkKey, Clock, Directory, Failure, Failures, Incoming, LastError, LeasedChunk, Ledger, News, Polls,
+    Random, Settlement, Shadow, StoreError, UpsertError,
 };
 
 /// What is left of the deadline for settling the chunk.
@@ -34,6 +35,7 @@ pub struct UpsertCustomers {
     polls: Polls,
     failures: Failures,
     shadow: Shadow,
+    brake: Brake,
     clock: Clock,
     random: Random,
     metrics: Metrics,
@@ -48,12 +50,16 @@ impl UpsertCustomers {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
         let Clients { dynamodb, clock, random, metrics, .. } = clients;
+        let ledger = Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let failures = Failures::new(dynamodb.clone(), table);
+        let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
         Ok(Self {
             directory: Directory::new(dynamodb.clone(), table),
-            ledger: Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
-            polls: Polls::new(dynamodb.clone(), table),
-            failures: Failures::new(dynamodb.clone(), table),
-            shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+            polls: Polls::new(dynamodb, table),
+            brake: Brake::new(ledger.clone(), shadow.clone(), failures.clone(), clock.clone(), random.clone()),
+            ledger,
+            failures,
+            shadow,
             clock,
             random,
             metrics,
@@ -77,10 +83,11 @@ impl UpsertCustomers {
 
     async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
-        if self.directory.get(&key.connection).await?.is_none() {
+        let Some(registration) = self.directory.get(&key.connection).await? else {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
             return Ok(());
-        }
+        };
+        let settings = Connection::<Settings>::from_registration(&registration)?.settings;
         // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
         let owner = self.random.owner_id();
         let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
@@ -94,8 +101,12 @@ impl UpsertCustomers {
             return self.ledger.give_back(&chunk, self.clock.now()).await;
         }
         let connection = &chunk.key.connection;
-        match self.merge(&chunk, deadline - MARGIN).await {
-            Ok(tally) => {
+        match self.merge(&chunk, &settings, deadline - MARGIN).await {
+            Ok(None) => {
+                tracing::info!(%connection, "another worker has the chunk, or its batch is over");
+                self.ledger.give_back(&chunk, self.clock.now()).await?;
+            }
+            Ok(Some(Merged { tally, withheld })) => {
                 let settlement = Settlement {
                     tally,
                     fetch: BTreeSet::new(),
@@ -104,7 +115,9 @@ impl UpsertCustomers {
                     unproven: false,
                 };
                 if self.ledger.settle(&chunk, &settlement, deadline).await? {
-                    self.metrics.count(&connection.to_string(), self.clock.now(), &tally.by_name());
+                    let withheld = [("deletes_withheld", withheld)];
+                    let counts: Vec<_> = tally.by_name().into_iter().chain(withheld).collect();
+                    self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
                 } else {
                     tracing::info!(%connection, "another worker has the chunk: it counts what was done");
                 }
@@ -120,8 +133,13 @@ impl UpsertCustomers {
         Ok(())
     }
 
-    /// Merges every customer of a chunk: all of them, or an error.
-    async fn merge(&self, chunk: &LeasedChunk, deadline: Timestamp) -> Result<Tally, StoreError> {
+    /// Merges every customer of a chunk: all of them, or an error. `None` where the lease was lost, or the batch is over.
+    async fn merge(
+        &self,
+        chunk: &LeasedChunk,
+        settings: &Settings,
+        deadline: Timestamp,
+    ) -> Result<Option<Merged>, StoreError> {
         let connection = &chunk.key.connection;
         let mut tally = Tally::default();
         let mut incoming = self.absent(chunk, deadline, &mut tally).await?;
@@ -137,6 +155,15 @@ impl UpsertCustomers {
             };
             incoming.push(Incoming { source_id, version, news });
         }
+        let gone = incoming.iter().filter(|record| matches!(record.news, News::Gone));
+        let gone = gone.map(|record| record.source_id.clone()).collect();
+        let percent = settings.most_deletes_percent;
+        let Some(held_back) = self.brake.holds_back(chunk, &gone, percent, deadline).await? else { return Ok(None) };
+        incoming.retain(|record| !held_back.contains(&record.source_id));
+        for source_id in &held_back {
+            self.brake.withhold(connection, source_id).await?;
+            tally.count(Outcome::Failed);
+        }
         let mut resolved = BTreeSet::new();
         let merged = self.shadow.upsert(connection, incoming, deadline).await?;
         if let Some(later) = merged.overtaken_by {
@@ -149,14 +176,15 @@ impl UpsertCustomers {
                     resolved.insert(source_id);
                 }
                 Err(error @ UpsertError::TooLarge { .. }) => {
-                    self.fail(connection, source_id, error.to_string(), String::new()).await?;
+                    let raw = raw_of(chunk, &source_id);
+                    self.fail(connection, source_id, error.to_string(), raw).await?;
                     tally.count(Outcome::Failed);
                 }
                 Err(UpsertError::Store(error)) => return Err(error),
             }
         }
         self.failures.remove_resolved(connection, &resolved).await?;
-        Ok(tally)
+        Ok(Some(Merged { tally, withheld: held_back.len() as u64 }))
     }
 
     /// The news of customers that a full listing no longer holds. Who is not stored any more is unchanged.
@@ -189,5 +217,21 @@ impl UpsertCustomers {
         tracing::warn!(%connection, reason, "a customer became a failure record");
         let failure = Failure { source_id, reason, raw, failed_at: self.clock.now() };
         self.failures.put(connection, &failure).await
+    }
+}
+
+/// What became of a chunk.
+struct Merged {
+    tally: Tally,
+    /// How many deletions were not carried out, for there were too many at once.
+    withheld: u64,
+}
+
+/// What a chunk says of a customer whose record can't be stored: as it was read, for the vendor's own text is longer.
+fn raw_of(chunk: &LeasedChunk, source_id: &str) -> String {
+    let listed = chunk.listed.iter().find(|listed| listed.source_id == source_id);
+    match listed.map(|listed| &listed.news) {
+        Some(ListedNews::Present(content)) => content.canonical_json(),
+        _ => String::new(),
     }
 }

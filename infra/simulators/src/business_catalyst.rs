@@ -114,6 +114,8 @@ pub enum Fault {
     Huge(u64),
     /// A SOAP fault that says `ERROR:` and this text: a real failure.
     SoapFault(String),
+    /// A SOAP fault with just this text.
+    FaultText(String),
     /// A SOAP fault that does not say `ERROR:`, one of the ways to say that there are no contacts.
     NoContactsFault,
     /// An empty result: the second of them.
@@ -253,6 +255,11 @@ impl BcSimulator {
     /// happen in the order in which they were given.
     pub fn on_page(&self, record_start: u64, action: Action) {
         self.state().act_before_page(record_start, action);
+    }
+
+    /// Does this right before the `number`th page from now is made, from 1, whatever place it begins at.
+    pub fn on_request(&self, number: u64, action: Action) {
+        self.state().act_before_request(number, action);
     }
 
     /// From now on something is wrong with this contact.

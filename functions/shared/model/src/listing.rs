@@ -13,15 +13,12 @@
 mod memory;
 mod reading;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
 
 pub use reading::{Course, PageTold, Question, Reading, Told};
-
-/// No listing goes back further behind its cursor.
-const LONGEST_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a listing is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,9 +108,8 @@ impl Listing {
     /// parted, for it is about who is missing.
     pub fn pause(&mut self, settled_before: Timestamp) -> Course {
         let told = self.reading.last_updated().filter(|told| *told < settled_before);
-        // Farther than any overlap: the next batch begins behind the beginning of this one.
-        let has_moved = |told: Timestamp| self.since.is_none_or(|since| told.duration_since(since) > LONGEST_OVERLAP);
-        let comes_on = self.reading.is_in_order() && told.is_some_and(has_moved);
+        let comes_on =
+            self.reading.is_in_order() && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
         if self.scope != ListingScope::Changes || !comes_on {
             return Course::Broken("the vendor's list has no end");
         }
@@ -205,7 +201,13 @@ mod tests {
 
     #[test]
     fn a_confirming_listing_begins_at_the_first_page_and_keeps_what_was_seen() {
-        let full = Listing { step: 3, chunks: 4, newest: Some(at(70)), last_page: Some(page("a")), ..Listing::of_everything() };
+        let full = Listing {
+            step: 3,
+            chunks: 4,
+            newest: Some(at(70)),
+            last_page: Some(page("a")),
+            ..Listing::of_everything()
+        };
         let listing = full.confirming();
         assert_eq!((listing.scope, listing.last_page), (ListingScope::Confirming, None));
         assert_eq!((listing.step, listing.chunks, listing.newest), (3, 4, Some(at(70))));

@@ -141,8 +141,12 @@ impl Vendor {
         if !is_answered {
             return None;
         }
-        let mut list: Vec<(usize, Contact)> =
-            self.contacts.iter().filter(|(_, contact)| contact.date >= from).map(|(id, contact)| (*id, *contact)).collect();
+        let mut list: Vec<(usize, Contact)> = self
+            .contacts
+            .iter()
+            .filter(|(_, contact)| contact.date >= from)
+            .map(|(id, contact)| (*id, *contact))
+            .collect();
         match self.history.order {
             Order::Date => list.sort_by_key(|(id, contact)| (contact.date, *id)),
             Order::Id => {}
@@ -197,7 +201,8 @@ impl Shadow {
             pages += 1;
             assert!(pages < MOST_PAGES, "it never ends: {:?}", vendor.history);
             let question = listing.reading.question();
-            let from = question.from.map_or(cursor, |from| from.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second());
+            let from =
+                question.from.map_or(cursor, |from| from.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second());
             let Some((contacts, more)) = vendor.page(from, question.start) else { continue };
             let records: Vec<Told> = contacts.iter().copied().map(told).collect();
             seen[usize::from(listing.scope == ListingScope::Confirming)].extend(contacts.iter().map(|(id, _)| *id));

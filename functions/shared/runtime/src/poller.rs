@@ -74,7 +74,8 @@ pub struct Poller {
     /// The time.
     pub clock: Clock,
     random: Random,
-    metrics: Metrics,
+    /// Where it counts.
+    pub metrics: Metrics,
     /// Which chunks of each connection the workers were told of.
     windows: Arc<Mutex<HashMap<ConnectionKey, Window>>>,
     /// How many chunks of a new batch are under way before any of it was settled.

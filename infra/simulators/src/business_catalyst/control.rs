@@ -25,7 +25,7 @@
 //!
 //! Operations: `retrieve`, `update-insert`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds), `hang`,
 //! `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `malformed`, `not-xml`, `doctype`, `huge` (bytes),
-//! `soap-fault` (text), `no-contacts-fault`, `empty-result`, `no-result`, `repeat-pages`, `endless`, `wrong-credentials`.
+//! `soap-fault` (text), `fault-text` (text), `no-contacts-fault`, `empty-result`, `no-result`, `repeat-pages`, `endless`, `wrong-credentials`.
 //!
 //! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this is
 //! for a simulator that only a test can reach.
@@ -134,6 +134,7 @@ fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
         "doctype" => Fault::Doctype,
         "huge" => Fault::Huge(parameters.number("value")?),
         "soap-fault" => Fault::SoapFault(parameters.text("value")?.to_owned()),
+        "fault-text" => Fault::FaultText(parameters.text("value")?.to_owned()),
         "no-contacts-fault" => Fault::NoContactsFault,
         "empty-result" => Fault::EmptyResult,
         "no-result" => Fault::NoResult,

@@ -33,6 +33,7 @@ pub(super) fn instead_of_answer(
         Fault::Huge(bytes) => return Some(huge_document(version.content_type(), *bytes)),
         Fault::Doctype => bomb(version),
         Fault::SoapFault(text) => version.error(text),
+        Fault::FaultText(text) => version.fault(Blame::Server, text),
         Fault::NoContactsFault => version.fault(Blame::Server, UNABLE_TO_PROCESS),
         Fault::WrongCredentials => version.error(WRONG_CREDENTIALS),
         Fault::EmptyResult | Fault::NoResult => match operation {

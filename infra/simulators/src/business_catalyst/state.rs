@@ -68,6 +68,8 @@ pub(super) struct State {
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
     page_actions: Vec<(u64, Action)>,
+    /// By the count of requests at which they are due.
+    request_actions: Vec<(u64, Action)>,
     pub(super) counts: RequestCounts,
     pub(super) listings: Vec<ListingRequest>,
 }
@@ -95,6 +97,7 @@ impl State {
             random: fastrand::Rng::with_seed(settings.seed),
             poisons: HashMap::new(),
             page_actions: Vec::new(),
+            request_actions: Vec::new(),
             counts: RequestCounts::default(),
             listings: Vec::new(),
         }
@@ -120,8 +123,19 @@ impl State {
         self.page_actions.push((record_start, action));
     }
 
+    pub(super) fn act_before_request(&mut self, number: u64, action: Action) {
+        self.request_actions.push((self.counts.retrieve + number, action));
+    }
+
     /// Does what was to be done before this page is answered.
     pub(super) fn begin_page(&mut self, record_start: u64) {
+        let count = self.counts.retrieve;
+        let (now, after): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.request_actions).into_iter().partition(|(number, _)| *number <= count);
+        self.request_actions = after;
+        for (_, action) in now {
+            self.act(action);
+        }
         let (due, later): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.page_actions).into_iter().partition(|(of_page, _)| *of_page == record_start);
         self.page_actions = later;

@@ -147,10 +147,15 @@ impl Reading {
         self.from.is_none()
     }
 
+    /// Whether the last page fitted what was read before it.
+    pub fn fits(&self) -> bool {
+        self.steps == 0 && self.unproven == 0
+    }
+
     /// Whether dates came in order so far, and every seam fitted: then everybody was told who has an older date than the
     /// last one.
     pub(super) fn is_in_order(&self) -> bool {
-        !self.is_unordered && self.steps == 0 && self.unproven == 0
+        !self.is_unordered && self.fits()
     }
 
     /// The rest of the list comes with the next batch.
@@ -233,7 +238,9 @@ impl Reading {
         if had && self.steps > 0 {
             self.restarts += 1;
             if self.restarts > MOST_RESTARTS {
-                return Course::Broken("the vendor's list changes its order from page to page: who is on it can't be proven");
+                return Course::Broken(
+                    "the vendor's list changes its order from page to page: who is on it can't be proven",
+                );
             }
             // What stood before does not fit any more: dates are compared anew.
             self.last_date = self.from;

@@ -91,7 +91,8 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<BusinessCatalyst> {
     let credentials = fields.secret("credentials", true);
     let time_zone = time_zone(fields);
     let soap = fields.choice("soap", &[("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)]);
-    let overlap_seconds = fields.whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS);
+    let overlap_seconds =
+        fields.whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS);
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
     let max_requests_per_second = fields.rate("max_requests_per_second");
     let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
@@ -147,7 +148,9 @@ time_zone = "Australia/Sydney"
 
     #[test]
     fn a_site_is_read_with_every_value() {
-        let connection = read(&format!("{MINIMAL}soap = \"1.2\"\noverlap_seconds = 2\npoll_seconds = 5\nmax_requests_per_second = 2.5\n"));
+        let connection = read(&format!(
+            "{MINIMAL}soap = \"1.2\"\noverlap_seconds = 2\npoll_seconds = 5\nmax_requests_per_second = 2.5\n"
+        ));
         assert_eq!(connection.key.to_string(), "acme/bc");
         let settings = connection.settings;
         assert_eq!((settings.site_id, settings.soap), (12_345, SoapVersion::V1_2));

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use model::{
-    Batch, BatchEvent, ChunkPlan, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope, Reading,
+    Batch, BatchEvent, ChunkPlan, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope,
+    Reading,
 };
 
 use super::item::{chunk_entry, chunk_item, id_set, listed_json, phase_name, set_and_remove};
@@ -49,7 +50,11 @@ impl Ledger {
                 "batch_number = :number AND batch_phase = :phase AND listing_scope = :scope \
                  AND listing_pages = :pages AND {}",
                 // A release before counted no steps.
-                if before.step == 0 { "(attribute_not_exists(listing_step) OR listing_step = :step)" } else { "listing_step = :step" },
+                if before.step == 0 {
+                    "(attribute_not_exists(listing_step) OR listing_step = :step)"
+                } else {
+                    "listing_step = :step"
+                },
             ))
             .expression_attribute_values(":step", number(before.step))
             .expression_attribute_values(":number", number(batch.number))
@@ -85,7 +90,8 @@ impl Ledger {
                 .send()
                 .await;
             if let Err(error) = answer {
-                let was_overtaken = error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception());
+                let was_overtaken =
+                    error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception());
                 return Err(match was_overtaken {
                     true => StoreError::MovedOn { connection: connection.to_string(), number: batch.number },
                     false => StoreError::aws("PutItem", error),

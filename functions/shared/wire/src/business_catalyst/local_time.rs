@@ -79,7 +79,11 @@ mod tests {
     #[test]
     fn a_time_with_an_offset_is_that_instant() {
         for text in ["2012-05-01T00:00:00Z", "2012-05-01T10:00:00+10:00", "2012-04-30T19:00:00-05:00"] {
-            assert_eq!(instant(text).map(|instant| instant.to_string()).as_deref(), Some("2012-05-01T00:00:00Z"), "{text}");
+            assert_eq!(
+                instant(text).map(|instant| instant.to_string()).as_deref(),
+                Some("2012-05-01T00:00:00Z"),
+                "{text}"
+            );
         }
         for text in ["", "2012-05-01T00:00:00", "2012-05-01", "2012-05-01T00:00:00+10:00[Australia/Sydney]", "T+Z"] {
             assert_eq!(instant(text), None, "{text}");
