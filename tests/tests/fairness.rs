@@ -70,7 +70,7 @@ async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives(
         most = most.max(world.queues.depth(WORK_QUEUE));
         world.clock.advance(ONE_SECOND);
     }
-    assert!((20..=40).contains(&most), "{most} chunks were under way");
+    assert_eq!(most, 20, "and who answers well has more");
     world.sync().await;
     assert_eq!(world.status().await.counts.ends.written, 6_000);
 }

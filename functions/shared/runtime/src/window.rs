@@ -19,7 +19,7 @@ pub(crate) const FIRST: usize = 4;
 /// Chunks under way where a source fails: one that fails by itself does not hold up the others.
 pub(crate) const LEAST: usize = 2;
 /// Chunks under way where a source answers well.
-pub(crate) const MOST: usize = 40;
+pub(crate) const MOST: usize = 20;
 /// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute. Where
 /// that too is waiting still, twice as long each time, so that messages do not pile up where workers are few.
 pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(20);
@@ -121,7 +121,12 @@ impl Window {
         }
         self.told.extend(later.iter().filter_map(|chunk| Some((chunk.chunk, *still_told(chunk)?))));
         let moved = settled > 0 || !due.is_empty();
-        self.pause = if moved { SOON } else { (self.pause * 2).min(at_most) };
+        self.pause = match moved {
+            // The window would run dry: the faster the workers are, the sooner it is filled again.
+            true if settled * 2 >= self.size => SOON / 2,
+            true => SOON,
+            false => (self.pause * 2).min(at_most),
+        };
         Look {
             send: due.iter().map(|chunk| chunk.chunk).collect(),
             again_after: if later.is_empty() { at_most } else { self.pause.min(at_most) },

@@ -113,7 +113,7 @@ proptest! {
         prop_assert!(figures.most_at_once <= MOST);
         let at_once = workers.min(MOST) as f64;
         let ideal = f64::from(chunks) * (1.0 / per_second).max(latency.as_secs_f64() / at_once) + latency.as_secs_f64();
-        // The window opens with the answers: 4, 8, 16, 32, 40 at once.
+        // The window opens with the answers: 4, 8, 16, 20 at once.
         prop_assert!(figures.seconds <= 1.2 * ideal + 5.0 * latency.as_secs_f64() + 15.0, "{:?}, ideal {}", figures, ideal);
     }
 }

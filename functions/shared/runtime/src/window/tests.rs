@@ -175,7 +175,7 @@ fn a_source_that_has_not_answered_yet_has_few_chunks_under_way_and_one_that_answ
         }
         let look = connection.look();
         most = most.max(look.send.len());
-        assert_eq!(look.again_after, SOON, "there is more to send");
+        assert!(look.again_after <= SOON, "there is more to send");
     }
     assert_eq!(most, MOST);
 }
