@@ -227,7 +227,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
     fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
         document.check_text(self.text.len() + piece.len())?;
         self.text.push_str(piece);
-        self.holds_other = self.holds_other || self.is_known || !piece.trim().is_empty();
+        self.holds_other |= !piece.trim().is_empty();
         self.envelope.text(piece);
         Ok(())
     }
