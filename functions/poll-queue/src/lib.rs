@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, Duty, Tally, cut, merge_queue};
 use runtime::association_anywhere::{AssociationAnywhere, UnusableEntry};
 use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, WATCH_EVERY, aside};
+use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, aside};
 use store::{Failure, Failures, Gate, LedgerState, StoreError};
 
 use crate::acknowledge::{fingerprint_of, sample_of};

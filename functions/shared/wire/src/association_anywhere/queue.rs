@@ -308,7 +308,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
             document.check_text(self.text.len() + piece.len())?;
             self.text.push_str(piece);
         }
-        self.holds_other = self.holds_other || self.is_known || !piece.trim().is_empty();
+        self.holds_other |= !piece.trim().is_empty();
         self.envelope.text(piece);
         Ok(())
     }
