@@ -4,10 +4,10 @@
 //! match name it has. Whatever else its senders call it points at that id, once and for ever, in an item each. Who has a
 //! match name, and how it comes that nobody who has one can miss being found by it: see `names.rs`.
 //!
-//! A push writes in this order: the entry for a match name that is new to the record, the record, the pointer of a key
-//! that is new, and then tidies what stands under the name that the record had before. A process that dies after any of
-//! them has lost nothing: before the record is written nothing has changed for anybody, and from then on everybody who has
-//! a name is found by it. Sent again, the push does the rest.
+//! A push writes in this order: the entry for a match name that is new to the record; the record, and in one transaction
+//! with it what a new key of a sender is from then on; and then it tidies what stands under the name that the record had
+//! before. A process that dies after any of them has lost nothing: before the record is written nothing has changed for
+//! anybody, and from then on everybody who has a name is found by it. Sent again, the push does the rest.
 
 mod names;
 mod stored;
@@ -18,11 +18,11 @@ use aws_sdk_dynamodb::Client;
 use model::{ConnectionKey, Meanings, Record, RecordKey, Referred, shown_keys};
 
 use crate::control::ControlTable;
-use crate::item::{Read, text};
+use crate::item::Read;
 use crate::{Clock, StoreError};
 
 use names::{Bearer, Taking};
-use stored::{Stored, as_stored, document, room_for_keys, stored};
+use stored::{NewKey, Stored, as_stored, document, room_for_keys, stored};
 
 /// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
 const RACES: usize = 32;
@@ -69,8 +69,8 @@ struct Target<T> {
     id: String,
     /// As it is; `None` of one that is to be made.
     stored: Option<Stored<T>>,
-    /// Whether what its sender calls it has led to nothing until now.
-    is_new_key: bool,
+    /// What its sender calls it, if that has led to nothing until now.
+    new_key: Option<NewKey>,
 }
 
 /// What became of one attempt to write a record.
@@ -114,9 +114,6 @@ impl<T: Referred> Catalog<T> {
                 Written::Lost => {}
                 Written::TooLarge => return Ok(Saved::TooLarge),
                 Written::Done { stored, former_name } => {
-                    if target.is_new_key && stored.record.id != push.own_id {
-                        self.point(connection, &push.own_id, &stored.record.id).await?;
-                    }
                     let found = self.found_since(&push, &stored, former_name).await?;
                     return Ok(Saved::Stored { record: stored.record, found });
                 }
@@ -135,7 +132,7 @@ impl<T: Referred> Catalog<T> {
         {
             return Ok(Some(stored.record));
         }
-        if let Some(stored) = self.by_key(connection, &meanings.record).await? {
+        if let Ok(stored) = self.by_key(connection, &meanings.record).await? {
             return Ok(Some(stored.record));
         }
         Ok(match self.look(connection, &meanings.matched, None).await?.bearer {
@@ -182,14 +179,17 @@ impl<T: Referred> Catalog<T> {
     }
 
     /// What a sender's key of this id was made into: a record of its own, or a part of another.
-    async fn by_key(&self, connection: &ConnectionKey, own_id: &str) -> Result<Option<Stored<T>>, StoreError> {
+    async fn by_key(&self, connection: &ConnectionKey, own_id: &str) -> Result<Result<Stored<T>, NewKey>, StoreError> {
         if let Some(stored) = self.get(connection, own_id).await? {
-            return Ok(Some(stored));
+            return Ok(Ok(stored));
         }
-        match self.pointed_at(connection, own_id).await? {
-            Some(id) => self.get(connection, &id).await,
-            None => Ok(None),
+        let leads_nowhere = self.pointed_at(connection, own_id).await?;
+        if let Some(id) = &leads_nowhere
+            && let Some(stored) = self.get(connection, id).await?
+        {
+            return Ok(Ok(stored));
         }
+        Ok(Err(NewKey { own_id: own_id.to_owned(), leads_nowhere }))
     }
 
     /// The id of the record that a sender's key of this id is a part of.
@@ -198,15 +198,12 @@ impl<T: Referred> Catalog<T> {
         Ok(Some(Read::new("a pointer", &item).text("id")?.to_owned()))
     }
 
-    async fn point(&self, connection: &ConnectionKey, own_id: &str, id: &str) -> Result<(), StoreError> {
-        self.table.put(connection, &pointer_of::<T>(own_id), [("id", text(id))]).await
-    }
-
     /// Which record a push is for, as things stand.
     async fn target(&self, push: &Push<'_, T>) -> Result<Target<T>, StoreError> {
-        if let Some(stored) = self.by_key(push.connection, &push.own_id).await? {
-            return Ok(Target { id: stored.record.id.clone(), stored: Some(stored), is_new_key: false });
-        }
+        let new_key = match self.by_key(push.connection, &push.own_id).await? {
+            Ok(stored) => return Ok(Target { id: stored.record.id.clone(), stored: Some(stored), new_key: None }),
+            Err(new_key) => new_key,
+        };
         let bearer = match &push.match_name {
             Some(name) => self.look(push.connection, name, None).await?.bearer,
             None => Bearer::Nobody,
@@ -216,7 +213,9 @@ impl<T: Referred> Catalog<T> {
             Bearer::ToBe(id) => (id, None),
             Bearer::Nobody => (push.own_id.clone(), None),
         };
-        Ok(Target { id, stored, is_new_key: true })
+        // Somebody may have made it meanwhile: then its key is not new.
+        let is_made = stored.is_some() && id == push.own_id;
+        Ok(Target { id, stored, new_key: (!is_made).then_some(new_key) })
     }
 
     /// Makes the record say what is pushed, and be known by its key too, if the record is still as it was read.
@@ -224,8 +223,8 @@ impl<T: Referred> Catalog<T> {
         let before = target.stored.as_ref();
         let Some(room) = room_for_keys(&push.content)? else { return Ok(Written::TooLarge) };
         let known_as = before.map(|stored| stored.record.known_as.as_slice()).unwrap_or_default();
-        let known_as = shown_keys(known_as, push.key, target.is_new_key, room);
-        if let Some(stored) = before
+        let known_as = shown_keys(known_as, push.key, target.new_key.is_some(), room);
+        if let (Some(stored), None) = (before, &target.new_key)
             && stored.record.content == push.content
             && stored.record.known_as == known_as
         {
@@ -254,7 +253,7 @@ impl<T: Referred> Catalog<T> {
             (None, _) => now,
         };
         let stored = Stored { record, named_at };
-        let is_written = self.put_if_still(&stored, document).await?;
+        let is_written = self.put_if_still(&stored, document, target.new_key.as_ref()).await?;
         Ok(if is_written { Written::Done { stored, former_name } } else { Written::Lost })
     }
 

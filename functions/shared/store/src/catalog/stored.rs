@@ -1,10 +1,12 @@
 //! A record as an item.
 
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use jiff::Timestamp;
 use model::{ConnectionKey, Record, RecordKey, Referred};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, entry_of};
+use super::{Catalog, entry_of, pointer_of};
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
@@ -70,28 +72,107 @@ impl<T: Referred> Catalog<T> {
         item.as_ref().map(|item| stored(connection, item)).transpose()
     }
 
-    /// Writes a record, if the stored one still has the revision before it.
-    pub(super) async fn put_if_still(&self, stored: &Stored<T>, document: String) -> Result<bool, StoreError> {
+    /// Writes a record, if the stored one still has the revision before it. Where the push has a key that is new, that is
+    /// decided by the same write, once and for ever: to be this record, or a part of it.
+    pub(super) async fn put_if_still(
+        &self,
+        stored: &Stored<T>,
+        document: String,
+        new_key: Option<&NewKey>,
+    ) -> Result<bool, StoreError> {
         let Stored { record, named_at } = stored;
-        let mut put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(ControlTable::key(&record.connection, &entry_of::<T>(&record.id))))
-            .item("revision", number(record.revision))
-            .item("first_seen", time(record.first_seen_at))
-            .item("changed", time(record.changed_at))
-            .item("named", time(*named_at))
-            .item("doc", text(document));
-        put = match record.revision - 1 {
-            0 => put.condition_expression("attribute_not_exists(entry)"),
-            before => {
-                put.condition_expression("revision = :stored").expression_attribute_values(":stored", number(before))
-            }
+        let connection = &record.connection;
+        let mut item = ControlTable::key(connection, &entry_of::<T>(&record.id));
+        item.extend(
+            [
+                ("revision", number(record.revision)),
+                ("first_seen", time(record.first_seen_at)),
+                ("changed", time(record.changed_at)),
+                ("named", time(*named_at)),
+                ("doc", text(document)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let condition = match record.revision - 1 {
+            0 => Condition::Absent,
+            before => Condition::Is("revision", number(before)),
         };
-        taken("PutItem", put.send().await)
+        let Some(new_key) = new_key else {
+            let (expression, values) = condition.expression();
+            let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+            let put = put.condition_expression(expression).set_expression_attribute_values(values);
+            return taken("PutItem", put.send().await);
+        };
+        // What stands under the key's name: nothing, or what leads to nothing.
+        let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));
+        let leads_nowhere = match &new_key.leads_nowhere {
+            None => Condition::Absent,
+            Some(id) => Condition::Is("id", text(id)),
+        };
+        let mut writes = vec![self.put_in_transaction(item, condition)?];
+        if new_key.own_id == record.id {
+            writes.push(self.check_in_transaction(place, leads_nowhere)?);
+        } else {
+            let mut pointer = place;
+            pointer.insert("id".to_owned(), text(&record.id));
+            writes.push(self.put_in_transaction(pointer, leads_nowhere)?);
+            let own = ControlTable::key(connection, &entry_of::<T>(&new_key.own_id));
+            writes.push(self.check_in_transaction(own, Condition::Absent)?);
+        }
+        let answer = self.table.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = answer else { return Ok(true) };
+        let reasons = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+            _ => return Err(StoreError::aws("TransactWriteItems", error)),
+        };
+        // A conflict is somebody who is writing one of these at this moment.
+        let is_lost = |reason: &CancellationReason| {
+            matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+        };
+        if reasons.iter().any(is_lost) { Ok(false) } else { Err(StoreError::aws("TransactWriteItems", error)) }
     }
+
+    fn put_in_transaction(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+        let (expression, values) = condition.expression();
+        let put = Put::builder().table_name(&self.table.name).set_item(Some(item)).condition_expression(expression);
+        let put = put.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn check_in_transaction(&self, key: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+        let (expression, values) = condition.expression();
+        let check =
+            ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key)).condition_expression(expression);
+        let check = check.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+}
+
+/// What a sender calls a record for the first time.
+pub(super) struct NewKey {
+    /// The id that is computed from it.
+    pub(super) own_id: String,
+    /// The id that it points at, though there is no such record.
+    pub(super) leads_nowhere: Option<String>,
+}
+
+/// What an item must be for a write to happen.
+enum Condition {
+    Absent,
+    Is(&'static str, AttributeValue),
+}
+
+impl Condition {
+    fn expression(self) -> (String, Option<Item>) {
+        match self {
+            Self::Absent => ("attribute_not_exists(entry)".to_owned(), None),
+            Self::Is(name, value) => (format!("{name} = :stored"), Some(Item::from([(":stored".to_owned(), value)]))),
+        }
+    }
+}
+
+fn not_built() -> StoreError {
+    StoreError::Aws { operation: "TransactWriteItems", problem: "the request could not be built".to_owned() }
 }
 
 pub(super) fn stored<T: Referred>(connection: &ConnectionKey, item: &Item) -> Result<Stored<T>, StoreError> {

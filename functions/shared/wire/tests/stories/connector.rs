@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use model::{Attribute, Attributes, Content, LeadSource, RecordKey};
 use wire::connector::{
-    Lead, PushError, Reason, ShownLeadSource, ShownUser, error, lead_sources, limits, read_lead_source, read_staff,
+    Lead, PushError, Reason, ShownUser, error, lead_sources, limits, listed_user, read_lead_source, read_staff,
     read_user, response, users,
 };
 use wire::{Limits, ReadError};
