@@ -27,8 +27,8 @@ async fn add_customers(world: &World, count: usize, bytes: usize) -> BTreeSet<St
             }
         });
         let deadline = world.now() + std::time::Duration::from_secs(60);
-        let outcomes = world.shadow().upsert(&connection, incoming.collect(), deadline).await.unwrap();
-        assert!(outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
+        let merged = world.shadow().upsert(&connection, incoming.collect(), deadline).await.unwrap();
+        assert!(merged.outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
     }
     (0..count).map(|number| format!("aa~c{number}")).collect()
 }

@@ -611,13 +611,7 @@ impl Ledger {
         self.release(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
     }
 
-    async fn release(
-        &self,
-        key: &ChunkKey,
-        owner: &str,
-        retry_at: Timestamp,
-        attempts: u64,
-    ) -> Result<(), StoreError> {
+    async fn release(&self, key: &ChunkKey, owner: &str, retry_at: Timestamp, attempts: u64) -> Result<(), StoreError> {
         let update = self
             .table
             .update(&key.connection, &chunk_entry(key))
