@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::response::Response;
 use futures::StreamExt;
 use hyper::body::Incoming;
@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
@@ -39,6 +40,8 @@ impl Default for Limits {
 
 /// How long to wait where a connection can't be taken, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How many bytes of a body that nobody wants are read: API Gateway takes no larger request.
+const MOST_UNREAD: usize = 10 * 1024 * 1024;
 
 /// Serves HTTP until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits) -> io::Result<()> {
@@ -98,15 +101,44 @@ async fn serve_one(stream: TcpStream, router: Router, limits: Limits, is_asking:
 
 /// A body that ends with an error where it is not whole in time.
 fn in_time(body: Body, until: Instant) -> Body {
-    let parts = futures::stream::unfold(Some(body.into_data_stream()), move |parts| async move {
-        let mut parts = parts?;
-        match timeout_at(until, parts.next()).await {
-            Ok(Some(part)) => Some((part.map_err(io::Error::other), Some(parts))),
-            Ok(None) => None,
-            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
+    let unread = Unread { parts: Some(body.into_data_stream()), until };
+    let parts = futures::stream::unfold(unread, move |mut unread| async move {
+        match timeout_at(until, unread.parts.as_mut()?.next()).await {
+            Ok(Some(part)) => Some((part.map_err(io::Error::other), unread)),
+            Ok(None) => {
+                unread.parts = None;
+                None
+            }
+            Err(_) => {
+                unread.parts = None;
+                Some((Err(io::ErrorKind::TimedOut.into()), unread))
+            }
         }
     });
     Body::from_stream(parts)
+}
+
+/// What is left of a body. What a function leaves unread is thrown away as it comes, up to a bound: whoever is still
+/// sending would not see the answer otherwise, but a broken connection.
+struct Unread {
+    parts: Option<BodyDataStream>,
+    until: Instant,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let until = self.until;
+        if let (Some(mut parts), Ok(runtime)) = (self.parts.take(), Handle::try_current()) {
+            runtime.spawn(async move {
+                let mut room = MOST_UNREAD;
+                while let Ok(Some(Ok(part))) = timeout_at(until, parts.next()).await
+                    && room > part.len()
+                {
+                    room -= part.len();
+                }
+            });
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,13 +151,17 @@ mod tests {
 
     /// A server with few places and short times, and its address.
     async fn server(connections: usize) -> (std::net::SocketAddr, JoinHandle<io::Result<()>>) {
+        let short = Duration::from_millis(50);
+        server_with(Limits { connections, head: short, body: short }).await
+    }
+
+    async fn server_with(limits: Limits) -> (std::net::SocketAddr, JoinHandle<io::Result<()>>) {
         let router = Router::new()
             .route("/", get(async || "here"))
-            .route("/", post(async |body: axum::body::Bytes| body.len().to_string()));
+            .route("/", post(async |body: axum::body::Bytes| body.len().to_string()))
+            .route("/refused", post(async || axum::http::StatusCode::UNAUTHORIZED));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let short = Duration::from_millis(50);
-        let limits = Limits { connections, head: short, body: short };
         (address, tokio::spawn(serve(listener, router, limits)))
     }
 
@@ -156,6 +192,21 @@ mod tests {
             let _ = stream.read_to_end(&mut answer).await;
             assert!(!answer.starts_with(b"HTTP/1.1 200"));
         }
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_is_refused_while_still_sending_sees_the_answer() {
+        let (address, serving) = server_with(Limits::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST /refused HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 8000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..80 {
+            stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
         serving.abort();
     }
 
