@@ -90,9 +90,7 @@ struct Heard {
     missing: Vec<String>,
     /// Somebody who came without an id.
     unidentified: Option<Unidentified>,
-    /// Ids of customers who were not asked for, but may be some of those who are missing, in another spelling.
-    respelled: Vec<String>,
-    /// Whether it holds anybody else who was not asked for.
+    /// Whether it holds somebody who was not asked for, in any spelling that is clear.
     holds_others: bool,
     /// What broke it off, and what it was, where it was for one customer alone.
     broken: Option<Trouble>,
@@ -182,20 +180,15 @@ impl<'a> ChunkWork<'a> {
 
     async fn all_steps(&mut self) -> Step {
         self.rounds.push_back(self.bite());
-        loop {
-            while let Some(mut ids) = self.rounds.pop_front() {
-                // Who served as a companion meanwhile is done.
-                ids.retain(|source_id| !self.asked_for_by(source_id).is_empty());
-                if !ids.is_empty() {
-                    self.ask(ids).await?;
-                }
-            }
-            self.judge_suspects().await?;
-            self.confirm_missing().await?;
-            if self.rounds.is_empty() {
-                return Ok(());
+        while let Some(mut ids) = self.rounds.pop_front() {
+            // Who served as a companion meanwhile is done.
+            ids.retain(|source_id| !self.asked_for_by(source_id).is_empty());
+            if !ids.is_empty() {
+                self.ask(ids).await?;
             }
         }
+        self.judge_suspects().await?;
+        self.confirm_missing().await
     }
 
     /// What to take on at once: everything, but less and less of a chunk whose workers die of it.
@@ -218,8 +211,7 @@ impl<'a> ChunkWork<'a> {
             Ok(answer) => answer,
             Err(trouble) => return self.halve(ids, trouble.to_string(), String::new()).await,
         };
-        let mut heard = self.take_over(&ids, answer).await?;
-        self.note_spellings(&mut heard);
+        let heard = self.take_over(&ids, answer).await?;
         let missing = heard.missing;
         if missing.is_empty() {
             return Ok(());
@@ -241,22 +233,6 @@ impl<'a> ChunkWork<'a> {
         }
         self.split(missing);
         Ok(())
-    }
-
-    /// Has those who came in another spelling asked for as the details write them, where it is clear who is meant.
-    fn note_spellings(&mut self, heard: &mut Heard) {
-        for respelled in std::mem::take(&mut heard.respelled) {
-            let meant: Vec<&String> = heard.missing.iter().filter(|id| is_spelling_of(id, &respelled)).collect();
-            match meant.as_slice() {
-                [queued] if !self.written_as.contains_key(*queued) => {
-                    let queued = (*queued).clone();
-                    heard.missing.retain(|source_id| *source_id != queued);
-                    self.written_as.insert(respelled.clone(), queued);
-                    self.rounds.push_back(vec![respelled]);
-                }
-                _ => heard.holds_others = true,
-            }
-        }
     }
 
     /// Sends one request. `Ok(Err(_))` where the answer can't be used: then some record may be to blame.
@@ -316,10 +292,10 @@ impl<'a> ChunkWork<'a> {
         let version = self.version_of(answer.began);
         let mut wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
         let mut found = HashMap::new();
+        let mut respelled = HashMap::new();
         let mut heard = Heard {
             missing: Vec::new(),
             unidentified: None,
-            respelled: Vec::new(),
             holds_others: answer.unasked.count > 0,
             broken: answer.broken,
             raw: answer.raw,
@@ -334,15 +310,27 @@ impl<'a> ChunkWork<'a> {
                     // Of a customer that comes twice the last one counts.
                     found.insert(source_id, (detail.content, detail.raw));
                 }
-                Some(source_id) if !heard.respelled.contains(&source_id) => heard.respelled.push(source_id),
-                Some(_) => {}
+                Some(source_id) => {
+                    respelled.insert(source_id, (detail.content, detail.raw));
+                }
+            }
+        }
+        wanted.retain(|source_id| !found.contains_key(*source_id));
+        for (source_id, told) in respelled {
+            let mut meant = wanted.iter().copied().filter(|id| is_spelling_of(id, &source_id));
+            if let (Some(queued), None) = (meant.next(), meant.next()) {
+                wanted.remove(queued);
+                // Stored as the details write it, so that there is one record of it however the queue does.
+                self.written_as.insert(source_id.clone(), queued.to_owned());
+                found.insert(source_id, told);
+            } else {
+                heard.holds_others = true;
             }
         }
         let mut incoming = Vec::with_capacity(found.len());
         let mut raws = HashMap::new();
         self.vendor_is_well |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
-            wanted.remove(source_id.as_str());
             // A companion is asked for to see that it exists; its news are another chunk's.
             let is_ours = !self.asked_for_by(&source_id).is_empty();
             match content {

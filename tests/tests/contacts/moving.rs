@@ -28,12 +28,17 @@ async fn a_listing_that_never_ends_is_stopped_with_an_error() {
     for (fault, why) in [(Fault::RepeatPages, "the same page again and again"), (Fault::Endless, "has no end")] {
         let site = Site::with_contacts(150).await;
         site.vendor.fault(Operation::Retrieve, Some(fault.clone()));
-        site.poll().await;
+        // What was proven before the list turned out to have no end is taken over, and gone on from.
+        let mut polls = 0;
+        while site.status().await.condition != Condition::Failing {
+            polls += 1;
+            assert!(polls <= 5, "{fault:?}: {:?}", site.status().await);
+            site.poll().await;
+            site.work().await;
+        }
         let status = site.status().await;
-        assert_eq!(status.condition, Condition::Failing, "{fault:?}");
         assert!(status.error.as_ref().unwrap().message.contains(why), "{status:?}");
-        assert!(site.vendor.requests().retrieve <= u64::from(MOST_PAGES) + 1, "{fault:?}");
-        assert_eq!(site.ledger().state(&site.connection()).await.unwrap().cursor, None, "{fault:?}");
+        assert!(site.vendor.requests().retrieve <= polls * (2 * u64::from(MOST_PAGES) + 1), "{fault:?}");
         site.vendor.fault(Operation::Retrieve, None);
         site.clock.advance(Duration::from_secs(60));
         site.sync().await;

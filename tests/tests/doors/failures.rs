@@ -37,7 +37,7 @@ async fn a_record_comes_back_with_its_raw_document_and_is_replaced_and_removed_w
     let (failures, key) = (world.failures(), world.connection());
     let one = failure(&world, "1001", "<custInfo/>".to_owned());
     failures.put(&key, &one).await.unwrap();
-    assert_eq!(failures.all(&key).await.unwrap(), [one.clone()]);
+    assert_eq!(failures.all(&key).await.unwrap(), std::slice::from_ref(&one));
     let other = Failure { raw: "<other/>".to_owned(), ..one };
     failures.put(&key, &other).await.unwrap();
     assert_eq!(failures.all(&key).await.unwrap(), [other]);

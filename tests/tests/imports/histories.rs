@@ -111,7 +111,7 @@ impl History {
         let import = self.import_of(request).await;
         for (source_id, content) in self.now().await {
             if content != self.top(&source_id) {
-                let import = import.expect("who writes has an import");
+                let import = import.unwrap();
                 let bottom = vec![(None, None)];
                 self.written.entry(source_id).or_insert(bottom).push((Some(import), content));
             }

@@ -55,8 +55,7 @@ impl ChunkWork<'_> {
                 Err(trouble) => return Err(self.later(format!("details: {trouble}"))),
             };
             let began = answer.began;
-            let mut heard = self.take_over(&ids, answer).await?;
-            self.note_spellings(&mut heard);
+            let heard = self.take_over(&ids, answer).await?;
             let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
             if came.is_empty() || heard.broken.is_some() {
                 unproven = true;

@@ -104,12 +104,14 @@ impl Listing {
 
     /// Ends a listing of changes that has become too long for one batch: where its dates are in order, the cursor moves
     /// to what was told, and the next batch goes on from there. A list that goes on for ever with news of this very
-    /// moment has no end, nor has one that told nobody who is newer than the last one did; nor can a full listing be
+    /// moment has no end, nor has one that told nobody who is newer than the last one did, or whose seams do not fit; nor can a full listing be
     /// parted, for it is about who is missing.
     pub fn pause(&mut self, settled_before: Timestamp) -> Course {
         let told = self.reading.last_updated().filter(|told| *told < settled_before);
-        let comes_on =
-            self.reading.is_in_order() && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
+        // Where the last seam does not fit, nobody knows who was passed over.
+        let comes_on = self.reading.fits()
+            && self.reading.is_in_order()
+            && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
         if self.scope != ListingScope::Changes || !comes_on {
             return Course::Broken("the vendor's list has no end");
         }

@@ -137,7 +137,7 @@ impl Vendor {
                 is_answered &= !matches!(event, Event::Fault);
             }
         }
-        self.now += i64::from(request % 3 == 0);
+        self.now += i64::from(request.is_multiple_of(3));
         if !is_answered {
             return None;
         }

@@ -199,7 +199,8 @@ impl AssociationAnywhere {
     ) -> Result<(), Trouble> {
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::purge_request(settings.dialect, &credentials_of(&login), queue_number);
-        self.ask(key, settings, deadline, &login, || {
+        // It follows a look into the queue, which took the slot that was free.
+        self.ask_in_turn(key, settings, deadline, &login, || {
             self.post(&settings.purge_url, &request, Patience::USUAL, read_status)
         })
         .await
@@ -221,10 +222,22 @@ impl AssociationAnywhere {
         };
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
+        // An operator waits for it: pollers and workers may have taken every slot that is near.
+        self.ask_in_turn(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status))
+            .await
+    }
+
+    /// Sends a request when its turn comes, however long that takes before the deadline.
+    async fn ask_in_turn<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl Fn() -> F,
+    ) -> Result<T, Trouble> {
         loop {
-            let request = || self.post(url, &request, Patience::USUAL, read_status);
-            match self.ask(key, settings, deadline, &login, request).await {
-                // An operator waits for it: pollers and workers may have taken every slot that is near.
+            match self.ask(key, settings, deadline, login, &request).await {
                 Err(Trouble::NotNow { until, .. }) if until < deadline - ANSWER_TIME => {
                     self.0.clock.pass_until(until).await;
                 }

@@ -95,12 +95,12 @@ impl Window {
                     Some(told) if chunk.leased => {
                         self.told.insert(chunk.chunk, told);
                     }
-                    Some(_) => failed += usize::from(chunk.attempts > 0),
+                    Some(_) => failed += usize::from(has_failed(chunk)),
                     None => {}
                 }
             } else {
                 let came_back = told.is_some_and(|told| told.due_at != chunk.due_at);
-                failed += usize::from(came_back && chunk.attempts > 0);
+                failed += usize::from(came_back && has_failed(chunk));
                 due.push(chunk);
             }
         }
@@ -110,9 +110,10 @@ impl Window {
         } else if failed > 0 {
             self.size = (self.size / 2).max(LEAST);
         }
-        // Whose message may be waiting still comes first: they are under way, if anybody is.
+        // Whose message may be waiting still comes first: they are under way, if anybody is. Then those that nobody has
+        // tried, or chunks that can't be done would come back in front of them for ever.
         let still_told = |chunk: &ChunkState| told_before.get(&chunk.chunk).filter(|told| told.due_at == chunk.due_at);
-        due.sort_by_key(|chunk| still_told(chunk).is_none());
+        due.sort_by_key(|chunk| (still_told(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
         let room = self.size.saturating_sub(under_way).min(due.len());
         let (due, later) = due.split_at(room);
         for chunk in due {
@@ -132,6 +133,12 @@ impl Window {
             again_after: if later.is_empty() { at_most } else { self.pause.min(at_most) },
         }
     }
+}
+
+/// Whether a chunk's last attempt was in vain, and its source may be to blame. Who waits for another customer does so
+/// because the source answered.
+fn has_failed(chunk: &ChunkState) -> bool {
+    chunk.attempts > 0 && !chunk.unproven
 }
 
 #[cfg(test)]

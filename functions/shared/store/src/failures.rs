@@ -380,7 +380,7 @@ impl Failures {
         source_ids: &[String],
         batch: u64,
     ) -> Result<(), StoreError> {
-        let taken_in = source_ids.to_vec().into_iter().map(|source_id| self.take_in(connection, source_id, batch));
+        let taken_in = source_ids.iter().cloned().map(|source_id| self.take_in(connection, source_id, batch));
         stream::iter(taken_in).buffer_unordered(AT_ONCE).try_collect().await
     }
 

@@ -166,7 +166,6 @@ impl Shadow {
     }
 
     /// What became of one record, and of which later batch a newer one is stored.
-
     async fn merge(
         &self,
         connection: &ConnectionKey,
