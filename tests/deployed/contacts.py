@@ -1,6 +1,6 @@
 """Stories of Business Catalyst: contacts in, by listing."""
 
-from telling import Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows
+from telling import Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows, status_of
 
 CONTACTS = 10_000
 FIRST = 1001
@@ -9,6 +9,8 @@ SECRET = {"username": "admin@example.com", "password": "only-the-site-knows-8e2a
 PASSWORD_MARK = "never-store-this-"
 # A hundred pages, and a slow machine.
 A_WHILE = 300
+# Fifty deletions in one batch are always allowed. A poll in between makes two batches of these at most: some wait in any case.
+MANY = range(2001, 2121)
 
 STORIES = []
 
@@ -39,10 +41,15 @@ credentials = "secretsmanager:customer-sync/bc"
 time_zone = "Australia/Sydney"
 soap = "1.2"
 poll_seconds = 2
+most_deletes_percent = 0
 """
 
     def contact(self, source_id):
         return self.ask(f"contact?id={source_id}")
+
+
+def in_step_soon(stack):
+    return eventually(lambda: in_step(stack, "bc"), "the connection in step")
 
 
 @story
@@ -52,7 +59,7 @@ def every_contact_arrives_in_the_shadow(stack, vendors):
         expect(found == CONTACTS, f"{found} of {CONTACTS} contacts")
         return True
     eventually(all_there, "the contacts of the vendor's list in the shadow table", A_WHILE)
-    counts = reconciled(eventually(lambda: in_step(stack, "bc"), "the connection in step"))
+    counts = reconciled(in_step_soon(stack))
     expect((counts["written"], counts["failed"]) == (CONTACTS, 0), f"{counts}")
     shows(stack, f"bc~{FIRST}", vendors.bc.contact(FIRST))
 
@@ -68,6 +75,40 @@ def a_change_at_the_site_arrives(stack, vendors):
 def a_contact_that_the_site_deletes_becomes_a_tombstone(stack, vendors):
     vendors.bc.tell("delete", id=1002)
     eventually(lambda: deleted(stack, "bc~1002"), "the contact that is listed as deleted")
+
+
+def waiting(stack):
+    """How many deletions wait: every way to ask says the same."""
+    withheld = status_of(stack, "bc")["deletes_withheld"]
+    records = [failure for failure in failures(stack, "bc") if "its deletion waits" in failure["reason"]]
+    expect(len(records) == withheld, f"{len(records)} failure records of deletions, and the status says {withheld}")
+    return withheld
+
+
+@story
+def more_deletions_at_once_than_are_allowed_wait_for_a_person(stack, vendors):
+    for source_id in MANY:
+        vendors.bc.tell("delete", id=source_id)
+
+    def all_have_ended():
+        gone = sum("listing" not in item for item in stack.shadow("acme/bc~2"))
+        withheld = waiting(stack)
+        expect(gone + withheld == len(MANY), f"{gone} deleted, {withheld} wait")
+        return withheld
+    withheld = eventually(all_have_ended, "an end of every deletion, some of them waiting")
+    expect(withheld <= len(MANY) - 50, f"{withheld} of {len(MANY)} deletions wait")
+    in_step_soon(stack)
+
+
+@story
+def deletions_that_wait_are_carried_out_when_a_person_confirms_them(stack, vendors):
+    code, _, errors = stack.customer_sync("resync", "bc", "--confirm-deletes", "--stack", stack.NAME)
+    expect(code == 0, f"resync exited with {code}: {errors}")
+    eventually(lambda: waiting(stack) == 0, "the end of every deletion that waited", A_WHILE)
+    for source_id in (MANY[0], MANY[-1]):
+        deleted(stack, f"bc~{source_id}")
+    counts = reconciled(in_step_soon(stack))
+    expect(counts["tombstoned"] == 1 + len(MANY), f"{counts}")
 
 
 @story
@@ -92,8 +133,8 @@ def a_full_listing_finds_out_who_is_gone_without_a_word(stack, vendors):
     eventually(lambda: deleted(stack, "bc~1003"), "the contact that no listing holds", A_WHILE)
     [after] = failures(stack, "bc")
     expect(after["failed_at"] > before["failed_at"], f"still the failure of {after['failed_at']}")
-    eventually(lambda: in_step(stack, "bc"), "the connection in step")
-    expect(len(listed(stack, "bc")) == CONTACTS - 2, "the list still has them")
+    in_step_soon(stack)
+    expect(len(listed(stack, "bc")) == CONTACTS - len(MANY) - 2, "the list still has them")
 
 
 @story
@@ -103,7 +144,7 @@ def a_resync_writes_nothing_that_is_unchanged(stack, vendors):
     code, _, errors = stack.customer_sync("resync", "bc", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")
     eventually(lambda: failures(stack, "bc") == [], "the healed contact", A_WHILE)
-    reconciled(eventually(lambda: in_step(stack, "bc"), "the connection in step"))
+    reconciled(in_step_soon(stack))
     after = {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/bc~")}
     changed = [key for key, revision in after.items() if before.get(key) != revision]
     expect(set(changed) <= {"acme/bc~1010"}, f"written although nothing changed: {changed[:5]}")

@@ -285,13 +285,29 @@ def a_failure_is_redriven_once_its_cause_is_gone(stack, vendors):
 
 
 @story
+def an_entry_of_the_queue_that_is_no_id_costs_itself_alone(stack, vendors):
+    before = stack.api("GET", "/v1/customers/aa~1100", READER)[2]
+    vendors.aa.tell("enqueue-text", text="11<b/>00")
+    vendors.aa.tell("change", ids=1100)
+    truth = vendors.aa.customer(1100)
+    after = eventually(lambda: shows(stack, "aa~1100", truth), "the customer beside it")
+    expect(after["revision"] == before["revision"] + 1, f"revision {before['revision']} became {after['revision']}")
+    [failure] = eventually(lambda: failures(stack, "aa"), "a failure record")
+    expect(failure["id"].startswith("aa~unusable-"), f"the failure record is of another: {failure['id']}")
+    eventually(vendors.aa.queue_is_empty, "the purge in spite of it")
+    code, _, errors = stack.customer_sync("failures", "drop", failure["id"], "--stack", stack.NAME)
+    expect(code == 0 and failures(stack, "aa") == [], f"drop exited with {code}: {errors}")
+
+
+@story
 def every_customer_that_was_fetched_came_to_one_end(stack, vendors):
     status = eventually(lambda: in_step(stack, "aa"), "the connection in step")
     expect(status["failures"] == 0, f"{status}")
     counts = reconciled(status)
-    # All at first, one change, the 19 beside the poisoned one, and that one once it was healed.
-    expect(counts["written"] == CUSTOMERS + 1 + 19 + 1, f"written: {counts}")
-    expect((counts["tombstoned"], counts["failed"]) == (2, 2), f"tombstoned and failed: {counts}")
+    # All at first, one change, the 19 beside the poisoned one, that one once it was healed, and the one beside no id.
+    expect(counts["written"] == CUSTOMERS + 1 + 19 + 1 + 1, f"written: {counts}")
+    # The poisoned one twice, and what was no id.
+    expect(counts["tombstoned"] == 2 and counts["failed"] == 3, f"tombstoned and failed: {counts}")
 
 
 STORIES += contacts.STORIES

@@ -89,11 +89,16 @@ def failures(stack, connection):
     return json.loads(output)["failures"]
 
 
-def in_step(stack, connection):
-    """The status of a connection; an error where it is not in step."""
+def status_of(stack, connection):
     code, output, errors = stack.customer_sync("status", "--stack", stack.NAME, "--json")
     expect(code == 0, f"status exited with {code}: {errors}")
     [status] = [status for status in json.loads(output)["connections"] if status["id"] == connection]
+    return status
+
+
+def in_step(stack, connection):
+    """The status of a connection; an error where it is not in step."""
+    status = status_of(stack, connection)
     expect(status["condition"] == "in_step" and status["batch"] is None, f"{status}")
     return status
 

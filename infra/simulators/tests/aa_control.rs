@@ -32,6 +32,7 @@ async fn everything_a_story_does_can_be_done_over_http() {
         "delete-silently?id=1004",
         "create?id=9000",
         "enqueue?id=1005",
+        "enqueue-text?text=10%3Cb%2F%3E01",
         "change-some?count=1",
         "poison?id=1001&kind=huge-text&value=10",
         "fault?procedure=queue&fault=retry-after&value=503:30&times=1",
@@ -44,7 +45,7 @@ async fn everything_a_story_does_can_be_done_over_http() {
     assert!(texts(&running.get_details(&[1001]).await, "remarks").is_empty());
 
     let state = read(&running, "state").await;
-    assert_eq!(state["queue"]["length"], 6);
+    assert_eq!(state["queue"]["length"], 7);
     assert_eq!(state["customers"], 4);
     assert_eq!(state["purges"], serde_json::json!([5]));
     assert_eq!(state["requests"]["faulted"], 1);

@@ -11,6 +11,7 @@
 //! | `POST /_simulator/create?id=5001` | create a customer, or a deleted one anew |
 //! | `POST /_simulator/enqueue?id=1001` | into the queue, though nothing changed |
 //! | `POST /_simulator/enqueue-all` | everyone into the queue |
+//! | `POST /_simulator/enqueue-text?text=10%3Cb%3E01` | into the queue what is no customer's id, as it is |
 //! | `POST /_simulator/poison?id=1001&kind=broken-xml` | from now on something is wrong with this customer |
 //! | `POST /_simulator/heal?id=1001` | no longer |
 //! | `POST /_simulator/fault?procedure=details&fault=status&value=503` | from now on, or with `&times=3` the next three times; `fault=none` ends it |
@@ -65,6 +66,7 @@ async fn command(
         "create" => simulator.create(parameters.number("id")?),
         "enqueue" => simulator.enqueue(parameters.number("id")?),
         "enqueue-all" => simulator.enqueue_all(),
+        "enqueue-text" => simulator.enqueue_text(parameters.text("text")?),
         "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
         "heal" => simulator.heal(parameters.number("id")?),
         "fault" => set_fault(&simulator, &parameters)?,
@@ -137,7 +139,7 @@ async fn state(State(simulator): State<AaSimulator>) -> Json<Value> {
     let queue = simulator.queue();
     let requests = simulator.requests();
     Json(json!({
-        "queue": { "length": queue.len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
+        "queue": { "length": simulator.queue_len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
         "requests": {
             "queue": requests.queue,
             "details": requests.details,
