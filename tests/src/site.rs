@@ -87,7 +87,12 @@ impl Site {
     /// Lets seconds pass, with poller and workers at work, until everything that was listed is in the shadow. Returns
     /// how many seconds that took.
     pub async fn sync(&self) -> u64 {
-        for second in 0..60 {
+        self.sync_within(60).await
+    }
+
+    /// The same of a list that is so large that a minute of looks at the ledger, one a second here, are not enough.
+    pub async fn sync_within(&self, seconds: u64) -> u64 {
+        for second in 0..seconds {
             self.poll().await;
             self.work().await;
             self.poll().await;
@@ -97,7 +102,7 @@ impl Site {
             }
             self.clock.advance(Duration::from_secs(1));
         }
-        panic!("not in step after a minute: {:?}", self.status().await);
+        panic!("not in step after {seconds} seconds: {:?}", self.status().await);
     }
 
     /// How many records the shadow holds, tombstones included, and the sum of their revisions: how often one was

@@ -182,7 +182,7 @@ async fn busy_listing(contacts: u64) -> (Site, u64) {
         let action = if number % 2 == 0 { Action::RemoveSilently(id) } else { Action::Delete(id) };
         site.vendor.on_request(request, action);
     }
-    site.sync().await;
+    site.sync_within(60 + contacts / 500).await;
     let requests = site.vendor.requests().retrieve;
     for _ in 0..2 {
         site.clock.advance(Duration::from_secs(60));
