@@ -106,11 +106,11 @@ fn in_time(body: Body, until: Instant) -> Body {
         match timeout_at(until, unread.parts.as_mut()?.next()).await {
             Ok(Some(part)) => Some((part.map_err(io::Error::other), unread)),
             Ok(None) => {
-                unread.parts = None;
+                drop(unread.parts.take());
                 None
             }
             Err(_) => {
-                unread.parts = None;
+                drop(unread.parts.take());
                 Some((Err(io::ErrorKind::TimedOut.into()), unread))
             }
         }
