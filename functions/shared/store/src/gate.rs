@@ -183,7 +183,8 @@ impl Gate {
         }
     }
 
-    /// Takes the slot that is free now, if the gate is still as it was `known`. `false` where it is not.
+    /// Takes the slot that is free now, if it still is; a probe only where the gate is as it was `known`. `false` where
+    /// somebody else was quicker.
     async fn take_slot_now(
         &self,
         connection: &ConnectionKey,
@@ -198,9 +199,11 @@ impl Gate {
             .expression_attribute_values(":next", number(now.as_microsecond().saturating_add(interval)));
         update = match known.get("next_slot") {
             None => update.condition_expression("attribute_not_exists(next_slot)"),
-            Some(next) if !probe => update
-                .condition_expression("next_slot = :known AND (attribute_not_exists(failures) OR failures = :none)")
-                .expression_attribute_values(":known", next.clone())
+            // Not "as it was known": where the store is slow, many read the same slot, and all but one would lose. Whoever
+            // comes first leaves a slot that is free to everybody who comes later.
+            Some(_) if !probe => update
+                .condition_expression("next_slot <= :now AND (attribute_not_exists(failures) OR failures = :none)")
+                .expression_attribute_values(":now", number(now.as_microsecond()))
                 .expression_attribute_values(":none", number(0)),
             Some(next) => {
                 update.condition_expression("next_slot = :known").expression_attribute_values(":known", next.clone())
