@@ -5,11 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
+use aws_sdk_dynamodb::error::BoxError;
 use model::ConnectionKey;
 use runtime::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
-use store::ChunkKey;
-use tests::{CONTACTS_QUEUE, Deployment, Site, WORK_QUEUE, World};
+use store::{Admission, ChunkKey, Clock, Gate};
+use tests::{CONTACTS_QUEUE, CONTROL_TABLE, Deployment, Site, WORK_QUEUE, World};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -230,4 +233,51 @@ async fn a_message_that_can_not_be_read_costs_that_message() {
     }
     world.sync().await;
     world.assert_shadow_is_the_vendors(1001..1031).await;
+}
+
+/// Two milliseconds pass with every request to the store.
+#[derive(Debug)]
+struct SlowStore(Clock);
+
+impl Intercept for SlowStore {
+    fn name(&self) -> &'static str {
+        "slow store"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.advance(Duration::from_millis(2));
+        Ok(())
+    }
+}
+
+/// 9: progress. Between reading a slot and taking it others take theirs, and nobody loses to them for ever.
+#[tokio::test]
+async fn everybody_who_enters_a_gate_at_once_finds_a_slot_however_slow_the_store_is() {
+    const WORKERS: usize = 80;
+    let interval = Duration::from_millis(1);
+    let deployment = Deployment::new(1).await;
+    let slow = deployment.database.client().config().to_builder();
+    let slow = slow.interceptor(SlowStore(deployment.clock.clone())).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(slow);
+    let gate = Gate::new(client, CONTROL_TABLE, deployment.clock.clone(), deployment.clients.random.clone());
+    let deadline = deployment.now() + Duration::from_secs(3_600);
+    let mut workers = JoinSet::new();
+    for _ in 0..WORKERS {
+        let gate = gate.clone();
+        workers.spawn(async move { gate.enter(&ConnectionKey::new("acme", "aa"), 1_000.0, deadline).await });
+    }
+    let mut slots = Vec::new();
+    while let Some(admission) = workers.join_next().await {
+        match admission.unwrap() {
+            Ok(Admission::At { slot, failures: 0 }) => slots.push(slot),
+            other => panic!("no slot: {other:?}"),
+        }
+    }
+    slots.sort_unstable();
+    assert_eq!(slots.len(), WORKERS);
+    assert!(slots.windows(2).all(|pair| pair[0] + interval <= pair[1]), "and the pace holds");
 }

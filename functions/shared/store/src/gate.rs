@@ -102,7 +102,7 @@ impl Gate {
             if self.take_slot_now(connection, &known, now, interval, failures > 0).await? {
                 return Ok(Admission::At { slot: now, failures });
             }
-            // Whoever won has moved the next slot ahead, where everybody finds one.
+            // Whoever won has moved the next slot ahead; where that has passed already, the next attempt takes one anew.
             if attempt > RACES && !backoff.wait().await {
                 break;
             }
@@ -199,8 +199,8 @@ impl Gate {
             .expression_attribute_values(":next", number(now.as_microsecond().saturating_add(interval)));
         update = match known.get("next_slot") {
             None => update.condition_expression("attribute_not_exists(next_slot)"),
-            // Not "as it was known": where the store is slow, many read the same slot, and all but one would lose. Whoever
-            // comes first leaves a slot that is free to everybody who comes later.
+            // If it is free, not if it is the one that is `known`: if the store is slow, many workers know the same slot,
+            // and all but one of them would lose.
             Some(_) if !probe => update
                 .condition_expression("next_slot <= :now AND (attribute_not_exists(failures) OR failures = :none)")
                 .expression_attribute_values(":now", number(now.as_microsecond()))
