@@ -196,6 +196,9 @@ impl VendorHttp {
         let late = || io::Error::new(ErrorKind::TimedOut, "the vendor's answer did not come to its end in time");
         while feed.len() < GATHERED_BYTES && !feed.has_ended() {
             tokio::select! {
+                // The deadline first: a body of which there is always more ends at it, not by chance some time after it.
+                biased;
+                () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
                 part = parts.next() => match part {
                     Some(Ok(part)) => feed.push(part.into()),
                     Some(Err(error)) => feed.end(Err(io::Error::other(describe(&error)))),
@@ -204,7 +207,6 @@ impl VendorHttp {
                 () = self.clock.sleep(SILENCE) => {
                     feed.end(Err(io::Error::new(ErrorKind::TimedOut, silence(SILENCE))));
                 }
-                () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
             }
         }
     }
