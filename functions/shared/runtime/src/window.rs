@@ -25,7 +25,7 @@ pub(crate) const MOST: usize = 20;
 pub(crate) const RESEND_AFTER: Duration = Duration::from_secs(20);
 /// How often that time is doubled at most.
 const MOST_DOUBLINGS: u32 = 4;
-/// When to look again while chunks wait for room and others are being settled.
+/// When to look again while chunks are being sent and settled: others wait for their room, or for the end of the batch.
 const SOON: Duration = Duration::from_millis(100);
 
 /// The chunks of one connection's batch that workers were told of.
@@ -128,10 +128,7 @@ impl Window {
             true => SOON,
             false => (self.pause * 2).min(at_most),
         };
-        Look {
-            send: due.iter().map(|chunk| chunk.chunk).collect(),
-            again_after: if later.is_empty() { at_most } else { self.pause.min(at_most) },
-        }
+        Look { send: due.iter().map(|chunk| chunk.chunk).collect(), again_after: self.pause.min(at_most) }
     }
 }
 

@@ -181,6 +181,19 @@ fn a_source_that_has_not_answered_yet_has_few_chunks_under_way_and_one_that_answ
 }
 
 #[test]
+fn the_end_of_a_batch_is_soon_seen_and_one_that_stands_still_is_seldom_looked_at() {
+    let mut connection = Connection::with_chunks(FIRST as u32);
+    assert_eq!(connection.look().again_after, SOON, "the last chunks were sent and may soon be done");
+    let mut looks = 0;
+    while connection.now < Timestamp::UNIX_EPOCH + Duration::from_secs(15) {
+        let look = connection.look();
+        connection.now += look.again_after;
+        looks += 1;
+    }
+    assert!(looks <= 20, "{looks} looks in 15 s at chunks on which workers are slow");
+}
+
+#[test]
 fn a_source_that_fails_keeps_two_chunks_under_way_and_one_that_only_waits_for_its_slot_all() {
     for (fails, expected) in [(true, LEAST), (false, FIRST)] {
         let mut connection = Connection::with_chunks(100);
