@@ -235,9 +235,11 @@ impl Importer {
         deadline: Timestamp,
     ) -> Result<HashMap<String, String>, StoreError> {
         self.imports.put_claims(connection, claims.spread(), deadline).await?;
-        let chunks = plan.customers().chunks(CHUNK);
-        let chunks: Vec<_> =
-            chunks.map(|chunk| self.store_chunk(connection, plan, chunk, known, claims, deadline)).collect();
+        let changed = plan.changed();
+        let chunks: Vec<_> = changed
+            .chunks(CHUNK)
+            .map(|chunk| self.store_chunk(connection, plan, chunk, known, claims, deadline))
+            .collect();
         let unstored: Vec<_> = stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE).collect().await;
         Ok(unstored.into_iter().flatten().collect())
     }

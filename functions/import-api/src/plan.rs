@@ -21,7 +21,7 @@ pub(crate) struct Plan<'a> {
     sealed: HashMap<usize, BTreeMap<Field, String>>,
     /// The places of the rows of each customer who is taken over, in their order.
     rows_of: HashMap<&'a str, Vec<usize>>,
-    /// Every customer who is taken over, in the order of their first rows.
+    /// Every customer that is taken over, in the order of their first rows.
     customers: Vec<&'a str>,
     /// What becomes of each of them, as far as it has been worked out.
     planned: HashMap<&'a str, Planned>,
@@ -60,9 +60,11 @@ impl<'a> Plan<'a> {
         Self { request, fingerprint, fates, import, sealed, rows_of, customers, planned }
     }
 
-    /// Every customer who is taken over.
-    pub(crate) fn customers(&self) -> &[&'a str] {
-        &self.customers
+    /// The customers that are written.
+    pub(crate) fn changed(&self) -> Vec<&'a str> {
+        let is_changed =
+            |source_id: &&str| self.planned.get(source_id).is_some_and(|planned| planned.content.is_some());
+        self.customers.iter().copied().filter(is_changed).collect()
     }
 
     /// The secrets of the rows that are taken over, with the places of their rows.
@@ -92,7 +94,10 @@ impl<'a> Plan<'a> {
     pub(crate) async fn work_out(&mut self, known: &Known, turns: &mut Turns) {
         for source_id in self.customers.clone() {
             let stored = stored(known, source_id);
-            let content = self.content(source_id, stored);
+            // What it is already is not written again.
+            let content = self
+                .content(source_id, stored)
+                .filter(|content| stored.is_none_or(|stored| stored.content != *content));
             let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
             let new_claims = content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect();
             self.planned.insert(source_id, Planned { content, new_claims });
@@ -157,8 +162,7 @@ impl<'a> Plan<'a> {
         let mut images = Vec::new();
         for source_id in &self.customers {
             let stored = stored(known, source_id);
-            let content = self.planned.get(source_id).and_then(|planned| planned.content.as_ref());
-            let Some(content) = content.filter(|content| stored.map(|stored| &stored.content) != Some(*content)) else {
+            let Some(content) = self.planned.get(source_id).and_then(|planned| planned.content.as_ref()) else {
                 continue;
             };
             let image = Image::of(source_id, stored, content, self.import);
