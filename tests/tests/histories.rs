@@ -23,6 +23,8 @@ enum Event {
     Create(u64),
     /// The vendor builds its environment anew, numbers from far below, and queues everybody.
     Rebuild,
+    /// It does so behind a batch that is about to be acknowledged, which holds the first; then the second changes.
+    RebuildBehindABatch(u64, u64),
     /// The control table is restored, replaced or lost, as far as it says which batch was the last.
     LoseLedger,
     PurgeFault(Fault, u32),
@@ -51,8 +53,9 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => id.clone().prop_map(Event::Change),
         2 => id.clone().prop_map(Event::Delete),
-        2 => id.prop_map(Event::Create),
+        2 => id.clone().prop_map(Event::Create),
         2 => Just(Event::Rebuild),
+        2 => (id.clone(), id).prop_map(|(first, second)| Event::RebuildBehindABatch(first, second)),
         3 => Just(Event::LoseLedger),
         2 => (purge_faults, 1..4_u32).prop_map(|(fault, times)| Event::PurgeFault(fault, times)),
         1 => (4..8_usize).prop_map(Event::Cap),
@@ -84,6 +87,15 @@ impl History {
         Self { world, late: Vec::new(), ever_deleted: BTreeSet::new(), rebuilds: 0 }
     }
 
+    fn rebuild(&mut self) {
+        self.rebuilds += 1;
+        // A queue whose numbers have passed ours while it holds the same customers can't be told from ours.
+        self.world.vendor.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
+        for id in FIRST..FIRST + CUSTOMERS {
+            self.world.vendor.enqueue(id);
+        }
+    }
+
     async fn take(&mut self, event: Event) {
         let world = &self.world;
         match event {
@@ -93,13 +105,13 @@ impl History {
                 world.vendor.delete(id);
             }
             Event::Create(id) => world.vendor.create(id),
-            Event::Rebuild => {
-                self.rebuilds += 1;
-                // A queue whose numbers have passed ours while it holds the same customers can't be told from ours.
-                world.vendor.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
-                for id in FIRST..FIRST + CUSTOMERS {
-                    world.vendor.enqueue(id);
-                }
+            Event::Rebuild => self.rebuild(),
+            Event::RebuildBehindABatch(first, second) => {
+                world.vendor.change([first]);
+                world.poll().await;
+                world.work().await;
+                self.rebuild();
+                self.world.vendor.change([second]);
             }
             Event::LoseLedger => {
                 let key = [("connection", "acme/aa"), ("entry", "batch")];
