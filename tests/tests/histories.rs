@@ -27,6 +27,8 @@ enum Event {
     RebuildBehindABatch(u64, u64),
     /// The control table is restored, replaced or lost, as far as it says which batch was the last.
     LoseLedger,
+    /// It is lost between two changes of a customer, of which the first was taken over.
+    LoseLedgerBetweenChanges(u64),
     PurgeFault(Fault, u32),
     /// The vendor answers with only so many of whom it is asked for.
     Cap(usize),
@@ -55,8 +57,9 @@ fn event() -> impl Strategy<Value = Event> {
         2 => id.clone().prop_map(Event::Delete),
         2 => id.clone().prop_map(Event::Create),
         2 => Just(Event::Rebuild),
-        2 => (id.clone(), id).prop_map(|(first, second)| Event::RebuildBehindABatch(first, second)),
-        3 => Just(Event::LoseLedger),
+        2 => (id.clone(), id.clone()).prop_map(|(first, second)| Event::RebuildBehindABatch(first, second)),
+        2 => Just(Event::LoseLedger),
+        2 => id.prop_map(Event::LoseLedgerBetweenChanges),
         2 => (purge_faults, 1..4_u32).prop_map(|(fault, times)| Event::PurgeFault(fault, times)),
         1 => (4..8_usize).prop_map(Event::Cap),
         1 => Just(Event::NoCap),
@@ -96,6 +99,13 @@ impl History {
         }
     }
 
+    async fn lose_ledger(&self) {
+        let key = [("connection", "acme/aa"), ("entry", "batch")];
+        let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+        let delete = self.world.clients.dynamodb.delete_item().table_name(tests::CONTROL_TABLE);
+        delete.set_key(Some(key.into())).send().await.unwrap();
+    }
+
     async fn take(&mut self, event: Event) {
         let world = &self.world;
         match event {
@@ -113,11 +123,14 @@ impl History {
                 self.rebuild();
                 self.world.vendor.change([second]);
             }
-            Event::LoseLedger => {
-                let key = [("connection", "acme/aa"), ("entry", "batch")];
-                let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
-                let delete = world.clients.dynamodb.delete_item().table_name(tests::CONTROL_TABLE);
-                delete.set_key(Some(key.into())).send().await.unwrap();
+            Event::LoseLedger => self.lose_ledger().await,
+            Event::LoseLedgerBetweenChanges(id) => {
+                world.vendor.change([id]);
+                world.poll().await;
+                world.work().await;
+                world.poll().await;
+                self.lose_ledger().await;
+                self.world.vendor.change([id]);
             }
             Event::PurgeFault(fault, times) => world.vendor.fault_times(Procedure::Purge, fault, times),
             Event::Cap(at_most) => world.vendor.answer_at_most(Some(at_most)),
