@@ -69,6 +69,8 @@ pub(crate) struct ChunkWork<'a> {
     suspects: Vec<Suspect>,
     /// Customers that the vendor has just answered with: they exist.
     companions: Vec<String>,
+    /// The most customers that one answer held: so many the vendor is known to answer with.
+    most_heard: usize,
     /// Whether the vendor has just answered for somebody in whole: then it is well.
     vendor_is_well: bool,
     blind_failures: u32,
@@ -139,6 +141,7 @@ impl<'a> ChunkWork<'a> {
             missing: Vec::new(),
             suspects: Vec::new(),
             companions: Vec::new(),
+            most_heard: 0,
             vendor_is_well: false,
             blind_failures: 0,
             has_asked: false,
@@ -329,6 +332,7 @@ impl<'a> ChunkWork<'a> {
         }
         let mut incoming = Vec::with_capacity(found.len());
         let mut raws = HashMap::new();
+        self.most_heard = self.most_heard.max(found.len());
         self.vendor_is_well |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
             // A companion is asked for to see that it exists; its news are another chunk's.
@@ -418,7 +422,7 @@ impl<'a> ChunkWork<'a> {
 
     /// Finds out whether the vendor answers well for somebody who is known to exist.
     async fn probe(&mut self, failed: &[String], reason: &str) -> Step {
-        let known = self.known_companions(failed).await?;
+        let known = self.known_customers(COMPANIONS, failed).await?;
         if known.is_empty() {
             self.blind_failures += 1;
             if self.blind_failures > BLIND_FAILURES {

@@ -29,10 +29,15 @@ impl ChunkWork<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let mut companions = self.all_companions(&missing).await?;
+        let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
+        // Nobody could prove more than a single one, where there is nobody else.
+        let is_only_one = self.companions.len().max(known.len()) == 1;
+        self.hear_enough(known, missing.len()).await?;
+        let mut companions = std::mem::take(&mut self.companions);
         if companions.is_empty() {
             return Err(self.unproven(EVERYONE_IS_MISSING));
         }
+        companions.truncate(self.bulk_size() - 1);
         let stored = self.stored_otherwise(&missing).await?;
         let at_once = (self.bulk_size() - companions.len()).clamp(1, MISSING_AT_ONCE);
         let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
@@ -65,6 +70,17 @@ impl ChunkWork<'_> {
                 groups.push_back(group);
             } else if heard.holds_others || heard.unidentified.is_some() {
                 self.tell_apart(group, heard, &mut groups).await?;
+            } else if ids.len() > self.most_heard && !is_only_one {
+                // The vendor may answer with only so many, and these may be the companions: fewer are asked for.
+                let room = self.most_heard - companions.len();
+                if room > 0 && group.len() > 1 {
+                    groups.extend(group.chunks(room.min(group.len() - 1)).map(<[_]>::to_vec));
+                } else if companions.len() > 1 {
+                    companions.pop();
+                    groups.push_back(group);
+                } else {
+                    unproven = true;
+                }
             } else {
                 self.bury(&group, &heard.missing, &stored, began).await?;
             }
@@ -91,24 +107,30 @@ impl ChunkWork<'_> {
         }
     }
 
-    /// Customers of the shadow that are known to exist, without `apart_from`.
-    pub(super) async fn known_companions(&self, apart_from: &[String]) -> Result<Vec<String>, Pause> {
-        let known =
-            self.function.shadow.some_existing(&self.connection.key, COMPANIONS + apart_from.len().min(COMPANIONS));
-        let mut known = known.await.map_err(|error| self.later(format!("shadow: {error}")))?;
-        known.retain(|source_id| !apart_from.contains(source_id));
-        known.truncate(COMPANIONS.min(self.bulk_size()));
-        Ok(known)
+    /// Has the vendor answer with as many customers as it will be asked for beside those who are missing, unless it has
+    /// already: one that answers with only so many shows it here. Who comes is a companion.
+    async fn hear_enough(&mut self, mut known: Vec<String>, missing: usize) -> Step {
+        let wanted = (COMPANIONS + missing.min(MISSING_AT_ONCE)).min(self.bulk_size());
+        if self.companions.len() == COMPANIONS && self.most_heard >= wanted {
+            return Ok(());
+        }
+        known.truncate(wanted);
+        if known.is_empty() {
+            return Ok(());
+        }
+        match self.request(&known).await? {
+            Ok(answer) => self.take_over(&known, answer).await.map(|_| ()),
+            Err(trouble) => Err(self.later(format!("details: {trouble}"))),
+        }
     }
 
-    /// Those who just came, and, where they are too few, some of the shadow.
-    async fn all_companions(&mut self, missing: &[String]) -> Result<Vec<String>, Pause> {
-        let mut companions = std::mem::take(&mut self.companions);
-        if companions.is_empty() {
-            companions = self.known_companions(missing).await?;
-        }
-        companions.truncate(self.bulk_size() - 1);
-        Ok(companions)
+    /// Up to `count` customers of the shadow that are known to exist, without `apart_from`.
+    pub(super) async fn known_customers(&self, count: usize, apart_from: &[String]) -> Result<Vec<String>, Pause> {
+        let known = self.function.shadow.some_existing(&self.connection.key, count + apart_from.len()).await;
+        let mut known = known.map_err(|error| self.later(format!("shadow: {error}")))?;
+        known.retain(|source_id| !apart_from.contains(source_id));
+        known.truncate(count.min(self.bulk_size()));
+        Ok(known)
     }
 
     /// Who of those that are missing is stored in another spelling, and in which: then that one is gone, or is not.
