@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
-use customer_sync::TEMPLATE;
-use customer_sync::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
-use runtime::connections::{Configuration, Place};
-use runtime::{Clients, Metrics, VendorHttp};
-use store::{Clock, Directory, Random, Secrets};
+use config::{Configuration, Deployment};
+use lambda::{Clients, Metrics};
+use local_aws::TEMPLATE;
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
+use sources::SourceHttp;
+use store::{Clock, ConnectionRegistry, Random, Secrets};
 use tower::ServiceExt;
 use wire::customers_batch::MOST_SECRETS;
 
@@ -35,7 +36,7 @@ async fn main() {
         dynamodb: database.client(),
         sqs: queues.client(),
         secrets: Secrets::new(None, clock.clone()),
-        http: VendorHttp::new(clock.clone()).unwrap(),
+        http: SourceHttp::new(clock.clone()).unwrap(),
         clock,
         random: Random::from_entropy(),
         metrics: Metrics::off(),
@@ -47,8 +48,8 @@ async fn main() {
          credentials = 'file:{}'\ncampaigns = ['1']\n",
         users.display()
     );
-    for registration in Configuration::parse(&configuration, Place::Local).unwrap().to_registrations() {
-        Directory::new(clients.dynamodb.clone(), "ControlTable").put(&registration).await.unwrap();
+    for registration in Configuration::parse(&configuration, Deployment::Local).unwrap().to_registrations() {
+        ConnectionRegistry::new(clients.dynamodb.clone(), "ControlTable").put(&registration).await.unwrap();
     }
     let engine = Engine::new(&template, &clients, queues).unwrap();
 

@@ -1,6 +1,6 @@
 """Stories of Business Catalyst: contacts in, by listing."""
 
-from telling import Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows, status_of
+from telling import Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows, status_of
 
 CONTACTS = 10_000
 FIRST = 1001
@@ -49,31 +49,31 @@ most_deletes_percent = 0
 
 
 def in_step_soon(stack):
-    return eventually(lambda: in_step(stack, "bc"), "the connection in step")
+    return eventually(lambda: in_sync(stack, "bc"), "the connection in sync")
 
 
 @story
-def every_contact_arrives_in_the_shadow(stack, vendors):
+def every_contact_arrives_in_the_shadow(stack, sources):
     def all_there():
         found = len(stack.shadow("acme/bc~"))
         expect(found == CONTACTS, f"{found} of {CONTACTS} contacts")
         return True
-    eventually(all_there, "the contacts of the vendor's list in the shadow table", A_WHILE)
+    eventually(all_there, "the contacts of the source's list in the shadow table", A_WHILE)
     counts = reconciled(in_step_soon(stack))
     expect((counts["written"], counts["failed"]) == (CONTACTS, 0), f"{counts}")
-    shows(stack, f"bc~{FIRST}", vendors.bc.contact(FIRST))
+    shows(stack, f"bc~{FIRST}", sources.bc.contact(FIRST))
 
 
 @story
-def a_change_at_the_site_arrives(stack, vendors):
-    vendors.bc.tell("change", ids=FIRST)
-    truth = vendors.bc.contact(FIRST)
+def a_change_at_the_site_arrives(stack, sources):
+    sources.bc.tell("change", ids=FIRST)
+    truth = sources.bc.contact(FIRST)
     eventually(lambda: shows(stack, f"bc~{FIRST}", truth), "the change in the API")
 
 
 @story
-def a_contact_that_the_site_deletes_becomes_a_tombstone(stack, vendors):
-    vendors.bc.tell("delete", id=1002)
+def a_contact_that_the_site_deletes_becomes_a_tombstone(stack, sources):
+    sources.bc.tell("delete", id=1002)
     eventually(lambda: deleted(stack, "bc~1002"), "the contact that is listed as deleted")
 
 
@@ -86,9 +86,9 @@ def waiting(stack):
 
 
 @story
-def more_deletions_at_once_than_are_allowed_wait_for_a_person(stack, vendors):
+def more_deletions_at_once_than_are_allowed_wait_for_a_person(stack, sources):
     for source_id in MANY:
-        vendors.bc.tell("delete", id=source_id)
+        sources.bc.tell("delete", id=source_id)
 
     def all_have_ended():
         gone = sum("listing" not in item for item in stack.shadow("acme/bc~2"))
@@ -101,7 +101,7 @@ def more_deletions_at_once_than_are_allowed_wait_for_a_person(stack, vendors):
 
 
 @story
-def deletions_that_wait_are_carried_out_when_a_person_confirms_them(stack, vendors):
+def deletions_that_wait_are_carried_out_when_a_person_confirms_them(stack, sources):
     code, _, errors = stack.customer_sync("resync", "bc", "--confirm-deletes", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")
     eventually(lambda: waiting(stack) == 0, "the end of every deletion that waited", A_WHILE)
@@ -112,10 +112,10 @@ def deletions_that_wait_are_carried_out_when_a_person_confirms_them(stack, vendo
 
 
 @story
-def a_contact_that_cant_be_read_becomes_a_failure_record(stack, vendors):
-    vendors.bc.tell("poison", id=1010, kind="bad-date")
+def a_contact_that_cant_be_read_becomes_a_failure_record(stack, sources):
+    sources.bc.tell("poison", id=1010, kind="bad-date")
     # Redriven it is listed again, and fails again.
-    vendors.bc.tell("touch", ids=1010)
+    sources.bc.tell("touch", ids=1010)
     code, _, errors = stack.customer_sync("resync", "bc", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")
     [failure] = eventually(lambda: failures(stack, "bc"), "a failure record", A_WHILE)
@@ -124,8 +124,8 @@ def a_contact_that_cant_be_read_becomes_a_failure_record(stack, vendors):
 
 
 @story
-def a_full_listing_finds_out_who_is_gone_without_a_word(stack, vendors):
-    vendors.bc.tell("remove-silently", id=1003)
+def a_full_listing_finds_out_who_is_gone_without_a_word(stack, sources):
+    sources.bc.tell("remove-silently", id=1003)
     [before] = failures(stack, "bc")
     # What is to be fetched again is found by listing everything: the contact that can't be read, again in vain.
     code, _, errors = stack.customer_sync("failures", "redrive", "bc~1010", "--stack", stack.NAME)
@@ -138,8 +138,8 @@ def a_full_listing_finds_out_who_is_gone_without_a_word(stack, vendors):
 
 
 @story
-def a_resync_writes_nothing_that_is_unchanged(stack, vendors):
-    vendors.bc.tell("heal", id=1010)
+def a_resync_writes_nothing_that_is_unchanged(stack, sources):
+    sources.bc.tell("heal", id=1010)
     before = {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/bc~")}
     code, _, errors = stack.customer_sync("resync", "bc", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")

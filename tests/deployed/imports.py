@@ -83,7 +83,7 @@ FIRST = [("1", "500", JANE["last_name"], JANE["email"], JANE["pin"], "25"), ("",
 
 
 @story
-def rows_are_imported_and_readable_at_once(stack, vendors):
+def rows_are_imported_and_readable_at_once(stack, sources):
     batch = imported(stack, FIRST)
     expect(counts(batch) == (2, 0, 0, 1), f"answered {batch}")
     expect(batch["failures"] == [{"row": 3, "reason": "has 1 columns, and the headers name 6"}], f"answered {batch}")
@@ -99,7 +99,7 @@ def rows_are_imported_and_readable_at_once(stack, vendors):
 
 
 @story
-def the_same_request_again_imports_nobody_twice(stack, vendors):
+def the_same_request_again_imports_nobody_twice(stack, sources):
     first, again = imported(stack, FIRST), imported(stack, FIRST)
     expect(first == again and counts(again) == (2, 0, 0, 1), f"{first}, then {again}")
     expect(len(listed(stack, "imports")) == 2, "somebody is there twice")
@@ -108,7 +108,7 @@ def the_same_request_again_imports_nobody_twice(stack, vendors):
 
 
 @story
-def a_multipart_form_is_answered_in_xml(stack, vendors):
+def a_multipart_form_is_answered_in_xml(stack, sources):
     by_address = fields([], **{"Profiles_Data": f"{JANE['email']}|Anytown"}, output="XML")
     by_address = {name: value for name, value in by_address.items() if not name.startswith("profiles_header")}
     by_address |= {"profiles_header_1": "email", "profiles_header_2": "city"}
@@ -120,7 +120,7 @@ def a_multipart_form_is_answered_in_xml(stack, vendors):
 
 
 @story
-def who_may_not_import_is_refused_in_the_dialect(stack, vendors):
+def who_may_not_import_is_refused_in_the_dialect(stack, sources):
     before = len(listed(stack, "imports"))
     for changes in ({"user_password": "wrong"}, {"user_id": "nobody"}, {"account_id": "smallwidgets"}, {"type": "other"},
                     {"campaigns_to_include": "4711"}, {"profiles_header_3": "lastname"}):
@@ -131,7 +131,7 @@ def who_may_not_import_is_refused_in_the_dialect(stack, vendors):
 
 
 @story
-def two_thousand_rows_come_in_one_call(stack, vendors):
+def two_thousand_rows_come_in_one_call(stack, sources):
     rows = [(f"bulk-{number}", f"{number:08}", "Bulk", f"bulk-{number}@example.org", "", "") for number in range(2_000)]
     batch = imported(stack, rows)
     expect(counts(batch) == (2_000, 0, 0, 0), f"answered {batch['customers']}, {batch['import']}")
@@ -143,7 +143,7 @@ def two_thousand_rows_come_in_one_call(stack, vendors):
 
 
 @story
-def an_undo_leaves_alone_who_has_changed_since(stack, vendors):
+def an_undo_leaves_alone_who_has_changed_since(stack, sources):
     code, output, errors = stack.customer_sync("imports", "--json", "--stack", stack.NAME)
     expect(code == 0, f"imports exited with {code}: {errors}")
     first = json.loads(output)["imports"][-1]

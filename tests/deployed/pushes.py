@@ -70,7 +70,7 @@ def lead(owner, source):
 
 
 def saved(answer):
-    """The uuid that a push was answered with: the answer is the vendor's, byte for byte."""
+    """The uuid that a push was answered with: the answer is the source's, byte for byte."""
     status, headers, document = answer
     expect(status == 200 and headers.get_content_type() == "application/xml", f"answered {status}: {document}")
     found = re.fullmatch(
@@ -89,7 +89,7 @@ def pushed_customer(stack, uuid):
 
 
 @story
-def a_prospect_is_pushed_and_readable_at_once(stack, vendors):
+def a_prospect_is_pushed_and_readable_at_once(stack, sources):
     document = user("r-1", PROSPECT, beside=lead(TRAINER["email"].upper(), "facebook"))
     uuid = saved(connector(stack, "POST", "user", document))
     expect(saved(connector(stack, "POST", "user", document)) == uuid, "a second push has another uuid")
@@ -102,7 +102,7 @@ def a_prospect_is_pushed_and_readable_at_once(stack, vendors):
 
 
 @story
-def staff_and_lead_sources_complete_the_prospect_that_named_them(stack, vendors):
+def staff_and_lead_sources_complete_the_prospect_that_named_them(stack, sources):
     owner = saved(connector(stack, "POST", "staff", user("s-1", TRAINER, "MEMBER")))
     source = saved(connector(stack, "POST", "leadsource", lead_source("l-1", "Facebook")))
     expect(saved(connector(stack, "POST", "leadsource", lead_source("l-2", " FACEBOOK "))) == source, "one name, two lead sources")
@@ -118,7 +118,7 @@ def staff_and_lead_sources_complete_the_prospect_that_named_them(stack, vendors)
 
 
 @story
-def the_connector_fetches_and_lists_what_it_pushed(stack, vendors):
+def the_connector_fetches_and_lists_what_it_pushed(stack, sources):
     for resource, record_id, root in (("user", "r-1", "users"), ("staff", "s-1", "users"), ("leadsource", "l-1", "leadSources")):
         status, _, one = connector(stack, "GET", resource, query=f"{OF_CLUB}&recordID={record_id}")
         expect(status == 200 and f"<recordID>{record_id}</recordID>" in one, f"{resource} answered {status}: {one}")
@@ -130,7 +130,7 @@ def the_connector_fetches_and_lists_what_it_pushed(stack, vendors):
 
 
 @story
-def the_connector_is_refused_in_its_own_dialect(stack, vendors):
+def the_connector_is_refused_in_its_own_dialect(stack, sources):
     large = user("r-2", PROSPECT).replace("</user>", " " * (5 * 1024 * 1024) + "</user>")
     broken = user("r-2", PROSPECT).replace("</lastname>", "")
     not_ours = user("r-2", PROSPECT).replace("k-1", "k-2")
@@ -147,7 +147,7 @@ def the_connector_is_refused_in_its_own_dialect(stack, vendors):
 
 
 @story
-def a_document_in_another_encoding_is_pushed_as_bytes(stack, vendors):
+def a_document_in_another_encoding_is_pushed_as_bytes(stack, sources):
     """API Gateway takes what comes as application/xml for UTF-8."""
     for encoding, codec in (("UTF-16", "utf-16"), ("ISO-8859-1", "latin-1")):
         document = f'<?xml version="1.0" encoding="{encoding}"?>{user("r-3", PROSPECT)}'.encode(codec)

@@ -1,6 +1,6 @@
-"""Stories of a deployed stack: vendors in, customers out. `tests/deployed/run` builds everything and tells them.
+"""Stories of a deployed stack: sources in, customers out. `tests/deployed/run` builds everything and tells them.
 
-They are told in order and build on each other. Nothing reaches into a function: a story acts on the vendor, on the command
+They are told in order and build on each other. Nothing reaches into a function: a story acts on the source, on the command
 `customer-sync` and on the HTTP API, and waits for what must follow. The schedule really ticks, once a minute.
 """
 
@@ -17,13 +17,13 @@ import imports
 import pushes
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
 from telling import (
-    READER, STRANGER, Simulator, deleted, eventually, expect, failures, in_step, listed, reconciled, shows)
+    READER, STRANGER, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
 
 # Three chunks of bulk_size, the last of them not full.
 CUSTOMERS = 230
 FIRST = 1001
 
-VENDOR_SECRET = {"username": "integrator-7", "password": "only-the-vendor-knows-5b1f"}
+VENDOR_SECRET = {"username": "integrator-7", "password": "only-the-source-knows-5b1f"}
 
 STORIES = []
 # Without these, the others would only wait in vain.
@@ -35,7 +35,7 @@ def story(function):
     return function
 
 
-# --- the vendors -------------------------------------------------------------------------------------------------------
+# --- the sources -------------------------------------------------------------------------------------------------------
 
 
 class AssociationAnywhere(Simulator):
@@ -51,32 +51,32 @@ class AssociationAnywhere(Simulator):
 
     def queue_is_empty(self):
         queue = self.ask("state")["queue"]
-        expect(queue["length"] == 0, f"{queue['length']} customers still queued at the vendor")
+        expect(queue["length"] == 0, f"{queue['length']} customers still queued at the source")
         return True
 
 
-class Vendors:
-    """Every simulated vendor."""
+class Sources:
+    """Every simulated source."""
 
     def __init__(self, stack):
         self.aa = AssociationAnywhere(stack)
         self.bc = contacts.Site(stack)
 
 
-def connections(vendors, credentials="secretsmanager:customer-sync/aa"):
+def connections(sources, credentials="secretsmanager:customer-sync/aa"):
     return f"""
 [[connection]]
 id = "aa"
 tenant = "acme"
 kind = "association-anywhere"
-queue_url = "{vendors.aa.urls['queue with reasons']}"
-details_url = "{vendors.aa.urls['customer details']}"
-purge_url = "{vendors.aa.urls['purge queue']}"
-enqueue_url = "{vendors.aa.urls['enqueue']}"
+queue_url = "{sources.aa.urls['queue with reasons']}"
+details_url = "{sources.aa.urls['customer details']}"
+purge_url = "{sources.aa.urls['purge queue']}"
+enqueue_url = "{sources.aa.urls['enqueue']}"
 credentials = "{credentials}"
 dialect = "camel"
 poll_seconds = 2
-{vendors.bc.connection()}{pushes.CONNECTION}{imports.CONNECTION}
+{sources.bc.connection()}{pushes.CONNECTION}{imports.CONNECTION}
 [[reader]]
 tenant = "acme"
 token = "secretsmanager:customer-sync/reader"
@@ -93,7 +93,7 @@ scope = "read"
 
 
 @story
-def the_functions_run_on_amazon_linux_2023(stack, vendors):
+def the_functions_run_on_amazon_linux_2023(stack, sources):
     """It has glibc 2.34."""
     binaries = sorted(BUILD.glob("*/bootstrap"))
     expect(binaries, f"there is no bootstrap under {BUILD}")
@@ -106,7 +106,7 @@ def the_functions_run_on_amazon_linux_2023(stack, vendors):
 
 
 @story
-def no_function_collects_jitter_entropy_at_its_first_handshake(stack, vendors):
+def no_function_collects_jitter_entropy_at_its_first_handshake(stack, sources):
     """30 to 57 ms of CPU in every cold start; `.cargo/config.toml` must have reached the build."""
     outputs = sorted(TARGET.glob("*-linux-gnu/release/build/aws-lc-sys-*/output"), key=lambda path: path.stat().st_mtime)
     expect(outputs, "aws-lc-sys was not built for the functions")
@@ -114,16 +114,16 @@ def no_function_collects_jitter_entropy_at_its_first_handshake(stack, vendors):
 
 
 @story
-def connections_with_secrets_outside_secrets_manager_are_refused(stack, vendors):
+def connections_with_secrets_outside_secrets_manager_are_refused(stack, sources):
     file = SCRATCH / "unsafe.toml"
-    file.write_text(connections(vendors, credentials="env:AA_CREDENTIALS"))
+    file.write_text(connections(sources, credentials="env:AA_CREDENTIALS"))
     code, _, errors = stack.customer_sync("apply", str(file), "--stack", stack.NAME)
     expect(code != 0, "the file was applied")
     expect("aa" in errors and "credentials" in errors, f"the error does not say which connection and key: {errors!r}")
 
 
 @story
-def connections_are_applied(stack, vendors):
+def connections_are_applied(stack, sources):
     secrets = stack.client("secretsmanager")
     secrets.create_secret(Name="customer-sync/aa", SecretString=json.dumps(VENDOR_SECRET))
     secrets.create_secret(Name="customer-sync/bc", SecretString=json.dumps(contacts.SECRET))
@@ -132,33 +132,33 @@ def connections_are_applied(stack, vendors):
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
     secrets.create_secret(Name="customer-sync/stranger", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
-    file.write_text(connections(vendors))
+    file.write_text(connections(sources))
     for arguments in (["--dry-run"], [], []):
         code, _, errors = stack.customer_sync("apply", str(file), "--stack", stack.NAME, *arguments)
         expect(code == 0, f"apply {arguments} exited with {code}: {errors}")
 
 
 @story
-def every_queued_customer_arrives_in_the_shadow(stack, vendors):
+def every_queued_customer_arrives_in_the_shadow(stack, sources):
     def all_there():
         found = len(stack.shadow("acme/aa~"))
         expect(found == CUSTOMERS, f"{found} of {CUSTOMERS} customers")
         return True
-    eventually(all_there, "the customers of the vendor's queue in the shadow table")
+    eventually(all_there, "the customers of the source's queue in the shadow table")
 
 
 @story
-def the_vendors_queue_is_purged_when_all_is_safe(stack, vendors):
-    eventually(vendors.aa.queue_is_empty, "a purge", 90)
-    purges = vendors.aa.ask("state")["purges"]
+def the_sources_queue_is_purged_when_all_is_safe(stack, sources):
+    eventually(sources.aa.queue_is_empty, "a purge", 90)
+    purges = sources.aa.ask("state")["purges"]
     expect(len(purges) == 1, f"purged with {purges}, where one number covers the whole queue")
 
 
 @story
-def a_customer_is_read_with_a_bearer_token(stack, vendors):
+def a_customer_is_read_with_a_bearer_token(stack, sources):
     status, media_type, customer = stack.api("GET", "/v1/customers/aa~1001", READER)
     expect((status, media_type) == (200, "application/json"), f"answered {status}, {media_type}: {customer}")
-    truth = vendors.aa.customer(1001)
+    truth = sources.aa.customer(1001)
     expect(customer["id"] == "aa~1001" and customer["tenant"] == "acme", f"another customer: {customer}")
     expect(customer["name"]["display"] == truth["display_name"], f"{customer['name']} instead of {truth['display_name']}")
     expect(truth["email"] in [email["address"] for email in customer["emails"]], f"{customer['emails']} lacks {truth['email']}")
@@ -166,7 +166,7 @@ def a_customer_is_read_with_a_bearer_token(stack, vendors):
 
 
 @story
-def many_customers_are_read_at_once(stack, vendors):
+def many_customers_are_read_at_once(stack, sources):
     wanted = [f"aa~{source_id}" for source_id in range(FIRST, FIRST + CUSTOMERS)]
     status, _, answer = stack.api("POST", "/v1/customers/batch-get", READER, {"ids": [*wanted, "aa~999999"]})
     expect(status == 200, f"answered {status}: {answer}")
@@ -175,13 +175,13 @@ def many_customers_are_read_at_once(stack, vendors):
 
 
 @story
-def the_list_yields_every_customer_once(stack, vendors):
+def the_list_yields_every_customer_once(stack, sources):
     ids = [customer["id"] for customer in listed(stack, "aa")]
     expect(len(ids) == len(set(ids)) == CUSTOMERS, f"{len(ids)} customers, {len(set(ids))} different ones")
 
 
 @story
-def who_has_no_token_reads_nothing(stack, vendors):
+def who_has_no_token_reads_nothing(stack, sources):
     for token in (None, "", "wrong", f"{READER}x", READER[:-1]):
         for method, path, document in (
                 ("GET", "/v1/customers/aa~1001", None), ("GET", "/v1/customers?connection=aa", None),
@@ -193,7 +193,7 @@ def who_has_no_token_reads_nothing(stack, vendors):
 
 
 @story
-def another_tenant_sees_nothing(stack, vendors):
+def another_tenant_sees_nothing(stack, sources):
     status, _, problem = stack.api("GET", "/v1/customers/aa~1001", STRANGER)
     expect(status == 404, f"answered {status}: {problem}")
     status, _, answer = stack.api("POST", "/v1/customers/batch-get", STRANGER, {"ids": ["aa~1001", "aa~1002"]})
@@ -205,60 +205,60 @@ def another_tenant_sees_nothing(stack, vendors):
 
 
 @story
-def connections_tell_how_fresh_they_are(stack, vendors):
+def connections_tell_how_fresh_they_are(stack, sources):
     status, _, answer = stack.api("GET", "/v1/connections", READER)
     expect(status == 200 and [each["id"] for each in answer["connections"]] == ["aa", "bc", "intouch", "imports"], f"answered {status}: {answer}")
 
 
 @story
-def a_change_at_the_vendor_arrives(stack, vendors):
+def a_change_at_the_source_arrives(stack, sources):
     before = stack.api("GET", "/v1/customers/aa~1001", READER)[2]
-    vendors.aa.tell("change", ids=1001)
-    truth = vendors.aa.customer(1001)
+    sources.aa.tell("change", ids=1001)
+    truth = sources.aa.customer(1001)
     after = eventually(lambda: shows(stack, "aa~1001", truth), "the change in the API")
     expect(after["revision"] == before["revision"] + 1, f"revision {before['revision']} became {after['revision']}")
     expect(after["first_seen_at"] == before["first_seen_at"], "it was seen first at another time")
-    eventually(vendors.aa.queue_is_empty, "the purge of the change")
+    eventually(sources.aa.queue_is_empty, "the purge of the change")
 
 
 @story
-def an_unchanged_customer_is_not_written_again(stack, vendors):
+def an_unchanged_customer_is_not_written_again(stack, sources):
     def revisions():
         return {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/aa~")}
-    before, purges = revisions(), len(vendors.aa.ask("state")["purges"])
+    before, purges = revisions(), len(sources.aa.ask("state")["purges"])
     code, _, errors = stack.customer_sync("resync", "aa", "--stack", stack.NAME)
     expect(code == 0, f"resync exited with {code}: {errors}")
-    eventually(lambda: len(vendors.aa.ask("state")["purges"]) > purges, "the purge after a full resync")
-    eventually(vendors.aa.queue_is_empty, "the end of the full resync")
+    eventually(lambda: len(sources.aa.ask("state")["purges"]) > purges, "the purge after a full resync")
+    eventually(sources.aa.queue_is_empty, "the end of the full resync")
     changed = [key for key, revision in revisions().items() if before.get(key) != revision]
     expect(not changed, f"written although nothing changed: {changed[:5]}")
 
 
 @story
-def a_deleted_customer_becomes_a_tombstone(stack, vendors):
-    vendors.aa.tell("delete", id=1002)
-    eventually(lambda: deleted(stack, "aa~1002"), "the customer that the vendor said to be deleted")
-    vendors.aa.tell("delete-silently", id=1003)
+def a_deleted_customer_becomes_a_tombstone(stack, sources):
+    sources.aa.tell("delete", id=1002)
+    eventually(lambda: deleted(stack, "aa~1002"), "the customer that the source said to be deleted")
+    sources.aa.tell("delete-silently", id=1003)
     eventually(lambda: deleted(stack, "aa~1003"), "the customer that is gone without a word")
     expect(len(listed(stack, "aa")) == CUSTOMERS - 2, "the list still has them")
 
 
 @story
-def a_poisoned_customer_costs_itself_alone(stack, vendors):
+def a_poisoned_customer_costs_itself_alone(stack, sources):
     """Its XML is broken, and with it the answer that the others stand in."""
-    vendors.aa.tell("poison", id=1010, kind="broken-xml")
-    vendors.aa.tell("change", ids=",".join(str(source_id) for source_id in range(1005, 1025)))
+    sources.aa.tell("poison", id=1010, kind="broken-xml")
+    sources.aa.tell("change", ids=",".join(str(source_id) for source_id in range(1005, 1025)))
     for source_id in range(1005, 1025):
         if source_id != 1010:
-            truth = vendors.aa.customer(source_id)
+            truth = sources.aa.customer(source_id)
             eventually(lambda: shows(stack, f"aa~{source_id}", truth), "the others of the same answer")
     [failure] = eventually(lambda: failures(stack, "aa"), "a failure record")
     expect(failure["id"] == "aa~1010", f"the failure record is of another: {failure['id']}")
-    eventually(vendors.aa.queue_is_empty, "the purge in spite of the failure")
+    eventually(sources.aa.queue_is_empty, "the purge in spite of the failure")
 
 
 @story
-def a_failure_that_is_redriven_too_early_fails_again(stack, vendors):
+def a_failure_that_is_redriven_too_early_fails_again(stack, sources):
     [before] = failures(stack, "aa")
     code, _, errors = stack.customer_sync("failures", "redrive", before["id"], "--stack", stack.NAME)
     expect(code == 0, f"redrive exited with {code}: {errors}")
@@ -269,39 +269,39 @@ def a_failure_that_is_redriven_too_early_fails_again(stack, vendors):
         return True
     eventually(failed_again, "a new failure record of the same customer")
     # It is not tried for ever: the wish was fulfilled, if in vain.
-    counts = eventually(lambda: in_step(stack, "aa"), "the connection in step")["counts"]
+    counts = eventually(lambda: in_sync(stack, "aa"), "the connection in sync")["counts"]
     expect(counts["failed"] == 2, f"failed: {counts}")
 
 
 @story
-def a_failure_is_redriven_once_its_cause_is_gone(stack, vendors):
-    vendors.aa.tell("heal", id=1010)
+def a_failure_is_redriven_once_its_cause_is_gone(stack, sources):
+    sources.aa.tell("heal", id=1010)
     [failure] = failures(stack, "aa")
     code, _, errors = stack.customer_sync("failures", "redrive", failure["id"], "--stack", stack.NAME)
     expect(code == 0, f"redrive exited with {code}: {errors}")
-    truth = vendors.aa.customer(1010)
+    truth = sources.aa.customer(1010)
     eventually(lambda: shows(stack, "aa~1010", truth), "the healed customer")
     eventually(lambda: failures(stack, "aa") == [], "the end of the failure record")
 
 
 @story
-def an_entry_of_the_queue_that_is_no_id_costs_itself_alone(stack, vendors):
+def an_entry_of_the_queue_that_is_no_id_costs_itself_alone(stack, sources):
     before = stack.api("GET", "/v1/customers/aa~1100", READER)[2]
-    vendors.aa.tell("enqueue-text", text="11<b/>00")
-    vendors.aa.tell("change", ids=1100)
-    truth = vendors.aa.customer(1100)
+    sources.aa.tell("enqueue-text", text="11<b/>00")
+    sources.aa.tell("change", ids=1100)
+    truth = sources.aa.customer(1100)
     after = eventually(lambda: shows(stack, "aa~1100", truth), "the customer beside it")
     expect(after["revision"] == before["revision"] + 1, f"revision {before['revision']} became {after['revision']}")
     [failure] = eventually(lambda: failures(stack, "aa"), "a failure record")
     expect(failure["id"].startswith("aa~unusable-"), f"the failure record is of another: {failure['id']}")
-    eventually(vendors.aa.queue_is_empty, "the purge in spite of it")
+    eventually(sources.aa.queue_is_empty, "the purge in spite of it")
     code, _, errors = stack.customer_sync("failures", "drop", failure["id"], "--stack", stack.NAME)
     expect(code == 0 and failures(stack, "aa") == [], f"drop exited with {code}: {errors}")
 
 
 @story
-def every_customer_that_was_fetched_came_to_one_end(stack, vendors):
-    status = eventually(lambda: in_step(stack, "aa"), "the connection in step")
+def every_customer_that_was_fetched_came_to_one_end(stack, sources):
+    status = eventually(lambda: in_sync(stack, "aa"), "the connection in sync")
     expect(status["failures"] == 0, f"{status}")
     counts = reconciled(status)
     # All at first, one change, the 19 beside the poisoned one, that one once it was healed, and the one beside no id.
@@ -316,20 +316,20 @@ STORIES += imports.STORIES
 
 
 @story
-def no_message_is_left_over(stack, vendors):
+def no_message_is_left_over(stack, sources):
     for queue, dead_letters in (("WorkQueue", "WorkDeadLetterQueue"), ("ContactsQueue", "ContactsDeadLetterQueue")):
         eventually(lambda: stack.messages(queue) == 0, f"an empty {queue}", 60)
         expect(stack.messages(dead_letters) == 0, f"messages in {dead_letters}")
 
 
 @story
-def the_roles_allow_what_the_functions_need(stack, vendors):
+def the_roles_allow_what_the_functions_need(stack, sources):
     denied = stack.asked_for("DENIED")
     expect(not denied, f"denied: {denied}")
 
 
 @story
-def the_roles_allow_nothing_else(stack, vendors):
+def the_roles_allow_nothing_else(stack, sources):
     """The stories before have led every function through all that it does."""
     used = stack.asked_for("ALLOWED")
     permissions = stack.permissions()
@@ -342,7 +342,7 @@ def the_roles_allow_nothing_else(stack, vendors):
 
 
 @story
-def logs_hold_neither_secrets_nor_personal_data(stack, vendors):
+def logs_hold_neither_secrets_nor_personal_data(stack, sources):
     def all_have_logged():
         logged = stack.logs()
         silent = [group for group, lines in logged.items() if not lines]
@@ -350,8 +350,8 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendors):
         return logged
     # A poller's lines come when it hands over to the next.
     logged = eventually(all_have_logged, "log lines of every function")
-    truths = [vendors.aa.customer(source_id) for source_id in (1001, 1010, 1200)]
-    truths += [vendors.bc.contact(source_id) for source_id in (1001, 1010)]
+    truths = [sources.aa.customer(source_id) for source_id in (1001, 1010, 1200)]
+    truths += [sources.bc.contact(source_id) for source_id in (1001, 1010)]
     forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER]
     forbidden += [pushes.SECRET["password"], *pushes.PERSONAL]
     forbidden += [imports.SECRET["users"][0]["user_password"], *imports.PERSONAL]
@@ -363,7 +363,7 @@ def logs_hold_neither_secrets_nor_personal_data(stack, vendors):
 
 
 @story
-def logs_are_json(stack, vendors):
+def logs_are_json(stack, sources):
     for group, lines in stack.logs().items():
         for line in lines:
             # The emulator writes the platform's own lines as text.
@@ -385,12 +385,12 @@ def main():
         began = time.monotonic()
         stack.start_emulator()
         stack.deploy()
-        vendors = Vendors(stack)
+        sources = Sources(stack)
         print(f"deployed in {time.monotonic() - began:.0f} s", flush=True)
         for tell in STORIES:
             began = time.monotonic()
             try:
-                tell(stack, vendors)
+                tell(stack, sources)
             except AssertionError as error:
                 failed += 1
                 print(f"FAILED {tell.__name__}\n       {error}", flush=True)

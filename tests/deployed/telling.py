@@ -35,7 +35,7 @@ def eventually(probe, what, seconds=SOON):
 
 
 class Simulator:
-    """A simulated vendor that listens, and is driven over HTTP."""
+    """A simulated source that listens, and is driven over HTTP."""
 
     def __init__(self, stack, binary, *arguments):
         self.base = stack.start(
@@ -71,7 +71,7 @@ def shows(stack, public_id, truth):
     status, _, customer = stack.api("GET", f"/v1/customers/{public_id}", READER)
     expect(status == 200, f"answered {status}: {customer}")
     name = customer["name"]["display"]
-    expect(name == truth["display_name"], f"{public_id} is {name}, at the vendor {truth['display_name']}")
+    expect(name == truth["display_name"], f"{public_id} is {name}, at the source {truth['display_name']}")
     return customer
 
 
@@ -96,10 +96,10 @@ def status_of(stack, connection):
     return status
 
 
-def in_step(stack, connection):
-    """The status of a connection; an error where it is not in step."""
+def in_sync(stack, connection):
+    """The status of a connection; an error where it is not in sync."""
     status = status_of(stack, connection)
-    expect(status["condition"] == "in_step" and status["batch"] is None, f"{status}")
+    expect(status["condition"] == "in_sync" and status["batch"] is None, f"{status}")
     return status
 
 

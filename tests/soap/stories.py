@@ -99,7 +99,7 @@ class Site:
         return page
 
     def all(self, version, since=BEGINNING):
-        """Every contact, page by page as the vendor's guide says."""
+        """Every contact, page by page as the source's guide says."""
         contacts = []
         record_start = 0
         while True:

@@ -11,22 +11,23 @@ use aws_sdk_dynamodb::error::BoxError;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use customer_sync::TEMPLATE;
-use customer_sync::engine::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
+use config::{Configuration, Deployment};
 use jiff::Timestamp;
-use runtime::connections::{Configuration, Place};
-use runtime::imports::{ImportLease, Undo};
-use runtime::status::{ConnectionStatus, StatusReader};
-use runtime::{Clients, Metrics, VendorHttp};
+use lambda::{Clients, Metrics};
+use local_aws::TEMPLATE;
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
+use operations::imports::{ImportLease, Undo};
+use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
-use store::{Clock, Directory, Failures, Imports, Ledger, Polls, Random, Secrets, Shadow};
+use sources::SourceHttp;
+use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::{CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE, TOKEN};
 
-/// Everything of one deployment but its vendors.
-pub struct Deployment {
+/// Everything of one deployment but its sources.
+pub struct TestDeployment {
     /// The functions.
     pub engine: Engine,
     /// SQS.
@@ -82,10 +83,10 @@ impl Intercept for StoreBudget {
     }
 }
 
-impl Deployment {
+impl TestDeployment {
     /// A deployment in which nothing is configured but a reader of the tenant `acme`, with [`TOKEN`].
     ///
-    /// A listing has at most [`MOST_PAGES`], and the store may be told to fail: see [`Deployment::store_budget`].
+    /// A listing has at most [`MOST_PAGES`], and the store may be told to fail: see [`TestDeployment::store_budget`].
     pub async fn new(seed: u64) -> Self {
         Self::with_most_pages(seed, MOST_PAGES).await
     }
@@ -111,7 +112,7 @@ impl Deployment {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
             sqs: queues.client(),
             secrets: Secrets::new(None, clock.clone()),
-            http: VendorHttp::new(clock.clone()).unwrap(),
+            http: SourceHttp::new(clock.clone()).unwrap(),
             clock: clock.clone(),
             random: Random::from_seed(seed),
             metrics: Metrics::off(),
@@ -132,15 +133,15 @@ impl Deployment {
     pub async fn configure(&self, file: &str) {
         let reader = self.secret("acme.json", &serde_json::json!({ "token": TOKEN }));
         let file = format!("{file}\n[[reader]]\ntenant = 'acme'\ntoken = '{reader}'\nscope = 'read'\n");
-        let configuration = Configuration::parse(&file, Place::Local).unwrap();
+        let configuration = Configuration::parse(&file, Deployment::Local).unwrap();
         for registration in configuration.to_registrations() {
             self.connections().put(&registration).await.unwrap();
         }
     }
 
     /// What is configured.
-    pub fn connections(&self) -> Directory {
-        Directory::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+    pub fn connections(&self) -> ConnectionRegistry {
+        ConnectionRegistry::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
     }
 
     /// The shadow.
@@ -165,15 +166,15 @@ impl Deployment {
 
     /// What takes batch imports back.
     pub fn undo(&self) -> Undo {
-        let polls = Polls::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
-        let lease = ImportLease::new(polls, self.clock.clone(), self.clients.random.clone());
+        let states = ConnectionStates::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
+        let lease = ImportLease::new(states, self.clock.clone(), self.clients.random.clone());
         Undo::new(self.shadow(), self.imports(), lease, self.clock.clone())
     }
 
     /// How the connections of the tenant `acme` stand.
     pub async fn statuses(&self) -> Vec<ConnectionStatus> {
-        let polls = Polls::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
-        let reader = StatusReader::new(self.connections(), self.ledger(), polls, self.failures());
+        let states = ConnectionStates::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
+        let reader = StatusReader::new(self.connections(), self.ledger(), states, self.failures());
         reader.all(Some("acme"), self.clock.now()).await.unwrap()
     }
 

@@ -1,17 +1,17 @@
-//! Worlds to tell stories in: the functions of `template.yaml`, the embedded DynamoDB, the queues and simulated vendors
+//! Worlds to tell stories in: the functions of `template.yaml`, the embedded DynamoDB, the queues and simulated sources
 //! behind real HTTP, on a clock that only the story moves.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a story that fails may panic")]
 
+mod association_anywhere;
+mod business_catalyst;
 mod deployment;
-mod site;
-mod world;
 
 use tokio::net::TcpListener;
 
-pub use deployment::{Deployment, MOST_PAGES, StoreBudget};
-pub use site::Site;
-pub use world::World;
+pub use association_anywhere::AssociationAnywhereFixture;
+pub use business_catalyst::BusinessCatalystFixture;
+pub use deployment::{MOST_PAGES, StoreBudget, TestDeployment};
 
 /// The logical ids of the template.
 pub const CONTROL_TABLE: &str = "ControlTable";

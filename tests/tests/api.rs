@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
-use tests::{TOKEN, World};
+use tests::{AssociationAnywhereFixture, TOKEN};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
@@ -59,7 +59,13 @@ impl Answer {
 }
 
 /// Asks with exactly this `Authorization` header.
-async fn ask(world: &World, method: &str, path: &str, authorization: Option<&[u8]>, body: &str) -> Answer {
+async fn ask(
+    world: &AssociationAnywhereFixture,
+    method: &str,
+    path: &str,
+    authorization: Option<&[u8]>,
+    body: &str,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(authorization) = authorization {
         request = request.header("Authorization", authorization);
@@ -70,19 +76,19 @@ async fn ask(world: &World, method: &str, path: &str, authorization: Option<&[u8
     Answer { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
-async fn get_as(world: &World, token: &str, path: &str) -> Answer {
+async fn get_as(world: &AssociationAnywhereFixture, token: &str, path: &str) -> Answer {
     ask(world, "GET", path, Some(format!("Bearer {token}").as_bytes()), "").await
 }
 
-async fn get(world: &World, path: &str) -> Answer {
+async fn get(world: &AssociationAnywhereFixture, path: &str) -> Answer {
     get_as(world, TOKEN, path).await
 }
 
-async fn batch_get(world: &World, body: &str) -> Answer {
+async fn batch_get(world: &AssociationAnywhereFixture, body: &str) -> Answer {
     ask(world, "POST", "/v1/customers/batch-get", Some(format!("Bearer {TOKEN}").as_bytes()), body).await
 }
 
-async fn batch_get_ids(world: &World, ids: &[&str]) -> (Vec<String>, Vec<String>) {
+async fn batch_get_ids(world: &AssociationAnywhereFixture, ids: &[&str]) -> (Vec<String>, Vec<String>) {
     let answer = batch_get(world, &json!({ "ids": ids }).to_string()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     let answer = answer.json();
@@ -95,7 +101,7 @@ fn ids_of(customers: &Value) -> Vec<String> {
 }
 
 /// Every page of the list of `aa`.
-async fn pages(world: &World, limit: usize) -> Vec<Vec<String>> {
+async fn pages(world: &AssociationAnywhereFixture, limit: usize) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut path = format!("/v1/customers?connection=aa&limit={limit}");
     loop {
@@ -151,17 +157,21 @@ fn keys(text: &str) -> Vec<&str> {
 }
 
 /// A second tenant: another simulated system, with these ids, under this connection's name.
-async fn add_other_tenant(world: &World, connection: &str, first_id: u64) -> (AaSimulator, JoinHandle<()>) {
+async fn add_other_tenant(
+    world: &AssociationAnywhereFixture,
+    connection: &str,
+    first_id: u64,
+) -> (AaSimulator, JoinHandle<()>) {
     let settings = AaSettings { customers: 20, first_id, seed: 2, ..AaSettings::default() };
     let credentials =
         world.secret("other-aa.json", &json!({ "username": settings.username, "password": settings.password }));
     let token = world.secret("other.json", &json!({ "token": OTHER_TOKEN }));
-    let vendor = AaSimulator::new(settings);
+    let source = AaSimulator::new(settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let urls = urls(&format!("http://{}", listener.local_addr().unwrap()));
     let serving = tokio::spawn({
-        let vendor = vendor.clone();
-        async move { vendor.serve(listener).await.unwrap() }
+        let source = source.clone();
+        async move { source.serve(listener).await.unwrap() }
     });
     world
         .configure(&format!(
@@ -172,13 +182,13 @@ async fn add_other_tenant(world: &World, connection: &str, first_id: u64) -> (Aa
         ))
         .await;
     world.run_for(10).await;
-    assert_eq!(vendor.queue_len(), 0, "the other tenant is in step");
-    (vendor, serving)
+    assert_eq!(source.queue_len(), 0, "the other tenant is in sync");
+    (source, serving)
 }
 
 #[tokio::test]
 async fn a_customer_has_the_fields_of_the_contract_in_its_order() {
-    let world = World::with_customers(100).await;
+    let world = AssociationAnywhereFixture::with_customers(100).await;
     world.sync().await;
     let mut seen = BTreeSet::new();
     for id in 1001..1101 {
@@ -233,13 +243,13 @@ async fn a_customer_has_the_fields_of_the_contract_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_customer_is_as_the_vendor_has_it() {
-    let world = World::with_customers(30).await;
+async fn a_customer_is_as_the_source_has_it() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
     for id in 1001..1031 {
         let customer = get(&world, &format!("/v1/customers/aa~{id}")).await.json();
-        assert_eq!(customer["name"]["display"], json!(world.vendor.display_name(id).unwrap()));
-        let address = json!(world.vendor.email(id).unwrap());
+        assert_eq!(customer["name"]["display"], json!(world.source.display_name(id).unwrap()));
+        let address = json!(world.source.email(id).unwrap());
         assert!(customer["emails"].as_array().unwrap().iter().any(|email| email["address"] == address), "{customer}");
         for (key, value) in [
             ("id", json!(format!("aa~{id}"))),
@@ -255,7 +265,7 @@ async fn a_customer_is_as_the_vendor_has_it() {
     }
     let before = get(&world, "/v1/customers/aa~1001").await.json();
     world.clock.advance(Duration::from_secs(3_600));
-    world.vendor.change([1001]);
+    world.source.change([1001]);
     world.sync().await;
     let after = get(&world, "/v1/customers/aa~1001").await.json();
     assert_eq!((&after["first_seen_at"], &after["revision"]), (&before["first_seen_at"], &json!(2)));
@@ -265,7 +275,7 @@ async fn a_customer_is_as_the_vendor_has_it() {
 
 #[tokio::test]
 async fn an_id_may_be_url_encoded() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     let plain = get(&world, "/v1/customers/aa~1001").await;
     for encoded in ["aa%7E1001", "aa%7e1001", "%61%61~100%31"] {
@@ -276,7 +286,7 @@ async fn an_id_may_be_url_encoded() {
 
 #[tokio::test]
 async fn a_customer_that_is_not_there_is_not_found() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     for id in ["aa~9999", "ab~1001", "aa~1001~", "aa~~1001", "aa~1001%20", "acme%2Faa~1001", "..%2Facme%2Faa~1001"] {
         let detail = get(&world, &format!("/v1/customers/{id}")).await.problem(StatusCode::NOT_FOUND);
@@ -286,7 +296,7 @@ async fn a_customer_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn an_id_that_is_none_is_refused() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     for id in ["1001", "aa~", "~1001", "aa-1001"] {
         let detail = get(&world, &format!("/v1/customers/{id}")).await.problem(StatusCode::BAD_REQUEST);
         assert_eq!(detail, "the id in the path: a customer id has the form <connection>~<source id>", "{id}");
@@ -297,7 +307,7 @@ async fn an_id_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn an_id_longer_than_any_key_is_nobodys() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     let id = format!("aa~{}", "9".repeat(3_000));
     let answer = get(&world, &format!("/v1/customers/{id}")).await;
@@ -308,7 +318,7 @@ async fn an_id_longer_than_any_key_is_nobodys() {
 
 #[tokio::test]
 async fn many_customers_come_in_the_order_asked_for_each_once_with_those_that_are_missing() {
-    let world = World::with_customers(250).await;
+    let world = AssociationAnywhereFixture::with_customers(250).await;
     world.sync().await;
     let ids = ["aa~1003", "aa~9999", "aa~1001", "aa~1003", "ab~1001", "aa~1002", "aa~9999"];
     let (customers, missing) = batch_get_ids(&world, &ids).await;
@@ -332,7 +342,7 @@ async fn many_customers_come_in_the_order_asked_for_each_once_with_those_that_ar
 
 #[tokio::test]
 async fn five_hundred_ids_are_answered_and_no_more() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     let body = |count: u64| json!({ "ids": (0..count).map(|id| format!("aa~{}", 1001 + id)).collect::<Vec<_>>() });
     let answer = batch_get(&world, &body(500).to_string()).await;
@@ -344,7 +354,7 @@ async fn five_hundred_ids_are_answered_and_no_more() {
 
 #[tokio::test]
 async fn a_batch_that_is_none_is_refused() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     let bodies = [
         "",
         "null",
@@ -369,7 +379,7 @@ async fn a_batch_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn paging_shows_every_customer_once() {
-    let world = World::with_customers(250).await;
+    let world = AssociationAnywhereFixture::with_customers(250).await;
     world.sync().await;
     let expected: BTreeSet<String> = (1001..1251).map(|id| format!("aa~{id}")).collect();
     for limit in [1, 7, 100, 249, 250, 500] {
@@ -387,14 +397,14 @@ async fn paging_shows_every_customer_once() {
 
 #[tokio::test]
 async fn what_changes_between_two_pages_moves_nobody_else() {
-    let world = World::with_customers(50).await;
+    let world = AssociationAnywhereFixture::with_customers(50).await;
     world.sync().await;
     let first = get(&world, "/v1/customers?connection=aa&limit=20").await.json();
     let gone: Vec<u64> = ids_of(&first["customers"]).iter().take(3).map(|id| id[3..].parse().unwrap()).collect();
     for id in gone {
-        world.vendor.delete_silently(id);
+        world.source.delete_silently(id);
     }
-    world.vendor.change(1001..1051);
+    world.source.change(1001..1051);
     world.sync().await;
     let cursor = first["cursor"].as_str().unwrap();
     let rest = get(&world, &format!("/v1/customers?connection=aa&cursor={cursor}")).await.json();
@@ -406,12 +416,12 @@ async fn what_changes_between_two_pages_moves_nobody_else() {
 
 #[tokio::test]
 async fn a_deleted_customer_is_readable_by_its_id_without_personal_data_and_not_listed() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    let (name, email) = (world.vendor.display_name(1007).unwrap(), world.vendor.email(1007).unwrap());
+    let (name, email) = (world.source.display_name(1007).unwrap(), world.source.email(1007).unwrap());
     let before = get(&world, "/v1/customers/aa~1007").await;
     assert!(before.text.contains(&email) && before.text.contains(&name), "{}", before.text);
-    world.vendor.delete_silently(1007);
+    world.source.delete_silently(1007);
     world.sync().await;
     let listed = pages(&world, 7).await.concat();
     assert_eq!((listed.len(), listed.contains(&"aa~1007".to_owned())), (29, false));
@@ -431,7 +441,7 @@ async fn a_deleted_customer_is_readable_by_its_id_without_personal_data_and_not_
 
 #[tokio::test]
 async fn a_list_says_what_is_wrong_with_its_question() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     let limit = "the query parameter `limit` must be a whole number from 1 to 500";
     let cursor = "the query parameter `cursor` is not one that this API gave out";
@@ -461,7 +471,7 @@ async fn a_list_says_what_is_wrong_with_its_question() {
 
 #[tokio::test]
 async fn a_cursor_that_points_behind_the_end_was_never_given_out() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     // `99:1001`
     let answer = get(&world, "/v1/customers?connection=aa&cursor=OTk6MTAwMQ").await;
@@ -470,18 +480,18 @@ async fn a_cursor_that_points_behind_the_end_was_never_given_out() {
 
 #[tokio::test]
 async fn a_reader_is_no_connection() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     let detail = get(&world, "/v1/customers?connection=reader/1").await.problem(StatusCode::NOT_FOUND);
     assert_eq!(detail, "there is no such connection");
 }
 
 #[tokio::test]
 async fn connections_have_the_figures_of_the_status() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    world.vendor.change([1001]);
-    world.vendor.enqueue(1002);
-    world.vendor.delete_silently(1003);
+    world.source.change([1001]);
+    world.source.enqueue(1002);
+    world.source.delete_silently(1003);
     world.sync().await;
     world.clock.advance(Duration::from_secs(7));
     let answer = get(&world, "/v1/connections").await;
@@ -493,7 +503,7 @@ async fn connections_have_the_figures_of_the_status() {
             "id": "aa",
             "tenant": "acme",
             "kind": "association-anywhere",
-            "condition": "in_step",
+            "condition": "in_sync",
             "fresh_as_of": status.fresh_as_of.unwrap(),
             "freshness_seconds": status.freshness_seconds.unwrap(),
             "last_success_at": status.last_success_at.unwrap(),
@@ -509,7 +519,7 @@ async fn connections_have_the_figures_of_the_status() {
 
 #[tokio::test]
 async fn a_connection_shows_the_batch_in_progress_and_what_stands_in_the_way() {
-    let world = World::with_customers(250).await;
+    let world = AssociationAnywhereFixture::with_customers(250).await;
     world.poll().await;
     let messages = world.receive_all();
     world.deliver(&messages[..1]).await;
@@ -524,7 +534,7 @@ async fn a_connection_shows_the_batch_in_progress_and_what_stands_in_the_way() {
 
 #[tokio::test]
 async fn whoever_has_no_valid_token_is_told_so_on_every_route() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     let wrong: [Option<&[u8]>; 11] = [
         None,
@@ -556,7 +566,7 @@ async fn whoever_has_no_valid_token_is_told_so_on_every_route() {
 
 #[tokio::test]
 async fn who_asks_is_known_before_what_is_asked_is_judged() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     for (method, path, body) in [
         ("GET", "/v1/customers/1001", ""),
         ("GET", "/v1/customers/aa~%FF", ""),
@@ -572,7 +582,7 @@ async fn who_asks_is_known_before_what_is_asked_is_judged() {
 
 #[tokio::test]
 async fn a_withdrawn_token_stops_working_within_a_minute_and_a_new_one_starts() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     assert_eq!(get(&world, "/v1/connections").await.status, StatusCode::OK);
     world.secret("acme.json", &json!({ "token": "renewed" }));
     world.clock.advance(Duration::from_secs(121));
@@ -582,7 +592,7 @@ async fn a_withdrawn_token_stops_working_within_a_minute_and_a_new_one_starts() 
 
 #[tokio::test]
 async fn a_reader_whose_token_is_empty_or_unreadable_opens_nothing_and_closes_nobody_out() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.secret("other.json", &json!({ "token": "" }));
     let connection = "[[connection]]\nid = 'bb'\ntenant = 'other'\nkind = 'association-anywhere'\n\
                       queue_url = 'https://b'\ndetails_url = 'https://b'\npurge_url = 'https://b'\n\
@@ -602,9 +612,9 @@ async fn a_reader_whose_token_is_empty_or_unreadable_opens_nothing_and_closes_no
 
 #[tokio::test]
 async fn a_tenant_sees_nothing_of_another_even_where_it_guesses() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    let (_vendor, serving) = add_other_tenant(&world, "bb", 5001).await;
+    let (_source, serving) = add_other_tenant(&world, "bb", 5001).await;
     let list = |path: &'static str| get_as(&world, OTHER_TOKEN, path);
 
     for (token, mine, theirs) in [(TOKEN, "aa~1001", "bb~5001"), (OTHER_TOKEN, "bb~5001", "aa~1001")] {
@@ -646,15 +656,15 @@ async fn a_tenant_sees_nothing_of_another_even_where_it_guesses() {
 
 #[tokio::test]
 async fn tenants_whose_connections_and_customers_have_the_same_names_are_apart() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    let (vendor, serving) = add_other_tenant(&world, "aa", 1001).await;
+    let (source, serving) = add_other_tenant(&world, "aa", 1001).await;
     for id in 1001..1021 {
         let path = format!("/v1/customers/aa~{id}");
         let (acmes, others) = (get(&world, &path).await.json(), get_as(&world, OTHER_TOKEN, &path).await.json());
         assert_eq!((&acmes["tenant"], &others["tenant"]), (&json!("acme"), &json!("other")));
-        assert_eq!(acmes["name"]["display"], json!(world.vendor.display_name(id)));
-        assert_eq!(others["name"]["display"], json!(vendor.display_name(id)));
+        assert_eq!(acmes["name"]["display"], json!(world.source.display_name(id)));
+        assert_eq!(others["name"]["display"], json!(source.display_name(id)));
     }
     get_as(&world, OTHER_TOKEN, "/v1/customers/aa~1021").await.problem(StatusCode::NOT_FOUND);
     let path = "/v1/customers?connection=aa&limit=500";
@@ -670,7 +680,7 @@ async fn tenants_whose_connections_and_customers_have_the_same_names_are_apart()
 
 #[tokio::test]
 async fn what_is_no_route_is_not_found_as_api_gateway_says_it() {
-    let world = World::with_customers(3).await;
+    let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     for (method, path) in [
         ("GET", "/"),
@@ -691,6 +701,6 @@ async fn what_is_no_route_is_not_found_as_api_gateway_says_it() {
             "{method} {path}"
         );
     }
-    assert_eq!(world.vendor.customer_ids().len(), 3);
+    assert_eq!(world.source.customer_ids().len(), 3);
     assert_eq!(get(&world, "/v1/customers/aa~1001").await.status, StatusCode::OK);
 }

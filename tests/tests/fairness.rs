@@ -9,24 +9,26 @@ use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContex
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
 use aws_sdk_dynamodb::error::BoxError;
 use model::ConnectionKey;
-use runtime::status::ConnectionStatus;
+use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
-use store::{Admission, ChunkKey, Clock, Gate};
-use tests::{CONTACTS_QUEUE, CONTROL_TABLE, Deployment, Site, WORK_QUEUE, World};
+use store::{Admission, ChunkKey, Clock, SourceLimiter};
+use tests::{
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, TestDeployment, WORK_QUEUE,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// Serves one more Association Anywhere, and configures these connections of the tenant `acme` to it.
-async fn neighbour(deployment: &Deployment, ids: &[&str], customers: u64) -> AaSimulator {
+async fn neighbour(deployment: &TestDeployment, ids: &[&str], customers: u64) -> AaSimulator {
     let settings = AaSettings { customers, ..AaSettings::default() };
-    let vendor = AaSimulator::new(settings.clone());
+    let source = AaSimulator::new(settings.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let urls = urls(&format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn({
-        let vendor = vendor.clone();
-        async move { vendor.serve(listener).await }
+        let source = source.clone();
+        async move { source.serve(listener).await }
     });
     let login = serde_json::json!({ "username": settings.username, "password": settings.password });
     let credentials = deployment.secret(&format!("{}.json", ids[0]), &login);
@@ -38,32 +40,32 @@ async fn neighbour(deployment: &Deployment, ids: &[&str], customers: u64) -> AaS
         )
     };
     deployment.configure(&ids.iter().map(connection).collect::<String>()).await;
-    vendor
+    source
 }
 
-async fn status_of(deployment: &Deployment, id: &str) -> ConnectionStatus {
+async fn status_of(deployment: &TestDeployment, id: &str) -> ConnectionStatus {
     deployment.statuses().await.into_iter().find(|status| status.id == id).unwrap()
 }
 
 /// Sets the pace of the connection `aa`.
-async fn set_pace(world: &World, per_second: &str) {
+async fn set_pace(world: &AssociationAnywhereFixture, per_second: &str) {
     let mut registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
     registration.document = registration.document.replace("1000.0", per_second);
     world.connections().put(&registration).await.unwrap();
 }
 
 /// How often the chunk was taken without coming on, and how many ids are left in it. Takes it.
-async fn attempts(world: &World, chunk: u32) -> (u64, usize) {
+async fn attempts(world: &AssociationAnywhereFixture, chunk: u32) -> (u64, usize) {
     let batch = world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number;
     let key = ChunkKey { connection: world.connection(), batch, chunk };
     let leased = world.ledger().lease(key, "the story", world.now() + ONE_SECOND).await.unwrap().unwrap();
-    world.ledger().give_back(&leased, world.now()).await.unwrap();
+    world.ledger().release(&leased, world.now()).await.unwrap();
     (leased.attempt - 1, leased.fetch.len())
 }
 
 #[tokio::test]
 async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives() {
-    let world = World::with_customers(6_000).await;
+    let world = AssociationAnywhereFixture::with_customers(6_000).await;
     world.poll().await;
     assert_eq!(world.queues.depth(WORK_QUEUE), 4, "who has not answered yet has few under way");
     let mut most = 0;
@@ -81,7 +83,7 @@ async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives(
 /// Invariant 7, where one tenant's messages fill the queue.
 #[tokio::test]
 async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
-    let world = World::with_customers(12_000).await;
+    let world = AssociationAnywhereFixture::with_customers(12_000).await;
     let quiet = neighbour(&world, &["quiet"], 2).await;
     world.run_for(4).await;
     world.poll().await;
@@ -99,7 +101,7 @@ async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
 #[tokio::test]
 async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
     const PLACES: usize = 100;
-    let world = Arc::new(World::with_customers(0).await);
+    let world = Arc::new(AssociationAnywhereFixture::with_customers(0).await);
     let ids: Vec<String> = (0..20).map(|number| format!("hangs-{number}")).collect();
     let hanging = neighbour(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>(), 3_000).await;
     hanging.fault(Procedure::Details, Some(Fault::Hang));
@@ -140,7 +142,7 @@ async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
 /// Invariant 7: whoever has no slot soon gives a worker's place to somebody else.
 #[tokio::test]
 async fn a_worker_does_not_wait_long_for_a_slot_and_the_chunk_is_whole_afterwards() {
-    let world = World::with_customers(300).await;
+    let world = AssociationAnywhereFixture::with_customers(300).await;
     world.poll().await;
     set_pace(&world, "0.05").await;
     let messages = world.receive_all();
@@ -151,12 +153,12 @@ async fn a_worker_does_not_wait_long_for_a_slot_and_the_chunk_is_whole_afterward
         let waited = world.now().duration_since(before).as_secs();
         assert!(waited <= 5, "a worker was kept for {waited} s");
     }
-    assert_eq!(world.vendor.requests().details, 1, "there was no slot");
+    assert_eq!(world.source.requests().details, 1, "there was no slot");
     assert_eq!(attempts(&world, 1).await, (0, 100), "waiting for a slot is not failing");
     assert_eq!(world.status().await.error, None, "and nothing for an operator");
     // One request in twenty seconds, and each asks for all hundred.
-    world.until_in_step(Duration::from_secs(120)).await;
-    assert_eq!((world.vendor.requests().details, world.vendor.requests().detail_ids), (3, 300));
+    world.until_in_sync(Duration::from_secs(120)).await;
+    assert_eq!((world.source.requests().details, world.source.requests().detail_ids), (3, 300));
 }
 
 /// Invariant 9: workers settle chunks and count in the batch by transactions, and DynamoDB refuses plain writes to both
@@ -164,7 +166,7 @@ async fn a_worker_does_not_wait_long_for_a_slot_and_the_chunk_is_whole_afterward
 #[tokio::test]
 async fn a_write_that_a_transaction_stands_in_the_way_of_is_made_a_moment_later() {
     for about in [r#"{"S":"batch"}"#, r#"{"S":"chunk/"#] {
-        let site = Site::with_contacts(250).await;
+        let site = BusinessCatalystFixture::with_contacts(250).await;
         for _ in 0..10 {
             site.database.refuse("UpdateItem", about, "TransactionConflictException", 1);
             site.poll().await;
@@ -173,12 +175,12 @@ async fn a_write_that_a_transaction_stands_in_the_way_of_is_made_a_moment_later(
         let seconds = site.sync().await;
         let seconds = seconds + site.now().duration_since("2026-01-01T00:00:00Z".parse().unwrap()).as_secs() as u64;
         assert!(seconds < 10, "{about}: {seconds} s");
-        site.assert_shadow_is_the_vendors().await;
+        site.assert_shadow_is_the_sources().await;
     }
-    let world = World::with_customers(250).await;
+    let world = AssociationAnywhereFixture::with_customers(250).await;
     for about in [r#"{"S":"batch"}"#, r#"{"S":"chunk/"#] {
         world.database.refuse("UpdateItem", about, "TransactionConflictException", 2);
-        world.vendor.enqueue_all();
+        world.source.enqueue_all();
         let took = world.sync().await;
         assert_eq!(world.database.refusals_left(), 0, "{about}");
         assert!(took <= Duration::from_secs(3), "{about}: {took:?}");
@@ -188,7 +190,7 @@ async fn a_write_that_a_transaction_stands_in_the_way_of_is_made_a_moment_later(
 /// Invariant 9: a table that takes no more for a while takes it later.
 #[tokio::test]
 async fn a_large_batch_is_opened_although_its_writes_are_throttled() {
-    let world = World::with_customers(2_600).await;
+    let world = AssociationAnywhereFixture::with_customers(2_600).await;
     world.database.refuse("BatchWriteItem", "chunk/", "ProvisionedThroughputExceededException", 4);
     world.poll().await;
     assert_eq!(world.database.refusals_left(), 0);
@@ -203,10 +205,10 @@ async fn a_large_batch_is_opened_although_its_writes_are_throttled() {
 /// Invariant 9: a lease holds for its time, whatever becomes of one renewal.
 #[tokio::test]
 async fn a_renewal_that_fails_does_not_end_a_step_while_the_lease_holds() {
-    let world = World::with_customers(30).await;
-    world.vendor.fault(Procedure::Queue, Some(Fault::Hang));
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.source.fault(Procedure::Queue, Some(Fault::Hang));
     let time_passes = async {
-        while world.vendor.requests().faulted == 0 {
+        while world.source.requests().faulted == 0 {
             tokio::task::yield_now().await;
         }
         world.database.refuse("UpdateItem", r#"{"S":"poll"}"#, "InternalServerError", 1);
@@ -214,17 +216,17 @@ async fn a_renewal_that_fails_does_not_end_a_step_while_the_lease_holds() {
         while world.database.refusals_left() > 0 {
             tokio::task::yield_now().await;
         }
-        world.vendor.fault(Procedure::Queue, None);
+        world.source.fault(Procedure::Queue, None);
     };
     tokio::join!(world.poll(), time_passes);
-    assert_eq!(world.vendor.requests().queue, 1, "the very request that was under way was answered");
+    assert_eq!(world.source.requests().queue, 1, "the very request that was under way was answered");
     assert_eq!(world.queues.depth(WORK_QUEUE), 1);
 }
 
 /// Invariant 4: a message that is none of ours, and one whose connection is gone, cost themselves only.
 #[tokio::test]
 async fn a_message_that_can_not_be_read_costs_that_message() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     let nobody = ChunkKey { connection: ConnectionKey::new("acme", "gone"), batch: 1, chunk: 0 }.to_message();
     for body in ["", "{}", nobody.as_str()] {
         let send = world.clients.sqs.send_message_batch().queue_url(WORK_QUEUE);
@@ -232,7 +234,7 @@ async fn a_message_that_can_not_be_read_costs_that_message() {
         send.entries(entry.build().unwrap()).send().await.unwrap();
     }
     world.sync().await;
-    world.assert_shadow_is_the_vendors(1001..1031).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
 }
 
 /// Two milliseconds pass with every request to the store.
@@ -259,16 +261,17 @@ impl Intercept for SlowStore {
 async fn everybody_who_enters_a_gate_at_once_finds_a_slot_however_slow_the_store_is() {
     const WORKERS: usize = 80;
     let interval = Duration::from_millis(1);
-    let deployment = Deployment::new(1).await;
+    let deployment = TestDeployment::new(1).await;
     let slow = deployment.database.client().config().to_builder();
     let slow = slow.interceptor(SlowStore(deployment.clock.clone())).build();
     let client = aws_sdk_dynamodb::Client::from_conf(slow);
-    let gate = Gate::new(client, CONTROL_TABLE, deployment.clock.clone(), deployment.clients.random.clone());
+    let limiter =
+        SourceLimiter::new(client, CONTROL_TABLE, deployment.clock.clone(), deployment.clients.random.clone());
     let deadline = deployment.now() + Duration::from_secs(3_600);
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
-        let gate = gate.clone();
-        workers.spawn(async move { gate.enter(&ConnectionKey::new("acme", "aa"), 1_000.0, deadline).await });
+        let limiter = limiter.clone();
+        workers.spawn(async move { limiter.acquire(&ConnectionKey::new("acme", "aa"), 1_000.0, deadline).await });
     }
     let mut slots = Vec::new();
     while let Some(admission) = workers.join_next().await {

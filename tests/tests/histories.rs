@@ -1,5 +1,5 @@
 //! Histories of an Association Anywhere and of all that can happen to it and to us: at the end, once nothing goes wrong any
-//! more, the shadow is the vendor's, and until then nobody who always existed was ever deleted.
+//! more, the shadow is the source's, and until then nobody who always existed was ever deleted.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use customer_sync::engine::ReceivedMessage;
+use local_aws::ReceivedMessage;
 use model::Status;
 use proptest::prelude::*;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 const CUSTOMERS: u64 = 14;
 const FIRST: u64 = 1001;
@@ -21,7 +21,7 @@ enum Event {
     Change(u64),
     Delete(u64),
     Create(u64),
-    /// The vendor builds its environment anew, numbers from far below, and queues everybody.
+    /// The source builds its environment anew, numbers from far below, and queues everybody.
     Rebuild,
     /// It does so behind a batch that is about to be acknowledged, which holds the first; then the second changes.
     RebuildBehindABatch(u64, u64),
@@ -30,7 +30,7 @@ enum Event {
     /// It is lost between two changes of a customer, of which the first was taken over.
     LoseLedgerBetweenChanges(u64),
     PurgeFault(Fault, u32),
-    /// The vendor answers with only so many of whom it is asked for.
+    /// The source answers with only so many of whom it is asked for.
     Cap(usize),
     NoCap,
     /// The functions die after so many requests to the store.
@@ -73,7 +73,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 struct History {
-    world: World,
+    world: AssociationAnywhereFixture,
     late: Vec<ReceivedMessage>,
     ever_deleted: BTreeSet<u64>,
     rebuilds: u64,
@@ -82,10 +82,10 @@ struct History {
 impl History {
     async fn new() -> Self {
         let settings = AaSettings { customers: CUSTOMERS, first_id: FIRST, ..AaSettings::default() };
-        let world = World::with(settings, "bulk_size = 5").await;
-        world.vendor.rebuild_queue(9_000_000);
-        world.vendor.enqueue_all();
-        world.vendor.refuse_empty_purges();
+        let world = AssociationAnywhereFixture::with(settings, "bulk_size = 5").await;
+        world.source.rebuild_queue(9_000_000);
+        world.source.enqueue_all();
+        world.source.refuse_empty_purges();
         world.sync().await;
         Self { world, late: Vec::new(), ever_deleted: BTreeSet::new(), rebuilds: 0 }
     }
@@ -93,9 +93,9 @@ impl History {
     fn rebuild(&mut self) {
         self.rebuilds += 1;
         // A queue whose numbers have passed ours while it holds the same customers can't be told from ours.
-        self.world.vendor.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
+        self.world.source.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
         for id in FIRST..FIRST + CUSTOMERS {
-            self.world.vendor.enqueue(id);
+            self.world.source.enqueue(id);
         }
     }
 
@@ -109,32 +109,32 @@ impl History {
     async fn take(&mut self, event: Event) {
         let world = &self.world;
         match event {
-            Event::Change(id) => world.vendor.change([id]),
+            Event::Change(id) => world.source.change([id]),
             Event::Delete(id) => {
                 self.ever_deleted.insert(id);
-                world.vendor.delete(id);
+                world.source.delete(id);
             }
-            Event::Create(id) => world.vendor.create(id),
+            Event::Create(id) => world.source.create(id),
             Event::Rebuild => self.rebuild(),
             Event::RebuildBehindABatch(first, second) => {
-                world.vendor.change([first]);
+                world.source.change([first]);
                 world.poll().await;
                 world.work().await;
                 self.rebuild();
-                self.world.vendor.change([second]);
+                self.world.source.change([second]);
             }
             Event::LoseLedger => self.lose_ledger().await,
             Event::LoseLedgerBetweenChanges(id) => {
-                world.vendor.change([id]);
+                world.source.change([id]);
                 world.poll().await;
                 world.work().await;
                 world.poll().await;
                 self.lose_ledger().await;
-                self.world.vendor.change([id]);
+                self.world.source.change([id]);
             }
-            Event::PurgeFault(fault, times) => world.vendor.fault_times(Procedure::Purge, fault, times),
-            Event::Cap(at_most) => world.vendor.answer_at_most(Some(at_most)),
-            Event::NoCap => world.vendor.answer_at_most(None),
+            Event::PurgeFault(fault, times) => world.source.fault_times(Procedure::Purge, fault, times),
+            Event::Cap(at_most) => world.source.answer_at_most(Some(at_most)),
+            Event::NoCap => world.source.answer_at_most(None),
             Event::Crash(requests) => {
                 world.store_budget.set(requests);
                 world.poll().await;
@@ -159,17 +159,17 @@ impl History {
 
     async fn ends_well(self) {
         let world = &self.world;
-        world.vendor.answer_at_most(None);
-        world.vendor.fault(Procedure::Purge, None);
-        world.until_in_step(Duration::from_secs(180)).await;
+        world.source.answer_at_most(None);
+        world.source.fault(Procedure::Purge, None);
+        world.until_in_sync(Duration::from_secs(180)).await;
         world.deliver(&self.late).await;
         world.sync().await;
         for id in FIRST..FIRST + CUSTOMERS {
             let stored = world.customer(id).await.unwrap();
-            let exists = world.vendor.display_name(id).is_some();
+            let exists = world.source.display_name(id).is_some();
             assert_eq!(stored.content.status != Status::Deleted, exists, "customer {id}: {stored:?}");
         }
-        world.assert_shadow_is_the_vendors(FIRST..FIRST + CUSTOMERS).await;
+        world.assert_shadow_is_the_sources(FIRST..FIRST + CUSTOMERS).await;
     }
 }
 
@@ -178,7 +178,7 @@ proptest! {
 
     /// Invariants 1, 2, 3, 5 and 9.
     #[test]
-    fn whatever_happens_the_shadow_is_the_vendors_in_the_end(events in prop::collection::vec(event(), 4..24)) {
+    fn whatever_happens_the_shadow_is_the_sources_in_the_end(events in prop::collection::vec(event(), 4..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut history = History::new().await;

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use simulators::association_anywhere::AaSettings;
-use tests::{WORK_QUEUE, World};
+use tests::{AssociationAnywhereFixture, WORK_QUEUE};
 
 #[tokio::test]
 async fn a_million_customers_in_one_queue_answer_become_one_batch_in_bounded_pieces() {
-    let world = World::with(AaSettings { customers: 1_000_000, ..AaSettings::default() }, "").await;
+    let world =
+        AssociationAnywhereFixture::with(AaSettings { customers: 1_000_000, ..AaSettings::default() }, "").await;
     world.poll().await;
     assert_eq!(world.status().await.batch.map(|batch| (batch.customers, batch.left)), Some((1_000_000, 1_000_000)));
     // They are told a few at a time, and more as they are settled.
@@ -24,7 +25,7 @@ async fn a_million_customers_in_one_queue_answer_become_one_batch_in_bounded_pie
     }
     assert!(done >= 10_000, "{done} customers in ten looks");
     assert_eq!(world.status().await.counts.fetched, done);
-    assert!(world.vendor.purges().is_empty());
+    assert!(world.source.purges().is_empty());
     // Messages that are lost are sent again.
     assert_eq!(world.queues.depth(WORK_QUEUE), 20);
     world.queues.purge(WORK_QUEUE);

@@ -7,16 +7,16 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Content, Name, Outcome, Status, Version};
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
-use store::{Incoming, News, Polls};
-use tests::World;
+use store::{Change, ConnectionStates, IncomingChange};
+use tests::AssociationAnywhereFixture;
 
 #[tokio::test]
 async fn unchanged_customers_cost_a_read_and_never_a_write() {
-    let world = World::with_customers(250).await;
+    let world = AssociationAnywhereFixture::with_customers(250).await;
     world.sync().await;
     let before = world.customer(1001).await.unwrap();
     let puts = world.database.operations("PutItem");
-    world.vendor.enqueue_all();
+    world.source.enqueue_all();
     world.sync().await;
     assert_eq!(world.database.operations("PutItem"), puts);
     assert_eq!(world.customer(1001).await.unwrap(), before);
@@ -26,35 +26,35 @@ async fn unchanged_customers_cost_a_read_and_never_a_write() {
 
 #[tokio::test]
 async fn a_change_is_written_with_the_next_revision() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
     let first = world.customer(1005).await.unwrap();
     world.clock.advance(Duration::from_secs(100));
-    world.vendor.change([1005]);
+    world.source.change([1005]);
     world.sync().await;
     let second = world.customer(1005).await.unwrap();
     assert_eq!((first.revision, second.revision), (1, 2));
     assert_eq!(second.first_seen_at, first.first_seen_at);
     assert!(second.changed_at > first.changed_at);
     assert!(second.version > first.version);
-    world.assert_shadow_is_the_vendors(1001..1031).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
 }
 
 #[tokio::test]
 async fn a_stale_fetch_never_overwrites() {
-    let world = World::with_customers(0).await;
+    let world = AssociationAnywhereFixture::with_customers(0).await;
     let (shadow, connection) = (world.shadow(), world.connection());
     let deadline = world.now() + Duration::from_secs(60);
     let upsert = async |version: Version, display: &str| {
         let content = Content { name: Name { display: Some(display.into()), ..Name::default() }, ..Content::default() };
-        let incoming = Incoming { source_id: "1".into(), version, news: News::Present(Box::new(content)) };
+        let incoming = IncomingChange { source_id: "1".into(), version, news: Change::Present(Box::new(content)) };
         shadow.upsert(&connection, vec![incoming], deadline).await.unwrap().outcomes.remove(0).1.unwrap()
     };
     let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
     assert_eq!(upsert(newer.clone(), "new").await, Outcome::Written);
     assert_eq!(upsert(older.clone(), "old").await, Outcome::Stale);
     assert_eq!(upsert(older, "new").await, Outcome::Unchanged);
-    let gone = Incoming { source_id: "1".into(), version: Version::of_batch(1, 1), news: News::Gone };
+    let gone = IncomingChange { source_id: "1".into(), version: Version::of_batch(1, 1), news: Change::Gone };
     let outcomes = shadow.upsert(&connection, vec![gone], deadline).await.unwrap();
     assert!(matches!(outcomes.outcomes[0].1, Ok(Outcome::Stale)), "a stale deletion deletes nothing");
     let stored = world.customer(1).await.unwrap();
@@ -63,7 +63,7 @@ async fn a_stale_fetch_never_overwrites() {
 
 #[tokio::test]
 async fn writers_that_race_for_a_record_leave_the_newest() {
-    let world = World::with_customers(0).await;
+    let world = AssociationAnywhereFixture::with_customers(0).await;
     let (shadow, connection) = (world.shadow(), world.connection());
     let deadline = world.now() + Duration::from_secs(60);
     let writers = (1..=8_u64).map(|batch| {
@@ -72,7 +72,7 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
         let version = Version::of_batch(batch, 1);
         shadow.upsert(
             &connection,
-            vec![Incoming { source_id: "1".into(), version, news: News::Present(Box::new(content)) }],
+            vec![IncomingChange { source_id: "1".into(), version, news: Change::Present(Box::new(content)) }],
             deadline,
         )
     });
@@ -84,31 +84,31 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
 
 #[tokio::test]
 async fn an_answer_that_was_overtaken_by_the_next_batch_changes_nothing() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.poll().await;
     let messages = world.receive_all();
     // The worker dies with the old answer in its hands; another does the chunk, and the customer changes again.
-    world.vendor.fault(Procedure::Details, Some(Fault::Hang));
+    world.source.fault(Procedure::Details, Some(Fault::Hang));
     tokio::select! {
-        () = world.deliver(&messages) => unreachable!("the vendor hangs"),
-        () = async { while world.vendor.requests().faulted == 0 { tokio::task::yield_now().await } } => {}
+        () = world.deliver(&messages) => unreachable!("the source hangs"),
+        () = async { while world.source.requests().faulted == 0 { tokio::task::yield_now().await } } => {}
     }
-    world.vendor.fault(Procedure::Details, None);
+    world.source.fault(Procedure::Details, None);
     world.clock.advance(Duration::from_secs(61));
-    world.vendor.change([1003]);
+    world.source.change([1003]);
     world.sync().await;
     let stored = world.customer(1003).await.unwrap();
     world.deliver(&messages).await;
     assert_eq!(world.customer(1003).await.unwrap(), stored);
-    world.assert_shadow_is_the_vendors(1001..1031).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
 }
 
 #[tokio::test]
 async fn a_deleted_customer_becomes_a_tombstone_and_comes_back_when_it_is_created_again() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    world.vendor.delete(1004);
-    world.vendor.delete_silently(1009);
+    world.source.delete(1004);
+    world.source.delete_silently(1009);
     world.sync().await;
     for id in [1004, 1009] {
         let tombstone = world.customer(id).await.unwrap();
@@ -120,106 +120,109 @@ async fn a_deleted_customer_becomes_a_tombstone_and_comes_back_when_it_is_create
     let (_, list) = world.api("GET", "/v1/customers?connection=aa&limit=500", Some(tests::TOKEN), "").await;
     assert_eq!(list["customers"].as_array().unwrap().len(), 28);
 
-    world.vendor.create(1004);
-    world.vendor.create(1009);
+    world.source.create(1004);
+    world.source.create(1009);
     world.sync().await;
-    world.assert_shadow_is_the_vendors(1001..1031).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active);
 }
 
 #[tokio::test]
 async fn a_deletion_told_by_the_queue_is_asked_for_like_everybody_and_made_only_of_an_answer_that_lacks_it() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
     // The queue that tells reasons also tells what was deleted.
     let mut registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
     registration.document = registration.document.replace("GET_QUEUE_CUSTS_XML", "GET_QUEUE_CUSTS_W_REASONS_XML");
     world.connections().put(&registration).await.unwrap();
-    world.vendor.delete(1004);
-    world.vendor.fault(Procedure::Details, Some(Fault::Empty));
+    world.source.delete(1004);
+    world.source.fault(Procedure::Details, Some(Fault::Empty));
     world.run_for(20).await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active, "nobody vouches for it");
-    world.vendor.fault(Procedure::Details, None);
+    world.source.fault(Procedure::Details, None);
     world.sync().await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Deleted);
 }
 
-/// Invariant 5: a vendor that silently leaves out some of those who are asked for deletes nobody.
+/// Invariant 5: a source that silently leaves out some of those who are asked for deletes nobody.
 #[tokio::test]
-async fn nobody_is_buried_by_a_vendor_that_answers_with_only_so_many() {
+async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many() {
     for at_most in [1, 2, 3, 4, 7, 12, 15, 40, 99] {
-        let world =
-            World::with(AaSettings { customers: 120, ..AaSettings::default() }, "most_deletes_percent = 100").await;
+        let world = AssociationAnywhereFixture::with(
+            AaSettings { customers: 120, ..AaSettings::default() },
+            "most_deletes_percent = 100",
+        )
+        .await;
         world.sync().await;
-        world.vendor.answer_at_most(Some(at_most));
+        world.source.answer_at_most(Some(at_most));
         for id in 1001..1121 {
-            world.vendor.change([id]);
+            world.source.change([id]);
         }
         world.run_for(30).await;
         assert_eq!(world.status().await.counts.ends.tombstoned, 0, "{at_most}");
-        world.vendor.answer_at_most(None);
+        world.source.answer_at_most(None);
         world.sync().await;
-        world.assert_shadow_is_the_vendors(1001..1121).await;
+        world.assert_shadow_is_the_sources(1001..1121).await;
     }
 }
 
 /// Invariant 5: an answer that holds somebody who was not asked for proves nothing about who is missing from it.
 #[tokio::test]
 async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    world.vendor.create(5_000);
+    world.source.create(5_000);
     world.sync().await;
-    world.vendor.always_answer_with(Some(5_000));
-    world.vendor.delete_silently(1004);
-    world.vendor.change([1005]);
+    world.source.always_answer_with(Some(5_000));
+    world.source.delete_silently(1004);
+    world.source.change([1005]);
     world.sync().await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active);
     let failures = world.failures().all(&world.connection()).await.unwrap();
     assert_eq!((failures.len(), failures[0].source_id.as_str()), (1, "1004"));
     assert!(failures[0].reason.contains("not asked for") && failures[0].raw.contains("5000"), "{failures:?}");
-    world.assert_shadow_is_the_vendors([1005]).await;
+    world.assert_shadow_is_the_sources([1005]).await;
 }
 
 /// Invariants 1 and 5: who is queued in one spelling and answered in another is one record, and is not gone.
 #[tokio::test]
 async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_them() {
-    let world = World::with_customers(130).await;
+    let world = AssociationAnywhereFixture::with_customers(130).await;
     world.sync().await;
-    world.vendor.queue_with_zeros();
-    world.vendor.change(1001..1131);
-    world.vendor.create(6_000);
+    world.source.queue_with_zeros();
+    world.source.change(1001..1131);
+    world.source.create(6_000);
     world.sync().await;
-    world.assert_shadow_is_the_vendors((1001..1131).chain([6_000])).await;
+    world.assert_shadow_is_the_sources((1001..1131).chain([6_000])).await;
     let ends = world.status().await.counts.ends;
     assert_eq!((ends.tombstoned, ends.failed), (0, 0));
     assert_eq!(world.shadow().existing(&world.connection()).await.unwrap().len(), 131, "nobody is stored twice");
 
-    world.vendor.delete_silently(1004);
-    world.vendor.delete_silently(1005);
+    world.source.delete_silently(1004);
+    world.source.delete_silently(1005);
     world.sync().await;
     for id in [1004, 1005] {
         assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}");
     }
-    world.vendor.create(1004);
+    world.source.create(1004);
     world.sync().await;
-    world.assert_shadow_is_the_vendors((1001..1131).filter(|id| *id != 1005)).await;
+    world.assert_shadow_is_the_sources((1001..1131).filter(|id| *id != 1005)).await;
 }
 
 /// Invariant 5: more deletes at once than an organisation could mean wait for a person, and hold up nobody.
 #[tokio::test]
 async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_nobody() {
-    let world = World::with_customers(300).await;
+    let world = AssociationAnywhereFixture::with_customers(300).await;
     world.sync().await;
     for id in 1001..1131 {
-        world.vendor.delete_silently(id);
+        world.source.delete_silently(id);
     }
-    world.vendor.change([1200]);
+    world.source.change([1200]);
     world.sync().await;
     let status = world.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld, status.failures), (50, 80, 80));
-    assert!(world.vendor.queue().is_empty(), "the batch was acknowledged");
-    world.assert_shadow_is_the_vendors([1200]).await;
+    assert!(world.source.queue().is_empty(), "the batch was acknowledged");
+    world.assert_shadow_is_the_sources([1200]).await;
     let failures = world.failures().all(&world.connection()).await.unwrap();
     let command = "`customer-sync resync aa --confirm-deletes`";
     assert!(failures.iter().all(|failure| failure.reason.contains(command)), "{}", failures[0].reason);
@@ -229,30 +232,30 @@ async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_
     }
 
     // One of them is back meanwhile; and others go in the same batch, whom nobody has confirmed.
-    world.vendor.create(withheld[0]);
+    world.source.create(withheld[0]);
     for id in 1131..1191 {
-        world.vendor.delete_silently(id);
+        world.source.delete_silently(id);
     }
-    let polls = Polls::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE);
-    polls.request_confirm(&world.connection(), world.now()).await.unwrap();
+    let states = ConnectionStates::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE);
+    states.request_confirm(&world.connection(), world.now()).await.unwrap();
     world.sync().await;
     for id in &withheld[1..] {
         assert_eq!(world.customer(*id).await.unwrap().content.status, Status::Deleted, "{id}");
     }
-    world.assert_shadow_is_the_vendors([withheld[0]]).await;
+    world.assert_shadow_is_the_sources([withheld[0]]).await;
     let status = world.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50 + 79 + 50, 10));
-    assert_eq!(polls.state(&world.connection()).await.unwrap().confirm_requested, None);
+    assert_eq!(states.state(&world.connection()).await.unwrap().confirm_requested, None);
 }
 
 #[tokio::test]
 async fn the_share_of_the_customers_that_one_batch_may_delete_is_configured() {
     for (percent, tombstoned) in [(0, 50), (20, 60), (100, 130)] {
         let settings = AaSettings { customers: 300, ..AaSettings::default() };
-        let world = World::with(settings, &format!("most_deletes_percent = {percent}")).await;
+        let world = AssociationAnywhereFixture::with(settings, &format!("most_deletes_percent = {percent}")).await;
         world.sync().await;
         for id in 1001..1131 {
-            world.vendor.delete_silently(id);
+            world.source.delete_silently(id);
         }
         world.sync().await;
         let status = world.status().await;
@@ -264,10 +267,10 @@ async fn the_share_of_the_customers_that_one_batch_may_delete_is_configured() {
 /// Invariants 3 and 5: a worker that dies between reserving deletions and settling reserves once.
 #[tokio::test]
 async fn a_chunk_that_is_worked_on_again_does_not_use_up_the_deletions_of_others() {
-    let world = World::with_customers(300).await;
+    let world = AssociationAnywhereFixture::with_customers(300).await;
     world.sync().await;
     for id in 1001..1041 {
-        world.vendor.delete_silently(id);
+        world.source.delete_silently(id);
     }
     world.clock.advance(Duration::from_secs(5));
     world.poll().await;
@@ -297,15 +300,15 @@ async fn a_chunk_that_is_worked_on_again_does_not_use_up_the_deletions_of_others
 
 #[tokio::test]
 async fn who_is_deleted_already_or_was_never_stored_is_not_held_back() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
     for id in 500_000..500_120 {
-        world.vendor.enqueue(id);
+        world.source.enqueue(id);
     }
     world.sync().await;
     assert_eq!(world.status().await.deletes_withheld, 0);
     for id in 500_000..500_120 {
-        world.vendor.enqueue(id);
+        world.source.enqueue(id);
     }
     world.sync().await;
     let status = world.status().await;
@@ -314,24 +317,24 @@ async fn who_is_deleted_already_or_was_never_stored_is_not_held_back() {
 
 #[tokio::test]
 async fn a_customer_whom_nobody_ever_saw_and_who_is_gone_comes_to_an_end_too() {
-    let world = World::with_customers(30).await;
+    let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
-    world.vendor.enqueue(999_999);
+    world.source.enqueue(999_999);
     world.sync().await;
     assert_eq!(world.customer(999_999).await.unwrap().content.status, Status::Deleted);
-    assert!(world.vendor.queue().is_empty());
+    assert!(world.source.queue().is_empty());
 }
 
 #[tokio::test]
 async fn a_customer_who_is_gone_waits_in_the_queue_until_somebody_exists_to_prove_it() {
-    let world = World::with_customers(0).await;
-    world.vendor.enqueue(999_999);
+    let world = AssociationAnywhereFixture::with_customers(0).await;
+    world.source.enqueue(999_999);
     world.run_for(60).await;
     assert!(world.customer(999_999).await.is_none());
-    assert_eq!(world.vendor.queue(), [999_999], "not proven, so not purged");
+    assert_eq!(world.source.queue(), [999_999], "not proven, so not purged");
     assert!(world.status().await.error.unwrap().message.contains("vouches"));
     // Somebody new comes through the same queue: nothing was blocked, and now there is a companion.
-    world.vendor.create(5_000);
+    world.source.create(5_000);
     world.sync().await;
     assert_eq!(world.customer(999_999).await.unwrap().content.status, Status::Deleted);
     assert!(world.customer(5_000).await.is_some());
@@ -339,9 +342,9 @@ async fn a_customer_who_is_gone_waits_in_the_queue_until_somebody_exists_to_prov
 
 #[tokio::test]
 async fn a_customer_who_comes_twice_in_an_answer_is_one_record() {
-    let world = World::with_customers(30).await;
-    world.vendor.fault(Procedure::Details, Some(Fault::Duplicates));
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.source.fault(Procedure::Details, Some(Fault::Duplicates));
     world.sync().await;
     assert_eq!(world.status().await.counts.fetched, 30);
-    world.assert_shadow_is_the_vendors(1001..1031).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
 }

@@ -1,4 +1,4 @@
-//! What comes over the wire, through the deployed functions: a vendor behind a socket that answers byte for byte what a
+//! What comes over the wire, through the deployed functions: a source behind a socket that answers byte for byte what a
 //! story says.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
@@ -12,13 +12,13 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use model::{ConnectionKey, Customer};
-use runtime::status::{Condition, ConnectionStatus};
-use tests::{Deployment, WORK_QUEUE};
+use operations::status::{Condition, ConnectionStatus};
+use tests::{TestDeployment, WORK_QUEUE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What a vendor sends, and whether it leaves it at that.
+/// What a source sends, and whether it leaves it at that.
 struct Answer {
     bytes: Vec<u8>,
     hangs: bool,
@@ -35,10 +35,10 @@ fn xml(body: impl AsRef<[u8]>) -> Answer {
     answer("Content-Type: text/xml\r\n", body)
 }
 
-/// A deployment with one connection, `acme/aa`, to a vendor that answers a request for `queue`, `details` or `purge` as
+/// A deployment with one connection, `acme/aa`, to a source that answers a request for `queue`, `details` or `purge` as
 /// the story says.
 struct Wire {
-    deployment: Deployment,
+    deployment: TestDeployment,
     asked: Arc<AtomicUsize>,
     /// How many connections, of those that were left hanging, the functions have closed.
     closed: Arc<AtomicUsize>,
@@ -46,9 +46,9 @@ struct Wire {
 }
 
 impl Deref for Wire {
-    type Target = Deployment;
+    type Target = TestDeployment;
 
-    fn deref(&self) -> &Deployment {
+    fn deref(&self) -> &TestDeployment {
         &self.deployment
     }
 }
@@ -74,7 +74,7 @@ impl Wire {
                 }
             }
         });
-        let deployment = Deployment::new(7).await;
+        let deployment = TestDeployment::new(7).await;
         let login = serde_json::json!({ "username": "integrator-1", "password": "R&d<7713>secret" });
         let credentials = deployment.secret("aa.json", &login);
         deployment
@@ -87,7 +87,7 @@ impl Wire {
         Self { deployment, asked, closed, serving }
     }
 
-    /// A vendor whose queue holds these ids until it is purged, and whose details are these.
+    /// A source whose queue holds these ids until it is purged, and whose details are these.
     async fn with_customers(
         ids: &'static [&'static str],
         details: impl Fn(&str) -> Answer + Send + Sync + 'static,
@@ -128,7 +128,7 @@ impl Wire {
         }
     }
 
-    /// Lets time pass until the work is done, for a vendor that leaves it hanging.
+    /// Lets time pass until the work is done, for a source that leaves it hanging.
     async fn advance_until_done(&self, work: impl Future<Output = ()>) -> u64 {
         let mut work = std::pin::pin!(work);
         let mut seconds = 0;
@@ -149,7 +149,7 @@ impl Wire {
         }
     }
 
-    /// Until the vendor has seen so many of the connections that it left hanging be closed.
+    /// Until the source has seen so many of the connections that it left hanging be closed.
     async fn until_closed(&self, connections: usize) {
         while self.closed.load(Ordering::SeqCst) < connections {
             tokio::task::yield_now().await;
@@ -195,7 +195,7 @@ fn first_name(customer: Option<Customer>) -> Option<String> {
 
 /// 9: progress. 7: no one stops the others.
 #[tokio::test]
-async fn a_vendor_that_hangs_after_the_head_of_its_answer_is_given_up_and_its_connection_closed() {
+async fn a_source_that_hangs_after_the_head_of_its_answer_is_given_up_and_its_connection_closed() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n<a>\r\n";
     let wire = Wire::to(move |_, _| Answer { bytes: head.into(), hangs: true }).await;
     let seconds = wire.advance_until_done(wire.poll()).await;
@@ -220,10 +220,10 @@ async fn a_queue_is_waited_for_longer_than_details_are() {
 
 /// 9: progress. Answers that are none do not keep us busy.
 #[tokio::test]
-async fn a_vendor_that_answers_with_rubbish_is_asked_less_and_less_often() {
+async fn a_source_that_answers_with_rubbish_is_asked_less_and_less_often() {
     let wire = Wire::to(|_, _| xml("<html><body>The page that you look for is not here</body></html>")).await;
     wire.run_for(60).await;
-    assert_ne!(wire.status().await.condition, Condition::InStep);
+    assert_ne!(wire.status().await.condition, Condition::InSync);
     let asked = wire.asked.load(Ordering::SeqCst);
     assert!((4..=20).contains(&asked), "{asked} requests in a minute");
 }
@@ -234,7 +234,7 @@ async fn another_document_than_a_queues_makes_no_connection_fresh() {
     let wire = Wire::to(|_, _| xml("<Fault><faultstring>no route</faultstring></Fault>")).await;
     wire.run_for(3).await;
     let status = wire.status().await;
-    assert_ne!(status.condition, Condition::InStep);
+    assert_ne!(status.condition, Condition::InSync);
     assert!(status.error.unwrap().message.contains("nothing that the answer of a queue says"));
 }
 
@@ -274,7 +274,7 @@ async fn an_answer_that_comes_compressed_or_in_the_headers_character_set_is_read
 
 /// 8: secrets and personal data never reach a log or an error text.
 #[tokio::test]
-async fn a_vendor_that_quotes_us_or_speaks_of_people_is_shown_without_either() {
+async fn a_source_that_quotes_us_or_speaks_of_people_is_shown_without_either() {
     let wire = Wire::to(|_, request| {
         let quoted = request.rsplit("\r\n\r\n").next().unwrap();
         xml(format!(

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use api::{read_cursor, write_cursor};
 use model::{
-    ConnectionKey, Customer, LeadSource, Meanings, Record, RecordKey, Resource, Staff, Status, is_id, iso_millis,
+    ConnectionKey, Customer, ExternalKey, LeadSource, Record, ReferenceCandidates, Resource, Staff, Status, is_id,
+    iso_millis,
 };
-use runtime::{read_cursor, write_cursor};
 use store::{Shadow, StoreError};
 use wire::connector::{self as documents, ShownLeadSource, ShownUser};
 
 use crate::ConnectorApi;
+use crate::auth::{Sender, allowed};
+use crate::error::ApiError;
+use crate::origin::key_of;
 use crate::query::FetchQuery;
-use crate::refusal::Refusal;
-use crate::save::Cataloged;
-use crate::senders::{Sender, allowed};
-use crate::sent::key_of;
+use crate::save::ReferenceResource;
 
 /// How many customers one page of a list goes through.
 const USERS_A_PAGE: usize = 200;
@@ -30,21 +31,21 @@ const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What is shown of a catalog, in its own documents.
-pub(crate) trait Shown: Cataloged {
+pub(crate) trait Shown: ReferenceResource {
     /// The whole document of one.
-    fn one(record: &Record<Self>, key: &RecordKey) -> String;
+    fn one(record: &Record<Self>, key: &ExternalKey) -> String;
     /// One of a page.
-    fn listed(record: &Record<Self>, key: &RecordKey) -> String;
+    fn listed(record: &Record<Self>, key: &ExternalKey) -> String;
     /// The document of a page.
     fn page(listed: &str, cursor: Option<&str>) -> String;
 }
 
 impl Shown for Staff {
-    fn one(record: &Record<Self>, key: &RecordKey) -> String {
+    fn one(record: &Record<Self>, key: &ExternalKey) -> String {
         documents::user(&shown_staff(record, key))
     }
 
-    fn listed(record: &Record<Self>, key: &RecordKey) -> String {
+    fn listed(record: &Record<Self>, key: &ExternalKey) -> String {
         documents::listed_user(&shown_staff(record, key))
     }
 
@@ -53,7 +54,7 @@ impl Shown for Staff {
     }
 }
 
-fn shown_staff<'a>(record: &'a Record<Staff>, key: &'a RecordKey) -> ShownUser<'a> {
+fn shown_staff<'a>(record: &'a Record<Staff>, key: &'a ExternalKey) -> ShownUser<'a> {
     ShownUser {
         id: &record.id,
         key,
@@ -64,11 +65,11 @@ fn shown_staff<'a>(record: &'a Record<Staff>, key: &'a RecordKey) -> ShownUser<'
 }
 
 impl Shown for LeadSource {
-    fn one(record: &Record<Self>, key: &RecordKey) -> String {
+    fn one(record: &Record<Self>, key: &ExternalKey) -> String {
         documents::lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
     }
 
-    fn listed(record: &Record<Self>, key: &RecordKey) -> String {
+    fn listed(record: &Record<Self>, key: &ExternalKey) -> String {
         documents::listed_lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
     }
 
@@ -77,7 +78,7 @@ impl Shown for LeadSource {
     }
 }
 
-fn shown_user<'a>(customer: &'a Customer, key: &'a RecordKey) -> ShownUser<'a> {
+fn shown_user<'a>(customer: &'a Customer, key: &'a ExternalKey) -> ShownUser<'a> {
     ShownUser {
         id: &customer.source_id,
         key,
@@ -88,18 +89,18 @@ fn shown_user<'a>(customer: &'a Customer, key: &'a RecordKey) -> ShownUser<'a> {
 }
 
 /// A customer with what its sender calls it, if it is of this club and not gone.
-fn of_club<'a>(customer: &'a Customer, club_id: &str) -> Option<(&'a Customer, RecordKey)> {
+fn of_club<'a>(customer: &'a Customer, club_id: &str) -> Option<(&'a Customer, ExternalKey)> {
     let key = key_of(&customer.content).filter(|key| key.club_id == club_id)?;
     (customer.content.status != Status::Deleted).then_some((customer, key))
 }
 
 impl ConnectorApi {
     /// One prospect or member of a club, or a page of all of them.
-    pub(crate) async fn fetch_users(&self, senders: &[Sender], query: FetchQuery) -> Result<String, Refusal> {
+    pub(crate) async fn fetch_users(&self, senders: &[Sender], query: FetchQuery) -> Result<String, ApiError> {
         let (sender, asking) = asking(senders, &query)?;
         let connection = &sender.key;
         if let Some(id) = &query.id {
-            let meanings = Meanings::of(connection, Resource::User, &asking, id);
+            let meanings = ReferenceCandidates::of(connection, Resource::User, &asking, id);
             for id in meanings.id.iter().chain([&meanings.record]) {
                 if let Some(customer) = self.shadow.get(connection, id).await?
                     && let Some((customer, key)) = of_club(&customer, &asking.club_id)
@@ -107,7 +108,7 @@ impl ConnectorApi {
                     return Ok(documents::user(&shown_user(customer, &key)));
                 }
             }
-            return Err(Refusal::not_found());
+            return Err(ApiError::not_found());
         }
         let cursor = match &query.cursor {
             None => None,
@@ -152,11 +153,11 @@ impl ConnectorApi {
         &self,
         senders: &[Sender],
         query: FetchQuery,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ApiError> {
         let (sender, asking) = asking(senders, &query)?;
         if let Some(id) = &query.id {
             let found = self.cataloged_of_club::<T>(sender, &asking, id).await?;
-            return found.ok_or_else(Refusal::not_found);
+            return found.ok_or_else(ApiError::not_found);
         }
         if query.cursor.as_deref().is_some_and(|id| !is_id(id)) {
             return Err(bad_cursor());
@@ -194,14 +195,14 @@ impl ConnectorApi {
     }
 
     /// One lead source. Where neither client nor club is said, it is looked for in every club that the provider has.
-    pub(crate) async fn fetch_lead_sources(&self, senders: &[Sender], query: FetchQuery) -> Result<String, Refusal> {
+    pub(crate) async fn fetch_lead_sources(&self, senders: &[Sender], query: FetchQuery) -> Result<String, ApiError> {
         let (Some(id), None, None) = (&query.id, &query.client_id, &query.club_id) else {
             return self.fetch_cataloged::<LeadSource>(senders, query).await;
         };
         let [provider] = FetchQuery::required([("provider", &query.provider)])?;
         let sender = allowed(senders, &provider, None, None)?;
         for club_id in &sender.settings.club_ids {
-            let asking = RecordKey {
+            let asking = ExternalKey {
                 identifier: provider.clone(),
                 client_id: sender.settings.client_id.clone(),
                 club_id: club_id.clone(),
@@ -211,30 +212,30 @@ impl ConnectorApi {
                 return Ok(document);
             }
         }
-        Err(Refusal::not_found())
+        Err(ApiError::not_found())
     }
 
     async fn cataloged_of_club<T: Shown>(
         &self,
         sender: &Sender,
-        asking: &RecordKey,
+        asking: &ExternalKey,
         id: &str,
-    ) -> Result<Option<String>, Refusal> {
-        let meanings = Meanings::of(&sender.key, T::RESOURCE, asking, id);
+    ) -> Result<Option<String>, ApiError> {
+        let meanings = ReferenceCandidates::of(&sender.key, T::RESOURCE, asking, id);
         let Some(record) = T::catalog(self).find(&sender.key, &meanings).await? else { return Ok(None) };
         Ok(record.known_in_club(&asking.club_id).map(|key| T::one(&record, key)))
     }
 }
 
 /// The connection that is asked, and who asks: a record's key without the record.
-fn asking<'a>(senders: &'a [Sender], query: &FetchQuery) -> Result<(&'a Sender, RecordKey), Refusal> {
+fn asking<'a>(senders: &'a [Sender], query: &FetchQuery) -> Result<(&'a Sender, ExternalKey), ApiError> {
     let [provider, client_id, club_id] = FetchQuery::required([
         ("provider", &query.provider),
         ("client_id", &query.client_id),
         ("club_id", &query.club_id),
     ])?;
     let sender = allowed(senders, &provider, Some(&client_id), Some(&club_id))?;
-    Ok((sender, RecordKey { identifier: provider, client_id, club_id, record_id: String::new() }))
+    Ok((sender, ExternalKey { identifier: provider, client_id, club_id, record_id: String::new() }))
 }
 
 /// Whether a page has room for one more: it always has for one.
@@ -242,6 +243,6 @@ fn has_room(listed: &str, one: &str) -> bool {
     listed.is_empty() || listed.len() + one.len() <= LARGEST_PAGE
 }
 
-fn bad_cursor() -> Refusal {
-    Refusal::invalid("the query parameter `cursor` is not one that this API gave out")
+fn bad_cursor() -> ApiError {
+    ApiError::invalid("the query parameter `cursor` is not one that this API gave out")
 }

@@ -8,36 +8,37 @@
 //! | `GET` of the same | one record by `uuid`, `recordID` or `identifier`, or without any of these a page of them |
 //!
 //! Prospects and members go to the shadow, staff and lead sources to the control table. An answer comes when everything
-//! is stored. A prospect may refer to staff or a lead source that is not known yet: `referral.rs` says how it is
+//! is stored. A prospect may refer to staff or a lead source that is not known yet: `reference_resolution.rs` says how it is
 //! completed. The connection, and with it the tenant, comes from the credentials, never from the request. Errors are in
-//! the vendor's dialect.
+//! the source's dialect.
 
+mod auth;
+mod error;
 mod fetch;
+mod origin;
 mod query;
-mod referral;
-mod refusal;
+mod reference_resolution;
 mod routes;
 mod save;
-mod senders;
-mod sent;
 
 use std::sync::Arc;
 
+use api::Refusals;
 use axum::Router;
+use lambda::{Clients, Environment, EnvironmentError, Metrics};
 use model::{LeadSource, Staff};
-use runtime::{Clients, Environment, Metrics, MissingVariable, Refusals};
-use store::{Catalog, Clock, Directory, Random, Shadow, Waiting};
+use store::{Clock, ConnectionRegistry, PendingReferences, Random, ReferenceTable, Shadow};
 
-use crate::senders::Senders;
+use crate::auth::Senders;
 
 /// The function: what its routes need.
 #[derive(Debug)]
 struct ConnectorApi {
     senders: Senders,
     shadow: Shadow,
-    staff: Catalog<Staff>,
-    lead_sources: Catalog<LeadSource>,
-    waiting: Waiting,
+    staff: ReferenceTable<Staff>,
+    lead_sources: ReferenceTable<LeadSource>,
+    waiting: PendingReferences,
     metrics: Metrics,
     clock: Clock,
     random: Random,
@@ -47,21 +48,21 @@ struct ConnectorApi {
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
     let table = environment.required("CONTROL_TABLE")?;
     let shadow = environment.required("SHADOW_TABLE")?;
     let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
     Ok(routes::router(Arc::new(ConnectorApi {
         senders: Senders::new(
-            Directory::new(dynamodb.clone(), table),
+            ConnectionRegistry::new(dynamodb.clone(), table),
             secrets,
             Refusals::new(clock.clone(), metrics.clone()),
             clock.clone(),
             random.clone(),
         ),
-        staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
-        lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
-        waiting: Waiting::new(dynamodb.clone(), table),
+        staff: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
+        lead_sources: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
+        waiting: PendingReferences::new(dynamodb.clone(), table),
         shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
         metrics,
         clock,

@@ -4,5 +4,5 @@ use lambda_http::{Error, run};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    runtime::start(|environment, clients| async move { run(connector_api::router(&environment, clients)?).await }).await
+    lambda::start(|environment, clients| async move { run(connector_api::router(&environment, clients)?).await }).await
 }

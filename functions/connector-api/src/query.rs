@@ -1,4 +1,4 @@
-use crate::refusal::Refusal;
+use crate::error::ApiError;
 
 /// What a request to fetch asks for.
 #[derive(Debug, Default)]
@@ -17,8 +17,8 @@ pub(crate) struct FetchQuery {
 
 impl FetchQuery {
     /// Reads the parameters of a request. Their names match as those of elements do: whatever their case, and without
-    /// `_`. The id may come as `uuid`, `recordID` or `identifier`, for the vendor's texts call it by each of them.
-    pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<Self, Refusal> {
+    /// `_`. The id may come as `uuid`, `recordID` or `identifier`, for the source's texts call it by each of them.
+    pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<Self, ApiError> {
         let mut query = Self::default();
         for (name, value) in parameters {
             let folded = name.replace('_', "").to_ascii_lowercase();
@@ -28,27 +28,27 @@ impl FetchQuery {
                 "clubid" => ("club_id", &mut query.club_id),
                 "uuid" | "recordid" | "identifier" => ("uuid", &mut query.id),
                 "cursor" => ("cursor", &mut query.cursor),
-                _ => return Err(Refusal::invalid("the query has a parameter that is not known")),
+                _ => return Err(ApiError::invalid("the query has a parameter that is not known")),
             };
             if value.is_empty() {
                 continue;
             }
             if field.replace(value).is_some() {
-                return Err(Refusal::invalid(format!("the query parameter `{known_as}` is given twice")));
+                return Err(ApiError::invalid(format!("the query parameter `{known_as}` is given twice")));
             }
         }
         Ok(query)
     }
 
     /// The values of these parameters, all of which must be there.
-    pub(crate) fn required<const N: usize>(parameters: [(&str, &Option<String>); N]) -> Result<[String; N], Refusal> {
+    pub(crate) fn required<const N: usize>(parameters: [(&str, &Option<String>); N]) -> Result<[String; N], ApiError> {
         let missing: Vec<String> = parameters
             .iter()
             .filter(|(_, value)| value.is_none())
             .map(|(name, _)| format!("the query parameter `{name}` is missing"))
             .collect();
         if !missing.is_empty() {
-            return Err(Refusal::invalid(missing.join("; ")));
+            return Err(ApiError::invalid(missing.join("; ")));
         }
         Ok(parameters.map(|(_, value)| value.clone().unwrap_or_default()))
     }

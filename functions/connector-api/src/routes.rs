@@ -11,8 +11,8 @@ use model::{LeadSource, Staff};
 use wire::connector::Reason;
 
 use crate::ConnectorApi;
+use crate::error::ApiError;
 use crate::query::FetchQuery;
-use crate::refusal::Refusal;
 
 /// The largest document that is taken.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -29,9 +29,9 @@ pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
         .route("/connector/api/2011-11/leadsource", get(get_lead_source).post(post_lead_source))
         .method_not_allowed_fallback(async |State(api): Api| {
             let message = "this route knows POST and GET";
-            api.answer(Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Reason::Validation, message)))
+            api.answer(Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Reason::Validation, message)))
         })
-        .fallback(async |State(api): Api| api.answer(Err(Refusal::not_found())))
+        .fallback(async |State(api): Api| api.answer(Err(ApiError::not_found())))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .with_state(api)
 }
@@ -85,16 +85,16 @@ async fn get_lead_source(State(api): Api, headers: HeaderMap, parameters: Parame
 }
 
 /// The document that is pushed. To be called once it is known who pushes: nobody else has it read.
-async fn document(request: Request) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
+async fn document(request: Request) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
     match Bytes::from_request(request, &()).await {
-        Ok(bytes) if bytes.len() <= LARGEST_BODY && has_lost_characters(&bytes) => Err(Refusal::invalid(
+        Ok(bytes) if bytes.len() <= LARGEST_BODY && has_lost_characters(&bytes) => Err(ApiError::invalid(
             "the document is not UTF-8 and has lost characters on its way: it must come as `application/octet-stream`",
         )),
         Ok(bytes) if bytes.len() <= LARGEST_BODY => Ok(bytes),
         Ok(_) => Err(too_large()),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Err(_) => Err(Refusal::invalid("the body could not be read to its end")),
+        Err(_) => Err(ApiError::invalid("the body could not be read to its end")),
     }
 }
 
@@ -111,7 +111,7 @@ fn has_lost_characters(document: &[u8]) -> bool {
     declares_another || text.starts_with(char::REPLACEMENT_CHARACTER) || text.contains('\0')
 }
 
-fn query(parameters: Parameters) -> Result<FetchQuery, Refusal> {
-    let Query(parameters) = parameters.map_err(|_| Refusal::invalid("the query can't be read"))?;
+fn query(parameters: Parameters) -> Result<FetchQuery, ApiError> {
+    let Query(parameters) = parameters.map_err(|_| ApiError::invalid("the query can't be read"))?;
     FetchQuery::read(parameters)
 }

@@ -15,28 +15,29 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answer;
+mod auth;
 mod list_query;
 mod problem;
-mod readers;
 mod routes;
 
 use std::sync::Arc;
 
+use api::Refusals;
 use axum::Router;
+use lambda::{Clients, Environment, EnvironmentError};
 use model::{LeadSource, Staff};
-use runtime::status::StatusReader;
-use runtime::{Clients, Environment, MissingVariable, Refusals};
-use store::{Catalog, Clock, Directory, Failures, Ledger, Polls, Shadow};
+use operations::status::StatusReader;
+use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Ledger, ReferenceTable, Shadow};
 
-use crate::readers::Readers;
+use crate::auth::Readers;
 
 /// The function: what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
-    directory: Directory,
+    directory: ConnectionRegistry,
     shadow: Shadow,
-    staff: Catalog<Staff>,
-    lead_sources: Catalog<LeadSource>,
+    staff: ReferenceTable<Staff>,
+    lead_sources: ReferenceTable<LeadSource>,
     status: StatusReader,
     readers: Readers,
     clock: Clock,
@@ -46,20 +47,20 @@ struct CustomersApi {
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
     let table = environment.required("CONTROL_TABLE")?;
     let shadow = environment.required("SHADOW_TABLE")?;
     let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
-    let directory = Directory::new(dynamodb.clone(), table);
+    let directory = ConnectionRegistry::new(dynamodb.clone(), table);
     let status = StatusReader::new(
         directory.clone(),
         Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
-        Polls::new(dynamodb.clone(), table),
+        ConnectionStates::new(dynamodb.clone(), table),
         Failures::new(dynamodb.clone(), table),
     );
     Ok(routes::router(Arc::new(CustomersApi {
-        staff: Catalog::new(dynamodb.clone(), table, clock.clone()),
-        lead_sources: Catalog::new(dynamodb.clone(), table, clock.clone()),
+        staff: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
+        lead_sources: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
         shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
         readers: Readers::new(
             directory.clone(),

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::{read_cursor, write_cursor};
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -10,19 +11,18 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use model::{ConnectionKey, Customer, CustomerId, Record, Referred, is_id};
-use runtime::connections::{READER, is_connection_id};
-use runtime::status::Connections;
-use runtime::{read_cursor, write_cursor};
+use config::{READER, is_connection_id};
+use model::{ConnectionKey, Customer, CustomerId, Record, ReferenceData, is_id};
+use operations::status::Connections;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Catalog, Shadow};
+use store::{ReferenceTable, Shadow};
 
 use crate::CustomersApi;
 use crate::answer::Rows;
+use crate::auth::Tenant;
 use crate::list_query::ListQuery;
 use crate::problem::Problem;
-use crate::readers::Tenant;
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
@@ -178,9 +178,9 @@ async fn list_lead_sources(Tenant(tenant): Tenant, State(api): Api, query: Param
 
 impl CustomersApi {
     /// A page of what stands in a catalog, under `name`.
-    async fn cataloged<T: Referred>(
+    async fn cataloged<T: ReferenceData>(
         &self,
-        catalog: &Catalog<T>,
+        catalog: &ReferenceTable<T>,
         tenant: &str,
         name: &str,
         route: &'static str,

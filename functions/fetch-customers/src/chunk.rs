@@ -1,11 +1,11 @@
 //! One chunk: from ids to records, tombstones and failure records.
 //!
-//! **Who is to blame** for a request that brings no usable answer: the vendor, unless it answers well for others. So
+//! **Who is to blame** for a request that brings no usable answer: the source, unless it answers well for others. So
 //! a request that fails is halved until the culprit stands alone, and a culprit becomes a failure record only if the
-//! vendor answered well for somebody else meanwhile. Otherwise the chunk waits.
+//! source answered well for somebody else meanwhile. Otherwise the chunk waits.
 //!
 //! **Who is gone**: only a customer that an answer lacks *although it yields companions that are known to exist*. A
-//! vendor that answers with nothing deletes nothing, and an answer that holds somebody who was not asked for proves
+//! source that answers with nothing deletes nothing, and an answer that holds somebody who was not asked for proves
 //! nothing: see [`missing`].
 //!
 //! **How an id is written**: the queue may write one with leading zeros, or in another case, where the details do not. Who
@@ -17,12 +17,12 @@ mod missing;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use config::{AssociationAnywhere as Settings, Connection};
 use jiff::Timestamp;
-use model::{Outcome, Tally, Version, is_spelling_of};
-use runtime::association_anywhere::DetailsAnswer;
-use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{ANSWER_TIME, Trouble};
-use store::{Failure, Incoming, LastError, LeasedChunk, News, Settlement, StoreError, UpsertError};
+use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
+use sources::association_anywhere::DetailsAnswer;
+use sources::{ANSWER_TIME, SourceError};
+use store::{Change, Failure, IncomingChange, LastError, LeasedChunk, Settlement, StoreError, UpsertError};
 
 use crate::FetchCustomers;
 
@@ -35,12 +35,12 @@ const WORK_FOR: Duration = Duration::from_secs(45);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When a chunk is tried again that waits for somebody who is known to exist.
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
-/// How many attempts a vendor's passing failure gets before a record may be to blame for it.
+/// How many attempts a source's passing failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
 /// How many customers who are known to exist are asked for beside those who seem to be gone: one comes first, one stands
 /// in the middle and one comes last.
 const COMPANIONS: usize = 3;
-/// How many requests may fail before one succeeds, where nobody is known to probe the vendor with.
+/// How many requests may fail before one succeeds, where nobody is known to probe the source with.
 const BLIND_FAILURES: u32 = 6;
 
 /// The work on one chunk.
@@ -48,11 +48,11 @@ pub(crate) struct ChunkWork<'a> {
     function: &'a FetchCustomers,
     connection: &'a Connection<Settings>,
     chunk: &'a LeasedChunk,
-    /// Until when the vendor is asked.
+    /// Until when the source is asked.
     deadline: Timestamp,
     /// Until when the chunk is held.
     settle_by: Timestamp,
-    tally: Tally,
+    counts: OutcomeCounts,
     /// What is not done yet, as the queue writes it.
     fetch: BTreeSet<String>,
     /// How many deletions were not carried out, for there were too many at once.
@@ -65,16 +65,16 @@ pub(crate) struct ChunkWork<'a> {
     written_as: BTreeMap<String, String>,
     /// Who an answer lacked that may be gone.
     missing: Vec<String>,
-    /// Who seems to be to blame, until the vendor is seen to be well.
+    /// Who seems to be to blame, until the source is seen to be well.
     suspects: Vec<Suspect>,
-    /// Customers that the vendor has just answered with: they exist.
+    /// Customers that the source has just answered with: they exist.
     companions: Vec<String>,
-    /// The most customers that one answer held: so many the vendor is known to answer with.
+    /// The most customers that one answer held: so many the source is known to answer with.
     most_heard: usize,
-    /// Whether the vendor has just answered for somebody in whole: then it is well.
-    vendor_is_well: bool,
+    /// Whether the source has just answered for somebody in whole: then it is well.
+    source_is_healthy: bool,
     blind_failures: u32,
-    /// Whether the vendor was asked at all: if not, the chunk only waited for its turn.
+    /// Whether the source was asked at all: if not, the chunk only waited for its turn.
     has_asked: bool,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct ChunkWork<'a> {
 struct Suspect {
     source_id: String,
     reason: String,
-    /// What the vendor sent, as far as it was for this customer alone.
+    /// What the source sent, as far as it was for this customer alone.
     raw: String,
 }
 
@@ -95,7 +95,7 @@ struct Heard {
     /// Whether it holds somebody who was not asked for, in any spelling that is clear.
     holds_others: bool,
     /// What broke it off, and what it was, where it was for one customer alone.
-    broken: Option<Trouble>,
+    broken: Option<SourceError>,
     raw: String,
 }
 
@@ -108,7 +108,7 @@ struct Unidentified {
 /// Why the work on a chunk ends before the chunk is done.
 struct Pause {
     retry_at: Timestamp,
-    unproven: bool,
+    unverified: bool,
     /// Whether it only waited for its turn: for a slot, or for the breaker. Then the attempt does not count.
     waited: bool,
     /// What the operator should see; nothing where it is in the connection's state already.
@@ -131,7 +131,7 @@ impl<'a> ChunkWork<'a> {
             chunk,
             deadline: (deadline - MARGIN).min(function.clock.now() + WORK_FOR),
             settle_by: deadline,
-            tally: Tally::default(),
+            counts: OutcomeCounts::default(),
             // A deletion that the queue tells is a hint: only an answer proves it.
             fetch: chunk.fetch.union(&chunk.delete).cloned().collect(),
             withheld: 0,
@@ -142,7 +142,7 @@ impl<'a> ChunkWork<'a> {
             suspects: Vec::new(),
             companions: Vec::new(),
             most_heard: 0,
-            vendor_is_well: false,
+            source_is_healthy: false,
             blind_failures: 0,
             has_asked: false,
         }
@@ -151,29 +151,29 @@ impl<'a> ChunkWork<'a> {
     /// Does what can be done, and settles the chunk.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let pause = match self.all_steps().await {
-            Ok(()) => Pause { retry_at: self.function.clock.now(), unproven: false, waited: false, message: None },
+            Ok(()) => Pause { retry_at: self.function.clock.now(), unverified: false, waited: false, message: None },
             Err(pause) => pause,
         };
         let (function, key) = (self.function, &self.connection.key);
         if let Some(message) = &pause.message {
             tracing::warn!(connection = %key, message, left = self.fetch.len(), "a chunk waits");
             let error = LastError { at: function.clock.now(), message: message.clone() };
-            function.polls.failed(key, &error).await?;
+            function.states.mark_failed(key, &error).await?;
         }
         function.failures.remove_resolved(key, &self.resolved).await?;
-        if pause.waited && self.tally.sum() == 0 {
-            return function.ledger.give_back(self.chunk, pause.retry_at).await;
+        if pause.waited && self.counts.sum() == 0 {
+            return function.ledger.release(self.chunk, pause.retry_at).await;
         }
         let settlement = Settlement {
-            tally: self.tally,
+            counts: self.counts,
             fetch: self.fetch,
             delete: BTreeSet::new(),
             retry_at: pause.retry_at,
-            unproven: pause.unproven,
+            unverified: pause.unverified,
         };
         if function.ledger.settle(self.chunk, &settlement, self.settle_by).await? {
             let withheld = [("deletes_withheld", self.withheld)];
-            let counts: Vec<_> = self.tally.by_name().into_iter().chain(withheld).collect();
+            let counts: Vec<_> = self.counts.by_name().into_iter().chain(withheld).collect();
             function.metrics.count(&key.to_string(), function.clock.now(), &counts);
         } else {
             tracing::info!(connection = %key, "another worker has the chunk: it counts what was done");
@@ -182,7 +182,7 @@ impl<'a> ChunkWork<'a> {
     }
 
     async fn all_steps(&mut self) -> Step {
-        self.rounds.push_back(self.bite());
+        self.rounds.push_back(self.first_request());
         while let Some(mut ids) = self.rounds.pop_front() {
             // Who served as a companion meanwhile is done.
             ids.retain(|source_id| !self.asked_for_by(source_id).is_empty());
@@ -190,12 +190,12 @@ impl<'a> ChunkWork<'a> {
                 self.ask(ids).await?;
             }
         }
-        self.judge_suspects().await?;
+        self.record_suspects().await?;
         self.confirm_missing().await
     }
 
     /// What to take on at once: everything, but less and less of a chunk whose workers die of it.
-    fn bite(&self) -> Vec<String> {
+    fn first_request(&self) -> Vec<String> {
         let halvings = u32::try_from(self.chunk.attempt.saturating_sub(PATIENCE + 1)).unwrap_or(u32::MAX).min(63);
         let size = (self.fetch.len() as u64 >> halvings).max(1);
         self.fetch.iter().take(usize::try_from(size).unwrap_or(usize::MAX)).cloned().collect()
@@ -212,7 +212,7 @@ impl<'a> ChunkWork<'a> {
     async fn ask(&mut self, ids: Vec<String>) -> Step {
         let answer = match self.request(&ids).await? {
             Ok(answer) => answer,
-            Err(trouble) => return self.halve(ids, trouble.to_string(), String::new()).await,
+            Err(error) => return self.halve(ids, error.to_string(), String::new()).await,
         };
         let heard = self.take_over(&ids, answer).await?;
         let missing = heard.missing;
@@ -220,9 +220,9 @@ impl<'a> ChunkWork<'a> {
             return Ok(());
         }
         let is_alone = ids.len() == 1;
-        if let Some(trouble) = heard.broken {
-            self.let_pass(&trouble).await?;
-            return self.halve(missing, trouble.to_string(), heard.raw).await;
+        if let Some(error) = heard.broken {
+            self.wait_out(&error).await?;
+            return self.halve(missing, error.to_string(), heard.raw).await;
         }
         match heard.unidentified {
             // Somebody came without an id: it may be any of those who are missing.
@@ -239,46 +239,46 @@ impl<'a> ChunkWork<'a> {
     }
 
     /// Sends one request. `Ok(Err(_))` where the answer can't be used: then some record may be to blame.
-    async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, Trouble>, Pause> {
+    async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, SourceError>, Pause> {
         loop {
             let now = self.function.clock.now();
             if now + ANSWER_TIME > self.deadline {
                 // The next worker goes on with what is left.
-                return Err(Pause { retry_at: now, unproven: false, waited: !self.has_asked, message: None });
+                return Err(Pause { retry_at: now, unverified: false, waited: !self.has_asked, message: None });
             }
             let Connection { key, settings } = self.connection;
-            let answer = self.function.vendor.details(key, settings, ids, self.deadline).await;
-            self.has_asked |= !matches!(answer, Err(Trouble::NotNow { .. }));
+            let answer = self.function.source.details(key, settings, ids, self.deadline).await;
+            self.has_asked |= !matches!(answer, Err(SourceError::Throttled { .. }));
             match answer {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(trouble @ (Trouble::Unusable { .. } | Trouble::Panicked)) => return Ok(Err(trouble)),
-                Err(Trouble::NotNow { until, .. }) if self.may_wait(until) => {
-                    self.function.clock.pass_until(until).await;
+                Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Panicked)) => return Ok(Err(error)),
+                Err(SourceError::Throttled { until, .. }) if self.may_wait(until) => {
+                    self.function.clock.wait_until(until).await;
                 }
-                Err(Trouble::NotNow { until, .. }) => {
-                    return Err(Pause { retry_at: until, unproven: false, waited: !self.has_asked, message: None });
+                Err(SourceError::Throttled { until, .. }) => {
+                    return Err(Pause { retry_at: until, unverified: false, waited: !self.has_asked, message: None });
                 }
-                Err(trouble @ Trouble::Passing { .. }) => {
-                    self.let_pass(&trouble).await?;
-                    return Ok(Err(trouble));
+                Err(error @ SourceError::Transient { .. }) => {
+                    self.wait_out(&error).await?;
+                    return Ok(Err(error));
                 }
-                Err(trouble @ (Trouble::Store(_) | Trouble::Secret(_))) => {
-                    return Err(self.later(format!("details: {trouble}")));
+                Err(error @ (SourceError::Store(_) | SourceError::Secret(_))) => {
+                    return Err(self.later(format!("details: {error}")));
                 }
             }
         }
     }
 
     /// What may pass by itself is waited for: at first by leaving the chunk for later.
-    async fn let_pass(&self, trouble: &Trouble) -> Step {
-        match trouble {
-            Trouble::Passing { until, .. } if self.may_wait(*until) => {
-                self.function.clock.pass_until(*until).await;
+    async fn wait_out(&self, error: &SourceError) -> Step {
+        match error {
+            SourceError::Transient { until, .. } if self.may_wait(*until) => {
+                self.function.clock.wait_until(*until).await;
                 Ok(())
             }
-            Trouble::Passing { until, .. } => {
-                let message = Some(format!("details: {trouble}"));
-                Err(Pause { retry_at: *until, unproven: false, waited: false, message })
+            SourceError::Transient { until, .. } => {
+                let message = Some(format!("details: {error}"));
+                Err(Pause { retry_at: *until, unverified: false, waited: false, message })
             }
             _ => Ok(()),
         }
@@ -333,7 +333,7 @@ impl<'a> ChunkWork<'a> {
         let mut incoming = Vec::with_capacity(found.len());
         let mut raws = HashMap::new();
         self.most_heard = self.most_heard.max(found.len());
-        self.vendor_is_well |= heard.broken.is_none() && !found.is_empty();
+        self.source_is_healthy |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
             // A companion is asked for to see that it exists; its news are another chunk's.
             let is_ours = !self.asked_for_by(&source_id).is_empty();
@@ -344,8 +344,8 @@ impl<'a> ChunkWork<'a> {
                     }
                     if is_ours {
                         raws.insert(source_id.clone(), raw);
-                        let news = News::Present(Box::new(content));
-                        incoming.push(Incoming { source_id, version: version.clone(), news });
+                        let news = Change::Present(Box::new(content));
+                        incoming.push(IncomingChange { source_id, version: version.clone(), news });
                     }
                 }
                 Err(error) if is_ours => self.fail(&source_id, error.to_string(), raw).await?,
@@ -357,8 +357,8 @@ impl<'a> ChunkWork<'a> {
         Ok(heard)
     }
 
-    /// Merges news; `raws` is what the vendor sent of each, for those who can't be stored.
-    async fn upsert(&mut self, incoming: Vec<Incoming>, mut raws: HashMap<String, String>) -> Step {
+    /// Merges news; `raws` is what the source sent of each, for those who can't be stored.
+    async fn upsert(&mut self, incoming: Vec<IncomingChange>, mut raws: HashMap<String, String>) -> Step {
         if incoming.is_empty() {
             return Ok(());
         }
@@ -404,7 +404,7 @@ impl<'a> ChunkWork<'a> {
 
     /// A request for `ids` brought no usable answer: halves them, or suspects the one that is left.
     async fn halve(&mut self, ids: Vec<String>, reason: String, raw: String) -> Step {
-        if !self.vendor_is_well {
+        if !self.source_is_healthy {
             self.probe(&ids, &reason).await?;
         }
         if let [source_id] = ids.as_slice() {
@@ -420,31 +420,31 @@ impl<'a> ChunkWork<'a> {
         self.rounds.extend([ids, second_half].into_iter().filter(|ids| !ids.is_empty()));
     }
 
-    /// Finds out whether the vendor answers well for somebody who is known to exist.
+    /// Finds out whether the source answers well for somebody who is known to exist.
     async fn probe(&mut self, failed: &[String], reason: &str) -> Step {
         let known = self.known_customers(COMPANIONS, failed).await?;
         if known.is_empty() {
             self.blind_failures += 1;
             if self.blind_failures > BLIND_FAILURES {
-                return Err(self.unproven(reason));
+                return Err(self.unverified(reason));
             }
             return Ok(());
         }
         if let Ok(answer) = self.request(&known).await? {
             self.take_over(&known, answer).await?;
         }
-        if !self.vendor_is_well {
-            return Err(self.unproven(reason));
+        if !self.source_is_healthy {
+            return Err(self.unverified(reason));
         }
         Ok(())
     }
 
-    async fn judge_suspects(&mut self) -> Step {
+    async fn record_suspects(&mut self) -> Step {
         let suspects = std::mem::take(&mut self.suspects);
-        if !self.vendor_is_well
+        if !self.source_is_healthy
             && let Some(suspect) = suspects.first()
         {
-            return Err(self.unproven(&suspect.reason));
+            return Err(self.unverified(&suspect.reason));
         }
         for Suspect { source_id, reason, raw } in suspects {
             self.fail(&source_id, reason, raw).await?;
@@ -469,23 +469,23 @@ impl<'a> ChunkWork<'a> {
     fn done(&mut self, source_id: &str, outcome: Outcome) {
         let was_left = self.fetch.remove(source_id);
         debug_assert!(was_left, "a customer came to two ends");
-        self.tally.count(outcome);
+        self.counts.count(outcome);
     }
 
     fn later(&self, message: String) -> Pause {
         Pause {
             retry_at: self.function.clock.now() + RETRY_AFTER,
-            unproven: false,
+            unverified: false,
             waited: false,
             message: Some(message),
         }
     }
 
-    /// Nobody who is known to exist vouches for the vendor's answers: only a later batch may hold somebody who does.
-    fn unproven(&self, reason: &str) -> Pause {
+    /// Nobody who is known to exist vouches for the source's answers: only a later batch may hold somebody who does.
+    fn unverified(&self, reason: &str) -> Pause {
         Pause {
             retry_at: self.function.clock.now() + RETRY_UNPROVEN_AFTER,
-            unproven: true,
+            unverified: true,
             waited: false,
             message: Some(format!("details: {reason}")),
         }

@@ -3,7 +3,7 @@
 //!
 //! | reads | writes |
 //! |---|---|
-//! | chunks of the ledger, connections, the vendor's details, versions and hashes of the shadow | the shadow, failure records, the ledger |
+//! | chunks of the ledger, connections, the source's details, versions and hashes of the shadow | the shadow, failure records, the ledger |
 //!
 //! **When it fails** the chunk stays in the ledger with what is left of it, and is sent again. Only a message that
 //! can't be read, and a store that can't be reached, are reported to SQS.
@@ -11,24 +11,27 @@
 mod chunk;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use config::{AssociationAnywhere as Settings, Connection};
 use jiff::Timestamp;
-use runtime::association_anywhere::AssociationAnywhere;
-use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
-use store::{Brake, ChunkKey, Clock, Directory, Failures, Gate, LastError, Ledger, Polls, Random, Shadow, StoreError};
+use lambda::{Clients, Environment, EnvironmentError, Metrics, process_batch};
+use sources::association_anywhere::AssociationAnywhere;
+use store::{
+    ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
+    SourceLimiter, StoreError,
+};
 
 use crate::chunk::ChunkWork;
 
 /// The function.
 #[derive(Clone, Debug)]
 pub struct FetchCustomers {
-    directory: Directory,
+    directory: ConnectionRegistry,
     ledger: Ledger,
-    polls: Polls,
+    states: ConnectionStates,
     failures: Failures,
     shadow: Shadow,
-    brake: Brake,
-    vendor: AssociationAnywhere,
+    deletion_limit: DeletionLimit,
+    source: AssociationAnywhere,
     clock: Clock,
     random: Random,
     metrics: Metrics,
@@ -39,22 +42,28 @@ impl FetchCustomers {
     ///
     /// # Errors
     /// Where a variable is missing.
-    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
         let Clients { dynamodb, sqs: _, secrets, http, clock, random, metrics } = clients;
-        let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random.clone());
         let ledger = Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone());
         let failures = Failures::new(dynamodb.clone(), table);
         let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
         Ok(Self {
-            directory: Directory::new(dynamodb.clone(), table),
-            polls: Polls::new(dynamodb, table),
-            brake: Brake::new(ledger.clone(), shadow.clone(), failures.clone(), clock.clone(), random.clone()),
+            directory: ConnectionRegistry::new(dynamodb.clone(), table),
+            states: ConnectionStates::new(dynamodb, table),
+            deletion_limit: DeletionLimit::new(
+                ledger.clone(),
+                shadow.clone(),
+                failures.clone(),
+                clock.clone(),
+                random.clone(),
+            ),
             ledger,
             failures,
             shadow,
-            vendor: AssociationAnywhere::new(http, secrets, gate, clock.clone()),
+            source: AssociationAnywhere::new(http, secrets, limiter, clock.clone()),
             clock,
             random,
             metrics,
@@ -63,7 +72,7 @@ impl FetchCustomers {
 
     /// Works on the chunks that the messages name, side by side.
     pub async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        each_message(event, |body| async move { self.work(&body, deadline).await }).await
+        process_batch(event, |body| async move { self.work(&body, deadline).await }).await
     }
 
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
@@ -71,7 +80,7 @@ impl FetchCustomers {
         tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
         if self.ledger.give_up(key, owner).await? {
             let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
-            self.polls.failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
+            self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
         }
         Ok(())
     }
@@ -93,7 +102,7 @@ impl FetchCustomers {
         };
         if !self.ledger.is_in_progress(&chunk.key).await? {
             tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
-            return self.ledger.give_back(&chunk, self.clock.now()).await;
+            return self.ledger.release(&chunk, self.clock.now()).await;
         }
         // On the heap: with all its steps it is a large future, and there is one for every message.
         Box::pin(ChunkWork::new(self, &connection, &chunk, deadline).run()).await

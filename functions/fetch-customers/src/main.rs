@@ -6,10 +6,10 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    runtime::start(|environment, clients| async move {
+    lambda::start(|environment, clients| async move {
         let function = &FetchCustomers::new(&environment, clients)?;
         run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-            Ok::<_, Error>(Box::pin(function.run(event.payload, runtime::deadline_of(&event.context))).await)
+            Ok::<_, Error>(Box::pin(function.run(event.payload, lambda::deadline_of(&event.context))).await)
         }))
         .await
     })

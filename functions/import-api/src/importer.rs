@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use model::import::{Fate, Fingerprint, Known, Matching, Missing, Request};
+use lambda::Metrics;
+use model::import::{Known, Matching, Missing, Request, RequestFingerprint, RowOutcome};
 use model::{ConnectionKey, Customer};
-use runtime::Metrics;
-use runtime::imports::ImportLease;
+use operations::imports::ImportLease;
 use store::{Clock, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
 use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
 use crate::claims::Claims;
-use crate::plan::{Ends, Plan};
-use crate::secrets::{Secret, seal};
+use crate::password_hash::{Secret, hash_secrets};
+use crate::plan::{Plan, Summary};
 use crate::turns::Turns;
 
 /// Within this the same request is the same import, and not one more: longer than anybody retries, and less than a day,
@@ -77,18 +77,18 @@ impl Importer {
         let BatchRequest { import: request, ignored, failed, saves_undo } = request;
         let mut turns = Turns::default();
         let (fingerprint, mut record) = self.record(connection, &request, saves_undo, deadline).await?;
-        let before = self.imports.fates(connection, &record, deadline).await?;
+        let before = self.imports.row_outcomes(connection, &record, deadline).await?;
         let mut known = Known::default();
-        let fates = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
-        if let Some(fates) = to_record(&before, &fates) {
-            self.imports.add_fates(connection, &mut record, &fates, deadline).await?;
+        let row_outcomes = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
+        if let Some(row_outcomes) = to_record(&before, &row_outcomes) {
+            self.imports.add_fates(connection, &mut record, &row_outcomes, deadline).await?;
         }
         let import = record.id.clone();
-        let mut plan = Plan::new(&request, &fingerprint, &fates, &import);
+        let mut plan = Plan::new(&request, &fingerprint, &row_outcomes, &import);
         let (places, secrets) = plan.secrets();
         if !secrets.is_empty() {
             let (secrets, hashes) = sealed(connection, secrets).await?;
-            plan.seal(&places, &secrets, hashes);
+            plan.hash_secrets(&places, &secrets, hashes);
         }
         plan.work_out(&known, &mut turns).await;
         if record.saves_undo {
@@ -99,7 +99,7 @@ impl Importer {
         self.imports.begin(connection, &fingerprint, &record, deadline).await?;
         let claims = self.claims(connection, &plan, &mut known, deadline).await?;
         let unstored = self.store(connection, &plan, &known, &claims, deadline).await?;
-        let Ends { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
+        let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
         record.counts = counts;
         record.finished_at = Some(self.clock.now());
         self.imports.put(connection, &record, deadline).await?;
@@ -123,7 +123,7 @@ impl Importer {
         request: &Request,
         saves_undo: bool,
         deadline: Timestamp,
-    ) -> Result<(Fingerprint, ImportRecord), StoreError> {
+    ) -> Result<(RequestFingerprint, ImportRecord), StoreError> {
         let secret = self.imports.id_secret(connection, deadline).await?;
         let fingerprint = request.fingerprint(connection, &secret);
         // What the release before began is gone on with as that release would.
@@ -146,8 +146,8 @@ impl Importer {
             undo_began_at: None,
             undone_at: None,
             saves_undo,
-            first_fate_item: 0,
-            fate_items: 0,
+            first_outcome_item: 0,
+            outcome_items: 0,
             image_items: 0,
             counts: ImportCounts::default(),
         };
@@ -159,18 +159,18 @@ impl Importer {
         &self,
         connection: &ConnectionKey,
         request: &Request,
-        fingerprint: &Fingerprint,
-        before: &[Fate],
+        fingerprint: &RequestFingerprint,
+        before: &[RowOutcome],
         known: &mut Known,
         deadline: Timestamp,
-    ) -> Result<Vec<Fate>, StoreError> {
+    ) -> Result<Vec<RowOutcome>, StoreError> {
         loop {
             let mut matching = Matching::new(request, fingerprint, before, known);
             while matching.go_on(Turns::ROWS) {
                 tokio::task::yield_now().await;
             }
             match matching.end() {
-                Ok(fates) => return Ok(fates),
+                Ok(row_outcomes) => return Ok(row_outcomes),
                 Err(missing) => self.read(connection, missing, known, deadline).await?,
             }
         }
@@ -294,8 +294,8 @@ impl Importer {
 
 /// What is to be recorded of the rows' ends, where that says more than what was recorded before: rows that were taken
 /// over once keep their customers.
-fn to_record(before: &[Fate], now: &[Fate]) -> Option<Vec<Fate>> {
-    let is_taken = |fate: Option<&Fate>| matches!(fate, Some(Fate::Taken(_)));
+fn to_record(before: &[RowOutcome], now: &[RowOutcome]) -> Option<Vec<RowOutcome>> {
+    let is_taken = |fate: Option<&RowOutcome>| matches!(fate, Some(RowOutcome::Taken(_)));
     let kept = now
         .iter()
         .enumerate()
@@ -317,6 +317,7 @@ fn unstored_reason(error: &UpsertError) -> String {
 /// The hashes of secrets, made where they keep nobody else waiting.
 async fn sealed(connection: &ConnectionKey, secrets: Vec<Secret>) -> Result<(Vec<Secret>, Vec<String>), ImportError> {
     let connection = connection.clone();
-    let sealed = tokio::task::spawn_blocking(move || seal(&connection, &secrets).map(|hashes| (secrets, hashes))).await;
+    let sealed =
+        tokio::task::spawn_blocking(move || hash_secrets(&connection, &secrets).map(|hashes| (secrets, hashes))).await;
     sealed.map_err(|_| ImportError::Secrets(argon2::password_hash::Error::Crypto))?.map_err(ImportError::Secrets)
 }

@@ -10,7 +10,7 @@
 //! An import is done in this order, so that it can end anywhere and be sent again:
 //!
 //! ```text
-//!   lease ─► match rows ─► fates, images ─► import ─► claims ─► customers ─► import, finished ─► lease back
+//!   lease ─► match rows ─► row_outcomes, images ─► import ─► claims ─► customers ─► import, finished ─► lease back
 //!            (reads)                                  └─── a thousand customers at a time ───┘
 //! ```
 //!
@@ -20,23 +20,24 @@
 //! again, if the request says so; its undo goes back to what they wrote. After that, or once an undo has begun, it is an
 //! import of its own.
 
-mod accounts;
+mod auth;
 mod claims;
 mod importer;
+mod password_hash;
 mod plan;
 mod routes;
-mod secrets;
 mod turns;
 
 use std::sync::Arc;
 
+use api::Refusals;
 use axum::Router;
-use runtime::imports::ImportLease;
-use runtime::{Clients, Environment, MissingVariable, Refusals};
-use store::{Directory, Imports, Polls, Random, Shadow};
+use lambda::{Clients, Environment, EnvironmentError};
+use operations::imports::ImportLease;
+use store::{ConnectionRegistry, ConnectionStates, Imports, Random, Shadow};
 use tokio::sync::Semaphore;
 
-use crate::accounts::Accounts;
+use crate::auth::Accounts;
 use crate::importer::Importer;
 
 /// The function: what its route needs.
@@ -56,21 +57,21 @@ const READ_AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, MissingVariable> {
+pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
     let control = environment.required("CONTROL_TABLE")?;
     let shadow = environment.required("SHADOW_TABLE")?;
     let imports = environment.required("IMPORT_TABLE")?;
     let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
-    let polls = Polls::new(dynamodb.clone(), control);
+    let states = ConnectionStates::new(dynamodb.clone(), control);
     Ok(routes::router(Arc::new(ImportApi {
-        accounts: Accounts::new(Directory::new(dynamodb.clone(), control), secrets, clock.clone()),
+        accounts: Accounts::new(ConnectionRegistry::new(dynamodb.clone(), control), secrets, clock.clone()),
         refusals: Refusals::new(clock.clone(), metrics.clone()),
         readers: Semaphore::new(READ_AT_ONCE),
         random: random.clone(),
         importer: Importer {
             shadow: Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone()),
             imports: Imports::new(dynamodb, imports, clock.clone(), random.clone()),
-            lease: ImportLease::new(polls, clock.clone(), random),
+            lease: ImportLease::new(states, clock.clone(), random),
             clock,
             metrics,
         },

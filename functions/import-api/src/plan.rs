@@ -1,21 +1,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::import::{
-    Application, Claim, Fate, Field, Fingerprint, Image, Known, Matched, Overwrite, Request, Row, RowExtras,
-    apply_rows, state_made_by,
+    Application, BeforeImage, Claim, Field, Known, Matched, Overwrite, Request, RequestFingerprint, Row, RowExtras,
+    RowOutcome, apply_rows, state_made_by,
 };
 use model::{Content, Customer, Status};
 use store::{ImportCounts, Revision};
 use wire::customers_batch::{GeneratedIds, RowProblem};
 
-use crate::secrets::Secret;
+use crate::password_hash::Secret;
 use crate::turns::Turns;
 
 /// What an import is going to do, row by row and customer by customer.
 pub(crate) struct Plan<'a> {
     request: &'a Request,
-    fingerprint: &'a Fingerprint,
-    fates: &'a [Fate],
+    fingerprint: &'a RequestFingerprint,
+    row_outcomes: &'a [RowOutcome],
     import: &'a str,
     /// The hashes of each row's secrets, by the row's place in the request.
     sealed: HashMap<usize, BTreeMap<Field, String>>,
@@ -36,7 +36,7 @@ struct Planned {
 }
 
 /// What came of all rows.
-pub(crate) struct Ends {
+pub(crate) struct Summary {
     pub(crate) counts: ImportCounts,
     pub(crate) generated: Vec<GeneratedIds>,
     pub(crate) ignored: Vec<RowProblem>,
@@ -44,11 +44,16 @@ pub(crate) struct Ends {
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(request: &'a Request, fingerprint: &'a Fingerprint, fates: &'a [Fate], import: &'a str) -> Self {
+    pub(crate) fn new(
+        request: &'a Request,
+        fingerprint: &'a RequestFingerprint,
+        row_outcomes: &'a [RowOutcome],
+        import: &'a str,
+    ) -> Self {
         let mut rows_of: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut customers = Vec::new();
-        for (place, fate) in fates.iter().enumerate() {
-            if let Fate::Taken(matched) = fate {
+        for (place, fate) in row_outcomes.iter().enumerate() {
+            if let RowOutcome::Taken(matched) = fate {
                 let rows = rows_of.entry(&matched.source_id).or_default();
                 if rows.is_empty() {
                     customers.push(matched.source_id.as_str());
@@ -57,7 +62,7 @@ impl<'a> Plan<'a> {
             }
         }
         let (sealed, planned) = (HashMap::new(), HashMap::new());
-        Self { request, fingerprint, fates, import, sealed, rows_of, customers, planned }
+        Self { request, fingerprint, row_outcomes, import, sealed, rows_of, customers, planned }
     }
 
     /// The customers that are written.
@@ -69,9 +74,9 @@ impl<'a> Plan<'a> {
 
     /// The secrets of the rows that are taken over, with the places of their rows.
     pub(crate) fn secrets(&self) -> (Vec<usize>, Vec<Secret>) {
-        let taken = self.request.rows.iter().zip(self.fates).enumerate();
+        let taken = self.request.rows.iter().zip(self.row_outcomes).enumerate();
         let secrets = taken.filter_map(|(place, (row, fate))| match fate {
-            Fate::Taken(matched) => Some((place, row, matched)),
+            RowOutcome::Taken(matched) => Some((place, row, matched)),
             _ => None,
         });
         secrets
@@ -84,7 +89,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Takes the hashes of the secrets, in the order of [`secrets`](Self::secrets).
-    pub(crate) fn seal(&mut self, places: &[usize], secrets: &[Secret], hashes: Vec<String>) {
+    pub(crate) fn hash_secrets(&mut self, places: &[usize], secrets: &[Secret], hashes: Vec<String>) {
         for ((place, secret), hash) in places.iter().zip(secrets).zip(hashes) {
             self.sealed.entry(*place).or_default().insert(secret.field, hash);
         }
@@ -127,7 +132,8 @@ impl<'a> Plan<'a> {
         let origins: Vec<Option<String>> = places.iter().map(|place| self.origin(*place)).collect();
         let no_secrets = BTreeMap::new();
         let rows = places.iter().zip(&origins).filter_map(|(place, origin)| {
-            let (Some(row), Some(Fate::Taken(matched))) = (self.request.rows.get(*place), self.fates.get(*place))
+            let (Some(row), Some(RowOutcome::Taken(matched))) =
+                (self.request.rows.get(*place), self.row_outcomes.get(*place))
             else {
                 return None;
             };
@@ -145,8 +151,8 @@ impl<'a> Plan<'a> {
 
     /// Which row of which request this row's customer was generated for, where it was.
     fn origin(&self, place: usize) -> Option<String> {
-        match (self.request.rows.get(place), self.fates.get(place)) {
-            (Some(row), Some(Fate::Taken(matched))) if matched.is_generated => {
+        match (self.request.rows.get(place), self.row_outcomes.get(place)) {
+            (Some(row), Some(RowOutcome::Taken(matched))) if matched.is_generated => {
                 Some(self.fingerprint.origin(row.number))
             }
             _ => None,
@@ -154,8 +160,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The images that have to be recorded beside those that are.
-    pub(crate) async fn new_images(&self, known: &Known, recorded: Vec<Image>, turns: &mut Turns) -> Vec<Image> {
-        let mut recorded_of: HashMap<String, Vec<Image>> = HashMap::new();
+    pub(crate) async fn new_images(
+        &self,
+        known: &Known,
+        recorded: Vec<BeforeImage>,
+        turns: &mut Turns,
+    ) -> Vec<BeforeImage> {
+        let mut recorded_of: HashMap<String, Vec<BeforeImage>> = HashMap::new();
         for image in recorded {
             recorded_of.entry(image.source_id.clone()).or_default().push(image);
         }
@@ -165,7 +176,7 @@ impl<'a> Plan<'a> {
             let Some(content) = self.planned.get(source_id).and_then(|planned| planned.content.as_ref()) else {
                 continue;
             };
-            let image = Image::of(source_id, stored, content, self.import);
+            let image = BeforeImage::of(source_id, stored, content, self.import);
             if recorded_of.get(*source_id).is_none_or(|recorded| !recorded.contains(&image)) {
                 images.push(image);
             }
@@ -197,14 +208,15 @@ impl<'a> Plan<'a> {
         ignored: Vec<RowProblem>,
         unreadable: Vec<RowProblem>,
         unstored: &HashMap<String, String>,
-    ) -> Ends {
-        let mut ends = Ends { counts: ImportCounts::default(), generated: Vec::new(), ignored, failures: unreadable };
+    ) -> Summary {
+        let mut ends =
+            Summary { counts: ImportCounts::default(), generated: Vec::new(), ignored, failures: unreadable };
         ends.counts.ignored = ends.ignored.len() as u64;
-        for (row, fate) in self.request.rows.iter().zip(self.fates) {
+        for (row, fate) in self.request.rows.iter().zip(self.row_outcomes) {
             let (matched, is_taken) = match fate {
-                Fate::Taken(matched) => (matched, true),
-                Fate::Ignored(matched) => (matched, false),
-                Fate::Failed(reason) => {
+                RowOutcome::Taken(matched) => (matched, true),
+                RowOutcome::Ignored(matched) => (matched, false),
+                RowOutcome::Failed(reason) => {
                     ends.failures.push(RowProblem { row: row.number, reason: reason.clone() });
                     continue;
                 }

@@ -1,18 +1,18 @@
 use std::sync::Arc;
 
+use api::{Lookup, request_id};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use runtime::{Opened, request_id};
 use wire::customers_batch::{
     Answer, Form, FormProblem, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
 };
 
 use crate::ImportApi;
-use crate::accounts::Account;
+use crate::auth::Account;
 use crate::importer::ImportError;
 
 /// Bytes of a request: Lambda takes 6 MB, in which API Gateway sends a form as base64, with its headers beside it.
@@ -67,22 +67,22 @@ impl ImportApi {
         expect_batch(form)?;
         let access = read_access(form, headers.get(ACCESS_KEY).and_then(|value| value.to_str().ok()))?;
         let later = || Problem("who may import can't be checked now: send the request again".to_owned());
-        let opened = self.accounts.opened_by(&access).await.map_err(|error| {
+        let opened = self.accounts.lookup(&access).await.map_err(|error| {
             tracing::error!(%error, "the accounts can't be read");
             later()
         })?;
         match opened {
-            Opened::These(accounts) => {
+            Lookup::These(accounts) => {
                 self.refusals.admitted();
                 // They are all the same.
                 accounts.into_iter().next().ok_or_else(later)
             }
-            Opened::Nothing => {
+            Lookup::Nothing => {
                 self.refusals.refused("POST /api.php", request_id).await;
                 // One text for all: it tells nobody which accounts and users there are.
                 Err(Problem("the user, the password or the account is wrong".to_owned()))
             }
-            Opened::Unknown => Err(later()),
+            Lookup::Unknown => Err(later()),
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the vendor's contact list; connections, the batch ledger, redrive and resync requests, after a full listing the shadow's ids | the batch ledger, messages on SQS, the poll's state |
+//! | the source's contact list; connections, the batch ledger, redrive and resync requests, after a full listing the shadow's ids | the batch ledger, messages on SQS, the poll's state |
 //!
 //! **When it fails** nothing is lost: a listing goes on with the page that failed, a chunk whose message or worker was
 //! lost is sent again, and a batch that can't be finished is given up and listed anew from the same cursor.
@@ -14,12 +14,14 @@ mod page;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use config::{BusinessCatalyst as Settings, Connection};
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ConnectionKey, Course, Duty, Listing, ListingScope, Phase};
-use runtime::business_catalyst::BusinessCatalyst;
-use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, Trouble};
-use store::{Failure, Failures, Gate, LedgerState, PollState, Shadow, StoreError, cut_listed};
+use lambda::{Clients, Environment, EnvironmentError};
+use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
+use polling::{Next, Poll, Poller};
+use sources::SourceError;
+use sources::business_catalyst::BusinessCatalyst;
+use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, SourceLimiter, StoreError, split_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -34,7 +36,7 @@ const MOST_PAGES_AHEAD: u32 = 10;
 const FRONT: i32 = 10;
 /// Why a contact whose deletion waits is a failure record.
 const WAITS: &str =
-    "its deletion waits: the vendor lists it no longer, but lists somebody without an id, who may be it";
+    "its deletion waits: the source lists it no longer, but lists somebody without an id, who may be it";
 /// How many deletions that wait are told one by one.
 const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
@@ -51,7 +53,7 @@ struct Work {
 impl Work {
     fn of_page(page: Page) -> Self {
         let customers = page.customers.len() as u64;
-        let parts = cut_listed(page.customers).into_iter();
+        let parts = split_listed(page.customers).into_iter();
         Self { plans: parts.map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }).collect(), customers }
     }
 
@@ -79,7 +81,7 @@ pub struct PollContacts {
     poller: Poller,
     failures: Failures,
     shadow: Shadow,
-    vendor: BusinessCatalyst,
+    source: BusinessCatalyst,
     most_pages: u32,
 }
 
@@ -90,22 +92,22 @@ impl PollContacts {
     ///
     /// # Errors
     /// Where a variable is missing, or is no number.
-    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
         let poller = Poller::new(environment, &clients)?.for_chunks_that_hold_all();
         let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
-        let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random.clone());
         Ok(Self {
             poller,
             failures: Failures::new(dynamodb.clone(), table),
             shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
-            vendor: BusinessCatalyst::new(http, secrets, gate, clock),
+            source: BusinessCatalyst::new(http, secrets, limiter, clock),
             most_pages: environment.number("MOST_PAGES")?,
         })
     }
 
-    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
+    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
     /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
@@ -113,7 +115,7 @@ impl PollContacts {
         self.poller.run(self, deadline).await
     }
 
-    /// Polls every connection, side by side, only until there is nothing to do at this moment.
+    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
     ///
     /// # Errors
     /// As [`PollContacts::run`].
@@ -131,9 +133,9 @@ impl Poll for PollContacts {
 
     async fn step(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
         let state = self.poller.ledger.state(&connection.key).await?;
-        match (Batch::duty(state.latest.as_ref()), &state.latest) {
-            (Duty::WatchLedger, Some(batch)) => self.watch(connection, batch, deadline).await,
-            (Duty::GoOnListing, Some(batch)) => self.go_on(connection, batch, deadline).await,
+        match (Batch::next_action(state.latest.as_ref()), &state.latest) {
+            (NextAction::WatchLedger, Some(batch)) => self.watch(connection, batch, deadline).await,
+            (NextAction::GoOnListing, Some(batch)) => self.go_on(connection, batch, deadline).await,
             _ => self.begin(connection, &state, deadline).await,
         }
     }
@@ -148,9 +150,9 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, polls, clock, .. } = &self.poller;
+        let Poller { ledger, states, clock, .. } = &self.poller;
         // One contact can't be asked for: who is to be fetched again is found by listing everything.
-        let PollState { resync_requested: resync, confirm_requested: confirmed, .. } = polls.state(key).await?;
+        let ConnectionState { resync_requested: resync, confirm_requested: confirmed, .. } = states.state(key).await?;
         let redriven = self.failures.redrive_requests(key).await?;
         let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
@@ -159,7 +161,7 @@ impl PollContacts {
         let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
         let (pages, told) = match self.look_ahead(connection, &batch, last, deadline).await {
             Ok(found) => found,
-            Err(trouble) => return self.poller.report(key, "contact list", trouble, retry_pause(settings)).await,
+            Err(error) => return self.poller.report(key, "contact list", error, retry_pause(settings)).await,
         };
         let is_whole = pages.last().is_some_and(|page| !page.more);
         let is_nobody = pages.iter().all(Page::is_empty);
@@ -169,10 +171,10 @@ impl PollContacts {
             if let Some(cursor) = state.cursor.filter(|_| is_nobody) {
                 return self.listed_nobody(connection, cursor, batch.asked_at, is_fault, deadline).await;
             }
-            polls.in_step(key, batch.asked_at).await?;
+            states.mark_synced(key, batch.asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
-        polls.answered(key, batch.asked_at).await?;
+        states.mark_answered(key, batch.asked_at).await?;
         let number = state.latest.as_ref().map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, number).await? {
             return Ok(self.poller.wait_for_workers(key, number, until, Self::pause(settings)));
@@ -201,27 +203,27 @@ impl PollContacts {
         batch: &Batch,
         last: Option<&Listing>,
         deadline: Timestamp,
-    ) -> Result<(Vec<Page>, Listing), Trouble> {
+    ) -> Result<(Vec<Page>, Listing), SourceError> {
         let Connection { key, settings } = connection;
         let mut told = batch.listing.clone().unwrap_or_else(Listing::of_everything);
         let most = match last {
             Some(last)
                 if told.scope == ListingScope::Changes && (last.scope, last.since) == (told.scope, told.since) =>
             {
-                last.reading.told_pages().min(MOST_PAGES_AHEAD)
+                last.reading.listed_pages().min(MOST_PAGES_AHEAD)
             }
             _ => 1,
         };
         let settled_before = settings.behind(batch.asked_at);
         let mut pages: Vec<Page> = Vec::new();
         loop {
-            let answer = self.vendor.contacts(key, settings, &told, deadline).await?;
+            let answer = self.source.contacts(key, settings, &told, deadline).await?;
             let page = Page::of(answer, &settings.zone(), batch.number, &told);
             let more = page.more;
             let course;
             (told, course) = told.after_page(page.told(settled_before), page.fingerprint, None);
             pages.push(page);
-            if !more || told.reading.requests() >= most || course != Course::GoesOn {
+            if !more || told.reading.requests() >= most || course != ListingState::Continues {
                 return Ok((pages, told));
             }
         }
@@ -238,17 +240,17 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, batch, "its listing is not known").await;
         };
-        let front = self.poller.ledger.front(key, batch.number, FRONT).await?;
+        let front = self.poller.ledger.open_chunks(key, batch.number, FRONT).await?;
         let committed: Vec<_> = front.into_iter().filter(|chunk| chunk.chunk < listing.chunks).collect();
         self.poller.send_due(key, batch.number, &committed, deadline).await?;
-        match self.vendor.contacts(key, settings, listing, deadline).await {
+        match self.source.contacts(key, settings, listing, deadline).await {
             Ok(answer) => {
                 let page = Page::of(answer, &settings.zone(), batch.number, listing);
                 self.take(connection, batch, page, deadline).await
             }
-            Err(trouble) => {
+            Err(error) => {
                 let request = format!("contact list, page {}", listing.reading.requests() + 1);
-                self.poller.report(key, &request, trouble, retry_pause(settings)).await
+                self.poller.report(key, &request, error, retry_pause(settings)).await
             }
         }
     }
@@ -269,17 +271,17 @@ impl PollContacts {
         let (mut next, course) = listing.after_page(page.told(settled_before), page.fingerprint, page.newest);
         let requests = next.reading.requests();
         let is_long = requests >= self.most_pages && (next.reading.fits() || requests >= 2 * self.most_pages);
-        let course = if course == Course::GoesOn && is_long { next.pause(settled_before) } else { course };
-        if let Course::Broken(why) = course {
+        let course = if course == ListingState::Continues && is_long { next.pause(settled_before) } else { course };
+        if let ListingState::Broken(why) = course {
             return self.abandon(connection, batch, why).await;
         }
         let ledger = &self.poller.ledger;
         if listing.scope != ListingScope::Changes {
-            ledger.note_seen(key, batch, &page.ids).await?;
+            ledger.record_seen(key, batch, &page.ids).await?;
         }
         let asked_at = page.asked_at;
         let mut work = Work::of_page(page);
-        let mut ended = course == Course::Ended;
+        let mut ended = course == ListingState::Ended;
         if ended && listing.scope != ListingScope::Changes {
             let absent = self.absent(key, batch, &next).await?;
             if listing.scope == ListingScope::Full && !absent.is_empty() {
@@ -304,8 +306,8 @@ impl PollContacts {
         Ok(Next::Now)
     }
 
-    /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a vendor that answers
-    /// with nothing deletes nothing; nor where the vendor ended a list early: it proves nobody's absence. Where one held
+    /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a source that answers
+    /// with nothing deletes nothing; nor where the source ended a list early: it proves nobody's absence. Where one held
     /// somebody who can't be told apart, that may be anybody: the deletions wait for a person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
@@ -323,7 +325,7 @@ impl PollContacts {
         }
         if listing.reading.was_cut() {
             let absent = absent.len();
-            tracing::warn!(connection = %key, batch = batch.number, absent, "the vendor ends its lists early: nobody is deleted");
+            tracing::warn!(connection = %key, batch = batch.number, absent, "the source ends its lists early: nobody is deleted");
             return Ok(Vec::new());
         }
         let absent: Vec<String> = absent.into_iter().collect();
@@ -362,7 +364,7 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let front = self.poller.ledger.front(key, batch.number, FRONT).await?;
+        let front = self.poller.ledger.open_chunks(key, batch.number, FRONT).await?;
         if front.is_empty() {
             return self.acknowledge(connection, deadline).await;
         }
@@ -372,7 +374,7 @@ impl PollContacts {
     /// No chunk is left: moves the cursor, and closes the batch.
     async fn acknowledge(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let Poller { ledger, polls, .. } = &self.poller;
+        let Poller { ledger, states, .. } = &self.poller;
         // Read after the ledger was seen empty: the counts are final.
         let LedgerState { latest: Some(batch), cursor, .. } = ledger.state(key).await? else { return Ok(Next::Now) };
         if let Some(why) = batch.hindrance() {
@@ -383,10 +385,10 @@ impl PollContacts {
         };
         self.failures.clear_redrives(key, batch.number).await?;
         if let Some(request) = batch.resync {
-            polls.resynced(key, request).await?;
+            states.resynced(key, request).await?;
         }
         if let Some(request) = batch.confirmed {
-            polls.confirmed(key, request).await?;
+            states.confirmed(key, request).await?;
         }
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
         self.poller.tell_if_all_stale(key, &batch);
@@ -394,10 +396,10 @@ impl PollContacts {
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
         if listing.reading.is_paused() {
             // The rest of a long list comes with the next batch.
-            polls.answered(key, batch.asked_at).await?;
+            states.mark_answered(key, batch.asked_at).await?;
             return Ok(Next::Now);
         }
-        polls.in_step(key, batch.asked_at).await?;
+        states.mark_synced(key, batch.asked_at).await?;
         Ok(Next::After(Self::pause(&connection.settings)))
     }
 

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    runtime::start(|environment, clients| async move {
+    lambda::start(|environment, clients| async move {
         let function = &PollContacts::new(&environment, clients)?;
         run(service_fn(|tick: LambdaEvent<Value>| async move {
-            Box::pin(function.run(runtime::deadline_of(&tick.context))).await.map_err(Error::from)
+            Box::pin(function.run(lambda::deadline_of(&tick.context))).await.map_err(Error::from)
         }))
         .await
     })

@@ -1,12 +1,12 @@
-//! When the vendor lists nobody, although a question from a little behind the cursor always has an answer: the newest
+//! When the source lists nobody, although a question from a little behind the cursor always has an answer: the newest
 //! contact itself.
 
 use std::time::Duration;
 
+use config::{BusinessCatalyst as Settings, Connection};
 use jiff::{SignedDuration, Timestamp};
-use runtime::business_catalyst::BEGINNING;
-use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Next, Poll};
+use polling::{Next, Poll};
+use sources::business_catalyst::BEGINNING;
 use store::{LastError, StoreError};
 use wire::business_catalyst::earliest_local_at_or_after;
 
@@ -16,12 +16,12 @@ use crate::{PollContacts, retry_pause};
 const LOOK_BACK: [i64; 3] = [1, 30, 365];
 /// How long a list without anybody passes for a passing thing, if the connection is not polled more rarely.
 const PASSING: Duration = Duration::from_secs(120);
-const NOBODY: &str = "contact list: the vendor lists nobody since the newest contact that was seen, not even that one; \
+const NOBODY: &str = "contact list: the source lists nobody since the newest contact that was seen, not even that one; \
                       nothing new can be told until it does";
 
 impl PollContacts {
     /// Does not believe a list of nobody at once: it may be how a failure looks. Where an earlier question has an answer,
-    /// the newest contact was removed; where none has, or the vendor answered with a fault, nothing is known to be fresh,
+    /// the newest contact was removed; where none has, or the source answered with a fault, nothing is known to be fresh,
     /// and after a while that is said.
     pub(crate) async fn listed_nobody(
         &self,
@@ -32,29 +32,29 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let polls = &self.poller.polls;
+        let states = &self.poller.states;
         if !is_fault {
             let earlier = LOOK_BACK.map(|days| cursor.checked_sub(SignedDuration::from_hours(24 * days)).ok());
             let earlier = earlier.into_iter().flatten().map(|time| earliest_local_at_or_after(time, &settings.zone()));
             for from in earlier.chain([BEGINNING]) {
-                match self.vendor.page(key, settings, from, 0, false, deadline).await {
+                match self.source.page(key, settings, from, 0, false, deadline).await {
                     Ok(answer) if answer.contacts.is_empty() => {}
                     Ok(_) => {
-                        polls.in_step(key, asked_at).await?;
+                        states.mark_synced(key, asked_at).await?;
                         return Ok(Next::After(Self::pause(settings)));
                     }
-                    Err(trouble) => {
-                        return self.poller.report(key, "contact list", trouble, retry_pause(settings)).await;
+                    Err(error) => {
+                        return self.poller.report(key, "contact list", error, retry_pause(settings)).await;
                     }
                 }
             }
         }
-        let fresh_as_of = polls.state(key).await?.fresh_as_of;
+        let fresh_as_of = states.state(key).await?.fresh_as_of;
         let passing = SignedDuration::try_from(PASSING.max(2 * Self::pause(settings))).unwrap_or(SignedDuration::MAX);
         if fresh_as_of.is_some_and(|fresh_as_of| asked_at.duration_since(fresh_as_of) < passing) {
-            polls.answered(key, asked_at).await?;
+            states.mark_answered(key, asked_at).await?;
         } else {
-            polls.failed(key, &LastError { at: asked_at, message: NOBODY.to_owned() }).await?;
+            states.mark_failed(key, &LastError { at: asked_at, message: NOBODY.to_owned() }).await?;
         }
         Ok(Next::After(Self::pause(settings)))
     }

@@ -2,22 +2,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use model::{ContentHash, ListedCustomer, ListedNews, Listing, PageTold, Told, Version};
-use runtime::business_catalyst::ContactsAnswer;
+use model::{ContentHash, ListedChange, ListedCustomer, ListedPage, ListedRecord, Listing, Version};
+use sources::business_catalyst::ContactsAnswer;
 use wire::business_catalyst::Contact;
 
 const NO_ID: &str = "`entityId` is missing";
 
-/// Stands for somebody who can't be told apart. No contact has this id: the vendor's are numbers.
+/// Stands for somebody who can't be told apart. No contact has this id: the source's are numbers.
 pub(crate) const UNIDENTIFIED: &str = "?";
 
 /// A page of a listing, as the ledger takes it.
 pub(crate) struct Page {
     /// When it was asked for.
     pub(crate) asked_at: Timestamp,
-    /// Whom it tells, in the vendor's order.
-    records: Vec<Told>,
-    /// Each contact once, by id, of whom it says what the page before did not: where the vendor sent one twice, the newer.
+    /// Whom it tells, in the source's order.
+    records: Vec<ListedRecord>,
+    /// Each contact once, by id, of whom it says what the page before did not: where the source sent one twice, the newer.
     pub(crate) customers: Vec<ListedCustomer>,
     /// The ids of all; [`UNIDENTIFIED`] for those who can't be told apart.
     pub(crate) ids: BTreeSet<String>,
@@ -25,9 +25,9 @@ pub(crate) struct Page {
     pub(crate) newest: Option<Timestamp>,
     /// Two pages with the same fingerprint say the same of the same contacts.
     pub(crate) fingerprint: ContentHash,
-    /// Whether the vendor says that there are more pages.
+    /// Whether the source says that there are more pages.
     pub(crate) more: bool,
-    /// Whether the vendor answered with a fault that names no cause.
+    /// Whether the source answered with a fault that names no cause.
     pub(crate) is_fault: bool,
 }
 
@@ -49,16 +49,16 @@ impl Page {
             let date = contact.last_update.map(|update| update.local(zone));
             let customer = listed(contact, version.clone(), &mut ids);
             let source_id = customer.source_id.clone();
-            let told = Told { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
+            let told = ListedRecord { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
             // A contact without a date was updated when it was listed, for all that is known.
             let updated = updated.unwrap_or(began);
             let is_newer = |(known, ..): &(Timestamp, bool, ListedCustomer)| *known <= updated;
             if customers.get(&source_id).is_none_or(is_newer) {
-                customers.insert(source_id, (updated, listing.reading.is_news(&told), customer));
+                customers.insert(source_id, (updated, listing.reading.is_new_to(&told), customer));
             }
             records.push(told);
         }
-        let news = customers.into_values().filter(|(_, is_news, _)| *is_news);
+        let news = customers.into_values().filter(|(_, is_new_to, _)| *is_new_to);
         Self {
             asked_at: began,
             records,
@@ -76,9 +76,9 @@ impl Page {
         self.records.is_empty()
     }
 
-    /// The page as a listing takes it; see [`PageTold`] for `settled_before`.
-    pub(crate) fn told(&self, settled_before: Timestamp) -> PageTold<'_> {
-        PageTold { records: &self.records, more: self.more, settled_before }
+    /// The page as a listing takes it; see [`ListedPage`] for `settled_before`.
+    pub(crate) fn told(&self, settled_before: Timestamp) -> ListedPage<'_> {
+        ListedPage { records: &self.records, more: self.more, settled_before }
     }
 }
 
@@ -89,13 +89,13 @@ fn listed(contact: Contact, version: Version, ids: &mut BTreeSet<String>) -> Lis
         ids.insert(UNIDENTIFIED.to_owned());
         // The same contact has the same name each time that it is listed.
         let source_id = format!("unidentified-{}", &ContentHash::of(&raw).to_string()[..12]);
-        return ListedCustomer { source_id, version, news: ListedNews::Unusable { reason, raw } };
+        return ListedCustomer { source_id, version, news: ListedChange::Unusable { reason, raw } };
     };
     ids.insert(source_id.clone());
     let news = match content {
-        _ if deleted => ListedNews::Deleted,
-        Ok(content) => ListedNews::Present(Box::new(content)),
-        Err(problem) => ListedNews::Unusable { reason: problem.to_string(), raw },
+        _ if deleted => ListedChange::Deleted,
+        Ok(content) => ListedChange::Present(Box::new(content)),
+        Err(problem) => ListedChange::Unusable { reason: problem.to_string(), raw },
     };
     ListedCustomer { source_id, version, news }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use config::{AssociationAnywhere as Settings, Connection};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ContentHash, QueueVerdict, QueuedCustomer, judge_queue};
-use runtime::association_anywhere::UnusableEntry;
-use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{Next, Poll, Poller, Trouble, WATCH_EVERY};
+use polling::{Next, Poll, Poller, WATCH_EVERY};
+use sources::SourceError;
+use sources::association_anywhere::UnusableEntry;
 use store::StoreError;
 
 use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
@@ -32,14 +33,14 @@ pub(crate) fn fingerprint_of(settings: &Settings) -> ContentHash {
 }
 
 impl PollQueue {
-    /// No chunk is left: purges the vendor's queue with exactly this batch's number, and closes the batch.
+    /// No chunk is left: purges the source's queue with exactly this batch's number, and closes the batch.
     pub(crate) async fn acknowledge(
         &self,
         connection: &Connection<Settings>,
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let Poller { ledger, polls, .. } = &self.poller;
+        let Poller { ledger, states, .. } = &self.poller;
         // Read after the ledger was seen empty: the counts are final.
         let Some(batch) = ledger.state(key).await?.latest else { return Ok(Next::Now) };
         if let Some(why) = batch.hindrance() {
@@ -53,11 +54,11 @@ impl PollQueue {
         }
         self.failures.clear_redrives(key, batch.number).await?;
         if let Some(request) = batch.confirmed {
-            polls.confirmed(key, request).await?;
+            states.confirmed(key, request).await?;
         }
         ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
         self.poller.tell_if_all_stale(key, &batch);
-        polls.in_step(key, batch.asked_at).await?;
+        states.mark_synced(key, batch.asked_at).await?;
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
         Ok(Next::Now)
     }
@@ -76,10 +77,10 @@ impl PollQueue {
             return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await;
         }
         let sample = self.poller.ledger.queued(key, batch.number).await?;
-        let glance = match self.vendor.glance(key, settings, &sample, deadline).await {
+        let glance = match self.source.glance(key, settings, &sample, deadline).await {
             Ok(glance) => glance,
-            Err(trouble) => {
-                return self.poller.report(key, "queue", trouble, Self::pause(settings)).await.map(Some);
+            Err(error) => {
+                return self.poller.report(key, "queue", error, Self::pause(settings)).await.map(Some);
             }
         };
         match judge_queue(queue_number, glance.queue_number.as_deref(), sample.len(), glance.found) {
@@ -87,16 +88,16 @@ impl PollQueue {
             QueueVerdict::Doubtful(why) => return self.doubt(connection, batch, why).await,
             QueueVerdict::Purge => {}
         }
-        match self.vendor.purge(key, settings, queue_number, deadline).await {
+        match self.source.purge(key, settings, queue_number, deadline).await {
             Ok(()) => Ok(None),
-            Err(trouble @ (Trouble::Unusable { .. } | Trouble::Passing { .. })) => {
+            Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
                 if self.poller.ledger.purge_failed(key, batch).await? >= MOST_PURGES {
-                    let why = format!("{MOST_PURGES} purges failed, the last one so: {trouble}");
+                    let why = format!("{MOST_PURGES} purges failed, the last one so: {error}");
                     return self.doubt(connection, batch, &why).await;
                 }
-                self.poller.report(key, "purge", trouble, Self::pause(settings)).await.map(Some)
+                self.poller.report(key, "purge", error, Self::pause(settings)).await.map(Some)
             }
-            Err(trouble) => self.poller.report(key, "purge", trouble, Self::pause(settings)).await.map(Some),
+            Err(error) => self.poller.report(key, "purge", error, Self::pause(settings)).await.map(Some),
         }
     }
 

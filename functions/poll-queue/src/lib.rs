@@ -1,9 +1,9 @@
 //! Triggered by a schedule. Asks every Association Anywhere connection which customers changed, makes a batch of
-//! them, and purges the vendor's queue once every customer of the batch has come to an end.
+//! them, and purges the source's queue once every customer of the batch has come to an end.
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the vendor's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the vendor |
+//! | the source's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the source |
 //!
 //! **When it fails** nothing is lost: a batch that was not wholly opened is cleared and asked for again, a chunk whose
 //! message or worker was lost is sent again, and a queue is purged only where it is seen to be still the one that was
@@ -13,12 +13,13 @@ mod acknowledge;
 
 use std::time::Duration;
 
+use config::{AssociationAnywhere as Settings, Connection};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ConnectionKey, Duty, Tally, cut, merge_queue};
-use runtime::association_anywhere::{AssociationAnywhere, UnusableEntry};
-use runtime::connections::{AssociationAnywhere as Settings, Connection};
-use runtime::{Clients, Environment, MissingVariable, Next, Poll, Poller, aside};
-use store::{Failure, Failures, Gate, LedgerState, StoreError};
+use lambda::{Clients, Environment, EnvironmentError};
+use model::{Batch, BatchEvent, ConnectionKey, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks};
+use polling::{Next, Poll, Poller, aside};
+use sources::association_anywhere::{AssociationAnywhere, UnusableEntry};
+use store::{Failure, Failures, LedgerState, SourceLimiter, StoreError};
 
 use crate::acknowledge::{fingerprint_of, sample_of};
 
@@ -32,7 +33,7 @@ const FRONT: i32 = 100;
 pub struct PollQueue {
     poller: Poller,
     failures: Failures,
-    vendor: AssociationAnywhere,
+    source: AssociationAnywhere,
 }
 
 impl PollQueue {
@@ -40,19 +41,19 @@ impl PollQueue {
     ///
     /// # Errors
     /// Where a variable is missing.
-    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let table = environment.required("CONTROL_TABLE")?;
         let poller = Poller::new(environment, &clients)?;
         let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
-        let gate = Gate::new(dynamodb.clone(), table, clock.clone(), random);
+        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random);
         Ok(Self {
             poller,
             failures: Failures::new(dynamodb, table),
-            vendor: AssociationAnywhere::new(http, secrets, gate, clock),
+            source: AssociationAnywhere::new(http, secrets, limiter, clock),
         })
     }
 
-    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
+    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
     /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
@@ -60,7 +61,7 @@ impl PollQueue {
         self.poller.run(self, deadline).await
     }
 
-    /// Polls every connection, side by side, only until there is nothing to do at this moment.
+    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
     ///
     /// # Errors
     /// As [`PollQueue::run`].
@@ -79,9 +80,9 @@ impl Poll for PollQueue {
     async fn step(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
         let ledger = &self.poller.ledger;
         let LedgerState { latest, .. } = ledger.state(&connection.key).await?;
-        match (Batch::duty(latest.as_ref()), latest) {
-            (Duty::WatchLedger, Some(batch)) => self.watch(connection, &batch, deadline).await,
-            (Duty::ClearOpening, Some(batch)) => {
+        match (Batch::next_action(latest.as_ref()), latest) {
+            (NextAction::WatchLedger, Some(batch)) => self.watch(connection, &batch, deadline).await,
+            (NextAction::ClearOpening, Some(batch)) => {
                 ledger.advance(&connection.key, &batch, BatchEvent::Abandoned).await?;
                 Ok(Next::Now)
             }
@@ -91,7 +92,7 @@ impl Poll for PollQueue {
 }
 
 impl PollQueue {
-    /// Asks the vendor who changed, and opens a batch of them.
+    /// Asks the source who changed, and opens a batch of them.
     async fn ask(
         &self,
         connection: &Connection<Settings>,
@@ -99,33 +100,33 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, polls, clock, .. } = &self.poller;
+        let Poller { ledger, states, clock, .. } = &self.poller;
         let asked_at = clock.now();
-        let answer = match self.vendor.queue(key, settings, deadline).await {
+        let answer = match self.source.queue(key, settings, deadline).await {
             Ok(answer) => answer,
-            Err(trouble) => return self.poller.report(key, "queue", trouble, Self::pause(settings)).await,
+            Err(error) => return self.poller.report(key, "queue", error, Self::pause(settings)).await,
         };
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
-        let confirmed = polls.state(key).await?.confirm_requested;
+        let confirmed = states.state(key).await?.confirm_requested;
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
-        let customers = aside(move || merge_queue(answer.customers, again)).await;
+        let customers = aside(move || dedupe_queue(answer.customers, again)).await;
         if customers.is_empty() && answer.unusable.is_empty() {
             if let Some(request) = confirmed {
-                polls.confirmed(key, request).await?;
+                states.confirmed(key, request).await?;
             }
-            polls.in_step(key, asked_at).await?;
+            states.mark_synced(key, asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
-        polls.answered(key, asked_at).await?;
+        states.mark_answered(key, asked_at).await?;
         let unusable = answer.unusable.len() as u64;
         let total = customers.len() as u64 + unusable;
         // They have come to an end already.
-        let tally = Tally { failed: unusable, ..Tally::default() };
+        let counts = OutcomeCounts { failed: unusable, ..OutcomeCounts::default() };
         let batch = Batch::following(latest, answer.queue_number, asked_at, total);
-        let batch = Batch { origin: Some(fingerprint_of(settings)), confirmed, tally, ..batch };
+        let batch = Batch { origin: Some(fingerprint_of(settings)), confirmed, counts, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
             return Ok(self.poller.wait_for_workers(key, last, until, Self::pause(settings)));
@@ -136,7 +137,7 @@ impl PollQueue {
         ledger.note_queued(key, batch.number, &sample).await?;
         self.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let bulk_size = settings.bulk_size as usize;
-        ledger.write_chunks(key, batch.number, cut(&customers, bulk_size), deadline).await?;
+        ledger.write_chunks(key, batch.number, split_into_chunks(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
         let chunks = u32::try_from(customers.len().div_ceil(bulk_size)).unwrap_or(u32::MAX);
         tracing::info!(connection = %key, batch = batch.number, customers = batch.total, chunks, "opened a batch");
@@ -182,14 +183,14 @@ impl PollQueue {
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
         let ledger = &self.poller.ledger;
-        let front = ledger.front(key, batch.number, FRONT).await?;
+        let front = ledger.open_chunks(key, batch.number, FRONT).await?;
         if front.is_empty() {
             return self.acknowledge(connection, deadline).await;
         }
-        if front.iter().all(|chunk| chunk.unproven) && ledger.all_unproven(key, batch.number).await? {
-            // Only customers are left of which the vendor says nothing, while nobody is known who could prove that it
+        if front.iter().all(|chunk| chunk.unverified) && ledger.all_unverified(key, batch.number).await? {
+            // Only customers are left of which the source says nothing, while nobody is known who could prove that it
             // says anything. They stay in its queue; a new batch may hold somebody who can.
-            self.poller.abandon(key, batch, "nobody who is known to exist vouches for the vendor's answers").await?;
+            self.poller.abandon(key, batch, "nobody who is known to exist vouches for the source's answers").await?;
             return Ok(Next::After(PAUSE_AFTER_ABANDONING));
         }
         self.poller.send_due(key, batch.number, &front, deadline).await

@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use config::{BusinessCatalyst as Settings, Connection};
 use jiff::Timestamp;
-use model::{ConnectionKey, ListedCustomer, ListedNews, Outcome, Tally, Version};
-use runtime::connections::{BusinessCatalyst as Settings, Connection};
-use runtime::{Clients, Environment, Metrics, MissingVariable, each_message};
+use lambda::{Clients, Environment, EnvironmentError, Metrics, process_batch};
+use model::{ConnectionKey, ListedChange, ListedCustomer, Outcome, OutcomeCounts, Version};
 use store::{
-    Brake, ChunkKey, Clock, Directory, Failure, Failures, Incoming, LastError, LeasedChunk, Ledger, News, Polls,
-    Random, Settlement, Shadow, StoreError, UpsertError,
+    Change, ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, IncomingChange,
+    LastError, LeasedChunk, Ledger, Random, Settlement, Shadow, StoreError, UpsertError,
 };
 
 /// What is left of the deadline for settling the chunk.
@@ -30,12 +30,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The function.
 #[derive(Clone, Debug)]
 pub struct UpsertCustomers {
-    directory: Directory,
+    directory: ConnectionRegistry,
     ledger: Ledger,
-    polls: Polls,
+    states: ConnectionStates,
     failures: Failures,
     shadow: Shadow,
-    brake: Brake,
+    deletion_limit: DeletionLimit,
     clock: Clock,
     random: Random,
     metrics: Metrics,
@@ -46,7 +46,7 @@ impl UpsertCustomers {
     ///
     /// # Errors
     /// Where a variable is missing.
-    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, MissingVariable> {
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let table = environment.required("CONTROL_TABLE")?;
         let shadow = environment.required("SHADOW_TABLE")?;
         let Clients { dynamodb, clock, random, metrics, .. } = clients;
@@ -54,9 +54,15 @@ impl UpsertCustomers {
         let failures = Failures::new(dynamodb.clone(), table);
         let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
         Ok(Self {
-            directory: Directory::new(dynamodb.clone(), table),
-            polls: Polls::new(dynamodb, table),
-            brake: Brake::new(ledger.clone(), shadow.clone(), failures.clone(), clock.clone(), random.clone()),
+            directory: ConnectionRegistry::new(dynamodb.clone(), table),
+            states: ConnectionStates::new(dynamodb, table),
+            deletion_limit: DeletionLimit::new(
+                ledger.clone(),
+                shadow.clone(),
+                failures.clone(),
+                clock.clone(),
+                random.clone(),
+            ),
             ledger,
             failures,
             shadow,
@@ -68,7 +74,7 @@ impl UpsertCustomers {
 
     /// Works on the chunks that the messages name, side by side.
     pub async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        each_message(event, |body| async move { self.work(&body, deadline).await }).await
+        process_batch(event, |body| async move { self.work(&body, deadline).await }).await
     }
 
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
@@ -76,7 +82,7 @@ impl UpsertCustomers {
         tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
         if self.ledger.give_up(key, owner).await? {
             let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
-            self.polls.failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
+            self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
         }
         Ok(())
     }
@@ -98,25 +104,25 @@ impl UpsertCustomers {
         };
         if !self.ledger.is_in_progress(&chunk.key).await? {
             tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
-            return self.ledger.give_back(&chunk, self.clock.now()).await;
+            return self.ledger.release(&chunk, self.clock.now()).await;
         }
         let connection = &chunk.key.connection;
         match self.merge(&chunk, &settings, deadline - MARGIN).await {
             Ok(None) => {
                 tracing::info!(%connection, "another worker has the chunk, or its batch is over");
-                self.ledger.give_back(&chunk, self.clock.now()).await?;
+                self.ledger.release(&chunk, self.clock.now()).await?;
             }
-            Ok(Some(Merged { tally, withheld })) => {
+            Ok(Some(Merged { counts, withheld })) => {
                 let settlement = Settlement {
-                    tally,
+                    counts,
                     fetch: BTreeSet::new(),
                     delete: BTreeSet::new(),
                     retry_at: self.clock.now(),
-                    unproven: false,
+                    unverified: false,
                 };
                 if self.ledger.settle(&chunk, &settlement, deadline).await? {
                     let withheld = [("deletes_withheld", withheld)];
-                    let counts: Vec<_> = tally.by_name().into_iter().chain(withheld).collect();
+                    let counts: Vec<_> = counts.by_name().into_iter().chain(withheld).collect();
                     self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
                 } else {
                     tracing::info!(%connection, "another worker has the chunk: it counts what was done");
@@ -126,8 +132,8 @@ impl UpsertCustomers {
                 tracing::warn!(%connection, %error, "a chunk waits");
                 let now = self.clock.now();
                 let message = format!("shadow: {error}");
-                self.polls.failed(connection, &LastError { at: now, message }).await?;
-                self.ledger.give_back(&chunk, now + RETRY_AFTER).await?;
+                self.states.mark_failed(connection, &LastError { at: now, message }).await?;
+                self.ledger.release(&chunk, now + RETRY_AFTER).await?;
             }
         }
         Ok(())
@@ -141,28 +147,30 @@ impl UpsertCustomers {
         deadline: Timestamp,
     ) -> Result<Option<Merged>, StoreError> {
         let connection = &chunk.key.connection;
-        let mut tally = Tally::default();
-        let mut incoming = self.absent(chunk, deadline, &mut tally).await?;
+        let mut counts = OutcomeCounts::default();
+        let mut incoming = self.absent(chunk, deadline, &mut counts).await?;
         for ListedCustomer { source_id, version, news } in chunk.listed.iter().cloned() {
             let news = match news {
-                ListedNews::Present(content) => News::Present(content),
-                ListedNews::Deleted => News::Gone,
-                ListedNews::Unusable { reason, raw } => {
+                ListedChange::Present(content) => Change::Present(content),
+                ListedChange::Deleted => Change::Gone,
+                ListedChange::Unusable { reason, raw } => {
                     self.fail(connection, source_id, reason, raw).await?;
-                    tally.count(Outcome::Failed);
+                    counts.count(Outcome::Failed);
                     continue;
                 }
             };
-            incoming.push(Incoming { source_id, version, news });
+            incoming.push(IncomingChange { source_id, version, news });
         }
-        let gone = incoming.iter().filter(|record| matches!(record.news, News::Gone));
+        let gone = incoming.iter().filter(|record| matches!(record.news, Change::Gone));
         let gone = gone.map(|record| record.source_id.clone()).collect();
         let percent = settings.most_deletes_percent;
-        let Some(held_back) = self.brake.holds_back(chunk, &gone, percent, deadline).await? else { return Ok(None) };
+        let Some(held_back) = self.deletion_limit.holds_back(chunk, &gone, percent, deadline).await? else {
+            return Ok(None);
+        };
         incoming.retain(|record| !held_back.contains(&record.source_id));
         for source_id in &held_back {
-            self.brake.withhold(connection, source_id).await?;
-            tally.count(Outcome::Failed);
+            self.deletion_limit.withhold(connection, source_id).await?;
+            counts.count(Outcome::Failed);
         }
         let mut resolved = BTreeSet::new();
         let merged = self.shadow.upsert(connection, incoming, deadline).await?;
@@ -172,19 +180,19 @@ impl UpsertCustomers {
         for (source_id, outcome) in merged.outcomes {
             match outcome {
                 Ok(outcome) => {
-                    tally.count(outcome);
+                    counts.count(outcome);
                     resolved.insert(source_id);
                 }
                 Err(error @ UpsertError::TooLarge { .. }) => {
                     let raw = raw_of(chunk, &source_id);
                     self.fail(connection, source_id, error.to_string(), raw).await?;
-                    tally.count(Outcome::Failed);
+                    counts.count(Outcome::Failed);
                 }
                 Err(UpsertError::Store(error)) => return Err(error),
             }
         }
         self.failures.remove_resolved(connection, &resolved).await?;
-        Ok(Some(Merged { tally, withheld: held_back.len() as u64 }))
+        Ok(Some(Merged { counts, withheld: held_back.len() as u64 }))
     }
 
     /// The news of customers that a full listing no longer holds. Who is not stored any more is unchanged.
@@ -192,17 +200,17 @@ impl UpsertCustomers {
         &self,
         chunk: &LeasedChunk,
         deadline: Timestamp,
-        tally: &mut Tally,
-    ) -> Result<Vec<Incoming>, StoreError> {
+        counts: &mut OutcomeCounts,
+    ) -> Result<Vec<IncomingChange>, StoreError> {
         let keys = chunk.delete.iter().map(|source_id| (chunk.key.connection.clone(), source_id.clone()));
         let stored = self.shadow.get_many(keys, deadline).await?;
         for _ in stored.len()..chunk.delete.len() {
-            tally.count(Outcome::Unchanged);
+            counts.count(Outcome::Unchanged);
         }
-        let gone = stored.into_iter().map(|customer| Incoming {
+        let gone = stored.into_iter().map(|customer| IncomingChange {
             version: Version::of_batch(chunk.key.batch, Version::LAST_STEP),
             source_id: customer.source_id,
-            news: News::Gone,
+            news: Change::Gone,
         });
         Ok(gone.collect())
     }
@@ -222,16 +230,16 @@ impl UpsertCustomers {
 
 /// What became of a chunk.
 struct Merged {
-    tally: Tally,
+    counts: OutcomeCounts,
     /// How many deletions were not carried out, for there were too many at once.
     withheld: u64,
 }
 
-/// What a chunk says of a customer whose record can't be stored: as it was read, for the vendor's own text is longer.
+/// What a chunk says of a customer whose record can't be stored: as it was read, for the source's own text is longer.
 fn raw_of(chunk: &LeasedChunk, source_id: &str) -> String {
     let listed = chunk.listed.iter().find(|listed| listed.source_id == source_id);
     match listed.map(|listed| &listed.news) {
-        Some(ListedNews::Present(content)) => content.canonical_json(),
+        Some(ListedChange::Present(content)) => content.canonical_json(),
         _ => String::new(),
     }
 }

@@ -34,7 +34,7 @@ enum Command {
         /// The port of the API on this machine; 0 for any
         #[arg(long, default_value_t = 8787)]
         port: u16,
-        /// End when every connection is in step
+        /// End when every connection is in sync
         #[arg(long)]
         once: bool,
     },
@@ -44,7 +44,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
     /// Check a file of connections and make it the configuration
     Apply {
@@ -54,20 +54,20 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
-    /// Have a connection's upstream report one customer again, or all
+    /// Have a connection's source report one customer again, or all
     Resync {
         /// The connection's id
         connection: String,
-        /// The customer's id in the upstream
+        /// The customer's id in the source
         #[arg(long, value_name = "ID")]
         customer: Option<String>,
         /// Carry out the deletions that wait because there were too many at once, and nothing else
         #[arg(long, conflicts_with = "customer")]
         confirm_deletes: bool,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
     /// Show, redrive or drop failure records
     #[command(args_conflicts_with_subcommands = true)]
@@ -93,7 +93,7 @@ struct ImportsList {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    place: Deployment,
 }
 
 #[derive(Subcommand)]
@@ -109,7 +109,7 @@ enum ImportsCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
 }
 
@@ -122,7 +122,7 @@ struct FailuresList {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    place: Deployment,
 }
 
 #[derive(Subcommand)]
@@ -136,7 +136,7 @@ enum FailuresCommand {
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
     /// Forget failure records
     Drop {
@@ -144,13 +144,13 @@ enum FailuresCommand {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
         #[command(flatten)]
-        place: Place,
+        place: Deployment,
     },
 }
 
 /// What a command works on.
 #[derive(Args)]
-struct Place {
+struct Deployment {
     /// A deployed stack
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     stack: Option<String>,
@@ -159,7 +159,7 @@ struct Place {
     data: PathBuf,
 }
 
-impl Place {
+impl Deployment {
     async fn target(&self) -> Result<Target, TargetError> {
         match &self.stack {
             Some(name) => Target::stack(name).await,
@@ -173,7 +173,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let asked = EnvFilter::try_from_env("CUSTOMER_SYNC_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines.with_filter(runtime::log_filter(asked))).init();
+    tracing_subscriber::registry().with(lines.with_filter(lambda::log_filter(asked))).init();
     match run(arguments.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

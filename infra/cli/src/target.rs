@@ -1,15 +1,18 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::BehaviorVersion;
-use runtime::association_anywhere::AssociationAnywhere;
-use runtime::imports::{ImportLease, Undo};
-use runtime::status::StatusReader;
-use runtime::{Clients, Environment, Metrics, VendorHttp};
-use store::{Clock, Directory, Failures, Gate, Imports, Ledger, Polls, Random, Secrets, Shadow};
+use lambda::{Clients, Environment, Metrics};
+use operations::imports::{ImportLease, Undo};
+use operations::status::StatusReader;
+use sources::SourceHttp;
+use sources::association_anywhere::AssociationAnywhere;
+use store::{
+    Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow, SourceLimiter,
+};
 use thiserror::Error;
 
-use crate::TEMPLATE;
-use crate::engine::{EmbeddedDynamoDb, LocalSqs, Template};
+use local_aws::TEMPLATE;
+use local_aws::{EmbeddedDynamoDb, LocalSqs, Template};
 
 /// What a command works on: a deployed stack, or the data of a run on this machine.
 pub struct Target {
@@ -109,8 +112,8 @@ impl Target {
     }
 
     /// What is configured.
-    pub fn directory_of_connections(&self) -> Directory {
-        Directory::new(self.clients.dynamodb.clone(), &self.control_table)
+    pub fn directory_of_connections(&self) -> ConnectionRegistry {
+        ConnectionRegistry::new(self.clients.dynamodb.clone(), &self.control_table)
     }
 
     /// The failure records.
@@ -118,9 +121,9 @@ impl Target {
         Failures::new(self.clients.dynamodb.clone(), &self.control_table)
     }
 
-    /// The polls' state.
-    pub fn polls(&self) -> Polls {
-        Polls::new(self.clients.dynamodb.clone(), &self.control_table)
+    /// The states' state.
+    pub fn states(&self) -> ConnectionStates {
+        ConnectionStates::new(self.clients.dynamodb.clone(), &self.control_table)
     }
 
     /// How the connections stand.
@@ -129,7 +132,7 @@ impl Target {
         StatusReader::new(
             self.directory_of_connections(),
             Ledger::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone()),
-            self.polls(),
+            self.states(),
             self.failures(),
         )
     }
@@ -143,16 +146,16 @@ impl Target {
     /// What takes imports back.
     pub fn undo(&self) -> Undo {
         let Clients { dynamodb, clock, random, .. } = &self.clients;
-        let polls = Polls::new(dynamodb.clone(), &self.control_table);
+        let states = ConnectionStates::new(dynamodb.clone(), &self.control_table);
         let shadow = Shadow::new(dynamodb.clone(), &self.shadow_table, clock.clone(), random.clone());
-        Undo::new(shadow, self.imports(), ImportLease::new(polls, clock.clone(), random.clone()), clock.clone())
+        Undo::new(shadow, self.imports(), ImportLease::new(states, clock.clone(), random.clone()), clock.clone())
     }
 
     /// The client of Association Anywhere.
     pub fn association_anywhere(&self) -> AssociationAnywhere {
         let Clients { dynamodb, clock, random, http, secrets, .. } = &self.clients;
-        let gate = Gate::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone());
-        AssociationAnywhere::new(http.clone(), secrets.clone(), gate, clock.clone())
+        let limiter = SourceLimiter::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone());
+        AssociationAnywhere::new(http.clone(), secrets.clone(), limiter, clock.clone())
     }
 }
 
@@ -166,7 +169,7 @@ pub(crate) fn local_clients(
         dynamodb: database.client(),
         sqs: queues.client(),
         secrets: Secrets::new(None, clock.clone()),
-        http: VendorHttp::new(clock.clone())?,
+        http: SourceHttp::new(clock.clone())?,
         clock,
         random: Random::from_entropy(),
         metrics: Metrics::off(),

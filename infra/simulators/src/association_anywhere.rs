@@ -42,7 +42,8 @@ use std::{
 use customers::Identity;
 use state::State;
 
-use crate::{faults::FaultPlans, serving};
+use crate::faults::FaultPlans;
+use crate::server::serve;
 
 /// The environment in the path that the printed addresses use. The simulator answers under any.
 pub const ENVIRONMENT: &str = "demo";
@@ -262,7 +263,7 @@ impl AaSimulator {
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
         let router = self.router().merge(control::router(self));
-        serving::serve(router, listener).await
+        serve(router, listener).await
     }
 
     /// Gives these customers new content and queues them. Ids that do not exist are only queued.
@@ -308,7 +309,7 @@ impl AaSimulator {
         self.state().enqueue_text(text.into());
     }
 
-    /// Empties the queue, whose next entry gets the number after `last_number`: as when the vendor builds the environment
+    /// Empties the queue, whose next entry gets the number after `last_number`: as when the source builds the environment
     /// anew.
     pub fn rebuild_queue(&self, last_number: u64) {
         self.state().rebuild_queue(last_number);

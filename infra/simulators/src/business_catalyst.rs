@@ -20,17 +20,17 @@
 //! assert_eq!(simulator.last_update(1002), Some(date(2024, 10, 27).at(2, 30, 0, 0)));
 //! ```
 
-mod catalogue;
 mod clock;
 mod contact;
 pub mod control;
 mod faults;
-mod invention;
+mod generator;
 mod operations;
 mod records;
 mod requests;
 mod server;
 mod settings;
+mod site_setup;
 mod soap;
 mod state;
 mod updates;
@@ -43,13 +43,14 @@ use std::{
 use jiff::{SignedDuration, civil::DateTime};
 
 pub use clock::Clock;
-pub use invention::PASSWORD_MARK;
+pub use generator::PASSWORD_MARK;
 pub use requests::ListingRequest;
 pub use settings::{BcSettings, ListingOrder};
 
 use state::State;
 
-use crate::{faults::FaultPlans, serving};
+use crate::faults::FaultPlans;
+use crate::server::serve;
 
 /// Where the service is on its host. Its case does not matter.
 pub const ENDPOINT_PATH: &str = "/catalystwebservice/catalystcrmwebservice.asmx";
@@ -149,7 +150,7 @@ pub enum Poison {
     HugeText(usize),
 }
 
-/// What people do at the vendor. Each contact concerned gets a new `lastUpdateDate`, but for one that is removed.
+/// What people do at the source. Each contact concerned gets a new `lastUpdateDate`, but for one that is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// New content for these contacts.
@@ -213,10 +214,10 @@ impl BcSimulator {
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
         let router = self.router().merge(control::router(self));
-        serving::serve(router, listener).await
+        serve(router, listener).await
     }
 
-    /// Does what people at the vendor do; says which contacts were concerned. The methods below are short for it.
+    /// Does what people at the source do; says which contacts were concerned. The methods below are short for it.
     pub fn act(&self, action: Action) -> Vec<u64> {
         self.state().act(action)
     }

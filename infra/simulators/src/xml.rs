@@ -1,9 +1,9 @@
 //! XML as the simulators read, write and spoil it.
 
+mod corruption;
 mod reading;
-mod spoiling;
 mod writing;
 
+pub(crate) use corruption::{MAINTENANCE_PAGE, Piece, entity_bomb, pieces, with_wrong_end_tag};
 pub(crate) use reading::{Element, parse};
-pub(crate) use spoiling::{MAINTENANCE_PAGE, Piece, entity_bomb, pieces, with_wrong_end_tag};
 pub(crate) use writing::{DECLARATION, element, escape_into, text_element, write_or_ignore};

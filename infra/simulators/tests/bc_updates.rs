@@ -94,7 +94,7 @@ async fn the_external_id_decides_before_the_e_mail_address() {
     // The e-mail address was written too, so it is now two contacts'.
     assert_eq!(simulator.email(with_both).unwrap(), email);
 
-    // By e-mail address, whose case does not matter. An entity id does not decide anything.
+    // By e-mail address, whose case does not matter. An entity id does not merge_decision anything.
     let email = simulator.email(without).unwrap().to_uppercase();
     let by_email = format!("<entityId>{with_both}</entityId><emailAddress>{email}</emailAddress>");
     running.write(&format!("<ContactRecord>{by_email}<lastName>Two</lastName></ContactRecord>")).await;
@@ -140,7 +140,7 @@ async fn what_is_not_said_stays_and_what_is_said_replaces() {
     let contact = record(&running.retrieve(BEGINNING, 0).await, 1001);
     assert_eq!(texts(&contact, "phoneNo"), ["x@example.org"]);
 
-    // What people then change at the vendor differs from all that was written.
+    // What people then change at the source differs from all that was written.
     running.simulator.change([1001]);
     assert_eq!(running.simulator.display_name(1001).as_deref(), Some("Other B. Last"));
     assert_eq!(running.simulator.email(1001).as_deref(), Some("x.2@example.org"));

@@ -1,12 +1,12 @@
-//! The documents that the vendor's guides show, byte for byte.
+//! The documents that the source's guides show, byte for byte.
 
 use serde_json::json;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use crate::sender::{all_lead_sources, customer, fetch, provider_info, push, send};
 use crate::sender::{authorized, path};
 
-/// The request to save a user, as the vendor's guide shows it: the mandatory elements alone.
+/// The request to save a user, as the source's guide shows it: the mandatory elements alone.
 const SAVE_USER: &str = "<user><providerInfo><identifier>PROVIDER_ID</identifier><clientID>c-1</clientID><clubID>k-1</clubID><recordID>r-1</recordID></providerInfo>
   <userInfo><firstname>Foo</firstname><lastname>Bar</lastname><userStatus>ACTIVE</userStatus><userType>PROSPECT</userType></userInfo></user>";
 
@@ -17,7 +17,7 @@ const SAVE_LEAD_SOURCE: &str = "<leadSource> <providerInfo> <identifier>PROVIDER
 
 #[tokio::test]
 async fn a_user_is_saved_as_the_guide_shows_it() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let answer = push(&world, "user", SAVE_USER).await;
     let uuid = answer.uuid();
     assert_eq!(
@@ -40,7 +40,7 @@ async fn a_user_is_saved_as_the_guide_shows_it() {
 
 #[tokio::test]
 async fn a_lead_source_is_saved_as_the_guide_shows_it() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let uuid = push(&world, "leadsource", SAVE_LEAD_SOURCE).await.uuid();
     let [stored] = &all_lead_sources(&world).await[..] else { panic!("one lead source") };
     assert_eq!((&stored["id"], &stored["name"], &stored["active"]), (&json!(uuid), &json!("Facebook"), &json!(true)));
@@ -62,7 +62,7 @@ fn everything() -> String {
 
 #[tokio::test]
 async fn a_user_is_fetched_with_every_element_in_the_guides_order() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let uuid = push(&world, "user", everything()).await.uuid();
     let answer = fetch(&world, "user", &format!("&uuid={uuid}")).await;
     assert_eq!(answer.headers["content-type"], "application/xml; charset=utf-8");
@@ -85,7 +85,7 @@ async fn a_user_is_fetched_with_every_element_in_the_guides_order() {
 
 #[tokio::test]
 async fn what_was_fetched_can_be_pushed_again_and_changes_nothing() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let uuid = push(&world, "user", everything()).await.uuid();
     let query = format!("&uuid={uuid}");
     let fetched = fetch(&world, "user", &query).await.text;
@@ -98,7 +98,7 @@ async fn what_was_fetched_can_be_pushed_again_and_changes_nothing() {
 
 #[tokio::test]
 async fn every_element_has_its_field() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let uuid = push(&world, "user", everything()).await.uuid();
     let stored = customer(&world, &uuid).await;
     for (key, value) in [
@@ -138,7 +138,7 @@ async fn every_element_has_its_field() {
 
 #[tokio::test]
 async fn a_request_may_carry_the_namespace_with_a_prefix_or_without() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let plain = push(&world, "user", SAVE_USER).await.uuid();
     let namespace = "http://www.intouchfollowup.com/api/2011-11";
     let with_default = SAVE_USER.replacen("<user>", &format!("<user xmlns=\"{namespace}\">"), 1);
@@ -155,7 +155,7 @@ async fn a_request_may_carry_the_namespace_with_a_prefix_or_without() {
 
 #[tokio::test]
 async fn what_is_not_known_is_kept_by_its_own_name() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let document = format!(
         "<user version='7'>{}<userInfo><firstname>Foo</firstname><lastname>Bar</lastname>\
          <userStatus>ACTIVE</userStatus><userType>PROSPECT</userType><nickname lang='fr'>Foufou</nickname>\
@@ -180,7 +180,7 @@ async fn what_is_not_known_is_kept_by_its_own_name() {
 
 #[tokio::test]
 async fn a_lead_source_is_fetched_by_provider_and_identifier_and_listed_by_club() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let uuid = push(&world, "leadsource", SAVE_LEAD_SOURCE).await.uuid();
     let content = format!(
         "<uuid>{uuid}</uuid><providerInfo><identifier>PROVIDER_ID</identifier><clientID>c-1</clientID>\
@@ -201,7 +201,7 @@ async fn a_lead_source_is_fetched_by_provider_and_identifier_and_listed_by_club(
 
 #[tokio::test]
 async fn staff_are_listed_with_id_and_email_in_a_users_document() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let document = crate::sender::staff("s-1", "Ann", "ann@club.example");
     let uuid = push(&world, "staff", document).await.uuid();
     let content = format!(
@@ -220,7 +220,7 @@ async fn staff_are_listed_with_id_and_email_in_a_users_document() {
 
 #[tokio::test]
 async fn an_error_names_its_reason_and_a_number_for_support() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let answer = push(&world, "user", SAVE_USER.replace("PROSPECT", "LEAD")).await;
     let message = answer.invalid();
     assert_eq!(message, "`userInfo/userType` must be PROSPECT or MEMBER");

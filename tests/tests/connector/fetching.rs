@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
-use tests::{TOKEN, World};
+use tests::{AssociationAnywhereFixture, TOKEN};
 
 use crate::sender::{
     Answer, authorized, fetch, lead_source, path, prospect, provider_info, provider_info_of, push, read, send, staff,
@@ -19,7 +19,7 @@ fn listed(answer: &Answer) -> (Vec<String>, Option<String>) {
 
 #[tokio::test]
 async fn a_record_is_fetched_by_our_id_or_the_senders_whatever_the_parameter_is_called() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for (resource, document) in [
         ("user", prospect("r-1")),
         ("staff", staff("r-1", "Ann", "ann@club.example")),
@@ -47,7 +47,7 @@ async fn a_record_is_fetched_by_our_id_or_the_senders_whatever_the_parameter_is_
 
 #[tokio::test]
 async fn a_record_of_another_club_is_not_found_in_this_one() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for (resource, document) in [
         ("user", prospect("r-1")),
         ("staff", staff("r-1", "Ann", "ann@club.example")),
@@ -67,7 +67,7 @@ async fn a_record_of_another_club_is_not_found_in_this_one() {
 
 #[tokio::test]
 async fn users_are_listed_page_by_page_each_once() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let mut expected = Vec::new();
     for number in 0..450 {
         expected.push(push(&world, "user", prospect(&format!("r-{number}"))).await.uuid());
@@ -87,7 +87,7 @@ async fn users_are_listed_page_by_page_each_once() {
 
 #[tokio::test]
 async fn readers_see_staff_and_lead_sources_page_by_page() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for number in 0..7 {
         let email = format!("staff-{number}@club.example");
         push(&world, "staff", staff(&format!("s-{number}"), "Ann", &email)).await.uuid();
@@ -126,7 +126,7 @@ async fn readers_see_staff_and_lead_sources_page_by_page() {
 
 #[tokio::test]
 async fn a_reader_sees_every_field_of_staff_and_lead_sources_and_another_tenant_none() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let token = world.secret("other-reader.json", &json!({ "token": "other-token" }));
     let credentials = world.secret("theirs.json", &json!({ "token": "other-connector" }));
     world
@@ -171,7 +171,7 @@ async fn a_reader_sees_every_field_of_staff_and_lead_sources_and_another_tenant_
 const LARGEST_ANSWER: usize = 5_000_000;
 
 /// Every page of a list, from the first.
-async fn pages(world: &World, resource: &str) -> Vec<Answer> {
+async fn pages(world: &AssociationAnywhereFixture, resource: &str) -> Vec<Answer> {
     let mut pages = vec![fetch(world, resource, "").await];
     while let (_, Some(cursor)) = listed(&pages[pages.len() - 1]) {
         pages.push(fetch(world, resource, &format!("&cursor={cursor}")).await);
@@ -182,7 +182,7 @@ async fn pages(world: &World, resource: &str) -> Vec<Answer> {
 /// Invariant 1: a list that no answer can hold ends before it is too large, and goes on where it ended.
 #[tokio::test]
 async fn lists_of_large_records_end_before_an_answer_is_too_large_and_go_on() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     // An ampersand takes five characters where it is written.
     let large = "&amp;".repeat(200_000);
     let mut expected = [Vec::new(), Vec::new(), Vec::new()];
@@ -211,7 +211,7 @@ async fn lists_of_large_records_end_before_an_answer_is_too_large_and_go_on() {
 /// Invariant 1: a record that is larger than a page is a page.
 #[tokio::test]
 async fn a_record_as_large_as_can_be_is_listed_and_fetched() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let large = "&amp;".repeat(190_000);
     let company = format!("<company>{large}</company><address1>{large}</address1>");
     let uuid = push(&world, "user", user("r-1", "PROSPECT", &company, "")).await;
@@ -226,17 +226,20 @@ async fn a_record_as_large_as_can_be_is_listed_and_fetched() {
 /// The store is read in pages: whatever the size of a list, only so much of it is in memory.
 #[tokio::test]
 async fn a_list_reads_no_more_of_the_store_than_it_answers() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let note = format!("<note>{}</note>", "x".repeat(300_000));
     for number in 0..30 {
         let document = staff(&format!("s-{number}"), "Ann", &format!("staff-{number}@club.example"));
         push(&world, "staff", document.replace("<email>", &format!("{note}<email>"))).await.uuid();
     }
-    let (records, more) =
-        store::Catalog::<model::Staff>::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE, world.clock.clone())
-            .list(&model::ConnectionKey::new("acme", "intouch"), None, 500)
-            .await
-            .unwrap();
+    let (records, more) = store::ReferenceTable::<model::Staff>::new(
+        world.clients.dynamodb.clone(),
+        tests::CONTROL_TABLE,
+        world.clock.clone(),
+    )
+    .list(&model::ConnectionKey::new("acme", "intouch"), None, 500)
+    .await
+    .unwrap();
     assert!(more && (5..=12).contains(&records.len()), "{}", records.len());
     // What is not shown in a list is no reason to end a page.
     assert_eq!(listed(&fetch(&world, "staff", "").await).0.len(), 30);
@@ -244,7 +247,7 @@ async fn a_list_reads_no_more_of_the_store_than_it_answers() {
 
 #[tokio::test]
 async fn no_answer_is_kept_on_its_way_or_taken_for_a_page() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let answers = [
         push(&world, "user", prospect("r-1")).await,
         push(&world, "user", "<user/>").await,

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use crate::model::{self, Ground, Kind, Model, paused_after};
 use crate::sender::{all_staff, customer, push, read, referring, staff};
@@ -51,7 +51,7 @@ const AT_ONCE: [(&str, &[Push], Push, Push); 12] = [
 
 #[tokio::test]
 async fn two_pushes_at_once_end_as_one_after_the_other_wherever_the_first_is_held_up() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for (number, (what, before, one, other)) in AT_ONCE.into_iter().enumerate() {
         for (turn, (held_up, meanwhile)) in [(one, other), (other, one)].into_iter().enumerate() {
             for requests in 0..MOST_REQUESTS {
@@ -85,7 +85,7 @@ async fn two_pushes_at_once_end_as_one_after_the_other_wherever_the_first_is_hel
 
 #[tokio::test]
 async fn wherever_a_push_dies_everybody_is_found_and_sent_again_it_is_done() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for (kind, told) in [(Kind::Staff, &AT_ONCE[..]), (Kind::LeadSource, &AT_ONCE[..2])] {
         for (number, (what, before, dying, meanwhile)) in told.iter().copied().enumerate() {
             for requests in 0..MOST_REQUESTS {
@@ -117,7 +117,7 @@ async fn wherever_a_push_dies_everybody_is_found_and_sent_again_it_is_done() {
 
 #[tokio::test]
 async fn names_go_round_a_chain_and_a_cycle_of_three_in_every_order() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let (chain, cycle) = ([(1, 2), (2, 3), (3, 4)], [(1, 2), (2, 3), (3, 1)]);
     for kind in [Kind::Staff, Kind::LeadSource] {
         for (number, pushes) in [chain, cycle].into_iter().enumerate() {
@@ -144,14 +144,14 @@ async fn names_go_round_a_chain_and_a_cycle_of_three_in_every_order() {
 }
 
 /// The owner of a prospect, and what it says matches nothing.
-async fn owner_of(world: &World, uuid: &str) -> (Value, Value) {
+async fn owner_of(world: &AssociationAnywhereFixture, uuid: &str) -> (Value, Value) {
     let stored = customer(world, uuid).await;
     (stored["owner_staff_id"].clone(), stored["attributes"]["leadInfo#unmatched"].clone())
 }
 
 #[tokio::test]
 async fn prospects_that_wait_for_an_address_are_completed_when_its_owner_gives_it_to_somebody() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let ann = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let waiting = push(&world, "user", referring("r-1", "desk@club.example", "")).await.uuid();
     assert_eq!(owner_of(&world, &waiting).await, (Value::Null, json!(["ownerID"])));
@@ -169,7 +169,7 @@ async fn prospects_that_wait_for_an_address_are_completed_when_its_owner_gives_i
 
 #[tokio::test]
 async fn a_prospect_never_waits_for_an_address_that_somebody_has_whichever_is_held_up() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let told: [(&[Push], Push); 4] =
         [(&[(1, 1)], (1, 2)), (&[(1, 1), (2, 3)], (2, 2)), (&[(1, 2), (2, 3), (2, 2)], (1, 1)), (&[], (1, 2))];
     for (number, (before, change)) in told.into_iter().enumerate() {
@@ -201,7 +201,7 @@ async fn a_prospect_never_waits_for_an_address_that_somebody_has_whichever_is_he
 }
 
 /// How many items of the control table say that a prospect waits.
-async fn waiting_entries(world: &World) -> usize {
+async fn waiting_entries(world: &AssociationAnywhereFixture) -> usize {
     let scan = world.clients.dynamodb.scan().table_name(tests::CONTROL_TABLE).send().await.unwrap();
     let is_waiting = |item: &&std::collections::HashMap<_, aws_sdk_dynamodb::types::AttributeValue>| {
         item["entry"].as_s().unwrap().starts_with("waiting/")
@@ -211,7 +211,7 @@ async fn waiting_entries(world: &World) -> usize {
 
 #[tokio::test]
 async fn a_prospect_that_names_others_leaves_nothing_behind_where_it_waited() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for number in 0..20 {
         let document = referring("r-1", &format!("nobody-{number}@club.example"), &format!("source {number}"));
         push(&world, "user", document).await.uuid();
@@ -226,7 +226,7 @@ async fn a_prospect_that_names_others_leaves_nothing_behind_where_it_waited() {
 
 #[tokio::test]
 async fn a_prospect_pushed_to_and_fro_waits_for_what_it_said_last_whichever_push_is_held_up() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for requests in 0..MOST_REQUESTS {
         let ground = Ground { world: &world, kind: Kind::Staff, name: format!("to-and-fro-{requests}") };
         let naming = |address: u8| referring(&ground.record(9), &ground.address(address), "");
@@ -247,7 +247,7 @@ async fn a_prospect_pushed_to_and_fro_waits_for_what_it_said_last_whichever_push
 
 #[tokio::test]
 async fn an_address_that_the_release_before_refused_is_found_as_soon_as_its_owner_is_pushed_unchanged() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let ground = Ground { world: &world, kind: Kind::Staff, name: "before".to_owned() };
     for (record, address) in [(1, 1), (2, 2), (2, 1)] {
         ground.push(record, address).await.uuid();
@@ -278,7 +278,7 @@ async fn an_address_that_the_release_before_refused_is_found_as_soon_as_its_owne
 
 #[tokio::test]
 async fn names_that_nobody_has_any_more_leave_nothing_behind() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let ground = Ground { world: &world, kind: Kind::Staff, name: "tidy".to_owned() };
     for address in [1, 2, 3, 4, 1, 2, 3, 4] {
         ground.push(1, address).await.uuid();
@@ -292,7 +292,7 @@ async fn names_that_nobody_has_any_more_leave_nothing_behind() {
 
 #[tokio::test]
 async fn what_a_push_of_staff_costs() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let operations = ["PutItem", "DeleteItem", "TransactWriteItems"];
     let writes = || operations.map(|operation| world.database.operations(operation)).iter().sum::<u64>();
     let mut before = writes();
@@ -314,7 +314,7 @@ async fn what_a_push_of_staff_costs() {
 async fn somebody_who_is_called_anew_five_hundred_times_is_one_and_each_recordid_finds_them() {
     // Their recordIDs have more bytes than an item can hold.
     const TIMES: usize = 500;
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let long = |number: usize| format!("{number}-{}", "x".repeat(1_000));
     let ann = push(&world, "staff", staff(&long(0), "Ann", "ann@club.example")).await.uuid();
     for number in 1..TIMES {

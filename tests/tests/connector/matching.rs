@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use crate::sender::{
     all_lead_sources, all_staff, customer, fetch, lead_source, prospect, provider_info, provider_info_of, push,
@@ -11,7 +11,7 @@ use crate::sender::{
 };
 
 /// Owner and lead source of a prospect, and what it says matches nothing.
-async fn lead_of(world: &World, uuid: &str) -> (Value, Value, Value) {
+async fn lead_of(world: &AssociationAnywhereFixture, uuid: &str) -> (Value, Value, Value) {
     let mut stored = customer(world, uuid).await;
     (
         stored["owner_staff_id"].take(),
@@ -22,7 +22,7 @@ async fn lead_of(world: &World, uuid: &str) -> (Value, Value, Value) {
 
 #[tokio::test]
 async fn staff_without_email() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let one = push(&world, "staff", staff("s-1", "Ann", "")).await.uuid();
     let other = push(&world, "staff", staff("s-2", "Bob", "")).await.uuid();
     assert_ne!(one, other, "without an e-mail address nobody matches");
@@ -33,7 +33,7 @@ async fn staff_without_email() {
 
 #[tokio::test]
 async fn two_staff_with_the_same_email() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let one = push(&world, "staff", staff("s-1", "Ann", "Front.Desk@club.example")).await.uuid();
     let in_other_club = staff("s-2", "Anne", " front.desk@CLUB.example ")
         .replace(&provider_info("s-2"), &provider_info_of("INTOUCH", "c-1", "k-2", "s-2"));
@@ -56,7 +56,7 @@ async fn two_staff_with_the_same_email() {
 
 #[tokio::test]
 async fn staff_who_take_the_email_of_others_later_stay_themselves_and_it_finds_who_had_it_first() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let ann = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let bob = push(&world, "staff", staff("s-2", "Bob", "bob@club.example")).await.uuid();
     assert_eq!(push(&world, "staff", staff("s-2", "Bob", "ann@club.example")).await.uuid(), bob);
@@ -69,7 +69,7 @@ async fn staff_who_take_the_email_of_others_later_stay_themselves_and_it_finds_w
 
 #[tokio::test]
 async fn lead_source_facebook_against_facebook() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let one = push(&world, "leadsource", lead_source("l-1", "Facebook")).await.uuid();
     for (record_id, name) in [("l-2", "facebook"), ("l-3", "  FACEBOOK "), ("l-4", "\u{a0}facebooK\u{3000}")] {
         assert_eq!(push(&world, "leadsource", lead_source(record_id, name)).await.uuid(), one, "{name}");
@@ -85,7 +85,7 @@ async fn lead_source_facebook_against_facebook() {
 
 #[tokio::test]
 async fn many_lead_sources_of_one_name_at_once_are_one() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let documents: Vec<String> = (0..8).map(|number| lead_source(&format!("l-{number}"), "Facebook")).collect();
     let answers = join_all(documents.iter().map(|document| push(&world, "leadsource", document.as_str()))).await;
     let uuid = answers[0].uuid();
@@ -96,7 +96,7 @@ async fn many_lead_sources_of_one_name_at_once_are_one() {
 
 #[tokio::test]
 async fn a_prospect_that_names_an_unknown_owner() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let uuid = push(&world, "user", referring("r-1", "ann@club.example", "l-1")).await.uuid();
     assert_eq!(lead_of(&world, &uuid).await, (Value::Null, Value::Null, json!(["ownerID", "leadSourceID"])));
     let fetched = fetch(&world, "user", &format!("&uuid={uuid}")).await.text;
@@ -116,7 +116,7 @@ async fn a_prospect_that_names_an_unknown_owner() {
 
 #[tokio::test]
 async fn a_reference_means_our_id_or_the_senders_or_what_is_matched() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let owner = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let source = push(&world, "leadsource", lead_source("l-1", "Facebook")).await.uuid();
     let upper = owner.to_uppercase();
@@ -132,9 +132,9 @@ async fn a_reference_means_our_id_or_the_senders_or_what_is_matched() {
 
 #[tokio::test]
 async fn whatever_the_reference_the_prospect_is_completed_when_it_arrives() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     // The id that the member of staff will get is known only from another world.
-    let elsewhere = World::with_connector(true).await;
+    let elsewhere = AssociationAnywhereFixture::with_connector(true).await;
     let future_id = push(&elsewhere, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let mut waiting = Vec::new();
     for (number, reference) in [future_id.as_str(), "s-1", "Ann@club.example"].into_iter().enumerate() {
@@ -148,7 +148,7 @@ async fn whatever_the_reference_the_prospect_is_completed_when_it_arrives() {
 
 #[tokio::test]
 async fn hundreds_of_prospects_are_completed_by_one_member_of_staff() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let documents: Vec<String> =
         (0..250).map(|number| referring(&format!("r-{number}"), "ann@club.example", "")).collect();
     let uuids: Vec<String> = join_all(documents.iter().map(|document| push(&world, "user", document.as_str())))
@@ -168,7 +168,7 @@ async fn hundreds_of_prospects_are_completed_by_one_member_of_staff() {
 #[tokio::test]
 async fn prospects_and_their_owner_who_arrive_at_once_find_each_other() {
     for round in 0..20 {
-        let world = World::with_connector(true).await;
+        let world = AssociationAnywhereFixture::with_connector(true).await;
         let documents: Vec<String> =
             (0..4).map(|number| referring(&format!("r-{number}"), "ann@club.example", "facebook")).collect();
         let (users, owner, source) = futures::join!(
@@ -185,7 +185,7 @@ async fn prospects_and_their_owner_who_arrive_at_once_find_each_other() {
 
 #[tokio::test]
 async fn a_prospect_that_no_longer_names_somebody_is_not_given_to_them() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let uuid = push(&world, "user", referring("r-1", "ann@club.example", "")).await.uuid();
     push(&world, "user", referring("r-1", "bob@club.example", "")).await.uuid();
     push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
@@ -196,7 +196,7 @@ async fn a_prospect_that_no_longer_names_somebody_is_not_given_to_them() {
 
 #[tokio::test]
 async fn what_a_prospect_waits_for_is_kept_by_a_push_that_says_nothing_of_it() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let uuid = push(&world, "user", referring("r-1", "ann@club.example", "")).await.uuid();
     push(&world, "user", prospect("r-1")).await.uuid();
     assert_eq!(lead_of(&world, &uuid).await, (Value::Null, Value::Null, json!(["ownerID"])));
@@ -206,7 +206,7 @@ async fn what_a_prospect_waits_for_is_kept_by_a_push_that_says_nothing_of_it() {
 
 #[tokio::test]
 async fn staff_are_created_only_as_the_connection_allows() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let ann = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let connection = world.connections().of_kind("connector").await.unwrap().remove(0);
     let document = connection.document.replace("\"create_staff\":true", "\"create_staff\":false");

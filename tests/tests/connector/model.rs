@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use axum::http::StatusCode;
 use futures::poll;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use crate::sender::{Answer, fetch, lead_source, push, staff};
 
@@ -37,7 +37,7 @@ impl Kind {
 
 /// A part of a world where nobody else has the same recordIDs, addresses and names.
 pub struct Ground<'a> {
-    pub world: &'a World,
+    pub world: &'a AssociationAnywhereFixture,
     pub kind: Kind,
     pub name: String,
 }
@@ -198,7 +198,7 @@ pub async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, addr
 /// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether it
 /// was still under way then.
 pub async fn paused_after<T>(
-    world: &World,
+    world: &AssociationAnywhereFixture,
     requests: i64,
     push: impl Future<Output = Answer>,
     meanwhile: impl Future<Output = T>,

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 use tokio::runtime::Builder;
 
 use crate::model::{Ground, Kind, Model, assert_all_follow, paused_after, those_that_hold};
@@ -157,7 +157,7 @@ impl History {
 
 /// Whatever happens, every address leads to who has had it longest of those who have it now, and no prospect waits for
 /// an address that somebody has.
-async fn tell(world: &World, kind: Kind, name: String, events: &[Event]) {
+async fn tell(world: &AssociationAnywhereFixture, kind: Kind, name: String, events: &[Event]) {
     let ground = Ground { world, kind, name };
     let mut history = History::default();
     for event in events {
@@ -171,7 +171,13 @@ async fn tell(world: &World, kind: Kind, name: String, events: &[Event]) {
 }
 
 /// Two pushes that happen at once end as one after the other, wherever one of them is held up meanwhile.
-async fn tell_at_once(world: &World, name: String, before: &[(u8, u8)], two: [(u8, u8); 2], requests: i64) {
+async fn tell_at_once(
+    world: &AssociationAnywhereFixture,
+    name: String,
+    before: &[(u8, u8)],
+    two: [(u8, u8); 2],
+    requests: i64,
+) {
     let ground = Ground { world, kind: Kind::Staff, name };
     let mut model = Model::default();
     for (record, address) in before {
@@ -194,9 +200,12 @@ async fn tell_at_once(world: &World, name: String, before: &[(u8, u8)], two: [(u
 }
 
 /// Runs cases in one world, each on a ground of its own.
-fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, tell: impl AsyncFn(&World, String, T)) {
+fn run<T: std::fmt::Debug>(
+    strategy: &impl Strategy<Value = T>,
+    tell: impl AsyncFn(&AssociationAnywhereFixture, String, T),
+) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let world = runtime.block_on(World::with_connector(true));
+    let world = runtime.block_on(AssociationAnywhereFixture::with_connector(true));
     let number = std::cell::Cell::new(0);
     let config = Config { cases: 64, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let told = TestRunner::new(config).run(strategy, |case| {
@@ -211,14 +220,19 @@ fn run<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, tell: impl Async
 #[test]
 fn an_address_leads_to_who_has_had_it_longest_whatever_is_pushed_doubled_or_dies() {
     let cases = (prop_oneof![Just(Kind::Staff), Just(Kind::LeadSource)], vec(event(), 1..12));
-    run(&cases, async |world: &World, name, (kind, events): (Kind, Vec<Event>)| tell(world, kind, name, &events).await);
+    run(&cases, async |world: &AssociationAnywhereFixture, name, (kind, events): (Kind, Vec<Event>)| {
+        tell(world, kind, name, &events).await
+    });
 }
 
 #[test]
 fn two_pushes_at_once_end_as_one_after_the_other() {
     let push = || (1..=RECORDS, 0..=ADDRESSES);
     let cases = (vec(push(), 0..8), (push(), push()), 0..24_i64);
-    run(&cases, async |world: &World, name, (before, (one, other), requests): (Vec<(u8, u8)>, _, i64)| {
-        tell_at_once(world, name, &before, [one, other], requests).await;
-    });
+    run(
+        &cases,
+        async |world: &AssociationAnywhereFixture, name, (before, (one, other), requests): (Vec<(u8, u8)>, _, i64)| {
+            tell_at_once(world, name, &before, [one, other], requests).await;
+        },
+    );
 }

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use futures::stream;
 use serde_json::json;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use crate::sender::{
     all_lead_sources, all_staff, authorized, basic, customer, customers, fetch, lead_source, path, prospect,
@@ -15,7 +15,7 @@ use crate::sender::{
 };
 
 /// Nothing of any kind is stored.
-async fn assert_empty(world: &World) {
+async fn assert_empty(world: &AssociationAnywhereFixture) {
     assert_eq!(customers(world).await, Vec::<serde_json::Value>::new());
     assert_eq!(all_staff(world).await, Vec::<serde_json::Value>::new());
     assert_eq!(all_lead_sources(world).await, Vec::<serde_json::Value>::new());
@@ -23,7 +23,7 @@ async fn assert_empty(world: &World) {
 
 #[tokio::test]
 async fn who_has_no_valid_credentials_is_told_so_on_every_route() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let wrong = [
         None,
         Some(String::new()),
@@ -57,7 +57,7 @@ async fn who_has_no_valid_credentials_is_told_so_on_every_route() {
 
 #[tokio::test]
 async fn a_push_for_a_club_that_is_not_ours() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let mut said = Vec::new();
     for (identifier, client, club) in
         [("INTOUCH", "c-1", "k-3"), ("INTOUCH", "c-2", "k-1"), ("OTHER", "c-1", "k-1"), ("intouch", "c-1", "k-1")]
@@ -86,7 +86,7 @@ async fn a_push_for_a_club_that_is_not_ours() {
 
 #[tokio::test]
 async fn another_tenants_client_is_as_forbidden_as_one_that_nobody_has() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let credentials = world.secret("other.json", &json!({ "username": "other", "password": "other-password" }));
     world
         .configure(&format!(
@@ -111,7 +111,7 @@ async fn another_tenants_client_is_as_forbidden_as_one_that_nobody_has() {
 
 #[tokio::test]
 async fn every_mandatory_field_missing_one_at_a_time_and_all_at_once() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let mandatory = [
         ("providerInfo/identifier", "<identifier>INTOUCH</identifier>"),
         ("providerInfo/clientID", "<clientID>c-1</clientID>"),
@@ -144,7 +144,7 @@ async fn every_mandatory_field_missing_one_at_a_time_and_all_at_once() {
 
 #[tokio::test]
 async fn bad_dates_gender_and_country() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let date = "must be a date of the form YYYY-MM-DD";
     for (element, values, problem) in [
         ("birthdate", &["1980-02-30", "02/29/1980", "1980-2-9", "80-02-09", "soon"][..], date),
@@ -180,7 +180,7 @@ async fn bad_dates_gender_and_country() {
 
 #[tokio::test]
 async fn a_document_that_says_twice_whose_it_is_is_nobodys() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let twice = prospect("r-1").replace("<clubID>k-1</clubID>", "<clubID>k-1</clubID><clubID>k-2</clubID>");
     assert_eq!(push(&world, "user", twice).await.invalid(), "`providerInfo/clubID` is given twice");
     let twice = prospect("r-1").replacen("<user>", &format!("<user>{}", provider_info("r-2")), 1);
@@ -193,7 +193,7 @@ async fn a_document_that_says_twice_whose_it_is_is_nobodys() {
 
 #[tokio::test]
 async fn a_5_mb_body() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let padded = |bytes: usize| {
         let document = prospect("r-1");
         document.replace("</user>", &format!("{}</user>", " ".repeat(bytes - document.len())))
@@ -209,7 +209,7 @@ async fn a_5_mb_body() {
 
 #[tokio::test]
 async fn a_record_that_no_item_can_hold_is_too_large() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let note = format!("<note>{}</note>", "x".repeat(500_000));
     for (resource, document) in [
         ("user", user("r-1", "PROSPECT", &note, "")),
@@ -223,7 +223,7 @@ async fn a_record_that_no_item_can_hold_is_too_large() {
 
 #[tokio::test]
 async fn broken_xml() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let whole = prospect("r-1");
     for (document, expected) in [
         (whole.replace("</user>", ""), "not well-formed XML at /user (byte"),
@@ -254,7 +254,7 @@ async fn broken_xml() {
 
 #[tokio::test]
 async fn a_document_that_was_taken_for_utf_8_on_its_way_is_refused_before_it_is_stored_without_its_characters() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let document = |encoding: &str| {
         format!("<?xml version='1.0' encoding='{encoding}'?>{}", prospect("r-1").replace("Foo", "Zoë"))
     };
@@ -277,7 +277,7 @@ async fn a_document_that_was_taken_for_utf_8_on_its_way_is_refused_before_it_is_
 
 #[tokio::test]
 async fn a_query_says_what_is_wrong_with_it() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let all = "the query parameter `provider` is missing; the query parameter `client_id` is missing; \
                the query parameter `club_id` is missing";
     for (resource, query, expected) in [
@@ -313,7 +313,7 @@ async fn a_query_says_what_is_wrong_with_it() {
 /// Invariant 8: source bytes are hostile. What no XML document can hold would make every list of the club unreadable.
 #[tokio::test]
 async fn a_character_that_xml_does_not_allow_is_refused_as_it_is_and_as_a_reference() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for character in ['\u{1}', '\0', '\u{b}', '\u{1b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
         let said = [character.to_string(), format!("<![CDATA[{character}]]>"), format!("&#{};", u32::from(character))];
         for said in said {
@@ -340,7 +340,7 @@ async fn a_character_that_xml_does_not_allow_is_refused_as_it_is_and_as_a_refere
 /// What an earlier release stored is still shown, without such characters.
 #[tokio::test]
 async fn a_character_that_xml_does_not_allow_and_that_is_stored_leaves_lists_readable() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let uuid = push(&world, "user", prospect("r-1").replace("Foo", "A#B")).await.uuid();
     let (client, table) = (&world.clients.dynamodb, tests::SHADOW_TABLE);
     let item = client.scan().table_name(table).send().await.unwrap().items.unwrap().remove(0);
@@ -358,7 +358,7 @@ async fn a_character_that_xml_does_not_allow_and_that_is_stored_leaves_lists_rea
 /// Whoever has no credentials costs no memory.
 #[tokio::test]
 async fn a_body_is_not_read_before_it_is_known_who_sends_it() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     for resource in ["user", "staff", "leadsource"] {
         for (authorization, reads) in
             [(None, false), (Some(basic("intouch", "wrong")), false), (Some(authorized()), true)]

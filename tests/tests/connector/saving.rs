@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures::future::join_all;
-use runtime::status::Condition;
+use operations::status::Condition;
 use serde_json::json;
-use tests::{TOKEN, World};
+use tests::{AssociationAnywhereFixture, TOKEN};
 
 use crate::sender::{
     all_staff, authorized, customer, customers, path, prospect, provider_info, provider_info_of, push, read, send,
@@ -15,7 +15,7 @@ use crate::sender::{
 
 #[tokio::test]
 async fn the_same_push_ten_times_at_once_makes_one_record() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let pushes = join_all((0..10).map(|_| push(&world, "user", prospect("r-1")))).await;
     let uuids: Vec<String> = pushes.iter().map(|answer| answer.uuid()).collect();
     assert!(uuids.iter().all(|uuid| *uuid == uuids[0]), "{uuids:?}");
@@ -31,7 +31,7 @@ async fn the_same_push_ten_times_at_once_makes_one_record() {
 
 #[tokio::test]
 async fn different_pushes_of_one_record_at_once_all_come_to_an_end_and_one_of_them_stands() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let documents: Vec<String> =
         (0..20).map(|number| user("r-1", "PROSPECT", &format!("<city>City {number}</city>"), "")).collect();
     let answers = join_all(documents.iter().map(|document| push(&world, "user", document.as_str()))).await;
@@ -44,7 +44,7 @@ async fn different_pushes_of_one_record_at_once_all_come_to_an_end_and_one_of_th
 
 #[tokio::test]
 async fn prospect_to_member() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let owner = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let lead = "<leadInfo><trialStartDate>2026-01-02</trialStartDate><ownerID>s-1</ownerID></leadInfo>";
     let uuid = push(&world, "user", user("r-1", "PROSPECT", "", lead)).await.uuid();
@@ -63,7 +63,7 @@ async fn prospect_to_member() {
 
 #[tokio::test]
 async fn a_push_says_everything_of_a_user_but_what_only_prospects_have() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let lead = "<leadInfo><trialStartDate>2026-01-02</trialStartDate></leadInfo>";
     let uuid = push(&world, "user", user("r-1", "PROSPECT", "<city>Anytown</city>", lead)).await.uuid();
     push(&world, "user", prospect("r-1")).await.uuid();
@@ -76,7 +76,7 @@ async fn a_push_says_everything_of_a_user_but_what_only_prospects_have() {
 
 #[tokio::test]
 async fn a_record_is_told_apart_by_sender_club_and_record_id() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let mut uuids = Vec::new();
     for (identifier, club, record_id) in
         [("INTOUCH", "k-1", "r-1"), ("INTOUCH", "k-1", "r-2"), ("INTOUCH", "k-2", "r-1"), ("PROVIDER_ID", "k-1", "r-1")]
@@ -92,7 +92,7 @@ async fn a_record_is_told_apart_by_sender_club_and_record_id() {
 
 #[tokio::test]
 async fn any_text_is_a_record_id() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let ids =
         ["1", " 1 ", "R/1~x", "明 O'Brien &amp; Sons", "9d4c9e3a-6d2c-4f7e-8d53-0d2cf1f0a001", &"x".repeat(5_000)];
     let mut uuids = Vec::new();
@@ -107,7 +107,7 @@ async fn any_text_is_a_record_id() {
 
 #[tokio::test]
 async fn an_unchanged_push_costs_reads_and_never_a_write() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let staff = staff("s-1", "Ann", "ann@club.example");
     push(&world, "staff", staff.clone()).await.uuid();
     push(&world, "user", prospect("r-1")).await.uuid();
@@ -119,7 +119,7 @@ async fn an_unchanged_push_costs_reads_and_never_a_write() {
 
 #[tokio::test]
 async fn what_was_answered_is_readable_at_once_everywhere() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     for number in 0..20 {
         let uuid = push(&world, "user", prospect(&format!("r-{number}"))).await.uuid();
         customer(&world, &uuid).await;
@@ -132,7 +132,7 @@ async fn what_was_answered_is_readable_at_once_everywhere() {
 
 #[tokio::test]
 async fn a_document_may_come_in_utf_16_or_iso_8859_1_by_its_declaration() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let document = |encoding: &str| {
         let user = user("r-1", "PROSPECT", "<city>Zürich</city>", "").replace("Foo", "Zoë");
         format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>{user}")
@@ -155,20 +155,20 @@ async fn a_document_may_come_in_utf_16_or_iso_8859_1_by_its_declaration() {
 
 #[tokio::test]
 async fn a_connection_that_is_pushed_to_is_in_step_without_ever_being_polled() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     push(&world, "user", prospect("r-1")).await.uuid();
     world.run_for(3).await;
     let connections = read(&world, "/v1/connections").await;
     let [_, intouch] = &connections["connections"].as_array().unwrap()[..] else { panic!("{connections}") };
     assert_eq!((&intouch["id"], &intouch["kind"]), (&json!("intouch"), &json!("connector")));
-    assert_eq!(intouch["condition"], serde_json::to_value(Condition::InStep).unwrap());
+    assert_eq!(intouch["condition"], serde_json::to_value(Condition::InSync).unwrap());
     assert_eq!((&intouch["freshness_seconds"], &intouch["error"]), (&json!(0), &json!(null)));
     assert_eq!(intouch["counts"]["fetched"], 0, "pushes are counted by the metrics");
 }
 
 #[tokio::test]
 async fn a_bearer_token_does_as_well_as_a_password() {
-    let world = World::with_connector(false).await;
+    let world = AssociationAnywhereFixture::with_connector(false).await;
     let credentials = world.secret("other.json", &json!({ "token": "connector-token" }));
     world
         .configure(&format!(

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
-use tests::{CONNECTOR_LOGIN, TOKEN, World};
+use tests::{AssociationAnywhereFixture, CONNECTOR_LOGIN, TOKEN};
 
 pub const NAMESPACE: &str = "http://www.intouchfollowup.com/api/2011-11";
 
@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The id that a save was answered with: the answer is the vendor's, byte for byte.
+    /// The id that a save was answered with: the answer is the source's, byte for byte.
     #[track_caller]
     pub fn uuid(&self) -> String {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
@@ -32,7 +32,7 @@ impl Answer {
         uuid.to_owned()
     }
 
-    /// An error in the vendor's dialect; returns its message.
+    /// An error in the source's dialect; returns its message.
     #[track_caller]
     pub fn error(&self, status: StatusCode, reason: &str) -> String {
         assert_eq!(self.status, status, "{}", self.text);
@@ -72,7 +72,13 @@ pub fn path(resource: &str) -> String {
 }
 
 /// Sends exactly this.
-pub async fn send(world: &World, method: &str, path: &str, authorization: Option<&str>, body: Vec<u8>) -> Answer {
+pub async fn send(
+    world: &AssociationAnywhereFixture,
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body: Vec<u8>,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path).header("Content-Type", "application/xml");
     if let Some(authorization) = authorization {
         request = request.header("Authorization", authorization);
@@ -82,12 +88,12 @@ pub async fn send(world: &World, method: &str, path: &str, authorization: Option
 }
 
 /// Pushes a document as the connection `intouch`.
-pub async fn push(world: &World, resource: &str, document: impl Into<Vec<u8>>) -> Answer {
+pub async fn push(world: &AssociationAnywhereFixture, resource: &str, document: impl Into<Vec<u8>>) -> Answer {
     send(world, "POST", &path(resource), Some(&authorized()), document.into()).await
 }
 
 /// Fetches as the connection `intouch`: its provider, client and first club are added to the query.
-pub async fn fetch(world: &World, resource: &str, query: &str) -> Answer {
+pub async fn fetch(world: &AssociationAnywhereFixture, resource: &str, query: &str) -> Answer {
     let path = format!("{}?provider=INTOUCH&client_id=c-1&club_id=k-1{query}", path(resource));
     send(world, "GET", &path, Some(&authorized()), Vec::new()).await
 }
@@ -139,29 +145,29 @@ pub fn lead_source(record_id: &str, name: &str) -> String {
 }
 
 /// What the read API answers.
-pub async fn read(world: &World, path: &str) -> Value {
+pub async fn read(world: &AssociationAnywhereFixture, path: &str) -> Value {
     let (status, answer) = world.api("GET", path, Some(TOKEN), "").await;
     assert_eq!(status, StatusCode::OK, "{path}: {answer}");
     answer
 }
 
 /// One customer, as the read API shows it.
-pub async fn customer(world: &World, uuid: &str) -> Value {
+pub async fn customer(world: &AssociationAnywhereFixture, uuid: &str) -> Value {
     read(world, &format!("/v1/customers/intouch~{uuid}")).await
 }
 
 /// Every customer of the connection.
-pub async fn customers(world: &World) -> Vec<Value> {
+pub async fn customers(world: &AssociationAnywhereFixture) -> Vec<Value> {
     let answer = read(world, "/v1/customers?connection=intouch&limit=500").await;
     answer["customers"].as_array().unwrap().clone()
 }
 
 /// The staff of the connection.
-pub async fn all_staff(world: &World) -> Vec<Value> {
+pub async fn all_staff(world: &AssociationAnywhereFixture) -> Vec<Value> {
     read(world, "/v1/staff?connection=intouch").await["staff"].as_array().unwrap().clone()
 }
 
 /// The lead sources of the connection.
-pub async fn all_lead_sources(world: &World) -> Vec<Value> {
+pub async fn all_lead_sources(world: &AssociationAnywhereFixture) -> Vec<Value> {
     read(world, "/v1/lead-sources?connection=intouch").await["lead_sources"].as_array().unwrap().clone()
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use simulators::connector::{ConnectorSettings, ConnectorSimulator, Kind, Login};
-use tests::{CONNECTOR_LOGIN, World};
+use tests::{AssociationAnywhereFixture, CONNECTOR_LOGIN};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::sender::{all_lead_sources, all_staff, customers};
 
 /// The gateway of a world, served at an address.
-async fn serve(world: &World) -> (String, JoinHandle<()>) {
+async fn serve(world: &AssociationAnywhereFixture) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let gateway = world.engine.gateway();
@@ -32,7 +32,7 @@ fn unruly(base: &str, seed: u64) -> ConnectorSimulator {
 }
 
 /// Everybody whom the Connector has is here once, as it has them, under the id that it was told, with owner and source.
-async fn assert_all_here(world: &World, connector: &ConnectorSimulator) {
+async fn assert_all_here(world: &AssociationAnywhereFixture, connector: &ConnectorSimulator) {
     let stored: BTreeMap<String, Value> = customers(world)
         .await
         .into_iter()
@@ -55,7 +55,7 @@ async fn assert_all_here(world: &World, connector: &ConnectorSimulator) {
 #[tokio::test]
 async fn whatever_a_connector_does_everybody_is_here_once_with_owner_and_source() {
     for seed in 1..=5 {
-        let world = World::with_connector(true).await;
+        let world = AssociationAnywhereFixture::with_connector(true).await;
         let (base, serving) = serve(&world).await;
         let connector = unruly(&base, seed);
         let report = connector.push_everything().await;
@@ -73,7 +73,7 @@ async fn whatever_a_connector_does_everybody_is_here_once_with_owner_and_source(
 
 #[tokio::test]
 async fn a_connector_that_pushes_everything_again_changes_nothing() {
-    let world = World::with_connector(true).await;
+    let world = AssociationAnywhereFixture::with_connector(true).await;
     let (base, serving) = serve(&world).await;
     let connector = unruly(&base, 1);
     assert!(connector.push_everything().await.is_clean());

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use runtime::status::Condition;
+use operations::status::Condition;
 use simulators::business_catalyst::{Fault, Operation, PASSWORD_MARK, Poison};
-use tests::{CONTACTS_QUEUE, CONTROL_TABLE, SHADOW_TABLE, Site};
+use tests::{BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, SHADOW_TABLE};
 
 use crate::beginnings;
 
 #[tokio::test]
 async fn a_quiet_site_makes_no_batch_of_the_same_newest_contacts_again_and_again() {
-    let site = Site::with_contacts(120).await;
+    let site = BusinessCatalystFixture::with_contacts(120).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
@@ -35,8 +35,8 @@ async fn a_fault_in_page_7_keeps_pages_1_to_6_safe_and_is_retried() {
         Fault::NoContactsFault,
         Fault::SoapFault("the database is busy".into()),
     ] {
-        let site = Site::with_contacts(730).await;
-        site.vendor.fault_on_page(540, Some(fault.clone()));
+        let site = BusinessCatalystFixture::with_contacts(730).await;
+        site.source.fault_on_page(540, Some(fault.clone()));
         site.poll().await;
         site.work().await;
         let listed = site.shadow().existing(&site.connection()).await.unwrap();
@@ -44,10 +44,10 @@ async fn a_fault_in_page_7_keeps_pages_1_to_6_safe_and_is_retried() {
         let status = site.status().await;
         assert_eq!(status.condition, Condition::Failing, "{fault:?}");
         assert!(status.error.unwrap().message.contains("page 7"), "{fault:?}");
-        site.vendor.fault_on_page(540, None);
+        site.source.fault_on_page(540, None);
         site.clock.advance(Duration::from_secs(20));
         site.sync().await;
-        site.assert_shadow_is_the_vendors().await;
+        site.assert_shadow_is_the_sources().await;
         assert_eq!(beginnings(&site), 1, "it began anew: {fault:?}");
         assert_eq!(site.status().await.counts.ends.written, 730, "{fault:?}");
     }
@@ -55,28 +55,28 @@ async fn a_fault_in_page_7_keeps_pages_1_to_6_safe_and_is_retried() {
 
 #[tokio::test]
 async fn wrong_credentials_are_told_and_repeat_no_secret() {
-    let site = Site::with_contacts(20).await;
-    site.vendor.fault(Operation::Retrieve, Some(Fault::WrongCredentials));
+    let site = BusinessCatalystFixture::with_contacts(20).await;
+    site.source.fault(Operation::Retrieve, Some(Fault::WrongCredentials));
     site.poll().await;
     let status = site.status().await;
     assert_eq!(status.condition, Condition::Failing);
     let message = status.error.unwrap().message;
-    assert!(message.starts_with("contact list: the vendor answered with an error"), "{message}");
+    assert!(message.starts_with("contact list: the source answered with an error"), "{message}");
     assert!(!message.contains("demo-password") && !message.contains("demo@example.com"), "{message}");
-    site.vendor.fault(Operation::Retrieve, None);
+    site.source.fault(Operation::Retrieve, None);
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 #[tokio::test]
 async fn each_form_of_no_contacts_is_a_site_without_contacts_where_none_was_ever_seen() {
     for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
-        let site = Site::with_contacts(30).await;
-        site.vendor.fault(Operation::Retrieve, Some(fault.clone()));
+        let site = BusinessCatalystFixture::with_contacts(30).await;
+        site.source.fault(Operation::Retrieve, Some(fault.clone()));
         site.poll().await;
         let status = site.status().await;
-        assert_eq!((status.condition, status.freshness_seconds), (Condition::InStep, Some(0)), "{fault:?}");
+        assert_eq!((status.condition, status.freshness_seconds), (Condition::InSync, Some(0)), "{fault:?}");
     }
 }
 
@@ -84,20 +84,20 @@ async fn each_form_of_no_contacts_is_a_site_without_contacts_where_none_was_ever
 #[tokio::test]
 async fn a_site_that_lists_nobody_any_more_is_not_called_fresh_and_after_a_while_that_is_told() {
     for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
-        let site = Site::with_contacts(30).await;
+        let site = BusinessCatalystFixture::with_contacts(30).await;
         site.sync().await;
-        site.vendor.fault(Operation::Retrieve, Some(fault.clone()));
+        site.source.fault(Operation::Retrieve, Some(fault.clone()));
         site.clock.advance(Duration::from_secs(60));
         site.poll().await;
         let status = site.status().await;
-        assert_eq!((status.condition, status.freshness_seconds), (Condition::InStep, Some(60)), "{fault:?}");
+        assert_eq!((status.condition, status.freshness_seconds), (Condition::InSync, Some(60)), "{fault:?}");
         site.clock.advance(Duration::from_secs(120));
         site.poll().await;
         let status = site.status().await;
         assert_eq!((status.condition, status.freshness_seconds), (Condition::Failing, Some(180)), "{fault:?}");
         assert!(status.error.unwrap().message.contains("lists nobody"), "{fault:?}");
         assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 30);
-        site.vendor.fault(Operation::Retrieve, None);
+        site.source.fault(Operation::Retrieve, None);
         site.clock.advance(Duration::from_secs(60));
         site.sync().await;
         assert_eq!(site.status().await.freshness_seconds, Some(0), "{fault:?}");
@@ -107,23 +107,23 @@ async fn a_site_that_lists_nobody_any_more_is_not_called_fresh_and_after_a_while
 /// Invariant 9: nobody has to help where the newest contact was removed, and nobody edits another.
 #[tokio::test]
 async fn a_site_whose_newest_contact_was_removed_stays_fresh() {
-    let site = Site::with_contacts(30).await;
+    let site = BusinessCatalystFixture::with_contacts(30).await;
     site.sync().await;
-    let newest = site.vendor.contact_ids().into_iter().max_by_key(|id| site.vendor.last_update(*id)).unwrap();
-    site.vendor.remove_silently(newest);
+    let newest = site.source.contact_ids().into_iter().max_by_key(|id| site.source.last_update(*id)).unwrap();
+    site.source.remove_silently(newest);
     site.clock.advance(Duration::from_secs(3_600));
     site.poll().await;
     let status = site.status().await;
-    assert_eq!((status.condition, status.freshness_seconds), (Condition::InStep, Some(0)), "{status:?}");
+    assert_eq!((status.condition, status.freshness_seconds), (Condition::InSync, Some(0)), "{status:?}");
 }
 
 /// Invariant 6: a fault that names a cause is a failure, on whatever page.
 #[tokio::test]
 async fn a_fault_that_names_a_cause_is_a_failure() {
-    let site = Site::with_contacts(30).await;
+    let site = BusinessCatalystFixture::with_contacts(30).await;
     for cause in ["Timeout expired.", "Invalid username or password."] {
         let words = format!("Server was unable to process request. ---> {cause}");
-        site.vendor.fault(Operation::Retrieve, Some(Fault::FaultText(words)));
+        site.source.fault(Operation::Retrieve, Some(Fault::FaultText(words)));
         site.clock.advance(Duration::from_secs(60));
         site.poll().await;
         let status = site.status().await;
@@ -133,11 +133,11 @@ async fn a_fault_that_names_a_cause_is_a_failure() {
 
 #[tokio::test]
 async fn a_contact_that_cant_be_read_costs_itself_alone_and_is_redriven() {
-    let site = Site::with_contacts(150).await;
-    site.vendor.poison(1010, Poison::BadDate);
-    site.vendor.poison(1020, Poison::NoEntityId);
-    site.vendor.poison(1030, Poison::TooDeep);
-    site.vendor.poison(1040, Poison::UnknownEntity);
+    let site = BusinessCatalystFixture::with_contacts(150).await;
+    site.source.poison(1010, Poison::BadDate);
+    site.source.poison(1020, Poison::NoEntityId);
+    site.source.poison(1030, Poison::TooDeep);
+    site.source.poison(1040, Poison::UnknownEntity);
     site.sync().await;
     let counts = site.status().await.counts;
     assert_eq!((counts.fetched, counts.ends.written, counts.ends.failed), (150, 146, 4));
@@ -147,12 +147,12 @@ async fn a_contact_that_cant_be_read_costs_itself_alone_and_is_redriven() {
     assert!(ids[3].starts_with("unidentified-"), "{ids:?}");
     assert!(failures.iter().all(|failure| failure.raw.contains("ContactRecord")), "{failures:?}");
     for id in [1010, 1020, 1030, 1040] {
-        site.vendor.heal(id);
+        site.source.heal(id);
     }
     site.failures().request_redrive(&site.connection(), "1010", site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
     let left = site.failures().all(&site.connection()).await.unwrap();
     assert_eq!(left.len(), 1, "only who could not be told apart is left: {left:?}");
     assert!(site.failures().redrive_requests(&site.connection()).await.unwrap().is_empty());
@@ -160,11 +160,11 @@ async fn a_contact_that_cant_be_read_costs_itself_alone_and_is_redriven() {
 
 #[tokio::test]
 async fn a_page_that_fits_no_item_is_cut_and_a_contact_that_fits_none_fails_alone() {
-    let site = Site::with_contacts(40).await;
+    let site = BusinessCatalystFixture::with_contacts(40).await;
     for id in 1001..=1010 {
-        site.vendor.poison(id, Poison::HugeText(200_000));
+        site.source.poison(id, Poison::HugeText(200_000));
     }
-    site.vendor.poison(1020, Poison::HugeText(900_000));
+    site.source.poison(1020, Poison::HugeText(900_000));
     let mut chunks = 0;
     while chunks < 10 {
         site.poll().await;
@@ -187,9 +187,9 @@ async fn a_page_that_fits_no_item_is_cut_and_a_contact_that_fits_none_fails_alon
 
 #[tokio::test]
 async fn nobodys_password_is_ever_stored() {
-    let site = Site::with_contacts(150).await;
-    site.vendor.poison(1010, Poison::BadDate);
-    site.vendor.poison(1011, Poison::NoEntityId);
+    let site = BusinessCatalystFixture::with_contacts(150).await;
+    site.source.poison(1010, Poison::BadDate);
+    site.source.poison(1011, Poison::NoEntityId);
     site.poll().await;
     // In the ledger, then in the shadow and the failure records.
     for _ in 0..2 {

@@ -3,64 +3,64 @@
 use std::time::Duration;
 
 use model::Status;
-use runtime::status::Condition;
+use operations::status::Condition;
 use simulators::business_catalyst::{Fault, Operation, Poison};
-use tests::{CONTROL_TABLE, Site};
+use tests::{BusinessCatalystFixture, CONTROL_TABLE};
 
 use crate::resync;
 
 #[tokio::test]
 async fn deleted_contacts_become_tombstones_and_come_back_when_they_are_created_anew() {
-    let site = Site::with_contacts(20).await;
+    let site = BusinessCatalystFixture::with_contacts(20).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));
-    site.vendor.delete(1004);
+    site.source.delete(1004);
     site.sync().await;
     assert!(site.is_tombstone(1004).await);
     assert_eq!(site.status().await.counts.ends.tombstoned, 1);
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
     site.clock.advance(Duration::from_secs(3_600));
-    site.vendor.create(Some(1004));
+    site.source.create(Some(1004));
     site.sync().await;
     assert_eq!(site.customer(1004).await.unwrap().content.status, Status::Active);
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 #[tokio::test]
 async fn a_full_listing_makes_tombstones_of_those_that_it_no_longer_holds() {
-    let site = Site::with_contacts(320).await;
+    let site = BusinessCatalystFixture::with_contacts(320).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));
-    site.vendor.remove_silently(1001);
-    site.vendor.remove_silently(1200);
+    site.source.remove_silently(1001);
+    site.source.remove_silently(1200);
     site.sync().await;
     assert!(!site.is_tombstone(1001).await, "an incremental listing proves nothing");
     resync(&site).await;
     assert!(site.is_tombstone(1001).await && site.is_tombstone(1200).await);
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
     let counts = site.status().await.counts;
     assert_eq!((counts.ends.tombstoned, counts.fetched), (2, counts.ends.sum()));
     // And back again, with the date that it had.
     site.clock.advance(Duration::from_secs(3_600));
-    site.vendor.create(Some(1001));
+    site.source.create(Some(1001));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 #[tokio::test]
 async fn a_full_listing_that_holds_somebody_without_an_id_deletes_nobody_and_says_so() {
-    let site = Site::with_contacts(150).await;
+    let site = BusinessCatalystFixture::with_contacts(150).await;
     site.sync().await;
-    site.vendor.poison(1010, Poison::NoEntityId);
-    site.vendor.remove_silently(1020);
+    site.source.poison(1010, Poison::NoEntityId);
+    site.source.remove_silently(1020);
     resync(&site).await;
     let status = site.status().await;
     // Whoever stands on the list without an id is missing by it as well.
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (0, 2));
     assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 150);
-    site.vendor.heal(1010);
+    site.source.heal(1010);
     resync(&site).await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
     assert!(site.is_tombstone(1020).await);
     assert_eq!(site.status().await.deletes_withheld, 0);
 }
@@ -68,13 +68,13 @@ async fn a_full_listing_that_holds_somebody_without_an_id_deletes_nobody_and_say
 /// Invariant 5: whom a listing with a contact without an id lacks is deleted where a person says so.
 #[tokio::test]
 async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirmed() {
-    let site = Site::with_contacts(150).await;
+    let site = BusinessCatalystFixture::with_contacts(150).await;
     site.sync().await;
-    site.vendor.poison(1010, Poison::NoEntityId);
-    site.vendor.remove_silently(1020);
+    site.source.poison(1010, Poison::NoEntityId);
+    site.source.remove_silently(1020);
     resync(&site).await;
-    let polls = store::Polls::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
-    polls.request_confirm(&site.connection(), site.now()).await.unwrap();
+    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    states.request_confirm(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
     assert!(site.is_tombstone(1020).await);
@@ -84,36 +84,36 @@ async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirme
 /// Invariant 5: more deletes at once than an organisation could mean wait for a person, told or found missing.
 #[tokio::test]
 async fn more_deletions_than_the_brake_lets_through_wait_until_they_are_confirmed() {
-    let site = Site::with_contacts(200).await;
+    let site = BusinessCatalystFixture::with_contacts(200).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));
     for id in 1001..=1040 {
-        site.vendor.delete(id);
+        site.source.delete(id);
     }
     for id in 1041..=1090 {
-        site.vendor.remove_silently(id);
+        site.source.remove_silently(id);
     }
     resync(&site).await;
     let status = site.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50, 40));
-    let polls = store::Polls::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
-    polls.request_confirm(&site.connection(), site.now()).await.unwrap();
+    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    states.request_confirm(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
     let status = site.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (90, 0));
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 /// Invariant 5: neither a page that fails nor one that is empty all of a sudden deletes anybody.
 #[tokio::test]
 async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
     for fault in [Fault::Status(500), Fault::NoContactsFault, Fault::CutBody, Fault::EmptyResult, Fault::NoResult] {
-        let site = Site::with_contacts(1_000).await;
+        let site = BusinessCatalystFixture::with_contacts(1_000).await;
         site.sync().await;
-        site.vendor.fault_on_page(900, Some(fault.clone()));
-        let polls = store::Polls::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
-        polls.request_resync(&site.connection(), site.now()).await.unwrap();
+        site.source.fault_on_page(900, Some(fault.clone()));
+        let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+        states.request_resync(&site.connection(), site.now()).await.unwrap();
         for _ in 0..5 {
             site.clock.advance(Duration::from_secs(30));
             site.poll().await;
@@ -125,22 +125,22 @@ async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
         }
         assert_eq!(status.counts.ends.tombstoned, 0, "{fault:?}");
         assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 1_000, "{fault:?}");
-        site.vendor.fault_on_page(900, None);
+        site.source.fault_on_page(900, None);
         site.clock.advance(Duration::from_secs(60));
         site.sync().await;
-        site.assert_shadow_is_the_vendors().await;
+        site.assert_shadow_is_the_sources().await;
         assert_eq!(site.status().await.counts.ends.tombstoned, 0, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_vendor_that_answers_a_full_listing_with_nothing_deletes_nothing() {
+async fn a_source_that_answers_a_full_listing_with_nothing_deletes_nothing() {
     for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
-        let site = Site::with_contacts(150).await;
+        let site = BusinessCatalystFixture::with_contacts(150).await;
         site.sync().await;
-        let polls = store::Polls::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
-        polls.request_resync(&site.connection(), site.now()).await.unwrap();
-        site.vendor.fault(Operation::Retrieve, Some(fault.clone()));
+        let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+        states.request_resync(&site.connection(), site.now()).await.unwrap();
+        site.source.fault(Operation::Retrieve, Some(fault.clone()));
         for _ in 0..3 {
             site.clock.advance(Duration::from_secs(30));
             site.poll().await;

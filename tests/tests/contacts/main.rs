@@ -11,13 +11,13 @@ mod syncing;
 use std::time::Duration;
 
 use simulators::business_catalyst::ListingRequest;
-use tests::{CONTROL_TABLE, Site};
+use tests::{BusinessCatalystFixture, CONTROL_TABLE};
 
-async fn missing(site: &Site) -> Vec<u64> {
+async fn missing(site: &BusinessCatalystFixture) -> Vec<u64> {
     let mut missing = Vec::new();
-    for id in site.vendor.contact_ids() {
+    for id in site.source.contact_ids() {
         let name = site.customer(id).await.and_then(|customer| customer.content.name.display);
-        if name != site.vendor.display_name(id) {
+        if name != site.source.display_name(id) {
             missing.push(id);
         }
     }
@@ -25,15 +25,15 @@ async fn missing(site: &Site) -> Vec<u64> {
 }
 
 /// How often a list was asked for from its very beginning.
-fn beginnings(site: &Site) -> usize {
-    let listings = site.vendor.listings();
+fn beginnings(site: &BusinessCatalystFixture) -> usize {
+    let listings = site.source.listings();
     let is_beginning = |asked: &&ListingRequest| asked.record_start == 0 && asked.last_update_date.year() < 1900;
     listings.iter().filter(is_beginning).count()
 }
 
-async fn resync(site: &Site) {
-    let polls = store::Polls::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
-    polls.request_resync(&site.connection(), site.now()).await.unwrap();
+async fn resync(site: &BusinessCatalystFixture) {
+    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    states.request_resync(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
 }

@@ -2,44 +2,44 @@
 
 use std::time::Duration;
 
-use runtime::status::Condition;
+use operations::status::Condition;
 use simulators::business_catalyst::{Action, BcSettings, Fault, ListingOrder, Operation};
-use tests::{MOST_PAGES, Site};
+use tests::{BusinessCatalystFixture, MOST_PAGES};
 
 use crate::{missing, resync};
 
 #[tokio::test]
 async fn two_contacts_with_the_same_second_of_update_across_a_page_border_both_arrive() {
-    let site = Site::with_contacts(50).await;
+    let site = BusinessCatalystFixture::with_contacts(50).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));
     // The clock stands still: all of them have one second of update, over two borders.
-    site.vendor.act(Action::ChangeSome(50));
+    site.source.act(Action::ChangeSome(50));
     for _ in 0..180 {
-        site.vendor.create(None);
+        site.source.create(None);
     }
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
     assert_eq!(site.status().await.counts.ends.written, 50 + 50 + 180);
 }
 
 #[tokio::test]
 async fn a_listing_that_never_ends_is_stopped_with_an_error() {
     for (fault, why) in [(Fault::RepeatPages, "the same page again and again"), (Fault::Endless, "has no end")] {
-        let site = Site::with_contacts(150).await;
-        site.vendor.fault(Operation::Retrieve, Some(fault.clone()));
+        let site = BusinessCatalystFixture::with_contacts(150).await;
+        site.source.fault(Operation::Retrieve, Some(fault.clone()));
         // What was proven before the list turned out to have no end is taken over, and gone on from.
-        let mut polls = 0;
+        let mut states = 0;
         while site.status().await.condition != Condition::Failing {
-            polls += 1;
-            assert!(polls <= 5, "{fault:?}: {:?}", site.status().await);
+            states += 1;
+            assert!(states <= 5, "{fault:?}: {:?}", site.status().await);
             site.poll().await;
             site.work().await;
         }
         let status = site.status().await;
         assert!(status.error.as_ref().unwrap().message.contains(why), "{status:?}");
-        assert!(site.vendor.requests().retrieve <= polls * (2 * u64::from(MOST_PAGES) + 1), "{fault:?}");
-        site.vendor.fault(Operation::Retrieve, None);
+        assert!(site.source.requests().retrieve <= states * (2 * u64::from(MOST_PAGES) + 1), "{fault:?}");
+        site.source.fault(Operation::Retrieve, None);
         site.clock.advance(Duration::from_secs(60));
         site.sync().await;
         assert_eq!(missing(&site).await, [] as [u64; 0], "{fault:?}");
@@ -50,26 +50,32 @@ async fn a_listing_that_never_ends_is_stopped_with_an_error() {
 async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
     for order in [ListingOrder::LastUpdateDate, ListingOrder::EntityId] {
         let settings = BcSettings { contacts: 350, order, ..BcSettings::default() };
-        let site = Site::with(settings, "Europe/London", "").await;
+        let site = BusinessCatalystFixture::with(settings, "Europe/London", "").await;
         site.sync().await;
         site.clock.advance(Duration::from_secs(3_600));
         // Everyone behind moves up by one: the first of the second page is on no page that is read.
-        site.vendor.on_page(90, Action::RemoveSilently(1010));
-        site.vendor.on_page(180, Action::Change(vec![1020]));
+        site.source.on_page(90, Action::RemoveSilently(1010));
+        site.source.on_page(180, Action::Change(vec![1020]));
         resync(&site).await;
         let tombstoned = site.status().await.counts.ends.tombstoned;
         assert_eq!(tombstoned, u64::from(site.is_tombstone(1010).await), "{order:?}");
         resync(&site).await;
-        site.assert_shadow_is_the_vendors().await;
+        site.assert_shadow_is_the_sources().await;
         assert_eq!(site.status().await.counts.ends.tombstoned, 1, "{order:?}");
     }
 }
 
-/// Who is not in the shadow as the vendor has them, after a first listing during which this happened and two more polls.
+/// Who is not in the shadow as the source has them, after a first listing during which this happened and two more states.
 async fn missing_after(settings: BcSettings, events: &[(u64, Action)]) -> Vec<u64> {
-    let site = Site::on(tests::Deployment::with_most_pages(1, 1_000).await, settings, "Europe/London", "").await;
+    let site = BusinessCatalystFixture::on(
+        tests::TestDeployment::with_most_pages(1, 1_000).await,
+        settings,
+        "Europe/London",
+        "",
+    )
+    .await;
     for (request, action) in events {
-        site.vendor.on_request(*request, action.clone());
+        site.source.on_request(*request, action.clone());
     }
     for _ in 0..3 {
         site.sync().await;
@@ -109,22 +115,22 @@ async fn nobody_is_missed_where_pages_have_another_size() {
     }
 }
 
-/// Invariant 1: a list that the vendor ends early is read on from the newest date that was told.
+/// Invariant 1: a list that the source ends early is read on from the newest date that was told.
 #[tokio::test]
-async fn nobody_is_missed_where_the_vendor_ends_its_lists_early() {
+async fn nobody_is_missed_where_the_source_ends_its_lists_early() {
     let settings = BcSettings { contacts: 700, cap: Some(250), ..BcSettings::default() };
-    let site = Site::with(settings, "Australia/Sydney", "").await;
+    let site = BusinessCatalystFixture::with(settings, "Australia/Sydney", "").await;
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 /// Invariant 5: and it proves nobody's absence.
 #[tokio::test]
-async fn a_list_that_the_vendor_ends_early_deletes_nobody() {
+async fn a_list_that_the_source_ends_early_deletes_nobody() {
     let settings = BcSettings { contacts: 400, cap: Some(250), ..BcSettings::default() };
-    let site = Site::with(settings, "Australia/Sydney", "").await;
+    let site = BusinessCatalystFixture::with(settings, "Australia/Sydney", "").await;
     site.sync().await;
-    site.vendor.remove_silently(1020);
+    site.source.remove_silently(1020);
     resync(&site).await;
     assert_eq!(site.status().await.counts.ends.tombstoned, 0);
     assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 400);
@@ -133,26 +139,28 @@ async fn a_list_that_the_vendor_ends_early_deletes_nobody() {
 /// Invariant 1: what a second listing tells, to see who is gone, is news as well.
 #[tokio::test]
 async fn the_news_of_a_confirming_listing_are_taken_over() {
-    let site = Site::with_contacts(150).await;
+    let site = BusinessCatalystFixture::with_contacts(150).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));
-    site.vendor.remove_silently(1010);
+    site.source.remove_silently(1010);
     // The first listing has three pages: two, and one that proves its end. So has the second.
-    site.vendor.on_request(4, Action::Change(vec![1020]));
-    let polls = store::Polls::new(site.clients.dynamodb.clone(), tests::CONTROL_TABLE);
-    polls.request_resync(&site.connection(), site.now()).await.unwrap();
+    site.source.on_request(4, Action::Change(vec![1020]));
+    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), tests::CONTROL_TABLE);
+    states.request_resync(&site.connection(), site.now()).await.unwrap();
     site.poll().await;
     site.work().await;
     let name = site.customer(1020).await.unwrap().content.name.display;
-    assert_eq!(name, site.vendor.display_name(1020));
+    assert_eq!(name, site.source.display_name(1020));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 /// Invariant 9: a list that is longer than one batch may be is read in several, and nobody has to help.
 #[tokio::test]
 async fn a_list_with_more_pages_than_a_batch_may_have_is_read_in_several_batches() {
-    let site = Site::on(tests::Deployment::with_most_pages(1, 4).await, settings_of(1_000), "UTC", "").await;
+    let site =
+        BusinessCatalystFixture::on(tests::TestDeployment::with_most_pages(1, 4).await, settings_of(1_000), "UTC", "")
+            .await;
     site.poll().await;
     site.work().await;
     site.poll().await;
@@ -160,30 +168,36 @@ async fn a_list_with_more_pages_than_a_batch_may_have_is_read_in_several_batches
     assert!(state.cursor.is_some(), "the first batch is done");
     assert_eq!(site.status().await.fresh_as_of, None, "and says nothing of how fresh the shadow is");
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 fn settings_of(contacts: u64) -> BcSettings {
     BcSettings { contacts, ..BcSettings::default() }
 }
 
-/// A first listing during which 1 % are edited, 0.1 % removed and 0.1 % added, and two more polls; and how many requests
+/// A first listing during which 1 % are edited, 0.1 % removed and 0.1 % added, and two more states; and how many requests
 /// the first listing took.
-async fn busy_listing(contacts: u64) -> (Site, u64) {
-    let site = Site::on(tests::Deployment::with_most_pages(1, 20_000).await, settings_of(contacts), "UTC", "").await;
+async fn busy_listing(contacts: u64) -> (BusinessCatalystFixture, u64) {
+    let site = BusinessCatalystFixture::on(
+        tests::TestDeployment::with_most_pages(1, 20_000).await,
+        settings_of(contacts),
+        "UTC",
+        "",
+    )
+    .await;
     let requests = contacts / 90;
     let spread = |count: u64| (0..count).map(move |number| 1 + number * requests / count);
     for request in spread(contacts / 100) {
-        site.vendor.on_request(request, Action::ChangeSome(1));
+        site.source.on_request(request, Action::ChangeSome(1));
     }
     for (number, request) in (0..).zip(spread(contacts / 1_000)) {
-        site.vendor.on_request(request, Action::Create(None));
+        site.source.on_request(request, Action::Create(None));
         let id = 1001 + number * 997 % contacts;
         let action = if number % 2 == 0 { Action::RemoveSilently(id) } else { Action::Delete(id) };
-        site.vendor.on_request(request, action);
+        site.source.on_request(request, action);
     }
     site.sync_within(60 + contacts / 500).await;
-    let requests = site.vendor.requests().retrieve;
+    let requests = site.source.requests().retrieve;
     for _ in 0..2 {
         site.clock.advance(Duration::from_secs(60));
         site.sync().await;
@@ -192,12 +206,18 @@ async fn busy_listing(contacts: u64) -> (Site, u64) {
 }
 
 async fn is_complete_and_costs_little(contacts: u64) {
-    let quiet = Site::on(tests::Deployment::with_most_pages(1, 20_000).await, settings_of(contacts), "UTC", "").await;
+    let quiet = BusinessCatalystFixture::on(
+        tests::TestDeployment::with_most_pages(1, 20_000).await,
+        settings_of(contacts),
+        "UTC",
+        "",
+    )
+    .await;
     quiet.poll().await;
-    let quiet_requests = quiet.vendor.requests().retrieve;
+    let quiet_requests = quiet.source.requests().retrieve;
     let (site, requests) = busy_listing(contacts).await;
     assert_eq!(missing(&site).await, [] as [u64; 0]);
-    for id in site.vendor.deleted_ids() {
+    for id in site.source.deleted_ids() {
         let stored = site.customer(id).await;
         assert!(stored.is_none_or(|customer| customer.content.status == model::Status::Deleted), "{id}");
     }
@@ -221,8 +241,8 @@ async fn a_list_of_100_000_that_changes_while_it_is_read_is_complete_after_two_m
 /// has committed.
 #[tokio::test]
 async fn a_poller_that_was_overtaken_does_not_replace_a_chunk_that_another_has_committed() {
-    let site = Site::with_contacts(150).await;
-    site.vendor.fault_on_page(90, Some(Fault::Status(503)));
+    let site = BusinessCatalystFixture::with_contacts(150).await;
+    site.source.fault_on_page(90, Some(Fault::Status(503)));
     site.poll().await;
     let (key, ledger) = (site.connection(), site.ledger());
     let batch = ledger.state(&key).await.unwrap().latest.unwrap();
@@ -230,24 +250,24 @@ async fn a_poller_that_was_overtaken_does_not_replace_a_chunk_that_another_has_c
     let earlier = site.now() - jiff::SignedDuration::from_secs(20);
     let late = ledger.write_page(&key, &batch, &[plan("other")], earlier).await;
     assert!(matches!(late, Err(store::StoreError::MovedOn { .. })), "{late:?}");
-    site.vendor.fault_on_page(90, None);
+    site.source.fault_on_page(90, None);
     site.clock.advance(Duration::from_secs(20));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 /// Invariant 11: a listing that a release before began, or went on with, is read from its beginning again.
 #[tokio::test]
 async fn a_listing_of_the_release_before_is_gone_on_with_and_nobody_is_missed() {
-    let site = Site::with_contacts(350).await;
-    site.vendor.fault_on_page(180, Some(Fault::Status(503)));
+    let site = BusinessCatalystFixture::with_contacts(350).await;
+    site.source.fault_on_page(180, Some(Fault::Status(503)));
     site.poll().await;
     let update = site.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE);
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.into());
     let update = update.key("connection", text("acme/bc")).key("entry", text("batch"));
     update.update_expression("REMOVE listing_step, listing_reading").send().await.unwrap();
-    site.vendor.fault_on_page(180, None);
+    site.source.fault_on_page(180, None);
     site.clock.advance(Duration::from_secs(20));
     site.sync().await;
-    site.assert_shadow_is_the_vendors().await;
+    site.assert_shadow_is_the_sources().await;
 }

@@ -11,7 +11,7 @@ use super::support::{
 };
 
 #[tokio::test]
-async fn the_vendors_own_example_is_refused_by_the_name_of_its_typo() {
+async fn the_sources_own_example_is_refused_by_the_name_of_its_typo() {
     let world = world().await;
     let before = writes(&world);
     let answer = post(&world, &Form::example().with("profiles_header_5", "custome_date")).await;
@@ -22,11 +22,11 @@ async fn the_vendors_own_example_is_refused_by_the_name_of_its_typo() {
 }
 
 #[tokio::test]
-async fn the_corrected_example_brings_its_customers_and_is_answered_as_the_vendor_does() {
+async fn the_corrected_example_brings_its_customers_and_is_answered_as_the_source_does() {
     let world = world().await;
     let answer = post(&world, &Form::example()).await;
-    let vendors = "<response status=\"success\"><batch status=\"imported\"><customers><new>3</new><updated>0</updated></customers>";
-    assert!(answer.text.starts_with(vendors), "{answer:?}");
+    let sources = "<response status=\"success\"><batch status=\"imported\"><customers><new>3</new><updated>0</updated></customers>";
+    assert!(answer.text.starts_with(sources), "{answer:?}");
     assert_eq!(all_customers(&world).await, ["11223344", "22334455", "33445566"]);
 
     let (status, jane) = world.api("GET", "/v1/customers/imports~11223344", Some(TOKEN), "").await;

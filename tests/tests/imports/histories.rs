@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use model::{Content, Status};
+use operations::imports::UndoReport;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use runtime::imports::UndoReport;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 use tokio::runtime::Builder;
 
 use super::support::{Answer, Form, all_customers, connection, customer, post, record, undo, world};
@@ -74,7 +74,7 @@ type Written = (Option<usize>, Option<Content>);
 
 /// A world, and what must hold in it.
 struct History {
-    world: World,
+    world: AssociationAnywhereFixture,
     imports: Vec<Import>,
     /// Who wrote to each customer, the first at the bottom, without what was taken back.
     written: BTreeMap<String, Vec<Written>>,

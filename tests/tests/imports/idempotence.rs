@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use model::import::{Fate, Matched};
+use model::import::{Matched, RowOutcome};
 use model::{Attribute, ConnectionKey, Content};
-use store::{ImportCounts, ImportRecord, Polls, Random};
-use tests::{CONTROL_TABLE, World};
+use store::{ConnectionStates, ImportCounts, ImportRecord, Random};
+use tests::{AssociationAnywhereFixture, CONTROL_TABLE};
 
 use super::support::{
     Answer, Form, all_customers, connection, content, customer, post, post_until_done, record, report, undo, world,
@@ -19,7 +19,7 @@ fn mixed(overwrite: &str) -> Form {
     Form::rows(overwrite, &HEADERS, &rows).with("card_number_generate", "12")
 }
 
-async fn amounts(world: &World, source_id: &str) -> usize {
+async fn amounts(world: &AssociationAnywhereFixture, source_id: &str) -> usize {
     match content(world, source_id).await.attributes.get("auto_add") {
         Some(Attribute::List(entries)) => entries.len(),
         _ => 0,
@@ -69,7 +69,7 @@ async fn an_import_that_is_interrupted_anywhere_goes_on_when_it_is_sent_again() 
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let form = Form::rows("update", &HEADERS, &rows);
     // How many requests the whole of it takes; then it is cut off after each of them.
-    let requests = |world: &World| -> u64 {
+    let requests = |world: &AssociationAnywhereFixture| -> u64 {
         ["PutItem", "BatchGetItem", "BatchWriteItem", "UpdateItem", "Query"]
             .map(|operation| world.database.operations(operation))
             .iter()
@@ -190,7 +190,7 @@ fn any_value(random: &Random, column: usize) -> &'static str {
 }
 
 /// Every customer who is there.
-async fn everybody(world: &World) -> Vec<(String, Content)> {
+async fn everybody(world: &AssociationAnywhereFixture) -> Vec<(String, Content)> {
     let mut everybody = Vec::new();
     for source_id in all_customers(world).await {
         everybody.push((source_id.clone(), content(world, &source_id).await));
@@ -282,13 +282,13 @@ async fn every_request_is_an_entry_of_its_own_also_where_only_its_bad_rows_diffe
 #[tokio::test]
 async fn who_has_waited_three_seconds_for_another_import_is_told_to_send_it_again() {
     let world = world().await;
-    let polls = Polls::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
-    assert!(polls.lease(&connection(), "another", world.now(), world.now() + Duration::from_secs(29)).await.unwrap());
+    let states = ConnectionStates::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
+    assert!(states.lease(&connection(), "another", world.now(), world.now() + Duration::from_secs(29)).await.unwrap());
     let (form, began, before) = (Form::example(), world.now(), writes(&world));
     let answer = post(&world, &form).await;
     assert_eq!(answer.error(), "another import of this account is under way: send the request again");
     assert!(world.now() <= began + Duration::from_secs(3) && writes(&world) == before);
-    polls.release(&connection(), "another").await.unwrap();
+    states.release(&connection(), "another").await.unwrap();
     assert_eq!(post(&world, &form.with("output", "JSON")).await.counts(), [3, 0, 0, 0]);
 }
 
@@ -308,14 +308,14 @@ async fn a_request_that_the_release_before_began_is_the_same_import() {
         undo_began_at: None,
         undone_at: None,
         saves_undo: true,
-        first_fate_item: 0,
-        fate_items: 0,
+        first_outcome_item: 0,
+        outcome_items: 0,
         image_items: 0,
         counts: ImportCounts::default(),
     };
     let matched = Matched { source_id: "4711".to_owned(), is_new: true, is_generated: true, card_number: None };
     let imports = world.imports();
-    imports.add_fates(&connection(), &mut record, &[Fate::Taken(matched)], deadline).await.unwrap();
+    imports.add_fates(&connection(), &mut record, &[RowOutcome::Taken(matched)], deadline).await.unwrap();
     imports.begin(&connection(), &fingerprint, &record, deadline).await.unwrap();
     let answer = post(&world, &form).await;
     assert_eq!((answer.import(), answer.batch()["generated"][0]["code"].clone()), (record.id, "4711".into()));

@@ -2,23 +2,23 @@
 
 use axum::http::StatusCode;
 use model::Attribute;
-use runtime::status::Condition;
+use operations::status::Condition;
 use serde_json::Value;
-use tests::{IMPORT_TABLE, SHADOW_TABLE, TOKEN, World};
+use tests::{AssociationAnywhereFixture, IMPORT_TABLE, SHADOW_TABLE, TOKEN};
 
 use super::support::{Form, all_customers, content, customer, post, world};
 
 const HEADERS: [&str; 4] = ["code", "first_name", "city", "custom_field"];
 
 /// A world with one customer, whose every column is there.
-async fn world_with_jane() -> World {
+async fn world_with_jane() -> AssociationAnywhereFixture {
     let world = world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|jane|Anytown|blue"])).await;
     world
 }
 
 /// First name, city, custom field.
-async fn columns(world: &World, source_id: &str) -> [Option<String>; 3] {
+async fn columns(world: &AssociationAnywhereFixture, source_id: &str) -> [Option<String>; 3] {
     let content = content(world, source_id).await;
     let custom = match content.attributes.get("custom_field") {
         Some(Attribute::Text(text)) => Some(text.clone()),
@@ -153,6 +153,6 @@ async fn a_connection_that_others_import_into_is_always_in_step() {
     let world = world().await;
     let (_, answer) = world.api("GET", "/v1/connections", Some(TOKEN), "").await;
     let imports = answer["connections"].as_array().unwrap().iter().find(|status| status["id"] == "imports").unwrap();
-    assert_eq!(imports["condition"], serde_json::to_value(Condition::InStep).unwrap());
+    assert_eq!(imports["condition"], serde_json::to_value(Condition::InSync).unwrap());
     assert_eq!((&imports["kind"], &imports["error"]), (&Value::from("batch-import"), &Value::Null));
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use customer_sync::TEMPLATE;
-use customer_sync::engine::{Engine, Template};
+use local_aws::TEMPLATE;
+use local_aws::{Engine, Template};
 use model::{ConnectionKey, Content, Customer};
-use runtime::imports::UndoReport;
+use operations::imports::UndoReport;
 use serde_json::{Value, json};
 use store::ImportRecord;
-use tests::World;
+use tests::AssociationAnywhereFixture;
 use tower::ServiceExt;
 
 pub(crate) const USER: &str = "john1970";
@@ -20,7 +20,7 @@ pub(crate) const ACCOUNT: &str = "greatwidgets";
 /// The user and the account of another tenant.
 pub(crate) const STRANGER: (&str, &str, &str) = ("mary1980", "a secret of another tenant", "smallwidgets");
 
-/// The vendor's example, with the typo of its fifth header corrected.
+/// The source's example, with the typo of its fifth header corrected.
 const EXAMPLE: [(&str, &str); 14] = [
     ("user_id", USER),
     ("user_password", PASSWORD),
@@ -47,7 +47,7 @@ const EXAMPLE: [(&str, &str); 14] = [
 pub(crate) struct Form(Vec<(String, Vec<u8>)>);
 
 impl Form {
-    /// The vendor's example.
+    /// The source's example.
     pub(crate) fn example() -> Self {
         Self(EXAMPLE.map(|(name, value)| (name.to_owned(), value.as_bytes().to_owned())).into())
     }
@@ -153,8 +153,8 @@ impl Answer {
 }
 
 /// A world with two accounts: `imports` of the tenant `acme`, and `others` of another.
-pub(crate) async fn world() -> World {
-    let world = World::with_customers(0).await;
+pub(crate) async fn world() -> AssociationAnywhereFixture {
+    let world = AssociationAnywhereFixture::with_customers(0).await;
     let (user, password, account) = STRANGER;
     for (id, tenant, account, user, password) in
         [("imports", "acme", ACCOUNT, USER, PASSWORD), ("others", "other", account, user, password)]
@@ -175,13 +175,13 @@ pub(crate) fn connection() -> ConnectionKey {
     ConnectionKey::new("acme", "imports")
 }
 
-pub(crate) async fn post(world: &World, form: &Form) -> Answer {
+pub(crate) async fn post(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     send(world, "application/x-www-form-urlencoded", &[], form.urlencoded()).await
 }
 
 /// Posts, and sends it again as long as another import is under way, as it is told to: on a clock that stands still, who waits
 /// moves it on faster than the other works.
-pub(crate) async fn post_until_done(world: &World, form: &Form) -> Answer {
+pub(crate) async fn post_until_done(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     loop {
         let answer = post(world, form).await;
         if !answer.is_busy() {
@@ -191,7 +191,7 @@ pub(crate) async fn post_until_done(world: &World, form: &Form) -> Answer {
 }
 
 /// Posts where the function may take as long as a busy machine needs: the time that API Gateway gives is real.
-pub(crate) async fn post_without_hurry(world: &World, form: &Form) -> Answer {
+pub(crate) async fn post_without_hurry(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     let mut template = Template::parse(TEMPLATE).unwrap();
     for function in &mut template.functions {
         function.timeout = Duration::from_secs(600);
@@ -200,7 +200,12 @@ pub(crate) async fn post_without_hurry(world: &World, form: &Form) -> Answer {
     send_to(engine.gateway(), "application/x-www-form-urlencoded", &[], form.urlencoded()).await
 }
 
-pub(crate) async fn send(world: &World, content_type: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+pub(crate) async fn send(
+    world: &AssociationAnywhereFixture,
+    content_type: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Answer {
     send_to(world.engine.gateway(), content_type, headers, body).await
 }
 
@@ -216,16 +221,16 @@ async fn send_to(gateway: Router, content_type: &str, headers: &[(&str, &str)], 
     Answer { status, media_type: media_type.unwrap_or_default(), text: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
-pub(crate) async fn customer(world: &World, source_id: &str) -> Option<Customer> {
+pub(crate) async fn customer(world: &AssociationAnywhereFixture, source_id: &str) -> Option<Customer> {
     world.shadow().get(&connection(), source_id).await.unwrap()
 }
 
-pub(crate) async fn content(world: &World, source_id: &str) -> Content {
+pub(crate) async fn content(world: &AssociationAnywhereFixture, source_id: &str) -> Content {
     customer(world, source_id).await.unwrap().content
 }
 
 /// Source ids of all who are there.
-pub(crate) async fn all_customers(world: &World) -> Vec<String> {
+pub(crate) async fn all_customers(world: &AssociationAnywhereFixture) -> Vec<String> {
     let deadline = world.now() + Duration::from_secs(60);
     let (customers, _) = world.shadow().list(&connection(), None, 10_000, deadline).await.unwrap();
     let mut ids: Vec<String> = customers.into_iter().map(|customer| customer.source_id).collect();
@@ -234,19 +239,19 @@ pub(crate) async fn all_customers(world: &World) -> Vec<String> {
 }
 
 /// How many writes there were, to any table but the leases.
-pub(crate) fn writes(world: &World) -> u64 {
+pub(crate) fn writes(world: &AssociationAnywhereFixture) -> u64 {
     ["PutItem", "BatchWriteItem", "TransactWriteItems", "DeleteItem"]
         .map(|operation| world.database.operations(operation))
         .iter()
         .sum()
 }
 
-pub(crate) async fn record(world: &World, import: &str) -> ImportRecord {
+pub(crate) async fn record(world: &AssociationAnywhereFixture, import: &str) -> ImportRecord {
     let deadline = world.now() + Duration::from_secs(60);
     world.imports().find(&connection(), import, deadline).await.unwrap().unwrap()
 }
 
-pub(crate) async fn undo(world: &World, import: &str) -> UndoReport {
+pub(crate) async fn undo(world: &AssociationAnywhereFixture, import: &str) -> UndoReport {
     let deadline = world.now() + Duration::from_secs(60);
     world.undo().carry_out(&connection(), &record(world, import).await, deadline).await.unwrap()
 }

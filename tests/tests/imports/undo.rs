@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::import::Claim;
 use model::{Customer, Status};
-use tests::World;
+use tests::AssociationAnywhereFixture;
 
 use super::support::{
     Form, all_customers, connection, content, customer, post, post_until_done, record, report, undo, world,
@@ -13,7 +13,7 @@ use super::support::{
 const HEADERS: [&str; 4] = ["code", "card_number", "email", "first_name"];
 
 /// A world with two customers, and a third whom an import brings beside changing them. Returns that import.
-async fn world_after_an_import() -> (World, String) {
+async fn world_after_an_import() -> (AssociationAnywhereFixture, String) {
     let world = world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|500|jane@x.org|jane", "2|600|jim@x.org|jim"])).await;
     let rows = ["1|501|janet@x.org|janet", "2|600|jim@x.org|jimmy", "3|700|larry@x.org|larry"];
@@ -22,7 +22,7 @@ async fn world_after_an_import() -> (World, String) {
     (world, answer.import())
 }
 
-async fn first_names(world: &World) -> Vec<Option<String>> {
+async fn first_names(world: &AssociationAnywhereFixture) -> Vec<Option<String>> {
     let mut names = Vec::new();
     for source_id in ["1", "2", "3"] {
         names.push(content(world, source_id).await.name.first);

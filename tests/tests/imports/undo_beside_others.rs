@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use model::Status;
 use model::import::Claim;
-use runtime::imports::{ImportLease, Undo, UndoError};
-use store::{Clock, Imports, Polls, Shadow};
-use tests::{CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE, World};
+use operations::imports::{ImportLease, Undo, UndoError};
+use store::{Clock, ConnectionStates, Imports, Shadow};
+use tests::{AssociationAnywhereFixture, CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE};
 
 use super::support::{Form, connection, content, post, record, report, undo, world};
 
@@ -82,14 +82,14 @@ async fn an_undo_that_is_repeated_takes_nothing_back_from_the_same_request_sent_
 }
 
 /// A client of the world's store that dies with its budget, as functions do.
-fn mortal(world: &World) -> Client {
+fn mortal(world: &AssociationAnywhereFixture) -> Client {
     let config = world.clients.dynamodb.config().to_builder().interceptor(world.store_budget.clone()).build();
     Client::from_conf(config)
 }
 
-fn undo_with(world: &World, client: &Client, clock: &Clock) -> Undo {
+fn undo_with(world: &AssociationAnywhereFixture, client: &Client, clock: &Clock) -> Undo {
     let random = world.clients.random.clone();
-    let lease = ImportLease::new(Polls::new(client.clone(), CONTROL_TABLE), clock.clone(), random.clone());
+    let lease = ImportLease::new(ConnectionStates::new(client.clone(), CONTROL_TABLE), clock.clone(), random.clone());
     let shadow = Shadow::new(client.clone(), SHADOW_TABLE, clock.clone(), random.clone());
     let imports = Imports::new(client.clone(), IMPORT_TABLE, clock.clone(), random);
     Undo::new(shadow, imports, lease, clock.clone())
@@ -197,21 +197,22 @@ async fn an_undo_on_a_machine_whose_clock_is_off_steals_no_lease_and_holds_its_o
         let (client, at) = (Client::from_conf(config), Timestamp::from_second(world.now().as_second() + off).unwrap());
         let clock = Clock::manual(at);
         // An import that is under way.
-        let polls = Polls::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
-        polls.lease(&connection(), "an import", world.now(), world.now() + Duration::from_secs(29)).await.unwrap();
+        let states = ConnectionStates::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
+        states.lease(&connection(), "an import", world.now(), world.now() + Duration::from_secs(29)).await.unwrap();
         let undo = undo_with(&world, &client, &clock);
         let record = record(&world, &import).await;
         let busy = undo.carry_out(&connection(), &record, at + Duration::from_secs(1)).await;
         assert!(matches!(busy, Err(UndoError::Busy)), "{off}: {busy:?}");
-        polls.release(&connection(), "an import").await.unwrap();
+        states.release(&connection(), "an import").await.unwrap();
         // While it is at work, imports wait.
-        let lease = ImportLease::new(Polls::new(client, CONTROL_TABLE), clock.clone(), world.clients.random.clone());
+        let lease =
+            ImportLease::new(ConnectionStates::new(client, CONTROL_TABLE), clock.clone(), world.clients.random.clone());
         let ahead = lease.store_is_ahead_by(&connection()).await.unwrap();
         let owner = lease.take(&connection(), Duration::from_secs(60), ahead, at + Duration::from_secs(1)).await;
         let owner = owner.unwrap().unwrap();
-        assert!(!polls.lease(&connection(), "an import", world.now(), world.now()).await.unwrap(), "{off}");
+        assert!(!states.lease(&connection(), "an import", world.now(), world.now()).await.unwrap(), "{off}");
         let later = world.now() + Duration::from_secs(61);
-        assert!(polls.lease(&connection(), "an import", later, later).await.unwrap(), "{off}: it is given up in time");
+        assert!(states.lease(&connection(), "an import", later, later).await.unwrap(), "{off}: it is given up in time");
         lease.release(&connection(), &owner).await;
     }
 }

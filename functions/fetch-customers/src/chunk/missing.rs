@@ -1,7 +1,7 @@
 //! Who is gone, and who only seems to be.
 //!
 //! Those whom an answer lacked are asked for once more, few at a time, beside companions who are known to exist: one comes
-//! first, one stands in the middle, one comes last. So a vendor that answers with only so many of whom it is asked for, be
+//! first, one stands in the middle, one comes last. So a source that answers with only so many of whom it is asked for, be
 //! it the first of them, the last, or those with the smallest ids, leaves out a companion, or does not reach its limit. Who
 //! is missing from an answer that has every companion, and nobody who was not asked for, is gone.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, other_spellings};
-use store::{Incoming, News};
+use store::{Change, IncomingChange};
 
 use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
 
@@ -35,13 +35,13 @@ impl ChunkWork<'_> {
         self.hear_enough(known, missing.len()).await?;
         let mut companions = std::mem::take(&mut self.companions);
         if companions.is_empty() {
-            return Err(self.unproven(EVERYONE_IS_MISSING));
+            return Err(self.unverified(EVERYONE_IS_MISSING));
         }
         companions.truncate(self.bulk_size() - 1);
         let stored = self.stored_otherwise(&missing).await?;
         let at_once = (self.bulk_size() - companions.len()).clamp(1, MISSING_AT_ONCE);
         let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
-        let mut unproven = false;
+        let mut unverified = false;
         while let Some(group) = groups.pop_front() {
             // They came, or were found to be written otherwise, meanwhile.
             let group: Vec<String> = group.into_iter().filter(|id| !self.asked_for_by(id).is_empty()).collect();
@@ -57,13 +57,13 @@ impl ChunkWork<'_> {
             let ids = between(&asked, &companions);
             let answer = match self.request(&ids).await? {
                 Ok(answer) => answer,
-                Err(trouble) => return Err(self.later(format!("details: {trouble}"))),
+                Err(error) => return Err(self.later(format!("details: {error}"))),
             };
             let began = answer.began;
             let heard = self.take_over(&ids, answer).await?;
             let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
             if came.is_empty() || heard.broken.is_some() {
-                unproven = true;
+                unverified = true;
             } else if came.len() < companions.len() {
                 // A companion is gone itself: those who came are enough, once an answer has all of them.
                 companions = came;
@@ -71,7 +71,7 @@ impl ChunkWork<'_> {
             } else if heard.holds_others || heard.unidentified.is_some() {
                 self.tell_apart(group, heard, &mut groups).await?;
             } else if ids.len() > self.most_heard && !is_only_one {
-                // The vendor may answer with only so many, and these may be the companions: fewer are asked for.
+                // The source may answer with only so many, and these may be the companions: fewer are asked for.
                 let room = self.most_heard - companions.len();
                 if room > 0 && group.len() > 1 {
                     groups.extend(group.chunks(room.min(group.len() - 1)).map(<[_]>::to_vec));
@@ -79,13 +79,13 @@ impl ChunkWork<'_> {
                     companions.pop();
                     groups.push_back(group);
                 } else {
-                    unproven = true;
+                    unverified = true;
                 }
             } else {
-                self.bury(&group, &heard.missing, &stored, began).await?;
+                self.write_tombstones(&group, &heard.missing, &stored, began).await?;
             }
         }
-        if unproven { Err(self.unproven(EVERYONE_IS_MISSING)) } else { Ok(()) }
+        if unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
     }
 
     fn bulk_size(&self) -> usize {
@@ -107,7 +107,7 @@ impl ChunkWork<'_> {
         }
     }
 
-    /// Has the vendor answer with as many customers as it will be asked for beside those who are missing, unless it has
+    /// Has the source answer with as many customers as it will be asked for beside those who are missing, unless it has
     /// already: one that answers with only so many shows it here. Who comes is a companion.
     async fn hear_enough(&mut self, mut known: Vec<String>, missing: usize) -> Step {
         let wanted = (COMPANIONS + missing.min(MISSING_AT_ONCE)).min(self.bulk_size());
@@ -120,7 +120,7 @@ impl ChunkWork<'_> {
         }
         match self.request(&known).await? {
             Ok(answer) => self.take_over(&known, answer).await.map(|_| ()),
-            Err(trouble) => Err(self.later(format!("details: {trouble}"))),
+            Err(error) => Err(self.later(format!("details: {error}"))),
         }
     }
 
@@ -151,9 +151,9 @@ impl ChunkWork<'_> {
         Ok(stored)
     }
 
-    /// Makes tombstones of those of the group who are missing, as far as the brake lets. Who is stored in another spelling
+    /// Makes tombstones of those of the group who are missing, as far as the deletion_limit lets. Who is stored in another spelling
     /// did not come under that either.
-    async fn bury(
+    async fn write_tombstones(
         &mut self,
         group: &[String],
         missing: &[String],
@@ -166,13 +166,13 @@ impl ChunkWork<'_> {
         }
         let (function, percent) = (self.function, self.connection.settings.most_deletes_percent);
         let ids: BTreeSet<String> = gone.keys().cloned().collect();
-        let held_back = match function.brake.holds_back(self.chunk, &ids, percent, self.deadline).await {
+        let held_back = match function.deletion_limit.holds_back(self.chunk, &ids, percent, self.deadline).await {
             Ok(Some(held_back)) => held_back,
             Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
-            Err(error) => return Err(self.later(format!("brake: {error}"))),
+            Err(error) => return Err(self.later(format!("deletion_limit: {error}"))),
         };
         for source_id in held_back {
-            if let Err(error) = function.brake.withhold(&self.connection.key, &source_id).await {
+            if let Err(error) = function.deletion_limit.withhold(&self.connection.key, &source_id).await {
                 return Err(self.later(format!("failure record: {error}")));
             }
             self.withheld += 1;
@@ -181,8 +181,11 @@ impl ChunkWork<'_> {
             }
         }
         let version = self.version_of(began);
-        let tombstone =
-            |source_id: &String| Incoming { source_id: source_id.clone(), version: version.clone(), news: News::Gone };
+        let tombstone = |source_id: &String| IncomingChange {
+            source_id: source_id.clone(),
+            version: version.clone(),
+            news: Change::Gone,
+        };
         let tombstones = gone.keys().map(tombstone).collect();
         self.upsert(tombstones, HashMap::new()).await
     }

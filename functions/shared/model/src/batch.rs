@@ -1,11 +1,11 @@
-//! The batch ledger's rules: how the changes that an upstream reports become a batch, and when that batch may be
-//! acknowledged to the upstream.
+//! The batch ledger's rules: how the changes that a source reports become a batch, and when that batch may be
+//! acknowledged to the source.
 //!
 //! ```text
 //!                    a queue answers               ChunksWritten             Acknowledged: the ledger is
 //!   (none, Closed) ----------------> Opening ----------------------> Open -------------------------------> Closed
 //!        ^  |                           |                            ^ |    empty and reconciled, and the    |
-//!        |  |   a listing begins        | a poller finds a batch     | |    upstream was told (a purge), or  |
+//!        |  |   a listing begins        | a poller finds a batch     | |    source was told (a purge), or  |
 //!        |  +----------------> Listing -|- that another began to ----+ |    the cursor moves                 |
 //!        |                        |     | open and left: Abandoned  ListingEnded                             |
 //!        |                        |     |                              |                                     |
@@ -16,7 +16,7 @@
 //! **listing** tells its changes page by page: each page is worked on while the next is asked for, and a poller goes
 //! on where the last one was stopped.
 //!
-//! Neither the upstream's queue nor the cursor is touched before a batch closes as acknowledged: to abandon a batch
+//! Neither the source's queue nor the cursor is touched before a batch closes as acknowledged: to abandon a batch
 //! loses nothing, since the next answer holds all of it again.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Content, ContentHash, Listing, Tally, Version};
+use crate::{Content, ContentHash, Listing, OutcomeCounts, Version};
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ use crate::{Content, ContentHash, Listing, Tally, Version};
 pub enum Phase {
     /// Its chunks are being written to the ledger; no worker has been told of them.
     Opening,
-    /// Its upstream is being listed, page by page; workers take the chunks of the pages that came.
+    /// Its source is being listed, page by page; workers take the chunks of the pages that came.
     Listing,
     /// All its chunks are, or were, in the ledger; workers take them.
     Open,
@@ -41,7 +41,7 @@ pub enum Phase {
     Closed,
 }
 
-/// What an upstream reported at one time, on its way to the shadow.
+/// What a source reported at one time, on its way to the shadow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The ledger's own number; it only grows, see [`Version::of_batch`].
@@ -52,17 +52,17 @@ pub struct Batch {
     pub queue_number: Option<String>,
     /// Stands for where the queue was that it was made of, and for who asked.
     pub origin: Option<ContentHash>,
-    /// How its listing stands, where its upstream is listed.
+    /// How its listing stands, where its source is listed.
     pub listing: Option<Listing>,
-    /// When the upstream was asked: after the acknowledgement, the shadow is as fresh as this.
+    /// When the source was asked: after the acknowledgement, the shadow is as fresh as this.
     pub asked_at: Timestamp,
     /// How many customers it holds; while it is listed, so far.
     pub total: u64,
     /// What has become of them so far.
-    pub tally: Tally,
+    pub counts: OutcomeCounts,
     /// The request to synchronise everything again that it took in.
     pub resync: Option<u64>,
-    /// The request to carry out the deletions that wait that it took in: those it deletes with the brake off.
+    /// The request to carry out the deletions that wait that it took in: those it deletes with the deletion_limit off.
     pub confirmed: Option<u64>,
     /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is behind
     /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
@@ -74,9 +74,9 @@ pub struct Batch {
 pub enum BatchEvent {
     /// Every chunk is in the ledger.
     ChunksWritten,
-    /// The upstream has listed everything, and every chunk is in the ledger.
+    /// The source has listed everything, and every chunk is in the ledger.
     ListingEnded,
-    /// No chunk is left in the ledger, and the upstream took the acknowledgement.
+    /// No chunk is left in the ledger, and the source took the acknowledgement.
     Acknowledged,
     /// It can't be finished: its opener died, or all that is left waits for a proof that only a later batch can bring.
     Abandoned,
@@ -84,12 +84,12 @@ pub enum BatchEvent {
 
 /// What a poller that holds the connection's lease has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
-    /// Ask the upstream for changes.
-    AskUpstream,
+pub enum NextAction {
+    /// Ask the source for changes.
+    AskSource,
     /// Remove the chunks of a batch that its opener left half written, and abandon it.
     ClearOpening,
-    /// Ask the upstream for the next page.
+    /// Ask the source for the next page.
     GoOnListing,
     /// Watch the ledger: send again what is due, acknowledge once it is empty.
     WatchLedger,
@@ -105,7 +105,7 @@ pub struct IllegalEvent {
 }
 
 impl Batch {
-    /// The batch that follows `last`, made of what the upstream answered.
+    /// The batch that follows `last`, made of what the source answered.
     pub fn following(last: Option<&Batch>, queue_number: Option<String>, asked_at: Timestamp, total: u64) -> Self {
         Self {
             number: number_after(last, asked_at),
@@ -115,14 +115,14 @@ impl Batch {
             listing: None,
             asked_at,
             total,
-            tally: Tally::default(),
+            counts: OutcomeCounts::default(),
             resync: None,
             confirmed: None,
             overtaken_by: None,
         }
     }
 
-    /// The batch that follows `last`, made of what the upstream is about to list.
+    /// The batch that follows `last`, made of what the source is about to list.
     pub fn listed(last: Option<&Batch>, listing: Listing, asked_at: Timestamp) -> Self {
         Self {
             number: number_after(last, asked_at),
@@ -132,7 +132,7 @@ impl Batch {
             listing: Some(listing),
             asked_at,
             total: 0,
-            tally: Tally::default(),
+            counts: OutcomeCounts::default(),
             resync: None,
             confirmed: None,
             overtaken_by: None,
@@ -140,12 +140,12 @@ impl Batch {
     }
 
     /// What a poller has to do that finds the connection's latest batch so.
-    pub fn duty(latest: Option<&Batch>) -> Duty {
+    pub fn next_action(latest: Option<&Batch>) -> NextAction {
         match latest.map(|batch| batch.phase) {
-            None | Some(Phase::Closed) => Duty::AskUpstream,
-            Some(Phase::Opening) => Duty::ClearOpening,
-            Some(Phase::Listing) => Duty::GoOnListing,
-            Some(Phase::Open) => Duty::WatchLedger,
+            None | Some(Phase::Closed) => NextAction::AskSource,
+            Some(Phase::Opening) => NextAction::ClearOpening,
+            Some(Phase::Listing) => NextAction::GoOnListing,
+            Some(Phase::Open) => NextAction::WatchLedger,
         }
     }
 
@@ -167,7 +167,7 @@ impl Batch {
 
     /// Conservation: every customer of the batch has come to exactly one end. A batch is acknowledged only if so.
     pub fn reconciles(&self) -> bool {
-        self.tally.sum() == self.total
+        self.counts.sum() == self.total
     }
 
     /// Why the batch must be abandoned, all of whose chunks are done; `None` where it may be acknowledged.
@@ -179,17 +179,17 @@ impl Batch {
             ));
         }
         (!self.reconciles())
-            .then(|| format!("{} customers came to an end, of {} that the batch holds", self.tally.sum(), self.total))
+            .then(|| format!("{} customers came to an end, of {} that the batch holds", self.counts.sum(), self.total))
     }
 
     /// Whether it holds somebody, and everybody's news were older than what is stored: that can't be, and is to be told.
     pub fn is_all_stale(&self) -> bool {
-        self.total > 0 && self.tally.stale == self.total
+        self.total > 0 && self.counts.stale == self.total
     }
 
     /// How many customers have not yet come to an end.
     pub fn left(&self) -> u64 {
-        self.total.saturating_sub(self.tally.sum())
+        self.total.saturating_sub(self.counts.sum())
     }
 }
 
@@ -201,12 +201,12 @@ fn number_after(last: Option<&Batch>, now: Timestamp) -> u64 {
     seconds.max(last + 1)
 }
 
-/// A customer as an upstream's queue names it.
+/// A customer as a source's queue names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueuedCustomer {
-    /// The id in the upstream.
+    /// The id in the source.
     pub source_id: String,
-    /// Whether the upstream says that it was deleted.
+    /// Whether the source says that it was deleted.
     pub deleted: bool,
 }
 
@@ -214,7 +214,7 @@ pub struct QueuedCustomer {
 ///
 /// A customer that is named several times is deleted only if every entry says so: the order of entries is not
 /// documented, and a fetch tells what holds now. `redriven` are the failures that an operator sends again.
-pub fn merge_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Vec<QueuedCustomer> {
+pub fn dedupe_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Vec<QueuedCustomer> {
     queued.extend(redriven.into_iter().map(|source_id| QueuedCustomer { source_id, deleted: false }));
     // `false` sorts before `true`: the first of a run is the one to keep.
     queued.sort_unstable();
@@ -222,21 +222,21 @@ pub fn merge_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Ve
     queued
 }
 
-/// A customer as an upstream's listing tells it, on its way to a worker.
+/// A customer as a source's listing tells it, on its way to a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListedCustomer {
-    /// The id in the upstream.
+    /// The id in the source.
     pub source_id: String,
     /// How new this is.
     pub version: Version,
-    /// What the upstream says.
-    pub news: ListedNews,
+    /// What the source says.
+    pub news: ListedChange,
 }
 
 /// What a listing says of a customer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ListedNews {
+pub enum ListedChange {
     /// It is like this.
     Present(Box<Content>),
     /// It was deleted.
@@ -245,7 +245,7 @@ pub enum ListedNews {
     Unusable {
         /// Why, without anybody's data.
         reason: String,
-        /// What the upstream sent.
+        /// What the source sent.
         raw: String,
     },
 }
@@ -257,14 +257,14 @@ pub struct ChunkPlan {
     pub number: u32,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
-    /// Ids that the upstream says are deleted, or lists no longer.
+    /// Ids that the source says are deleted, or lists no longer.
     pub delete: BTreeSet<String>,
     /// Customers as they were listed.
     pub listed: Vec<ListedCustomer>,
 }
 
 /// Cuts a batch's customers into chunks of at most `size`.
-pub fn cut(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = ChunkPlan> + '_ {
+pub fn split_into_chunks(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = ChunkPlan> + '_ {
     customers.chunks(size.max(1)).zip(0..).map(|(slice, number)| {
         let ids_where = |deleted: bool| {
             slice
@@ -291,18 +291,18 @@ mod tests {
 
     #[test]
     fn a_customer_named_twice_is_deleted_only_if_every_entry_says_so() {
-        let merged = merge_queue(
+        let merged = dedupe_queue(
             vec![queued("2", true), queued("1", true), queued("2", true), queued("1", false)],
             vec!["3".into(), "2".into()],
         );
         assert_eq!(merged, [queued("1", false), queued("2", false), queued("3", false)]);
-        assert_eq!(merge_queue(vec![queued("2", true), queued("2", true)], vec![]), [queued("2", true)]);
+        assert_eq!(dedupe_queue(vec![queued("2", true), queued("2", true)], vec![]), [queued("2", true)]);
     }
 
     #[test]
     fn chunks_hold_every_customer_once_and_never_more_than_their_size() {
         let customers: Vec<_> = (0..25).map(|number| queued(&format!("{number:02}"), number % 10 == 0)).collect();
-        let chunks: Vec<_> = cut(&customers, 10).collect();
+        let chunks: Vec<_> = split_into_chunks(&customers, 10).collect();
         assert_eq!(chunks.iter().map(|chunk| chunk.fetch.len() + chunk.delete.len()).collect::<Vec<_>>(), [10, 10, 5]);
         assert_eq!(chunks.iter().map(|chunk| chunk.number).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(chunks[1].delete, BTreeSet::from(["10".into()]));
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn only_an_open_batch_is_acknowledged() {
         let mut open = batch(Phase::Open);
-        open.tally.written = 2;
+        open.counts.written = 2;
         assert_eq!(open.after(BatchEvent::Acknowledged), Ok(Phase::Closed));
         assert!(batch(Phase::Opening).after(BatchEvent::Acknowledged).is_err());
         assert!(batch(Phase::Closed).after(BatchEvent::Acknowledged).is_err());
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_listing_is_gone_on_with_until_it_has_ended() {
         let listed = Batch::listed(Some(&batch(Phase::Closed)), Listing::of_changes_since(None), Timestamp::UNIX_EPOCH);
-        assert_eq!((listed.number, Batch::duty(Some(&listed))), (2, Duty::GoOnListing));
+        assert_eq!((listed.number, Batch::next_action(Some(&listed))), (2, NextAction::GoOnListing));
         assert_eq!(listed.after(BatchEvent::ListingEnded), Ok(Phase::Open));
         assert_eq!(listed.after(BatchEvent::Abandoned), Ok(Phase::Closed));
         assert!(listed.after(BatchEvent::Acknowledged).is_err());
@@ -336,8 +336,8 @@ mod tests {
 
     #[test]
     fn a_batch_whose_records_are_stored_from_a_later_one_is_never_acknowledged_and_the_next_lies_above_it() {
-        let done = Tally { written: 1, stale: 1, ..Tally::default() };
-        let batch = Batch { tally: done, ..batch(Phase::Open) };
+        let done = OutcomeCounts { written: 1, stale: 1, ..OutcomeCounts::default() };
+        let batch = Batch { counts: done, ..batch(Phase::Open) };
         assert_eq!(batch.hindrance(), None);
         let overtaken = Batch { overtaken_by: Some(batch.number + 1_000), ..batch };
         assert!(overtaken.hindrance().is_some_and(|why| why.contains(&format!("batch {}", overtaken.number + 1_000))));
@@ -361,9 +361,9 @@ mod tests {
 
     #[test]
     fn a_poller_resumes_where_the_last_one_died() {
-        assert_eq!(Batch::duty(None), Duty::AskUpstream);
-        assert_eq!(Batch::duty(Some(&batch(Phase::Opening))), Duty::ClearOpening);
-        assert_eq!(Batch::duty(Some(&batch(Phase::Open))), Duty::WatchLedger);
-        assert_eq!(Batch::duty(Some(&batch(Phase::Closed))), Duty::AskUpstream);
+        assert_eq!(Batch::next_action(None), NextAction::AskSource);
+        assert_eq!(Batch::next_action(Some(&batch(Phase::Opening))), NextAction::ClearOpening);
+        assert_eq!(Batch::next_action(Some(&batch(Phase::Open))), NextAction::WatchLedger);
+        assert_eq!(Batch::next_action(Some(&batch(Phase::Closed))), NextAction::AskSource);
     }
 }

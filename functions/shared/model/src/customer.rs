@@ -67,14 +67,14 @@ pub struct Name {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Email {
-    /// The address as the vendor has it.
+    /// The address as the source has it.
     pub address: String,
-    /// The vendor's own type code.
+    /// The source's own type code.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
     pub primary: bool,
-    /// Whether the vendor knows it not to work.
+    /// Whether the source knows it not to work.
     pub bad: bool,
 }
 
@@ -82,9 +82,9 @@ pub struct Email {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Phone {
-    /// The number as the vendor has it.
+    /// The number as the source has it.
     pub number: String,
-    /// The vendor's own type code.
+    /// The source's own type code.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
@@ -103,26 +103,26 @@ pub struct Address {
     pub region: Option<String>,
     /// Postal code.
     pub postal_code: Option<String>,
-    /// Country, as a code where the vendor gives one.
+    /// Country, as a code where the source gives one.
     pub country: Option<String>,
-    /// The vendor's own type code.
+    /// The source's own type code.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
     pub primary: bool,
 }
 
-/// A membership. Dates are `YYYY-MM-DD`, or the vendor's text where it is no date that we know.
+/// A membership. Dates are `YYYY-MM-DD`, or the source's text where it is no date that we know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Membership {
-    /// The vendor's id of the body that one is a member of.
+    /// The source's id of the body that one is a member of.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// The vendor's status code.
+    /// The source's status code.
     pub status: Option<String>,
-    /// The vendor's class code.
+    /// The source's class code.
     pub class: Option<String>,
     /// When it began.
     pub joined: Option<String>,
@@ -134,7 +134,7 @@ pub struct Membership {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subscription {
-    /// The vendor's id of what is subscribed to.
+    /// The source's id of what is subscribed to.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
@@ -144,7 +144,7 @@ pub struct Subscription {
     pub expires: Option<String>,
 }
 
-/// Everything that a vendor says of a customer: what is compared, and what is stored as one document.
+/// Everything that a source says of a customer: what is compared, and what is stored as one document.
 ///
 /// Its JSON leaves out what is empty, to keep the stored document within one write unit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -169,16 +169,16 @@ pub struct Content {
     /// Postal addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
-    /// `YYYY-MM-DD`, or the vendor's text where it is no date that we know.
+    /// `YYYY-MM-DD`, or the source's text where it is no date that we know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<String>,
-    /// As the vendor has it.
+    /// As the source has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gender: Option<String>,
     /// The organisation that a person works for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
-    /// The vendor's own role codes.
+    /// The source's own role codes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// Memberships.
@@ -196,7 +196,7 @@ pub struct Content {
     /// Our id of where the customer came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lead_source_id: Option<String>,
-    /// What the vendor sends beyond these fields, losing nothing.
+    /// What the source sends beyond these fields, losing nothing.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
     /// What is kept with the customer and shown on no surface: salted hashes of its secrets, which are compared with
@@ -219,7 +219,7 @@ impl Content {
     /// The one form that equal content has: fields in a fixed order, keys sorted, nothing empty, no white space.
     ///
     /// What is volatile is not part of it: ids, versions, times and revisions stand beside the content, and the
-    /// `wire` readers sort what a vendor lists in no stated order.
+    /// `wire` readers sort what a source lists in no stated order.
     pub fn canonical_json(&self) -> String {
         // Serialisation to a string fails on non-string keys and on I/O only, and there is neither.
         #[allow(clippy::expect_used)]
@@ -239,7 +239,7 @@ pub struct Customer {
     pub connection: ConnectionKey,
     /// The id in the system that it came from.
     pub source_id: String,
-    /// What the vendor says.
+    /// What the source says.
     pub content: Content,
     /// When it was first stored.
     pub first_seen_at: Timestamp,

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::RecordKey;
+use crate::ExternalKey;
 
 /// How many of a record's keys are shown, unless more clubs than that have one.
 pub const MOST_KEYS: usize = 100;
@@ -14,9 +14,9 @@ pub const MOST_KEYS: usize = 100;
 /// The very first is always among them, and before all others the first one of every club, for a club is shown the
 /// record by it; of the rest, those that came last. A key that `is_new` takes the place of an older one; one that was
 /// known before and is not shown does not come back for that: two of them would take turns with every push.
-pub fn shown_keys(known_as: &[RecordKey], key: &RecordKey, is_new: bool, most_bytes: usize) -> Vec<RecordKey> {
+pub fn shown_keys(known_as: &[ExternalKey], key: &ExternalKey, is_new: bool, most_bytes: usize) -> Vec<ExternalKey> {
     let is_shown = known_as.contains(key);
-    let keys: Vec<&RecordKey> = known_as.iter().chain((!is_shown).then_some(key)).collect();
+    let keys: Vec<&ExternalKey> = known_as.iter().chain((!is_shown).then_some(key)).collect();
     let mut clubs = HashSet::new();
     let mut ranked: Vec<(Rank, usize)> = Vec::with_capacity(keys.len());
     for (position, shown) in keys.iter().enumerate() {
@@ -60,7 +60,7 @@ enum Rank {
 }
 
 /// What a key takes in a document, at the most where no character of it is escaped.
-fn bytes_of(key: &RecordKey) -> usize {
+fn bytes_of(key: &ExternalKey) -> usize {
     const NAMES: usize = r#"{"identifier":"","client_id":"","club_id":"","record_id":""},"#.len();
     NAMES + key.identifier.len() + key.client_id.len() + key.club_id.len() + key.record_id.len()
 }
@@ -71,8 +71,8 @@ mod tests {
 
     const PLENTY: usize = 1024 * 1024;
 
-    fn key(club_id: &str, record_id: &str) -> RecordKey {
-        RecordKey {
+    fn key(club_id: &str, record_id: &str) -> ExternalKey {
+        ExternalKey {
             identifier: "INTOUCH".into(),
             client_id: "c-1".into(),
             club_id: club_id.into(),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     /// What is shown of a record that was called `s-0`, `s-1` and so on, one after the other.
-    fn called(times: usize) -> Vec<RecordKey> {
+    fn called(times: usize) -> Vec<ExternalKey> {
         (0..times)
             .fold(Vec::new(), |shown, number| shown_keys(&shown, &key("k-1", &format!("s-{number}")), true, PLENTY))
     }

@@ -1,24 +1,24 @@
-//! Listings: how the pages of an upstream that can only be listed become a batch.
+//! Listings: how the pages of a source that can only be listed become a batch.
 //!
-//! An upstream that lists by a date of change is asked for everything since a **cursor**. The cursor moves when the
+//! A source that lists by a date of change is asked for everything since a **cursor**. The cursor moves when the
 //! batch is done, to the newest change that was seen, and never beyond the time when the listing began; every question
 //! goes back a little behind it, for what changed while a listing ran is told by the next one.
 //!
 //! Records move between pages while a list is read. How a listing shows that it saw everybody who was on the list all
-//! the time stands at [`Reading`]: pages that overlap, seams that fit, and an end that is asked for once more.
+//! the time stands at [`ListingProgress`]: pages that overlap, seams that fit, and an end that is asked for once more.
 //!
 //! A **full** listing asks for everything, and what it no longer holds is gone. Who is missing is looked for in a second
 //! listing, right after the first. What that one tells is taken over as well.
 
 mod memory;
-mod reading;
+mod progress;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
 
-pub use reading::{Course, PageTold, Question, Reading, Told};
+pub use progress::{ListedPage, ListedRecord, ListingProgress, ListingState, PageRequest};
 
 /// What a listing is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct Listing {
     /// abandoned.
     pub all_pages: Option<ContentHash>,
     /// How far the list was read, in this scope.
-    pub reading: Reading,
+    pub reading: ListingProgress,
 }
 
 impl Listing {
@@ -68,7 +68,7 @@ impl Listing {
             newest: None,
             last_page: None,
             all_pages: None,
-            reading: Reading::default(),
+            reading: ListingProgress::default(),
         }
     }
 
@@ -81,13 +81,13 @@ impl Listing {
     #[must_use]
     pub fn after_page(
         &self,
-        page: PageTold<'_>,
+        page: ListedPage<'_>,
         fingerprint: ContentHash,
         newest: Option<Timestamp>,
-    ) -> (Self, Course) {
+    ) -> (Self, ListingState) {
         let mut reading = self.reading.clone();
         let course = reading.take(page, self.last_page == Some(fingerprint));
-        let came_on = reading.told_pages() > self.reading.told_pages();
+        let came_on = reading.listed_pages() > self.reading.listed_pages();
         let before = self.all_pages.map(|all| all.to_string()).unwrap_or_default();
         let all_pages = came_on.then(|| ContentHash::of(&format!("{before}{fingerprint}")));
         let next = Self {
@@ -106,18 +106,18 @@ impl Listing {
     /// to what was told, and the next batch goes on from there. A list that goes on for ever with news of this very
     /// moment has no end, nor has one that told nobody who is newer than the last one did, or whose seams do not fit; nor can a full listing be
     /// parted, for it is about who is missing.
-    pub fn pause(&mut self, settled_before: Timestamp) -> Course {
+    pub fn pause(&mut self, settled_before: Timestamp) -> ListingState {
         let told = self.reading.last_updated().filter(|told| *told < settled_before);
         // Where the last seam does not fit, nobody knows who was passed over.
         let comes_on = self.reading.fits()
             && self.reading.is_in_order()
             && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
         if self.scope != ListingScope::Changes || !comes_on {
-            return Course::Broken("the vendor's list has no end");
+            return ListingState::Broken("the source's list has no end");
         }
         self.newest = told;
         self.reading.pause();
-        Course::Ended
+        ListingState::Ended
     }
 
     /// The second listing, for who is missing. Where the first one was cut, it proves nothing.
@@ -136,12 +136,12 @@ impl Listing {
     /// Whether this listing, which has come to the end of its list, told just what `last` told: every question goes back
     /// a little behind the cursor, so the newest records come again and again. A list that was cut may go on elsewhere.
     pub fn tells_the_same_as(&self, last: &Listing) -> bool {
-        let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.told_pages();
+        let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.listed_pages();
         is_whole && (self.scope, self.since) == (last.scope, last.since) && self.all_pages == last.all_pages
     }
 
     /// The cursor after the batch: the newest change that was seen. It never goes back, and never beyond the time at
-    /// which the listing began: what changed later than that may not have been listed, whatever the vendor's clock says.
+    /// which the listing began: what changed later than that may not have been listed, whatever the source's clock says.
     pub fn cursor_after(&self, cursor: Option<Timestamp>, began: Timestamp) -> Option<Timestamp> {
         cursor.max(self.newest.map(|newest| newest.min(began)))
     }
@@ -162,11 +162,11 @@ mod tests {
     /// Takes pages of one record each as a list that is longer than them holds them.
     fn listing(since: Option<Timestamp>, pages: &[&str]) -> Listing {
         pages.iter().fold(Listing::of_changes_since(since), |listing, text| {
-            let told = Told { source_id: (*text).into(), date: None, updated: None, content: page(text) };
-            let records = [told.clone(), Told { source_id: format!("{text} too"), ..told }];
-            let shown = PageTold { records: &records, more: true, settled_before: at(1_000) };
+            let told = ListedRecord { source_id: (*text).into(), date: None, updated: None, content: page(text) };
+            let records = [told.clone(), ListedRecord { source_id: format!("{text} too"), ..told }];
+            let shown = ListedPage { records: &records, more: true, settled_before: at(1_000) };
             // Places do not matter here: each page is read as a beginning.
-            let fresh = Listing { reading: Reading::default(), ..listing };
+            let fresh = Listing { reading: ListingProgress::default(), ..listing };
             fresh.after_page(shown, page(text), None).0
         })
     }
@@ -213,6 +213,6 @@ mod tests {
         let listing = full.confirming();
         assert_eq!((listing.scope, listing.last_page), (ListingScope::Confirming, None));
         assert_eq!((listing.step, listing.chunks, listing.newest), (3, 4, Some(at(70))));
-        assert_eq!(listing.reading, Reading::default());
+        assert_eq!(listing.reading, ListingProgress::default());
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a queue is still the one that a batch was made of.
 //!
-//! A purge names a number, and clears what was queued up to it. A vendor that rebuilds an environment numbers anew: there
+//! A purge names a number, and clears what was queued up to it. A source that rebuilds an environment numbers anew: there
 //! the same number stands for entries that nobody has read. So the queue is asked before every purge, and only where it
 //! still holds what the batch was made of, up to a number that is not below the batch's, is it purged. All else is left
 //! alone: what is not purged is told again.

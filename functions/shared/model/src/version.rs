@@ -18,8 +18,8 @@ impl Version {
     /// a batch the one of the later step.
     ///
     /// The batches of a connection come strictly one after the other, so **the later batch told the later truth**. No
-    /// date and no number of the upstream has a part in it, for those may lie in the future, or start again when the
-    /// vendor rebuilds an environment. Batch before step, because the clocks of two workers may differ.
+    /// date and no number of the source has a part in it, for those may lie in the future, or start again when the
+    /// source rebuilds an environment. Batch before step, because the clocks of two workers may differ.
     ///
     /// A step is the millisecond at which a fetch began, or the number of a page within its batch.
     pub fn of_batch(number: u64, step: u64) -> Self {

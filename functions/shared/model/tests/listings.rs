@@ -1,7 +1,7 @@
 //! Invariant 1 for listings: nobody is passed over because others move, whatever the list's order, the size of its pages
 //! and what happens between any two of them.
 //!
-//! A vendor's list and a shadow in memory; what is asked, taken over and believed is the product's own [`Listing`].
+//! A source's list and a shadow in memory; what is asked, taken over and believed is the product's own [`Listing`].
 
 #![allow(clippy::unwrap_used, reason = "a property that fails may panic")]
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use model::{ContentHash, Course, Listing, ListingScope, PageTold, Told};
+use model::{ContentHash, ListedPage, ListedRecord, Listing, ListingScope, ListingState};
 use proptest::prelude::*;
 
 const BEGAN: i64 = 1_700_000_000;
@@ -46,7 +46,7 @@ struct History {
     order: Order,
     /// Every so many pages hold fewer than they could.
     short_every: usize,
-    /// The vendor ends every list after so many.
+    /// The source ends every list after so many.
     cap: Option<usize>,
     overlap: i64,
     /// What happens before which request.
@@ -60,7 +60,7 @@ struct Contact {
     deleted: bool,
 }
 
-struct Vendor {
+struct Source {
     history: History,
     contacts: BTreeMap<usize, Contact>,
     now: i64,
@@ -69,7 +69,7 @@ struct Vendor {
     is_quiet: bool,
 }
 
-impl Vendor {
+impl Source {
     fn new(history: &History) -> Self {
         let alike = history.alike;
         let contact = |id: usize| {
@@ -171,8 +171,8 @@ fn local(second: i64) -> DateTime {
     TimeZone::UTC.to_datetime(instant(second))
 }
 
-fn told((id, contact): (usize, Contact)) -> Told {
-    Told {
+fn told((id, contact): (usize, Contact)) -> ListedRecord {
+    ListedRecord {
         source_id: id.to_string(),
         date: Some(local(contact.date)),
         updated: Some(instant(contact.date)),
@@ -189,9 +189,9 @@ struct Shadow {
 
 impl Shadow {
     /// One batch, as the poller makes it.
-    fn poll(&mut self, vendor: &mut Vendor, everything: bool) {
-        let began = instant(vendor.now);
-        let overlap = SignedDuration::from_secs(vendor.history.overlap);
+    fn poll(&mut self, source: &mut Source, everything: bool) {
+        let began = instant(source.now);
+        let overlap = SignedDuration::from_secs(source.history.overlap);
         let mut listing = if everything { Listing::of_everything() } else { Listing::of_changes_since(self.cursor) };
         let cursor = listing.since.map_or(0, |since| (since - overlap).as_second());
         let mut seen = [Vec::new(), Vec::new()];
@@ -199,30 +199,30 @@ impl Shadow {
         let mut pages = 0;
         loop {
             pages += 1;
-            assert!(pages < MOST_PAGES, "it never ends: {:?}", vendor.history);
+            assert!(pages < MOST_PAGES, "it never ends: {:?}", source.history);
             let question = listing.reading.question();
             let from =
                 question.from.map_or(cursor, |from| from.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second());
-            let Some((contacts, more)) = vendor.page(from, question.start) else { continue };
-            let records: Vec<Told> = contacts.iter().copied().map(told).collect();
+            let Some((contacts, more)) = source.page(from, question.start) else { continue };
+            let records: Vec<ListedRecord> = contacts.iter().copied().map(told).collect();
             seen[usize::from(listing.scope == ListingScope::Confirming)].extend(contacts.iter().map(|(id, _)| *id));
             for (contact, told) in contacts.iter().zip(&records) {
-                if listing.reading.is_news(told) {
+                if listing.reading.is_new_to(told) {
                     self.customers.insert(contact.0, contact.1);
                 }
             }
             let newest = records.iter().filter_map(|told| told.updated).max();
-            let page = PageTold { records: &records, more, settled_before: began - overlap };
+            let page = ListedPage { records: &records, more, settled_before: began - overlap };
             let (next, course) = listing.after_page(page, ContentHash::of(&format!("{records:?}")), newest);
             listing = next;
             match course {
-                Course::GoesOn => {}
-                Course::Ended if listing.scope == ListingScope::Full => {
+                ListingState::Continues => {}
+                ListingState::Ended if listing.scope == ListingScope::Full => {
                     was_cut |= listing.reading.was_cut();
                     listing = listing.confirming();
                 }
-                Course::Ended => break,
-                Course::Broken(why) => {
+                ListingState::Ended => break,
+                ListingState::Broken(why) => {
                     self.broken = Some(why);
                     return;
                 }
@@ -235,10 +235,10 @@ impl Shadow {
         self.cursor = listing.cursor_after(self.cursor, began);
     }
 
-    /// Every contact of the vendor is here as the vendor has it.
-    fn missing(&self, vendor: &Vendor) -> Vec<usize> {
+    /// Every contact of the source is here as the source has it.
+    fn missing(&self, source: &Source) -> Vec<usize> {
         let is_here = |(id, contact): &(&usize, &Contact)| self.customers.get(id) == Some(contact);
-        vendor.contacts.iter().filter(|entry| !is_here(entry)).map(|(id, _)| *id).collect()
+        source.contacts.iter().filter(|entry| !is_here(entry)).map(|(id, _)| *id).collect()
     }
 }
 
@@ -289,55 +289,55 @@ proptest! {
 
     #[test]
     fn whatever_moves_while_a_list_is_read_everybody_is_in_the_shadow_after_two_more_polls(history in history()) {
-        let mut vendor = Vendor::new(&history);
+        let mut source = Source::new(&history);
         let mut shadow = Shadow::default();
-        shadow.poll(&mut vendor, false);
-        vendor.is_quiet = true;
+        shadow.poll(&mut source, false);
+        source.is_quiet = true;
         for _ in 0..2 {
-            vendor.now += 60;
-            shadow.poll(&mut vendor, false);
+            source.now += 60;
+            shadow.poll(&mut source, false);
         }
         prop_assert_eq!(shadow.broken, None);
-        prop_assert_eq!(shadow.missing(&vendor), [] as [usize; 0]);
+        prop_assert_eq!(shadow.missing(&source), [] as [usize; 0]);
     }
 
     #[test]
     fn a_full_listing_deletes_who_is_gone_and_nobody_else(history in history()) {
-        let mut vendor = Vendor::new(&history);
+        let mut source = Source::new(&history);
         let mut shadow = Shadow::default();
-        shadow.poll(&mut vendor, true);
-        for id in shadow.missing(&vendor) {
+        shadow.poll(&mut source, true);
+        for id in shadow.missing(&source) {
             // Whoever is missing now comes with the next listing: he was changed while this one ran.
-            prop_assert!(vendor.contacts[&id].date + history.overlap >= BEGAN || shadow.broken.is_some(), "{}", id);
+            prop_assert!(source.contacts[&id].date + history.overlap >= BEGAN || shadow.broken.is_some(), "{}", id);
         }
-        vendor.is_quiet = true;
-        vendor.act(&Event::Remove(history.contacts / 2, 1));
-        vendor.now += 60;
-        shadow.poll(&mut vendor, true);
+        source.is_quiet = true;
+        source.act(&Event::Remove(history.contacts / 2, 1));
+        source.now += 60;
+        shadow.poll(&mut source, true);
         prop_assert_eq!(shadow.broken, None);
-        prop_assert_eq!(shadow.missing(&vendor), [] as [usize; 0]);
+        prop_assert_eq!(shadow.missing(&source), [] as [usize; 0]);
         if history.cap.is_none() {
-            prop_assert_eq!(shadow.customers.len(), vendor.contacts.len());
+            prop_assert_eq!(shadow.customers.len(), source.contacts.len());
         }
     }
 
     /// The state of a listing between two pages lies in the store: what is read from there goes on alike.
     #[test]
     fn a_reading_reads_back_as_it_was_stored(history in history()) {
-        let mut vendor = Vendor::new(&history);
+        let mut source = Source::new(&history);
         let mut listing = Listing::of_changes_since(None);
         for _ in 0..20 {
             let question = listing.reading.question();
             let from = question.from.map_or(0, |from| from.to_zoned(TimeZone::UTC).unwrap().timestamp().as_second());
-            let Some((contacts, more)) = vendor.page(from, question.start) else { continue };
-            let records: Vec<Told> = contacts.into_iter().map(told).collect();
-            let page = PageTold { records: &records, more, settled_before: instant(BEGAN) };
+            let Some((contacts, more)) = source.page(from, question.start) else { continue };
+            let records: Vec<ListedRecord> = contacts.into_iter().map(told).collect();
+            let page = ListedPage { records: &records, more, settled_before: instant(BEGAN) };
             let (next, course) = listing.after_page(page, ContentHash::of(&format!("{records:?}")), None);
             let stored = serde_json::to_string(&next.reading).unwrap();
             prop_assert!(stored.len() < 4_096, "{} bytes", stored.len());
-            prop_assert_eq!(&serde_json::from_str::<model::Reading>(&stored).unwrap(), &next.reading);
+            prop_assert_eq!(&serde_json::from_str::<model::ListingProgress>(&stored).unwrap(), &next.reading);
             listing = next;
-            if course != Course::GoesOn {
+            if course != ListingState::Continues {
                 break;
             }
         }

@@ -55,7 +55,7 @@ impl<'a> Backoff<'a> {
         if next_attempt >= self.deadline {
             return false;
         }
-        self.clock.pass_until(next_attempt).await;
+        self.clock.wait_until(next_attempt).await;
         self.ceiling = (self.ceiling * 2).min(LAST_CEILING);
         true
     }

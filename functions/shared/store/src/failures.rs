@@ -3,7 +3,7 @@
 //! | `entry` | what |
 //! |---|---|
 //! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
-//! | `failure-raw/<source id>` | what the vendor sent, up to 100 KB, which is read only for whoever wants to see it |
+//! | `failure-raw/<source id>` | what the source sent, up to 100 KB, which is read only for whoever wants to see it |
 //!
 //! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person |
 //!
@@ -26,11 +26,11 @@ use crate::ledger::condition_failed;
 /// A customer that could not be taken over, until it is taken over, redriven or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The id in the upstream.
+    /// The id in the source.
     pub source_id: String,
     /// Why, without anybody's data.
     pub reason: String,
-    /// What the vendor sent, as it came; empty where it sent nothing for this customer alone. Personal data.
+    /// What the source sent, as it came; empty where it sent nothing for this customer alone. Personal data.
     pub raw: String,
     /// When it failed.
     pub failed_at: Timestamp,

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::ConnectionKey;
-use model::import::{Fate, Fingerprint, Image};
+use model::import::{BeforeImage, RequestFingerprint, RowOutcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,7 +26,7 @@ mod secret;
 /// | `acme/imports#secret` | what generated ids are derived with, made once |
 /// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
 /// | `acme/imports#import/<import>` | an import and what came of it; `listing` and `began` put it into the index `by-connection` |
-/// | `acme/imports#fates/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
+/// | `acme/imports#row_outcomes/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
 /// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
@@ -62,11 +62,11 @@ pub struct ImportRecord {
     pub undone_at: Option<Timestamp>,
     /// Whether it can be taken back.
     pub saves_undo: bool,
-    /// Which of the items with fates of its rows is the first that counts: earlier ones are what became of the rows when
+    /// Which of the items with row_outcomes of its rows is the first that counts: earlier ones are what became of the rows when
     /// the request came before.
-    pub first_fate_item: u32,
-    /// How many items with fates there are.
-    pub fate_items: u32,
+    pub first_outcome_item: u32,
+    /// How many items with row_outcomes there are.
+    pub outcome_items: u32,
     /// How many items its images fill.
     pub image_items: u32,
     /// What became of its rows.
@@ -98,7 +98,7 @@ impl ImportCounts {
     }
 }
 
-/// Bytes of images or fates in one item: many to most of them, and no burst of writes on one partition.
+/// Bytes of images or row_outcomes in one item: many to most of them, and no burst of writes on one partition.
 const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
@@ -117,9 +117,9 @@ impl Imports {
     pub async fn latest_of(
         &self,
         connection: &ConnectionKey,
-        fingerprints: [Fingerprint; 2],
+        fingerprints: [RequestFingerprint; 2],
         deadline: Timestamp,
-    ) -> Result<Option<(Fingerprint, ImportRecord)>, StoreError> {
+    ) -> Result<Option<(RequestFingerprint, ImportRecord)>, StoreError> {
         let keys = fingerprints.iter().map(|fingerprint| request_key(connection, fingerprint)).collect();
         let mut found = HashMap::new();
         for item in self.table.get(keys, None, deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
@@ -200,7 +200,7 @@ impl Imports {
     pub async fn begin(
         &self,
         connection: &ConnectionKey,
-        fingerprint: &Fingerprint,
+        fingerprint: &RequestFingerprint,
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
@@ -216,13 +216,13 @@ impl Imports {
     ///
     /// # Errors
     /// Where not all could be read before the deadline.
-    pub async fn fates(
+    pub async fn row_outcomes(
         &self,
         connection: &ConnectionKey,
         record: &ImportRecord,
         deadline: Timestamp,
-    ) -> Result<Vec<Fate>, StoreError> {
-        self.pages(connection, "fates", record, record.first_fate_item..record.fate_items, deadline).await
+    ) -> Result<Vec<RowOutcome>, StoreError> {
+        self.pages(connection, "row_outcomes", record, record.first_outcome_item..record.outcome_items, deadline).await
     }
 
     /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`, which
@@ -234,12 +234,13 @@ impl Imports {
         &self,
         connection: &ConnectionKey,
         record: &mut ImportRecord,
-        fates: &[Fate],
+        row_outcomes: &[RowOutcome],
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let first = record.fate_items;
-        record.fate_items = self.add_pages(connection, "fates", record, first, fates, deadline).await?;
-        record.first_fate_item = first;
+        let first = record.outcome_items;
+        record.outcome_items =
+            self.add_pages(connection, "row_outcomes", record, first, row_outcomes, deadline).await?;
+        record.first_outcome_item = first;
         Ok(())
     }
 
@@ -252,7 +253,7 @@ impl Imports {
         connection: &ConnectionKey,
         record: &ImportRecord,
         deadline: Timestamp,
-    ) -> Result<Vec<Image>, StoreError> {
+    ) -> Result<Vec<BeforeImage>, StoreError> {
         self.pages(connection, "images", record, 0..record.image_items, deadline).await
     }
 
@@ -264,7 +265,7 @@ impl Imports {
         &self,
         connection: &ConnectionKey,
         record: &mut ImportRecord,
-        images: &[Image],
+        images: &[BeforeImage],
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         record.image_items = self.add_pages(connection, "images", record, record.image_items, images, deadline).await?;
@@ -355,7 +356,7 @@ fn pages_of(entries: &[impl Serialize]) -> Result<Vec<String>, StoreError> {
     Ok(pages)
 }
 
-fn request_key(connection: &ConnectionKey, fingerprint: &Fingerprint) -> String {
+fn request_key(connection: &ConnectionKey, fingerprint: &RequestFingerprint) -> String {
     format!("{connection}#request/{fingerprint}")
 }
 
@@ -379,8 +380,8 @@ fn record_item(connection: &ConnectionKey, record: &ImportRecord) -> Item {
         ("listing".to_owned(), text(connection.to_string())),
         ("began".to_owned(), time(record.began_at)),
         ("saves_undo".to_owned(), AttributeValue::Bool(record.saves_undo)),
-        ("first_fate_item".to_owned(), number(record.first_fate_item)),
-        ("fate_items".to_owned(), number(record.fate_items)),
+        ("first_outcome_item".to_owned(), number(record.first_outcome_item)),
+        ("outcome_items".to_owned(), number(record.outcome_items)),
         ("image_items".to_owned(), number(record.image_items)),
         ("expires".to_owned(), expiry(record)),
     ]);
@@ -401,8 +402,8 @@ fn read_record(item: &Item) -> Result<ImportRecord, StoreError> {
         undo_began_at: read.optional_time("undo_began")?,
         undone_at: read.optional_time("undone")?,
         saves_undo: item.get("saves_undo") == Some(&AttributeValue::Bool(true)),
-        first_fate_item: u32::try_from(read.number_or_zero("first_fate_item")?).unwrap_or(u32::MAX),
-        fate_items: read.number("fate_items")?,
+        first_outcome_item: u32::try_from(read.number_or_zero("first_outcome_item")?).unwrap_or(u32::MAX),
+        outcome_items: read.number("outcome_items")?,
         image_items: read.number("image_items")?,
         counts: ImportCounts {
             new: read.count("rows_", "new")?,
@@ -419,24 +420,24 @@ mod tests {
 
     use super::*;
 
-    fn image(source_id: &str, name: &str) -> Image {
+    fn image(source_id: &str, name: &str) -> BeforeImage {
         let prior = Content { name: Name { first: Some(name.into()), ..Name::default() }, ..Content::default() };
-        Image { source_id: source_id.into(), left: prior.hash(), prior: Some(prior), found: None, made: None }
+        BeforeImage { source_id: source_id.into(), left: prior.hash(), prior: Some(prior), found: None, made: None }
     }
 
     #[test]
     fn images_fill_items_and_come_back_in_their_order() {
-        let mut images: Vec<Image> = (0..3_000).map(|number| image(&number.to_string(), "jane")).collect();
+        let mut images: Vec<BeforeImage> = (0..3_000).map(|number| image(&number.to_string(), "jane")).collect();
         images.insert(7, image("large", &"x".repeat(2 * PAGE_BYTES)));
         let pages = pages_of(&images).unwrap();
         assert!(pages.len() < 10, "{}", pages.len());
         for page in &pages {
-            let read: Vec<Image> = serde_json::from_str(page).unwrap();
+            let read: Vec<BeforeImage> = serde_json::from_str(page).unwrap();
             assert!(page.len() <= PAGE_BYTES + 100 || read.len() == 1, "{} images in {} bytes", read.len(), page.len());
         }
-        let read = pages.iter().flat_map(|page| serde_json::from_str::<Vec<Image>>(page).unwrap());
+        let read = pages.iter().flat_map(|page| serde_json::from_str::<Vec<BeforeImage>>(page).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), images);
-        let nothing: [Image; 0] = [];
+        let nothing: [BeforeImage; 0] = [];
         assert!(pages_of(&nothing).unwrap().is_empty());
     }
 }

@@ -12,7 +12,7 @@
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
 //! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
-//! | `acme/aa` | `gate` | pace and breaker, shared by all who ask this upstream |
+//! | `acme/aa` | `limiter` | pace and breaker, shared by all who ask this source |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
@@ -26,36 +26,36 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod ambient;
 mod backoff;
-mod brake;
 mod bulk;
-mod catalog;
+mod clock;
+mod connection_registry;
+mod connection_state;
 mod control;
-mod directory;
+mod deletion_limit;
 mod error;
 mod failures;
-mod gate;
 mod imports;
 mod item;
 mod ledger;
-mod poll;
+mod pending_references;
 mod queue;
+mod rate_limit;
+mod reference_table;
 mod secrets;
 mod shadow;
-mod waiting;
 
-pub use ambient::{Clock, Random};
-pub use brake::Brake;
-pub use catalog::{Catalog, Saved};
-pub use directory::{Directory, Registration};
+pub use clock::{Clock, Random};
+pub use connection_registry::{ConnectionRegistry, Registration};
+pub use connection_state::{ConnectionState, ConnectionStates, LastError};
+pub use deletion_limit::DeletionLimit;
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures};
-pub use gate::{Admission, Gate};
 pub use imports::{ImportCounts, ImportRecord, Imports};
-pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, cut_listed};
-pub use poll::{LastError, PollState, Polls};
+pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
+pub use pending_references::PendingReferences;
 pub use queue::WorkQueue;
+pub use rate_limit::{Admission, SourceLimiter};
+pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Incoming, Merged, News, Revised, Revision, Shadow, UpsertError};
-pub use waiting::Waiting;
+pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, UpsertError};

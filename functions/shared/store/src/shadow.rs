@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, Select};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredStamp, Version, decide};
+use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredVersion, Version, merge_decision};
 use thiserror::Error;
 
 use crate::bulk::BulkTable;
@@ -44,9 +44,9 @@ pub struct Shadow {
     table: BulkTable,
 }
 
-/// What an upstream says of one customer now.
+/// What a source says of one customer now.
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum Change {
     /// It is like this.
     Present(Box<Content>),
     /// It is gone, and that is proven.
@@ -55,13 +55,13 @@ pub enum News {
 
 /// One record to merge into the shadow.
 #[derive(Clone, Debug)]
-pub struct Incoming {
-    /// The id in the upstream.
+pub struct IncomingChange {
+    /// The id in the source.
     pub source_id: String,
     /// How new the news are.
     pub version: Version,
-    /// What the upstream says.
-    pub news: News,
+    /// What the source says.
+    pub news: Change,
 }
 
 /// What became of records that were to be merged.
@@ -91,7 +91,7 @@ pub enum UpsertError {
 /// What a write must know of the stored record.
 #[derive(Clone, Debug)]
 struct StoredHead {
-    stamp: StoredStamp,
+    stamp: StoredVersion,
     revision: u64,
     first_seen: Timestamp,
 }
@@ -99,7 +99,7 @@ struct StoredHead {
 impl StoredHead {
     fn of(customer: &Customer) -> Self {
         Self {
-            stamp: StoredStamp { version: customer.version.clone(), hash: customer.content.hash() },
+            stamp: StoredVersion { version: customer.version.clone(), hash: customer.content.hash() },
             revision: customer.revision,
             first_seen: customer.first_seen_at,
         }
@@ -134,7 +134,7 @@ impl Shadow {
     pub async fn upsert(
         &self,
         connection: &ConnectionKey,
-        incoming: Vec<Incoming>,
+        incoming: Vec<IncomingChange>,
         deadline: Timestamp,
     ) -> Result<Merged, StoreError> {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
@@ -169,12 +169,12 @@ impl Shadow {
     async fn merge(
         &self,
         connection: &ConnectionKey,
-        incoming: &Incoming,
+        incoming: &IncomingChange,
         mut head: Option<StoredHead>,
     ) -> Result<(Outcome, Option<u64>), UpsertError> {
         let document = match &incoming.news {
-            News::Present(content) => content.canonical_json(),
-            News::Gone => {
+            Change::Present(content) => content.canonical_json(),
+            Change::Gone => {
                 let last = match head {
                     Some(_) => self.get(connection, &incoming.source_id).await?,
                     None => None,
@@ -187,7 +187,7 @@ impl Shadow {
         }
         let hash = ContentHash::of(&document);
         for _ in 0..RACES {
-            match decide(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
+            match merge_decision(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
                 Decision::Unchanged => return Ok((Outcome::Unchanged, None)),
                 Decision::Stale => return Ok((Outcome::Stale, None)),
                 Decision::Overtaken(later) => return Ok((Outcome::Stale, Some(later))),
@@ -198,14 +198,14 @@ impl Shadow {
                 version: &incoming.version,
                 document: &document,
                 hash: &hash,
-                is_listed: matches!(incoming.news, News::Present(_)),
+                is_listed: matches!(incoming.news, Change::Present(_)),
                 state: None,
             };
             match self.put_if_still(connection, &record, head.as_ref()).await? {
                 None => {
                     let outcome = match incoming.news {
-                        News::Present(_) => Outcome::Written,
-                        News::Gone => Outcome::Tombstoned,
+                        Change::Present(_) => Outcome::Written,
+                        Change::Gone => Outcome::Tombstoned,
                     };
                     return Ok((outcome, None));
                 }
@@ -414,7 +414,7 @@ impl Shadow {
     /// # Errors
     /// Where the store can't be read.
     pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
-        // From more than are wanted, so that a few that the vendor has meanwhile deleted are not all there ever is.
+        // From more than are wanted, so that a few that the source has meanwhile deleted are not all there ever is.
         let candidates_wanted = count * 8;
         let first_shard = self.table.random.below(u64::from(Self::SHARDS)) as u8;
         let mut candidates = Vec::new();
@@ -495,7 +495,7 @@ fn stored_head(item: &Item) -> Result<StoredHead, StoreError> {
     let hash = ContentHash::from_stored(read.bytes("hash")?)
         .ok_or_else(|| StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "hash" })?;
     Ok(StoredHead {
-        stamp: StoredStamp { version: Version::from_stored(read.text("version")?), hash },
+        stamp: StoredVersion { version: Version::from_stored(read.text("version")?), hash },
         revision: read.number("revision")?,
         first_seen: read.time("first_seen")?,
     })

@@ -29,7 +29,7 @@ pub(crate) struct Utf8Source<R> {
 
 /// Why there is no more text.
 #[derive(Debug)]
-pub(crate) enum SourceError {
+pub(crate) enum DecodeError {
     /// The input failed, or has no more for the moment: then reading may go on later.
     Io(io::Error),
     /// The bytes are not text in the encoding that the message names, or that encoding is not supported.
@@ -44,7 +44,7 @@ impl<R: Read> Utf8Source<R> {
     }
 
     /// Appends the next piece of text. `false`: there is none, the input has ended.
-    pub(crate) fn read_more(&mut self, text: &mut String) -> Result<bool, SourceError> {
+    pub(crate) fn read_more(&mut self, text: &mut String) -> Result<bool, DecodeError> {
         let length_before = text.len();
         while text.len() == length_before {
             if self.ended {
@@ -61,9 +61,9 @@ impl<R: Read> Utf8Source<R> {
 
     /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again. What has
     /// come of a chunk is kept where the input has no more for the moment.
-    fn fill_bytes(&mut self) -> Result<(), SourceError> {
+    fn fill_bytes(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = self.late_error.take() {
-            return Err(SourceError::Io(error));
+            return Err(DecodeError::Io(error));
         }
         self.bytes.resize(CHUNK_BYTES, 0);
         while self.filled < CHUNK_BYTES {
@@ -72,7 +72,7 @@ impl<R: Read> Utf8Source<R> {
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if self.filled == 0 || error.kind() == ErrorKind::WouldBlock => {
-                    return Err(SourceError::Io(error));
+                    return Err(DecodeError::Io(error));
                 }
                 Err(error) => {
                     self.late_error = Some(error);
@@ -83,28 +83,28 @@ impl<R: Read> Utf8Source<R> {
         Ok(())
     }
 
-    fn decode(&mut self, text: &mut String) -> Result<(), SourceError> {
+    fn decode(&mut self, text: &mut String) -> Result<(), DecodeError> {
         let mut bytes = &self.bytes[..self.filled];
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             None => {
-                let (encoding, mark_length) = detect(bytes, self.charset).map_err(SourceError::Encoding)?;
+                let (encoding, mark_length) = detect(bytes, self.charset).map_err(DecodeError::Encoding)?;
                 bytes = &bytes[mark_length..];
                 self.decoder.insert(encoding.new_decoder_without_bom_handling())
             }
         };
         let name = decoder.encoding().name();
         let Some(needed) = decoder.max_utf8_buffer_length_without_replacement(bytes.len()) else {
-            return Err(SourceError::Encoding(format!("a piece of {name} is too long")));
+            return Err(DecodeError::Encoding(format!("a piece of {name} is too long")));
         };
         text.reserve(needed);
         match decoder.decode_to_string_without_replacement(bytes, text, self.ended) {
             (DecoderResult::InputEmpty, _) => Ok(()),
-            (DecoderResult::Malformed(..), _) if self.ended => Err(SourceError::InsideCharacter),
+            (DecoderResult::Malformed(..), _) if self.ended => Err(DecodeError::InsideCharacter),
             (DecoderResult::Malformed(..), _) => {
-                Err(SourceError::Encoding(format!("the document has bytes that are not valid {name}")))
+                Err(DecodeError::Encoding(format!("the document has bytes that are not valid {name}")))
             }
-            (DecoderResult::OutputFull, _) => Err(SourceError::Encoding(format!("a piece of {name} did not fit"))),
+            (DecoderResult::OutputFull, _) => Err(DecodeError::Encoding(format!("a piece of {name} did not fit"))),
         }
     }
 }
@@ -167,11 +167,11 @@ fn shown(label: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<String, SourceError> {
+    fn read(bytes: &[u8]) -> Result<String, DecodeError> {
         read_in(bytes, None)
     }
 
-    fn read_in(bytes: &[u8], content_type: Option<&str>) -> Result<String, SourceError> {
+    fn read_in(bytes: &[u8], content_type: Option<&str>) -> Result<String, DecodeError> {
         let mut source = Utf8Source::new(bytes, content_type.and_then(Charset::of_content_type));
         let mut text = String::new();
         while source.read_more(&mut text)? {}
@@ -180,7 +180,7 @@ mod tests {
 
     fn encoding_error(bytes: &[u8]) -> String {
         match read(bytes) {
-            Err(SourceError::Encoding(message)) => message,
+            Err(DecodeError::Encoding(message)) => message,
             other => panic!("expected an encoding error, got {other:?}"),
         }
     }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_document_that_ends_inside_a_character_is_told_from_one_with_invalid_bytes() {
-        assert!(matches!(read(b"<a>\xC3"), Err(SourceError::InsideCharacter)));
+        assert!(matches!(read(b"<a>\xC3"), Err(DecodeError::InsideCharacter)));
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         let mut text = String::new();
         assert!(source.read_more(&mut text).unwrap());
         assert_eq!(text, "<a>");
-        assert!(matches!(source.read_more(&mut text), Err(SourceError::Io(_))));
+        assert!(matches!(source.read_more(&mut text), Err(DecodeError::Io(_))));
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
             assert!(read_in(latin, Some(header)).unwrap().contains("Müller"), "{header}");
         }
         match read_in(latin, Some("text/xml; charset=Shift_JIS")) {
-            Err(SourceError::Encoding(message)) => assert!(message.contains("header states, Shift_JIS"), "{message}"),
+            Err(DecodeError::Encoding(message)) => assert!(message.contains("header states, Shift_JIS"), "{message}"),
             other => panic!("{other:?}"),
         }
     }
@@ -332,7 +332,7 @@ mod tests {
             match source.read_more(&mut text) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(SourceError::Io(error)) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                Err(DecodeError::Io(error)) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
                 Err(other) => panic!("{other:?}"),
             }
         }

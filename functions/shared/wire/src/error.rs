@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// Where in a document something is: element names only, never what the elements say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The open elements from the document's own, such as `/custInfos/custInfo[3]/emails/email`. A customer's element
     /// carries its number in the document, from 1.
     pub path: String,
@@ -13,7 +13,7 @@ pub struct Place {
     pub offset: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} (byte {})", self.path, self.offset)
     }
@@ -28,7 +28,7 @@ pub enum ReadError {
         /// What is wrong.
         what: &'static str,
         /// Where.
-        place: Place,
+        place: Location,
     },
     /// The document exceeds one of the [`Limits`](crate::Limits).
     #[error("at {place}: more than {limit} = {value} allows")]
@@ -38,19 +38,19 @@ pub enum ReadError {
         /// Its value.
         value: u64,
         /// Where.
-        place: Place,
+        place: Location,
     },
     /// The document has a DOCTYPE. None is accepted, for it could define entities of any size.
     #[error("a DOCTYPE at {place}: none is accepted")]
     Doctype {
         /// Where.
-        place: Place,
+        place: Location,
     },
     /// The document refers to an entity that is not one of XML's own five.
     #[error("a reference to an entity at {place} that XML does not define")]
     Entity {
         /// Where.
-        place: Place,
+        place: Location,
     },
     /// The document's bytes are not text in its encoding, or its encoding is not known.
     #[error("encoding: {what}")]
@@ -61,10 +61,10 @@ pub enum ReadError {
     /// The bytes stopped coming.
     #[error("reading was interrupted: {0}")]
     Io(#[source] io::Error),
-    /// The vendor's system answered that it failed.
-    #[error("the vendor answered with an error: {message}")]
-    Vendor {
-        /// What may be shown of the vendor's own words, in at most 200 characters: codes, and words of a list that has
+    /// The source's system answered that it failed.
+    #[error("the source answered with an error: {message}")]
+    Source {
+        /// What may be shown of the source's own words, in at most 200 characters: codes, and words of a list that has
         /// nobody's name in it. The words as they came are nowhere.
         message: String,
     },
@@ -74,7 +74,7 @@ pub enum ReadError {
         /// What is missing or wrong, with the element's name.
         what: String,
         /// Where.
-        place: Place,
+        place: Location,
     },
 }
 
@@ -103,7 +103,7 @@ impl ReadError {
             }
             Self::Unexpected { what, .. } => what == Self::HTML,
             Self::Doctype { .. } => true,
-            Self::Entity { .. } | Self::Encoding { .. } | Self::Io(_) | Self::Vendor { .. } => false,
+            Self::Entity { .. } | Self::Encoding { .. } | Self::Io(_) | Self::Source { .. } => false,
         }
     }
 }
@@ -117,5 +117,5 @@ pub struct RecordError {
     /// What is wrong.
     pub what: String,
     /// Where.
-    pub place: Place,
+    pub place: Location,
 }

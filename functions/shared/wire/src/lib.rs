@@ -1,9 +1,9 @@
-//! The documents that the vendors' systems speak, pure: bytes in, domain types out, and requests as text.
-//! [`customers_batch`] is the other way round: there we are the vendor.
+//! The documents that the sources' systems speak, pure: bytes in, domain types out, and requests as text.
+//! [`customers_batch`] is the other way round: there we are the source.
 //!
 //! Nothing in here opens a connection, reads a clock or writes a log. An input that has no more for the moment says so
 //! with [`WouldBlock`](std::io::ErrorKind::WouldBlock), and every reader of answers goes on from there when it is asked
-//! again: so nobody has to wait within one. What comes from a vendor is hostile until it is
+//! again: so nobody has to wait within one. What comes from a source is hostile until it is
 //! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
 //! define, and says in a [`ReadError`] what is wrong and where, without ever repeating what the document says of a
 //! customer.
@@ -21,28 +21,28 @@ pub mod connector;
 pub mod customers_batch;
 mod dates;
 mod decode;
-mod delivery;
-mod document;
+mod dispatcher;
 mod error;
 mod limits;
 mod name;
-mod oversized;
+mod parse_context;
 mod record;
+mod redacted_ranges;
 mod redaction;
 mod reference;
 mod request_text;
 mod scan;
 mod secret_name;
+mod source_message;
 mod tag;
-mod vendor_words;
+mod token_skipper;
 mod vocabulary;
-mod withheld;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
     queue_request, read_queue, read_status,
 };
 pub use charset::Charset;
-pub use error::{Place, ReadError, RecordError};
+pub use error::{Location, ReadError, RecordError};
 pub use limits::Limits;
 pub use redaction::redact;

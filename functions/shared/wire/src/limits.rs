@@ -1,4 +1,4 @@
-/// How much of a vendor's document a reader takes before it calls the document, or one customer in it, unreasonable.
+/// How much of a source's document a reader takes before it calls the document, or one customer in it, unreasonable.
 ///
 /// Every limit is inclusive: what equals it is accepted. The limits of one customer (`elements_per_customer`,
 /// `customer_bytes`, and within a customer `depth` and `text_bytes`) cost that customer only; all others end the
@@ -21,7 +21,7 @@ pub struct Limits {
     pub elements_per_customer: usize,
     /// Bytes of UTF-8 of one customer's element, tags included.
     pub customer_bytes: u64,
-    /// Bytes of UTF-8 in a customer's id, where the vendor's ids are texts.
+    /// Bytes of UTF-8 in a customer's id, where the source's ids are texts.
     pub id_bytes: usize,
     /// Bytes of UTF-8 of a customer's source text that are handed on; what is longer is cut, not refused.
     pub raw: usize,

@@ -1,6 +1,6 @@
-//! Our credentials are withheld from what is told of a vendor's answer: it may quote what it was sent.
+//! Our credentials are withheld from what is told of a source's answer: it may quote what it was sent.
 //!
-//! Of a vendor's own words an error shows only codes and words of a fixed list, so that a password which it quotes in some
+//! Of a source's own words an error shows only codes and words of a fixed list, so that a password which it quotes in some
 //! other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are places where
 //! its document is named rather than quoted, such as the name of an element, and passwords that are made of common words.
 //! For these, nothing is shown of which the password has [`TELLING`] characters in a row.
@@ -145,7 +145,7 @@ mod tests {
             .collect()
     }
 
-    /// The password as a vendor may write it.
+    /// The password as a source may write it.
     fn spelled(password: &str, spelling: usize) -> String {
         let named = |letter| match letter {
             '&' => "&amp;".to_owned(),
@@ -173,7 +173,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
-        /// 8: secrets never reach a log, an error text or a metric, however the vendor spells them and wherever it is cut.
+        /// 8: secrets never reach a log, an error text or a metric, however the source spells them and wherever it is cut.
         #[test]
         fn of_a_password_nothing_shows_in_any_spelling_and_any_cut(
             password in password(),

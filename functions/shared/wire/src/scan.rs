@@ -12,13 +12,13 @@ use quick_xml::errors::Error;
 use quick_xml::events::{BytesText, Event};
 
 use crate::charset::Charset;
-use crate::decode::{CHUNK_BYTES, SourceError, Utf8Source};
-use crate::delivery::{Delivery, Forbidden, UNCLOSED_REFERENCE};
-use crate::document::Document;
-use crate::oversized::Oversized;
+use crate::decode::{CHUNK_BYTES, DecodeError, Utf8Source};
+use crate::dispatcher::{EventDispatcher, Forbidden, UNCLOSED_REFERENCE};
+use crate::parse_context::ParseContext;
 use crate::reference::may_hold_forbidden;
 use crate::secret_name::is_secret;
 pub(crate) use crate::tag::StartTag;
+use crate::token_skipper::SkippedToken;
 use crate::{Limits, ReadError};
 
 /// A reference that is longer than this has lost its `;`.
@@ -43,24 +43,24 @@ pub(crate) trait Handler {
     fn drops(&self, folded_name: &str) -> bool {
         is_secret(folded_name)
     }
-    /// A piece of source text, from where [`Document::source_from`] says.
+    /// A piece of source text, from where [`ParseContext::source_from`] says.
     fn source(&mut self, _piece: &str) {}
     /// An element begins; the document has it open already.
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError>;
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError>;
     /// A piece of the innermost element's text, with references resolved.
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError>;
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError>;
     /// The innermost element ends; the document has it still open.
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError>;
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError>;
     /// The next token holds a text or an attribute that is too long, and comes without it.
-    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn too_long(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         Err(document.text_too_long())
     }
     /// A text or an attribute refers to an entity that XML does not define. The reference stands for nothing.
-    fn unknown_entity(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn unknown_entity(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         Err(ReadError::Entity { place: document.place() })
     }
     /// The document has ended.
-    fn finish(&mut self, document: &Document) -> Result<(), ReadError>;
+    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError>;
 }
 
 /// Scans a document from its beginning to its end.
@@ -71,8 +71,8 @@ pub(crate) struct Scanner<R> {
     position: usize,
     /// Whether the buffer holds the document's end.
     ended: bool,
-    oversized: Option<Oversized>,
-    delivery: Delivery,
+    token_skipper: Option<SkippedToken>,
+    dispatcher: EventDispatcher,
 }
 
 impl<R: Read> Scanner<R> {
@@ -92,31 +92,31 @@ impl<R: Read> Scanner<R> {
             buffer: String::new(),
             position: 0,
             ended: false,
-            oversized: None,
-            delivery: Delivery::new(limits, forbidden),
+            token_skipper: None,
+            dispatcher: EventDispatcher::new(limits, forbidden),
         }
     }
 
     /// How many characters were left out so far that XML forbids.
     pub(crate) fn left_out(&self) -> u64 {
-        self.delivery.document.left_out
+        self.dispatcher.document.left_out
     }
 
     /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. Where the input has no more for
     /// the moment, it fails with that error and may be called again.
     pub(crate) fn run(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         loop {
-            let flow = match self.oversized.take() {
-                Some(oversized) => self.pass_over(oversized, handler)?,
+            let flow = match self.token_skipper.take() {
+                Some(token_skipper) => self.pass_over(token_skipper, handler)?,
                 None => self.scan_buffer(handler)?,
             };
             if flow == Flow::Pause {
-                self.delivery.document.source_from = None;
+                self.dispatcher.document.source_from = None;
                 return Ok(Flow::Pause);
             }
-            if self.oversized.is_none() {
+            if self.token_skipper.is_none() {
                 if self.ended {
-                    self.delivery.finish(handler)?;
+                    self.dispatcher.finish(handler)?;
                     return Ok(Flow::Continue);
                 }
                 self.note_oversized(handler)?;
@@ -130,22 +130,22 @@ impl<R: Read> Scanner<R> {
         self.position = 0;
         let length_before = self.buffer.len();
         let more = self.source.read_more(&mut self.buffer);
-        self.delivery.may_hold_forbidden |= may_hold_forbidden(&self.buffer[length_before..]);
-        let document = &self.delivery.document;
+        self.dispatcher.may_hold_forbidden |= may_hold_forbidden(&self.buffer[length_before..]);
+        let document = &self.dispatcher.document;
         match more {
             Ok(true) => {}
-            Ok(false) if self.oversized.is_some() => {
+            Ok(false) if self.token_skipper.is_some() => {
                 return Err(document.malformed("the document ends inside a tag, comment or CDATA section"));
             }
             Ok(false) => self.ended = true,
-            Err(SourceError::Io(error)) => return Err(ReadError::Io(error)),
-            Err(SourceError::Encoding(what)) => return Err(ReadError::Encoding { what }),
-            Err(SourceError::InsideCharacter) => {
+            Err(DecodeError::Io(error)) => return Err(ReadError::Io(error)),
+            Err(DecodeError::Encoding(what)) => return Err(ReadError::Encoding { what }),
+            Err(DecodeError::InsideCharacter) => {
                 return Err(document.malformed("the document ends inside a character"));
             }
         }
         let length = document.token_end + self.buffer.len() as u64;
-        let allowed = self.delivery.limits.document_bytes;
+        let allowed = self.dispatcher.limits.document_bytes;
         if length > allowed {
             return Err(document.over_limit("document_bytes", allowed));
         }
@@ -154,21 +154,21 @@ impl<R: Read> Scanner<R> {
 
     /// Hands on every token that the buffer holds whole.
     fn scan_buffer(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        let Self { buffer, position, ended, delivery, .. } = self;
+        let Self { buffer, position, ended, dispatcher, .. } = self;
         // quick-xml would take it for a byte order mark wherever it begins to read.
         while buffer[*position..].starts_with('\u{feff}') {
             let mark = &buffer[*position..*position + '\u{feff}'.len_utf8()];
-            let mark_starts_at = delivery.document.token_end;
-            delivery.deliver(Event::Text(BytesText::from_escaped(mark)), mark.len(), handler)?;
-            delivery.hand_on_source(mark, mark_starts_at, handler);
+            let mark_starts_at = dispatcher.document.token_end;
+            dispatcher.deliver(Event::Text(BytesText::from_escaped(mark)), mark.len(), handler)?;
+            dispatcher.forward_source(mark, mark_starts_at, handler);
             *position += mark.len();
         }
         let text = &buffer[*position..];
         let mut reader = Reader::from_str(text);
-        // End tags are matched by `Document`: this reader begins anew with each chunk and knows no open elements.
+        // End tags are matched by `ParseContext`: this reader begins anew with each chunk and knows no open elements.
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
-        let text_starts_at = delivery.document.token_end;
+        let text_starts_at = dispatcher.document.token_end;
         let mut token_start = 0;
         let mut flow = Flow::Continue;
         while flow == Flow::Continue {
@@ -180,15 +180,15 @@ impl<R: Read> Scanner<R> {
                     if !*ended && text.len().saturating_sub(stopped_at) < LOOKAHEAD_BYTES {
                         break;
                     }
-                    delivery.document.offset = delivery.document.token_end;
-                    return Err(delivery.document.malformed(describe(&error)));
+                    dispatcher.document.offset = dispatcher.document.token_end;
+                    return Err(dispatcher.document.malformed(describe(&error)));
                 }
             };
             let token_end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-            flow = delivery.deliver(event, token_end - token_start, handler)?;
+            flow = dispatcher.deliver(event, token_end - token_start, handler)?;
             token_start = token_end;
         }
-        delivery.hand_on_source(&text[..token_start], text_starts_at, handler);
+        dispatcher.forward_source(&text[..token_start], text_starts_at, handler);
         *position += token_start;
         Ok(flow)
     }
@@ -196,7 +196,7 @@ impl<R: Read> Scanner<R> {
     /// Looks at a token that the buffer holds only in part.
     fn note_oversized(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
         let token = &self.buffer[self.position..];
-        let document = &mut self.delivery.document;
+        let document = &mut self.dispatcher.document;
         document.offset = document.token_end;
         if is_doctype(token) {
             return Err(ReadError::Doctype { place: document.place() });
@@ -204,34 +204,34 @@ impl<R: Read> Scanner<R> {
         if token.starts_with('&') && token.len() > REFERENCE_BYTES {
             return Err(document.malformed(UNCLOSED_REFERENCE));
         }
-        if token.len() <= self.delivery.limits.text_bytes.saturating_add(2 * CHUNK_BYTES) {
+        if token.len() <= self.dispatcher.limits.text_bytes.saturating_add(2 * CHUNK_BYTES) {
             return Ok(());
         }
-        let Some(oversized) = Oversized::new(token) else {
+        let Some(token_skipper) = SkippedToken::new(token) else {
             return Err(document.malformed("a tag that does not end"));
         };
-        self.delivery.begin_oversized(&oversized, handler)?;
-        self.oversized = Some(oversized);
+        self.dispatcher.begin_oversized(&token_skipper, handler)?;
+        self.token_skipper = Some(token_skipper);
         Ok(())
     }
 
-    /// Drops what the buffer holds of an oversized token; at its end, an element begins if it was a tag.
-    fn pass_over(&mut self, mut oversized: Oversized, handler: &mut impl Handler) -> Result<Flow, ReadError> {
-        let (length, complete) = oversized.pass(&self.buffer[self.position..]);
+    /// Drops what the buffer holds of an token_skipper token; at its end, an element begins if it was a tag.
+    fn pass_over(&mut self, mut token_skipper: SkippedToken, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+        let (length, complete) = token_skipper.pass(&self.buffer[self.position..]);
         let piece = &self.buffer[self.position..self.position + length];
-        let piece_starts_at = self.delivery.document.token_end;
-        self.delivery.document.advance(piece.len());
-        self.delivery.hand_on_source(piece, piece_starts_at, handler);
+        let piece_starts_at = self.dispatcher.document.token_end;
+        self.dispatcher.document.advance(piece.len());
+        self.dispatcher.forward_source(piece, piece_starts_at, handler);
         self.position += length;
         if !complete {
-            self.oversized = Some(oversized);
+            self.token_skipper = Some(token_skipper);
             return Ok(Flow::Continue);
         }
-        let Oversized::Tag { name, last, .. } = oversized else {
+        let SkippedToken::Tag { name, last, .. } = token_skipper else {
             return self.scan_buffer(handler);
         };
-        self.delivery.open_without_attributes(&name, handler)?;
-        if last == b'/' && self.delivery.close(None, handler)? == Flow::Pause {
+        self.dispatcher.open_without_attributes(&name, handler)?;
+        if last == b'/' && self.dispatcher.close(None, handler)? == Flow::Pause {
             return Ok(Flow::Pause);
         }
         self.scan_buffer(handler)

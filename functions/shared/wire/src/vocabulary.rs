@@ -1,6 +1,6 @@
-//! The words that may be shown of what a vendor says.
+//! The words that may be shown of what a source says.
 
-/// Whether a word may be shown: one that systems use to say what went wrong, or the name of an element of the vendors'
+/// Whether a word may be shown: one that systems use to say what went wrong, or the name of an element of the sources'
 /// documents. The list has words that say nothing of anybody, and no word that is commonly somebody's name.
 pub(crate) fn is_known(word: &str) -> bool {
     let folded: String = word.chars().filter(|letter| *letter != '_' && *letter != '-').collect();

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use runtime::connections::{Configuration, Place};
-use store::{Directory, Registration};
+use config::{Configuration, Deployment};
+use store::{ConnectionRegistry, Registration};
 
 use crate::Target;
 
@@ -12,7 +12,7 @@ use crate::Target;
 /// Where the file can't be read or used: then nothing was changed. Where the store fails.
 pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let place = if target.is_stack { Place::Stack } else { Place::Local };
+    let place = if target.is_stack { Deployment::Stack } else { Deployment::Local };
     let configuration = Configuration::parse(&text, place).with_context(|| file.display().to_string())?;
     for warning in Configuration::parse_usable(&text, place).map(|file| file.warnings).unwrap_or_default() {
         eprintln!("customer-sync: {}: {warning}", file.display());
@@ -43,7 +43,7 @@ pub(crate) enum Change {
 }
 
 /// What has to change for `configuration` to hold.
-pub(crate) async fn changes(directory: &Directory, configuration: &Configuration) -> Result<Vec<Change>> {
+pub(crate) async fn changes(directory: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
     let present = Configuration::registered(directory).await?;
     let wanted = configuration.to_registrations();
     let mut changes = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) async fn changes(directory: &Directory, configuration: &Configuration
     Ok(changes)
 }
 
-pub(crate) async fn carry_out(directory: &Directory, changes: Vec<Change>) -> Result<()> {
+pub(crate) async fn carry_out(directory: &ConnectionRegistry, changes: Vec<Change>) -> Result<()> {
     for change in changes {
         match change {
             Change::Add(registration) | Change::Replace(registration) => directory.put(&registration).await?,

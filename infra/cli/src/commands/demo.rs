@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::{Configuration, Deployment};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use runtime::connections::{Configuration, Place};
 use serde_json::json;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::commands::local::reason;
-use crate::private;
+use local_aws::private_files;
 
 /// How often the simulators change some customers, and how many.
 const CHANGE_EVERY: Duration = Duration::from_secs(15);
@@ -57,7 +57,7 @@ pub(crate) async fn start(
             secrets.write("reader.json", &json!({ "token": TOKEN })).map_err(|error| reason(&error))?
         ),
     ];
-    Configuration::parse(&file.join("\n"), Place::Local).map_err(|problems| problems.to_string())
+    Configuration::parse(&file.join("\n"), Deployment::Local).map_err(|problems| problems.to_string())
 }
 
 /// Requests that show what there is to see, ready for a shell.
@@ -145,7 +145,7 @@ fn connector(
     Ok(connection)
 }
 
-/// The account of the loyalty vendor's own example, whose requests can be sent as they stand in its document.
+/// The account of the loyalty source's own example, whose requests can be sent as they stand in its document.
 fn imports(secrets: &Secrets) -> io::Result<String> {
     let users = json!({ "users": [{ "user_id": "john1970", "user_password": "1959caadac9b13dcb3" }] });
     let credentials = secrets.write("imports.json", &users)?;
@@ -193,7 +193,7 @@ struct Secrets(std::path::PathBuf);
 impl Secrets {
     fn below(data: &Path) -> io::Result<Self> {
         let directory = data.join(SECRETS);
-        private::make_directory(&directory, |_| true)?;
+        private_files::make_directory(&directory, |_| true)?;
         // Absolute, so that another command finds them from wherever it is called.
         Ok(Self(directory.canonicalize()?))
     }
@@ -201,7 +201,7 @@ impl Secrets {
     /// Writes a secret, and returns the reference to it.
     fn write(&self, name: &str, secret: &serde_json::Value) -> io::Result<String> {
         let path = self.0.join(name);
-        private::write_file(&path, secret.to_string().as_bytes())?;
+        private_files::write_file(&path, secret.to_string().as_bytes())?;
         Ok(format!("file:{}", path.display()))
     }
 }

@@ -1,8 +1,8 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
+use config::all_connections;
 use model::{ConnectionKey, CustomerId, iso_millis};
-use runtime::connections::all_connections;
 use serde_json::{Value, json};
 use store::{Failure, Registration};
 

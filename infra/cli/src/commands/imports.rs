@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use config::{BatchImport, Connection};
 use model::{ConnectionKey, CustomerId, iso_millis};
-use runtime::connections::{BatchImport, Connection};
-use runtime::imports::UndoReport;
+use operations::imports::UndoReport;
 use serde_json::json;
 use store::{ImportCounts, ImportRecord, Imports};
 

@@ -6,28 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::{Configuration, Deployment, ParsedFile};
 use jiff::Timestamp;
-use runtime::Clients;
-use runtime::connections::{Configuration, FileRead, Place};
-use runtime::status::{Condition, ConnectionStatus, StatusReader};
-use store::{Clock, Directory, Failures, Ledger, Polls};
+use lambda::Clients;
+use operations::status::{Condition, ConnectionStatus, StatusReader};
+use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Ledger};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::TEMPLATE;
 use crate::commands::apply::{carry_out, changes};
 use crate::commands::demo;
 use crate::commands::progress::Progress;
-use crate::engine::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
-use crate::private;
 use crate::target::{DATABASE, local_clients};
+use local_aws::TEMPLATE;
+use local_aws::private_files;
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
 
 /// The names that the template gives its tables.
 const CONTROL_TABLE: &str = "ControlTable";
 /// The file that says that a run uses the directory.
 const LOCK: &str = "lock";
-/// How often the progress is looked at until all is in step, and from then on.
+/// How often the progress is looked at until all is in sync, and from then on.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// With `--once`: how long a connection may fail without coming on before the run gives up.
@@ -42,7 +42,7 @@ pub struct LocalOptions {
     pub data: PathBuf,
     /// The API's port on this machine; 0 for any.
     pub port: u16,
-    /// Whether to end when every connection is in step.
+    /// Whether to end when every connection is in sync.
     pub once: bool,
 }
 
@@ -101,7 +101,7 @@ pub struct LocalRun {
     background: JoinSet<()>,
 }
 
-/// Runs everything on this machine, with progress, until Ctrl-C or, with `--once`, until all is in step. Returns
+/// Runs everything on this machine, with progress, until Ctrl-C or, with `--once`, until all is in sync. Returns
 /// whether nothing failed.
 ///
 /// # Errors
@@ -147,7 +147,7 @@ impl LocalRun {
         let mut background = JoinSet::new();
         let is_partial = file.as_ref().is_some_and(|file| !file.left_out.is_empty());
         let (configuration, demo) = match file {
-            Some(FileRead { configuration, .. }) => (configuration, None),
+            Some(ParsedFile { configuration, .. }) => (configuration, None),
             None => {
                 let is_pushed = Arc::new(AtomicBool::new(false));
                 let configuration =
@@ -155,21 +155,21 @@ impl LocalRun {
                 (configuration.map_err(data)?, Some(is_pushed))
             }
         };
-        let directory = Directory::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        let directory = ConnectionRegistry::new(clients.dynamodb.clone(), CONTROL_TABLE);
         let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
         carry_out(&directory, changes).await.map_err(|error| data(error.to_string()))?;
         let ledger =
             Ledger::new(clients.dynamodb.clone(), CONTROL_TABLE, clients.clock.clone(), clients.random.clone());
-        let polls = Polls::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        let states = ConnectionStates::new(clients.dynamodb.clone(), CONTROL_TABLE);
         for connection in &configuration.connections {
             // The lock on the directory proves that whoever held these leases is gone: nobody need wait for them.
-            ledger.break_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
-            polls.break_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
+            ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
+            states.revoke_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
         }
         let engine =
             Engine::new(&template, &clients, queues).map_err(|error| LocalError::Template(error.to_string()))?;
         let failures = Failures::new(clients.dynamodb.clone(), CONTROL_TABLE);
-        let status = StatusReader::new(directory, ledger, polls, failures);
+        let status = StatusReader::new(directory, ledger, states, failures);
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
         Ok(Self {
@@ -228,11 +228,11 @@ impl LocalRun {
         self.watch(Progress::silent(), false).await
     }
 
-    /// Runs until every connection is in step, without showing anything; `false` where one can't get there.
+    /// Runs until every connection is in sync, without showing anything; `false` where one can't get there.
     ///
     /// # Errors
     /// Where the store can't be read, or the API stops.
-    pub async fn until_in_step(self) -> anyhow::Result<bool> {
+    pub async fn until_in_sync(self) -> anyhow::Result<bool> {
         let progress = Progress::silent();
         self.watch(progress, true).await
     }
@@ -259,8 +259,8 @@ impl Watch {
             let statuses = self.status.without_failures(now).await?;
             progress.show(&statuses);
             let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
-            let in_step = is_pushed && statuses.iter().all(|status| self.is_in_step(status));
-            if in_step && !announced {
+            let in_sync = is_pushed && statuses.iter().all(|status| self.is_in_sync(status));
+            if in_sync && !announced {
                 announced = true;
                 progress.summary(&self.status.all(None, now).await?);
                 if !once {
@@ -273,7 +273,7 @@ impl Watch {
                 last_seen = seen;
                 came_on_at = now;
             }
-            if once && in_step {
+            if once && in_sync {
                 return Ok(!self.any_failed(&statuses));
             }
             let failing = statuses.iter().any(|status| status.condition == Condition::Failing);
@@ -288,10 +288,10 @@ impl Watch {
         }
     }
 
-    /// Whether everything that the upstream reported since this run began is in the shadow.
-    fn is_in_step(&self, status: &ConnectionStatus) -> bool {
+    /// Whether everything that the source reported since this run began is in the shadow.
+    fn is_in_sync(&self, status: &ConnectionStatus) -> bool {
         let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
-        status.condition == Condition::InStep
+        status.condition == Condition::InSync
             // As of milliseconds, as it is stored.
             && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
     }
@@ -321,10 +321,11 @@ impl Watch {
 }
 
 /// Reads the file. A connection that can't be used as it is written costs itself: it is left out, and that is said.
-fn read_connections(path: &Path) -> Result<FileRead, LocalError> {
+fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
     let unusable = |problem: String| LocalError::Connections { path: path.to_owned(), problem };
     let text = fs::read_to_string(path).map_err(|error| unusable(reason(&error)))?;
-    let file = Configuration::parse_usable(&text, Place::Local).map_err(|problems| unusable(problems.to_string()))?;
+    let file =
+        Configuration::parse_usable(&text, Deployment::Local).map_err(|problems| unusable(problems.to_string()))?;
     for refusal in &file.left_out {
         eprintln!("customer-sync: {}: {refusal}; the connection is left out", path.display());
     }
@@ -337,8 +338,8 @@ fn read_connections(path: &Path) -> Result<FileRead, LocalError> {
 /// Makes the directory and takes it for this process. The operating system gives it back, however the process ends.
 fn lock_directory(path: &Path) -> Result<File, LocalError> {
     let unusable = |error: &io::Error| LocalError::Data { path: path.to_owned(), problem: reason(error) };
-    private::make_directory(path, is_ours).map_err(|error| unusable(&error))?;
-    let lock = private::open_file(&path.join(LOCK)).map_err(|error| unusable(&error))?;
+    private_files::make_directory(path, is_ours).map_err(|error| unusable(&error))?;
+    let lock = private_files::open_file(&path.join(LOCK)).map_err(|error| unusable(&error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(LocalError::InUse(path.to_owned())),

@@ -2,10 +2,10 @@ use std::collections::HashMap;
 use std::io::{IsTerminal, stdout};
 use std::sync::{Mutex, PoisonError};
 
+use config::is_pushed;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use model::Tally;
-use runtime::connections::is_pushed;
-use runtime::status::ConnectionStatus;
+use model::OutcomeCounts;
+use operations::status::ConnectionStatus;
 
 use crate::commands::status::{TAKES_PUSHES, word};
 
@@ -95,7 +95,7 @@ impl Progress {
         let before = self.baseline.iter().find(|before| before.id == status.id);
         let before = before.map(|before| before.counts.ends).unwrap_or_default();
         let now = status.counts.ends;
-        let run = Tally {
+        let run = OutcomeCounts {
             written: now.written - before.written,
             unchanged: now.unchanged - before.unchanged,
             stale: now.stale - before.stale,

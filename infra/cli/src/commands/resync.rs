@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use runtime::connections::{AssociationAnywhere, BusinessCatalyst, Connection, Settings, all_connections};
+use config::{AssociationAnywhere, BusinessCatalyst, Connection, Settings, all_connections};
 use store::Registration;
 
 use crate::Target;
 
-/// How long the vendor may take.
+/// How long the source may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is to be synchronised again.
@@ -14,17 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum ResyncWhat {
     /// Everyone.
     Everyone,
-    /// The customer with this id in the upstream.
+    /// The customer with this id in the source.
     Customer(String),
     /// Those whose deletions wait, for there were too many at once: what is gone still is deleted.
     WithheldDeletes,
 }
 
-/// Has one customer, or everyone, reported again: by the vendor's queue, or by a listing from the beginning. Or has the
+/// Has one customer, or everyone, reported again: by the source's queue, or by a listing from the beginning. Or has the
 /// deletions that wait carried out with the next batch.
 ///
 /// # Errors
-/// Where there is no such connection, where its kind can't do it, or where the vendor does not.
+/// Where there is no such connection, where its kind can't do it, or where the source does not.
 pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
     let registrations = all_connections(&target.directory_of_connections()).await?;
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {
@@ -55,8 +55,8 @@ async fn force_enqueue(target: &Target, registration: &Registration, customer: O
     let enqueued = target.association_anywhere().force_enqueue(&key, &settings, customer, deadline).await;
     enqueued.with_context(|| format!("connection `{}`: force enqueue", key.connection))?;
     match customer {
-        Some(customer) => println!("{}: customer {customer} stands in the vendor's queue", key.connection),
-        None => println!("{}: every customer stands in the vendor's queue", key.connection),
+        Some(customer) => println!("{}: customer {customer} stands in the source's queue", key.connection),
+        None => println!("{}: every customer stands in the source's queue", key.connection),
     }
     Ok(())
 }
@@ -67,14 +67,14 @@ async fn confirm_deletes(target: &Target, registration: &Registration) -> Result
     if withheld == 0 {
         bail!("connection `{}`: no deletion waits", key.connection);
     }
-    target.polls().request_confirm(key, target.clients.clock.now()).await?;
+    target.states().request_confirm(key, target.clients.clock.now()).await?;
     println!("{}: {withheld} deletions that wait are carried out with the next poll, if still gone", key.connection);
     Ok(())
 }
 
 async fn list_again(target: &Target, registration: &Registration) -> Result<()> {
     let key = &registration.key;
-    target.polls().request_resync(key, target.clients.clock.now()).await?;
+    target.states().request_resync(key, target.clients.clock.now()).await?;
     println!("{}: every contact is listed again with the next poll", key.connection);
     Ok(())
 }

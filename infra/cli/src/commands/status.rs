@@ -1,6 +1,6 @@
 use anyhow::Result;
-use runtime::connections::is_pushed;
-use runtime::status::{Condition, ConnectionStatus, Connections};
+use config::is_pushed;
+use operations::status::{Condition, ConnectionStatus, Connections};
 
 use crate::Target;
 
@@ -33,7 +33,7 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         return;
     }
     let freshness =
-        status.freshness_seconds.map_or("never in step yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
+        status.freshness_seconds.map_or("never in sync yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
     println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");
@@ -65,7 +65,7 @@ pub(crate) fn word(condition: Condition) -> &'static str {
     match condition {
         Condition::Waiting => "waiting",
         Condition::Syncing => "syncing",
-        Condition::InStep => "in step",
+        Condition::InSync => "in sync",
         Condition::Failing => "failing",
     }
 }

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Poison, Procedure, urls};
 use tokio::runtime::Runtime;
 
-use crate::support::{EVERYTHING_OF_OURS, Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME};
+use crate::support::{Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME, everything_of_ours};
 
-/// A vendor that listens in this process.
-struct Vendor {
+/// A source that listens in this process.
+struct Source {
     simulator: AaSimulator,
     base: String,
     runtime: Runtime,
 }
 
-impl Vendor {
+impl Source {
     fn with_customers(customers: u64) -> Self {
         let runtime = Runtime::new().unwrap();
         let simulator = AaSimulator::new(AaSettings {
@@ -44,11 +44,11 @@ impl Vendor {
 }
 
 /// A home whose `connections.toml` has the connection `aa` of the tenant `acme`, with these lines added to it.
-fn home_with_connection_to(vendor: &Vendor, extra: &str) -> Home {
+fn home_with_connection_to(source: &Source, extra: &str) -> Home {
     let home = Home::empty();
     home.write("aa.json", &json!({ "username": USERNAME, "password": PASSWORD }).to_string());
     home.write("reader.json", &json!({ "token": TOKEN }).to_string());
-    home.write("connections.toml", &connection(&vendor.base, "file:aa.json", extra));
+    home.write("connections.toml", &connection(&source.base, "file:aa.json", extra));
     home
 }
 
@@ -64,10 +64,10 @@ fn connection(base: &str, credentials: &str, extra: &str) -> String {
 }
 
 /// Every id that the API lists.
-fn listed(vendor: &Vendor, address: &str) -> Vec<String> {
+fn listed(source: &Source, address: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
-    vendor.runtime.block_on(async {
+    source.runtime.block_on(async {
         let client = reqwest::Client::new();
         loop {
             let url = format!("{address}/v1/customers?connection=aa&limit=500{cursor}");
@@ -92,38 +92,38 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 fn a_newcomer_sees_a_thousand_simulated_customers_come_in_and_then_nothing_new() {
     let home = Home::empty();
     let first = home.run("local --once --port 0").succeeded();
-    assert_eq!(first.in_step("aa"), (1_000, [1_000, 0, 0, 0, 0]), "{first:?}");
-    assert_eq!(first.in_step("bc"), (500, [500, 0, 0, 0, 0]), "{first:?}");
+    assert_eq!(first.in_sync("aa"), (1_000, [1_000, 0, 0, 0, 0]), "{first:?}");
+    assert_eq!(first.in_sync("bc"), (500, [500, 0, 0, 0, 0]), "{first:?}");
     assert!(home.path(".customer-sync").is_dir(), "the directory that the design names");
     let second = home.run("local --once --port 0").succeeded();
-    assert_eq!(second.in_step("aa"), (1_000, [0, 1_000, 0, 0, 0]), "{second:?}");
+    assert_eq!(second.in_sync("aa"), (1_000, [0, 1_000, 0, 0, 0]), "{second:?}");
     let status = home.run("status").succeeded();
-    assert!(status.stdout.starts_with("aa (association-anywhere, tenant demo): in step, "), "{status:?}");
-    assert!(status.stdout.contains("\nbc (business-catalyst, tenant demo): in step, "), "{status:?}");
+    assert!(status.stdout.starts_with("aa (association-anywhere, tenant demo): in sync, "), "{status:?}");
+    assert!(status.stdout.contains("\nbc (business-catalyst, tenant demo): in sync, "), "{status:?}");
     let figures = "2000 = 1000 written + 1000 unchanged + 0 stale + 0 tombstoned + 0 failed";
     assert!(status.stdout.contains(figures), "{status:?}");
 }
 
 #[test]
 fn a_second_run_on_the_same_data_writes_nothing_and_a_change_is_written_alone() {
-    let vendor = Vendor::with_customers(250);
-    let home = home_with_connection_to(&vendor, "");
-    let first = home.sync().succeeded().without(vendor.secrets());
-    assert_eq!(first.in_step("aa"), (250, [250, 0, 0, 0, 0]));
-    assert_eq!(vendor.simulator.queue_len(), 0);
-    let second = home.sync().succeeded().without(vendor.secrets());
-    assert_eq!(second.in_step("aa"), (0, [0; 5]));
-    vendor.simulator.change([1003, 1004]);
-    vendor.simulator.enqueue(1005);
-    vendor.simulator.delete(1006);
-    let third = home.sync().succeeded().without(vendor.secrets());
-    assert_eq!(third.in_step("aa"), (4, [2, 1, 0, 1, 0]));
+    let source = Source::with_customers(250);
+    let home = home_with_connection_to(&source, "");
+    let first = home.sync().succeeded().without(source.secrets());
+    assert_eq!(first.in_sync("aa"), (250, [250, 0, 0, 0, 0]));
+    assert_eq!(source.simulator.queue_len(), 0);
+    let second = home.sync().succeeded().without(source.secrets());
+    assert_eq!(second.in_sync("aa"), (0, [0; 5]));
+    source.simulator.change([1003, 1004]);
+    source.simulator.enqueue(1005);
+    source.simulator.delete(1006);
+    let third = home.sync().succeeded().without(source.secrets());
+    assert_eq!(third.in_sync("aa"), (4, [2, 1, 0, 1, 0]));
 }
 
 #[test]
 fn status_says_how_every_connection_stands() {
-    let vendor = Vendor::with_customers(30);
-    let home = home_with_connection_to(&vendor, "");
+    let source = Source::with_customers(30);
+    let home = home_with_connection_to(&source, "");
     home.sync().succeeded();
     let status = home.status();
     let expected = [
@@ -149,7 +149,7 @@ fn status_says_how_every_connection_stands() {
         ("id", json!("aa")),
         ("tenant", json!("acme")),
         ("kind", json!("association-anywhere")),
-        ("condition", json!("in_step")),
+        ("condition", json!("in_sync")),
         ("error", Value::Null),
         ("batch", Value::Null),
         ("failures", json!(0)),
@@ -162,25 +162,25 @@ fn status_says_how_every_connection_stands() {
         let at = status[key].as_str().unwrap();
         assert!(at.ends_with('Z') && at.len() == "2026-11-22T03:05:00.000Z".len(), "{key}: {at}");
     }
-    let said = home.run("status --data data").succeeded().without(vendor.secrets());
-    assert!(said.stdout.starts_with("aa (association-anywhere, tenant acme): in step, as of "), "{said:?}");
+    let said = home.run("status --data data").succeeded().without(source.secrets());
+    assert!(said.stdout.starts_with("aa (association-anywhere, tenant acme): in sync, as of "), "{said:?}");
 }
 
 #[test]
 fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
-    let vendor = Vendor::with_customers(120);
+    let source = Source::with_customers(120);
     for (id, poison) in [(1005, Poison::NoCustId), (1007, Poison::BrokenXml), (1111, Poison::ErrorElement)] {
-        vendor.simulator.poison(id, poison);
+        source.simulator.poison(id, poison);
     }
-    let home = home_with_connection_to(&vendor, "");
+    let home = home_with_connection_to(&source, "");
 
-    let first = home.sync().without(vendor.secrets());
+    let first = home.sync().without(source.secrets());
     assert_eq!(first.code, Some(1), "{first:?}");
-    assert_eq!(first.in_step("aa"), (120, [117, 0, 0, 0, 3]));
+    assert_eq!(first.in_sync("aa"), (120, [117, 0, 0, 0, 3]));
     assert!(first.stdout.contains("`customer-sync failures`"), "{first:?}");
     assert_eq!(home.status()["failures"], 3);
 
-    let lines = home.run("failures --data data").succeeded().without(vendor.secrets());
+    let lines = home.run("failures --data data").succeeded().without(source.secrets());
     let ids: Vec<&str> = lines.stdout.lines().filter_map(|line| line.split("  ").next()).collect();
     assert_eq!(ids, ["aa~1005", "aa~1007", "aa~1111"], "{lines:?}");
     assert_eq!(home.run("failures --connection aa --data data").succeeded().stdout, lines.stdout);
@@ -195,30 +195,30 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
         assert!(!record["reason"].as_str().unwrap().is_empty(), "{record}");
     }
     assert_eq!((&records[0]["id"], &records[0]["source_id"]), (&json!("aa~1005"), &json!("1005")));
-    let email = vendor.simulator.email(1005).unwrap();
+    let email = source.simulator.email(1005).unwrap();
     assert!(records[0]["raw"].as_str().unwrap().contains(&email), "the raw document is asked for, and there");
 
     // A run that meets none of them is not a failure: they are known.
     home.sync().succeeded();
-    vendor.simulator.heal(1005);
-    vendor.simulator.heal(1111);
+    source.simulator.heal(1005);
+    source.simulator.heal(1111);
     let said = home.run("failures redrive aa~1005 aa~1111 --data data").succeeded();
     assert_eq!(said.stdout, "2 customers will be fetched again with the next batch\n");
-    let redriven = home.sync().succeeded().without(vendor.secrets());
-    assert_eq!(redriven.in_step("aa"), (2, [2, 0, 0, 0, 0]));
+    let redriven = home.sync().succeeded().without(source.secrets());
+    assert_eq!(redriven.in_sync("aa"), (2, [2, 0, 0, 0, 0]));
     let lines = home.run("failures --data data").succeeded();
     assert!(lines.stdout.starts_with("aa~1007  ") && lines.stdout.lines().count() == 1, "{lines:?}");
 
     // Redriven and still poisoned, it fails anew.
     home.run("failures redrive --all --data data").succeeded();
-    let again = home.sync().without(vendor.secrets());
-    assert_eq!((again.code, again.in_step("aa")), (Some(1), (1, [0, 0, 0, 0, 1])));
+    let again = home.sync().without(source.secrets());
+    assert_eq!((again.code, again.in_sync("aa")), (Some(1), (1, [0, 0, 0, 0, 1])));
 
     let said = home.run("failures drop aa~1007 --data data").succeeded();
     assert_eq!(said.stdout, "the records of 1 customer were dropped\n");
     assert_eq!(home.run("failures --data data").succeeded().stdout, "no failures\n");
     assert_eq!(home.status()["failures"], 0);
-    assert_eq!(home.sync().succeeded().in_step("aa"), (0, [0; 5]));
+    assert_eq!(home.sync().succeeded().in_sync("aa"), (0, [0; 5]));
 
     for action in ["redrive", "drop"] {
         let said = home.run(&format!("failures {action} aa~1001 --data data"));
@@ -229,45 +229,45 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
 }
 
 #[test]
-fn resync_has_the_vendor_report_one_customer_or_all_again() {
-    let vendor = Vendor::with_customers(30);
-    let home = home_with_connection_to(&vendor, "");
+fn resync_has_the_source_report_one_customer_or_all_again() {
+    let source = Source::with_customers(30);
+    let home = home_with_connection_to(&source, "");
     home.sync().succeeded();
-    home.run("resync aa --customer 1003 --data data").succeeded().without(vendor.secrets());
-    assert_eq!(vendor.simulator.queue(), [1003]);
-    assert_eq!(home.sync().succeeded().in_step("aa"), (1, [0, 1, 0, 0, 0]));
-    home.run("resync aa --data data").succeeded().without(vendor.secrets());
-    assert_eq!(vendor.simulator.queue_len(), 30);
-    assert_eq!(home.sync().succeeded().in_step("aa"), (30, [0, 30, 0, 0, 0]));
+    home.run("resync aa --customer 1003 --data data").succeeded().without(source.secrets());
+    assert_eq!(source.simulator.queue(), [1003]);
+    assert_eq!(home.sync().succeeded().in_sync("aa"), (1, [0, 1, 0, 0, 0]));
+    home.run("resync aa --data data").succeeded().without(source.secrets());
+    assert_eq!(source.simulator.queue_len(), 30);
+    assert_eq!(home.sync().succeeded().in_sync("aa"), (30, [0, 30, 0, 0, 0]));
 
     assert_eq!(home.run("resync nope --data data").error(), "there is no connection `nope`");
     let refusal = format!("no queue for {USERNAME} with {PASSWORD}");
-    vendor.simulator.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
-    let said = home.run("resync aa --data data").without(vendor.secrets());
+    source.simulator.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
+    let said = home.run("resync aa --data data").without(source.secrets());
     assert!(said.error().starts_with("connection `aa`: force enqueue: "), "{said:?}");
     assert!(said.error().contains("no queue for … with …"), "{said:?}");
 }
 
 #[test]
 fn apply_shows_the_difference_and_makes_it() {
-    let vendor = Vendor::with_customers(3);
-    let home = home_with_connection_to(&vendor, "");
+    let source = Source::with_customers(3);
+    let home = home_with_connection_to(&source, "");
     home.sync().succeeded();
     let said = home.run("apply connections.toml --data data").succeeded();
     assert_eq!(said.stdout, "nothing to change\n");
 
-    let first = connection(&vendor.base, "file:aa.json", "poll_seconds = 60");
-    let second = connection(&vendor.base, "file:aa.json", "").replace("'aa'", "'b'").replace("[[reader]]", "");
+    let first = connection(&source.base, "file:aa.json", "poll_seconds = 60");
+    let second = connection(&source.base, "file:aa.json", "").replace("'aa'", "'b'").replace("[[reader]]", "");
     let second = second.split("\ntenant = 'acme'\ntoken").next().unwrap().to_owned();
     home.write("next.toml", &format!("{first}\n{second}"));
     let difference = "~ acme/aa (association-anywhere)\n+ acme/b (association-anywhere)\n";
-    let said = home.run("apply next.toml --dry-run --data data").succeeded().without(vendor.secrets());
+    let said = home.run("apply next.toml --dry-run --data data").succeeded().without(source.secrets());
     assert_eq!(said.stdout, difference);
     let said = home.run("apply next.toml --data data").succeeded();
     assert_eq!(said.stdout, difference, "the dry run changed nothing");
     assert_eq!(home.run("apply next.toml --data data").succeeded().stdout, "nothing to change\n");
     let status = home.run("status --data data").succeeded();
-    assert!(status.stdout.contains("\nb (association-anywhere, tenant acme): waiting, never in step"), "{status:?}");
+    assert!(status.stdout.contains("\nb (association-anywhere, tenant acme): waiting, never in sync"), "{status:?}");
 
     let said = home.run("apply connections.toml --data data").succeeded();
     assert_eq!(said.stdout, "- acme/b (association-anywhere)\n~ acme/aa (association-anywhere)\n");
@@ -355,40 +355,40 @@ fn wrong_use_is_told_apart_from_failure() {
     }
 }
 
-/// A connection that can't get in step ends a `--once` after twenty seconds: these all wait at the same time.
+/// A connection that can't get in sync ends a `--once` after twenty seconds: these all wait at the same time.
 #[test]
 fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
-    let vendor = Vendor::with_customers(3);
-    let maintenance = Vendor::with_customers(3);
+    let source = Source::with_customers(3);
+    let maintenance = Source::with_customers(3);
     maintenance.simulator.fault(Procedure::Queue, Some(Fault::NotXml));
-    let talkative = Vendor::with_customers(3);
+    let talkative = Source::with_customers(3);
     let refusal = format!("{USERNAME} can't log in with {PASSWORD}");
     talkative.simulator.fault(Procedure::Queue, Some(Fault::FailureStatus(refusal)));
     let nobody = "http://does-not-exist.invalid";
     let runs: Vec<(&str, &str, Home, Running)> = [
         (
             "a variable",
-            &vendor.base[..],
+            &source.base[..],
             "env:NO_SUCH_VARIABLE",
             "",
             "env:NO_SUCH_VARIABLE: the environment variable is not set",
         ),
-        ("a file", &vendor.base, "file:no-such.json", "", "file:no-such.json: the file can't be read"),
+        ("a file", &source.base, "file:no-such.json", "", "file:no-such.json: the file can't be read"),
         (
             "not JSON",
-            &vendor.base,
+            &source.base,
             "file:connections.toml",
             "",
             "must be a JSON object with \"username\" and \"password\"",
         ),
-        ("a host", nobody, "file:aa.json", "insecure_http = true", "the vendor could not be reached"),
-        ("credentials", &vendor.base, "file:wrong.json", "", "Invalid username or password"),
+        ("a host", nobody, "file:aa.json", "insecure_http = true", "the source could not be reached"),
+        ("credentials", &source.base, "file:wrong.json", "", "Invalid username or password"),
         ("not XML", &maintenance.base, "file:aa.json", "", "a DOCTYPE at / (byte 0): none is accepted"),
-        ("a talkative vendor", &talkative.base, "file:aa.json", "", "… can't log in with …"),
+        ("a talkative source", &talkative.base, "file:aa.json", "", "… can't log in with …"),
     ]
     .into_iter()
     .map(|(name, base, credentials, extra, expected)| {
-        let home = home_with_connection_to(&vendor, "");
+        let home = home_with_connection_to(&source, "");
         home.write("wrong.json", &json!({ "username": USERNAME, "password": "wrong but secret" }).to_string());
         home.write("connections.toml", &connection(base, credentials, extra));
         let mut command = home.command("local --connections connections.toml --data data --port 0 --once");
@@ -398,7 +398,7 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
     .collect();
     let mut not_one_line = Vec::new();
     for (name, expected, home, running) in runs {
-        let said = running.ended().without(vendor.secrets());
+        let said = running.ended().without(source.secrets());
         assert_eq!(said.code, Some(1), "{name}: {said:?}");
         let message = home.status()["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(message.starts_with("queue: ") && message.contains(expected), "{name}: {message:?}");
@@ -417,34 +417,34 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
 
 #[test]
 fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
-    let vendor = Vendor::with_customers(60);
-    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
+    let source = Source::with_customers(60);
+    let home = home_with_connection_to(&source, "poll_seconds = 1");
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     let address = running.address();
-    assert_eq!(listed(&vendor, &address).len(), 60);
+    assert_eq!(listed(&source, &address).len(), 60);
 
     let said = home.sync();
     assert!(said.error().starts_with("data: another `customer-sync local` uses this directory"), "{said:?}");
     assert_eq!(home.status()["counts"]["written"], 60, "other commands work beside it");
 
     // What changes while it runs comes in by itself, and so does what `resync` asks for.
-    vendor.simulator.change([1007]);
+    source.simulator.change([1007]);
     running.line_with(" 61 written ");
     home.run("resync aa --customer 1001 --data data").succeeded();
     running.line_with(" 1 unchanged ");
 
-    let said = running.interrupt().without(vendor.secrets());
+    let said = running.interrupt().without(source.secrets());
     assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
     assert!(said.stdout.ends_with("stopped; the next run goes on from here\n"), "{said:?}");
     let next = home.sync().succeeded();
-    assert_eq!(next.in_step("aa"), (0, [0; 5]), "the data were given back, and nothing is done twice");
+    assert_eq!(next.in_sync("aa"), (0, [0; 5]), "the data were given back, and nothing is done twice");
 }
 
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
-    let vendor = Vendor::with_customers(3_000);
-    vendor.simulator.fault(Procedure::Details, Some(Fault::Delay(Duration::from_millis(200))));
-    let home = home_with_connection_to(&vendor, "bulk_size = 50");
+    let source = Source::with_customers(3_000);
+    source.simulator.fault(Procedure::Details, Some(Fault::Delay(Duration::from_millis(200))));
+    let home = home_with_connection_to(&source, "bulk_size = 50");
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     running.line_with("aa: batch ");
     let until = Instant::now() + PATIENCE;
@@ -452,33 +452,33 @@ fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
     while fetched(&home) == 0 {
         assert!(Instant::now() < until, "nothing is fetched");
     }
-    let said = running.kill().without(vendor.secrets());
+    let said = running.kill().without(source.secrets());
     assert_eq!(said.code, None, "ended by a signal: {said:?}");
     let before = fetched(&home);
     assert!(0 < before && before < 3_000, "killed too late: {before}");
-    assert!(vendor.simulator.purges().is_empty());
+    assert!(source.simulator.purges().is_empty());
 
-    vendor.simulator.fault(Procedure::Details, None);
-    vendor.simulator.change([1001, 3_500]);
+    source.simulator.fault(Procedure::Details, None);
+    source.simulator.change([1001, 3_500]);
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     let address = running.address();
-    let mut ids = listed(&vendor, &address);
+    let mut ids = listed(&source, &address);
     ids.sort();
-    let expected: Vec<String> = vendor.simulator.customer_ids().iter().map(|id| format!("aa~{id}")).collect();
+    let expected: Vec<String> = source.simulator.customer_ids().iter().map(|id| format!("aa~{id}")).collect();
     assert_eq!(ids, expected);
     let status = home.status();
     assert_eq!(status["counts"]["fetched"], 3_002, "every customer comes to one end: {status}");
     for count in ["stale", "tombstoned", "failed"] {
         assert_eq!(status["counts"][count], 0, "{status}");
     }
-    assert_eq!(vendor.simulator.queue_len(), 0);
-    assert_eq!(vendor.simulator.purges().len(), 2);
-    assert_eq!(running.interrupt().without(vendor.secrets()).code, Some(0));
+    assert_eq!(source.simulator.queue_len(), 0);
+    assert_eq!(source.simulator.purges().len(), 2);
+    assert_eq!(running.interrupt().without(source.secrets()).code, Some(0));
 }
 
 #[test]
 fn not_even_the_log_tells_secrets_or_personal_data() {
-    let vendor = Vendor::with_customers(150);
+    let source = Source::with_customers(150);
     let poisons = [
         (1005, Poison::NoCustId),
         (1007, Poison::BrokenXml),
@@ -487,20 +487,20 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
         (1013, Poison::HugeText(100_000)),
     ];
     for (id, poison) in poisons {
-        vendor.simulator.poison(id, poison);
+        source.simulator.poison(id, poison);
     }
-    vendor.simulator.fault_times(Procedure::Queue, Fault::Status(503), 1);
+    source.simulator.fault_times(Procedure::Queue, Fault::Status(503), 1);
     let refusal = format!("not now, {USERNAME}: {PASSWORD}");
-    vendor.simulator.fault_times(Procedure::Details, Fault::ErrorDocument(refusal.clone()), 1);
-    vendor.simulator.fault_times(Procedure::Purge, Fault::FailureStatus(refusal), 1);
-    let home = home_with_connection_to(&vendor, "poll_seconds = 1");
+    source.simulator.fault_times(Procedure::Details, Fault::ErrorDocument(refusal.clone()), 1);
+    source.simulator.fault_times(Procedure::Purge, Fault::FailureStatus(refusal), 1);
+    let home = home_with_connection_to(&source, "poll_seconds = 1");
     let mut command = home.command("local --connections connections.toml --data data --port 0");
-    let mut running = Running::new(command.env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
+    let mut running = Running::new(command.env(LOG, everything_of_ours()).spawn().unwrap());
     let address = running.address();
-    let mut ids = listed(&vendor, &address);
+    let mut ids = listed(&source, &address);
     assert!(ids.len() >= 145, "{}", ids.len());
     ids.truncate(1);
-    vendor.runtime.block_on(async {
+    source.runtime.block_on(async {
         let client = reqwest::Client::new();
         let one = format!("/v1/customers/{}", ids[0]);
         for (path, token, status) in [(one.as_str(), TOKEN, 200), ("/v1/connections", PASSWORD, 401)] {
@@ -508,9 +508,9 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
             assert_eq!(request.send().await.unwrap().status(), status, "{path}");
         }
     });
-    let said = running.interrupt().without(vendor.secrets());
+    let said = running.interrupt().without(source.secrets());
     assert_eq!(said.code, Some(0), "{said:?}");
-    for line in ["the vendor could not be asked", "a customer became a failure record", "opened a batch"] {
+    for line in ["the source could not be asked", "a customer became a failure record", "opened a batch"] {
         assert!(said.stderr.contains(line), "the log is on: {}", said.stderr);
     }
     assert!(!said.stderr.contains(USERNAME), "{}", said.stderr);

@@ -61,12 +61,12 @@ impl Site {
 fn a_sites_contacts_come_in_once_and_its_changes_after_them() {
     let site = Site::with_contacts(230);
     let first = site.home.sync().succeeded().without(site.secrets());
-    assert_eq!(first.in_step("bc"), (230, [230, 0, 0, 0, 0]));
-    let (_, second) = site.home.sync().succeeded().in_step("bc");
+    assert_eq!(first.in_sync("bc"), (230, [230, 0, 0, 0, 0]));
+    let (_, second) = site.home.sync().succeeded().in_sync("bc");
     assert_eq!(second[0], 0, "a second run writes nothing");
     site.simulator.change([1003, 1004]);
     site.simulator.delete(1006);
-    let (_, [written, _, stale, tombstoned, failed]) = site.home.sync().succeeded().in_step("bc");
+    let (_, [written, _, stale, tombstoned, failed]) = site.home.sync().succeeded().in_sync("bc");
     assert_eq!([written, stale, tombstoned, failed], [2, 0, 1, 0]);
 }
 
@@ -74,12 +74,12 @@ fn a_sites_contacts_come_in_once_and_its_changes_after_them() {
 fn ten_thousand_contacts_come_in_then_their_changes_and_listed_again_nothing_is_written() {
     let site = Site::with_contacts(10_000);
     let first = site.home.sync().succeeded();
-    assert_eq!(first.in_step("bc"), (10_000, [10_000, 0, 0, 0, 0]));
+    assert_eq!(first.in_sync("bc"), (10_000, [10_000, 0, 0, 0, 0]));
     let changed = site.simulator.change_some(250).len() as u64;
-    let (_, [written, _, stale, tombstoned, failed]) = site.home.sync().succeeded().in_step("bc");
+    let (_, [written, _, stale, tombstoned, failed]) = site.home.sync().succeeded().in_sync("bc");
     assert_eq!([written, stale, tombstoned, failed], [changed, 0, 0, 0]);
     site.home.run("resync bc --data data").succeeded();
-    assert_eq!(site.home.sync().succeeded().in_step("bc"), (10_000, [0, 10_000, 0, 0, 0]));
+    assert_eq!(site.home.sync().succeeded().in_sync("bc"), (10_000, [0, 10_000, 0, 0, 0]));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_resync_finds_out_who_is_gone_without_a_word() {
     site.simulator.remove_silently(1007);
     let said = site.home.run("resync bc --data data").succeeded();
     assert_eq!(said.stdout, "bc: every contact is listed again with the next poll\n");
-    let (_, [written, unchanged, stale, tombstoned, failed]) = site.home.sync().succeeded().in_step("bc");
+    let (_, [written, unchanged, stale, tombstoned, failed]) = site.home.sync().succeeded().in_sync("bc");
     assert_eq!([written, stale, tombstoned, failed], [0, 0, 1, 0]);
     assert!(unchanged >= 119, "{unchanged}");
     let said = site.home.run("resync bc --customer 1007 --data data");
@@ -106,7 +106,7 @@ fn a_contact_that_cant_be_read_is_a_failure_record_until_it_is_redriven() {
     assert!(said.stdout.starts_with("bc~1010  ") && said.stdout.contains("lastUpdateDate"), "{said:?}");
     site.simulator.heal(1010);
     site.home.run("failures redrive bc~1010 --data data").succeeded();
-    let (_, [written, .., failed]) = site.home.sync().succeeded().in_step("bc");
+    let (_, [written, .., failed]) = site.home.sync().succeeded().in_sync("bc");
     assert_eq!((written, failed), (1, 0));
     assert_eq!(site.home.run("failures --data data").succeeded().stdout, "no failures\n");
 }
@@ -116,6 +116,6 @@ fn wrong_credentials_end_a_run_with_an_error_that_repeats_no_secret() {
     let site = Site::with_contacts(20);
     site.simulator.fault(Operation::Retrieve, Some(Fault::WrongCredentials));
     let said = site.home.sync();
-    assert!(said.error().starts_with("connection `bc`: contact list: the vendor answered with an error: "), "{said:?}");
+    assert!(said.error().starts_with("connection `bc`: contact list: the source answered with an error: "), "{said:?}");
     said.without(site.secrets());
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulators::connector::{ConnectorSettings, ConnectorSimulator, Kind, Login};
 use tokio::runtime::Runtime;
 
-use crate::support::{EVERYTHING_OF_OURS, Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME};
+use crate::support::{Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME, everything_of_ours};
 
 /// How a run is started that goes on until it is ended.
 const LOCAL: &str = "local --connections connections.toml --data data --port 0";
@@ -118,14 +118,14 @@ fn a_connection_that_is_pushed_to_is_in_step_and_ends_a_run_at_once() {
     assert_eq!(said.stdout, "customer-sync 0.1.0: 1 connection, data in data\nintouch: takes pushes\n");
     let said = home.run("status --data data").succeeded();
     assert_eq!(said.stdout, "intouch (connector, tenant acme): takes pushes\n");
-    assert_eq!(home.status()["condition"], "in_step");
+    assert_eq!(home.status()["condition"], "in_sync");
 }
 
 #[test]
 fn the_log_tells_what_was_refused_by_its_number_and_nobodys_data() {
     let runtime = Runtime::new().unwrap();
     let home = home();
-    let mut running = Running::new(home.command(LOCAL).env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
+    let mut running = Running::new(home.command(LOCAL).env(LOG, everything_of_ours()).spawn().unwrap());
     let address = running.address();
     let connector = connector(&address, 30);
     let mut numbers = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{EVERYTHING_OF_OURS, Home, LOG, Running, TOKEN};
+use crate::support::{Home, LOG, Running, TOKEN, everything_of_ours};
 
 const CONNECTIONS: &str = "
 [[connection]]
@@ -70,7 +70,7 @@ fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     assert_eq!(home.run("imports --data data").succeeded().stdout, "no imports\n");
 
     let mut command = home.command("local --connections connections.toml --data data --port 0");
-    let mut running = Running::new(command.env(LOG, EVERYTHING_OF_OURS).spawn().unwrap());
+    let mut running = Running::new(command.env(LOG, everything_of_ours()).spawn().unwrap());
     let address = running.address();
     let row = format!("1|{}|{}|{}", IMPORTED[1], IMPORTED[2], IMPORTED[3]);
     let first = post(&address, &format!("{row}\n2|smith||\n3|jones||"));

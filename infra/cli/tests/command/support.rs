@@ -16,10 +16,13 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const TOKEN: &str = "reader-token-of-acme";
 /// Whatever another process has to do is done by then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// The environment variable that says what is logged, and its most talkative value for our own crates.
+/// The environment variable that says what is logged.
 pub(crate) const LOG: &str = "CUSTOMER_SYNC_LOG";
-pub(crate) const EVERYTHING_OF_OURS: &str = "off,connector_api=debug,customer_sync=debug,customers_api=debug,fetch_customers=debug,import_api=debug,\
-                                  model=debug,poll_queue=debug,runtime=debug,simulators=debug,store=debug,wire=debug";
+
+/// Its most talkative value for our own crates: every one of them.
+pub(crate) fn everything_of_ours() -> String {
+    lambda::OURS.iter().fold("off".to_owned(), |filter, name| format!("{filter},{name}=debug"))
+}
 
 /// A user's directory: connections.toml, the secrets that it names, and what the command leaves there.
 pub(crate) struct Home {
@@ -51,7 +54,7 @@ impl Home {
         Said::of(self.command(arguments).output().unwrap())
     }
 
-    /// Runs `local` on `connections.toml` until all is in step.
+    /// Runs `local` on `connections.toml` until all is in sync.
     pub(crate) fn sync(&self) -> Said {
         self.run("local --connections connections.toml --data data --port 0 --once")
     }
@@ -96,11 +99,11 @@ impl Said {
         line.unwrap_or_else(|| panic!("not one line of an error: {self:?}"))
     }
 
-    /// The figures of the last line that says that a connection is in step: fetched, and what became of them. They must
+    /// The figures of the last line that says that a connection is in sync: fetched, and what became of them. They must
     /// add up.
     #[track_caller]
-    pub(crate) fn in_step(&self, connection: &str) -> (u64, [u64; 5]) {
-        let begin = format!("{connection}: in step: ");
+    pub(crate) fn in_sync(&self, connection: &str) -> (u64, [u64; 5]) {
+        let begin = format!("{connection}: in sync: ");
         let line = self.stdout.lines().rev().find_map(|line| line.strip_prefix(begin.as_str()));
         let (fetched, ends) = line.and_then(|line| line.split_once(" fetched = ")).unwrap();
         let ends: Vec<(&str, &str)> = ends.split(" + ").map(|end| end.split_once(' ').unwrap()).collect();
@@ -164,7 +167,7 @@ impl Running {
         }
     }
 
-    /// The address of the API, once everything is in step.
+    /// The address of the API, once everything is in sync.
     #[track_caller]
     pub(crate) fn address(&mut self) -> String {
         let line = self.line_with("The API answers at ");

@@ -53,7 +53,7 @@ pub(super) struct State {
     texts: BTreeMap<u64, String>,
 }
 
-/// What this vendor does otherwise than most.
+/// What this source does otherwise than most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Habits {
     /// A details answer holds at most so many customers, those with the greatest ids.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 use simulators::{
     association_anywhere::{AaSettings, AaSimulator, AaUrls, ENVIRONMENT, urls_in},
-    program,
+    cli,
 };
 
 /// A simulated Association Anywhere: customers, and the queue of those that changed
@@ -57,11 +57,11 @@ While it runs it can be driven over HTTP:
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::exit_code("aa-simulator", run(Arguments::parse()).await)
+    cli::exit_code("aa-simulator", run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (listener, address) = program::listen(&arguments.host, arguments.port).await?;
+    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
     let simulator = AaSimulator::new(AaSettings {
         customers: arguments.customers,
         seed: arguments.seed,
@@ -69,8 +69,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         password: arguments.password.clone(),
         ..AaSettings::default()
     });
-    program::say(introduction(&arguments, address));
-    program::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
+    cli::say(introduction(&arguments, address));
+    cli::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
         simulator.change_some(count);
     })
     .await
@@ -80,9 +80,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
     let base = format!("http://{address}");
     let AaUrls { queue, queue_with_reasons, details, purge, enqueue } = urls_in(&base, &arguments.environment);
-    let credentials = program::credentials_for_shell(&arguments.username, &arguments.password);
+    let credentials = cli::credentials_for_shell(&arguments.username, &arguments.password);
     let customers = arguments.customers;
-    let insecure_http = program::insecure_http(address);
+    let insecure_http = cli::insecure_http(address);
     format!(
         "\
 Association Anywhere, simulated, at {base}

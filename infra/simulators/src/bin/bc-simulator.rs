@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use jiff::{Timestamp, tz::TimeZone};
 use simulators::{
     business_catalyst::{BcSettings, BcSimulator, Clock, ListingOrder, endpoint},
-    program,
+    cli,
 };
 
 /// A simulated Business Catalyst: one site, with its contacts
@@ -81,13 +81,13 @@ While it runs it can be driven over HTTP:
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::exit_code("bc-simulator", run(Arguments::parse()).await)
+    cli::exit_code("bc-simulator", run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let time_zone = TimeZone::get(&arguments.time_zone)
         .map_err(|_| anyhow!("--time-zone {}: there is no such zone", arguments.time_zone))?;
-    let (listener, address) = program::listen(&arguments.host, arguments.port).await?;
+    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
     let simulator = BcSimulator::new(BcSettings {
         contacts: arguments.contacts,
         seed: arguments.seed,
@@ -103,8 +103,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         clock: Clock::Following(Arc::new(Timestamp::now)),
         ..BcSettings::default()
     });
-    program::say(introduction(&arguments, address));
-    program::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
+    cli::say(introduction(&arguments, address));
+    cli::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
         simulator.change_some(count);
     })
     .await
@@ -114,9 +114,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
     let base = format!("http://{address}");
     let endpoint = endpoint(&base);
-    let credentials = program::credentials_for_shell(&arguments.username, &arguments.password);
-    let token_credentials = program::credentials_for_shell("", &arguments.site_token);
-    let insecure_http = program::insecure_http(address);
+    let credentials = cli::credentials_for_shell(&arguments.username, &arguments.password);
+    let token_credentials = cli::credentials_for_shell("", &arguments.site_token);
+    let insecure_http = cli::insecure_http(address);
     let Arguments { contacts, site_id, time_zone, .. } = arguments;
     format!(
         "\

@@ -25,7 +25,7 @@ impl SiteClock {
         Self { clock, zone, step }
     }
 
-    /// Whole seconds, as the vendor's dates have them.
+    /// Whole seconds, as the source's dates have them.
     pub(super) fn now(&self) -> DateTime {
         match &self.clock {
             Clock::Manual(time) => *time,

@@ -120,7 +120,7 @@ impl SoapVersion {
         Answer { status, content_type: self.content_type(), document: format!("{DECLARATION}{before}{body}{after}") }
     }
 
-    /// What the service says when it failed on a request: the vendor marks its own refusals with `ERROR:`.
+    /// What the service says when it failed on a request: the source marks its own refusals with `ERROR:`.
     pub(super) fn error(self, text: &str) -> Answer {
         self.fault(Blame::Server, &format!("{UNABLE_TO_PROCESS} ---> ERROR: {text}"))
     }

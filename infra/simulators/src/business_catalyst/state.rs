@@ -11,7 +11,7 @@ use super::{
     Action, BcSettings, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
     clock::SiteClock,
     contact::Contact,
-    invention::{first_dates, id_in_external_id, ids_in_email, invent},
+    generator::{first_dates, id_in_external_id, ids_in_email, invent},
 };
 use crate::random::choose_some;
 
@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    /// Does what people at the vendor do, and says to whom.
+    /// Does what people at the source do, and says to whom.
     pub(super) fn act(&mut self, action: Action) -> Vec<u64> {
         match action {
             Action::Change(ids) => ids.into_iter().filter(|&id| self.change(id)).collect(),

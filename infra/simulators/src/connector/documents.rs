@@ -1,4 +1,4 @@
-//! The documents, as the vendor's guides show them.
+//! The documents, as the source's guides show them.
 
 use quick_xml::escape::escape;
 

@@ -27,7 +27,7 @@ struct Push {
 enum Answer {
     Id(String),
     /// It may go well another time.
-    Passing(String),
+    Transient(String),
     Refused(String),
 }
 
@@ -133,8 +133,8 @@ impl ConnectorSimulator {
             match self.send(push).await {
                 Answer::Id(id) => return Ok(id),
                 Answer::Refused(why) => return Err(why),
-                Answer::Passing(why) if attempt == ATTEMPTS => return Err(why),
-                Answer::Passing(_) => {}
+                Answer::Transient(why) if attempt == ATTEMPTS => return Err(why),
+                Answer::Transient(_) => {}
             }
             report.retried += 1;
             attempt += 1;
@@ -168,11 +168,11 @@ impl ConnectorSimulator {
         let response = match request.body(push.document.clone()).send().await {
             Ok(response) => response,
             Err(error) if error.is_builder() => return Answer::Refused("the address can't be used".to_owned()),
-            Err(_) => return Answer::Passing("no answer".to_owned()),
+            Err(_) => return Answer::Transient("no answer".to_owned()),
         };
         let status = response.status();
         match response.text().await {
-            _ if status.is_server_error() || status.as_u16() == 429 => Answer::Passing(status.to_string()),
+            _ if status.is_server_error() || status.as_u16() == 429 => Answer::Transient(status.to_string()),
             Ok(text) if status.is_success() => {
                 match text.split_once("<uuid>").and_then(|(_, rest)| rest.split_once("</uuid>")) {
                     Some((id, _)) => Answer::Id(id.to_owned()),
@@ -180,7 +180,7 @@ impl ConnectorSimulator {
                 }
             }
             Ok(_) => Answer::Refused(status.to_string()),
-            Err(_) => Answer::Passing("half an answer".to_owned()),
+            Err(_) => Answer::Transient("half an answer".to_owned()),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Running {
         document
     }
 
-    /// The ids of a whole listing, page by page as the vendor's guide says, with the documents.
+    /// The ids of a whole listing, page by page as the source's guide says, with the documents.
     pub async fn retrieve_all(&self, since: &str) -> (Vec<u64>, Vec<String>) {
         let mut ids = Vec::new();
         let mut documents = Vec::new();

@@ -66,7 +66,7 @@ impl Identity {
     }
 }
 
-/// Who has, or once had, a card number or an address: a hint. The customers' own records decide who has it now, and
+/// Who has, or once had, a card number or an address: a hint. The customers' own records merge_decision who has it now, and
 /// whoever does not have it does not count, however many once did.
 ///
 /// The ids fill pages, for an address may be that of everybody, and each page must be an item that can be written. Pages

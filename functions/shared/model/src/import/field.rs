@@ -61,7 +61,7 @@ const LONGEST_ID: usize = 200;
 const LONGEST_VALUE: usize = 2_000;
 
 impl Field {
-    /// Every column but the numbered ones, in the order in which the vendor lists them.
+    /// Every column but the numbered ones, in the order in which the source lists them.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMES.into_iter().map(|(field, _)| field)
     }
@@ -76,7 +76,7 @@ impl Field {
         number.parse().ok().filter(|number| is_number && *number > 0).map(Self::CustomField)
     }
 
-    /// The vendor's name for it.
+    /// The source's name for it.
     pub fn name(self) -> Cow<'static, str> {
         match (self, NAMES.into_iter().find(|(field, _)| *field == self)) {
             (_, Some((_, name))) => Cow::Borrowed(name),

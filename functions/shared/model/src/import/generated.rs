@@ -37,14 +37,14 @@ impl fmt::Debug for IdSecret {
 /// What tells a request from every other of its connection. Everything that an import generates follows from it, so
 /// that the same request, retried or doubled, generates the same; and from a secret, so that nobody else can tell what.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Fingerprint {
+pub struct RequestFingerprint {
     id: [u8; 16],
     /// What ids are derived from; the releases before derived them from `id`.
     seed: Option<[u8; 32]>,
 }
 
 /// Takes the parts of a fingerprint one after the other.
-pub(super) struct FingerprintBuilder(Hasher);
+pub(super) struct RequestFingerprintBuilder(Hasher);
 
 enum Hasher {
     Keyed(Box<Hmac<Sha256>>),
@@ -52,7 +52,7 @@ enum Hasher {
     Plain(Sha256),
 }
 
-impl FingerprintBuilder {
+impl RequestFingerprintBuilder {
     pub(super) fn keyed(key: &[u8; 32]) -> Self {
         // HMAC fills a key that is shorter than a block of the hash up with zeros.
         let mut block = [0; 64];
@@ -82,20 +82,20 @@ impl FingerprintBuilder {
         }
     }
 
-    pub(super) fn finish(self) -> Fingerprint {
+    pub(super) fn finish(self) -> RequestFingerprint {
         let is_keyed = matches!(self.0, Hasher::Keyed(_));
         let bytes = self.bytes();
         if !is_keyed {
-            return Fingerprint { id: half(&bytes), seed: None };
+            return RequestFingerprint { id: half(&bytes), seed: None };
         }
         // What is told to others is not what ids are derived from.
         let mut id = Self::keyed(&bytes);
         id.add("id");
-        Fingerprint { id: half(&id.bytes()), seed: Some(bytes) }
+        RequestFingerprint { id: half(&id.bytes()), seed: Some(bytes) }
     }
 }
 
-impl Fingerprint {
+impl RequestFingerprint {
     /// The id of the import that began to carry the request out at this time.
     pub fn import_id(&self, began: Timestamp) -> String {
         let text = self.to_string();
@@ -120,9 +120,9 @@ impl Fingerprint {
     /// A number that does not begin with 0, but for the one-digit 0: spreadsheets lose leading zeros.
     fn digits(&self, purpose: &str, row: u32, attempt: u32, digits: u8) -> String {
         let mut parts = match &self.seed {
-            Some(seed) => FingerprintBuilder::keyed(seed),
+            Some(seed) => RequestFingerprintBuilder::keyed(seed),
             None => {
-                let mut parts = FingerprintBuilder::plain();
+                let mut parts = RequestFingerprintBuilder::plain();
                 parts.add(self.to_string());
                 parts
             }
@@ -139,23 +139,23 @@ impl Fingerprint {
 }
 
 /// 32 hexadecimal digits.
-impl fmt::Display for Fingerprint {
+impl fmt::Display for RequestFingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", u128::from_be_bytes(self.id))
     }
 }
 
 /// Without what ids are derived from.
-impl fmt::Debug for Fingerprint {
+impl fmt::Debug for RequestFingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Fingerprint({self})")
+        write!(formatter, "RequestFingerprint({self})")
     }
 }
 
 /// The salt for the hash of a customer's secret: another one for each customer and column, and always the same for
 /// the same, so that the same secret again is no change.
 pub fn salt(connection: &ConnectionKey, source_id: &str, field: Field) -> [u8; 16] {
-    let mut parts = FingerprintBuilder::plain();
+    let mut parts = RequestFingerprintBuilder::plain();
     parts.add("salt");
     parts.add(connection.to_string());
     parts.add(source_id);
@@ -193,7 +193,7 @@ mod tests {
         IdSecret::new([byte; 32])
     }
 
-    fn fingerprint(rows: &[&[(Field, &str)]]) -> Fingerprint {
+    fn fingerprint(rows: &[&[(Field, &str)]]) -> RequestFingerprint {
         request(rows).fingerprint(&ConnectionKey::new("acme", "imports"), &secret(1))
     }
 
@@ -233,9 +233,9 @@ mod tests {
         assert_ne!(one.customer_id(1, 0), other.customer_id(1, 0));
         assert_ne!(one.origin(1), other.origin(1));
         // Neither does what is told say what is not: with the id alone nothing follows.
-        let told = Fingerprint { seed: None, ..one.clone() };
+        let told = RequestFingerprint { seed: None, ..one.clone() };
         assert_ne!(told.card_number(1, 0, 10), one.card_number(1, 0, 10));
-        assert_eq!(format!("{one:?}"), format!("Fingerprint({one})"));
+        assert_eq!(format!("{one:?}"), format!("RequestFingerprint({one})"));
     }
 
     /// Invariant 11: what the release before began is gone on with.

@@ -7,7 +7,7 @@ pub const NO_STATE: &str = "0";
 
 /// How an import found a customer, and how it left it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Image {
+pub struct BeforeImage {
     /// The customer's id.
     pub source_id: String,
     /// What was stored before; nothing where the import brought the customer.
@@ -24,7 +24,7 @@ pub struct Image {
 
 /// What to do with one customer to take an import back.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reversal {
+pub enum UndoAction {
     /// Write this: the import's own state is still stored.
     Restore {
         /// What was there before.
@@ -38,7 +38,7 @@ pub enum Reversal {
     ChangedSince,
 }
 
-impl Image {
+impl BeforeImage {
     /// The image of a customer of whom `stored` is stored, and to whom the import called `import` is going to write
     /// `content`.
     pub fn of(source_id: &str, stored: Option<&Customer>, content: &Content, import: &str) -> Self {
@@ -64,7 +64,7 @@ struct At<'a> {
 }
 
 impl At<'_> {
-    fn was_left_by(&self, image: &Image) -> bool {
+    fn was_left_by(&self, image: &BeforeImage) -> bool {
         match (&image.made, &self.state) {
             (Some(made), Some(state)) => made == state,
             // A release before: by what it wrote.
@@ -77,9 +77,9 @@ impl At<'_> {
 ///
 /// An import that was interrupted or sent again records a customer more than once. Its images are taken back one after
 /// the other as long as they join: where somebody else wrote in between, the customer goes back to what they wrote.
-/// After a customer is restored, the answer is [`Reversal::AlreadyBack`], or [`Reversal::ChangedSince`] where somebody
+/// After a customer is restored, the answer is [`UndoAction::AlreadyBack`], or [`UndoAction::ChangedSince`] where somebody
 /// else's writing is left: an undo may be interrupted and done again.
-pub fn reversal(images: &[Image], stored: Option<&Customer>) -> Reversal {
+pub fn reversal(images: &[BeforeImage], stored: Option<&Customer>) -> UndoAction {
     let mut at = At {
         state: Some(stored.map_or_else(|| NO_STATE.to_owned(), Customer::state)),
         content: stored.map(|customer| &customer.content),
@@ -93,12 +93,12 @@ pub fn reversal(images: &[Image], stored: Option<&Customer>) -> Reversal {
     }
     let stored = stored.map(|customer| &customer.content);
     match (back, images.first()) {
-        (Some(image), _) => Reversal::Restore {
+        (Some(image), _) => UndoAction::Restore {
             content: Box::new(image.prior.clone().unwrap_or_else(|| Content::tombstone_of(stored))),
             state: image.found.clone(),
         },
-        (None, Some(first)) if is_back(first.prior.as_ref(), stored) => Reversal::AlreadyBack,
-        (None, _) => Reversal::ChangedSince,
+        (None, Some(first)) if is_back(first.prior.as_ref(), stored) => UndoAction::AlreadyBack,
+        (None, _) => UndoAction::ChangedSince,
     }
 }
 
@@ -133,16 +133,16 @@ mod tests {
     }
 
     /// What an import writes to a customer, and the image that it records of that.
-    fn write(import: &str, before: Option<&Customer>, content: Content) -> (Customer, Image) {
-        let image = Image::of("1", before, &content, import);
+    fn write(import: &str, before: Option<&Customer>, content: Content) -> (Customer, BeforeImage) {
+        let image = BeforeImage::of("1", before, &content, import);
         let revision = before.map_or(0, |before| before.revision) + 1;
         (stored(content, revision, image.made.as_deref()), image)
     }
 
     /// What an undo writes.
-    fn undone(images: &[Image], before: &Customer) -> Customer {
+    fn undone(images: &[BeforeImage], before: &Customer) -> Customer {
         match reversal(images, Some(before)) {
-            Reversal::Restore { content, state } => stored(*content, before.revision + 1, state.as_deref()),
+            UndoAction::Restore { content, state } => stored(*content, before.revision + 1, state.as_deref()),
             other => panic!("{other:?}"),
         }
     }
@@ -154,14 +154,14 @@ mod tests {
         let (imported, image) = write("a", Some(&before), named("imported"));
         let back = undone(std::slice::from_ref(&image), &imported);
         assert_eq!((&back.content, back.state()), (&before.content, "3".to_owned()));
-        assert_eq!(reversal(std::slice::from_ref(&image), Some(&back)), Reversal::AlreadyBack);
-        assert_eq!(reversal(std::slice::from_ref(&image), Some(&before)), Reversal::AlreadyBack);
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&back)), UndoAction::AlreadyBack);
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&before)), UndoAction::AlreadyBack);
         let (later, _) = write("b", Some(&imported), named("later"));
-        assert_eq!(reversal(std::slice::from_ref(&image), Some(&later)), Reversal::ChangedSince);
-        assert_eq!(reversal(std::slice::from_ref(&image), None), Reversal::ChangedSince);
+        assert_eq!(reversal(std::slice::from_ref(&image), Some(&later)), UndoAction::ChangedSince);
+        assert_eq!(reversal(std::slice::from_ref(&image), None), UndoAction::ChangedSince);
         // Another who writes the very same has written it all the same.
         let (equal, _) = write("b", Some(&later), named("imported"));
-        assert_eq!(reversal(&[image], Some(&equal)), Reversal::ChangedSince);
+        assert_eq!(reversal(&[image], Some(&equal)), UndoAction::ChangedSince);
     }
 
     #[test]
@@ -170,10 +170,10 @@ mod tests {
         let gone = undone(std::slice::from_ref(&image), &imported);
         assert_eq!(gone.content, Content::tombstone_of(Some(&imported.content)));
         for gone in [Some(&gone), None] {
-            assert_eq!(reversal(std::slice::from_ref(&image), gone), Reversal::AlreadyBack);
+            assert_eq!(reversal(std::slice::from_ref(&image), gone), UndoAction::AlreadyBack);
         }
         let (revived, again) = write("b", Some(&gone), named("imported"));
-        assert_eq!(reversal(&[image], Some(&revived)), Reversal::ChangedSince, "another import brought it again");
+        assert_eq!(reversal(&[image], Some(&revived)), UndoAction::ChangedSince, "another import brought it again");
         assert_eq!(undone(&[again], &revived).content.status, Status::Deleted);
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let images = [first, second];
         let back = undone(&images, &again);
         assert_eq!(back.content, others.content);
-        assert_eq!(reversal(&images, Some(&back)), Reversal::ChangedSince, "it is as somebody else left it");
+        assert_eq!(reversal(&images, Some(&back)), UndoAction::ChangedSince, "it is as somebody else left it");
         // Once the other import is taken back too, the first writing of this one is.
         let half = undone(&[theirs], &back);
         assert_eq!(undone(&images, &half).content, before.content);
@@ -200,7 +200,7 @@ mod tests {
     fn an_import_that_died_before_it_wrote_takes_nothing_back_from_who_wrote_then() {
         let (_, died) = write("a", None, named("imported"));
         let (others, _) = write("b", None, named("theirs"));
-        assert_eq!(reversal(std::slice::from_ref(&died), Some(&others)), Reversal::ChangedSince);
+        assert_eq!(reversal(std::slice::from_ref(&died), Some(&others)), UndoAction::ChangedSince);
         let (again, image) = write("a", Some(&others), named("imported"));
         assert_eq!(undone(&[died, image], &again).content, others.content);
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn images_without_states_join_by_what_was_written() {
         let (before, half, whole, theirs) = (named("before"), named("half"), named("whole"), named("theirs"));
-        let image = |prior: Option<&Content>, left: &Content| Image {
+        let image = |prior: Option<&Content>, left: &Content| BeforeImage {
             source_id: "1".into(),
             prior: prior.cloned(),
             left: left.hash(),
@@ -217,14 +217,14 @@ mod tests {
             made: None,
         };
         let now = stored(whole.clone(), 3, None);
-        let back = |images: &[Image]| match reversal(images, Some(&now)) {
-            Reversal::Restore { content, state: None } => *content,
+        let back = |images: &[BeforeImage]| match reversal(images, Some(&now)) {
+            UndoAction::Restore { content, state: None } => *content,
             other => panic!("{other:?}"),
         };
         assert_eq!(back(&[image(Some(&before), &half), image(Some(&half), &whole)]), before);
         assert_eq!(back(&[image(Some(&before), &half), image(Some(&theirs), &whole)]), theirs);
         assert_eq!(back(&[image(None, &half), image(Some(&theirs), &whole)]), theirs);
-        let written: Image =
+        let written: BeforeImage =
             serde_json::from_str(r#"{"source_id":"1","prior":null,"left":"00000000000000000000000000000001"}"#)
                 .unwrap();
         assert_eq!((written.found, written.made), (None, None));

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::import::claims::Identity;
-use crate::import::{Claim, Claimants, Field, Fingerprint, Overwrite, Request, Row};
+use crate::import::{Claim, Claimants, Field, Overwrite, Request, RequestFingerprint, Row};
 use crate::{Customer, Status};
 
 /// What has been read of the store.
@@ -27,7 +27,7 @@ pub struct Missing {
 /// What becomes of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum RowOutcome {
     /// It is taken over.
     Taken(Matched),
     /// It is dropped: its customer is to stay as it is.
@@ -78,13 +78,13 @@ enum Stop {
 /// The work is in proportion to the rows and to what has been read; it is done in steps, so that others have their turn.
 pub struct Matching<'a> {
     request: &'a Request,
-    fingerprint: &'a Fingerprint,
+    fingerprint: &'a RequestFingerprint,
     /// What became of the rows when the same request came before.
-    before: &'a [Fate],
+    before: &'a [RowOutcome],
     known: &'a Known,
     /// The place of the row that comes next.
     next: usize,
-    fates: Vec<Fate>,
+    row_outcomes: Vec<RowOutcome>,
     /// The customers that rows before this one have changed.
     now: HashMap<String, Identity>,
     /// How many rows before this one change each customer.
@@ -106,14 +106,19 @@ struct Holders {
 impl<'a> Matching<'a> {
     /// Begins with the first row. `before` is what became of the rows when the same request came before; empty where it
     /// comes for the first time.
-    pub fn new(request: &'a Request, fingerprint: &'a Fingerprint, before: &'a [Fate], known: &'a Known) -> Self {
+    pub fn new(
+        request: &'a Request,
+        fingerprint: &'a RequestFingerprint,
+        before: &'a [RowOutcome],
+        known: &'a Known,
+    ) -> Self {
         Self {
             request,
             fingerprint,
             before,
             known,
             next: 0,
-            fates: Vec::with_capacity(request.rows.len()),
+            row_outcomes: Vec::with_capacity(request.rows.len()),
             now: HashMap::new(),
             rows_of: HashMap::new(),
             holders: HashMap::new(),
@@ -129,14 +134,14 @@ impl<'a> Matching<'a> {
             self.next += 1;
             let row = &self.request.rows[place];
             let fate = match self.before.get(place) {
-                Some(Fate::Taken(matched)) => self.taken_again(row, matched),
+                Some(RowOutcome::Taken(matched)) => self.taken_again(row, matched),
                 _ => self.judged(row),
             };
             match fate {
-                Ok(fate) => self.fates.push(fate),
+                Ok(fate) => self.row_outcomes.push(fate),
                 // Others are matched in spite of it, to learn at once what they miss.
                 Err(Stop::Unknown) => {}
-                Err(Stop::Failed(reason)) => self.fates.push(Fate::Failed(reason)),
+                Err(Stop::Failed(reason)) => self.row_outcomes.push(RowOutcome::Failed(reason)),
             }
         }
         self.next < self.request.rows.len()
@@ -146,11 +151,11 @@ impl<'a> Matching<'a> {
     ///
     /// # Errors
     /// What has to be read first; the answer is complete once nothing is missing.
-    pub fn end(self) -> Result<Vec<Fate>, Missing> {
-        if self.missing == Missing::default() { Ok(self.fates) } else { Err(self.missing) }
+    pub fn end(self) -> Result<Vec<RowOutcome>, Missing> {
+        if self.missing == Missing::default() { Ok(self.row_outcomes) } else { Err(self.missing) }
     }
 
-    fn judged(&mut self, row: &Row) -> Result<Fate, Stop> {
+    fn judged(&mut self, row: &Row) -> Result<RowOutcome, Stop> {
         let card = row.get(Field::CardNumber).map(Claim::card);
         let email = row.get(Field::Email).map(Claim::email);
         // All at once: each look into the store takes its time.
@@ -192,7 +197,7 @@ impl<'a> Matching<'a> {
             };
         }
         if is_dropped {
-            return Ok(Fate::Ignored(matched));
+            return Ok(RowOutcome::Ignored(matched));
         }
         if self.rows_of.get(&matched.source_id).is_some_and(|rows| *rows >= MOST_ROWS_OF_ONE) {
             return Err(Stop::Failed(format!(
@@ -200,16 +205,16 @@ impl<'a> Matching<'a> {
             )));
         }
         self.take(&matched, card.or_else(|| matched.card_number.as_deref().map(Claim::card)), email, kept, own_origin);
-        Ok(Fate::Taken(matched))
+        Ok(RowOutcome::Taken(matched))
     }
 
     /// A row that was taken over before. It fails only where it would give somebody the card number that is another's by
     /// now: that is for this time.
-    fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<Fate, Stop> {
+    fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<RowOutcome, Stop> {
         let before = self.identity(&matched.source_id)?;
         if before.is_some() && self.request.overwrite == Overwrite::Ignore {
             // It was new, so this very request has brought it, and it stays as it is.
-            return Ok(Fate::Taken(matched.clone()));
+            return Ok(RowOutcome::Taken(matched.clone()));
         }
         let card = row.get(Field::CardNumber).or(matched.card_number.as_deref()).map(Claim::card);
         if before.as_ref().is_none_or(|before| before.card != card) {
@@ -218,7 +223,7 @@ impl<'a> Matching<'a> {
         let email = row.get(Field::Email).map(Claim::email);
         let kept = self.kept(before);
         self.take(matched, card, email, kept, self.fingerprint.origin(row.number));
-        Ok(Fate::Taken(matched.clone()))
+        Ok(RowOutcome::Taken(matched.clone()))
     }
 
     /// What a customer who was so before has of it once a row is written to it.

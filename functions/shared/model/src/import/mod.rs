@@ -2,7 +2,7 @@
 //! taken back.
 //!
 //! ```text
-//!   Request ──► Matching ──► one Fate per row ──► apply_rows, by customer ──► content to write, Image to undo it with
+//!   Request ──► Matching ──► one RowOutcome per row ──► apply_rows, by customer ──► content to write, BeforeImage to undo it with
 //!                 ▲    │
 //!           Known │    │ Missing        what has been read of the store, and what still has to be
 //! ```
@@ -20,8 +20,8 @@ mod request;
 
 pub use claims::{Claim, Claimants};
 pub use field::Field;
-pub use generated::{Fingerprint, IdSecret, salt};
-pub use image::{Image, NO_STATE, Reversal, reversal, state_made_by};
-pub use matching::{Fate, Known, MOST_ROWS_OF_ONE, Matched, Matching, Missing};
+pub use generated::{IdSecret, RequestFingerprint, salt};
+pub use image::{BeforeImage, NO_STATE, UndoAction, reversal, state_made_by};
+pub use matching::{Known, MOST_ROWS_OF_ONE, Matched, Matching, Missing, RowOutcome};
 pub use overwrite::{Application, RowExtras, apply_rows};
 pub use request::{Overwrite, Request, Row, UnreadableRow};

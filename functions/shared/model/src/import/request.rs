@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::ConnectionKey;
-use crate::import::generated::FingerprintBuilder;
-use crate::import::{Field, Fingerprint, IdSecret};
+use crate::import::generated::RequestFingerprintBuilder;
+use crate::import::{Field, IdSecret, RequestFingerprint};
 
 /// What becomes of a customer that a row matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ impl Request {
     ///
     /// Passwords and PINs of rows that can be read are left out, so that nobody can try secrets on a fingerprint faster
     /// than on their own hashes.
-    pub fn fingerprint(&self, connection: &ConnectionKey, secret: &IdSecret) -> Fingerprint {
-        let mut parts = FingerprintBuilder::keyed(secret.as_bytes());
+    pub fn fingerprint(&self, connection: &ConnectionKey, secret: &IdSecret) -> RequestFingerprint {
+        let mut parts = RequestFingerprintBuilder::keyed(secret.as_bytes());
         self.add_to(&mut parts, connection);
         for UnreadableRow { number, bytes } in &self.unreadable {
             parts.add("unreadable");
@@ -96,13 +96,13 @@ impl Request {
     }
 
     /// The fingerprint that the releases before gave: what they began is gone on with.
-    pub fn unkeyed_fingerprint(&self, connection: &ConnectionKey) -> Fingerprint {
-        let mut parts = FingerprintBuilder::plain();
+    pub fn unkeyed_fingerprint(&self, connection: &ConnectionKey) -> RequestFingerprint {
+        let mut parts = RequestFingerprintBuilder::plain();
         self.add_to(&mut parts, connection);
         parts.finish()
     }
 
-    fn add_to(&self, parts: &mut FingerprintBuilder, connection: &ConnectionKey) {
+    fn add_to(&self, parts: &mut RequestFingerprintBuilder, connection: &ConnectionKey) {
         parts.add(connection.to_string());
         parts.add(format!("{:?} {:?}", self.overwrite, self.card_digits));
         parts.add(self.campaigns.len().to_string());

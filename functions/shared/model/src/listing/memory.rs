@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reading::{PageTold, Told};
+use super::progress::{ListedPage, ListedRecord};
 use crate::ContentHash;
 
 /// How many records are remembered: some 30 bytes each, in the item of the batch.
@@ -16,7 +16,7 @@ const PROVING_RUN: usize = 3;
 struct Remembered(u64, u32, u64);
 
 impl Remembered {
-    fn of(told: &Told) -> Self {
+    fn of(told: &ListedRecord) -> Self {
         // An undated record is unmoved only where it says the same as before.
         let date = match told.date {
             Some(date) => short(&ContentHash::of(&date.to_string())),
@@ -54,11 +54,11 @@ impl Memory {
         self.0.len()
     }
 
-    pub(super) fn holds_the_same(&self, told: &Told) -> bool {
+    pub(super) fn holds_the_same(&self, told: &ListedRecord) -> bool {
         self.0.contains(&Remembered::of(told))
     }
 
-    pub(super) fn holds_unmoved(&self, told: &Told) -> bool {
+    pub(super) fn holds_unmoved(&self, told: &ListedRecord) -> bool {
         let sought = Remembered::of(told);
         self.0.iter().any(|known| known.is_unmoved(sought))
     }
@@ -66,7 +66,7 @@ impl Memory {
     /// Where a page joins; `None` where it does not: nobody on it stands where he stood, or strangers stand between
     /// those who do, or their order is another. A stranger who was changed just now is none: he came in between. The last
     /// ones that are remembered, `unproven` of them, prove nothing by themselves.
-    pub(super) fn seam(&self, page: PageTold<'_>, back: u64, unproven: usize) -> Option<Seam> {
+    pub(super) fn seam(&self, page: ListedPage<'_>, back: u64, unproven: usize) -> Option<Seam> {
         let mut seam: Option<Seam> = None;
         let mut strangers = 0;
         let mut strangers_before = 0;
@@ -102,13 +102,13 @@ impl Memory {
     }
 
     /// From this index on come these records instead.
-    pub(super) fn replace_from(&mut self, index: usize, records: &[Told]) {
+    pub(super) fn replace_from(&mut self, index: usize, records: &[ListedRecord]) {
         self.0.truncate(index);
         self.append(records);
     }
 
     /// These records come next. How many of them were remembered.
-    pub(super) fn append(&mut self, records: &[Told]) -> usize {
+    pub(super) fn append(&mut self, records: &[ListedRecord]) -> usize {
         let from = records.len().saturating_sub(MOST_REMEMBERED);
         let mut added = 0;
         for told in &records[from..] {
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_undated_record_is_unmoved_only_where_it_says_the_same() {
-        let told = |content: &str| Told {
+        let told = |content: &str| ListedRecord {
             source_id: "1".into(),
             date: None,
             updated: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
+use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 
 use super::listing::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
@@ -44,7 +44,7 @@ pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
         due_at: read.time("due_at").unwrap_or(Timestamp::UNIX_EPOCH),
         leased: read.has("lease_owner"),
         attempts: read.number("attempts").unwrap_or(0),
-        unproven: read.has("unproven"),
+        unverified: read.has("unverified"),
     })
 }
 
@@ -106,15 +106,15 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
         listing: read_listing(read)?,
         asked_at: read.time("asked_at")?,
         total: read.number("customers")?,
-        tally: read_tally(read, "n_")?,
+        counts: read_counts(read, "n_")?,
         resync: read.optional_number("resync_request")?,
         confirmed: read.optional_number("confirm_request")?,
         overtaken_by: read.optional_number("overtaken_by")?,
     })
 }
 
-pub(super) fn read_tally(read: &Read<'_>, prefix: &str) -> Result<Tally, StoreError> {
-    Ok(Tally {
+pub(super) fn read_counts(read: &Read<'_>, prefix: &str) -> Result<OutcomeCounts, StoreError> {
+    Ok(OutcomeCounts {
         written: read.count(prefix, "written")?,
         unchanged: read.count(prefix, "unchanged")?,
         stale: read.count(prefix, "stale")?,

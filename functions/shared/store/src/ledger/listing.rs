@@ -1,12 +1,12 @@
-//! The ledger of an upstream that is listed page by page.
+//! The ledger of a source that is listed page by page.
 
 use std::collections::{BTreeSet, HashSet};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use model::{
-    Batch, BatchEvent, ChunkPlan, ConnectionKey, ContentHash, ListedCustomer, ListedNews, Listing, ListingScope,
-    Reading,
+    Batch, BatchEvent, ChunkPlan, ConnectionKey, ContentHash, ListedChange, ListedCustomer, Listing, ListingProgress,
+    ListingScope,
 };
 
 use super::item::{chunk_entry, chunk_item, id_set, listed_json, phase_name, set_and_remove};
@@ -105,7 +105,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the store can't be written.
-    pub async fn note_seen(
+    pub async fn record_seen(
         &self,
         connection: &ConnectionKey,
         batch: &Batch,
@@ -185,14 +185,14 @@ impl Ledger {
 }
 
 /// Cuts listed customers so that each part fits a chunk; who would not fit even alone can't be used.
-pub fn cut_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
+pub fn split_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
     let mut parts: Vec<Vec<ListedCustomer>> = Vec::new();
     let mut room = 0;
     for mut customer in customers {
         let mut bytes = listed_json(std::slice::from_ref(&customer)).len();
         if bytes > LARGEST_LISTED {
             let reason = format!("the record has {bytes} bytes; at most {LARGEST_LISTED} can be taken over");
-            customer.news = ListedNews::Unusable { reason, raw: raw_of(&customer.news) };
+            customer.news = ListedChange::Unusable { reason, raw: raw_of(&customer.news) };
             bytes = listed_json(std::slice::from_ref(&customer)).len();
         }
         match parts.last_mut() {
@@ -207,12 +207,12 @@ pub fn cut_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
     parts
 }
 
-/// What was told, for the failure record: the vendor's own text, or else what was read of it.
-fn raw_of(news: &ListedNews) -> String {
+/// What was told, for the failure record: the source's own text, or else what was read of it.
+fn raw_of(news: &ListedChange) -> String {
     match news {
-        ListedNews::Present(content) => shortened(&content.canonical_json()),
-        ListedNews::Deleted => String::new(),
-        ListedNews::Unusable { raw, .. } => shortened(raw),
+        ListedChange::Present(content) => shortened(&content.canonical_json()),
+        ListedChange::Deleted => String::new(),
+        ListedChange::Unusable { raw, .. } => shortened(raw),
     }
 }
 
@@ -273,16 +273,16 @@ pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreErro
 
 /// How far the list was read. A listing that another release began, or went on with, is read from the beginning again:
 /// that one remembers nobody.
-fn read_reading(read: &Read<'_>, pages: u32) -> Result<Reading, StoreError> {
+fn read_reading(read: &Read<'_>, pages: u32) -> Result<ListingProgress, StoreError> {
     if !read.has(READING) {
-        return Ok(Reading::default());
+        return Ok(ListingProgress::default());
     }
     let corrupt = |_| StoreError::Corrupt { key: "batch".to_owned(), attribute: READING };
-    let reading: Reading = serde_json::from_str(read.text(READING)?).map_err(corrupt)?;
-    Ok(if reading.older_pages() == pages { reading } else { Reading::default() })
+    let reading: ListingProgress = serde_json::from_str(read.text(READING)?).map_err(corrupt)?;
+    Ok(if reading.older_pages() == pages { reading } else { ListingProgress::default() })
 }
 
-fn reading_json(reading: &Reading) -> String {
+fn reading_json(reading: &ListingProgress) -> String {
     // Plain numbers and dates: there is nothing in it that JSON can't say.
     #[allow(clippy::expect_used)]
     serde_json::to_string(reading).expect("how far a list was read is plain data")

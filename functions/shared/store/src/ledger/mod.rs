@@ -11,7 +11,7 @@
 //! | `attempts` | leases taken since it last came on, but for those that only waited for their turn |
 //! | `lease_owner`, `lease_until` | who works on it; nobody where missing |
 //! | `due_at` | from when on the poller tells a worker of it, again or for the first time |
-//! | `unproven` | present where all that is left waits for a customer that is known to exist |
+//! | `unverified` | present where all that is left waits for a customer that is known to exist |
 //!
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
 //! that it has them, then workers are told. A chunk that the batch does not have yet is no one's business.
@@ -32,7 +32,7 @@ use aws_sdk_dynamodb::types::{
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, Phase, Tally};
+use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 
 use crate::backoff::{Backoff, update_past_conflicts};
 use crate::control::ControlTable;
@@ -40,12 +40,12 @@ use crate::error::is_busy;
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::{Clock, Random, StoreError};
 use item::{
-    chunk_entry, chunk_item, chunk_state, id_set, phase_name, read_batch, read_chunk, read_tally, set_and_remove,
+    chunk_entry, chunk_item, chunk_state, id_set, phase_name, read_batch, read_chunk, read_counts, set_and_remove,
 };
 use listing::with_listing;
 
 pub(crate) use deletes::Reservation;
-pub use listing::cut_listed;
+pub use listing::split_listed;
 
 /// DynamoDB's bound for one BatchWriteItem.
 const ITEMS_PER_WRITE: usize = 25;
@@ -70,8 +70,8 @@ pub struct LedgerState {
     /// The latest batch.
     pub latest: Option<Batch>,
     /// What became of all customers of all batches that are closed.
-    pub totals: Tally,
-    /// The newest change of an upstream that is listed, of which all that is not newer was taken over.
+    pub totals: OutcomeCounts,
+    /// The newest change of a source that is listed, of which all that is not newer was taken over.
     pub cursor: Option<Timestamp>,
     /// When a customer of the latest batch came to an end last.
     pub came_on_at: Option<Timestamp>,
@@ -100,7 +100,7 @@ pub struct ChunkState {
     /// Leases taken since it last came on, but for those that only waited for their turn.
     pub attempts: u64,
     /// Whether all that is left of it waits for a customer that is known to exist.
-    pub unproven: bool,
+    pub unverified: bool,
 }
 
 /// A chunk in the hands of one worker.
@@ -112,11 +112,11 @@ pub struct LeasedChunk {
     pub owner: String,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
-    /// Ids that the upstream says are deleted, or lists no longer.
+    /// Ids that the source says are deleted, or lists no longer.
     pub delete: BTreeSet<String>,
     /// Customers as they were listed.
     pub listed: Vec<ListedCustomer>,
-    /// Whom it may delete: see [`Brake`](crate::Brake).
+    /// Whom it may delete: see [`DeletionLimit`](crate::DeletionLimit).
     pub may_delete: BTreeSet<String>,
     /// Which attempt this is since the chunk last came on, from 1.
     pub attempt: u64,
@@ -126,7 +126,7 @@ pub struct LeasedChunk {
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// What became of the customers that are done.
-    pub tally: Tally,
+    pub counts: OutcomeCounts,
     /// Ids that are still to fetch.
     pub fetch: BTreeSet<String>,
     /// Ids that are still to delete.
@@ -134,7 +134,7 @@ pub struct Settlement {
     /// When what is left is to be tried again.
     pub retry_at: Timestamp,
     /// Whether all that is left waits for a customer that is known to exist.
-    pub unproven: bool,
+    pub unverified: bool,
 }
 
 impl Ledger {
@@ -152,7 +152,7 @@ impl Ledger {
         let read = Read::new("batch", &item);
         Ok(LedgerState {
             latest: Some(read_batch(&read)?),
-            totals: read_tally(&read, "all_")?,
+            totals: read_counts(&read, "all_")?,
             cursor: read.optional_time("newest_done")?,
             came_on_at: read.optional_time("came_on_at")?,
         })
@@ -185,7 +185,7 @@ impl Ledger {
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":asked_at", time(batch.asked_at))
             .expression_attribute_values(":customers", number(batch.total));
-        for (name, count) in batch.tally.by_name() {
+        for (name, count) in batch.counts.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
         let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed", "purge_failures"];
@@ -420,7 +420,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn front(
+    pub async fn open_chunks(
         &self,
         connection: &ConnectionKey,
         batch: u64,
@@ -429,13 +429,13 @@ impl Ledger {
         let wanted = usize::try_from(limit).unwrap_or(0);
         let prefix = format!("chunk/{batch:012}/");
         let look = || {
-            let parts = "entry, due_at, attempts, lease_owner, unproven";
+            let parts = "entry, due_at, attempts, lease_owner, unverified";
             self.table.entries(connection, &prefix).projection_expression(parts)
         };
         let page = look().limit(limit).send().await.map_err(|error| StoreError::aws("Query", error))?;
         let mut chunks: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
         let mut start = page.last_evaluated_key;
-        if !chunks.iter().all(|chunk| chunk.attempts > 0 || chunk.unproven) {
+        if !chunks.iter().all(|chunk| chunk.attempts > 0 || chunk.unverified) {
             return Ok(chunks);
         }
         let most = chunks.len() + wanted;
@@ -458,13 +458,13 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn all_unproven(&self, connection: &ConnectionKey, batch: u64) -> Result<bool, StoreError> {
+    pub async fn all_unverified(&self, connection: &ConnectionKey, batch: u64) -> Result<bool, StoreError> {
         let mut start = None;
         loop {
             let page = self
                 .table
                 .entries(connection, &format!("chunk/{batch:012}/"))
-                .filter_expression("attribute_not_exists(unproven)")
+                .filter_expression("attribute_not_exists(unverified)")
                 .projection_expression("entry")
                 .set_exclusive_start_key(start)
                 .send()
@@ -485,7 +485,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the store can't be read or written.
-    pub async fn break_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
+    pub async fn revoke_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let mut start = None;
         loop {
             let page = self
@@ -557,7 +557,7 @@ impl Ledger {
             self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
         }
         // The next batch waits for those who hold chunks of this one.
-        self.release(key, owner, self.clock.now(), 0).await?;
+        self.release_lease(key, owner, self.clock.now(), 0).await?;
         Ok(latest.is_some())
     }
 
@@ -574,7 +574,7 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
         loop {
-            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.tally)?];
+            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.counts)?];
             let answer =
                 self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
             let Err(error) = answer else { return Ok(true) };
@@ -592,7 +592,7 @@ impl Ledger {
             };
             if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
                 // Where the batch is over, the next one waits for this lease.
-                self.give_back(chunk, self.clock.now()).await?;
+                self.release(chunk, self.clock.now()).await?;
                 return Ok(false);
             }
             // Another worker was counting at the same moment, or the table takes no more.
@@ -607,11 +607,17 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the store can't be written.
-    pub async fn give_back(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
-        self.release(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
+    pub async fn release(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        self.release_lease(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
     }
 
-    async fn release(&self, key: &ChunkKey, owner: &str, retry_at: Timestamp, attempts: u64) -> Result<(), StoreError> {
+    async fn release_lease(
+        &self,
+        key: &ChunkKey,
+        owner: &str,
+        retry_at: Timestamp,
+        attempts: u64,
+    ) -> Result<(), StoreError> {
         let update = self
             .table
             .update(&key.connection, &chunk_entry(key))
@@ -639,7 +645,7 @@ impl Ledger {
                 .map_err(|_| not_built("TransactWriteItems"))?;
             return Ok(TransactWriteItem::builder().delete(delete).build());
         }
-        let came_on = settlement.tally.sum() > 0;
+        let came_on = settlement.counts.sum() > 0;
         let mut sets = vec!["due_at = :due_at", "attempts = :attempts"];
         let mut removes = vec!["lease_owner", "lease_until"];
         let mut update = Update::builder()
@@ -661,11 +667,11 @@ impl Ledger {
             sets.push("to_delete = :to_delete");
             update = update.expression_attribute_values(":to_delete", id_set(&settlement.delete));
         }
-        if settlement.unproven {
-            sets.push("unproven = :unproven");
-            update = update.expression_attribute_values(":unproven", AttributeValue::Bool(true));
+        if settlement.unverified {
+            sets.push("unverified = :unverified");
+            update = update.expression_attribute_values(":unverified", AttributeValue::Bool(true));
         } else {
-            removes.push("unproven");
+            removes.push("unverified");
         }
         let update = update
             .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
@@ -674,12 +680,12 @@ impl Ledger {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    fn count_in_batch(&self, chunk: &LeasedChunk, tally: &Tally) -> Result<TransactWriteItem, StoreError> {
+    fn count_in_batch(&self, chunk: &LeasedChunk, counts: &OutcomeCounts) -> Result<TransactWriteItem, StoreError> {
         let additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
-            .update_expression(if tally.sum() > 0 {
+            .update_expression(if counts.sum() > 0 {
                 format!("ADD {additions} SET came_on_at = :now")
             } else {
                 format!("ADD {additions}")
@@ -688,10 +694,10 @@ impl Ledger {
             .expression_attribute_values(":number", number(chunk.key.batch))
             .expression_attribute_values(":open", text(phase_name(Phase::Open)))
             .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
-        if tally.sum() > 0 {
+        if counts.sum() > 0 {
             update = update.expression_attribute_values(":now", time(self.clock.now()));
         }
-        for (name, count) in tally.by_name() {
+        for (name, count) in counts.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
         let update = update.build().map_err(|_| not_built("TransactWriteItems"))?;

@@ -24,7 +24,7 @@ impl Asked {
     }
 }
 
-/// What all spellings of an id have in common that the vendor's procedures are known to use for one customer: leading
+/// What all spellings of an id have in common that the source's procedures are known to use for one customer: leading
 /// zeros or none, and either case.
 fn spelling(id: &str) -> Cow<'_, str> {
     let id = id.trim_start_matches('0');

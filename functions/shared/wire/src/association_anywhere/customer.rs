@@ -1,21 +1,21 @@
 use super::details::Detail;
 use super::mapping::content_of;
-use crate::document::Document;
-use crate::record::RecordInHand;
+use crate::parse_context::ParseContext;
+use crate::record::RecordBuilder;
 use crate::scan::StartTag;
 use crate::{Limits, RecordError};
 
 /// The customer whose element is open.
-pub(super) struct CustomerInHand {
-    pub(super) record: RecordInHand,
+pub(super) struct CustomerBuilder {
+    pub(super) record: RecordBuilder,
     prefix: String,
-    id: CustomerId,
+    id: CustId,
 }
 
 /// What the customer's element says of its id. It is read apart from the tree, so that it is known even of a customer
 /// that has a problem.
 #[derive(Default)]
-struct CustomerId {
+struct CustId {
     is_open: bool,
     /// How many characters had been left out of the document when it began.
     left_out_before: u64,
@@ -24,22 +24,22 @@ struct CustomerId {
     is_invalid: Option<&'static str>,
 }
 
-impl CustomerInHand {
+impl CustomerBuilder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { record: RecordInHand::new(limits), prefix: String::new(), id: CustomerId::default() }
+        Self { record: RecordBuilder::new(limits), prefix: String::new(), id: CustId::default() }
     }
 
     /// The customer's element begins with this tag.
-    pub(super) fn begin(&mut self, tag: &StartTag, document: &mut Document) {
+    pub(super) fn begin(&mut self, tag: &StartTag, document: &mut ParseContext) {
         self.prefix.clear();
         self.prefix.push_str(tag.prefix);
-        self.id = CustomerId::default();
+        self.id = CustId::default();
         self.record.begin(document);
         self.start(tag, document);
     }
 
     /// Whether the element is the customer's id.
-    pub(super) fn is_id(&self, tag: &StartTag, document: &Document) -> bool {
+    pub(super) fn is_id(&self, tag: &StartTag, document: &ParseContext) -> bool {
         document.depth() == self.record.depth + 1 && tag.folded == "custid" && !self.is_foreign(tag)
     }
 
@@ -59,7 +59,7 @@ impl CustomerInHand {
     }
 
     /// The customer's element or one within it begins.
-    pub(super) fn start(&mut self, tag: &StartTag, document: &Document) {
+    pub(super) fn start(&mut self, tag: &StartTag, document: &ParseContext) {
         if self.is_id(tag, document) {
             self.id.is_open = true;
             self.id.left_out_before = document.left_out;
@@ -68,7 +68,7 @@ impl CustomerInHand {
         self.record.start(tag, self.is_foreign(tag), |_| true, document);
     }
 
-    pub(super) fn text(&mut self, piece: &str, document: &Document) {
+    pub(super) fn text(&mut self, piece: &str, document: &ParseContext) {
         let text_bytes = self.record.limits.text_bytes;
         if self.id.is_open && document.depth() == self.record.depth + 1 && self.id.text.len() <= text_bytes {
             self.id.text.push_str(piece);
@@ -77,19 +77,19 @@ impl CustomerInHand {
     }
 
     /// An element within the customer's ends, or the customer's.
-    pub(super) fn end(&mut self, document: &Document) {
+    pub(super) fn end(&mut self, document: &ParseContext) {
         if self.id.is_open && document.depth() == self.record.depth + 1 {
             self.id.close(&self.record.limits, document.left_out);
         }
         self.record.end(document);
     }
 
-    /// The customer's element has ended. Its source text comes later: see [`RecordInHand::raw`].
-    pub(super) fn finish(&mut self, document: &Document) -> Detail {
+    /// The customer's element has ended. Its source text comes later: see [`RecordBuilder::raw`].
+    pub(super) fn finish(&mut self, document: &ParseContext) -> Detail {
         let place = document.place();
         let id = std::mem::take(&mut self.id).into_result();
         let problem = self.record.take_problem().or_else(|| {
-            let what = self.has_error().then_some("the vendor answered with an error for this customer")?;
+            let what = self.has_error().then_some("the source answered with an error for this customer")?;
             Some(RecordError { what: what.to_owned(), place: place.clone() })
         });
         let content = match (problem, &id, self.record.element()) {
@@ -108,7 +108,7 @@ impl CustomerInHand {
     }
 }
 
-impl CustomerId {
+impl CustId {
     fn close(&mut self, limits: &Limits, left_out: u64) {
         self.is_open = false;
         let id = self.text.trim();

@@ -3,9 +3,9 @@ use std::io::Read;
 use model::Content;
 
 use super::asked::Asked;
-use super::customer::CustomerInHand;
+use super::customer::CustomerBuilder;
 use super::envelope::Envelope;
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError, RecordError};
 
@@ -22,12 +22,12 @@ pub enum DetailsMode {
 /// One customer of an answer.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// The vendor's `custId`; `None` where the customer's element has none, or none that can be one.
+    /// The source's `custId`; `None` where the customer's element has none, or none that can be one.
     pub source_id: Option<String>,
-    /// What the vendor says of the customer, or why that cannot be used.
+    /// What the source says of the customer, or why that cannot be used.
     ///
-    /// Entries of the sections that have fields stand in one order, however the vendor lists them: the primary one
-    /// first, then by value. What no field stands for is under `attributes` by the vendor's names: of entry `i` of
+    /// Entries of the sections that have fields stand in one order, however the source lists them: the primary one
+    /// first, then by value. What no field stands for is under `attributes` by the source's names: of entry `i` of
     /// `phones` at `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
     /// `attributes["phones#section"]`.
     pub content: Result<Content, RecordError>,
@@ -56,7 +56,7 @@ const SOME_UNASKED: usize = 10;
 /// in hand and a chunk of input.
 ///
 /// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on. An
-/// error may come after customers, a failure that the vendor tells included:
+/// error may come after customers, a failure that the source tells included:
 /// what came before it was told well, and what is missing may only be missing because of the error.
 pub struct DetailsReader<R: Read> {
     scanner: Scanner<R>,
@@ -94,8 +94,8 @@ impl<R: Read> DetailsReader<R> {
             limits,
             mode,
             envelope: Envelope::default(),
-            standing: Standing::Outside,
-            in_hand: CustomerInHand::new(limits),
+            state: State::Outside,
+            record_builder: CustomerBuilder::new(limits),
             root_is_record: false,
             customers: 0,
             text_length: 0,
@@ -122,7 +122,7 @@ impl<R: Read> Iterator for DetailsReader<R> {
         match flow {
             Ok(_) => {
                 let detail = self.handler.ready.take()?;
-                let record = &self.handler.in_hand.record;
+                let record = &self.handler.record_builder.record;
                 let keeps_raw = self.handler.asked.is_none() || detail.content.is_err() || record.raw_is_cut();
                 let raw = if keeps_raw { record.raw() } else { String::new() };
                 Some(Ok(Detail { raw, ..detail }))
@@ -141,7 +141,7 @@ impl<R: Read> Iterator for DetailsReader<R> {
 ///      └── end ──┴── custInfo ──► Customer
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum State {
     /// No customer is in hand.
     Outside,
     /// The root of a bulk answer: whether it is a customer, its first child tells.
@@ -156,8 +156,8 @@ struct DetailsHandler {
     limits: Limits,
     mode: DetailsMode,
     envelope: Envelope,
-    standing: Standing,
-    in_hand: CustomerInHand,
+    state: State,
+    record_builder: CustomerBuilder,
     /// Whether an `error` in the root is that of one customer: the root of a bulk answer is a `custInfo`.
     root_is_record: bool,
     /// How many `custInfo` elements there were.
@@ -173,7 +173,7 @@ struct DetailsHandler {
 impl DetailsHandler {
     /// Whether the customer in hand, which has ended, is somebody who was not asked for: then that much is noted.
     fn is_unasked(&mut self) -> bool {
-        let (Some(asked), Some(id)) = (&self.asked, self.in_hand.id()) else {
+        let (Some(asked), Some(id)) = (&self.asked, self.record_builder.id()) else {
             return false;
         };
         if asked.may_be(id) {
@@ -187,50 +187,50 @@ impl DetailsHandler {
     }
 
     /// What a tag within the root says about the root.
-    fn reconsider_root(&mut self, tag: &StartTag, document: &mut Document) {
-        if self.standing == Standing::FirstChildDecides {
-            let is_customer = self.in_hand.is_id(tag, document);
-            self.standing = if is_customer { Standing::RootUnlessWrapper } else { Standing::Outside };
+    fn reconsider_root(&mut self, tag: &StartTag, document: &mut ParseContext) {
+        if self.state == State::FirstChildDecides {
+            let is_customer = self.record_builder.is_id(tag, document);
+            self.state = if is_customer { State::RootUnlessWrapper } else { State::Outside };
         }
         // A `custInfo` further down, within a root that has an id, is data of that customer.
-        let shows_wrapper = is_customer_element(tag) && (document.depth() == 2 || !self.in_hand.has_id());
-        if self.standing == Standing::RootUnlessWrapper && shows_wrapper {
-            self.standing = Standing::Outside;
+        let shows_wrapper = is_customer_element(tag) && (document.depth() == 2 || !self.record_builder.has_id());
+        if self.state == State::RootUnlessWrapper && shows_wrapper {
+            self.state = State::Outside;
         }
-        if self.standing == Standing::Outside {
+        if self.state == State::Outside {
             document.source_from = None;
         }
     }
 
-    fn start_outside(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+    fn start_outside(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
         for (_, value) in tag.attributes() {
             document.check_text(value.len())?;
         }
         if document.depth() == 1 {
             let is_sure = self.mode == DetailsMode::Single || is_customer_element(tag);
-            self.standing = if is_sure { Standing::RootUnlessWrapper } else { Standing::FirstChildDecides };
+            self.state = if is_sure { State::RootUnlessWrapper } else { State::FirstChildDecides };
             self.root_is_record = self.mode == DetailsMode::Bulk && is_customer_element(tag);
-            self.in_hand.begin(tag, document);
+            self.record_builder.begin(tag, document);
         } else if is_customer_element(tag) {
             self.customers += 1;
             document.customer = Some((document.depth(), self.customers));
             if self.customers > self.limits.customers {
                 return Err(document.over_limit("customers", self.limits.customers as u64));
             }
-            self.standing = Standing::Customer;
-            self.in_hand.begin(tag, document);
+            self.state = State::Customer;
+            self.record_builder.begin(tag, document);
         }
         Ok(())
     }
 
     /// Whether what is read says something of the answer as a whole, and not of the customer in hand.
     fn is_in_envelope(&self, depth: usize) -> bool {
-        match self.standing {
-            Standing::Outside | Standing::FirstChildDecides => true,
+        match self.state {
+            State::Outside | State::FirstChildDecides => true,
             // In a root that is the customer, only its own children can be the answer's `error` or `status`.
-            Standing::RootUnlessWrapper => !self.root_is_record && (depth <= 2 || self.envelope.is_listening()),
-            Standing::Customer => false,
+            State::RootUnlessWrapper => !self.root_is_record && (depth <= 2 || self.envelope.is_listening()),
+            State::Customer => false,
         }
     }
 }
@@ -241,16 +241,16 @@ fn is_customer_element(tag: &StartTag) -> bool {
 
 impl Handler for DetailsHandler {
     fn source(&mut self, piece: &str) {
-        self.in_hand.record.source(piece);
+        self.record_builder.record.source(piece);
     }
 
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         self.text_length = 0;
         self.reconsider_root(tag, document);
-        if self.standing == Standing::Outside {
+        if self.state == State::Outside {
             self.start_outside(tag, document)?;
         } else {
-            self.in_hand.start(tag, document);
+            self.record_builder.start(tag, document);
         }
         if self.is_in_envelope(document.depth()) {
             self.envelope.start(tag, document.depth());
@@ -258,55 +258,55 @@ impl Handler for DetailsHandler {
         Ok(())
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
-        if matches!(self.standing, Standing::Outside | Standing::FirstChildDecides) {
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
+        if matches!(self.state, State::Outside | State::FirstChildDecides) {
             self.text_length += piece.len();
             document.check_text(self.text_length)?;
         }
         if self.is_in_envelope(document.depth()) {
             self.envelope.text(piece);
         }
-        if self.standing != Standing::Outside {
-            self.in_hand.text(piece, document);
+        if self.state != State::Outside {
+            self.record_builder.text(piece, document);
         }
         Ok(())
     }
 
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.text_length = 0;
         if self.is_in_envelope(document.depth()) {
             self.envelope.end(document.depth())?;
         }
-        if self.standing == Standing::Outside {
+        if self.state == State::Outside {
             return Ok(Flow::Continue);
         }
-        self.in_hand.end(document);
-        if document.depth() > self.in_hand.record.depth {
+        self.record_builder.end(document);
+        if document.depth() > self.record_builder.record.depth {
             return Ok(Flow::Continue);
         }
-        let is_customer = self.standing != Standing::FirstChildDecides;
-        self.standing = Standing::Outside;
+        let is_customer = self.state != State::FirstChildDecides;
+        self.state = State::Outside;
         if !is_customer || self.is_unasked() {
             document.source_from = None;
             document.customer = None;
             return Ok(Flow::Continue);
         }
-        self.ready = Some(self.in_hand.finish(document));
+        self.ready = Some(self.record_builder.finish(document));
         document.customer = None;
         Ok(Flow::Pause)
     }
 
-    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
-        match self.standing {
-            Standing::Outside | Standing::FirstChildDecides => Err(document.text_too_long()),
-            Standing::RootUnlessWrapper | Standing::Customer => {
-                self.in_hand.record.too_long(document);
+    fn too_long(&mut self, document: &ParseContext) -> Result<(), ReadError> {
+        match self.state {
+            State::Outside | State::FirstChildDecides => Err(document.text_too_long()),
+            State::RootUnlessWrapper | State::Customer => {
+                self.record_builder.record.too_long(document);
                 Ok(())
             }
         }
     }
 
-    fn finish(&mut self, _document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
         Ok(())
     }
 }

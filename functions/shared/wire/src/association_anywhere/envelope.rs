@@ -1,6 +1,6 @@
 use crate::ReadError;
 use crate::scan::StartTag;
-use crate::vendor_words::{VendorWords, presentable, shown};
+use crate::source_message::{SourceMessage, sanitized, shown};
 
 /// What an answer says of itself, beside the data: `status`, `message` and `error`, wherever they stand.
 ///
@@ -9,7 +9,7 @@ use crate::vendor_words::{VendorWords, presentable, shown};
 pub(super) struct Envelope {
     /// What is being listened to, and the depth of its element.
     listening: Option<(Part, usize)>,
-    heard: VendorWords,
+    heard: SourceMessage,
     message: String,
     /// Whether anything was known of what the answer says of itself.
     pub(super) is_known: bool,
@@ -63,10 +63,10 @@ impl Envelope {
             && listening_depth == depth
         {
             self.listening = None;
-            let heard = presentable(self.heard.as_str());
+            let heard = sanitized(self.heard.as_str());
             self.heard.clear();
             match part {
-                Part::Error if !heard.is_empty() => return Err(ReadError::Vendor { message: shown(&heard) }),
+                Part::Error if !heard.is_empty() => return Err(ReadError::Source { message: shown(&heard) }),
                 Part::Message if !heard.is_empty() => self.message = heard,
                 Part::Status if heard.eq_ignore_ascii_case("FAILURE") => self.failed_at = Some(depth),
                 Part::Status if heard.eq_ignore_ascii_case("SUCCESS") => self.succeeded = true,
@@ -84,6 +84,6 @@ impl Envelope {
             "" => "FAILURE, without a message".to_owned(),
             message => shown(message),
         };
-        Err(ReadError::Vendor { message })
+        Err(ReadError::Source { message })
     }
 }

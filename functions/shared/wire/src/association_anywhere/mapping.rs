@@ -4,12 +4,12 @@ use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, 
 
 use super::Section;
 use crate::dates::date_or_text;
-use crate::record::{Element, Entries, Entry, Kept, attribute_of, fill, is_true, read_fields};
+use crate::record::{Element, Entries, Entry, UnmappedData, attribute_of, fill, is_true, read_fields};
 
 /// What a customer's element says, apart from its id.
 pub(super) fn content_of(customer: Element) -> Content {
     let mut content = Content::default();
-    let mut attributes = Kept::default();
+    let mut attributes = UnmappedData::default();
     let mut is_named = false;
     let mut employer = Employer::default();
     let mut roles = Entries::new();
@@ -38,7 +38,7 @@ pub(super) fn content_of(customer: Element) -> Content {
             "emails" => emails.read(child, "email", email),
             "memberships" => memberships.read(child, "membership", membership),
             "subscriptions" => subscriptions.read(child, "subscription", subscription),
-            // A customer without websites has the same content whether the vendor sends `<websites/>` or nothing.
+            // A customer without websites has the same content whether the source sends `<websites/>` or nothing.
             folded if child.is_empty() && Section::from_folded(folded).is_some() => {}
             folded => {
                 if folded == "jobs" {
@@ -71,7 +71,7 @@ pub(super) fn content_of(customer: Element) -> Content {
     content
 }
 
-/// `I` and `C` are the types that are known; `None` is to be kept as the vendor sent it.
+/// `I` and `C` are the types that are known; `None` is to be kept as the source sent it.
 fn customer_type(element: Element) -> Option<CustomerType> {
     if !element.is_plain() {
         return None;
@@ -83,7 +83,7 @@ fn customer_type(element: Element) -> Option<CustomerType> {
     }
 }
 
-fn name(element: Element, attributes: &mut Kept) -> Name {
+fn name(element: Element, attributes: &mut UnmappedData) -> Name {
     let mut name = Name::default();
     let leftover = read_fields(element, |child, text| match child {
         "displayname" => fill(&mut name.display, text),
@@ -163,7 +163,7 @@ fn email(element: Element) -> Entry<Email> {
     Entry { value, leftover, preferred, best }
 }
 
-/// The vendor's booleans; an empty one says no.
+/// The source's booleans; an empty one says no.
 fn flag(text: &str) -> Option<bool> {
     let is_false = text.is_empty() || text.eq_ignore_ascii_case("false");
     if is_false { Some(false) } else { is_true(text).then_some(true) }

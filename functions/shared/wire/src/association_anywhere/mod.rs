@@ -1,10 +1,10 @@
-//! ACGI Association Anywhere: customer data sync (the vendor's *Customer Data Sync - Integrator Guide*).
+//! ACGI Association Anywhere: customer data sync (the source's *Customer Data Sync - Integrator Guide*).
 //!
 //! The loop that the guide describes: *get queue* names the customers that changed, and a `max-queue-num`; *get
 //! customer details* returns them, many in one request; *purge* with that number clears what the queue returned and
 //! nothing newer; *force enqueue* puts one customer, or all, into the queue.
 //!
-//! What makes the readers lenient: the vendor's systems write element names in two dialects, hyphenated (`cust-id`)
+//! What makes the readers lenient: the source's systems write element names in two dialects, hyphenated (`cust-id`)
 //! and camel case (`custId`), so a name matches in lower case and without `-` and `_`. The names of wrappers are not
 //! documented, so none is tested. HTTP status is 200 for failures too, so each answer is searched for `error` and for
 //! a `status` of `FAILURE`.

@@ -4,7 +4,7 @@ use std::io::Read;
 use model::{ContentHash, QueuedCustomer};
 
 use super::envelope::Envelope;
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError};
 
@@ -88,7 +88,7 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     ///
     /// # Errors
     /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30 digits,
-    /// and where it is another document; [`ReadError::Vendor`] where the answer is a failure; and every other
+    /// and where it is another document; [`ReadError::Source`] where the answer is a failure; and every other
     /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but for
     /// one that [is starved](ReadError::is_starved): after that it goes on.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
@@ -147,7 +147,7 @@ struct QueueHandler<F> {
 
 #[derive(Clone, Copy)]
 enum Part {
-    CustomerId,
+    CustId,
     Action,
     MaxQueueNum,
 }
@@ -162,14 +162,14 @@ struct Group {
 }
 
 impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
-    fn group(&mut self, document: &Document) -> Option<&mut Group> {
+    fn group(&mut self, document: &ParseContext) -> Option<&mut Group> {
         self.groups.get_mut(document.depth() - 1)
     }
 
-    fn part_ends(&mut self, part: Part, document: &Document) -> Result<(), ReadError> {
+    fn part_ends(&mut self, part: Part, document: &ParseContext) -> Result<(), ReadError> {
         let text = self.text.trim().to_owned();
         match part {
-            Part::CustomerId => self.customer_id(text, document),
+            Part::CustId => self.customer_id(text, document),
             Part::Action => {
                 self.action(&text, document);
                 Ok(())
@@ -178,7 +178,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         }
     }
 
-    fn customer_id(&mut self, source_id: String, document: &Document) -> Result<(), ReadError> {
+    fn customer_id(&mut self, source_id: String, document: &ParseContext) -> Result<(), ReadError> {
         if document.left_out != self.left_out_before {
             self.id_problem.get_or_insert("the queue names a customer by an id with a character that XML forbids");
         }
@@ -207,7 +207,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
     }
 
     /// Notes an entry that can't be anybody's. Its action, if it has one, is nobody else's.
-    fn unusable_id(&mut self, id: &str, reason: &'static str, document: &Document) -> Result<(), ReadError> {
+    fn unusable_id(&mut self, id: &str, reason: &'static str, document: &ParseContext) -> Result<(), ReadError> {
         let entry = UnusableEntry::new(id, reason);
         self.unusable.insert(entry.name.clone(), entry);
         if self.unusable.len() > MOST_UNUSABLE {
@@ -223,7 +223,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         Ok(())
     }
 
-    fn action(&mut self, text: &str, document: &Document) {
+    fn action(&mut self, text: &str, document: &ParseContext) {
         let deleted = text.eq_ignore_ascii_case("DELETE");
         let Some(group) = self.group(document) else {
             return;
@@ -238,7 +238,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         }
     }
 
-    fn max_queue_num(&mut self, number: String, document: &Document) -> Result<(), ReadError> {
+    fn max_queue_num(&mut self, number: String, document: &ParseContext) -> Result<(), ReadError> {
         if number.is_empty() {
             return Ok(());
         }
@@ -268,11 +268,11 @@ fn problem_of(id: &str, limits: &Limits) -> Option<&'static str> {
 }
 
 impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
         match self.reading {
             Some((Part::MaxQueueNum, _)) => return Err(document.unexpected("an element within a `max-queue-num`")),
-            Some((Part::CustomerId, _)) => {
+            Some((Part::CustId, _)) => {
                 self.id_problem = Some("the queue names a customer by an id that holds an element");
             }
             Some((Part::Action, _)) | None => {}
@@ -287,7 +287,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         }
         self.is_fault |= document.depth() == 1 && matches!(tag.folded, "fault" | "envelope");
         let part = match tag.folded {
-            "custid" => Part::CustomerId,
+            "custid" => Part::CustId,
             "action" => Part::Action,
             "maxqueuenum" => Part::MaxQueueNum,
             _ => return Ok(()),
@@ -299,8 +299,8 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         Ok(())
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
-        if let Some((Part::CustomerId, _)) = self.reading
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
+        if let Some((Part::CustId, _)) = self.reading
             && self.text.len() + piece.len() > self.limits.text_bytes
         {
             self.id_problem = Some(TOO_LONG);
@@ -313,7 +313,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         Ok(())
     }
 
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.envelope.end(document.depth())?;
         if let Some((part, depth)) = self.reading
             && depth == document.depth()
@@ -328,15 +328,15 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
         Ok(Flow::Continue)
     }
 
-    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
-        if let Some((Part::CustomerId, _)) = self.reading {
+    fn too_long(&mut self, document: &ParseContext) -> Result<(), ReadError> {
+        if let Some((Part::CustId, _)) = self.reading {
             self.id_problem = Some(TOO_LONG);
             return Ok(());
         }
         Err(document.text_too_long())
     }
 
-    fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         // Only where the document's own element is an id.
         if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
             (self.on_customer)(queued);

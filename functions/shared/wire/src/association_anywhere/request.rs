@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Section;
 use crate::request_text::element;
 
-/// How the element names of queue, purge and enqueue requests are spelled. The vendor has two families of procedures
+/// How the element names of queue, purge and enqueue requests are spelled. The source has two families of procedures
 /// side by side; readers accept both, always. Details requests have one spelling only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -20,7 +20,7 @@ pub enum Dialect {
 /// What a request authenticates with: it stands inside the document. There is no HTTP authentication.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// The name that the vendor gave to the integrator.
+    /// The name that the source gave to the integrator.
     pub username: &'a str,
     /// Its password.
     pub password: &'a str,
@@ -34,7 +34,7 @@ impl fmt::Debug for Credentials<'_> {
 
 /// The element names of queue, purge and enqueue requests in one dialect.
 ///
-/// The guide gives `max-queue-num`; the others are known from the vendor's procedures of the same family.
+/// The guide gives `max-queue-num`; the others are known from the source's procedures of the same family.
 struct Names {
     queue: &'static str,
     purge: &'static str,
@@ -104,7 +104,7 @@ pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Op
     format!("<{root}>{content}</{root}>", root = names.enqueue)
 }
 
-/// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the vendor
+/// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the source
 /// itself thinks bad, inactive or expired. In bulk, ids that do not exist yield nothing in the answer, which
 /// [`DetailsReader`](super::DetailsReader) reads.
 ///
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_details_request_asks_only_for_the_sections_given_in_the_vendors_order() {
+    fn a_details_request_asks_only_for_the_sections_given_in_the_sources_order() {
         assert_eq!(
             details_request(["1001"], &[Section::Phones, Section::Roles, Section::Phones], &CREDENTIALS, false),
             concat!(

@@ -1,6 +1,6 @@
 /// A part of a customer's details that a request asks for by name; sections that are not asked for do not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[allow(missing_docs, reason = "each section is named by the vendor's own element, see `name`")]
+#[allow(missing_docs, reason = "each section is named by the source's own element, see `name`")]
 #[serde(rename_all = "camelCase")]
 pub enum Section {
     Roles,
@@ -50,7 +50,7 @@ impl Section {
         Self::Files,
     ];
 
-    /// The vendor's name of the section's element, such as `committeePositions`.
+    /// The source's name of the section's element, such as `committeePositions`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Roles => "roles",

@@ -1,7 +1,7 @@
 use std::io::Read;
 
 use super::envelope::Envelope;
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError};
 
@@ -20,7 +20,7 @@ impl<R: Read> StatusReader<R> {
     /// Reads it to its end: `Ok` only where it says `SUCCESS`.
     ///
     /// # Errors
-    /// [`ReadError::Vendor`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says neither,
+    /// [`ReadError::Source`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says neither,
     /// and every other [`ReadError`] that a document can cause; after one that
     /// [is starved](ReadError::is_starved) it goes on.
     pub fn read(&mut self) -> Result<(), ReadError> {
@@ -43,27 +43,27 @@ struct StatusHandler {
 }
 
 impl Handler for StatusHandler {
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
         self.text_length = 0;
         self.envelope.start(tag, document.depth());
         Ok(())
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         self.text_length += piece.len();
         document.check_text(self.text_length)?;
         self.envelope.text(piece);
         Ok(())
     }
 
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.text_length = 0;
         self.envelope.end(document.depth())?;
         Ok(Flow::Continue)
     }
 
-    fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         if self.envelope.succeeded {
             return Ok(());
         }

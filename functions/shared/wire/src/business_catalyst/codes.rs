@@ -1,4 +1,4 @@
-//! What the vendor's type codes mean.
+//! What the source's type codes mean.
 
 /// The type of an address as a word; a code that is not known stays as it is.
 pub(super) fn address_type(code: &str) -> String {

@@ -8,17 +8,17 @@ use super::local_time::{instant, is_unset, local_time};
 use super::mapping::content_of;
 use super::short_text::ShortText;
 use super::site_time::instant_of;
-use crate::document::Document;
-use crate::record::RecordInHand;
+use crate::parse_context::ParseContext;
+use crate::record::RecordBuilder;
 use crate::scan::StartTag;
 use crate::{Limits, RecordError};
 
 /// When a contact was last updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastUpdate {
-    /// At this local time of the site: the vendor's usual way.
+    /// At this local time of the site: the source's usual way.
     Local(DateTime),
-    /// At this instant: the vendor wrote it with a zone.
+    /// At this instant: the source wrote it with a zone.
     Instant(Timestamp),
 }
 
@@ -43,18 +43,18 @@ impl LastUpdate {
 /// One contact of an answer.
 #[derive(Clone, Debug)]
 pub struct Contact {
-    /// The vendor's `entityId`, as digits; `None` where the contact has none that is greater than 0.
+    /// The source's `entityId`, as digits; `None` where the contact has none that is greater than 0.
     pub entity_id: Option<String>,
-    /// The vendor's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be read
+    /// The source's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be read
     /// is a reason against the contact.
     pub last_update: Option<LastUpdate>,
-    /// Whether the vendor says that the contact is deleted.
+    /// Whether the source says that the contact is deleted.
     pub deleted: bool,
-    /// What the vendor says of the contact, or why that can't be used: then the three fields above are what could be
+    /// What the source says of the contact, or why that can't be used: then the three fields above are what could be
     /// read nevertheless.
     ///
     /// `entityId`, `lastUpdateDate` and `deleted` are no part of it: a contact that was only touched has equal content.
-    /// What no field stands for is under `attributes` by the vendor's names, which the
+    /// What no field stands for is under `attributes` by the source's names, which the
     /// [module](crate::business_catalyst) describes.
     pub content: Result<Content, RecordError>,
     /// The exact source text of the contact's element without its `password` elements, cut to [`Limits::raw`] bytes. It
@@ -63,18 +63,18 @@ pub struct Contact {
 }
 
 /// The contact whose element is open.
-pub(super) struct ContactInHand {
-    pub(super) record: RecordInHand,
+pub(super) struct ContactBuilder {
+    pub(super) record: RecordBuilder,
     is_nil: bool,
     entity_id: HeaderField,
     last_update: HeaderField,
     deleted: HeaderField,
 }
 
-impl ContactInHand {
+impl ContactBuilder {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
-            record: RecordInHand::new(limits),
+            record: RecordBuilder::new(limits),
             is_nil: false,
             entity_id: HeaderField::new("entityId"),
             last_update: HeaderField::new("lastUpdateDate"),
@@ -83,7 +83,7 @@ impl ContactInHand {
     }
 
     /// The contact's element begins with this tag.
-    pub(super) fn begin(&mut self, tag: &StartTag, envelope: &Envelope, document: &mut Document) {
+    pub(super) fn begin(&mut self, tag: &StartTag, envelope: &Envelope, document: &mut ParseContext) {
         self.is_nil = envelope.namespaces().is_nil(tag);
         for field in self.header() {
             field.reset();
@@ -93,7 +93,7 @@ impl ContactInHand {
     }
 
     /// The contact's element or one within it begins.
-    pub(super) fn start(&mut self, tag: &StartTag, envelope: &Envelope, document: &Document) {
+    pub(super) fn start(&mut self, tag: &StartTag, envelope: &Envelope, document: &ParseContext) {
         let known_name = envelope.known_name(tag);
         if document.depth() == self.record.depth + 1 {
             for field in self.header() {
@@ -104,7 +104,7 @@ impl ContactInHand {
         self.record.start(tag, known_name.is_empty(), |attribute| namespaces.is_data(attribute), document);
     }
 
-    pub(super) fn text(&mut self, piece: &str, document: &Document) {
+    pub(super) fn text(&mut self, piece: &str, document: &ParseContext) {
         if document.depth() == self.record.depth + 1 {
             for field in self.header() {
                 field.text(piece);
@@ -114,7 +114,7 @@ impl ContactInHand {
     }
 
     /// An element within the contact's ends, or the contact's.
-    pub(super) fn end(&mut self, document: &Document) {
+    pub(super) fn end(&mut self, document: &ParseContext) {
         if document.depth() == self.record.depth + 1 {
             for field in self.header() {
                 field.end();
@@ -124,8 +124,8 @@ impl ContactInHand {
     }
 
     /// The contact's element has ended; nothing where it says itself that it is not there. Its source text comes later:
-    /// see [`RecordInHand::raw`].
-    pub(super) fn finish(&mut self, document: &Document) -> Option<Contact> {
+    /// see [`RecordBuilder::raw`].
+    pub(super) fn finish(&mut self, document: &ParseContext) -> Option<Contact> {
         if self.is_nil && self.record.element().is_some_and(|contact| contact.is_hollow()) {
             return None;
         }

@@ -1,10 +1,10 @@
 use std::io::Read;
 
-use super::contact::{Contact, ContactInHand, boolean};
+use super::contact::{Contact, ContactBuilder, boolean};
 use super::envelope::{Envelope, check_blank};
 use super::fault::Fault;
 use super::short_text::ShortText;
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError};
 
@@ -16,24 +16,24 @@ const RESPONSE_PART_DEPTH: usize = 4;
 pub enum PageEnd {
     /// After contacts.
     Contacts {
-        /// Whether the vendor has more, on the next page.
+        /// Whether the source has more, on the next page.
         more_records: bool,
     },
     /// No contacts: the result was empty.
     EmptyResult,
     /// No contacts: there was no result.
     NoResult,
-    /// No contacts, as far as is known: instead of an answer came the fault that the vendor is known to send where
+    /// No contacts, as far as is known: instead of an answer came the fault that the source is known to send where
     /// there is nothing to list. It may as well hide a failure: it says nothing about what an earlier page promised,
     /// and nothing about contacts that are not listed.
     Fault {
-        /// The vendor's own words: at most 200 characters, none of them a control character.
+        /// The source's own words: at most 200 characters, none of them a control character.
         message: String,
     },
 }
 
 impl PageEnd {
-    /// Whether the vendor has more contacts, on the next page.
+    /// Whether the source has more contacts, on the next page.
     pub fn more_records(&self) -> bool {
         matches!(self, Self::Contacts { more_records: true })
     }
@@ -48,7 +48,7 @@ impl PageEnd {
 /// page is not complete.
 ///
 /// # Errors
-/// [`ReadError::Vendor`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this request,
+/// [`ReadError::Source`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this request,
 /// contacts without a `moreRecords` and a `moreRecords` of true without contacts included, and every other
 /// [`ReadError`] that a document can cause.
 pub struct ContactListReader<R: Read> {
@@ -69,7 +69,7 @@ impl<R: Read> ContactListReader<R> {
             limits,
             envelope: Envelope::around("ContactList_RetrieveResponse", &limits),
             part: None,
-            in_hand: ContactInHand::new(limits),
+            record_builder: ContactBuilder::new(limits),
             is_in_contact: false,
             records: 0,
             contacts: 0,
@@ -110,7 +110,7 @@ impl<R: Read> Iterator for ContactListReader<R> {
         match flow {
             Ok(_) => {
                 let contact = self.handler.ready.take()?;
-                Some(Ok(Contact { raw: self.handler.in_hand.record.raw(), ..contact }))
+                Some(Ok(Contact { raw: self.handler.record_builder.record.raw(), ..contact }))
             }
             Err(error) => Some(Err(error)),
         }
@@ -133,7 +133,7 @@ struct ContactListHandler {
     envelope: Envelope,
     /// The part of the answer that is open.
     part: Option<Part>,
-    in_hand: ContactInHand,
+    record_builder: ContactBuilder,
     is_in_contact: bool,
     /// How many `ContactRecord` elements there were.
     records: usize,
@@ -153,7 +153,7 @@ struct ContactListHandler {
 impl ContactListHandler {
     /// An element begins in the answer, outside any contact. What is not known could hold contacts under another name,
     /// and a list that lacks them must not be taken for complete.
-    fn start_in_response(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+    fn start_in_response(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         match (self.part, self.envelope.known_name(tag)) {
             (None, "contactlistretrieveresult") => {
                 self.has_result = true;
@@ -170,20 +170,20 @@ impl ContactListHandler {
         Ok(())
     }
 
-    fn begin_contact(&mut self, tag: &StartTag, document: &mut Document) -> Result<(), ReadError> {
+    fn begin_contact(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         self.records += 1;
         document.customer = Some((document.depth(), self.records));
         if self.records > self.limits.customers {
             return Err(document.over_limit("customers", self.limits.customers as u64));
         }
         self.is_in_contact = true;
-        self.in_hand.begin(tag, &self.envelope, document);
+        self.record_builder.begin(tag, &self.envelope, document);
         Ok(())
     }
 
-    fn end_contact(&mut self, document: &mut Document) -> Flow {
+    fn end_contact(&mut self, document: &mut ParseContext) -> Flow {
         self.is_in_contact = false;
-        self.ready = self.in_hand.finish(document);
+        self.ready = self.record_builder.finish(document);
         document.customer = None;
         if self.ready.is_none() {
             document.source_from = None;
@@ -193,7 +193,7 @@ impl ContactListHandler {
         Flow::Pause
     }
 
-    fn end_more_records(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn end_more_records(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         if self.more_text.get() == Some("") {
             return Ok(());
         }
@@ -210,15 +210,15 @@ impl ContactListHandler {
 
 impl Handler for ContactListHandler {
     fn source(&mut self, piece: &str) {
-        self.in_hand.record.source(piece);
+        self.record_builder.record.source(piece);
     }
 
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         self.text_length = 0;
         let is_in_response = self.envelope.is_in_response();
         self.envelope.start(tag, document)?;
         if self.is_in_contact {
-            self.in_hand.start(tag, &self.envelope, document);
+            self.record_builder.start(tag, &self.envelope, document);
             return Ok(());
         }
         document.check_depth()?;
@@ -228,9 +228,9 @@ impl Handler for ContactListHandler {
         if is_in_response { self.start_in_response(tag, document) } else { Ok(()) }
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         if self.is_in_contact {
-            self.in_hand.text(piece, document);
+            self.record_builder.text(piece, document);
             return Ok(());
         }
         self.text_length += piece.len();
@@ -247,14 +247,14 @@ impl Handler for ContactListHandler {
         }
     }
 
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.text_length = 0;
         if self.is_in_contact {
-            self.in_hand.end(document);
+            self.record_builder.end(document);
         }
         let fault = self.envelope.end(document);
         if self.is_in_contact {
-            let has_ended = document.depth() == self.in_hand.record.depth;
+            let has_ended = document.depth() == self.record_builder.record.depth;
             return Ok(if has_ended { self.end_contact(document) } else { Flow::Continue });
         }
         if let Some(fault) = fault {
@@ -269,23 +269,23 @@ impl Handler for ContactListHandler {
         Ok(Flow::Continue)
     }
 
-    fn too_long(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn too_long(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         if !self.is_in_contact {
             return Err(document.text_too_long());
         }
-        self.in_hand.record.too_long(document);
+        self.record_builder.record.too_long(document);
         Ok(())
     }
 
-    fn unknown_entity(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn unknown_entity(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         if !self.is_in_contact {
             return Err(ReadError::Entity { place: document.place() });
         }
-        self.in_hand.record.unknown_entity(document);
+        self.record_builder.record.unknown_entity(document);
         Ok(())
     }
 
-    fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         self.envelope.finish(document)?;
         let page_end = match (&self.fault, self.more_records) {
             (Some(fault), _) => PageEnd::Fault { message: fault.message() },

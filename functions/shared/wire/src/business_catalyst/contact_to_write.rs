@@ -9,14 +9,14 @@ use super::local_time::written;
 use crate::reference::is_character;
 use crate::request_text::element;
 
-/// A contact to be written: the vendor's `ContactRecord`. What is `None`, empty or holds only white space is not sent.
+/// A contact to be written: the source's `ContactRecord`. What is `None`, empty or holds only white space is not sent.
 ///
-/// One of `external_id` and `email_address` is needed: the vendor finds the contact by it. Times are local times of
+/// One of `external_id` and `email_address` is needed: the source finds the contact by it. Times are local times of
 /// the site.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct ContactToWrite {
-    /// The vendor's id; a new contact has none.
+    /// The source's id; a new contact has none.
     pub entity_id: Option<i32>,
     pub external_id: Option<String>,
     /// What counts on writes, whatever `phone_numbers` say.
@@ -50,18 +50,18 @@ impl fmt::Debug for ContactToWrite {
     }
 }
 
-/// The vendor's `Relationship`.
+/// The source's `Relationship`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct RelationshipToWrite {
     pub entity_id: i32,
     pub entity_type: i32,
     pub name: Option<String>,
 }
 
-/// The vendor's `Address`.
+/// The source's `Address`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct AddressToWrite {
     /// 1 home, 2 work, 3 PO box, 5 shipping, 6 pickup, 7 storage, 8 billing.
     pub address_type_id: i32,
@@ -73,27 +73,27 @@ pub struct AddressToWrite {
     pub country_code: Option<String>,
 }
 
-/// The vendor's `PhoneNo`.
+/// The source's `PhoneNo`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct PhoneNumberToWrite {
     /// 1 home phone, 2 home fax, 3 work phone, 4 work fax, 5 cell, 6 pager, 7 to 9 e-mail, 10 web address.
     pub phone_no_type_id: i32,
     pub phone_no: Option<String>,
 }
 
-/// The vendor's `CrmForms`.
+/// The source's `CrmForms`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct CrmFormToWrite {
     pub form_id: i32,
     pub form_name: Option<String>,
     pub fields: Vec<CrmFormFieldToWrite>,
 }
 
-/// The vendor's `CrmFormFields`.
+/// The source's `CrmFormFields`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the vendor's own element")]
+#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct CrmFormFieldToWrite {
     pub field_id: i32,
     /// 1 text, 2 number, 3 boolean, 4 date and time, 5 to 7 and 10 lists, 8 image, 9 lines of text, 11 hyperlink.
@@ -105,7 +105,7 @@ pub struct CrmFormFieldToWrite {
 /// Why a list of contacts can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {
-    /// The vendor could not find the contact again.
+    /// The source could not find the contact again.
     #[error("contact {position} of the list has neither an `externalId` nor an `emailAddress`")]
     NotIdentified {
         /// Where in the list the contact stands, from 1.
@@ -116,7 +116,7 @@ pub enum WriteError {
     Character {
         /// Where in the list the contact stands, from 1.
         position: usize,
-        /// The vendor's element.
+        /// The source's element.
         element: &'static str,
     },
 }
@@ -134,7 +134,7 @@ pub(super) fn written_contact(contact: &ContactToWrite, position: usize) -> Resu
     }
 }
 
-/// The 22 elements of a contact, in the vendor's order.
+/// The 22 elements of a contact, in the source's order.
 fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
     writer.value("entityId", contact.entity_id);
     writer.text("externalId", &contact.external_id);

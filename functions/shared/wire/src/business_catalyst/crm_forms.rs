@@ -2,7 +2,7 @@
 
 use model::{Attribute, Attributes};
 
-use crate::record::{Element, Kept, fill, read_fields};
+use crate::record::{Element, UnmappedData, fill, read_fields};
 
 /// A contact's CRM forms, however many elements of that name it has.
 ///
@@ -20,11 +20,11 @@ use crate::record::{Element, Kept, fill, read_fields};
 #[derive(Default)]
 pub(super) struct CrmForms {
     forms: Vec<Form>,
-    /// What stands on or in the vendor's element beside the forms.
-    beside: Kept,
+    /// What stands on or in the source's element beside the forms.
+    beside: UnmappedData,
 }
 
-/// Equal data have one order, whatever the vendor's.
+/// Equal data have one order, whatever the source's.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     name: String,
@@ -53,13 +53,13 @@ impl CrmForms {
     }
 
     /// Puts what has been read under `crmForms`, `crmForms#details` and `crmForms#section`.
-    pub(super) fn keep_in(mut self, attributes: &mut Kept) {
+    pub(super) fn keep_in(mut self, attributes: &mut UnmappedData) {
         self.forms.sort();
-        let mut values = Kept::default();
-        let mut details = Kept::default();
+        let mut values = UnmappedData::default();
+        let mut details = UnmappedData::default();
         for form in self.forms {
-            let mut form_values = Kept::default();
-            let mut field_details = Kept::default();
+            let mut form_values = UnmappedData::default();
+            let mut field_details = UnmappedData::default();
             for field in form.fields {
                 form_values.insert(field.name.clone(), Attribute::Text(field.value));
                 field_details.insert(field.name, Attribute::Object(field.details));
@@ -80,7 +80,7 @@ impl CrmForms {
 fn form(element: Element) -> Form {
     let mut name = None;
     let mut fields = Vec::new();
-    let mut details = Kept::default();
+    let mut details = UnmappedData::default();
     details.insert_own_data(element);
     for child in element.children() {
         match child.known_name() {
@@ -95,8 +95,8 @@ fn form(element: Element) -> Form {
 }
 
 /// Reads the wrapper of a form's fields, which has the name that each of the fields has.
-fn read_form_fields(element: Element, fields: &mut Vec<Field>, details: &mut Kept) {
-    let mut beside = Kept::default();
+fn read_form_fields(element: Element, fields: &mut Vec<Field>, details: &mut UnmappedData) {
+    let mut beside = UnmappedData::default();
     beside.insert_own_data(element);
     for child in element.children() {
         if child.known_name() != "crmformfields" {

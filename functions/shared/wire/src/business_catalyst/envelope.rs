@@ -1,26 +1,26 @@
-use super::fault::{Fault, FaultInHand};
+use super::fault::{Fault, FaultBuilder};
 use super::namespaces::{Namespace, Namespaces};
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::StartTag;
 use crate::{Limits, ReadError};
 
 /// The SOAP envelope around an answer, of either version and with any prefixes.
 pub(super) struct Envelope {
-    /// The name of the answer's element as the vendor writes it.
+    /// The name of the answer's element as the source writes it.
     response_name: &'static str,
     /// The same folded.
     response: String,
     namespaces: Namespaces,
-    standing: Standing,
+    state: State,
     has_body: bool,
     /// Whether the body holds the answer, or a fault.
     is_answered: bool,
-    fault: FaultInHand,
+    fault: FaultBuilder,
 }
 
 /// What the innermost element is of which the envelope takes care.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum State {
     /// None: the document begins or has ended.
     Outside,
     Envelope,
@@ -39,10 +39,10 @@ impl Envelope {
             response_name,
             response: response_name.to_ascii_lowercase().replace('_', ""),
             namespaces: Namespaces::new(limits.depth),
-            standing: Standing::Outside,
+            state: State::Outside,
             has_body: false,
             is_answered: false,
-            fault: FaultInHand::default(),
+            fault: FaultBuilder::default(),
         }
     }
 
@@ -51,8 +51,8 @@ impl Envelope {
         &self.namespaces
     }
 
-    /// The name of an element as the vendor knows it, folded; nothing for an element of another namespace. One without
-    /// any namespace is taken for the vendor's.
+    /// The name of an element as the source knows it, folded; nothing for an element of another namespace. One without
+    /// any namespace is taken for the source's.
     pub(super) fn known_name<'a>(&self, tag: &StartTag<'a>) -> &'a str {
         match self.namespaces.of_element(tag) {
             Namespace::None | Namespace::BusinessCatalyst => tag.folded,
@@ -70,72 +70,72 @@ impl Envelope {
 
     /// Whether the innermost element is the answer, or stands within it.
     pub(super) fn is_in_response(&self) -> bool {
-        self.standing == Standing::Response
+        self.state == State::Response
     }
 
     /// An element begins. An error where this can't become the expected answer.
-    pub(super) fn start(&mut self, tag: &StartTag, document: &Document) -> Result<(), ReadError> {
+    pub(super) fn start(&mut self, tag: &StartTag, document: &ParseContext) -> Result<(), ReadError> {
         self.namespaces.enter(tag, document.depth());
         let soap_name = self.soap_name(tag);
-        match (self.standing, soap_name) {
-            (Standing::Outside, "envelope") => self.standing = Standing::Envelope,
-            (Standing::Outside, _) => return Err(document.unexpected("the document's element is no SOAP `Envelope`")),
-            (Standing::Envelope, "body") if self.has_body => return Err(document.unexpected("a second `Body`")),
-            (Standing::Envelope, "body") => {
+        match (self.state, soap_name) {
+            (State::Outside, "envelope") => self.state = State::Envelope,
+            (State::Outside, _) => return Err(document.unexpected("the document's element is no SOAP `Envelope`")),
+            (State::Envelope, "body") if self.has_body => return Err(document.unexpected("a second `Body`")),
+            (State::Envelope, "body") => {
                 self.has_body = true;
-                self.standing = Standing::Body;
+                self.state = State::Body;
             }
-            (Standing::Envelope, _) => self.standing = Standing::Aside,
-            (Standing::Body, _) if self.is_answered => {
+            (State::Envelope, _) => self.state = State::Aside,
+            (State::Body, _) if self.is_answered => {
                 return Err(document.unexpected("a second element in the `Body`"));
             }
-            (Standing::Body, "fault") => {
+            (State::Body, "fault") => {
                 self.is_answered = true;
-                self.standing = Standing::Fault;
+                self.state = State::Fault;
             }
-            (Standing::Body, _) if self.known_name(tag) == self.response => {
+            (State::Body, _) if self.known_name(tag) == self.response => {
                 self.is_answered = true;
-                self.standing = Standing::Response;
+                self.state = State::Response;
             }
-            (Standing::Body, _) => return Err(document.unexpected(self.missing())),
-            (Standing::Fault, _) => self.fault.start(tag),
-            (Standing::Aside | Standing::Response, _) => {}
+            (State::Body, _) => return Err(document.unexpected(self.missing())),
+            (State::Fault, _) => self.fault.start(tag),
+            (State::Aside | State::Response, _) => {}
         }
         Ok(())
     }
 
     /// A piece of text. An error where none can stand.
-    pub(super) fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
-        match self.standing {
-            Standing::Envelope | Standing::Body => check_blank(piece, document),
-            Standing::Fault => {
+    pub(super) fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
+        match self.state {
+            State::Envelope | State::Body => check_blank(piece, document),
+            State::Fault => {
                 self.fault.text(piece);
                 Ok(())
             }
-            Standing::Outside | Standing::Aside | Standing::Response => Ok(()),
+            State::Outside | State::Aside | State::Response => Ok(()),
         }
     }
 
     /// The innermost element ends; a fault where it was one.
-    pub(super) fn end(&mut self, document: &Document) -> Option<Fault> {
+    pub(super) fn end(&mut self, document: &ParseContext) -> Option<Fault> {
         let depth = document.depth();
         self.namespaces.leave(depth);
         let mut ended = None;
-        match (self.standing, depth) {
-            (_, 1) => self.standing = Standing::Outside,
-            (_, 2) => self.standing = Standing::Envelope,
-            (standing, 3) if standing != Standing::Aside => {
-                ended = (standing == Standing::Fault).then(|| self.fault.take());
-                self.standing = Standing::Body;
+        match (self.state, depth) {
+            (_, 1) => self.state = State::Outside,
+            (_, 2) => self.state = State::Envelope,
+            (state, 3) if state != State::Aside => {
+                ended = (state == State::Fault).then(|| self.fault.take());
+                self.state = State::Body;
             }
-            (Standing::Fault, _) => self.fault.end(),
+            (State::Fault, _) => self.fault.end(),
             _ => {}
         }
         ended
     }
 
     /// The document has ended. An error where it held no answer.
-    pub(super) fn finish(&self, document: &Document) -> Result<(), ReadError> {
+    pub(super) fn finish(&self, document: &ParseContext) -> Result<(), ReadError> {
         if self.is_answered { Ok(()) } else { Err(document.unexpected(self.missing())) }
     }
 
@@ -145,7 +145,7 @@ impl Envelope {
 }
 
 /// An error where a piece of text is more than white space between elements.
-pub(super) fn check_blank(piece: &str, document: &Document) -> Result<(), ReadError> {
+pub(super) fn check_blank(piece: &str, document: &ParseContext) -> Result<(), ReadError> {
     if piece.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Ok(());
     }

@@ -1,25 +1,25 @@
 use crate::ReadError;
 use crate::scan::StartTag;
-use crate::vendor_words::{VendorWords, presentable, shown};
+use crate::source_message::{SourceMessage, sanitized, shown};
 
-/// What stands before the vendor's own words where it tells a failure.
+/// What stands before the source's own words where it tells a failure.
 const FAILURE_MARK: &str = "ERROR:";
 
-/// What the vendor says where something went wrong, in lower case.
+/// What the source says where something went wrong, in lower case.
 const UNABLE: &str = "server was unable to process request";
 
 /// A SOAP fault, while it is being read: `faultstring` of SOAP 1.1, `Reason/Text` of SOAP 1.2.
 #[derive(Default)]
-pub(super) struct FaultInHand {
+pub(super) struct FaultBuilder {
     /// How many elements are open within the fault.
     depth: usize,
     is_in_reason: bool,
     /// The depth of the element whose text is the reason.
     listening: Option<usize>,
-    words: VendorWords,
+    words: SourceMessage,
 }
 
-impl FaultInHand {
+impl FaultBuilder {
     /// An element within the fault begins.
     pub(super) fn start(&mut self, tag: &StartTag) {
         self.depth += 1;
@@ -32,7 +32,7 @@ impl FaultInHand {
             _ => false,
         };
         // A reason may be told in several languages: the first that says anything counts.
-        if tells && presentable(self.words.as_str()).is_empty() {
+        if tells && sanitized(self.words.as_str()).is_empty() {
             self.words.clear();
             self.listening = Some(self.depth);
         }
@@ -60,31 +60,31 @@ impl FaultInHand {
 
 /// A SOAP fault.
 pub(super) struct Fault {
-    words: VendorWords,
+    words: SourceMessage,
 }
 
 impl Fault {
-    /// Whether the vendor only says that something went wrong, and names no cause whatever: so it answers where it has
+    /// Whether the source only says that something went wrong, and names no cause whatever: so it answers where it has
     /// nothing to list. Whatever stands behind those words, such as `---> Timeout expired`, is the cause of a failure.
     pub(super) fn is_silent(&self) -> bool {
-        let words = presentable(self.words.as_str()).to_ascii_lowercase();
+        let words = sanitized(self.words.as_str()).to_ascii_lowercase();
         let Some((before, after)) = words.split_once(UNABLE) else { return false };
         // The kind of exception, as SOAP libraries put it in front, is no cause.
         let is_kind = before.is_empty() || (before.trim_end().ends_with(':') && !before.trim_end().contains(' '));
         is_kind && after.chars().all(|letter| matches!(letter, ' ' | '.' | '-' | '>'))
     }
 
-    /// What may be shown of the vendor's own words, without what SOAP libraries put before them.
+    /// What may be shown of the source's own words, without what SOAP libraries put before them.
     pub(super) fn message(&self) -> String {
         let words = self.words.as_str();
         let own = words.split_once(FAILURE_MARK).map_or(words, |(_, own)| own);
-        match presentable(own) {
+        match sanitized(own) {
             message if message.is_empty() => "a fault without a reason".to_owned(),
             message => shown(&message),
         }
     }
 
     pub(super) fn into_error(self) -> ReadError {
-        ReadError::Vendor { message: self.message() }
+        ReadError::Source { message: self.message() }
     }
 }

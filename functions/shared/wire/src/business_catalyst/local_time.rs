@@ -1,12 +1,12 @@
-//! The vendor's local times as it writes them: `2012-05-01T00:00:00`, without a zone.
+//! The source's local times as it writes them: `2012-05-01T00:00:00`, without a zone.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, date};
 
-/// What the vendor writes for a time that is not set.
+/// What the source writes for a time that is not set.
 const UNSET: Date = date(1, 1, 1);
 
-/// What the vendor writes for a time that never comes.
+/// What the source writes for a time that never comes.
 const FOR_EVER: Date = date(9999, 12, 31);
 
 /// What a date of birth says.
@@ -40,7 +40,7 @@ pub(super) fn is_unset(time: DateTime) -> bool {
     matches!(time.date(), UNSET | FOR_EVER)
 }
 
-/// As the vendor writes it; parts of a second are left out.
+/// As the source writes it; parts of a second are left out.
 pub(super) fn written(time: DateTime) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }

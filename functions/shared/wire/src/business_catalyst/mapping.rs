@@ -5,9 +5,9 @@ use model::{Address, Attribute, Attributes, Content, Email, Name, Phone};
 use super::codes::{Contacted, address_type, contacted};
 use super::crm_forms::CrmForms;
 use super::local_time::{BirthDate, birth_date};
-use crate::record::{Element, Entries, Entry, Kept, attribute_of, fill, read_fields};
+use crate::record::{Element, Entries, Entry, UnmappedData, attribute_of, fill, read_fields};
 
-/// The vendor's names of what is kept under `attributes`, as it writes them: a site that writes them otherwise has the
+/// The source's names of what is kept under `attributes`, as it writes them: a site that writes them otherwise has the
 /// same contents.
 const KEPT_NAMES: [&str; 18] = [
     "entityId",
@@ -33,14 +33,14 @@ const KEPT_NAMES: [&str; 18] = [
 /// What a contact's element says, apart from its id, the time of its last update, and whether it is deleted.
 pub(super) fn content_of(contact: Element) -> Content {
     let mut content = Content::default();
-    let mut attributes = Kept::default();
+    let mut attributes = UnmappedData::default();
     let mut email_address = None;
     let mut addresses = Entries::new();
     let mut numbers = Numbers::new();
     let mut crm_forms = CrmForms::default();
 
     attributes.insert_own_data(contact);
-    // A contact has the same content whether the vendor sends an empty element, `xsi:nil` or nothing.
+    // A contact has the same content whether the source sends an empty element, `xsi:nil` or nothing.
     for child in contact.children().filter(|child| !child.is_hollow()) {
         let name = &mut content.name;
         match child.known_name() {
@@ -70,13 +70,13 @@ pub(super) fn content_of(contact: Element) -> Content {
 }
 
 /// Takes an element's text for a field. What a field does not stand for, the element is kept for.
-fn take(element: Element, field: &mut Option<String>, attributes: &mut Kept) {
+fn take(element: Element, field: &mut Option<String>, attributes: &mut UnmappedData) {
     if !fill(field, &element.text()) || !element.is_plain() {
         keep(element, attribute_of(element), attributes);
     }
 }
 
-fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mut Kept) {
+fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mut UnmappedData) {
     let text = element.text();
     let is_whole = match birth_date(&text) {
         BirthDate::None => true,
@@ -93,7 +93,7 @@ fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mu
 }
 
 /// Keeps what an element has beside its text: that is told beside the content.
-fn keep_all_but_text(element: Element, attributes: &mut Kept) {
+fn keep_all_but_text(element: Element, attributes: &mut UnmappedData) {
     let mut rest = read_fields(element, |_, _| false);
     rest.remove("#text");
     if !rest.is_empty() {
@@ -101,12 +101,12 @@ fn keep_all_but_text(element: Element, attributes: &mut Kept) {
     }
 }
 
-fn keep(element: Element, value: Attribute, attributes: &mut Kept) {
+fn keep(element: Element, value: Attribute, attributes: &mut UnmappedData) {
     let documented = KEPT_NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(element.known_name()));
     attributes.insert(documented.unwrap_or(element.key()).to_owned(), value);
 }
 
-/// A list in the one order that equal data have: the vendor states none. What is empty in it is left out.
+/// A list in the one order that equal data have: the source states none. What is empty in it is left out.
 fn in_one_order(value: Attribute) -> Attribute {
     let Attribute::List(mut entries) = value else {
         return value;
@@ -143,7 +143,7 @@ fn address(element: Element) -> Option<Entry<Address>> {
     if says_nothing && leftover.is_empty() { None } else { Some(Entry::new(address, leftover)) }
 }
 
-/// What the vendor calls phone numbers: those, e-mail addresses and web addresses.
+/// What the source calls phone numbers: those, e-mail addresses and web addresses.
 struct Numbers {
     phones: Entries<Phone>,
     emails: Entries<Email>,
@@ -184,7 +184,7 @@ impl Numbers {
 
     /// The phone numbers and the e-mail addresses; the rest goes to `attributes`. The contact's `email_address` is the
     /// primary one where none of the others says that it is.
-    fn into_values(mut self, email_address: Option<String>, attributes: &mut Kept) -> (Vec<Phone>, Vec<Email>) {
+    fn into_values(mut self, email_address: Option<String>, attributes: &mut UnmappedData) -> (Vec<Phone>, Vec<Email>) {
         if let Some(address) = email_address {
             match self.emails.find(|email| email.address == address) {
                 Some(known) => known.best = true,

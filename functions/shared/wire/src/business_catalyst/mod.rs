@@ -1,8 +1,8 @@
-//! Adobe Business Catalyst: the contacts of a site, by its SOAP service (the vendor's *CRM web service*, and *Building
+//! Adobe Business Catalyst: the contacts of a site, by its SOAP service (the source's *CRM web service*, and *Building
 //! a customer synchronization application*).
 //!
 //! `ContactList_Retrieve` lists the contacts that were updated since a given time, 100 a page; the caller counts the
-//! records itself and asks for page after page while the vendor says that there are more. `ContactList_UpdateInsert`
+//! records itself and asks for page after page while the source says that there are more. `ContactList_UpdateInsert`
 //! writes contacts, matched by the caller's own `externalId` or by e-mail address.
 //!
 //! What makes the readers lenient: elements match by namespace where they have one, whatever its prefix, and in any
@@ -17,21 +17,21 @@
 //! A contact is a person. The types of addresses and phone numbers are words, such as `home fax`; a code that is not
 //! known stays a number. E-mail addresses stand among the phone numbers, with the types `email 1`, which is the primary
 //! one, to `email 3`; the contact's own `emailAddress` counts where it is none of them. The lists stand in one order,
-//! whatever the vendor's: the primary entry first, then by value. Under `attributes` stand:
+//! whatever the source's: the primary entry first, then by value. Under `attributes` stand:
 //!
 //! - `username`, `customerType`, `industryType`, `leadSourceType`, `ratingType`, `createDate`, `MasterOptIn`,
-//!   `relationships`, and every element that is not known, by the vendor's names;
+//!   `relationships`, and every element that is not known, by the source's names;
 //! - `crmForms`: the values of the site's own forms, by form name and field name; `crmForms#details`: their ids and
 //!   all else, in the same shape. Where forms or fields share a name, a list stands under it, in both in the same order;
 //!   what has no name stands under `#` and its id;
-//! - `webAddresses`, which the vendor lists among the phone numbers;
+//! - `webAddresses`, which the source lists among the phone numbers;
 //! - of entry `i` of `phones`, `emails` and `addresses`, what no field stands for at `attributes["phones"][i]`, and what
-//!   stands on or in the vendor's element beside its entries at `attributes["phones#section"]`;
+//!   stands on or in the source's element beside its entries at `attributes["phones#section"]`;
 //! - an element that a field stands for where there is more to it, such as a date of birth with a time of day.
 //!
 //! # Times
 //!
-//! The vendor's times have no zone: they are the site's local times. [`instant_of`] tells which instant one is, and
+//! The source's times have no zone: they are the site's local times. [`instant_of`] tells which instant one is, and
 //! [`earliest_local_at_or_after`] which local time to list from; both say what happens where clocks are changed.
 
 mod codes;
@@ -59,5 +59,5 @@ pub use request::{Credentials, Operation, SoapVersion, retrieve_request, update_
 pub use site_time::{UnknownZone, earliest_local_at_or_after, instant_of, site_zone};
 pub use update_insert_answer::read_update_insert_answer;
 
-/// The namespace of every element of the vendor's service.
+/// The namespace of every element of the source's service.
 pub const NAMESPACE: &str = "http://tempuri.org/CatalystDeveloperService/CatalystCRMWebservice";

@@ -17,7 +17,7 @@ pub(super) enum Namespace {
     None,
     /// SOAP's envelope, of either version.
     Soap,
-    /// The vendor's service.
+    /// The source's service.
     BusinessCatalyst,
     /// What XML Schema says within documents, such as `xsi:nil`.
     SchemaInstance,

@@ -108,12 +108,12 @@ pub fn retrieve_request(
     envelope(version, Operation::Retrieve, &content)
 }
 
-/// Writes contacts (`ContactList_UpdateInsert`): the vendor updates the contact that has the `externalId`, or without
+/// Writes contacts (`ContactList_UpdateInsert`): the source updates the contact that has the `externalId`, or without
 /// one that has the e-mail address, and inserts a contact where it finds none.
 /// [`read_update_insert_answer`](super::read_update_insert_answer) reads the answer.
 ///
 /// # Errors
-/// Where a contact has neither, for the vendor would insert it anew each time, and where a text can't be written in
+/// Where a contact has neither, for the source would insert it anew each time, and where a text can't be written in
 /// XML. Then nothing of the list can be sent.
 pub fn update_insert_request(
     version: SoapVersion,

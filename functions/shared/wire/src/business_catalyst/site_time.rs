@@ -52,7 +52,7 @@ pub fn instant_of(local: DateTime, zone: &TimeZone, not_after: Timestamp) -> Tim
 /// The smallest local time that the clocks of `zone` show at `instant` or ever after: what they show at `instant`, or
 /// right after they are next set back, if that is less.
 ///
-/// The vendor compares local times. A listing from this one on misses no edit that is made after `instant`, not even
+/// The source compares local times. A listing from this one on misses no edit that is made after `instant`, not even
 /// one of the hour that comes a second time; a listing from what the clocks show at `instant` could.
 pub fn earliest_local_at_or_after(instant: Timestamp, zone: &TimeZone) -> DateTime {
     let now = zone.to_datetime(instant);
@@ -126,7 +126,7 @@ mod tests {
                 (second, second),
                 (second - minute, first),
                 (first, first),
-                // The vendor's clock is ahead of ours.
+                // The source's clock is ahead of ours.
                 (first - minute, first),
             ] {
                 assert_eq!(instant_of(time, &zone, listing_began), expected, "{name}, listed at {listing_began}");

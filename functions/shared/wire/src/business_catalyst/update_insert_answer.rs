@@ -1,16 +1,16 @@
 use std::io::Read;
 
 use super::envelope::Envelope;
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Limits, ReadError};
 
 /// Reads the answer to an [`update_insert_request`](super::update_insert_request) (`ContactList_UpdateInsert`),
-/// whatever the HTTP status that it came with: `Ok` only where it is the element that the vendor answers with where
+/// whatever the HTTP status that it came with: `Ok` only where it is the element that the source answers with where
 /// everything was written. That element is empty; it names no ids.
 ///
 /// # Errors
-/// [`ReadError::Vendor`] for any fault, [`ReadError::Unexpected`] for what is no answer to this request, and every other
+/// [`ReadError::Source`] for any fault, [`ReadError::Unexpected`] for what is no answer to this request, and every other
 /// [`ReadError`] that a document can cause.
 pub fn read_update_insert_answer(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
     let envelope = Envelope::around("ContactList_UpdateInsertResponse", limits);
@@ -25,19 +25,19 @@ struct UpdateInsertHandler {
 }
 
 impl Handler for UpdateInsertHandler {
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
         self.text_length = 0;
         self.envelope.start(tag, document)
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         self.text_length += piece.len();
         document.check_text(self.text_length)?;
         self.envelope.text(piece, document)
     }
 
-    fn end(&mut self, document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.text_length = 0;
         match self.envelope.end(document) {
             Some(fault) => Err(fault.into_error()),
@@ -45,7 +45,7 @@ impl Handler for UpdateInsertHandler {
         }
     }
 
-    fn finish(&mut self, document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         self.envelope.finish(document)
     }
 }

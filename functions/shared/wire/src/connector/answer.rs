@@ -1,13 +1,13 @@
 //! What we answer, as text.
 
-use model::{Attribute, Content, LeadSource, RecordKey, Stage, Status};
+use model::{Attribute, Content, ExternalKey, LeadSource, Stage, Status};
 use quick_xml::escape::escape;
 
 use super::NAMESPACE;
 use super::user::{LEAD_INFO, LEAD_SOURCE_ID, OWNER_ID};
 use crate::reference::push_allowed;
 
-/// What kind of thing went wrong, in the vendor's words.
+/// What kind of thing went wrong, in the source's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The request is not right.
@@ -34,7 +34,7 @@ pub struct ShownUser<'a> {
     /// Our id.
     pub id: &'a str,
     /// What its sender calls it.
-    pub key: &'a RecordKey,
+    pub key: &'a ExternalKey,
     /// What is stored.
     pub content: &'a Content,
     /// When it was first stored: `2012-04-10T04:11:07.023Z`.
@@ -49,7 +49,7 @@ pub struct ShownLeadSource<'a> {
     /// Our id.
     pub id: &'a str,
     /// What its sender calls it.
-    pub key: &'a RecordKey,
+    pub key: &'a ExternalKey,
     /// What is stored.
     pub content: &'a LeadSource,
 }
@@ -110,7 +110,7 @@ fn element(name: &str, text: Option<&str>) -> String {
     format!("<{name}>{}</{name}>", escape(&allowed))
 }
 
-fn provider_info(key: &RecordKey) -> String {
+fn provider_info(key: &ExternalKey) -> String {
     let content = [
         element("identifier", Some(&key.identifier)),
         element("clientID", Some(&key.client_id)),
@@ -133,7 +133,7 @@ fn user_content(shown: &ShownUser) -> String {
         Stage::Prospect => "PROSPECT",
         Stage::Member => "MEMBER",
     });
-    // In the order of the vendor's document.
+    // In the order of the source's document.
     let user_info = [
         ("firstname", content.name.first.as_deref()),
         ("lastname", content.name.last.as_deref()),

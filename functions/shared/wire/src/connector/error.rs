@@ -1,4 +1,4 @@
-use model::RecordKey;
+use model::ExternalKey;
 use thiserror::Error;
 
 use crate::ReadError;
@@ -15,7 +15,7 @@ pub enum PushError {
         /// Everything that is wrong, each with its element.
         problems: Vec<String>,
         /// Who sent it, where that much is clear: whoever may not push is told only that.
-        sender: Option<RecordKey>,
+        sender: Option<ExternalKey>,
     },
 }
 
@@ -48,7 +48,7 @@ impl Problems {
     }
 
     /// An error where anything is wrong, and otherwise the record's key.
-    pub(super) fn none_or_err(self, sender: Option<RecordKey>) -> Result<RecordKey, PushError> {
+    pub(super) fn none_or_err(self, sender: Option<ExternalKey>) -> Result<ExternalKey, PushError> {
         match sender {
             Some(key) if self.0.is_empty() => Ok(key),
             sender => Err(PushError::Invalid { problems: self.0, sender }),

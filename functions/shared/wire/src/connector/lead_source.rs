@@ -5,7 +5,7 @@ use super::provider::read_provider;
 use super::read::read_tree;
 use super::{Push, PushError};
 use crate::Limits;
-use crate::record::{Kept, fill, read_fields};
+use crate::record::{UnmappedData, fill, read_fields};
 
 /// Reads a pushed `leadSource`. Mandatory are the four parts of `providerInfo`, and `name`; one that does not say
 /// whether it is `active` is.
@@ -15,7 +15,7 @@ use crate::record::{Kept, fill, read_fields};
 pub fn read_lead_source(document: &[u8], limits: &Limits) -> Result<Push<LeadSource>, PushError> {
     let tree = read_tree(document, limits, &["leadSource"])?;
     let mut problems = Problems::default();
-    let mut attributes = Kept::default();
+    let mut attributes = UnmappedData::default();
     let (mut name, mut active) = (None, None);
     let mut sender = None;
     if let Some(root) = tree.root() {

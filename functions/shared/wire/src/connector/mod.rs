@@ -1,8 +1,8 @@
-//! InTouch Connector, API version 2011-11 (the vendor's *Connector API Guide* and its guides for partners that receive).
+//! InTouch Connector, API version 2011-11 (the source's *Connector API Guide* and its guides for partners that receive).
 //!
 //! A hub between the systems of health clubs pushes its records to us: **prospects** and **members**, which are one
 //! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document says whose
-//! record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the vendor's document
+//! record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the source's document
 //! does not show is our own smallest dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is fetched, and
 //! the element around an error.
 //!
@@ -26,7 +26,7 @@ pub use error::PushError;
 pub use lead_source::read_lead_source;
 pub use user::{LEAD_INFO, LEAD_SOURCE_ID, Lead, OWNER_ID, User, read_staff, read_user};
 
-use model::RecordKey;
+use model::ExternalKey;
 
 use crate::Limits;
 
@@ -37,7 +37,7 @@ pub const NAMESPACE: &str = "http://www.intouchfollowup.com/api/2011-11";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push<T> {
     /// What its sender calls the record.
-    pub key: RecordKey,
+    pub key: ExternalKey,
     /// What it says.
     pub content: T,
 }

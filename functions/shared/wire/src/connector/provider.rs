@@ -1,4 +1,4 @@
-use model::{Attributes, RecordKey};
+use model::{Attributes, ExternalKey};
 
 use super::error::Problems;
 use crate::record::{Element, fill, read_fields};
@@ -6,7 +6,7 @@ use crate::record::{Element, fill, read_fields};
 /// Reads `providerInfo`: whose record the document is. Also what else stands in it.
 ///
 /// All four parts are mandatory. Each counts once: a document that says two things of whose it is is nobody's.
-pub(super) fn read_provider(root: Element, problems: &mut Problems) -> (Option<RecordKey>, Attributes) {
+pub(super) fn read_provider(root: Element, problems: &mut Problems) -> (Option<ExternalKey>, Attributes) {
     let mut parts = [
         ("providerInfo/identifier", "identifier", None),
         ("providerInfo/clientID", "clientid", None),
@@ -33,7 +33,7 @@ pub(super) fn read_provider(root: Element, problems: &mut Problems) -> (Option<R
     let [identifier, client_id, club_id, record_id] = parts.map(|(name, _, value)| problems.required(name, value));
     let key = match (identifier, client_id, club_id, record_id) {
         (Some(identifier), Some(client_id), Some(club_id), Some(record_id)) => {
-            Some(RecordKey { identifier, client_id, club_id, record_id })
+            Some(ExternalKey { identifier, client_id, club_id, record_id })
         }
         _ => None,
     };

@@ -1,4 +1,4 @@
-use crate::document::Document;
+use crate::parse_context::ParseContext;
 use crate::record::Tree;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Limits, ReadError};
@@ -21,7 +21,7 @@ struct WholeDocument {
 }
 
 impl Handler for WholeDocument {
-    fn start(&mut self, tag: &StartTag<'_>, document: &mut Document) -> Result<(), ReadError> {
+    fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
         if document.depth() == 1 {
             if !self.roots.iter().any(|root| root.eq_ignore_ascii_case(tag.folded)) {
@@ -42,16 +42,16 @@ impl Handler for WholeDocument {
         Ok(())
     }
 
-    fn text(&mut self, piece: &str, document: &Document) -> Result<(), ReadError> {
+    fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         document.check_text(self.tree.push_text(piece))
     }
 
-    fn end(&mut self, _document: &mut Document) -> Result<Flow, ReadError> {
+    fn end(&mut self, _document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.tree.close();
         Ok(Flow::Continue)
     }
 
-    fn finish(&mut self, _document: &Document) -> Result<(), ReadError> {
+    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
         Ok(())
     }
 }

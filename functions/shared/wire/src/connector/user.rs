@@ -1,4 +1,4 @@
-use model::{Address, Attribute, Content, Email, Name, Phone, RecordKey, Staff, Stage, Status};
+use model::{Address, Attribute, Content, Email, ExternalKey, Name, Phone, Staff, Stage, Status};
 
 use super::country::country;
 use super::error::Problems;
@@ -7,7 +7,7 @@ use super::read::read_tree;
 use super::{Push, PushError};
 use crate::Limits;
 use crate::dates::is_date;
-use crate::record::{Element, Kept, attribute_of, fill, read_fields};
+use crate::record::{Element, UnmappedData, attribute_of, fill, read_fields};
 
 /// The section of [`Content::attributes`] with what only prospects have.
 pub const LEAD_INFO: &str = "leadInfo";
@@ -62,10 +62,10 @@ fn read(
     limits: &Limits,
     roots: &'static [&'static str],
     needs_type: bool,
-) -> Result<(RecordKey, User), PushError> {
+) -> Result<(ExternalKey, User), PushError> {
     let tree = read_tree(document, limits, roots)?;
     let mut problems = Problems::default();
-    let mut attributes = Kept::default();
+    let mut attributes = UnmappedData::default();
     let mut fields = Fields::default();
     let mut lead = None;
     let mut sender = None;
@@ -198,7 +198,7 @@ impl Fields {
     }
 }
 
-/// Numbers by the vendor's own element names; the first is the one to use.
+/// Numbers by the source's own element names; the first is the one to use.
 fn phones(numbers: [(&str, Option<String>); 3]) -> Vec<Phone> {
     let given = numbers.into_iter().filter_map(|(kind, number)| Some((kind, number?)));
     given
@@ -208,13 +208,13 @@ fn phones(numbers: [(&str, Option<String>); 3]) -> Vec<Phone> {
 }
 
 /// Reads a `leadInfo`: to `lead` what it refers to, to `attributes` all of it.
-fn read_lead(element: Element, lead: &mut Option<Lead>, attributes: &mut Kept, problems: &mut Problems) {
+fn read_lead(element: Element, lead: &mut Option<Lead>, attributes: &mut UnmappedData, problems: &mut Problems) {
     if lead.is_some() {
         problems.add(LEAD_INFO, "is given twice");
         return;
     }
     let lead = lead.insert(Lead::default());
-    let mut kept = Kept::default();
+    let mut kept = UnmappedData::default();
     kept.insert_own_data(element);
     for child in element.children() {
         let text = child.text();

@@ -69,7 +69,7 @@ pub struct GeneratedIds {
 }
 
 impl Answer {
-    /// The answer's media type and its text. The counts stand where the vendor has them, and what is ours beside them.
+    /// The answer's media type and its text. The counts stand where the source has them, and what is ours beside them.
     pub fn render(&self, output: &Output) -> (&'static str, String) {
         match &output.format {
             Format::Xml => ("text/xml; charset=utf-8", self.to_xml()),

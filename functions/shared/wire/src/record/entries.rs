@@ -3,7 +3,7 @@
 use model::{Attribute, Attributes};
 
 use super::tree::Element;
-use super::vendor_data::Kept;
+use super::unmapped::UnmappedData;
 
 /// One entry of a section, such as a `phone` of `phones`.
 pub(crate) struct Entry<T> {
@@ -11,9 +11,9 @@ pub(crate) struct Entry<T> {
     pub(crate) value: T,
     /// What they do not.
     pub(crate) leftover: Attributes,
-    /// Whether the vendor says that the entry is preferred.
+    /// Whether the source says that the entry is preferred.
     pub(crate) preferred: bool,
-    /// Whether the vendor says that the entry is the best.
+    /// Whether the source says that the entry is the best.
     pub(crate) best: bool,
 }
 
@@ -26,7 +26,7 @@ impl<T> Entry<T> {
 /// Reads one element's children into fields: `take` gets each child's folded name and text, and says whether a field
 /// stands for it now. The leftover is what it did not take, and what had more to it than a text.
 pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> bool) -> Attributes {
-    let mut leftover = Kept::default();
+    let mut leftover = UnmappedData::default();
     leftover.insert_own_data(element);
     for child in element.children() {
         let taken = take(child.known_name(), &child.text());
@@ -48,7 +48,7 @@ pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
     true
 }
 
-/// The vendor's `true`.
+/// The source's `true`.
 pub(crate) fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
@@ -57,12 +57,12 @@ pub(crate) fn is_true(text: &str) -> bool {
 pub(crate) struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// What stands on or in the section's element beside its entries.
-    beside: Kept,
+    beside: UnmappedData,
 }
 
 impl<T: Ord> Entries<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), beside: Kept::default() }
+        Self { entries: Vec::new(), beside: UnmappedData::default() }
     }
 
     /// Reads a section's element, whose entries are named `entry_name`. An entry that holds nothing is none.
@@ -97,7 +97,7 @@ impl<T: Ord> Entries<T> {
         self.entries.iter_mut().find(|entry| is_sought(&entry.value))
     }
 
-    /// Brings the entries into the one order that equal data have: the vendor states none. `mark_primary` is called
+    /// Brings the entries into the one order that equal data have: the source states none. `mark_primary` is called
     /// for the entry to use: the first that is preferred, or else the first that is the best; it goes to the front.
     pub(crate) fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
         self.entries.sort_by(|one, other| (&one.value, &one.leftover).cmp(&(&other.value, &other.leftover)));
@@ -111,7 +111,7 @@ impl<T: Ord> Entries<T> {
 
     /// The entries' values; what is left over of them goes to `attributes` under the section's name, one object per
     /// entry in the same order, and what stood beside them under that name with `#section` after it.
-    pub(crate) fn into_values(self, name: &str, attributes: &mut Kept) -> Vec<T> {
+    pub(crate) fn into_values(self, name: &str, attributes: &mut UnmappedData) -> Vec<T> {
         let has_leftovers = self.entries.iter().any(|entry| !entry.leftover.is_empty());
         let mut values = Vec::with_capacity(self.entries.len());
         let mut leftovers = Vec::with_capacity(if has_leftovers { self.entries.len() } else { 0 });

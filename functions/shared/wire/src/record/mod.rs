@@ -1,11 +1,11 @@
 //! One record of an answer, such as a customer: its element as a tree, its source text, and what no field stands for.
 
 mod entries;
-mod in_hand;
+mod record_builder;
 mod tree;
-mod vendor_data;
+mod unmapped;
 
 pub(crate) use entries::{Entries, Entry, fill, is_true, read_fields};
-pub(crate) use in_hand::RecordInHand;
+pub(crate) use record_builder::RecordBuilder;
 pub(crate) use tree::{Element, Tree};
-pub(crate) use vendor_data::{Kept, attribute_of};
+pub(crate) use unmapped::{UnmappedData, attribute_of};

@@ -144,7 +144,7 @@ fn an_element_of_a_foreign_namespace_is_kept_and_never_matched() {
     assert_eq!(content.attributes["x:externalId"], text("f"));
     assert_eq!(content.attributes["externalId"], text("g"));
     assert_eq!(content.attributes["u:externalId"], text("h"));
-    // An element without any namespace is taken for the vendor's.
+    // An element without any namespace is taken for the source's.
     assert_eq!(content.name.first.as_deref(), Some("Jane"));
 }
 

@@ -74,7 +74,7 @@ fn every_known_field_is_filled() {
 }
 
 #[test]
-fn what_no_field_stands_for_is_kept_by_the_vendors_names() {
+fn what_no_field_stands_for_is_kept_by_the_sources_names() {
     let attributes = content(JANE).attributes;
     let relationship = |id, name| object([("entityId", text(id)), ("entityType", text("1")), ("name", text(name))]);
     let expected = object([
@@ -119,7 +119,7 @@ fn a_contact_that_was_only_touched_has_equal_content() {
 }
 
 #[test]
-fn white_space_and_the_vendors_order_make_no_difference() {
+fn white_space_and_the_sources_order_make_no_difference() {
     let without: String = JANE.lines().map(str::trim).collect();
     assert_eq!(content(JANE).hash(), content(&without).hash());
     let addresses = "<Address><addressTypeID>1</addressTypeID><city>A</city></Address>";

@@ -20,12 +20,12 @@ fn either_version_and_any_prefixes_are_read() {
         for (envelope, declaration) in
             [("soap:", "xmlns:soap"), ("S:", "xmlns:S"), ("SOAP-ENV:", "xmlns:SOAP-ENV"), ("", "xmlns")]
         {
-            for (vendor, vendor_declaration) in [("", "xmlns"), ("ns1:", "xmlns:ns1")] {
+            for (source, source_declaration) in [("", "xmlns"), ("ns1:", "xmlns:ns1")] {
                 let document = format!(
                     "<{envelope}Envelope {declaration}=\"{soap}\"><{envelope}Header><x><y>z</y></x></{envelope}Header>\
-                     <{envelope}Body><{vendor}ContactList_RetrieveResponse {vendor_declaration}=\"{NAMESPACE}\">{}\
-                     </{vendor}ContactList_RetrieveResponse></{envelope}Body></{envelope}Envelope>",
-                    inner(vendor)
+                     <{envelope}Body><{source}ContactList_RetrieveResponse {source_declaration}=\"{NAMESPACE}\">{}\
+                     </{source}ContactList_RetrieveResponse></{envelope}Body></{envelope}Envelope>",
+                    inner(source)
                 );
                 let contact = contacts(&document).remove(0);
                 assert_eq!(contact.entity_id.as_deref(), Some("1"), "{document}");
@@ -118,7 +118,7 @@ fn one_contact_has_one_content_in_every_encoding() {
     let expected = content(&contact).hash();
     let latin = Encoding::for_label(b"ISO-8859-1").unwrap().encode(&document("ISO-8859-1")).0.into_owned();
     let utf_16: Vec<u8> = format!("\u{feff}{}", document("utf-16")).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    // The vendor's stack declares utf-16 where it made the document as a string.
+    // The source's stack declares utf-16 where it made the document as a string.
     for bytes in [latin, utf_16, document("utf-16").into_bytes(), document("UTF-8").into_bytes()] {
         let (contacts, end) = read(&bytes).unwrap();
         assert_eq!(contacts[0].content.as_ref().unwrap().hash(), expected);

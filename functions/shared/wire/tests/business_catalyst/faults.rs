@@ -1,8 +1,8 @@
-//! Failures that the vendor tells.
+//! Failures that the source tells.
 
 use wire::business_catalyst::PageEnd;
 
-use crate::sample::{SOAP_1_2, fault, in_body, read, vendor_message};
+use crate::sample::{SOAP_1_2, fault, in_body, read, source_message};
 
 /// A fault as SOAP 1.2 has it.
 fn fault_1_2(reasons: &str) -> String {
@@ -13,12 +13,12 @@ fn fault_1_2(reasons: &str) -> String {
 }
 
 #[test]
-fn the_vendors_own_words_are_what_follows_its_mark() {
+fn the_sources_own_words_are_what_follows_its_mark() {
     let words = "Server was unable to process request. ---&gt; ERROR: Site not\n found";
     for document in [fault(words), fault_1_2(&format!("<s:Text xml:lang=\"en\">{words}</s:Text>"))] {
-        assert_eq!(vendor_message(read(document)), "Site not found");
+        assert_eq!(source_message(read(document)), "Site not found");
     }
-    assert_eq!(vendor_message(read(fault("<![CDATA[... ---> ERROR:No]]>"))), "No");
+    assert_eq!(source_message(read(fault("<![CDATA[... ---> ERROR:No]]>"))), "No");
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn any_other_fault_is_a_failure_with_its_whole_text() {
         "Server was unable to process request. ---> Invalid username or password.",
         "The login failed: Server was unable to process request.",
     ] {
-        assert_eq!(vendor_message(read(fault(&words.replace('>', "&gt;")))), words);
+        assert_eq!(source_message(read(fault(&words.replace('>', "&gt;")))), words);
     }
 }
 
@@ -53,20 +53,20 @@ fn a_fault_that_only_says_that_it_was_unable_means_that_there_is_nothing_to_list
 #[test]
 fn a_fault_without_words_is_a_failure() {
     for document in [fault(""), fault_1_2(""), in_body("<soap:Fault/>"), fault("... ERROR: ")] {
-        assert_eq!(vendor_message(read(document)), "a fault without a reason");
+        assert_eq!(source_message(read(document)), "a fault without a reason");
     }
 }
 
 #[test]
 fn of_several_reasons_the_first_that_says_anything_counts() {
     let document = fault_1_2("<s:Text> </s:Text><s:Text>Not found</s:Text><s:Text>Nicht gefunden</s:Text>");
-    assert_eq!(vendor_message(read(document)), "Not found");
+    assert_eq!(source_message(read(document)), "Not found");
 }
 
 #[test]
-fn the_vendors_words_are_shown_on_one_line_and_cut() {
+fn the_sources_words_are_shown_on_one_line_and_cut() {
     let words = format!("ERROR: line one\nline two\u{1} {}", "word ".repeat(300));
-    let message = vendor_message(read(fault(&words)));
+    let message = source_message(read(fault(&words)));
     assert!(message.starts_with("line one line two word"), "{message}");
     assert!((196..=200).contains(&message.chars().count()), "{message}");
     assert!(!message.chars().any(char::is_control));
@@ -78,5 +78,5 @@ fn what_a_fault_says_elsewhere_is_not_its_reason() {
         "<soap:Fault><faultcode>c</faultcode><detail><faultstring>no</faultstring><Text>no</Text></detail>\
          <faultstring>Broken</faultstring></soap:Fault>",
     );
-    assert_eq!(vendor_message(read(document)), "Broken");
+    assert_eq!(source_message(read(document)), "Broken");
 }

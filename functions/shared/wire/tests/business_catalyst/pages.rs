@@ -78,7 +78,7 @@ fn more_records_is_a_boolean_wherever_it_stands() {
 }
 
 #[test]
-fn where_the_vendor_says_the_page_begins_is_ignored() {
+fn where_the_source_says_the_page_begins_is_ignored() {
     for record_start in ["<recordStart>7</recordStart>", "<recordStart>x</recordStart>", "<recordStart/>", ""] {
         let list = format!(
             "<ContactList_RetrieveResult>{}</ContactList_RetrieveResult>{record_start}<moreRecords>true</moreRecords>",

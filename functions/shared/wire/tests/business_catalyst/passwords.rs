@@ -186,5 +186,5 @@ fn tokens_of_a_password_at_the_seams_of_what_is_read_at_once_are_dropped() {
 fn names_that_only_resemble_it_are_data() {
     let content = content_with("<passwordHint>dog</passwordHint>");
     assert!(content.attributes.contains_key("passwordHint"));
-    assert_eq!(crate::sample::vendor_message(read(fault("ERROR: no password"))), "no password");
+    assert_eq!(crate::sample::source_message(read(fault("ERROR: no password"))), "no password");
 }

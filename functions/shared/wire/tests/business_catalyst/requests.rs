@@ -94,7 +94,7 @@ fn an_update_insert_request_lists_contacts() {
 }
 
 #[test]
-fn a_contact_is_written_with_its_22_elements_in_the_vendors_order() {
+fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
     let contact = ContactToWrite {
         entity_id: Some(-1),
         external_id: some("M-7"),
@@ -173,7 +173,7 @@ fn what_is_empty_is_not_written() {
 }
 
 #[test]
-fn a_contact_that_the_vendor_could_not_find_again_is_never_sent() {
+fn a_contact_that_the_source_could_not_find_again_is_never_sent() {
     let good = ContactToWrite { external_id: some("a"), ..ContactToWrite::default() };
     for bad in [
         ContactToWrite { full_name: some("Jane Doe"), ..ContactToWrite::default() },

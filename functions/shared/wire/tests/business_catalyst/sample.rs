@@ -7,7 +7,7 @@ use wire::{Limits, ReadError};
 pub const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 pub const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
 
-/// A contact with every field that is known, as the vendor sends it; every value is invented.
+/// A contact with every field that is known, as the source sends it; every value is invented.
 pub const JANE: &str = "<ContactRecord>
   <entityId>1001</entityId><externalId>M-7</externalId><emailAddress/><contactTitle>Dr.</contactTitle>
   <deleted>false</deleted><fullName>Dr. Jane Doe</fullName><firstName>Jane</firstName><lastName>Doe</lastName>
@@ -131,11 +131,11 @@ pub fn unexpected(document: impl AsRef<[u8]>) -> String {
     }
 }
 
-pub fn vendor_message(result: Result<impl Sized, ReadError>) -> String {
+pub fn source_message(result: Result<impl Sized, ReadError>) -> String {
     match result {
-        Err(ReadError::Vendor { message }) => message,
-        Err(other) => panic!("expected the vendor's error, got {other}"),
-        Ok(_) => panic!("expected the vendor's error"),
+        Err(ReadError::Source { message }) => message,
+        Err(other) => panic!("expected the source's error, got {other}"),
+        Ok(_) => panic!("expected the source's error"),
     }
 }
 

@@ -3,7 +3,7 @@
 use wire::business_catalyst::{NAMESPACE, read_update_insert_answer};
 use wire::{Limits, ReadError};
 
-use crate::sample::{SOAP_1_2, answer, fault, in_body, vendor_message};
+use crate::sample::{SOAP_1_2, answer, fault, in_body, source_message};
 
 fn read(document: &str) -> Result<(), ReadError> {
     read_update_insert_answer(document.as_bytes(), &Limits::default())
@@ -24,9 +24,9 @@ fn the_empty_answer_means_that_everything_was_written() {
 #[test]
 fn every_fault_is_a_failure() {
     let unable = "Server was unable to process request";
-    assert_eq!(vendor_message(read(&fault(unable))), unable);
-    assert_eq!(vendor_message(read(&fault("... ---&gt; ERROR: No such site"))), "No such site");
-    assert_eq!(vendor_message(read(&in_body("<soap:Fault/>"))), "a fault without a reason");
+    assert_eq!(source_message(read(&fault(unable))), unable);
+    assert_eq!(source_message(read(&fault("... ---&gt; ERROR: No such site"))), "No such site");
+    assert_eq!(source_message(read(&in_body("<soap:Fault/>"))), "a fault without a reason");
 }
 
 #[test]

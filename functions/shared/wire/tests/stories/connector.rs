@@ -2,19 +2,19 @@
 
 use std::time::Instant;
 
-use model::{Attribute, Attributes, Content, LeadSource, RecordKey};
+use model::{Attribute, Attributes, Content, ExternalKey, LeadSource};
 use wire::connector::{
     Lead, PushError, Reason, ShownUser, error, lead_sources, limits, listed_user, read_lead_source, read_staff,
     read_user, response, users,
 };
 use wire::{Limits, ReadError};
 
-/// As the vendor's guide shows it.
+/// As the source's guide shows it.
 const PROVIDER_INFO: &str = "<providerInfo> <identifier>PROVIDER_ID</identifier> <clientID>c-1</clientID> \
                              <clubID>k-1</clubID> <recordID>r-1</recordID> </providerInfo>";
 
-fn key() -> RecordKey {
-    RecordKey {
+fn key() -> ExternalKey {
+    ExternalKey {
         identifier: "PROVIDER_ID".into(),
         client_id: "c-1".into(),
         club_id: "k-1".into(),
@@ -29,7 +29,7 @@ fn user(info: &str, beside: &str) -> String {
     )
 }
 
-fn problems(result: Result<impl std::fmt::Debug, PushError>) -> (Vec<String>, Option<RecordKey>) {
+fn problems(result: Result<impl std::fmt::Debug, PushError>) -> (Vec<String>, Option<ExternalKey>) {
     match result {
         Err(PushError::Invalid { problems, sender }) => (problems, sender),
         other => panic!("expected problems, got {other:?}"),
@@ -161,7 +161,7 @@ fn hostile_documents_are_done_with_quickly() {
 }
 
 #[test]
-fn answers_are_the_vendors_byte_for_byte_and_escaped() {
+fn answers_are_the_sources_byte_for_byte_and_escaped() {
     assert_eq!(
         response("cf912bbd-7d10-41a5-b37e-1e11beff4e0c"),
         "<response xmlns=\"http://www.intouchfollowup.com/api/2011-11\">\
@@ -177,7 +177,7 @@ fn answers_are_the_vendors_byte_for_byte_and_escaped() {
 
 #[test]
 fn a_page_says_where_to_go_on() {
-    let (key, content) = (RecordKey { record_id: "<1>".into(), ..key() }, Content::default());
+    let (key, content) = (ExternalKey { record_id: "<1>".into(), ..key() }, Content::default());
     let shown = || ShownUser {
         id: "u-1",
         key: &key,

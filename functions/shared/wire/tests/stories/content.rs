@@ -144,7 +144,7 @@ fn the_first_preferred_entry_is_primary_and_without_one_the_best() {
         let entries: String = standings
             .iter()
             .zip(1..)
-            .map(|(standing, number)| format!("<phone><number>{number}</number>{standing}</phone>"))
+            .map(|(state, number)| format!("<phone><number>{number}</number>{state}</phone>"))
             .collect();
         content_with(&format!("<phones>{entries}</phones>")).phones
     };
@@ -170,7 +170,7 @@ fn a_display_name_that_is_missing_is_made_of_first_and_last() {
 }
 
 #[test]
-fn a_membership_makes_a_member_unless_the_vendor_says_no() {
+fn a_membership_makes_a_member_unless_the_source_says_no() {
     let stage = |membership: &str| {
         content_with(&format!("<memberships><membership>{membership}</membership></memberships>")).stage
     };
@@ -215,10 +215,10 @@ fn a_subscription_is_read_under_whatever_name_its_fields_come() {
         content_with(&format!("<subscriptions><subscription>{children}</subscription></subscriptions>"))
     };
     let one = subscription(
-        "<code>X</code><subscription-id>7</subscription-id><name>News</name><beginDate>01/02/2026</beginDate>",
+        "<code>X</code><subscription-id>7</subscription-id><name>Change</name><beginDate>01/02/2026</beginDate>",
     );
     assert_eq!(one.subscriptions[0].id.as_deref(), Some("7"));
-    assert_eq!(one.subscriptions[0].name.as_deref(), Some("News"));
+    assert_eq!(one.subscriptions[0].name.as_deref(), Some("Change"));
     assert_eq!(one.subscriptions[0].starts.as_deref(), Some("2026-01-02"));
     let other = subscription("<subscriptionId/><code>X</code>");
     assert_eq!(other.subscriptions[0].id.as_deref(), Some("X"));

@@ -8,7 +8,7 @@ use wire::customers_batch::{
     read_output, read_request,
 };
 
-/// The vendor's example, with the typo of its fifth header corrected.
+/// The source's example, with the typo of its fifth header corrected.
 const EXAMPLE: [(&str, &str); 14] = [
     ("user_id", "john1970"),
     ("user_password", "1959caadac9b13dcb3"),
@@ -87,7 +87,7 @@ fn failed_rows(delimiter: &str, data: &[u8]) -> Vec<RowProblem> {
 }
 
 #[test]
-fn the_vendors_example_is_read_as_it_is_meant() {
+fn the_sources_example_is_read_as_it_is_meant() {
     let BatchRequest { import, ignored, failed, saves_undo } = request(&[]);
     assert_eq!((import.overwrite, import.card_digits, saves_undo), (Overwrite::Update, None, true));
     assert_eq!(import.campaigns, ["898989889", "13234545", "34534554"]);
@@ -107,7 +107,7 @@ fn the_vendors_example_is_read_as_it_is_meant() {
 }
 
 #[test]
-fn the_typo_of_the_vendors_example_is_named() {
+fn the_typo_of_the_sources_example_is_named() {
     let text = problem(&[("profiles_header_5", "custome_date")]);
     assert!(text.starts_with("`profiles_header_5`: there is no column `custome_date`; known are code, "), "{text}");
     assert!(text.contains(" custom_date, "), "{text}");
@@ -431,7 +431,7 @@ fn rendered(answer: &Answer, format: Format, condensed: bool) -> String {
 }
 
 #[test]
-fn answers_are_the_vendors_with_ours_beside_them() {
+fn answers_are_the_sources_with_ours_beside_them() {
     let answer = imported();
     assert_eq!(
         rendered(&answer, Format::Xml, true),

@@ -4,11 +4,11 @@ use wire::{DetailsMode, DetailsReader, Limits, ReadError};
 
 use crate::sample::{bulk, customer, ids, read_all, read_bulk, read_single};
 
-fn vendor_message(result: Result<impl Sized, ReadError>) -> String {
+fn source_message(result: Result<impl Sized, ReadError>) -> String {
     match result {
-        Err(ReadError::Vendor { message }) => message,
-        Err(other) => panic!("expected the vendor's error, got {other}"),
-        Ok(_) => panic!("expected the vendor's error"),
+        Err(ReadError::Source { message }) => message,
+        Err(other) => panic!("expected the source's error, got {other}"),
+        Ok(_) => panic!("expected the source's error"),
     }
 }
 
@@ -81,36 +81,36 @@ fn the_source_text_of_each_customer_comes_exactly() {
 }
 
 #[test]
-fn an_error_element_outside_any_customer_is_the_vendors_answer() {
+fn an_error_element_outside_any_customer_is_the_sources_answer() {
     for document in [
         "<custInfoResponse><error>Invalid integrator</error></custInfoResponse>",
         "<error>Invalid integrator</error>",
         "<a><b><Error><![CDATA[ Invalid\n integrator ]]></Error></b></a>",
         "<a><error><code>Invalid</code><text>integrator</text></error></a>",
     ] {
-        assert_eq!(vendor_message(read_bulk(document)), "Invalid integrator", "{document}");
+        assert_eq!(source_message(read_bulk(document)), "Invalid integrator", "{document}");
     }
     for document in [
         "<r><error>No such customer</error></r>",
         "<custInfo><custId>1</custId><error>No such customer</error></custInfo>",
     ] {
-        assert_eq!(vendor_message(read_single(document)), "No such customer", "{document}");
+        assert_eq!(source_message(read_single(document)), "No such customer", "{document}");
     }
 }
 
 #[test]
-fn a_status_of_failure_is_the_vendors_answer_with_its_message() {
+fn a_status_of_failure_is_the_sources_answer_with_its_message() {
     for document in [
         "<r><status>FAILURE</status><message>Not provisioned</message></r>",
         "<r><message>Not provisioned</message><status>failure</status></r>",
     ] {
-        assert_eq!(vendor_message(read_bulk(document)), "Not provisioned", "{document}");
-        assert_eq!(vendor_message(read_single(document)), "Not provisioned", "{document}");
+        assert_eq!(source_message(read_bulk(document)), "Not provisioned", "{document}");
+        assert_eq!(source_message(read_single(document)), "Not provisioned", "{document}");
     }
     let nested = "<r><head><status> Failure </status><x/><message>Not provisioned</message></head><customers/></r>";
-    assert_eq!(vendor_message(read_bulk(nested)), "Not provisioned");
-    assert_eq!(vendor_message(read_bulk("<r><status>FAILURE</status><message/></r>")), "FAILURE, without a message");
-    assert_eq!(vendor_message(read_bulk("<status>FAILURE</status>")), "FAILURE, without a message");
+    assert_eq!(source_message(read_bulk(nested)), "Not provisioned");
+    assert_eq!(source_message(read_bulk("<r><status>FAILURE</status><message/></r>")), "FAILURE, without a message");
+    assert_eq!(source_message(read_bulk("<status>FAILURE</status>")), "FAILURE, without a message");
 }
 
 #[test]
@@ -118,20 +118,20 @@ fn an_error_may_come_after_customers() {
     let document = bulk(&[customer("1").as_str(), "<error>Timed out</error>"].concat());
     let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
     assert_eq!(reader.next().unwrap().unwrap().source_id.as_deref(), Some("1"));
-    assert_eq!(vendor_message(reader.next().unwrap()), "Timed out");
+    assert_eq!(source_message(reader.next().unwrap()), "Timed out");
     assert!(reader.next().is_none());
     assert!(reader.next().is_none());
 }
 
 #[test]
-fn the_vendors_words_are_shown_on_one_line_and_cut() {
+fn the_sources_words_are_shown_on_one_line_and_cut() {
     let words = format!("<r><error>line one\nline two\u{1}\u{7f} {}</error></r>", "word ".repeat(300));
-    let message = vendor_message(read_bulk(words));
+    let message = source_message(read_bulk(words));
     assert!(message.starts_with("line one line two word"), "{message}");
     assert!((196..=200).contains(&message.chars().count()), "{message}");
     assert!(!message.chars().any(char::is_control));
     let endless = format!("<r><error>{}</error></r>", "word ".repeat(100_000));
-    assert!(vendor_message(read_bulk(endless)).chars().count() <= 200);
+    assert!(source_message(read_bulk(endless)).chars().count() <= 200);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_error_within_a_customer_costs_that_customer() {
     let details = read_bulk(bulk(&[customer("1").as_str(), failed, &customer("3")].concat())).unwrap();
     assert_eq!(ids(&details), [Some("1"), Some("2"), Some("3")]);
     let error = details[1].content.as_ref().unwrap_err().to_string();
-    assert!(error.contains("the vendor answered with an error for this customer"), "{error}");
+    assert!(error.contains("the source answered with an error for this customer"), "{error}");
     assert!(error.contains("/custInfos/custInfo[2]") && !error.contains("Doe"), "{error}");
     assert!(details[0].content.is_ok() && details[2].content.is_ok());
     // The root of a bulk answer may be the customer.

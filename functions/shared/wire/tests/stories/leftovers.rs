@@ -1,4 +1,4 @@
-//! What no field stands for is kept, by the vendor's own names.
+//! What no field stands for is kept, by the source's own names.
 
 use model::Attribute;
 use wire::Section;
@@ -90,7 +90,7 @@ fn a_wrapper_with_more_than_its_entries_is_an_object() {
 }
 
 #[test]
-fn what_is_repeated_becomes_a_list_in_the_vendors_order() {
+fn what_is_repeated_becomes_a_list_in_the_sources_order() {
     let of = |document: &str| content_with(document).attributes["bio"].clone();
     assert_eq!(
         of("<bio><line>b</line><photo/><line>a</line><line>c</line></bio>"),
@@ -186,7 +186,7 @@ fn text_around_children_is_kept_whole() {
 }
 
 #[test]
-fn unknown_sections_keep_the_vendors_order() {
+fn unknown_sections_keep_the_sources_order() {
     let titles = content(JANE).attributes["jobs"].clone();
     let Attribute::List(jobs) = titles else { panic!("a list") };
     let employers: Vec<&Attribute> = jobs

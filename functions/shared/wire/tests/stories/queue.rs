@@ -167,14 +167,14 @@ fn too_many_entries_end_the_reading() {
 }
 
 #[test]
-fn a_failure_is_the_vendors_answer() {
+fn a_failure_is_the_sources_answer() {
     for document in [
         "<q><status>FAILURE</status><message>Bad password</message></q>",
         "<q><error>Bad password</error></q>",
         "<q><max-queue-num>1</max-queue-num><cust-id>1</cust-id><error>Bad password</error></q>",
     ] {
         for result in [read(document).map(|_| ()), read_status(document.as_bytes(), &Limits::default())] {
-            assert!(matches!(result, Err(ReadError::Vendor { message }) if message == "Bad password"), "{document}");
+            assert!(matches!(result, Err(ReadError::Source { message }) if message == "Bad password"), "{document}");
         }
     }
 }
@@ -196,5 +196,5 @@ fn only_success_is_success() {
         }
     }
     let both = "<s><status>SUCCESS</status><status>FAILURE</status></s>";
-    assert!(matches!(status(both), Err(ReadError::Vendor { .. })));
+    assert!(matches!(status(both), Err(ReadError::Source { .. })));
 }

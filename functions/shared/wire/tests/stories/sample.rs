@@ -3,7 +3,7 @@
 use model::{Attribute, Attributes, Content};
 use wire::{Detail, DetailsMode, DetailsReader, Limits, ReadError};
 
-/// A customer with every field that is known, as the vendor sends it; every value is invented.
+/// A customer with every field that is known, as the source sends it; every value is invented.
 pub const JANE: &str = "<custInfo>
   <custId>1001</custId><custType>I</custType><loginId>jdoe</loginId>
   <name><prefixName>Dr.</prefixName><firstName>Jane</firstName><middleName>Q</middleName><lastName>Doe</lastName>

@@ -72,7 +72,7 @@ fn a_secret_that_is_pushed_is_dropped() {
 }
 
 #[test]
-fn no_word_of_a_vendors_that_may_be_about_a_person_or_our_secret_is_shown() {
+fn no_word_of_a_sources_that_may_be_about_a_person_or_our_secret_is_shown() {
     let words = "duplicate key: Jane Roe, jane.roe@example.org, card 4111222233334444 password R&amp;d&lt;7713&gt;";
     for document in [
         format!("<r><error>{words}</error></r>"),
@@ -84,7 +84,7 @@ fn no_word_of_a_vendors_that_may_be_about_a_person_or_our_secret_is_shown() {
         for result in [queue, read_status(document.as_bytes(), &Limits::default()), details.map(|_| ())] {
             let error = result.unwrap_err();
             assert!(
-                matches!(&error, ReadError::Vendor { message } if message == "duplicate key: … password …"),
+                matches!(&error, ReadError::Source { message } if message == "duplicate key: … password …"),
                 "{error}"
             );
             assert!(!format!("{error:?}").contains("Roe"), "{error:?}");
@@ -92,7 +92,7 @@ fn no_word_of_a_vendors_that_may_be_about_a_person_or_our_secret_is_shown() {
     }
 }
 
-/// What a vendor may say of a person.
+/// What a source may say of a person.
 fn about_a_person() -> impl Strategy<Value = String> {
     // Six letters in a row that no word of a list has.
     let name = "[A-Z][a-z]{0,4}[bcdfgz][jkqvwx][bcdfgz][a-z]{0,5}";
@@ -114,7 +114,7 @@ proptest! {
 
     /// 8: nobody's name, address or number is shown, wherever it stands among a system's words and whatever is around it.
     #[test]
-    fn nothing_about_a_person_is_shown_of_a_vendors_words(
+    fn nothing_about_a_person_is_shown_of_a_sources_words(
         parts in proptest::collection::vec((0..8_usize, about_a_person(), 0..6_usize), 1..5)
     ) {
         let mut words = String::new();

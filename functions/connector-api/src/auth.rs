@@ -1,0 +1,148 @@
+use std::sync::Arc;
+
+use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup, Refusals, usable_token};
+use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use config::{Connection, Connector};
+use serde::Deserialize;
+use store::{Clock, ConnectionRegistry, Random, Secrets};
+use wire::connector::Reason;
+
+use crate::error::ApiError;
+
+/// Who may push: credentials, and the connection that each of them opens.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    directory: ConnectionRegistry,
+    secrets: Secrets,
+    connections: CredentialCache<Sender>,
+    refusals: Refusals,
+    random: Random,
+}
+
+/// A connection that the credentials of a request open.
+pub(crate) type Sender = Arc<Connection<Connector>>;
+
+/// The credentials of a connection, as its secret holds them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Credentials {
+    Basic { username: String, password: String },
+    Bearer { token: String },
+}
+
+impl Credentials {
+    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody, or no header
+    /// can carry them.
+    fn fingerprint(&self) -> Option<CredentialDigest> {
+        match self {
+            // A colon ends the user name in a request.
+            Self::Basic { username, password } if !password.is_empty() && !username.contains(':') => {
+                Some(basic(format!("{username}:{password}").as_bytes()))
+            }
+            Self::Basic { .. } => None,
+            Self::Bearer { token } => usable_token(token).map(bearer),
+        }
+    }
+}
+
+/// The standard alphabet, whether or not padded.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+fn basic(name_and_password: &[u8]) -> CredentialDigest {
+    CredentialDigest::of(&[b"basic ", name_and_password].concat())
+}
+
+fn bearer(token: &str) -> CredentialDigest {
+    CredentialDigest::of(&[b"bearer ", token.as_bytes()].concat())
+}
+
+impl Senders {
+    pub(crate) fn new(
+        directory: ConnectionRegistry,
+        secrets: Secrets,
+        refusals: Refusals,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { directory, secrets, connections: CredentialCache::new(clock), refusals, random }
+    }
+
+    /// The connections whose credentials the request carries: one, unless several of one tenant were given the same.
+    pub(crate) async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let opened = match header.and_then(presented) {
+            Some(presented) => {
+                let list = Connection::<Connector>::all(&self.directory);
+                self.connections.lookup(&presented, list, |connection| self.door(connection)).await?
+            }
+            None => Lookup::Nothing,
+        };
+        match opened {
+            Lookup::These(senders) => {
+                self.refusals.admitted();
+                Ok(senders)
+            }
+            Lookup::Nothing => {
+                self.refusals.refused("/connector/api/2011-11", &self.random.owner_id()).await;
+                Err(ApiError::unauthorized())
+            }
+            Lookup::Unknown => {
+                let message = "the credentials can't be checked now: nothing is lost if the request is sent again";
+                Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message))
+            }
+        }
+    }
+
+    async fn door(&self, connection: Connection<Connector>) -> CredentialList<Sender> {
+        let fields = "\"username\" and \"password\", or \"token\"";
+        let key = connection.key.clone();
+        match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
+            Ok(credentials) => {
+                let Some(fingerprint) = credentials.fingerprint() else {
+                    let message = "credentials that are empty, or that no header can carry, open nothing";
+                    tracing::error!(connection = %key, message);
+                    return CredentialList::complete([]);
+                };
+                let (owner, name) = (key.tenant.clone(), key.to_string());
+                CredentialList::complete([Credential { fingerprint, owner, name, opens: Arc::new(connection) }])
+            }
+            Err(error) => {
+                tracing::error!(connection = %key, %error, "the credentials can't be read");
+                CredentialList::unreadable()
+            }
+        }
+    }
+}
+
+/// The fingerprint of the credentials that a header presents.
+fn presented(header: &str) -> Option<CredentialDigest> {
+    let (scheme, credentials) = header.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("basic") {
+        return BASE64.decode(credentials).ok().map(|decoded| basic(&decoded));
+    }
+    (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then(|| bearer(credentials))
+}
+
+/// Of the connections that a request's credentials open, the one that this provider may use for this client and club;
+/// what is `None` is not asked for.
+pub(crate) fn allowed<'a>(
+    senders: &'a [Sender],
+    provider: &str,
+    client_id: Option<&str>,
+    club_id: Option<&str>,
+) -> Result<&'a Sender, ApiError> {
+    let allows = |sender: &&Sender| {
+        let Connector { client_id: client, club_ids, providers, .. } = &sender.settings;
+        providers.iter().any(|known| known == provider)
+            && client_id.is_none_or(|asked| client == asked)
+            && club_id.is_none_or(|asked| club_ids.iter().any(|known| known == asked))
+    };
+    senders.iter().find(allows).ok_or_else(ApiError::forbidden)
+}

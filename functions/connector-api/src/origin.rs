@@ -1,0 +1,54 @@
+//! What a stored customer keeps of how it was sent: under `attributes`, by the source's own names.
+
+use model::{Attribute, Attributes, Content, ExternalKey};
+use wire::connector::LEAD_INFO;
+
+const PROVIDER_INFO: &str = "providerInfo";
+const IDENTIFIER: &str = "identifier";
+const CLIENT_ID: &str = "clientID";
+const CLUB_ID: &str = "clubID";
+
+/// Notes what the sender calls the customer.
+pub(crate) fn note_key(content: &mut Content, key: &ExternalKey) {
+    content.external_id = Some(key.record_id.clone());
+    let mut info = match content.attributes.remove(PROVIDER_INFO) {
+        Some(Attribute::Object(info)) => info,
+        _ => Attributes::new(),
+    };
+    for (name, value) in [(IDENTIFIER, &key.identifier), (CLIENT_ID, &key.client_id), (CLUB_ID, &key.club_id)] {
+        info.insert(name.to_owned(), Attribute::Text(value.clone()));
+    }
+    content.attributes.insert(PROVIDER_INFO.to_owned(), Attribute::Object(info));
+}
+
+/// What the sender calls the customer; `None` of one that was not pushed, or is gone.
+pub(crate) fn key_of(content: &Content) -> Option<ExternalKey> {
+    let part = |name| text_in(content, PROVIDER_INFO, name).map(str::to_owned);
+    Some(ExternalKey {
+        identifier: part(IDENTIFIER)?,
+        client_id: part(CLIENT_ID)?,
+        club_id: part(CLUB_ID)?,
+        record_id: content.external_id.clone()?,
+    })
+}
+
+/// What the sender refers to in this element of `leadInfo`; of several, the first that says something.
+pub(crate) fn reference<'a>(content: &'a Content, element: &str) -> Option<&'a str> {
+    text_in(content, LEAD_INFO, element)
+}
+
+fn text_in<'a>(content: &'a Content, section: &str, name: &str) -> Option<&'a str> {
+    let Some(Attribute::Object(section)) = content.attributes.get(section) else { return None };
+    match section.get(name) {
+        Some(value) => first_text(value),
+        None => None,
+    }
+}
+
+fn first_text(value: &Attribute) -> Option<&str> {
+    match value {
+        Attribute::Text(text) => Some(text).filter(|text| !text.is_empty()).map(String::as_str),
+        Attribute::List(values) => values.iter().find_map(first_text),
+        Attribute::Object(parts) => parts.get("#text").and_then(first_text),
+    }
+}

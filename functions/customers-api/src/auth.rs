@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup, Refusals, request_id, usable_token};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use config::Reader;
+use serde::Deserialize;
+use store::{Clock, ConnectionRegistry, Random, Secrets};
+
+use crate::CustomersApi;
+use crate::problem::Problem;
+
+/// Who may read: bearer tokens, and whose data each of them opens.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    directory: ConnectionRegistry,
+    secrets: Secrets,
+    tenants: CredentialCache<String>,
+    refusals: Refusals,
+    random: Random,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+/// Whose data a request may read: everything else of it is looked at after that.
+pub(crate) struct Tenant(pub(crate) String);
+
+impl FromRequestParts<Arc<CustomersApi>> for Tenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
+        api.readers.tenant_of(parts).await.map(Self)
+    }
+}
+
+impl Readers {
+    pub(crate) fn new(
+        directory: ConnectionRegistry,
+        secrets: Secrets,
+        refusals: Refusals,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { directory, secrets, tenants: CredentialCache::new(clock), refusals, random }
+    }
+
+    /// The tenant whose token the request carries.
+    async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
+        let opened = match presented(&parts.headers) {
+            Some(token) => {
+                let read = |reader| self.door(reader);
+                self.tenants.lookup(&fingerprint(token), Reader::all(&self.directory), read).await?
+            }
+            None => Lookup::Nothing,
+        };
+        match opened {
+            Lookup::These(tenants) => {
+                self.refusals.admitted();
+                // They are all the same.
+                tenants.into_iter().next().ok_or_else(Problem::unauthorized)
+            }
+            Lookup::Nothing => {
+                let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
+                self.refusals.refused(&route, &request_id(&parts.extensions, &self.random)).await;
+                Err(Problem::unauthorized())
+            }
+            Lookup::Unknown => Err(Problem::tokens_unreadable()),
+        }
+    }
+
+    async fn door(&self, Reader { tenant, token: reference, .. }: Reader) -> CredentialList<String> {
+        let token = match self.secrets.read::<Token>(&reference, "\"token\"").await {
+            Ok(Token { token }) => token,
+            Err(error) => {
+                tracing::error!(tenant, %error, "a reader's token can't be read");
+                return CredentialList::unreadable();
+            }
+        };
+        let Some(token) = usable_token(&token) else {
+            tracing::error!(tenant, reference = %*reference, "a reader's token is empty, or no header can carry it: it opens nothing");
+            return CredentialList::complete([]);
+        };
+        let name = format!("a reader of {tenant} ({})", *reference);
+        CredentialList::complete([Credential {
+            fingerprint: fingerprint(token),
+            owner: tenant.clone(),
+            name,
+            opens: tenant,
+        }])
+    }
+}
+
+fn fingerprint(token: &str) -> CredentialDigest {
+    CredentialDigest::of(token.as_bytes())
+}
+
+/// The token that a request presents, if any.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// A path without what names anybody.
+fn route_of(path: &str) -> &str {
+    let routes = ["/v1/customers/batch-get", "/v1/customers", "/v1/connections", "/v1/staff", "/v1/lead-sources"];
+    routes.into_iter().find(|route| *route == path).unwrap_or("/v1/customers/{id}")
+}

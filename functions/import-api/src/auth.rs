@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup};
+use config::{BatchImport, Connection};
+use model::ConnectionKey;
+use serde::Deserialize;
+use store::{Clock, ConnectionRegistry, Secrets, StoreError};
+use wire::customers_batch::Access;
+
+/// An account that others import into.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) key: ConnectionKey,
+    pub(crate) campaigns: Vec<String>,
+}
+
+/// Who may import into what.
+pub(crate) struct Accounts {
+    directory: ConnectionRegistry,
+    secrets: Secrets,
+    users: CredentialCache<Arc<Account>>,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    users: Vec<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    user_id: String,
+    user_password: String,
+}
+
+impl Accounts {
+    pub(crate) fn new(directory: ConnectionRegistry, secrets: Secrets, clock: Clock) -> Self {
+        Self { directory, secrets, users: CredentialCache::new(clock) }
+    }
+
+    /// The account that these credentials open; nothing where they open none, whatever of them is wrong.
+    pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
+        let presented = fingerprint(&access.account_id, &access.user_id, &access.secret);
+        let list = Connection::<BatchImport>::all(&self.directory);
+        self.users.lookup(&presented, list, |connection| self.credentials(connection)).await
+    }
+
+    async fn credentials(&self, Connection { key, settings }: Connection<BatchImport>) -> CredentialList<Arc<Account>> {
+        let fields = "\"users\": [{\"user_id\", \"user_password\"}]";
+        let credentials = match self.secrets.read::<Credentials>(&settings.credentials, fields).await {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                tracing::error!(connection = %key, %error, "the users of an account can't be read");
+                return CredentialList::unreadable();
+            }
+        };
+        let name = key.to_string();
+        let account = Arc::new(Account { key, campaigns: settings.campaigns });
+        let door = |User { user_id, user_password }: User| {
+            // As in a request, which loses outer blanks when it is read.
+            let (user_id, user_password) = (user_id.trim(), user_password.trim());
+            if user_id.is_empty() || user_password.is_empty() {
+                tracing::error!(connection = name, "a user without a name or a password: it opens nothing");
+                return None;
+            }
+            let fingerprint = fingerprint(&settings.account_id, user_id, user_password);
+            Some(Credential { fingerprint, owner: name.clone(), name: name.clone(), opens: account.clone() })
+        };
+        CredentialList::complete(credentials.users.into_iter().filter_map(door))
+    }
+}
+
+/// Of all three: they open the account together.
+fn fingerprint(account_id: &str, user_id: &str, secret: &str) -> CredentialDigest {
+    CredentialDigest::of_parts(&[account_id.as_bytes(), user_id.as_bytes(), secret.as_bytes()])
+}

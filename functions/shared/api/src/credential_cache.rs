@@ -1,0 +1,191 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use store::Clock;
+use subtle::{Choice, ConstantTimeEq};
+
+/// How long what opens what is used before it is read again: a reader, an account or a sender that is taken out of the
+/// configuration is shut out within this time. See [`store::Secrets`] for how long a secret that is withdrawn serves.
+const FRESH: Duration = Duration::from_secs(60);
+/// Likewise where a secret could not be read: whoever comes with it waits no longer than that.
+const FRESH_IF_INCOMPLETE: Duration = Duration::from_secs(2);
+/// How many secrets are read side by side.
+const READS_AT_ONCE: usize = 16;
+
+/// The fingerprint of a secret, or of what a request presents as one: of one length, whatever it is of.
+#[derive(Clone, Debug)]
+pub struct CredentialDigest([u8; 32]);
+
+impl CredentialDigest {
+    /// The fingerprint of this secret.
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// The fingerprint of these parts, each with its length: no two lists of parts have the same one.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+/// A configured bearer token as a request can present it: without outer blanks, which a header loses on its way. `None`
+/// where no header can carry it: an empty one, or one with blanks or beyond ASCII.
+pub fn usable_token(configured: &str) -> Option<&str> {
+    let token = configured.trim();
+    (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then_some(token)
+}
+
+/// A secret, and what it opens.
+#[derive(Clone, Debug)]
+pub struct Credential<T> {
+    /// Of the secret.
+    pub fingerprint: CredentialDigest,
+    /// Who must be the only one that the secret opens the door of, such as a tenant.
+    pub owner: String,
+    /// What the log calls it, such as the connection's key.
+    pub name: String,
+    /// What it opens.
+    pub opens: T,
+}
+
+/// What came of reading the credentials of one connection, or of one reader: those that are usable, and whether its secret
+/// could be read.
+#[derive(Debug)]
+pub struct CredentialList<T> {
+    /// The credentials.
+    pub credentials: Vec<Credential<T>>,
+    /// Whether there may be more of them.
+    pub is_complete: bool,
+}
+
+impl<T> CredentialList<T> {
+    /// All the credentials that there are.
+    pub fn complete(credentials: impl IntoIterator<Item = Credential<T>>) -> Self {
+        Self { credentials: credentials.into_iter().collect(), is_complete: true }
+    }
+
+    /// No door, for the secret can't be read at the moment.
+    pub fn unreadable() -> Self {
+        Self { credentials: Vec::new(), is_complete: false }
+    }
+}
+
+/// What a secret opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// All of these, which have one owner.
+    These(Vec<T>),
+    /// Nothing.
+    Nothing,
+    /// Nothing of what is known; but a secret can't be read at the moment, and it may be that one.
+    Unknown,
+}
+
+/// What each secret opens, such as a tenant's data. Kept for a minute; for two seconds while a secret can't be read.
+#[derive(Debug)]
+pub struct CredentialCache<T> {
+    clock: Clock,
+    known: Mutex<Option<Arc<Known<T>>>>,
+    /// Held by whoever reads them: the others wait for what comes of that.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Known<T> {
+    fresh_until: Timestamp,
+    credentials: Vec<Credential<T>>,
+    is_complete: bool,
+}
+
+impl<T: Clone> CredentialCache<T> {
+    /// CredentialCache that nothing is known of yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
+    }
+
+    /// What the secret opens. Where what is known is not fresh, `list` is asked who has secrets, and `read` for the credentials
+    /// of each of them, [`READS_AT_ONCE`] side by side.
+    ///
+    /// Every secret is compared, each in constant time: how long it takes says nothing about any of them. A secret that
+    /// opens credentials of two owners opens none: whose it is can't be said.
+    ///
+    /// # Errors
+    /// What `list` returns.
+    pub async fn lookup<L, E, R: Future<Output = CredentialList<T>>>(
+        &self,
+        secret: &CredentialDigest,
+        list: impl Future<Output = Result<Vec<L>, E>>,
+        read: impl Fn(L) -> R,
+    ) -> Result<Lookup<T>, E> {
+        Ok(self.known(list, read).await?.lookup(secret))
+    }
+
+    async fn known<L, E, R: Future<Output = CredentialList<T>>>(
+        &self,
+        list: impl Future<Output = Result<Vec<L>, E>>,
+        read: impl Fn(L) -> R,
+    ) -> Result<Arc<Known<T>>, E> {
+        if let Some(known) = self.fresh() {
+            return Ok(known);
+        }
+        let _reading = self.reading.lock().await;
+        // Whoever was reading until now may have read what is wanted.
+        if let Some(known) = self.fresh() {
+            return Ok(known);
+        }
+        let now = self.clock.now();
+        let read: Vec<CredentialList<T>> = stream::iter(list.await?).map(read).buffered(READS_AT_ONCE).collect().await;
+        let is_complete = read.iter().all(|read| read.is_complete);
+        let credentials = without_shared(read.into_iter().flat_map(|read| read.credentials).collect());
+        let fresh_until = now + if is_complete { FRESH } else { FRESH_IF_INCOMPLETE };
+        let known = Arc::new(Known { fresh_until, credentials, is_complete });
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(known)
+    }
+
+    fn fresh(&self) -> Option<Arc<Known<T>>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        (self.clock.now() < known.fresh_until).then_some(known)
+    }
+}
+
+impl<T: Clone> Known<T> {
+    fn lookup(&self, secret: &CredentialDigest) -> Lookup<T> {
+        let equal: Vec<Choice> = self.credentials.iter().map(|door| door.fingerprint.0.ct_eq(&secret.0)).collect();
+        let opened = self.credentials.iter().zip(equal).filter(|(_, equal)| bool::from(*equal));
+        let opened: Vec<T> = opened.map(|(door, _)| door.opens.clone()).collect();
+        match (opened.is_empty(), self.is_complete) {
+            (false, _) => Lookup::These(opened),
+            (true, true) => Lookup::Nothing,
+            (true, false) => Lookup::Unknown,
+        }
+    }
+}
+
+/// The credentials without those whose secret opens credentials of two owners or more: these are named in the log.
+fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
+    let mut owners: BTreeMap<[u8; 32], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+    for Credential { fingerprint, owner, name, .. } in &credentials {
+        owners.entry(fingerprint.0).or_default().entry(owner).or_default().insert(name);
+    }
+    owners.retain(|_, owners| owners.len() > 1);
+    for sharing in owners.values() {
+        let names: Vec<&str> = sharing.values().flatten().copied().collect();
+        tracing::error!(names = names.join(", "), "the same credentials were given to several: they open none of them");
+    }
+    let shared: BTreeSet<[u8; 32]> = owners.into_keys().collect();
+    credentials.into_iter().filter(|door| !shared.contains(&door.fingerprint.0)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use serde::{Deserialize, Serialize};
+use toml::Value;
+use wire::association_anywhere::{Dialect, Section};
+
+use super::table_reader::TableReader;
+use super::{SecretReference, Settings, default_most_deletes};
+
+const DEFAULT_BULK_SIZE: u32 = 100;
+/// A customer is only proven gone by an answer that yields another.
+const SMALLEST_BULK_SIZE: i64 = 2;
+const LARGEST_BULK_SIZE: i64 = 1_000;
+const DEFAULT_POLL_SECONDS: u32 = 5;
+const LONGEST_POLL_SECONDS: i64 = 3_600;
+const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
+
+/// How to reach an Association Anywhere system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssociationAnywhere {
+    /// *Get queue customers*.
+    pub queue_url: String,
+    /// *Get customer details*.
+    pub details_url: String,
+    /// *Purge queue customers*.
+    pub purge_url: String,
+    /// *Force enqueue customers*, where the source provisioned it.
+    pub enqueue_url: Option<String>,
+    /// User name and password, of all procedures or of the details alone.
+    pub credentials: SecretReference,
+    /// User name and password of queue, purge and force enqueue, where they differ.
+    pub queue_credentials: Option<SecretReference>,
+    /// The element names of queue, purge and force enqueue requests.
+    #[serde(default = "default_dialect")]
+    pub dialect: Dialect,
+    /// Ids in one detail request, and in one chunk of a batch: 2 to 1,000.
+    #[serde(default = "default_bulk_size")]
+    pub bulk_size: u32,
+    /// The sections to ask for.
+    #[serde(default = "default_sections")]
+    pub sections: Vec<Section>,
+    /// Seconds between two looks into the queue: 1 to 3,600.
+    #[serde(default = "default_poll_seconds")]
+    pub poll_seconds: u32,
+    /// The source's limit over all functions: up to 1,000.
+    #[serde(default = "default_requests_per_second")]
+    pub max_requests_per_second: f64,
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    #[serde(default = "default_most_deletes")]
+    pub most_deletes_percent: u32,
+}
+
+impl Settings for AssociationAnywhere {
+    const KIND: &'static str = "association-anywhere";
+}
+
+// What is not said, in the file or by a release that did not know of it.
+
+fn default_dialect() -> Dialect {
+    Dialect::Hyphen
+}
+
+fn default_bulk_size() -> u32 {
+    DEFAULT_BULK_SIZE
+}
+
+fn default_sections() -> Vec<Section> {
+    Section::ALL.to_vec()
+}
+
+fn default_poll_seconds() -> u32 {
+    DEFAULT_POLL_SECONDS
+}
+
+fn default_requests_per_second() -> f64 {
+    DEFAULT_REQUESTS_PER_SECOND
+}
+
+/// Takes the keys of this kind out of a connection's table.
+pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhere> {
+    let insecure_http = fields.boolean("insecure_http").unwrap_or(false);
+    let queue_url = fields.url("queue_url", true, insecure_http);
+    let details_url = fields.url("details_url", true, insecure_http);
+    let purge_url = fields.url("purge_url", true, insecure_http);
+    let enqueue_url = fields.url("enqueue_url", false, insecure_http);
+    let credentials = fields.secret("credentials", true);
+    let queue_credentials = fields.secret("queue_credentials", false);
+    let dialect = fields.choice("dialect", &[("hyphen", Dialect::Hyphen), ("camel", Dialect::Camel)]);
+    let bulk_size = fields.whole_number("bulk_size", SMALLEST_BULK_SIZE, LARGEST_BULK_SIZE);
+    let sections = sections(fields);
+    let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
+    let max_requests_per_second = fields.rate("max_requests_per_second");
+    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
+    Some(AssociationAnywhere {
+        queue_url: queue_url?,
+        details_url: details_url?,
+        purge_url: purge_url?,
+        enqueue_url,
+        credentials: credentials?,
+        queue_credentials,
+        dialect: dialect.unwrap_or_else(default_dialect),
+        bulk_size: bulk_size.unwrap_or_else(default_bulk_size),
+        sections: sections.unwrap_or_else(default_sections),
+        poll_seconds: poll_seconds.unwrap_or_else(default_poll_seconds),
+        max_requests_per_second: max_requests_per_second.unwrap_or_else(default_requests_per_second),
+        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
+    })
+}
+
+fn sections(fields: &mut TableReader<'_>) -> Option<Vec<Section>> {
+    let Value::Array(values) = fields.table.remove("sections")? else {
+        fields.problem("sections", "must be a list of texts");
+        return None;
+    };
+    let mut sections = Vec::new();
+    for value in values {
+        match value.as_str().and_then(Section::from_name) {
+            Some(section) if !sections.contains(&section) => sections.push(section),
+            Some(section) => fields.problem("sections", &format!("names \"{}\" twice", section.name())),
+            None => {
+                let known = Section::ALL.map(Section::name).join(", ");
+                fields.problem("sections", &format!("holds {value}; known are {known}"));
+            }
+        }
+    }
+    Some(sections)
+}

@@ -1,0 +1,245 @@
+//! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod association_anywhere;
+mod batch_import;
+mod business_catalyst;
+mod connector;
+mod parse;
+mod table_reader;
+
+use model::ConnectionKey;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use store::{ConnectionRegistry, Registration, SecretRef, StoreError};
+
+pub use association_anywhere::AssociationAnywhere;
+pub use batch_import::BatchImport;
+pub use business_catalyst::BusinessCatalyst;
+pub use connector::Connector;
+pub use parse::{Deployment, ParsedFile, Problems};
+pub use table_reader::is_connection_id;
+
+/// The kind of a reader, in the store.
+pub const READER: &str = "reader";
+/// Every kind of connection.
+pub const KINDS: [&str; 4] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND, BatchImport::KIND];
+
+/// Whether systems of this kind send to us. Such a connection is never polled, and has no batches: what is acknowledged
+/// is stored.
+pub fn is_pushed(kind: &str) -> bool {
+    [Connector::KIND, BatchImport::KIND].contains(&kind)
+}
+
+/// What `most_deletes_percent` is where nothing is said, in a file or in a registration of a release before.
+fn default_most_deletes() -> u32 {
+    5
+}
+
+/// Everything that a file configures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Configuration {
+    /// The connections as the store keeps them, in the file's order.
+    pub connections: Vec<Registration>,
+    /// Who may read, in the file's order.
+    pub readers: Vec<Reader>,
+}
+
+/// How one kind of system is reached.
+pub trait Settings: Serialize + DeserializeOwned {
+    /// The kind, in the file and in the store.
+    const KIND: &'static str;
+}
+
+/// One connection to a system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection<S> {
+    /// Whose it is and what it is called.
+    pub key: ConnectionKey,
+    /// How to reach it.
+    pub settings: S,
+}
+
+/// Who may read what a tenant has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reader {
+    /// Whose data.
+    pub tenant: String,
+    /// Where the bearer token stands.
+    pub token: SecretReference,
+    /// What the token allows.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// To read.
+    #[default]
+    Read,
+    /// To read, and to operate.
+    Operate,
+}
+
+/// A [`SecretRef`] as the file and the store write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretReference(pub SecretRef);
+
+impl std::ops::Deref for SecretReference {
+    type Target = SecretRef;
+
+    fn deref(&self) -> &SecretRef {
+        &self.0
+    }
+}
+
+impl Serialize for SecretReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl<S: Settings> Connection<S> {
+    /// The connection as the store keeps it.
+    pub fn to_registration(&self) -> Registration {
+        registration(self.key.clone(), S::KIND, &self.settings)
+    }
+
+    /// The connection that a registration of this kind holds.
+    ///
+    /// # Errors
+    /// Where its document is not one of ours.
+    pub fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
+        Ok(Self { key: registration.key.clone(), settings: document(registration)? })
+    }
+
+    /// Every connection of this kind, of all tenants, that can be read. One that can't costs itself alone: the log names
+    /// it, and so does its tenant's status.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn all(directory: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
+        Ok(readable(&directory.of_kind(S::KIND).await?, Self::from_registration))
+    }
+}
+
+/// Every connection of any kind, of all tenants.
+///
+/// # Errors
+/// Where the store can't be read.
+pub async fn all_connections(directory: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
+    let mut registrations = Vec::new();
+    for kind in KINDS {
+        registrations.extend(directory.of_kind(kind).await?);
+    }
+    Ok(registrations)
+}
+
+impl Reader {
+    /// The reader as the store keeps it: the `number`th of its file.
+    pub fn to_registration(&self, number: usize) -> Registration {
+        registration(ConnectionKey::new(&self.tenant, format!("reader/{number}")), READER, self)
+    }
+
+    /// Every reader of all tenants that can be read; the log names the others.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn all(directory: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
+        Ok(readable(&directory.of_kind(READER).await?, Self::from_registration))
+    }
+
+    /// The reader that a registration holds. Whose it is, its key says.
+    fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
+        Ok(Self { tenant: registration.key.tenant.clone(), ..document(registration)? })
+    }
+}
+
+/// Why the settings of a connection can't be read, if they can't: it is neither polled nor open to anybody until then.
+pub fn problem_of(registration: &Registration) -> Option<StoreError> {
+    match registration.kind.as_str() {
+        AssociationAnywhere::KIND => Connection::<AssociationAnywhere>::from_registration(registration).err(),
+        BusinessCatalyst::KIND => Connection::<BusinessCatalyst>::from_registration(registration).err(),
+        Connector::KIND => Connection::<Connector>::from_registration(registration).err(),
+        BatchImport::KIND => Connection::<BatchImport>::from_registration(registration).err(),
+        _ => None,
+    }
+}
+
+/// Those of the registrations that can be read, each as what it is.
+fn readable<T>(registrations: &[Registration], read: impl Fn(&Registration) -> Result<T, StoreError>) -> Vec<T> {
+    let read = |registration: &Registration| match read(registration) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            let Registration { key, kind, .. } = registration;
+            tracing::error!(connection = %key, kind, %error, "a registration can't be read and is left out");
+            None
+        }
+    };
+    registrations.iter().filter_map(read).collect()
+}
+
+impl Configuration {
+    /// Everything as the store keeps it.
+    pub fn to_registrations(&self) -> Vec<Registration> {
+        let readers = self.readers.iter().zip(1..).map(|(reader, number)| reader.to_registration(number));
+        self.connections.iter().cloned().chain(readers).collect()
+    }
+
+    /// Everything that the store keeps.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn registered(directory: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
+        let mut registrations = all_connections(directory).await?;
+        registrations.extend(directory.of_kind(READER).await?);
+        Ok(registrations)
+    }
+}
+
+fn registration(key: ConnectionKey, kind: &str, settings: &impl Serialize) -> Registration {
+    // Settings are plain data: there is nothing in them that JSON can't say.
+    #[allow(clippy::expect_used)]
+    let document = serde_json::to_string(settings).expect("settings are plain data");
+    Registration { key, kind: kind.to_owned(), document }
+}
+
+fn document<T: for<'de> Deserialize<'de>>(registration: &Registration) -> Result<T, StoreError> {
+    serde_json::from_str(&registration.document).map_err(|error| StoreError::Document {
+        what: format!("the settings of {}", registration.key),
+        problem: without_values(&error.to_string()),
+    })
+}
+
+/// A parser's words without the texts that it quotes, in which a secret may stand; names of fields and places stay.
+fn without_values(problem: &str) -> String {
+    const QUOTES: &str = "string \"";
+    let mut shown = String::with_capacity(problem.len());
+    let mut rest = problem;
+    while let Some((before, quoted)) = rest.split_once(QUOTES) {
+        shown.push_str(before);
+        shown.push_str("a text");
+        // The parser writes a quotation mark within such a text behind a backslash.
+        let mut is_escaped = false;
+        let end = quoted.find(|character| {
+            let is_end = character == '"' && !is_escaped;
+            is_escaped = character == '\\' && !is_escaped;
+            is_end
+        });
+        rest = end.map_or("", |end| &quoted[end + 1..]);
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use model::ConnectionKey;
+use store::Registration;
+use thiserror::Error;
+use toml::{Table, Value};
+
+use super::table_reader::{Notes, TableReader};
+use super::{
+    AssociationAnywhere, BatchImport, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope,
+    Settings, association_anywhere, batch_import, business_catalyst, connector,
+};
+
+/// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// On this machine.
+    Local,
+    /// In a deployed stack.
+    Stack,
+}
+
+/// What a file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedFile {
+    /// What can be used.
+    pub configuration: Configuration,
+    /// The connections that are left out, and why.
+    pub left_out: Vec<String>,
+    /// What somebody should look at.
+    pub warnings: Vec<String>,
+}
+
+/// Everything that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("; "))
+    }
+}
+
+impl Configuration {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Every problem, each with the connection and the key.
+    pub fn parse(text: &str, deployment: Deployment) -> Result<Self, Problems> {
+        let ParsedFile { configuration, left_out, .. } = Self::parse_usable(text, deployment)?;
+        if left_out.is_empty() { Ok(configuration) } else { Err(Problems(left_out)) }
+    }
+
+    /// Reads the text of a file, and leaves out connections that nothing is wrong with but that a secret stands in a
+    /// URL of theirs: a run on one machine goes on without them.
+    ///
+    /// # Errors
+    /// Every problem, each with the connection and the key; what is left out among them.
+    pub fn parse_usable(text: &str, deployment: Deployment) -> Result<ParsedFile, Problems> {
+        let table: Table =
+            text.parse().map_err(|error: toml::de::Error| Problems(vec![syntax_problem(text, &error)]))?;
+        let mut problems = Vec::new();
+        let mut notes = Notes::default();
+        let mut configuration = Self::default();
+        let name = "the file".to_owned();
+        let mut root = TableReader { name, table, deployment, problems: &mut problems, notes: &mut notes };
+        let connections = root.tables("connection");
+        let destinations = root.tables("destination");
+        let readers = root.tables("reader");
+        root.no_others();
+        let mut ids = BTreeSet::new();
+        let mut accounts = BTreeSet::new();
+        let mut senders = BTreeMap::new();
+        for (number, table) in (1..).zip(connections) {
+            let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
+            let mut fields = TableReader::of_entry("connection", number, table, deployment, &mut problems, &mut notes);
+            let connection = read_connection(&mut fields);
+            fields.no_others();
+            if let Some(id) = &id
+                && !ids.insert(id.clone())
+            {
+                problems.push(format!("connection `{id}`: key `id`: is used twice"));
+            }
+            if let Some(account) = account_of(connection.as_ref())
+                && !accounts.insert(account)
+            {
+                let id = id.as_deref().unwrap_or_default();
+                problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
+            }
+            if let Some((tenant, credentials)) = sender_of(connection.as_ref())
+                && *senders.entry(credentials).or_insert_with(|| tenant.clone()) != tenant
+            {
+                let id = id.unwrap_or_default();
+                problems
+                    .push(format!("connection `{id}`: key `credentials`: are those of another tenant's Connector too"));
+            }
+            configuration.connections.extend(connection);
+        }
+        for (number, table) in (1..).zip(destinations) {
+            let fields = TableReader::of_entry("destination", number, table, deployment, &mut problems, &mut notes);
+            let name = fields.name;
+            problems.push(format!("{name}: destinations can't be run by this version"));
+        }
+        let mut tokens = BTreeMap::new();
+        for (number, table) in (1..).zip(readers) {
+            let mut fields = TableReader::of_entry("reader", number, table, deployment, &mut problems, &mut notes);
+            let reader = read_reader(&mut fields);
+            fields.no_others();
+            if let Some(Reader { tenant, token, .. }) = &reader
+                && tokens.entry(token.to_string()).or_insert_with(|| tenant.clone()) != tenant
+            {
+                problems.push(format!("reader {number}: key `token`: is that of another tenant's reader too"));
+            }
+            configuration.readers.extend(reader);
+        }
+        let Notes { refusals: left_out, warnings } = notes;
+        if configuration.connections.is_empty() && problems.is_empty() && left_out.is_empty() {
+            problems.push("the file: holds no `[[connection]]`".to_owned());
+        }
+        if problems.is_empty() {
+            return Ok(ParsedFile { configuration, left_out, warnings });
+        }
+        problems.extend(left_out);
+        Err(Problems(problems))
+    }
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let deployment = line.map_or(String::new(), |line| format!(", line {line}"));
+    format!("the file{deployment}: is not TOML: {}", error.message())
+}
+
+fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
+    let id = fields.id("id");
+    let tenant = fields.id("tenant");
+    let kind = fields.required_text("kind");
+    let key = id.zip(tenant).map(|(id, tenant)| ConnectionKey::new(tenant, id));
+    match kind.as_deref() {
+        // Where the kind is missing, the keys of the most usual one are judged.
+        Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
+        Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
+        Some(Connector::KIND) => registration(key, connector::read(fields)),
+        Some(BatchImport::KIND) => registration(key, batch_import::read(fields)),
+        Some(_) => {
+            let kinds = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
+            fields.problem("kind", &format!("must be {kinds}"));
+            // Its other keys are not ours to judge.
+            fields.table.clear();
+            None
+        }
+    }
+}
+
+fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) -> Option<Registration> {
+    Some(Connection { key: key?, settings: settings? }.to_registration())
+}
+
+/// The account that others import into by this connection, if they do. It alone says which connection is meant.
+fn account_of(registration: Option<&Registration>) -> Option<String> {
+    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND)?;
+    let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
+    Some(connection.settings.account_id)
+}
+
+/// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of
+/// one tenant may have the same.
+fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
+    let registration = registration.filter(|registration| registration.kind == Connector::KIND)?;
+    let connection = Connection::<Connector>::from_registration(registration).ok()?;
+    Some((connection.key.tenant, connection.settings.credentials.to_string()))
+}
+
+fn read_reader(fields: &mut TableReader<'_>) -> Option<Reader> {
+    let tenant = fields.id("tenant");
+    let token = fields.secret("token", true);
+    let scope = fields.choice("scope", &[("read", Scope::Read), ("operate", Scope::Operate)]);
+    Some(Reader { tenant: tenant?, token: token?, scope: scope.unwrap_or(Scope::Read) })
+}

@@ -1,0 +1,239 @@
+use std::collections::BTreeSet;
+
+use store::SecretRef;
+use toml::{Table, Value};
+use url::Url;
+
+use super::{Deployment, SecretReference};
+
+const LONGEST_ID: usize = 40;
+const MOST_REQUESTS_PER_SECOND: f64 = 1_000.0;
+
+/// The keys of one table: each is taken out once, and what is left at the end is unknown.
+pub(super) struct TableReader<'a> {
+    pub(super) name: String,
+    pub(super) table: Table,
+    pub(super) deployment: Deployment,
+    pub(super) problems: &'a mut Vec<String>,
+    pub(super) notes: &'a mut Notes,
+}
+
+/// What is said of a file beside its problems, each with the connection and the key.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Why a connection can't be used as it is written, though the others can.
+    pub(super) refusals: Vec<String>,
+    /// What somebody should look at.
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'a> TableReader<'a> {
+    pub(super) fn of_entry(
+        what: &str,
+        number: usize,
+        table: Table,
+        deployment: Deployment,
+        problems: &'a mut Vec<String>,
+        notes: &'a mut Notes,
+    ) -> Self {
+        let name = match table.get("id").and_then(Value::as_str) {
+            Some(id) => format!("{what} `{id}`"),
+            None => format!("{what} {number}"),
+        };
+        Self { name, table, deployment, problems, notes }
+    }
+
+    pub(super) fn problem(&mut self, key: &str, problem: &str) {
+        self.problems.push(format!("{}: key `{key}`: {problem}", self.name));
+    }
+
+    pub(super) fn no_others(self) {
+        for key in self.table.keys() {
+            self.problems.push(format!("{}: key `{key}`: is not known", self.name));
+        }
+    }
+
+    pub(super) fn tables(&mut self, key: &str) -> Vec<Table> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let tables: Option<Vec<Table>> = match value {
+            Value::Array(values) => values.into_iter().map(|value| value.try_into().ok()).collect(),
+            _ => None,
+        };
+        tables.unwrap_or_else(|| {
+            self.problem(key, &format!("must be written as [[{key}]]"));
+            Vec::new()
+        })
+    }
+
+    pub(super) fn required(&mut self, key: &str) -> Option<Value> {
+        let value = self.table.remove(key);
+        if value.is_none() {
+            self.problem(key, "is missing");
+        }
+        value
+    }
+
+    pub(super) fn text_of(&mut self, key: &str, value: Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text),
+            _ => {
+                self.problem(key, "must be a text");
+                None
+            }
+        }
+    }
+
+    pub(super) fn required_text(&mut self, key: &str) -> Option<String> {
+        let value = self.required(key)?;
+        self.text_of(key, value)
+    }
+
+    pub(super) fn text(&mut self, key: &str, required: bool) -> Option<String> {
+        if required {
+            return self.required_text(key);
+        }
+        let value = self.table.remove(key)?;
+        self.text_of(key, value)
+    }
+
+    /// A list that must be there, with one text at least, none of them empty and none twice.
+    pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let value = self.required(key)?;
+        let texts: Option<Vec<String>> = value.try_into().ok();
+        let distinct = |texts: &Vec<String>| texts.iter().collect::<BTreeSet<_>>().len() == texts.len();
+        let texts = texts.filter(|texts| !texts.is_empty() && !texts.contains(&String::new()) && distinct(texts));
+        if texts.is_none() {
+            self.problem(key, "must be a list of one text or more, none of them empty or twice there");
+        }
+        texts
+    }
+
+    pub(super) fn id(&mut self, key: &str) -> Option<String> {
+        let id = self.required_text(key)?;
+        if !is_connection_id(&id) {
+            self.problem(key, &format!("must be of a-z, 0-9 and -, and at most {LONGEST_ID} characters long"));
+            return None;
+        }
+        Some(id)
+    }
+
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        match self.table.remove(key)? {
+            Value::Boolean(value) => Some(value),
+            _ => {
+                self.problem(key, "must be true or false");
+                None
+            }
+        }
+    }
+
+    pub(super) fn required_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
+        if !self.table.contains_key(key) {
+            self.problem(key, "is missing");
+        }
+        self.whole_number(key, least, most)
+    }
+
+    pub(super) fn whole_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
+        match self.table.remove(key)? {
+            Value::Integer(value) if (least..=most).contains(&value) => u32::try_from(value).ok(),
+            _ => {
+                self.problem(key, &format!("must be a whole number from {least} to {most}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn rate(&mut self, key: &str) -> Option<f64> {
+        let rate = match self.table.remove(key)? {
+            Value::Integer(value) => value as f64,
+            Value::Float(value) => value,
+            _ => f64::NAN,
+        };
+        if rate > 0.0 && rate <= MOST_REQUESTS_PER_SECOND {
+            return Some(rate);
+        }
+        self.problem(key, &format!("must be a number above 0 and up to {MOST_REQUESTS_PER_SECOND}"));
+        None
+    }
+
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key, false)?;
+        let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            self.problem(key, &format!("must be {}", names.join(" or ")));
+        }
+        chosen
+    }
+
+    pub(super) fn secret(&mut self, key: &str, required: bool) -> Option<SecretReference> {
+        let text = self.text(key, required)?;
+        match text.parse::<SecretRef>() {
+            Ok(reference @ SecretRef::SecretsManager(_)) => Some(SecretReference(reference)),
+            Ok(_) if self.deployment == Deployment::Stack => {
+                self.problem(key, "a stack takes only \"secretsmanager:NAME\"");
+                None
+            }
+            Ok(reference) => Some(SecretReference(reference)),
+            // The text itself may be the secret.
+            Err(problem) => {
+                self.problem(key, problem);
+                None
+            }
+        }
+    }
+
+    pub(super) fn url(&mut self, key: &str, required: bool, insecure_http: bool) -> Option<String> {
+        let text = self.text(key, required)?;
+        let Ok(url) = Url::parse(&text) else {
+            self.problem(key, "must be an absolute URL");
+            return None;
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            let refusal = "must not hold a user name or a password: they would be stored in clear";
+            self.notes.refusals.push(format!("{}: key `{key}`: {refusal}", self.name));
+            return None;
+        }
+        if let Some((name, _)) = url.query_pairs().find(|(name, _)| is_secret(name)) {
+            let warning = "looks like a secret, and is stored in clear";
+            let name: String = name.chars().take(40).collect();
+            self.notes.warnings.push(format!("{}: key `{key}`: the query parameter `{name}` {warning}", self.name));
+        }
+        match url.scheme() {
+            "https" => Some(text),
+            "http" if insecure_http || is_this_machine(&url) => Some(text),
+            "http" => {
+                self.problem(key, "plain http needs `insecure_http = true`, for credentials travel in the documents");
+                None
+            }
+            _ => {
+                self.problem(key, "must begin with https://");
+                None
+            }
+        }
+    }
+}
+
+/// Whether a text may be the id of a connection, or of a tenant.
+pub fn is_connection_id(text: &str) -> bool {
+    (1..=LONGEST_ID).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether a query parameter of this name is likely to hold a secret.
+fn is_secret(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let parts = ["password", "passwd", "secret", "token", "apikey", "accesskey", "credential", "signature"];
+    ["key", "pwd", "pass", "auth", "sig"].contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        None => false,
+    }
+}

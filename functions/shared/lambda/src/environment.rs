@@ -1,0 +1,109 @@
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use store::{Clock, Random, Secrets};
+use thiserror::Error;
+
+use sources::SourceHttp;
+
+use crate::Metrics;
+
+/// A function's environment variables: the process's under Lambda, the template's on one machine.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(HashMap<String, String>);
+
+/// A variable that the function can't start without.
+#[derive(Debug, Error)]
+#[error("the environment variable {0} is not set, or not to a number where it must be one")]
+pub struct EnvironmentError(&'static str);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        // Not `vars`: it panics where a variable of anybody's is not Unicode.
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// These variables.
+    pub fn of(variables: HashMap<String, String>) -> Self {
+        Self(variables)
+    }
+
+    /// The value of a variable.
+    ///
+    /// # Errors
+    /// Where it is not set.
+    pub fn required(&self, name: &'static str) -> Result<&str, EnvironmentError> {
+        self.optional(name).ok_or(EnvironmentError(name))
+    }
+
+    /// The value of a variable that is a number.
+    ///
+    /// # Errors
+    /// Where it is not set, or to something else.
+    pub fn number<N: FromStr>(&self, name: &'static str) -> Result<N, EnvironmentError> {
+        self.required(name)?.parse().map_err(|_| EnvironmentError(name))
+    }
+
+    /// The value of a variable, if it is set.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// How long AWS is waited for. DynamoDB, SQS and Secrets Manager answer within milliseconds, a page or a batch of 16 MB
+/// within a second: what has not come by then is not coming, for its connection is dead, and by default the SDK would
+/// wait for ever. An operation with all its attempts ends before a poller's lease does.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(4))
+        .operation_timeout(Duration::from_secs(12))
+        .build()
+}
+
+/// The ways out of the process: everything that a test or a run on one machine replaces.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Where secrets are read.
+    pub secrets: Secrets,
+    /// HTTP to the sources.
+    pub http: SourceHttp,
+    /// The time.
+    pub clock: Clock,
+    /// Random numbers.
+    pub random: Random,
+    /// Where metrics go.
+    pub metrics: Metrics,
+}
+
+impl Clients {
+    /// Clients of AWS, as the environment of a Lambda function configures them.
+    ///
+    /// # Errors
+    /// Where the HTTP client can't be built.
+    pub async fn of_aws(environment: &Environment) -> Result<Self, reqwest::Error> {
+        let clock = Clock::system();
+        let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load().await;
+        Ok(Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            secrets: Secrets::new(Some(aws_sdk_secretsmanager::Client::new(&config)), clock.clone()),
+            http: SourceHttp::new(clock.clone())?,
+            clock,
+            random: Random::from_entropy(),
+            metrics: Metrics::from_environment(environment),
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! How far a list was read, page by page, and what shows that nobody was passed over.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
+
+use super::memory::{MOST_REMEMBERED, Memory, Seam};
+use crate::ContentHash;
+
+/// An older release asks for `pages x 100`.
+const PLACES_OF_AN_OLDER_PAGE: u64 = 100;
+/// A page begins at most so many records before the end of what was read, unless it has to step back.
+const LONGEST_OVERLAP: u64 = 10;
+/// Steps back in a row, before the list is read from its beginning again.
+const MOST_STEPS: u32 = 64;
+/// How often the list is read from its beginning again, before it is given up.
+const MOST_RESTARTS: u32 = 3;
+/// A list that ends with news and is shorter than this is not suspected of having been cut: the next one tells more.
+const SHORTEST_CUT: u64 = 20;
+/// How many pages in a row may be as the one before although they begin elsewhere: once may be chance.
+const MOST_REPEATED: u32 = 3;
+
+/// A record as a page tells it, as far as the listing must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRecord {
+    /// The id in the source.
+    pub source_id: String,
+    /// Its date of change as the source writes it: what its list is ordered by, and can be asked from.
+    pub date: Option<DateTime>,
+    /// The instant of that date.
+    pub updated: Option<Timestamp>,
+    /// The fingerprint of all that is told of it.
+    pub content: ContentHash,
+}
+
+/// A page as a listing takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedPage<'a> {
+    /// Its records, in its order.
+    pub records: &'a [ListedRecord],
+    /// Whether the source says that there are more.
+    pub more: bool,
+    /// What was changed at this time or later is told by the next listing in any case.
+    pub settled_before: Timestamp,
+}
+
+/// What the next page is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// From this date on, as the source writes it; `None`: from the listing's cursor.
+    pub from: Option<DateTime>,
+    /// From this place of that list on.
+    pub start: u64,
+}
+
+/// How a listing goes on after a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListingState {
+    /// With another page.
+    Continues,
+    /// It is over: everybody was seen who was on the list, but for those who were changed meanwhile.
+    Ended,
+    /// It can't be brought to an end; why.
+    Broken(&'static str),
+}
+
+/// How far a list was read.
+///
+/// A list is read by places while it changes: who is edited or removed leaves his place, and everybody behind moves up,
+/// one of them perhaps across the border of a page that was read. So pages **overlap**, and each one proves its
+/// **seam**: a record that was told before stands on it unmoved, with its id and its date, and nobody unknown stands
+/// before that one. Then everybody behind it is on this page or a later one. Where the seam does not fit, the next page
+/// begins further back. Places count what pages held, whatever their size.
+///
+/// The **end** is proven as well: a list in the order of its dates is asked for once more, from the newest date that
+/// was told. Who comes then, and is not new, shows that the source ends its lists early; it is read on from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListingProgress {
+    /// How many pages were asked for.
+    requests: u32,
+    /// How many of them came on, up to the first end of the list.
+    listed_pages: u32,
+    /// From which date the list is asked; `None`: from the listing's cursor.
+    from: Option<DateTime>,
+    /// The place behind what was read when the list first came to its end.
+    first_end: u64,
+    /// The place behind what was read.
+    position: u64,
+    /// So many places before that the next page begins.
+    back: u64,
+    /// Where the last page began; `None` before the first from this date on.
+    last_start: Option<u64>,
+    /// How many pages in a row, from other places, were as the one before.
+    repeated: u32,
+    memory: Memory,
+    /// The last ones of the memory stand on a page that overlapped with none: so many.
+    unproven: usize,
+    /// The date of the last record; `None` before the first.
+    last_date: Option<DateTime>,
+    last_updated: Option<Timestamp>,
+    /// The place of the first record of that date.
+    date_from: u64,
+    /// Whether the dates were out of order anywhere.
+    is_unordered: bool,
+    /// Whether the source said that nobody comes after what was read.
+    at_end: bool,
+    /// Whether the source ended its list although there were more.
+    was_cut: bool,
+    /// Whether the last page, from right behind what was read, was empty.
+    is_empty_beyond: bool,
+    steps: u32,
+    restarts: u32,
+    /// Whether the rest of the list comes with the next batch.
+    is_paused: bool,
+}
+
+impl ListingProgress {
+    /// What to ask for next.
+    pub fn question(&self) -> PageRequest {
+        PageRequest { from: self.from, start: self.position.saturating_sub(self.back) }
+    }
+
+    /// How many pages were asked for.
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// How many pages came on, up to the first end of the list.
+    pub fn listed_pages(&self) -> u32 {
+        self.listed_pages
+    }
+
+    /// How many pages an older release takes this for: it would go on where nobody is passed over that was not told.
+    pub fn older_pages(&self) -> u32 {
+        let position = if self.is_first() { self.position } else { self.first_end };
+        u32::try_from(position / PLACES_OF_AN_OLDER_PAGE).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the source ended its list although there were more. Such a list proves nobody's absence.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
+    /// Whether this is still the first time through the list: it was neither proven nor read on from a date.
+    pub fn is_first(&self) -> bool {
+        self.from.is_none()
+    }
+
+    /// Whether the last page fitted what was read before it.
+    pub fn fits(&self) -> bool {
+        self.steps == 0 && self.unproven == 0
+    }
+
+    /// Whether dates came in order so far, and every seam fitted: then everybody was told who has an older date than the
+    /// last one.
+    pub(super) fn is_in_order(&self) -> bool {
+        !self.is_unordered && self.fits()
+    }
+
+    /// The rest of the list comes with the next batch.
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Whether the rest of the list comes with the next batch.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Another reading of the same list, from its beginning.
+    pub(super) fn again(&self) -> Self {
+        Self { was_cut: self.was_cut, ..Self::default() }
+    }
+
+    /// The instant of the last date.
+    pub(super) fn last_updated(&self) -> Option<Timestamp> {
+        self.last_updated
+    }
+
+    /// Whether a record says anything that was not told a moment ago.
+    pub fn is_new_to(&self, told: &ListedRecord) -> bool {
+        !self.memory.holds_the_same(told)
+    }
+
+    /// Takes a page that answers [`question`](Self::question).
+    pub fn take(&mut self, page: ListedPage<'_>, repeats: bool) -> ListingState {
+        let start = self.question().start;
+        let length = page.records.len() as u64;
+        let has_moved = self.last_start.is_some_and(|last| last != start);
+        self.last_start = Some(start);
+        self.requests += 1;
+        self.repeated = if repeats && has_moved && length > 1 { self.repeated + 1 } else { 0 };
+        if self.repeated >= MOST_REPEATED {
+            return ListingState::Broken(
+                "the source sends the same page again and again, whatever place it is asked for",
+            );
+        }
+        let seam = self.memory.seam(page, self.back, self.unproven);
+        if seam.as_ref().is_some_and(|seam| self.proves_the_unproven(page, seam)) {
+            self.unproven = 0;
+            self.steps = 0;
+            self.back = 0;
+            return if self.at_end { self.end(page) } else { ListingState::Continues };
+        }
+        if start == 0 {
+            return self.take_beginning(page);
+        }
+        let Some(seam) = seam else {
+            return if self.back == 0 { self.take_beyond(page) } else { self.step_back(length) };
+        };
+        let comes_to_the_last = seam.remembered_last + 1 == self.memory.len() - self.unproven;
+        let is_new = seam.last + 1 < page.records.len() || self.unproven > 0 || !comes_to_the_last;
+        self.note_cut(page, &page.records[seam.last + 1..]);
+        self.note_dates(&page.records[seam.first..], start + seam.first as u64);
+        self.memory.replace_from(seam.remembered_first, &page.records[seam.first..]);
+        self.unproven = 0;
+        self.position = start + length;
+        self.come_on(page, is_new)
+    }
+
+    /// Whether a page ends with the very one before those who stand on a page of their own: he is still where he was,
+    /// so nobody came between him and them.
+    fn proves_the_unproven(&self, page: ListedPage<'_>, seam: &Seam) -> bool {
+        let is_last = seam.last + 1 == page.records.len();
+        self.unproven > 0 && is_last && seam.remembered_last + 1 + self.unproven == self.memory.len()
+    }
+
+    /// The page holds the list from its beginning: nothing can be missing before it.
+    fn take_beginning(&mut self, page: ListedPage<'_>) -> ListingState {
+        let had = self.position > 0;
+        if page.records.is_empty() && had {
+            if self.is_first() {
+                return ListingState::Broken("the source listed contacts, and then none at all");
+            }
+            // Whoever had the newest date is gone, or the list is: nothing is proven.
+            self.was_cut = true;
+            return ListingState::Ended;
+        }
+        if had && self.steps > 0 {
+            self.restarts += 1;
+            if self.restarts > MOST_RESTARTS {
+                return ListingState::Broken(
+                    "the source's list changes its order from page to page: who is on it can't be proven",
+                );
+            }
+            // What stood before does not fit any more: dates are compared anew.
+            self.last_date = self.from;
+        }
+        let is_new = !had || page.records.iter().any(|told| !self.memory.holds_unmoved(told));
+        self.note_cut(page, page.records);
+        self.note_dates(page.records, 0);
+        self.memory.replace_from(0, page.records);
+        self.unproven = 0;
+        self.position = page.records.len() as u64;
+        self.come_on(page, is_new)
+    }
+
+    /// The page begins right behind what was read, and overlaps with nothing.
+    fn take_beyond(&mut self, page: ListedPage<'_>) -> ListingState {
+        if page.records.is_empty() {
+            self.is_empty_beyond = true;
+            self.back = 1;
+            return ListingState::Continues;
+        }
+        // No more than can be remembered beside the one before them; the others are told again.
+        let taken = &page.records[..page.records.len().min(MOST_REMEMBERED / 2)];
+        self.note_cut(page, taken);
+        self.note_dates(taken, self.position);
+        self.unproven = self.memory.append(taken);
+        self.at_end = !page.more && taken.len() == page.records.len();
+        self.position += taken.len() as u64;
+        self.back = taken.len() as u64 + 1;
+        ListingState::Continues
+    }
+
+    /// The page fits what was read.
+    fn come_on(&mut self, page: ListedPage<'_>, is_new: bool) -> ListingState {
+        let was_empty_beyond = std::mem::take(&mut self.is_empty_beyond);
+        self.steps = 0;
+        self.listed_pages += u32::from(self.is_first());
+        self.at_end = !page.more;
+        if !page.more {
+            return self.end(page);
+        }
+        if is_new {
+            self.back = (page.records.len() as u64 / 10).clamp(1, LONGEST_OVERLAP);
+            return ListingState::Continues;
+        }
+        // The page ends where the last one did. The source may say that there are more where there are none.
+        if was_empty_beyond {
+            return self.end(page);
+        }
+        self.back = 0;
+        ListingState::Continues
+    }
+
+    /// The page does not fit what was read: the next one begins further back.
+    fn step_back(&mut self, length: u64) -> ListingState {
+        self.memory.forget_last(self.unproven);
+        self.position -= self.unproven as u64;
+        self.unproven = 0;
+        self.is_empty_beyond = false;
+        self.steps += 1;
+        // A page that begins so much earlier still meets what is remembered, wherever that has moved to.
+        let step = self.back.min(length + (MOST_REMEMBERED / 2) as u64).max(1);
+        self.back = if self.steps > MOST_STEPS { self.position } else { self.back + step };
+        ListingState::Continues
+    }
+
+    /// The source says that the list ends here.
+    fn end(&mut self, page: ListedPage<'_>) -> ListingState {
+        let Some(date) = self.last_date.filter(|_| !self.is_unordered) else { return ListingState::Ended };
+        // No list is cut so soon; and while people work at the source, there would always be somebody newer.
+        let is_asked_again = self.last_updated.is_some_and(|updated| updated >= page.settled_before);
+        if self.from == Some(date) || (is_asked_again && self.position < SHORTEST_CUT) {
+            return ListingState::Ended;
+        }
+        if self.is_first() {
+            self.first_end = self.position;
+        }
+        self.from = Some(date);
+        self.position = self.position.saturating_sub(self.date_from);
+        self.date_from = 0;
+        self.back = self.position.min(LONGEST_OVERLAP);
+        self.last_start = None;
+        ListingState::Continues
+    }
+
+    /// Whether records show that the list was ended early: they were there, and come after all that it held. Who has the
+    /// very date that it ended with may have been told long ago.
+    fn note_cut(&mut self, page: ListedPage<'_>, records: &[ListedRecord]) {
+        self.was_cut |= self.from.is_some()
+            && records.iter().any(|told| {
+                let was_there = told.updated.is_none_or(|updated| updated < page.settled_before);
+                was_there && told.date > self.from && !self.memory.holds_unmoved(told)
+            });
+    }
+
+    /// Takes note of the dates of records in a row, the first of which has this place.
+    fn note_dates(&mut self, records: &[ListedRecord], place: u64) {
+        let mut before = if place == self.position { self.last_date } else { None };
+        for (told, place) in records.iter().zip(place..) {
+            let Some(date) = told.date else { continue };
+            self.is_unordered |= before.is_some_and(|before| before > date);
+            if before != Some(date) {
+                let goes_on = before.is_none() && self.last_date == Some(date);
+                self.date_from = if goes_on { self.date_from.min(place) } else { place };
+            }
+            before = Some(date);
+            self.last_updated = told.updated;
+        }
+        self.last_date = before.or(self.last_date);
+    }
+}

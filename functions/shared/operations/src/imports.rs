@@ -1,0 +1,88 @@
+//! What importing and taking an import back have in common: one of them at a time writes to a connection, and how an
+//! import is taken back.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use model::ConnectionKey;
+use store::{Clock, ConnectionStates, Random, StoreError};
+
+mod undo;
+
+pub use undo::{Undo, UndoError, UndoReport};
+
+/// The longest pause before somebody who waits for a lease looks again, in milliseconds.
+const LONGEST_PAUSE: u64 = 250;
+
+/// The lease of connections that others import into: whose a row is, and who has which card number, can be said only
+/// while nobody else adds customers.
+#[derive(Clone, Debug)]
+pub struct ImportLease {
+    states: ConnectionStates,
+    clock: Clock,
+    random: Random,
+}
+
+impl ImportLease {
+    /// Leases in the control table.
+    pub fn new(states: ConnectionStates, clock: Clock, random: Random) -> Self {
+        Self { states, clock, random }
+    }
+
+    /// By how much the store's clock is ahead of this machine's; nothing where the store does not tell its time. Functions
+    /// and the store have one time; an operator's machine may have another.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn store_is_ahead_by(&self, connection: &ConnectionKey) -> Result<SignedDuration, StoreError> {
+        let time = self.states.store_time(connection).await?;
+        Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
+    }
+
+    /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's, waiting for whoever holds it
+    /// until `patience` has come. Returns the name of its owner; `None` where another holds it all the time.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn take(
+        &self,
+        connection: &ConnectionKey,
+        held: Duration,
+        ahead: SignedDuration,
+        patience: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let owner = self.random.owner_id();
+        loop {
+            if self.renew(connection, &owner, held, ahead).await? {
+                return Ok(Some(owner));
+            }
+            let next = self.clock.now() + Duration::from_millis(1 + self.random.below(LONGEST_PAUSE));
+            if next >= patience {
+                return Ok(None);
+            }
+            self.clock.wait_until(next).await;
+        }
+    }
+
+    /// Holds it for as long as `held` from now on. `false` where it ran out and another has it.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn renew(
+        &self,
+        connection: &ConnectionKey,
+        owner: &str,
+        held: Duration,
+        ahead: SignedDuration,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now() + ahead;
+        self.states.lease(connection, owner, now, now + held).await
+    }
+
+    /// Gives it back. What fails here costs those who wait no more than the lease's time.
+    pub async fn release(&self, connection: &ConnectionKey, owner: &str) {
+        if let Err(error) = self.states.release(connection, owner).await {
+            tracing::warn!(%connection, %error, "the lease was not given back and has to run out");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::import::{BeforeImage, Claim, UndoAction, reversal};
+use model::{ConnectionKey, Content, Customer, Status};
+use store::{Clock, ImportRecord, Imports, Revision, Shadow, StoreError, UpsertError};
+use thiserror::Error;
+
+use super::ImportLease;
+
+/// How many customers of an undo are restored under one renewal of the lease.
+const CHUNK: usize = 500;
+/// How long an undo holds the lease without renewing it: longer than a chunk takes.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Takes imports back.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    shadow: Shadow,
+    imports: Imports,
+    lease: ImportLease,
+    clock: Clock,
+}
+
+/// What an undo did, or would do: customers' ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoReport {
+    /// Customers who are again as they were before.
+    pub restored: Vec<String>,
+    /// Customers whom the import brought and who are deleted.
+    pub removed: Vec<String>,
+    /// Customers who were back already.
+    pub already_back: Vec<String>,
+    /// Customers who have changed since, and stay as they are.
+    pub changed_since: Vec<String>,
+    /// Customers whose card number is another's by now, and who stay as they are.
+    pub card_taken: Vec<String>,
+}
+
+/// An import that was not taken back, or not whole. It can be tried again: what is back stays back.
+#[derive(Debug, Error)]
+pub enum UndoError {
+    /// The import kept no images.
+    #[error("it was imported without an undo state")]
+    NotSaved,
+    /// Somebody imports all the time.
+    #[error("another import or undo of this connection is under way; try again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// One customer could not be written.
+    #[error("a customer could not be restored: {0}")]
+    Customer(#[from] UpsertError),
+}
+
+impl Undo {
+    /// Takes back imports of these tables.
+    pub fn new(shadow: Shadow, imports: Imports, lease: ImportLease, clock: Clock) -> Self {
+        Self { shadow, imports, lease, clock }
+    }
+
+    /// Says what an undo would do now, and changes nothing.
+    ///
+    /// # Errors
+    /// Where the import kept no images, or the store fails before the deadline.
+    pub async fn preview(
+        &self,
+        connection: &ConnectionKey,
+        record: &ImportRecord,
+        deadline: Timestamp,
+    ) -> Result<UndoReport, UndoError> {
+        let plan = self.plan(connection, record, deadline).await?;
+        let mut report = UndoReport::default();
+        for (source_id, images) in &plan.images {
+            report.count(source_id, images, plan.stored.get(source_id), plan.stays.contains(source_id));
+        }
+        Ok(report)
+    }
+
+    /// Puts every customer of an import back to how the import found it, unless it has changed since, or would get back
+    /// a card number that is another's by now. Waits for imports that are under way. May be interrupted and done again.
+    ///
+    /// # Errors
+    /// Where the import kept no images, or not everything could be done before the deadline.
+    pub async fn carry_out(
+        &self,
+        connection: &ConnectionKey,
+        record: &ImportRecord,
+        deadline: Timestamp,
+    ) -> Result<UndoReport, UndoError> {
+        // Imports hold the lease by their clocks, which are the store's: this machine's may be off.
+        let ahead = self.lease.store_is_ahead_by(connection).await?;
+        let owner = self.lease.take(connection, LEASE, ahead, deadline).await?.ok_or(UndoError::Busy)?;
+        let report = self.restore_all(connection, &record.id, &owner, deadline).await;
+        self.lease.release(connection, &owner).await;
+        report
+    }
+
+    async fn restore_all(
+        &self,
+        connection: &ConnectionKey,
+        import: &str,
+        owner: &str,
+        deadline: Timestamp,
+    ) -> Result<UndoReport, UndoError> {
+        // As it stands under the lease: the import may have gone on meanwhile.
+        let mut record = self.imports.find(connection, import, deadline).await?.ok_or(UndoError::NotSaved)?;
+        let plan = self.plan(connection, &record, deadline).await?;
+        if record.undo_began_at.is_none() {
+            // From now on nothing comes by this import: the same request is another one.
+            record.undo_began_at = Some(self.clock.now());
+            self.imports.put(connection, &record, deadline).await?;
+        }
+        let mut report = UndoReport::default();
+        let source_ids: Vec<&String> = plan.images.keys().collect();
+        for chunk in source_ids.chunks(CHUNK) {
+            let ahead = self.lease.store_is_ahead_by(connection).await?;
+            if !self.lease.renew(connection, owner, LEASE, ahead).await? {
+                return Err(UndoError::Busy);
+            }
+            self.imports.add_claims(connection, &plan.claims(chunk), deadline).await?;
+            let read = chunk.iter().map(|source_id| ((*source_id).clone(), plan.stored.get(*source_id).cloned()));
+            let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored);
+            for (source_id, revised) in self.shadow.revise_many(connection, read.collect(), revise, deadline).await? {
+                let (_, before) = revised?;
+                let images = plan.images.get(&source_id).map_or(&[][..], Vec::as_slice);
+                report.count(&source_id, images, before.as_ref(), plan.stays.contains(&source_id));
+            }
+        }
+        record.undone_at = Some(record.undone_at.unwrap_or(self.clock.now()));
+        self.imports.put(connection, &record, deadline).await?;
+        Ok(report)
+    }
+
+    async fn plan(
+        &self,
+        connection: &ConnectionKey,
+        record: &ImportRecord,
+        deadline: Timestamp,
+    ) -> Result<UndoPlan, UndoError> {
+        if !record.saves_undo {
+            return Err(UndoError::NotSaved);
+        }
+        let mut images: BTreeMap<String, Vec<BeforeImage>> = BTreeMap::new();
+        for image in self.imports.images(connection, record, deadline).await? {
+            images.entry(image.source_id.clone()).or_default().push(image);
+        }
+        let stored = self.read(connection, images.keys().cloned(), deadline).await?;
+        let mut plan = UndoPlan { images, stored, stays: BTreeSet::new() };
+        let cards = plan.cards_that_come_back();
+        let claims: BTreeSet<Claim> = cards.values().map(|card| Claim::card(card)).collect();
+        let whole: Vec<(Claim, usize)> = claims.iter().map(|claim| (claim.clone(), usize::MAX)).collect();
+        let mut claimants = self.imports.claimants(connection, claims, deadline).await?;
+        self.imports.read_on(connection, whole, &mut claimants, deadline).await?;
+        let others: BTreeSet<String> =
+            claimants.values().flat_map(|claimants| claimants.ids()).map(str::to_owned).collect();
+        let unread = others.into_iter().filter(|source_id| !plan.images.contains_key(source_id));
+        let others = self.read(connection, unread, deadline).await?;
+        let claimants =
+            claimants.into_iter().map(|(claim, claimants)| (claim, claimants.ids().map(str::to_owned).collect()));
+        plan.leave_whose_card_is_taken(cards, &claimants.collect(), &others);
+        Ok(plan)
+    }
+
+    async fn read(
+        &self,
+        connection: &ConnectionKey,
+        source_ids: impl IntoIterator<Item = String>,
+        deadline: Timestamp,
+    ) -> Result<HashMap<String, Customer>, StoreError> {
+        let ids = source_ids.into_iter().map(|source_id| (connection.clone(), source_id));
+        let found = self.shadow.get_many(ids, deadline).await?;
+        Ok(found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect())
+    }
+}
+
+/// What an undo is going to do.
+struct UndoPlan {
+    /// The images of each customer, in the order in which they were recorded.
+    images: BTreeMap<String, Vec<BeforeImage>>,
+    /// Those of them that are stored, as they were read.
+    stored: HashMap<String, Customer>,
+    /// Who stays as it is though it could be restored: its card number is another's by now.
+    stays: BTreeSet<String>,
+}
+
+impl UndoPlan {
+    /// What is to be written to a customer of whom `stored` is stored.
+    fn revise(&self, source_id: &str, stored: Option<&Customer>) -> Option<Revision> {
+        if self.stays.contains(source_id) {
+            return None;
+        }
+        match reversal(self.images.get(source_id)?, stored) {
+            UndoAction::Restore { content, state } => Some(Revision { content: *content, state }),
+            UndoAction::AlreadyBack | UndoAction::ChangedSince => None,
+        }
+    }
+
+    /// What a customer is going to be.
+    fn then(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
+        match self.revise(source_id, stored) {
+            Some(revision) => Some(revision.content),
+            None => stored.map(|customer| customer.content.clone()),
+        }
+    }
+
+    /// The card numbers that customers get back, and do not have now.
+    fn cards_that_come_back(&self) -> BTreeMap<String, String> {
+        let cards = self.images.keys().filter_map(|source_id| {
+            let stored = self.stored.get(source_id);
+            let card = card(&self.revise(source_id, stored)?.content)?.to_owned();
+            let is_had = stored.and_then(|customer| self::card(&customer.content)) == Some(&card);
+            (!is_had).then(|| (source_id.clone(), card))
+        });
+        cards.collect()
+    }
+
+    /// A card number is one customer's. Whoever stays keeps the one that it has, so another may have to stay for that.
+    fn leave_whose_card_is_taken(
+        &mut self,
+        cards: BTreeMap<String, String>,
+        claimants: &HashMap<Claim, Vec<String>>,
+        others: &HashMap<String, Customer>,
+    ) {
+        loop {
+            let is_taken = |(source_id, number): &(&String, &String)| {
+                let claimants = claimants.get(&Claim::card(number)).into_iter().flatten();
+                let mut rivals = claimants.filter(|rival| rival != source_id && !self.stays.contains(*source_id));
+                rivals.any(|rival| {
+                    let stored = self.stored.get(rival).or_else(|| others.get(rival));
+                    self.then(rival, stored).as_ref().and_then(card) == Some(number)
+                })
+            };
+            let taken: Vec<String> = cards.iter().filter(is_taken).map(|(source_id, _)| source_id.clone()).collect();
+            if taken.is_empty() {
+                return;
+            }
+            self.stays.extend(taken);
+        }
+    }
+
+    /// What the customers of a chunk get back to be found by: a claim may have been forgotten since they had it.
+    fn claims(&self, chunk: &[&String]) -> BTreeMap<Claim, BTreeSet<String>> {
+        let mut claims: BTreeMap<Claim, BTreeSet<String>> = BTreeMap::new();
+        for source_id in chunk {
+            let stored = self.stored.get(*source_id);
+            let Some(revision) = self.revise(source_id, stored) else { continue };
+            let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
+            if revision.content.status != Status::Deleted {
+                for claim in Claim::of(&revision.content).filter(|claim| !had.contains(claim)) {
+                    claims.entry(claim).or_default().insert((*source_id).clone());
+                }
+            }
+        }
+        claims
+    }
+}
+
+/// The card number of a customer who is there.
+fn card(content: &Content) -> Option<&String> {
+    content.external_id.as_ref().filter(|_| content.status != Status::Deleted)
+}
+
+impl UndoReport {
+    /// Counts a customer of whom `before` was stored when it was looked at.
+    fn count(&mut self, source_id: &str, images: &[BeforeImage], before: Option<&Customer>, stays: bool) {
+        let group = match reversal(images, before) {
+            UndoAction::Restore { .. } if stays => &mut self.card_taken,
+            UndoAction::Restore { content, .. } if content.status == Status::Deleted => &mut self.removed,
+            UndoAction::Restore { .. } => &mut self.restored,
+            UndoAction::AlreadyBack => &mut self.already_back,
+            UndoAction::ChangedSince => &mut self.changed_since,
+        };
+        group.push(source_id.to_owned());
+    }
+}

@@ -1,0 +1,208 @@
+//! How a connection stands: what `customer-sync status` prints and `GET /v1/connections` answers.
+
+use jiff::Timestamp;
+use model::{ConnectionKey, OutcomeCounts, Phase, iso_millis};
+use serde::Serialize;
+use store::{
+    ConnectionRegistry, ConnectionState, ConnectionStates, Failures, Ledger, LedgerState, Registration, StoreError,
+};
+
+use config::{all_connections, is_pushed, problem_of};
+
+/// What can be said of a connection in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It was not polled yet.
+    Waiting,
+    /// A batch is in progress.
+    Syncing,
+    /// The shadow holds what the source reported last.
+    InSync,
+    /// Something stands in the way.
+    Failing,
+}
+
+/// How connections stand, as JSON shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// The connections, by key.
+    pub connections: Vec<ConnectionStatus>,
+}
+
+/// How a connection stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConnectionStatus {
+    /// The connection's id.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Its kind.
+    pub kind: String,
+    /// In a word.
+    pub condition: Condition,
+    /// The shadow holds everything that the source reported by then.
+    pub fresh_as_of: Option<String>,
+    /// How many seconds ago that is.
+    pub freshness_seconds: Option<u64>,
+    /// When the source last answered.
+    pub last_success_at: Option<String>,
+    /// What stands in the way.
+    pub error: Option<ErrorStatus>,
+    /// The batch in progress.
+    pub batch: Option<BatchStatus>,
+    /// What became of every customer so far; of the batch in progress, those that are done.
+    pub counts: Counts,
+    /// How many failure records there are now.
+    pub failures: u64,
+    /// How many of them stand for deletions that wait for a person, for there were too many at once.
+    pub deletes_withheld: u64,
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorStatus {
+    /// Since when, or when last.
+    pub at: String,
+    /// What.
+    pub message: String,
+}
+
+/// A batch in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BatchStatus {
+    /// Its number.
+    pub number: u64,
+    /// When the source was asked.
+    pub asked_at: String,
+    /// Whether its source is still being listed: then more customers may come.
+    pub listing: bool,
+    /// How many customers it holds, so far.
+    pub customers: u64,
+    /// How many of them have not come to an end.
+    pub left: u64,
+}
+
+/// Fetched = written + unchanged + stale + tombstoned + failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// How many customers came to an end.
+    pub fetched: u64,
+    /// Which end.
+    #[serde(flatten)]
+    pub ends: OutcomeCounts,
+}
+
+/// Reads how connections stand.
+#[derive(Clone, Debug)]
+pub struct StatusReader {
+    directory: ConnectionRegistry,
+    ledger: Ledger,
+    states: ConnectionStates,
+    failures: Failures,
+}
+
+impl StatusReader {
+    /// A reader of these parts of the control table.
+    pub fn new(directory: ConnectionRegistry, ledger: Ledger, states: ConnectionStates, failures: Failures) -> Self {
+        Self { directory, ledger, states, failures }
+    }
+
+    /// How every connection stands, or those of one tenant, by key.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
+        let mut statuses = self.of_tenant(tenant, now).await?;
+        for status in statuses.iter_mut().filter(|status| !is_pushed(&status.kind)) {
+            let key = ConnectionKey::new(&status.tenant, &status.id);
+            status.failures = self.failures.count(&key).await?;
+            status.deletes_withheld = self.failures.count_withheld(&key).await?;
+        }
+        Ok(statuses)
+    }
+
+    /// How every connection stands, but for its failure records: they may be many, and are not counted.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn without_failures(&self, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
+        self.of_tenant(None, now).await
+    }
+
+    async fn of_tenant(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
+        let mut statuses = Vec::new();
+        for registration in all_connections(&self.directory).await? {
+            if tenant.is_none_or(|tenant| tenant == registration.key.tenant) {
+                let problem = problem_of(&registration);
+                let Registration { key, kind, .. } = registration;
+                let mut status =
+                    if is_pushed(&kind) { pushed(&key, kind, now) } else { self.one(&key, kind, now).await? };
+                if let Some(problem) = problem {
+                    status.condition = Condition::Failing;
+                    status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
+                }
+                statuses.push(status);
+            }
+        }
+        Ok(statuses)
+    }
+
+    async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
+        let ConnectionState { fresh_as_of, answered_at, error, .. } = self.states.state(key).await?;
+        let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
+        let batch = latest.filter(|batch| batch.phase != Phase::Closed);
+        // What one chunk met is over where the batch has come on since.
+        let error = error.filter(|error| batch.is_none() || came_on_at.is_none_or(|came_on_at| came_on_at <= error.at));
+        let mut ends = totals;
+        if let Some(batch) = &batch {
+            ends += batch.counts;
+        }
+        let condition = match (&error, &batch, fresh_as_of) {
+            (Some(_), _, _) => Condition::Failing,
+            (None, Some(_), _) => Condition::Syncing,
+            (None, None, Some(_)) => Condition::InSync,
+            (None, None, None) => Condition::Waiting,
+        };
+        Ok(ConnectionStatus {
+            id: key.connection.clone(),
+            tenant: key.tenant.clone(),
+            kind,
+            condition,
+            fresh_as_of: fresh_as_of.map(iso_millis),
+            freshness_seconds: fresh_as_of.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
+            last_success_at: answered_at.map(iso_millis),
+            error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
+            batch: batch.map(|batch| BatchStatus {
+                number: batch.number,
+                asked_at: iso_millis(batch.asked_at),
+                listing: batch.phase == Phase::Listing,
+                customers: batch.total,
+                left: batch.left(),
+            }),
+            counts: Counts { fetched: ends.sum(), ends },
+            failures: 0,
+            deletes_withheld: 0,
+        })
+    }
+}
+
+/// What is acknowledged to a system that pushes is stored: such a connection is always in sync. It has no counts, for a
+/// count that is kept would cost every push a second write; metrics have them.
+fn pushed(key: &ConnectionKey, kind: String, now: Timestamp) -> ConnectionStatus {
+    let ends = OutcomeCounts::default();
+    ConnectionStatus {
+        id: key.connection.clone(),
+        tenant: key.tenant.clone(),
+        kind,
+        condition: Condition::InSync,
+        fresh_as_of: Some(iso_millis(now)),
+        freshness_seconds: Some(0),
+        last_success_at: None,
+        error: None,
+        batch: None,
+        counts: Counts { fetched: ends.sum(), ends },
+        failures: 0,
+        deletes_withheld: 0,
+    }
+}

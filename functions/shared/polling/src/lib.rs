@@ -1,0 +1,7 @@
+//! What polling a source is, whatever the source: a lease on each connection, and one step after the other.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod poller;
+
+pub use poller::{Next, Poll, Poller, WATCH_EVERY, aside};

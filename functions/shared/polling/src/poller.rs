@@ -1,0 +1,325 @@
+//! What polling functions have in common: every connection under its own lease, in a task of its own, until the next
+//! tick's poller has come.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use model::{Batch, BatchEvent, ConnectionKey};
+use store::{
+    ChunkKey, ChunkState, Clock, ConnectionRegistry, ConnectionStates, LastError, Ledger, Random, StoreError, WorkQueue,
+};
+use tokio::task::JoinSet;
+
+use config::{Connection, Settings};
+use lambda::{Clients, Environment, EnvironmentError, Metrics};
+use sources::SourceError;
+use sources::send_window::{self, SendWindow};
+
+/// How often the ledger of an open batch is looked at, where nothing waits to be sent.
+pub const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// A tick comes once a minute, and every poller goes on for a little longer: so there is always one.
+const POLL_FOR: Duration = Duration::from_secs(65);
+/// What a poller leaves of its deadline, to give its lease back.
+const MARGIN: Duration = Duration::from_secs(3);
+/// A poller that dies holds up the next one for so long at most.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often the lease is renewed while a long step runs.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// When a renewal that failed is tried again.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
+/// When a step is tried again that failed at the store, or found that somebody else has moved the batch on.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How one kind of system is polled.
+pub trait Poll: Clone + Send + Sync + 'static {
+    /// How such a system is reached.
+    type Settings: Settings + Send + Sync + 'static;
+
+    /// From one question to the next.
+    fn pause(settings: &Self::Settings) -> Duration;
+
+    /// Does what there is to do for one connection, whose lease is held meanwhile.
+    ///
+    /// # Errors
+    /// Where the store fails, or somebody else has moved the batch on. What the system fails at is reported instead.
+    fn step(
+        &self,
+        connection: &Connection<Self::Settings>,
+        deadline: Timestamp,
+    ) -> impl Future<Output = Result<Next, StoreError>> + Send;
+}
+
+/// When the next step makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once.
+    Now,
+    /// After a pause.
+    After(Duration),
+}
+
+/// ConnectionStates connections, and looks after their ledgers.
+#[derive(Clone, Debug)]
+pub struct Poller {
+    /// What is configured.
+    pub directory: ConnectionRegistry,
+    /// The batch ledger.
+    pub ledger: Ledger,
+    /// Leases, and what the states found.
+    pub states: ConnectionStates,
+    /// Where workers hear of chunks.
+    pub work_queue: WorkQueue,
+    /// The time.
+    pub clock: Clock,
+    random: Random,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Which chunks of each connection the workers were told of.
+    windows: Arc<Mutex<HashMap<ConnectionKey, SendWindow>>>,
+    /// How many chunks of a new batch are under way before any of it was settled.
+    first_window: usize,
+}
+
+impl Poller {
+    /// A poller with the table and the queue that the environment names: `CONTROL_TABLE`, `WORK_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// Where a variable is missing.
+    pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
+        let table = environment.required("CONTROL_TABLE")?;
+        let queue_url = environment.required("WORK_QUEUE_URL")?;
+        let Clients { dynamodb, sqs, clock, random, metrics, .. } = clients;
+        Ok(Self {
+            directory: ConnectionRegistry::new(dynamodb.clone(), table),
+            ledger: Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
+            states: ConnectionStates::new(dynamodb.clone(), table),
+            work_queue: WorkQueue::new(sqs.clone(), queue_url, clock.clone(), random.clone()),
+            clock: clock.clone(),
+            random: random.clone(),
+            metrics: metrics.clone(),
+            windows: Arc::default(),
+            first_window: send_window::FIRST,
+        })
+    }
+
+    /// The same where the workers ask no source, which could hang: chunks need not be held back until one has answered.
+    #[must_use]
+    pub fn for_chunks_that_hold_all(self) -> Self {
+        Self { first_window: send_window::MOST, ..self }
+    }
+
+    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
+    ///
+    /// # Errors
+    /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
+    pub async fn run<P: Poll>(&self, poll: &P, deadline: Timestamp) -> Result<(), StoreError> {
+        let stop_at = (self.clock.now() + POLL_FOR).min(deadline - MARGIN);
+        self.poll_all(poll, Some(stop_at), deadline - MARGIN).await
+    }
+
+    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
+    ///
+    /// # Errors
+    /// As [`Poller::run`].
+    pub async fn run_once<P: Poll>(&self, poll: &P, deadline: Timestamp) -> Result<(), StoreError> {
+        self.poll_all(poll, None, deadline - MARGIN).await
+    }
+
+    async fn poll_all<P: Poll>(
+        &self,
+        poll: &P,
+        stop_at: Option<Timestamp>,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        // A task for each: one that is busy, or hangs, takes no turn of another. All end with this future.
+        let mut tasks = JoinSet::new();
+        for connection in Connection::all(&self.directory).await? {
+            let (poller, poll) = (self.clone(), poll.clone());
+            tasks.spawn(async move {
+                let polling = poller.poll_one(&poll, &connection, stop_at, deadline);
+                match AssertUnwindSafe(polling).catch_unwind().await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(connection = %connection.key, %error, "polling ended early"),
+                    Err(_) => tracing::error!(connection = %connection.key, "polling caused a panic"),
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// ConnectionStates one connection until `stop_at`; without one, until the first pause.
+    async fn poll_one<P: Poll>(
+        &self,
+        poll: &P,
+        connection: &Connection<P::Settings>,
+        stop_at: Option<Timestamp>,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let owner = self.random.owner_id();
+        let mut pause_after_failure = PAUSE_AFTER_FAILURE;
+        while stop_at.is_none_or(|stop_at| self.clock.now() < stop_at) {
+            let next = match self.step(poll, connection, &owner, deadline).await {
+                Ok(next) => {
+                    pause_after_failure = PAUSE_AFTER_FAILURE;
+                    next
+                }
+                // Somebody else has moved the batch on, or the store is busy: the next step looks anew. Where that goes
+                // on, no more is asked of the source than where all is well.
+                Err(error) => {
+                    tracing::warn!(connection = %connection.key, %error, "a step failed");
+                    let pause = pause_after_failure.min(P::pause(&connection.settings));
+                    pause_after_failure = pause * 2;
+                    Next::After(pause)
+                }
+            };
+            match (next, stop_at) {
+                (Next::Now, _) => {}
+                (Next::After(pause), Some(stop_at)) => {
+                    self.clock.sleep_until((self.clock.now() + pause).min(stop_at)).await;
+                }
+                (Next::After(_), None) => break,
+            }
+        }
+        if let Some(fresh_as_of) = self.states.state(&connection.key).await?.fresh_as_of {
+            let now = self.clock.now();
+            let seconds = u64::try_from(now.duration_since(fresh_as_of).as_secs()).unwrap_or(0);
+            self.metrics.seconds(&connection.key.to_string(), now, &[("freshness", seconds)]);
+        }
+        self.states.release(&connection.key, &owner).await
+    }
+
+    /// One step under the connection's lease, which is renewed while the step takes its time.
+    async fn step<P: Poll>(
+        &self,
+        poll: &P,
+        connection: &Connection<P::Settings>,
+        owner: &str,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        if !self.renew(&connection.key, owner).await? {
+            return Ok(Next::After(WATCH_EVERY));
+        }
+        let heartbeat = async {
+            let (mut held_until, mut pause) = (self.clock.now() + LEASE, HEARTBEAT);
+            loop {
+                self.clock.sleep(pause).await;
+                let renewed_at = self.clock.now();
+                match self.renew(&connection.key, owner).await {
+                    Ok(true) => (held_until, pause) = (renewed_at + LEASE, HEARTBEAT),
+                    Ok(false) => return Ok(Next::After(WATCH_EVERY)),
+                    // Nobody else can have it before it has run out.
+                    Err(error) if self.clock.now() < held_until => {
+                        tracing::warn!(connection = %connection.key, %error, "the lease could not be renewed yet");
+                        pause = HEARTBEAT_AGAIN;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        tokio::select! {
+            next = poll.step(connection, deadline) => next,
+            lost = heartbeat => lost,
+        }
+    }
+
+    async fn renew(&self, key: &ConnectionKey, owner: &str) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        self.states.lease(key, owner, now, now + LEASE).await
+    }
+
+    /// Tells the workers of chunks whose time has come, as many as the connection may have under way: see [`SendWindow`].
+    /// `front` are the first chunks of the batch that are not done. Returns when to look again.
+    ///
+    /// # Errors
+    /// Where not all were sent before the deadline.
+    pub async fn send_due(
+        &self,
+        key: &ConnectionKey,
+        batch: u64,
+        front: &[ChunkState],
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let now = self.clock.now();
+        let look = {
+            let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+            windows.entry(key.clone()).or_default().look(batch, front, now, self.first_window, WATCH_EVERY)
+        };
+        if look.send.is_empty() {
+            return Ok(Next::After(look.again_after));
+        }
+        let chunk_key = |chunk: &u32| ChunkKey { connection: key.clone(), batch, chunk: *chunk };
+        let sent = self.work_queue.send(look.send.iter().map(chunk_key).collect(), deadline).await;
+        if sent.is_err() {
+            // Nobody knows which of them were: the next look sends all again.
+            self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
+        sent.map(|()| Next::After(look.again_after))
+    }
+
+    /// When to look again, where workers still have chunks of a batch that is over: after `pause` at the latest.
+    pub fn wait_for_workers(&self, key: &ConnectionKey, batch: u64, until: Timestamp, pause: Duration) -> Next {
+        tracing::info!(connection = %key, batch, %until, "workers still have chunks of the last batch");
+        let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
+        Next::After(wait.min(pause))
+    }
+
+    /// Tells of a batch that was acknowledged though everybody's news in it were older than what is stored.
+    pub fn tell_if_all_stale(&self, key: &ConnectionKey, batch: &Batch) {
+        if batch.is_all_stale() {
+            tracing::warn!(connection = %key, batch = batch.number, customers = batch.total, "a batch was all stale");
+            self.metrics.count(&key.to_string(), self.clock.now(), &[("stale_batches", 1)]);
+        }
+    }
+
+    /// Gives a batch up without acknowledging it: the next one holds all of it again.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn abandon(&self, key: &ConnectionKey, batch: &Batch, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(connection = %key, batch = batch.number, left = batch.left(), why, "abandoned a batch");
+        self.ledger.advance(key, batch, BatchEvent::Abandoned).await?;
+        let message = format!("batch {}: {why}; it was not acknowledged and is asked for again", batch.number);
+        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await
+    }
+
+    /// Notes what the system failed at, for the operator, and says when to ask again: after `pause` at the latest.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn report(
+        &self,
+        key: &ConnectionKey,
+        request: &str,
+        error: SourceError,
+        pause: Duration,
+    ) -> Result<Next, StoreError> {
+        let now = self.clock.now();
+        // What opened the breaker stands in the state already.
+        if let SourceError::Throttled { until, .. } = &error {
+            let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+            return Ok(Next::After(wait.min(pause)));
+        }
+        tracing::warn!(connection = %key, request, %error, "the source could not be asked");
+        self.states.mark_failed(key, &LastError { at: now, message: format!("{request}: {error}") }).await?;
+        Ok(Next::After(pause))
+    }
+}
+
+/// Does work aside that keeps the processor busy for long, so that other connections go on meanwhile.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            // As if it had panicked here.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and this future with it.
+            Err(_) => pending().await,
+        },
+    }
+}

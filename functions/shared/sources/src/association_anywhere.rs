@@ -1,0 +1,323 @@
+//! The client of Association Anywhere: every request passes the connection's limiter.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use model::{ConnectionKey, QueuedCustomer};
+use store::{Clock, Secrets, SourceLimiter};
+use wire::association_anywhere::{
+    self as documents, Credentials, Detail, DetailsReader, QueueReader, StatusReader, Unasked,
+};
+use wire::{Limits, ReadError};
+
+use crate::SourceHttp;
+use crate::feed::Body;
+use crate::http::{Patience, RequestError, SourceError};
+use crate::source_client::{ANSWER_TIME, Login, SourceClient};
+use config::AssociationAnywhere as Settings;
+
+pub use wire::association_anywhere::UnusableEntry;
+
+/// The one parameter of every procedure.
+const PARAMETER: &str = "p_input_xml_doc";
+
+/// Asks an Association Anywhere system.
+#[derive(Clone, Debug)]
+pub struct AssociationAnywhere(SourceClient);
+
+fn credentials_of(login: &Login) -> Credentials<'_> {
+    Credentials { username: &login.username, password: &login.password }
+}
+
+/// How many bytes of an answer that was for one customer alone are kept, for whoever has to look at it.
+const RAW_BYTES: usize = 100 * 1024;
+
+/// What the change queue holds.
+#[derive(Debug)]
+pub struct QueueAnswer {
+    /// The customers that changed, as the source lists them.
+    pub customers: Vec<QueuedCustomer>,
+    /// Entries whose id can't be anybody's, each id once.
+    pub unusable: Vec<UnusableEntry>,
+    /// What to purge them with; `None` where nothing is queued.
+    pub queue_number: Option<String>,
+}
+
+/// What the change queue holds of some customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueGlance {
+    /// What to purge all that it holds with; `None` where nothing is queued.
+    pub queue_number: Option<String>,
+    /// How many of them it holds.
+    pub found: usize,
+}
+
+/// What an answer to a bulk request held.
+#[derive(Debug)]
+pub struct DetailsAnswer {
+    /// When the request was sent: what changed later may not be in the answer.
+    pub began: Timestamp,
+    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came without
+    /// an id. A customer that came twice stands here twice.
+    pub details: Vec<Detail>,
+    /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
+    pub unasked: Unasked,
+    /// The beginning of the answer as it came, where one customer alone was asked for; otherwise empty.
+    pub raw: String,
+    /// What ended the reading before the document's end: then a customer that is not among `details` may still exist.
+    pub broken: Option<SourceError>,
+}
+
+impl AssociationAnywhere {
+    /// A client.
+    pub fn new(http: SourceHttp, secrets: Secrets, limiter: SourceLimiter, clock: Clock) -> Self {
+        Self(SourceClient::new(http, secrets, limiter, clock))
+    }
+
+    /// Who changed since the last purge. Changes nothing at the source.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn queue(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        deadline: Timestamp,
+    ) -> Result<QueueAnswer, SourceError> {
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
+        self.ask(key, settings, deadline, &login, || {
+            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let customers = Arc::new(Mutex::new(Vec::new()));
+                let found = customers.clone();
+                let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
+                    lock(&found).push(customer);
+                });
+                move || {
+                    let queue_number = reader.read()?;
+                    tell_left_out(key, reader.left_out());
+                    let customers = std::mem::take(&mut *lock(&customers));
+                    Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
+                }
+            })
+        })
+        .await
+    }
+
+    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the others.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn glance(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        customers: &HashSet<String>,
+        deadline: Timestamp,
+    ) -> Result<QueueGlance, SourceError> {
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
+        self.ask(key, settings, deadline, &login, || {
+            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let awaited = Arc::new(Mutex::new(customers.clone()));
+                let left = awaited.clone();
+                let mut reader =
+                    QueueReader::new(body, charset, Limits::of_queue(), move |customer: QueuedCustomer| {
+                        lock(&left).remove(&customer.source_id);
+                    });
+                move || {
+                    let queue_number = reader.read()?;
+                    let mut awaited = lock(&awaited);
+                    for entry in reader.unusable() {
+                        awaited.remove(&entry.name);
+                    }
+                    Ok(QueueGlance { queue_number, found: customers.len() - awaited.len() })
+                }
+            })
+        })
+        .await
+    }
+
+    /// The details of customers, in one bulk request.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; what ended the reading of an answer stands in the answer.
+    pub async fn details(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        ids: &[String],
+        deadline: Timestamp,
+    ) -> Result<DetailsAnswer, SourceError> {
+        let login = self.0.login(&settings.credentials).await?;
+        let ids = || ids.iter().map(String::as_str);
+        let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login), true);
+        // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the error.
+        let found = &Mutex::new(Found { began: self.0.clock.now(), ..Found::default() });
+        let room = if ids().len() == 1 { RAW_BYTES } else { 0 };
+        let answer = self
+            .ask(key, settings, deadline, &login, || {
+                lock(found).began = self.0.clock.now();
+                self.post(&settings.details_url, &request, Patience::USUAL, |body| {
+                    let charset = body.charset();
+                    let mut reader = DetailsReader::of_asked(Kept { body, found, room }, charset, ids());
+                    move || {
+                        for detail in reader.by_ref() {
+                            lock(found).details.push(detail?);
+                        }
+                        lock(found).unasked.clone_from(reader.unasked());
+                        tell_left_out(key, reader.left_out());
+                        Ok(())
+                    }
+                })
+            })
+            .await;
+        let Found { began, details, unasked, raw } = std::mem::take(&mut *lock(found));
+        let raw = String::from_utf8_lossy(&raw).into_owned();
+        match answer {
+            Ok(()) => Ok(DetailsAnswer { began, details, unasked, raw, broken: None }),
+            Err(error) if details.is_empty() && raw.is_empty() => Err(error),
+            Err(error) => Ok(DetailsAnswer { began, details, unasked, raw, broken: Some(error) }),
+        }
+    }
+
+    /// Clears what the queue held when it answered with `queue_number`, and nothing newer.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn purge(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        queue_number: &str,
+        deadline: Timestamp,
+    ) -> Result<(), SourceError> {
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::purge_request(settings.dialect, &credentials_of(&login), queue_number);
+        // It follows a look into the queue, which took the slot that was free.
+        self.ask_in_turn(key, settings, deadline, &login, || {
+            self.post(&settings.purge_url, &request, Patience::USUAL, read_status)
+        })
+        .await
+    }
+
+    /// Puts one customer into the queue, or everyone.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; [`SourceError::InvalidResponse`] where the connection has no `enqueue_url`.
+    pub async fn force_enqueue(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        customer: Option<&str>,
+        deadline: Timestamp,
+    ) -> Result<(), SourceError> {
+        let Some(url) = &settings.enqueue_url else {
+            return Err(SourceError::InvalidResponse { message: "the connection has no `enqueue_url`".to_owned() });
+        };
+        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
+        let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
+        // An operator waits for it: pollers and workers may have taken every slot that is near.
+        self.ask_in_turn(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status))
+            .await
+    }
+
+    /// Sends a request when its turn comes, however long that takes before the deadline.
+    async fn ask_in_turn<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl Fn() -> F,
+    ) -> Result<T, SourceError> {
+        loop {
+            match self.ask(key, settings, deadline, login, &request).await {
+                Err(SourceError::Throttled { until, .. }) if until < deadline - ANSWER_TIME => {
+                    self.0.clock.wait_until(until).await;
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    async fn ask<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        settings: &Settings,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl FnOnce() -> F,
+    ) -> Result<T, SourceError> {
+        self.0.ask(key, settings.max_requests_per_second, deadline, login, request).await
+    }
+
+    async fn post<T, R: FnMut() -> Result<T, ReadError>>(
+        &self,
+        url: &str,
+        document: &str,
+        patience: Patience,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<T, RequestError> {
+        self.0.http.post_form(url, PARAMETER, document, patience, open).await?.map_err(|error| {
+            let message = error.to_string();
+            // A system that answers with a page, or with far more than was asked for, is left alone for a while, too.
+            if error.is_interrupted() || error.is_no_answer() {
+                RequestError::Transient { message, retry_after: None }
+            } else {
+                RequestError::InvalidResponse(message)
+            }
+        })
+    }
+}
+
+/// What an answer to a request for details has brought so far.
+#[derive(Default)]
+struct Found {
+    began: Timestamp,
+    details: Vec<Detail>,
+    unasked: Unasked,
+    raw: Vec<u8>,
+}
+
+/// A body whose beginning is kept as it came.
+struct Kept<'a> {
+    body: Body,
+    found: &'a Mutex<Found>,
+    room: usize,
+}
+
+impl Read for Kept<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(buffer)?;
+        let kept = read.min(self.room);
+        if kept > 0 {
+            self.room -= kept;
+            lock(self.found).raw.extend_from_slice(&buffer[..kept]);
+        }
+        Ok(read)
+    }
+}
+
+/// Each change under one of these locks is a single step: a panic leaves the value as good as before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_status(body: Body) -> impl FnMut() -> Result<(), ReadError> {
+    let charset = body.charset();
+    let mut reader = StatusReader::new(body, charset, Limits::of_status());
+    move || reader.read()
+}
+
+/// Notes once for an answer that it was taken over without some characters.
+pub(crate) fn tell_left_out(key: &ConnectionKey, left_out: u64) {
+    if left_out > 0 {
+        tracing::warn!(connection = %key, left_out, "left out characters of an answer that XML forbids");
+    }
+}

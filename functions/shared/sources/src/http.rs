@@ -1,0 +1,264 @@
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use store::{Clock, SecretError, StoreError};
+use thiserror::Error;
+use wire::ReadError;
+
+use crate::coding::Coding;
+use crate::feed::{Body, Feed};
+use crate::seats::Seats;
+
+/// How long a source may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a source may be silent within its answer.
+const SILENCE: Duration = Duration::from_secs(25);
+/// How many bytes of an answer are gathered before its reader has its turn: a token of which little comes at a time is
+/// not looked at again for each piece.
+const GATHERED_BYTES: usize = 32 * 1024;
+
+/// How long an answer may take. Both count from when the request is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until its first byte.
+    pub(crate) begins_within: Duration,
+    /// Until its last byte, however steadily the others come: a source that sends a byte now and then is not well.
+    pub(crate) ends_within: Duration,
+}
+
+impl Patience {
+    /// For an answer about what was asked for.
+    pub(crate) const USUAL: Self =
+        Self { begins_within: Duration::from_secs(25), ends_within: Duration::from_secs(60) };
+    /// For everything that is queued. Oracle's gateway sends nothing before the procedure has printed it all, and with
+    /// every customer in the queue that takes a while; nobody but the connection itself waits for it.
+    pub(crate) const QUEUE: Self =
+        Self { begins_within: Duration::from_secs(120), ends_within: Duration::from_secs(180) };
+}
+
+/// Why a source was not asked, or did not answer as it should. No text in it holds a secret or anybody's data.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// Nothing was sent: the breaker is open, or the pace leaves no slot before the deadline.
+    #[error("{message}")]
+    Throttled {
+        /// When it makes sense to ask again.
+        until: Timestamp,
+        /// Why not now.
+        message: String,
+    },
+    /// It failed in a way that may pass by itself: the breaker is open.
+    #[error("{message}")]
+    Transient {
+        /// When it makes sense to ask again.
+        until: Timestamp,
+        /// What failed.
+        message: String,
+    },
+    /// The source answered, and the answer can't be used.
+    #[error("{message}")]
+    InvalidResponse {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Reading the answer panicked: a defect of ours, which one document may bring out.
+    #[error("reading the source's answer panicked")]
+    Panicked,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The credentials can't be read.
+    #[error("credentials: {0}")]
+    Secret(#[from] SecretError),
+}
+
+/// A request that did not bring a usable answer, before the breaker was told.
+#[derive(Debug)]
+pub(crate) enum RequestError {
+    Transient { message: String, retry_after: Option<Duration> },
+    InvalidResponse(String),
+    Panicked,
+}
+
+/// HTTP to the sources: one client, one pool of connections.
+///
+/// An answer is read as it comes in, a piece at a time, and nobody waits for the next one on a thread: a source that is
+/// slow costs a connection and a little memory, for as long as [`Patience`] says. Whoever gives a request up by dropping
+/// it ends all of that at once.
+#[derive(Clone, Debug)]
+pub struct SourceHttp {
+    client: Client,
+    clock: Clock,
+    pub(crate) seats: Seats,
+}
+
+impl SourceHttp {
+    /// A client whose time-outs run on `clock`.
+    ///
+    /// # Errors
+    /// Where TLS can't be set up.
+    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The documents hold credentials: they go where the configuration says, and nowhere else.
+            .redirect(Policy::none())
+            .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
+            .build()?;
+        Ok(Self { client, clock, seats: Seats::default() })
+    }
+
+    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is asked again as long as it
+    /// [is starved](ReadError::is_starved).
+    pub(crate) async fn post_form<T, R: FnMut() -> Result<T, ReadError>>(
+        &self,
+        url: &str,
+        field: &str,
+        document: &str,
+        patience: Patience,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<Result<T, ReadError>, RequestError> {
+        let sent_at = self.clock.now();
+        let response = self.send(self.client.post(url).form(&[(field, document)]), patience).await?;
+        self.read(self.accepted(response)?, sent_at + patience.ends_within, open).await
+    }
+
+    /// Posts a SOAP envelope, and reads the answer likewise, with its status: a fault comes with HTTP 500.
+    pub(crate) async fn post_soap<T, R: FnMut() -> Result<T, ReadError>>(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        envelope: String,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<(Result<T, ReadError>, StatusCode), RequestError> {
+        let sent_at = self.clock.now();
+        let request = self.client.post(url).headers(headers).body(envelope);
+        let response = self.send(request, Patience::USUAL).await?;
+        let status = response.status();
+        let response = if status == StatusCode::INTERNAL_SERVER_ERROR { response } else { self.accepted(response)? };
+        Ok((self.read(response, sent_at + Patience::USUAL.ends_within, open).await?, status))
+    }
+
+    async fn send(&self, request: RequestBuilder, patience: Patience) -> Result<Response, RequestError> {
+        tokio::select! {
+            response = request.send() => response.map_err(|error| passing(&error)),
+            () = self.clock.sleep(patience.begins_within) => {
+                Err(RequestError::Transient { message: silence(patience.begins_within), retry_after: None })
+            }
+        }
+    }
+
+    /// Has the reader that `open` makes read the body as it comes in, until `deadline`.
+    async fn read<T, R: FnMut() -> Result<T, ReadError>>(
+        &self,
+        response: Response,
+        deadline: Timestamp,
+        open: impl FnOnce(Body) -> R,
+    ) -> Result<Result<T, ReadError>, RequestError> {
+        let coding = Coding::of(response.headers()).map_err(RequestError::InvalidResponse)?;
+        let feed = Feed::default();
+        let body = Body::new(feed.clone(), coding, response.headers());
+        let mut read = open(body);
+        let mut parts = pin!(response.bytes_stream());
+        loop {
+            self.gather(&mut parts, &feed, deadline).await;
+            loop {
+                feed.allow(coding.step());
+                match panic::catch_unwind(AssertUnwindSafe(&mut read)) {
+                    Err(_) => return Err(RequestError::Panicked),
+                    Ok(Err(error)) if error.is_starved() => {}
+                    Ok(result) => return Ok(result),
+                }
+                // Others have their turn between two pieces.
+                tokio::task::yield_now().await;
+                if feed.len() == 0 && !feed.has_ended() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Gathers what comes of a body, until it is worth a look or there is no more.
+    async fn gather(
+        &self,
+        parts: &mut (impl Stream<Item = reqwest::Result<impl Into<Vec<u8>>>> + Unpin),
+        feed: &Feed,
+        deadline: Timestamp,
+    ) {
+        let late = || io::Error::new(ErrorKind::TimedOut, "the source's answer did not come to its end in time");
+        while feed.len() < GATHERED_BYTES && !feed.has_ended() {
+            tokio::select! {
+                // The deadline first: a body of which there is always more ends at it, not by chance some time after it.
+                biased;
+                () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
+                part = parts.next() => match part {
+                    Some(Ok(part)) => feed.push(part.into()),
+                    Some(Err(error)) => feed.end(Err(io::Error::other(describe(&error)))),
+                    None => feed.end(Ok(())),
+                },
+                () = self.clock.sleep(SILENCE) => {
+                    feed.end(Err(io::Error::new(ErrorKind::TimedOut, silence(SILENCE))));
+                }
+            }
+        }
+    }
+
+    fn accepted(&self, response: Response) -> Result<Response, RequestError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let message = format!("the source answered with HTTP {status}");
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+        {
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = retry_after.and_then(|text| self.retry_after(text.trim()));
+            return Err(RequestError::Transient { message, retry_after });
+        }
+        Err(RequestError::InvalidResponse(message))
+    }
+
+    /// `Retry-After` is a number of seconds or an HTTP date.
+    fn retry_after(&self, text: &str) -> Option<Duration> {
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Duration::try_from(date.duration_since(self.clock.now())).ok()
+    }
+}
+
+fn silence(how_long: Duration) -> String {
+    format!("the source was silent for {} s", how_long.as_secs())
+}
+
+fn passing(error: &reqwest::Error) -> RequestError {
+    RequestError::Transient { message: describe(error), retry_after: None }
+}
+
+/// What went wrong on the way, without the URL: the connection is known, and a URL may hold more than a host.
+fn describe(error: &reqwest::Error) -> String {
+    let what = if error.is_timeout() {
+        "the source did not answer in time"
+    } else if error.is_connect() {
+        "the source could not be reached"
+    } else {
+        "the connection to the source broke"
+    };
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    if error.source().is_some() { format!("{what}: {deepest}") } else { what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

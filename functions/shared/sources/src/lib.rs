@@ -1,0 +1,19 @@
+//! The clients of the sources: requests at the pace that a connection allows, and what the answers come to.
+//!
+//! [`AssociationAnywhere`](association_anywhere::AssociationAnywhere) and
+//! [`BusinessCatalyst`](business_catalyst::BusinessCatalyst) are built from three layers: `http` sends and reads answers as
+//! they come in, `source_client` waits for a slot and tells the circuit breaker, the two modules know the documents.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod association_anywhere;
+pub mod business_catalyst;
+mod coding;
+mod feed;
+mod http;
+mod seats;
+pub mod send_window;
+mod source_client;
+
+pub use http::{SourceError, SourceHttp};
+pub use source_client::ANSWER_TIME;

@@ -1,0 +1,135 @@
+//! How many chunks of one connection are under way at once.
+//!
+//! All connections share the workers. So a connection's chunks are not all sent when its batch is opened: a few are, and
+//! more as those are settled. A source that answers well soon has [`MOST`] under way; one that has not answered yet has
+//! [`FIRST`] at most, and one that fails [`LEAST`]: they take no worker from anybody else for long, however many they are.
+//! Where workers ask nobody, for the chunks hold all there is, a window is [`MOST`] wide from the beginning.
+//!
+//! The window is the poller's memory and no more. Whoever states next begins with an empty one, and at worst sends some
+//! chunks again whose messages still wait: then a worker finds them leased or done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use store::ChunkState;
+
+/// Chunks under way before any of the batch was settled.
+pub const FIRST: usize = 4;
+/// Chunks under way where a source fails: one that fails by itself does not hold up the others.
+pub const LEAST: usize = 2;
+/// Chunks under way where a source answers well.
+pub const MOST: usize = 20;
+/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute. Where
+/// that too is waiting still, twice as long each time, so that messages do not pile up where workers are few.
+pub const RESEND_AFTER: Duration = Duration::from_secs(20);
+/// How often that time is doubled at most.
+const MOST_DOUBLINGS: u32 = 4;
+/// When to look again while chunks are being sent and settled: others wait for their room, or for the end of the batch.
+const SOON: Duration = Duration::from_millis(100);
+
+/// The chunks of one connection's batch that workers were told of.
+#[derive(Debug, Default)]
+pub struct SendWindow {
+    batch: u64,
+    size: usize,
+    told: BTreeMap<u32, ListedRecord>,
+    pause: Duration,
+}
+
+/// When a chunk was last told to the workers.
+#[derive(Clone, Copy, Debug)]
+struct ListedRecord {
+    at: Timestamp,
+    /// When the ledger said that it was due: another time shows that a worker has taken it since.
+    due_at: Timestamp,
+    /// How often it was told before while nobody took it.
+    before: u32,
+}
+
+impl ListedRecord {
+    /// Whether its message may still be waiting.
+    fn may_wait(&self, due_at: Timestamp, now: Timestamp) -> bool {
+        self.due_at == due_at && now < self.at + RESEND_AFTER * 2_u32.pow(self.before.min(MOST_DOUBLINGS))
+    }
+}
+
+/// What a look at the ledger comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The chunks to tell workers of now, in their order.
+    pub send: Vec<u32>,
+    /// When to look again.
+    pub again_after: Duration,
+}
+
+impl SendWindow {
+    /// Compares the ledger with what was told, opens or narrows the window, and says what to send. `front` are the first
+    /// chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most` when to look
+    /// again where nothing moves.
+    pub fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, first: usize, at_most: Duration) -> Look {
+        if self.batch != batch || self.size == 0 {
+            *self = Self { batch, size: first, told: BTreeMap::new(), pause: SOON };
+        }
+        let told_before = std::mem::take(&mut self.told);
+        let mut failed = 0;
+        let mut under_way = 0;
+        let mut due = Vec::new();
+        for chunk in front {
+            let told = told_before.get(&chunk.chunk).copied();
+            if let Some(told) = told.filter(|told| told.may_wait(chunk.due_at, now)) {
+                self.told.insert(chunk.chunk, told);
+                under_way += 1;
+            } else if chunk.due_at > now {
+                // Somebody works on it, or it was given back for later. Who waits for another customer's sake takes
+                // nobody's place: those behind it may bring that customer.
+                under_way += usize::from(!chunk.unverified);
+                match told {
+                    Some(told) if chunk.leased => {
+                        self.told.insert(chunk.chunk, told);
+                    }
+                    Some(_) => failed += usize::from(has_failed(chunk)),
+                    None => {}
+                }
+            } else {
+                let came_back = told.is_some_and(|told| told.due_at != chunk.due_at);
+                failed += usize::from(came_back && has_failed(chunk));
+                due.push(chunk);
+            }
+        }
+        let settled = told_before.keys().filter(|told| !front.iter().any(|chunk| chunk.chunk == **told)).count();
+        if settled > 0 {
+            self.size = (self.size + settled).min(MOST);
+        } else if failed > 0 {
+            self.size = (self.size / 2).max(LEAST);
+        }
+        // Whose message may be waiting still comes first: they are under way, if anybody is. Then those that nobody has
+        // tried, or chunks that can't be done would come back in front of them for ever.
+        let still_told = |chunk: &ChunkState| told_before.get(&chunk.chunk).filter(|told| told.due_at == chunk.due_at);
+        due.sort_by_key(|chunk| (still_told(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
+        let room = self.size.saturating_sub(under_way).min(due.len());
+        let (due, later) = due.split_at(room);
+        for chunk in due {
+            let before = still_told(chunk).map_or(0, |told| told.before + 1);
+            self.told.insert(chunk.chunk, ListedRecord { at: now, due_at: chunk.due_at, before });
+        }
+        self.told.extend(later.iter().filter_map(|chunk| Some((chunk.chunk, *still_told(chunk)?))));
+        let moved = settled > 0 || !due.is_empty();
+        self.pause = match moved {
+            // The window would run dry: the faster the workers are, the sooner it is filled again.
+            true if settled * 2 >= self.size => SOON / 2,
+            true => SOON,
+            false => (self.pause * 2).min(at_most),
+        };
+        Look { send: due.iter().map(|chunk| chunk.chunk).collect(), again_after: self.pause.min(at_most) }
+    }
+}
+
+/// Whether a chunk's last attempt was in vain, and its source may be to blame. Who waits for another customer does so
+/// because the source answered.
+fn has_failed(chunk: &ChunkState) -> bool {
+    chunk.attempts > 0 && !chunk.unverified
+}
+
+#[cfg(test)]
+mod tests;

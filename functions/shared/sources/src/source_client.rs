@@ -1,0 +1,138 @@
+//! Every request to a source passes the connection's limiter: its pace, and its breaker.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::ConnectionKey;
+use serde::Deserialize;
+use store::{Admission, Clock, SecretRef, Secrets, SourceLimiter};
+
+use crate::SourceHttp;
+use crate::http::{RequestError, SourceError};
+
+/// What a source is given for a whole answer before a deadline of ours may cut it off. No request is sent later than
+/// this before the deadline: it would be the source's work thrown away, and the breaker open, for our own haste.
+pub const ANSWER_TIME: Duration = Duration::from_secs(25);
+/// How long a request waits for its slot. Whoever would have to wait longer holds a worker's place that another
+/// connection needs, and comes back later.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// So long before the next free slot it makes sense to come back: soon enough not to miss it, however long it takes to
+/// be sent again, and late enough to wait for it.
+const EARLY: Duration = Duration::from_secs(3);
+/// No sooner than this after a request found no slot.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+
+/// A source behind the gates of its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceClient {
+    pub(crate) http: SourceHttp,
+    pub(crate) clock: Clock,
+    secrets: Secrets,
+    limiter: SourceLimiter,
+}
+
+/// User name and password at a source.
+#[derive(Deserialize)]
+pub(crate) struct Login {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+impl Login {
+    /// A source's message may quote what it was sent.
+    fn redact(&self, message: &str) -> String {
+        wire::redact(message, &self.username, &self.password)
+    }
+}
+
+impl SourceClient {
+    pub(crate) fn new(http: SourceHttp, secrets: Secrets, limiter: SourceLimiter, clock: Clock) -> Self {
+        Self { http, clock, secrets, limiter }
+    }
+
+    /// Reads the credentials.
+    pub(crate) async fn login(&self, reference: &SecretRef) -> Result<Login, SourceError> {
+        Ok(self.secrets.read(reference, "\"username\" and \"password\"").await?)
+    }
+
+    /// Sends a request when the limiter allows it, and tells the limiter how it went.
+    ///
+    /// [`SourceError::Throttled`] where the breaker is open, where no slot is free within [`LONGEST_WAIT`], or where less than
+    /// [`ANSWER_TIME`] would be left: then the source is not to blame for anything.
+    pub(crate) async fn ask<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        per_second: f64,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl FnOnce() -> F,
+    ) -> Result<T, SourceError> {
+        let now = self.clock.now();
+        let Some(latest) = latest_slot(now, deadline) else {
+            let message = "there was not enough time left for a whole answer".to_owned();
+            return Err(SourceError::Throttled { until: now, message });
+        };
+        let _seat = tokio::select! {
+            seat = self.http.seats.take(key) => seat,
+            () = self.clock.sleep_until(now + NO_ROOM_PAUSE) => {
+                let message = "as many requests are under way as the connection may have at once".to_owned();
+                return Err(SourceError::Throttled { until: now + NO_ROOM_PAUSE * 2, message });
+            }
+        };
+        let (slot, failures) = match self.limiter.acquire(key, per_second, latest).await? {
+            Admission::At { slot, failures } => (slot, failures),
+            Admission::CircuitOpen(until) => {
+                let message = "the source failed a moment ago and is left alone for a while".to_owned();
+                return Err(SourceError::Throttled { until, message });
+            }
+            Admission::RateLimited { next_slot } => {
+                let message = "`max_requests_per_second` leaves no room for this request now".to_owned();
+                return Err(SourceError::Throttled { until: come_back_at(now, next_slot), message });
+            }
+        };
+        self.clock.wait_until(slot).await;
+        let sent_at = self.clock.now();
+        let answer = tokio::select! {
+            answer = request() => answer,
+            () = self.clock.sleep_until(deadline) => {
+                // Held up on our side before it was sent: it never had the time that an answer may take.
+                if self.clock.now() < sent_at + ANSWER_TIME {
+                    let message = "our own deadline came before the source had time to answer".to_owned();
+                    return Err(SourceError::Throttled { until: self.clock.now(), message });
+                }
+                Err(RequestError::Transient { message: "the source did not answer in time".to_owned(), retry_after: None })
+            }
+        };
+        match answer {
+            Ok(answer) => {
+                self.limiter.succeeded(key, failures).await?;
+                Ok(answer)
+            }
+            Err(RequestError::Transient { message, retry_after }) => {
+                let until = self.limiter.failed(key, failures, retry_after).await?;
+                Err(SourceError::Transient { until, message: login.redact(&message) })
+            }
+            // It did answer: whether the source or one record is to blame is for the caller to find out.
+            Err(RequestError::InvalidResponse(message)) => {
+                self.limiter.succeeded(key, failures).await?;
+                Err(SourceError::InvalidResponse { message: login.redact(&message) })
+            }
+            Err(RequestError::Panicked) => Err(SourceError::Panicked),
+        }
+    }
+}
+
+/// Before when a request must find its slot; `None` where there is not enough time for a whole answer.
+pub(crate) fn latest_slot(now: Timestamp, deadline: Timestamp) -> Option<Timestamp> {
+    let latest = (now + LONGEST_WAIT).min(deadline - ANSWER_TIME);
+    (latest >= now).then_some(latest)
+}
+
+/// When it makes sense to ask for a slot again, where the first free one is too far away.
+pub(crate) fn come_back_at(now: Timestamp, next_slot: Timestamp) -> Timestamp {
+    (next_slot - EARLY).max(now + NO_ROOM_PAUSE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+/// The time, and the way to wait for it.
+///
+/// On a test's clock, which stands still, a time-out or a pause lasts until the test moves the clock
+/// ([`Clock::sleep_until`]), and a wait that is part of the work passes at once and moves the clock on
+/// ([`Clock::wait_until`]).
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<Mutex<Manual>>>);
+
+#[derive(Debug)]
+struct Manual {
+    now: Timestamp,
+    sleepers: Vec<(Timestamp, oneshot::Sender<()>)>,
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A test's clock, which stands at `now`.
+    pub fn manual(now: Timestamp) -> Self {
+        Self(Some(Arc::new(Mutex::new(Manual { now, sleepers: Vec::new() }))))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            None => Timestamp::now(),
+            Some(manual) => lock(manual).now,
+        }
+    }
+
+    /// Waits until `duration` has passed on this clock.
+    pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.now() + duration).await;
+    }
+
+    /// Waits until `time`.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        let Some(manual) = &self.0 else {
+            tokio::time::sleep(Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()).await;
+            return;
+        };
+        let woken = {
+            let mut manual = lock(manual);
+            if time <= manual.now {
+                return;
+            }
+            let (wake, woken) = oneshot::channel();
+            manual.sleepers.push((time, wake));
+            woken
+        };
+        if woken.await.is_err() {
+            // The clock itself is gone: nothing can ever move it on.
+            pending::<()>().await;
+        }
+    }
+
+    /// Waits until `time` as a part of the work: for a slot, or before another attempt.
+    pub async fn wait_until(&self, time: Timestamp) {
+        match &self.0 {
+            None => self.sleep_until(time).await,
+            Some(manual) => lock(manual).move_to(time),
+        }
+    }
+
+    /// Moves a manual clock on and wakes who waited for it; the machine's clock moves by itself.
+    pub fn advance(&self, duration: Duration) {
+        let Some(manual) = &self.0 else { return };
+        let mut manual = lock(manual);
+        let then = manual.now + duration;
+        manual.move_to(then);
+    }
+}
+
+impl Manual {
+    /// Moves on to `time`, never back, and wakes who waited for it.
+    fn move_to(&mut self, time: Timestamp) {
+        self.now = self.now.max(time);
+        let now = self.now;
+        let (due, waiting) = std::mem::take(&mut self.sleepers).into_iter().partition(|(time, _)| *time <= now);
+        self.sleepers = waiting;
+        for (_, wake) in due {
+            // A sleeper that was dropped no longer waits.
+            let _ = wake.send(());
+        }
+    }
+}
+
+/// Random numbers, from a seed where a run must repeat exactly.
+#[derive(Clone, Debug)]
+pub struct Random {
+    numbers: Arc<Mutex<fastrand::Rng>>,
+    is_seeded: bool,
+}
+
+impl Random {
+    /// Numbers that differ from run to run.
+    pub fn from_entropy() -> Self {
+        Self { numbers: Arc::new(Mutex::new(fastrand::Rng::new())), is_seeded: false }
+    }
+
+    /// The same numbers for the same seed.
+    pub fn from_seed(seed: u64) -> Self {
+        Self { numbers: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))), is_seeded: true }
+    }
+
+    /// Random bytes that nobody can guess from any other, for a secret: the operating system's, but for a seed's.
+    ///
+    /// # Errors
+    /// Where the operating system has none.
+    pub fn secret(&self) -> std::io::Result<[u8; 32]> {
+        let mut bytes = [0; 32];
+        if self.is_seeded {
+            lock(&self.numbers).fill(&mut bytes);
+        } else {
+            getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        }
+        Ok(bytes)
+    }
+
+    /// A number in `0..limit`; 0 where `limit` is 0.
+    pub fn below(&self, limit: u64) -> u64 {
+        if limit == 0 { 0 } else { lock(&self.numbers).u64(0..limit) }
+    }
+
+    /// Sixteen random bytes.
+    pub fn bytes(&self) -> [u8; 16] {
+        lock(&self.numbers).u128(..).to_be_bytes()
+    }
+
+    /// An id that nobody else has, to own a lease with.
+    pub fn owner_id(&self) -> String {
+        format!("{:032x}", lock(&self.numbers).u128(..))
+    }
+}
+
+/// A panic while one of these locks is held leaves the value as good as before: each change is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_manual_clock_has_passed_its_time() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep(Duration::from_secs(10)).await;
+                clock.now()
+            }
+        });
+        tokio::task::yield_now().await;
+        clock.advance(Duration::from_secs(9));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(sleeper.await.unwrap(), Timestamp::from_second(10).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_part_of_the_work_moves_the_manual_clock_on() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        clock.wait_until(Timestamp::from_second(15).unwrap()).await;
+        assert_eq!(clock.now(), Timestamp::from_second(15).unwrap());
+    }
+}

@@ -1,0 +1,101 @@
+use aws_sdk_dynamodb::Client;
+use model::ConnectionKey;
+
+use crate::StoreError;
+use crate::control::ControlTable;
+use crate::item::{Item, Read, text};
+
+/// One thing that is configured: a connection, or who may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Whose it is and what it is called.
+    pub key: ConnectionKey,
+    /// What kind of thing it is, such as `association-anywhere`.
+    pub kind: String,
+    /// Its settings, as JSON.
+    pub document: String,
+}
+
+/// What is configured, in the control table.
+#[derive(Clone, Debug)]
+pub struct ConnectionRegistry(ControlTable);
+
+const ENTRY: &str = "connection";
+
+impl ConnectionRegistry {
+    /// The directory in the control table called `table`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self(ControlTable::new(client, table))
+    }
+
+    /// Everything of one kind, of all tenants, by key. An item whose key names nobody is left out, with an error in the
+    /// log: it costs nobody but itself.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn of_kind(&self, kind: &str) -> Result<Vec<Registration>, StoreError> {
+        let mut registrations = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .0
+                .client
+                .query()
+                .table_name(&self.0.name)
+                .index_name("by-kind")
+                .key_condition_expression("kind = :kind")
+                .expression_attribute_values(":kind", text(kind))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::aws("Query", error))?;
+            registrations.extend(page.items().iter().filter_map(|item| registration(item, kind)));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(registrations);
+            }
+        }
+    }
+
+    /// One registration.
+    ///
+    /// # Errors
+    /// Where the store can't be read.
+    pub async fn get(&self, key: &ConnectionKey) -> Result<Option<Registration>, StoreError> {
+        let Some(item) = self.0.get(key, ENTRY).await? else { return Ok(None) };
+        let kind = Read::new("registration", &item).text("kind")?.to_owned();
+        Ok(Some(Registration { key: key.clone(), kind, document: document(&item) }))
+    }
+
+    /// Adds or replaces a registration.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn put(&self, registration: &Registration) -> Result<(), StoreError> {
+        let attributes = [("kind", text(&registration.kind)), ("document", text(&registration.document))];
+        self.0.put(&registration.key, ENTRY, attributes).await
+    }
+
+    /// Takes a registration out; what was synchronised through it stays.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
+        self.0.delete(key, ENTRY).await
+    }
+}
+
+fn registration(item: &Item, kind: &str) -> Option<Registration> {
+    let key = item.get("connection").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+    let Some((tenant, connection)) = key.split_once('/') else {
+        tracing::error!(kind, key, "a registration whose key is not of the form tenant/connection is left out");
+        return None;
+    };
+    let key = ConnectionKey::new(tenant, connection);
+    Some(Registration { key, kind: kind.to_owned(), document: document(item) })
+}
+
+/// The settings in an item. Where it has none, they are a text that nobody can read: that is one connection's trouble.
+fn document(item: &Item) -> String {
+    item.get("document").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}

@@ -1,0 +1,199 @@
+//! A record as an item.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
+use jiff::Timestamp;
+use model::{ConnectionKey, ExternalKey, Record, ReferenceData};
+use serde::{Deserialize, Serialize};
+
+use super::{ReferenceTable, entry_of, pointer_of};
+use crate::StoreError;
+use crate::control::ControlTable;
+use crate::item::{Item, Read, number, text, time};
+
+use super::names::taken;
+
+/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
+const LARGEST_DOCUMENT: usize = 390 * 1024;
+/// How much of that the keys may take that a record is known by: what its sender says comes first.
+const LARGEST_KNOWN_AS: usize = 32 * 1024;
+
+/// A record, and what only the store knows of it.
+#[derive(Clone, Debug)]
+pub(super) struct Stored<T> {
+    pub(super) record: Record<T>,
+    /// Since when it has its match name, as the clocks of those who wrote it and of those who had the name before say.
+    pub(super) named_at: Timestamp,
+}
+
+impl<T: ReferenceData> Stored<T> {
+    pub(super) fn match_name(&self) -> Option<String> {
+        self.record.content.match_name(&self.record.connection)
+    }
+
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.match_name().is_some_and(|own| own == name)
+    }
+}
+
+/// The document of a record.
+#[derive(Serialize, Deserialize)]
+struct Document<T> {
+    content: T,
+    known_as: Vec<ExternalKey>,
+}
+
+/// How many bytes of keys may stand beside this content; `None` where no item can hold it.
+pub(super) fn room_for_keys<T: ReferenceData>(content: &T) -> Result<Option<usize>, StoreError> {
+    let bytes = serde_json::to_string(content).map_err(|_| unwritable::<T>())?.len();
+    Ok(LARGEST_DOCUMENT.checked_sub(bytes).map(|room| room.min(LARGEST_KNOWN_AS)))
+}
+
+/// The document of a record; `None` where no item can hold it.
+pub(super) fn document<T: ReferenceData>(record: &Record<T>) -> Result<Option<String>, StoreError> {
+    let document = Document { content: record.content.clone(), known_as: record.known_as.clone() };
+    let text = serde_json::to_string(&document).map_err(|_| unwritable::<T>())?;
+    Ok((text.len() <= LARGEST_DOCUMENT).then_some(text))
+}
+
+fn unwritable<T: ReferenceData>() -> StoreError {
+    StoreError::Document { what: T::RESOURCE.name().to_owned(), problem: "it can't be written as JSON".to_owned() }
+}
+
+/// A time as it comes back: in milliseconds.
+pub(super) fn as_stored(time: Timestamp) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(time.as_millisecond())
+        .map_err(|error| StoreError::Document { what: "the time".to_owned(), problem: error.to_string() })
+}
+
+impl<T: ReferenceData> ReferenceTable<T> {
+    pub(super) async fn get(&self, connection: &ConnectionKey, id: &str) -> Result<Option<Stored<T>>, StoreError> {
+        let item = self.table.get(connection, &entry_of::<T>(id)).await?;
+        item.as_ref().map(|item| stored(connection, item)).transpose()
+    }
+
+    /// Writes a record, if the stored one still has the revision before it. Where the push has a key that is new, that is
+    /// decided by the same write, once and for ever: to be this record, or a part of it.
+    pub(super) async fn put_if_still(
+        &self,
+        stored: &Stored<T>,
+        document: String,
+        new_key: Option<&NewKey>,
+    ) -> Result<bool, StoreError> {
+        let Stored { record, named_at } = stored;
+        let connection = &record.connection;
+        let mut item = ControlTable::key(connection, &entry_of::<T>(&record.id));
+        item.extend(
+            [
+                ("revision", number(record.revision)),
+                ("first_seen", time(record.first_seen_at)),
+                ("changed", time(record.changed_at)),
+                ("named", time(*named_at)),
+                ("doc", text(document)),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let condition = match record.revision - 1 {
+            0 => Condition::Absent,
+            before => Condition::Is("revision", number(before)),
+        };
+        let Some(new_key) = new_key else {
+            let (expression, values) = condition.expression();
+            let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+            let put = put.condition_expression(expression).set_expression_attribute_values(values);
+            return taken("PutItem", put.send().await);
+        };
+        // What stands under the key's name: nothing, or what leads to nothing.
+        let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));
+        let leads_nowhere = match &new_key.leads_nowhere {
+            None => Condition::Absent,
+            Some(id) => Condition::Is("id", text(id)),
+        };
+        let mut writes = vec![self.put_in_transaction(item, condition)?];
+        if new_key.own_id == record.id {
+            writes.push(self.check_in_transaction(place, leads_nowhere)?);
+        } else {
+            let mut pointer = place;
+            pointer.insert("id".to_owned(), text(&record.id));
+            writes.push(self.put_in_transaction(pointer, leads_nowhere)?);
+            let own = ControlTable::key(connection, &entry_of::<T>(&new_key.own_id));
+            writes.push(self.check_in_transaction(own, Condition::Absent)?);
+        }
+        let answer = self.table.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = answer else { return Ok(true) };
+        let reasons = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+            _ => return Err(StoreError::aws("TransactWriteItems", error)),
+        };
+        // A conflict is somebody who is writing one of these at this moment.
+        let is_lost = |reason: &CancellationReason| {
+            matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+        };
+        if reasons.iter().any(is_lost) { Ok(false) } else { Err(StoreError::aws("TransactWriteItems", error)) }
+    }
+
+    fn put_in_transaction(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+        let (expression, values) = condition.expression();
+        let put = Put::builder().table_name(&self.table.name).set_item(Some(item)).condition_expression(expression);
+        let put = put.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn check_in_transaction(&self, key: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+        let (expression, values) = condition.expression();
+        let check =
+            ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key)).condition_expression(expression);
+        let check = check.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+}
+
+/// What a sender calls a record for the first time.
+pub(super) struct NewKey {
+    /// The id that is computed from it.
+    pub(super) own_id: String,
+    /// The id that it points at, though there is no such record.
+    pub(super) leads_nowhere: Option<String>,
+}
+
+/// What an item must be for a write to happen.
+enum Condition {
+    Absent,
+    Is(&'static str, AttributeValue),
+}
+
+impl Condition {
+    fn expression(self) -> (String, Option<Item>) {
+        match self {
+            Self::Absent => ("attribute_not_exists(entry)".to_owned(), None),
+            Self::Is(name, value) => (format!("{name} = :stored"), Some(Item::from([(":stored".to_owned(), value)]))),
+        }
+    }
+}
+
+fn not_built() -> StoreError {
+    StoreError::Aws { operation: "TransactWriteItems", problem: "the request could not be built".to_owned() }
+}
+
+pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) -> Result<Stored<T>, StoreError> {
+    let entry = Read::new("?", item).text("entry")?;
+    let read = Read::new(entry, item);
+    let corrupt = |attribute| StoreError::Corrupt { key: entry.to_owned(), attribute };
+    let id = entry.strip_prefix(&entry_of::<T>("")).ok_or_else(|| corrupt("entry"))?;
+    // What JSON says of a mistake could quote the document.
+    let Document { content, known_as } = serde_json::from_str(read.text("doc")?).map_err(|_| corrupt("doc"))?;
+    let changed_at = read.time("changed")?;
+    Ok(Stored {
+        record: Record {
+            connection: connection.clone(),
+            id: id.to_owned(),
+            content,
+            known_as,
+            first_seen_at: read.time("first_seen")?,
+            changed_at,
+            revision: read.number("revision")?,
+        },
+        // The release before did not say. Its record is not given precedence over one that says it.
+        named_at: read.optional_time("named")?.unwrap_or(changed_at),
+    })
+}

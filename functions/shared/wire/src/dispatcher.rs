@@ -1,0 +1,294 @@
+//! What is well-formed of a document, token by token, for a handler.
+
+use quick_xml::events::{BytesStart, Event};
+
+use crate::name::NameBuffer;
+use crate::parse_context::ParseContext;
+use crate::redacted_ranges::RedactedRanges;
+use crate::reference::{self, BadReference, Reference};
+use crate::scan::{Flow, Handler};
+use crate::tag::{AttributeList, BadAttributes, StartTag};
+use crate::token_skipper::SkippedToken;
+use crate::{Limits, ReadError};
+
+pub(crate) const BAD_NAME: &str = "an element with a name that XML does not allow";
+pub(crate) const UNCLOSED_REFERENCE: &str = "a `&` that begins no reference";
+const FORBIDDEN_CHARACTER: &str = "a character that XML does not allow";
+
+/// What becomes of characters that XML forbids, whether they stand as they are or as references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// They are left out, and counted: a system that we ask is as it is, and its data are wanted.
+    LeftOut,
+    /// They make the document malformed: whoever pushes to us can be told.
+    Refused,
+}
+
+/// Hands tokens to a handler, and knows what the document has been so far.
+pub(crate) struct EventDispatcher {
+    pub(crate) limits: Limits,
+    pub(crate) document: ParseContext,
+    root_seen: bool,
+    name: NameBuffer,
+    attributes: AttributeList,
+    withheld: RedactedRanges,
+    forbidden: Forbidden,
+    /// Whether a forbidden character may have come as it is: until then nobody looks for one.
+    pub(crate) may_hold_forbidden: bool,
+    /// The first half of a surrogate pair, which was the last that came.
+    first_half: Option<u32>,
+    /// A text without what is left out of it.
+    allowed: String,
+}
+
+impl EventDispatcher {
+    pub(crate) fn new(limits: Limits, forbidden: Forbidden) -> Self {
+        Self {
+            limits,
+            document: ParseContext::new(limits),
+            root_seen: false,
+            name: NameBuffer::default(),
+            attributes: AttributeList::default(),
+            withheld: RedactedRanges::default(),
+            forbidden,
+            may_hold_forbidden: false,
+            first_half: None,
+            allowed: String::new(),
+        }
+    }
+
+    /// Hands on what is wanted of a piece of source text that has been scanned.
+    pub(crate) fn forward_source(&mut self, piece: &str, piece_starts_at: u64, handler: &mut impl Handler) {
+        let from = self.document.source_from.unwrap_or(u64::MAX);
+        self.withheld.hand_on_rest(piece, piece_starts_at, from, |rest| handler.source(rest));
+        if self.document.source_from.is_some() {
+            self.document.source_from = Some(self.document.token_end);
+        }
+    }
+
+    /// Hands on one token.
+    pub(crate) fn deliver(
+        &mut self,
+        event: Event,
+        length: usize,
+        handler: &mut impl Handler,
+    ) -> Result<Flow, ReadError> {
+        self.document.advance(length);
+        if self.first_half.is_some() && !matches!(event, Event::GeneralRef(_)) {
+            self.first_half = None;
+            self.document.left_out += 1;
+        }
+        match event {
+            Event::Start(tag) => {
+                self.read_attributes(&tag)?;
+                self.open(tag.name().into_inner(), handler)?;
+                Ok(Flow::Continue)
+            }
+            Event::Empty(tag) => {
+                self.read_attributes(&tag)?;
+                self.open(tag.name().into_inner(), handler)?;
+                self.close(None, handler)
+            }
+            Event::End(tag) => self.close(Some(tag.name().into_inner()), handler),
+            Event::Text(text) => {
+                if self.document.depth() > 0 {
+                    self.text(&text, handler)?;
+                } else if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
+                    self.leave_out_outside(&text)?;
+                }
+                Ok(Flow::Continue)
+            }
+            Event::CData(text) => self.character_data(&text, handler),
+            Event::GeneralRef(name) => self.reference(&name, handler),
+            // White space before it is an error in XML, and what a system that prints its answer line by line writes.
+            Event::Decl(_) if self.root_seen => {
+                Err(self.document.malformed("an XML declaration that does not stand at the beginning"))
+            }
+            Event::DocType(_) => Err(ReadError::Doctype { place: self.document.place() }),
+            Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::Eof => Ok(Flow::Continue),
+        }
+    }
+
+    fn character_data(&mut self, text: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+        if self.document.depth() == 0 {
+            return Err(self.document.malformed(self.text_outside()));
+        }
+        self.text(text, handler)?;
+        Ok(Flow::Continue)
+    }
+
+    fn reference(&mut self, name: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+        let reference = match reference::resolve(name) {
+            Ok(reference) => reference,
+            Err(BadReference::Entity) => {
+                handler.unknown_entity(&self.document)?;
+                return self.character_data("", handler);
+            }
+            Err(bad) => return Err(self.bad_reference(bad)),
+        };
+        if self.forbidden == Forbidden::Refused && !matches!(reference, Reference::Character(_)) {
+            return Err(self.bad_reference(BadReference::Forbidden));
+        }
+        let mut found = None;
+        let left_out = reference::push_resolved(reference, &mut self.first_half, |character| found = Some(character));
+        self.document.left_out += left_out;
+        match found {
+            Some(character) => self.character_data(character.encode_utf8(&mut [0; 4]), handler),
+            None => self.character_data("", handler),
+        }
+    }
+
+    fn text(&mut self, text: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+        if self.document.is_dropping() {
+            return Ok(());
+        }
+        if !self.may_hold_forbidden || !reference::may_hold_forbidden(text) {
+            return handler.text(text, &self.document);
+        }
+        if self.forbidden == Forbidden::Refused {
+            return Err(self.document.malformed(FORBIDDEN_CHARACTER));
+        }
+        let mut allowed = std::mem::take(&mut self.allowed);
+        allowed.clear();
+        self.document.left_out += reference::push_allowed(text, &mut allowed);
+        let result = handler.text(&allowed, &self.document);
+        self.allowed = allowed;
+        result
+    }
+
+    /// Text outside the document's element is an error, but for white space and what is left out of any text: some
+    /// systems end what they send with a NUL.
+    fn leave_out_outside(&mut self, text: &str) -> Result<(), ReadError> {
+        let mut allowed = String::new();
+        let left_out = reference::push_allowed(text, &mut allowed);
+        if self.forbidden == Forbidden::Refused || !allowed.bytes().all(|byte| byte.is_ascii_whitespace()) {
+            return Err(self.document.malformed(self.text_outside()));
+        }
+        self.document.left_out += left_out;
+        Ok(())
+    }
+
+    fn text_outside(&self) -> &'static str {
+        if self.root_seen { "text after the end of the document's element" } else { ReadError::NO_XML }
+    }
+
+    /// A token begins that is too long to be held.
+    pub(crate) fn begin_oversized(
+        &mut self,
+        token_skipper: &SkippedToken,
+        handler: &mut impl Handler,
+    ) -> Result<(), ReadError> {
+        let is_dropping = self.document.is_dropping();
+        if let SkippedToken::Tag { beginning_holds_secret: true, .. } = token_skipper {
+            self.withheld.begin(self.document.offset);
+        }
+        match token_skipper {
+            SkippedToken::Ignored(_) => Ok(()),
+            SkippedToken::Tag { name, .. } => match self.name.read(name) {
+                None => Err(self.document.malformed(BAD_NAME)),
+                Some(_) if is_dropping => Ok(()),
+                Some((_, folded)) if handler.drops(folded) => {
+                    self.withheld.begin(self.document.offset);
+                    Ok(())
+                }
+                Some(_) => handler.too_long(&self.document),
+            },
+            SkippedToken::CharacterData if is_dropping => Ok(()),
+            SkippedToken::CharacterData => handler.too_long(&self.document),
+        }
+    }
+
+    /// An element begins whose tag was too long to be read further than to its name.
+    pub(crate) fn open_without_attributes(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+        self.attributes.clear();
+        self.open(name, handler)
+    }
+
+    fn open(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+        let Some((local_start, folded)) = self.name.read(name) else {
+            return Err(self.document.malformed(BAD_NAME));
+        };
+        if self.root_seen && self.document.depth() == 0 {
+            return Err(self.document.malformed("a second element beside the document's own"));
+        }
+        self.document.open(name);
+        if !self.root_seen && folded == "html" {
+            return Err(self.document.unexpected(ReadError::HTML));
+        }
+        self.root_seen = true;
+        if self.document.is_dropping() {
+            return Ok(());
+        }
+        if handler.drops(folded) {
+            self.withheld.begin(self.document.offset);
+            self.document.drop_innermost();
+            return Ok(());
+        }
+        // The source text goes without a tag that tells a secret, or the end of one that told it and was too long.
+        if self.attributes.holds_secret || self.withheld.is_open() {
+            self.withheld.begin(self.document.offset);
+            self.withheld.end(self.document.token_end);
+        }
+        let tag = StartTag {
+            prefix: &name[..local_start.saturating_sub(1)],
+            local: &name[local_start..],
+            folded,
+            all_attributes: &self.attributes,
+        };
+        handler.start(&tag, &mut self.document)
+    }
+
+    /// An element ends: by an end tag of this name, or `None` for an empty one.
+    pub(crate) fn close(&mut self, name: Option<&str>, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+        if self.document.depth() == 0 {
+            return Err(self.document.malformed("an end tag where no element is open"));
+        }
+        // The handler sees the element still open, so an end tag that closes another one is found before it is told.
+        if !self.document.innermost_is(name) {
+            return Err(self.document.malformed("an end tag that does not match the open element"));
+        }
+        if self.document.is_dropping() {
+            self.document.close();
+            if !self.document.is_dropping() {
+                self.withheld.end(self.document.token_end);
+            }
+            return Ok(Flow::Continue);
+        }
+        let flow = handler.end(&mut self.document)?;
+        self.document.close();
+        Ok(flow)
+    }
+
+    fn read_attributes(&mut self, tag: &BytesStart) -> Result<(), ReadError> {
+        self.attributes.read(tag).map_err(|bad| match bad {
+            BadAttributes::Malformed(what) => self.document.malformed(what),
+            BadAttributes::Reference(bad) => self.bad_reference(bad),
+        })?;
+        if self.attributes.left_out > 0 && self.forbidden == Forbidden::Refused {
+            return Err(self.bad_reference(BadReference::Forbidden));
+        }
+        self.document.left_out += self.attributes.left_out;
+        Ok(())
+    }
+
+    fn bad_reference(&self, bad: BadReference) -> ReadError {
+        match bad {
+            BadReference::Entity => ReadError::Entity { place: self.document.place() },
+            BadReference::Forbidden => self.document.malformed(FORBIDDEN_CHARACTER),
+            BadReference::Number => self.document.malformed("a `&#` that no number of a character follows"),
+            BadReference::Unclosed => self.document.malformed(UNCLOSED_REFERENCE),
+        }
+    }
+
+    /// The document has ended.
+    pub(crate) fn finish(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
+        self.document.offset = self.document.token_end;
+        if self.document.depth() > 0 {
+            return Err(self.document.malformed("the document is cut off: it ends inside an open element"));
+        }
+        if !self.root_seen {
+            return Err(self.document.malformed(ReadError::EMPTY));
+        }
+        handler.finish(&self.document)
+    }
+}

@@ -1,0 +1,91 @@
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use store::Clock;
+use tokio::task::JoinSet;
+
+use crate::functions::{Queued, sqs_event};
+use crate::sqs::{LocalSqs, ReceivedMessage};
+use crate::template::QueueTrigger;
+
+/// An event source mapping: receives messages, invokes the function, deletes what it has done. So many invocations at a
+/// time as the template says; each ends for itself, and the next begins.
+pub(crate) struct EventSource {
+    pub(crate) trigger: QueueTrigger,
+    pub(crate) queues: LocalSqs,
+    pub(crate) clock: Clock,
+    pub(crate) timeout: Duration,
+    pub(crate) handler: Arc<Queued>,
+}
+
+impl EventSource {
+    /// Works until it is dropped, and its invocations with it.
+    pub(crate) async fn run(self) {
+        let source = Arc::new(self);
+        let mut invocations = JoinSet::new();
+        loop {
+            // Nothing is received before there is a place for it: what waits, waits in the queue, where it is sorted.
+            while invocations.len() >= source.trigger.concurrency {
+                invocations.join_next().await;
+            }
+            let messages = source.receive().await;
+            let source = source.clone();
+            invocations.spawn(async move { source.work_on(&messages).await });
+            while invocations.try_join_next().is_some() {}
+        }
+    }
+
+    async fn work_on(&self, messages: &[ReceivedMessage]) {
+        let failed = self.invoke(messages).await;
+        // What failed becomes visible again when its timeout is over.
+        for message in messages.iter().filter(|message| !failed.contains(&message.message_id)) {
+            self.queues.delete(&self.trigger.queue, message);
+        }
+    }
+
+    /// A batch: as many messages as there are, or as come while the window is open.
+    async fn receive(&self) -> Vec<ReceivedMessage> {
+        let mut messages = Vec::new();
+        let mut until = None;
+        loop {
+            let arrival = self.queues.arrival();
+            messages.extend(self.queues.receive(&self.trigger.queue, self.trigger.batch_size - messages.len()));
+            let now = self.clock.now();
+            if messages.len() >= self.trigger.batch_size {
+                return messages;
+            }
+            if !messages.is_empty() && now >= *until.get_or_insert(now + self.trigger.window) {
+                return messages;
+            }
+            tokio::select! {
+                () = arrival => {}
+                () = self.clock.sleep_until(until.unwrap_or(jiff::Timestamp::MAX)), if until.is_some() => {}
+            }
+        }
+    }
+
+    /// Returns the ids of the messages that failed.
+    async fn invoke(&self, messages: &[ReceivedMessage]) -> HashSet<String> {
+        let all = || messages.iter().map(|message| message.message_id.clone()).collect();
+        let deadline = self.clock.now() + self.timeout;
+        let invocation = AssertUnwindSafe(self.handler.run(sqs_event(messages), deadline)).catch_unwind();
+        let response = tokio::select! {
+            response = invocation => response,
+            () = self.clock.sleep_until(deadline) => {
+                tracing::error!(messages = messages.len(), "an invocation timed out");
+                return all();
+            }
+        };
+        let Ok(response) = response else {
+            tracing::error!(messages = messages.len(), "an invocation panicked");
+            return all();
+        };
+        if !self.trigger.reports_failures {
+            return HashSet::new();
+        }
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+}

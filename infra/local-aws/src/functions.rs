@@ -1,0 +1,262 @@
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use axum::Router;
+use fetch_customers::FetchCustomers;
+use jiff::Timestamp;
+use lambda::{Clients, Environment, EnvironmentError};
+use poll_contacts::PollContacts;
+use poll_queue::PollQueue;
+use store::{Clock, StoreError};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use upsert_customers::UpsertCustomers;
+
+use crate::event_source::EventSource;
+use crate::gateway;
+use crate::server::{self, Limits};
+use crate::sqs::{LocalSqs, ReceivedMessage};
+use crate::template::{Function, HttpRoute, QueueTrigger, Schedule, Template};
+
+/// The functions of a template, ready to be invoked by what the template names.
+#[derive(Clone)]
+pub struct Engine {
+    scheduled: Vec<(Function, Arc<Scheduled>)>,
+    queued: Vec<(Function, Arc<Queued>)>,
+    http: Vec<(Function, Router)>,
+    queues: LocalSqs,
+    clock: Clock,
+}
+
+/// A function that a schedule invokes.
+enum Scheduled {
+    PollQueue(PollQueue),
+    PollContacts(PollContacts),
+}
+
+impl Scheduled {
+    async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::PollQueue(function) => function.run(deadline).await,
+            Self::PollContacts(function) => function.run(deadline).await,
+        }
+    }
+
+    async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::PollQueue(function) => function.run_once(deadline).await,
+            Self::PollContacts(function) => function.run_once(deadline).await,
+        }
+    }
+}
+
+/// A function that works on the messages of a queue.
+pub(crate) enum Queued {
+    FetchCustomers(FetchCustomers),
+    UpsertCustomers(UpsertCustomers),
+}
+
+impl Queued {
+    pub(crate) async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        match self {
+            Self::FetchCustomers(function) => function.run(event, deadline).await,
+            Self::UpsertCustomers(function) => function.run(event, deadline).await,
+        }
+    }
+}
+
+/// The template names something that this program can't run.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// A function that is not built into this program.
+    #[error("template.yaml: there is no function with the binary `{0}` in this program")]
+    UnknownFunction(String),
+    /// A queue that the template does not hold.
+    #[error("template.yaml: the function `{binary}` works on `{queue}`, which is no queue of the template")]
+    UnknownQueue {
+        /// The function's binary.
+        binary: String,
+        /// What should be a queue.
+        queue: String,
+    },
+    /// A trigger that the function does not take.
+    #[error("template.yaml: the function `{binary}` is not made for {trigger}")]
+    WrongTrigger {
+        /// The function's binary.
+        binary: String,
+        /// What the template triggers it with.
+        trigger: &'static str,
+    },
+    /// An environment variable that the function needs and the template does not set.
+    #[error("template.yaml: the function `{binary}`: {source}")]
+    Environment {
+        /// The function's binary.
+        binary: String,
+        /// Which variable.
+        source: EnvironmentError,
+    },
+}
+
+impl Engine {
+    /// Builds every function of the template.
+    ///
+    /// # Errors
+    /// Where the template names a function, a trigger or an environment that does not fit.
+    pub fn new(template: &Template, clients: &Clients, queues: LocalSqs) -> Result<Self, EngineError> {
+        let mut engine = Self { scheduled: vec![], queued: vec![], http: vec![], queues, clock: clients.clock.clone() };
+        for function in &template.functions {
+            let binary = function.binary.clone();
+            let environment = Environment::of(function.environment.clone());
+            let missing = |source| EngineError::Environment { binary: binary.clone(), source };
+            let triggers = [
+                ("schedules", !function.schedules.is_empty()),
+                ("queues", !function.queues.is_empty()),
+                ("HTTP requests", !function.routes.is_empty()),
+            ];
+            let made_for = match binary.as_str() {
+                "poll-queue" => {
+                    let handler = PollQueue::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollQueue(handler))));
+                    "schedules"
+                }
+                "poll-contacts" => {
+                    let handler = PollContacts::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollContacts(handler))));
+                    "schedules"
+                }
+                "fetch-customers" => {
+                    let handler = FetchCustomers::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.queued.push((function.clone(), Arc::new(Queued::FetchCustomers(handler))));
+                    "queues"
+                }
+                "upsert-customers" => {
+                    let handler = UpsertCustomers::new(&environment, clients.clone()).map_err(missing)?;
+                    engine.queued.push((function.clone(), Arc::new(Queued::UpsertCustomers(handler))));
+                    "queues"
+                }
+                "customers-api" => {
+                    let handler = customers_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
+                "connector-api" => {
+                    let handler = connector_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
+                "import-api" => {
+                    let handler = import_api::router(&environment, clients.clone()).map_err(missing)?;
+                    engine.http.push((function.clone(), handler));
+                    "HTTP requests"
+                }
+                _ => return Err(EngineError::UnknownFunction(binary)),
+            };
+            for QueueTrigger { queue, .. } in &function.queues {
+                if !template.queues.iter().any(|known| known.name == *queue) {
+                    return Err(EngineError::UnknownQueue { binary, queue: queue.clone() });
+                }
+            }
+            if let Some((trigger, _)) = triggers.into_iter().find(|(trigger, used)| *used && *trigger != made_for) {
+                return Err(EngineError::WrongTrigger { binary, trigger });
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Runs every trigger until it is dropped or one of them ends, which none does by itself.
+    pub async fn run(&self, listener: TcpListener) -> std::io::Result<()> {
+        let mut tasks = JoinSet::new();
+        for (function, handler) in &self.scheduled {
+            for schedule in &function.schedules {
+                tasks.spawn(run_schedule(schedule.clone(), function.clone(), handler.clone(), self.clock.clone()));
+            }
+        }
+        for (function, handler) in &self.queued {
+            for trigger in &function.queues {
+                let source = EventSource {
+                    trigger: trigger.clone(),
+                    queues: self.queues.clone(),
+                    clock: self.clock.clone(),
+                    timeout: function.timeout,
+                    handler: handler.clone(),
+                };
+                tasks.spawn(source.run());
+            }
+        }
+        let gateway = server::serve(listener, self.gateway(), Limits::default());
+        tokio::select! {
+            ended = gateway => ended,
+            _ = tasks.join_next() => Err(std::io::Error::other("a trigger has ended")),
+        }
+    }
+
+    /// The API, as API Gateway would serve it.
+    pub fn gateway(&self) -> Router {
+        gateway::router(&self.http)
+    }
+
+    /// Has every function on a schedule do what there is to do at this moment.
+    pub async fn tick(&self) {
+        let ticks = self.scheduled.iter().map(|(function, handler)| async move {
+            // What fails is in the connections' states.
+            let _ = handler.run_once(self.clock.now() + function.timeout).await;
+        });
+        futures::future::join_all(ticks).await;
+    }
+
+    /// Invokes the function that works on `queue` with `messages`, and returns what it answers.
+    pub async fn deliver(&self, queue: &str, messages: &[ReceivedMessage]) -> SqsBatchResponse {
+        for (function, handler) in &self.queued {
+            if function.queues.iter().any(|trigger| trigger.queue == queue) {
+                return handler.run(sqs_event(messages), self.clock.now() + function.timeout).await;
+            }
+        }
+        SqsBatchResponse::default()
+    }
+}
+
+/// The event that Lambda makes of messages.
+pub(crate) fn sqs_event(messages: &[ReceivedMessage]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = messages
+        .iter()
+        .map(|message| {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(message.message_id.clone());
+            record.body = Some(message.body.clone());
+            record
+        })
+        .collect();
+    event
+}
+
+/// Invokes a function at intervals; an invocation may outlive its interval, as on AWS.
+async fn run_schedule(schedule: Schedule, function: Function, handler: Arc<Scheduled>, clock: Clock) {
+    let mut invocations = JoinSet::new();
+    loop {
+        let (retries, timeout, handler, clock_of_invocation) =
+            (schedule.retries, function.timeout, handler.clone(), clock.clone());
+        invocations.spawn(async move {
+            for _ in 0..=retries {
+                let clock = &clock_of_invocation;
+                tokio::select! {
+                    done = handler.run(clock.now() + timeout) => match done {
+                        Ok(()) => return,
+                        Err(error) => tracing::error!(%error, "a scheduled invocation failed"),
+                    },
+                    () = clock.sleep(timeout) => tracing::error!("a scheduled invocation timed out"),
+                }
+            }
+        });
+        clock.sleep(schedule.every).await;
+        while invocations.try_join_next().is_some() {}
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let routes: Vec<&HttpRoute> = self.http.iter().flat_map(|(function, _)| &function.routes).collect();
+        formatter.debug_struct("Engine").field("routes", &routes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! Runs the functions of `template.yaml` on one machine: what AWS would do for them, done in this process.
+//!
+//! The handlers are the very ones that run under Lambda, and they speak to DynamoDB and SQS through the AWS SDK; only
+//! the SDK's way out is another. What the template says and this engine can't do is an error.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod dynamodb;
+mod event_source;
+mod functions;
+mod gateway;
+pub mod private_files;
+mod sdk;
+mod server;
+mod sqs;
+mod template;
+
+pub use dynamodb::EmbeddedDynamoDb;
+pub use functions::{Engine, EngineError};
+pub use sqs::{LocalSqs, ReceivedMessage};
+pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, Table, Template, TemplateError};
+
+/// The template of the deployment, which `customer-sync local` carries out on one machine.
+pub const TEMPLATE: &str = include_str!("../../../template.yaml");

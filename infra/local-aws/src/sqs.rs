@@ -1,0 +1,269 @@
+mod lines;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_sqs::config::{BehaviorVersion, Region};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::Clock;
+use tokio::sync::Notify;
+
+use crate::sdk::{Answer, InProcess};
+use crate::sqs::lines::Lines;
+use crate::template::Queue;
+
+/// SQS's bounds for one SendMessageBatch.
+const MOST_ENTRIES: usize = 10;
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// Standard queues of SQS in this process. In memory: the ledger is the truth, so nothing is lost with them.
+///
+/// They are fair as those of SQS: see [`Lines`].
+#[derive(Clone, Debug)]
+pub struct LocalSqs {
+    clock: Clock,
+    state: Arc<Mutex<State>>,
+    arrived: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queues: HashMap<String, QueueState>,
+    next_id: u64,
+    /// How many entries of the next sends fail, for a test of sends that fail in part.
+    failing_entries: u32,
+}
+
+#[derive(Debug)]
+struct QueueState {
+    settings: Queue,
+    visible: Lines,
+    /// By when they become visible again, and by id.
+    in_flight: BTreeMap<(Timestamp, u64), Message>,
+}
+
+#[derive(Clone, Debug)]
+struct Message {
+    id: u64,
+    /// Whose it is. A message of nobody is a group of its own.
+    group: Option<String>,
+    body: String,
+    sent_at: Timestamp,
+    receives: u32,
+}
+
+/// A message in the hands of a receiver, until its visibility timeout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedMessage {
+    /// The message's id.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// How often it was received, with this time.
+    pub receives: u32,
+    /// Which delivery of it this is: what to delete it with.
+    receipt: (Timestamp, u64),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendMessageBatch {
+    queue_url: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    id: String,
+    message_body: String,
+    message_group_id: Option<String>,
+}
+
+impl LocalSqs {
+    /// The queues of a template.
+    pub fn new(queues: &[Queue], clock: Clock) -> Self {
+        let queues = queues.iter().map(|queue| {
+            let state = QueueState { settings: queue.clone(), visible: Lines::default(), in_flight: BTreeMap::new() };
+            (queue.name.clone(), state)
+        });
+        let state = State { queues: queues.collect(), ..State::default() };
+        Self { clock, state: Arc::new(Mutex::new(state)), arrived: Arc::default() }
+    }
+
+    /// A client of them.
+    pub fn client(&self) -> aws_sdk_sqs::Client {
+        let queues = self.clone();
+        let in_process = InProcess::new(move |operation, body| std::future::ready(queues.answer(&operation, &body)));
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("local"))
+            .endpoint_url("http://sqs.local")
+            .allow_no_auth()
+            .http_client(in_process)
+            .build();
+        aws_sdk_sqs::Client::from_conf(config)
+    }
+
+    /// Receives up to `most` messages that are visible now; none is not an error.
+    pub fn receive(&self, queue: &str, most: usize) -> Vec<ReceivedMessage> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let Some(queue) = state.queues.get_mut(queue) else { return Vec::new() };
+        let dead = queue.come_back(now);
+        let mut received = Vec::new();
+        while received.len() < most
+            && let Some(mut message) = queue.visible.take()
+        {
+            message.receives += 1;
+            let receipt = (now + queue.settings.visibility_timeout, message.id);
+            received.push(ReceivedMessage {
+                message_id: message.id.to_string(),
+                body: message.body.clone(),
+                receives: message.receives,
+                receipt,
+            });
+            queue.in_flight.insert(receipt, message);
+        }
+        if let Some((dead_letter_queue, _)) = queue.settings.dead_letter.clone()
+            && let Some(dead_letter_queue) = state.queues.get_mut(&dead_letter_queue)
+        {
+            for message in dead {
+                dead_letter_queue.visible.add(message);
+            }
+        }
+        received
+    }
+
+    /// Deletes a message, if this delivery of it is still the latest.
+    pub fn delete(&self, queue: &str, message: &ReceivedMessage) {
+        if let Some(queue) = self.lock().queues.get_mut(queue)
+            && let Some(message) = queue.in_flight.remove(&message.receipt)
+        {
+            queue.visible.done(&message);
+        }
+    }
+
+    /// How many messages a queue holds, visible or in flight.
+    pub fn depth(&self, queue: &str) -> usize {
+        self.lock().queues.get(queue).map_or(0, |queue| queue.visible.len() + queue.in_flight.len())
+    }
+
+    /// Throws every message of a queue away, as an operator might.
+    pub fn purge(&self, queue: &str) {
+        if let Some(queue) = self.lock().queues.get_mut(queue) {
+            queue.visible = Lines::default();
+            queue.in_flight.clear();
+        }
+    }
+
+    /// Makes the next `count` entries of sends fail, as SQS does under load.
+    pub fn fail_entries(&self, count: u32) {
+        self.lock().failing_entries = count;
+    }
+
+    /// Waits until messages arrive, from now on, or for as long as one should look again anyway.
+    pub fn arrival(&self) -> impl Future<Output = ()> + '_ {
+        // It hears of what comes from when it is made, not from when it is first waited for.
+        let arrived = self.arrived.notified();
+        async move {
+            tokio::select! {
+                () = arrived => {}
+                () = self.clock.sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    fn answer(&self, operation: &str, body: &[u8]) -> Answer {
+        match (operation, serde_json::from_slice(body)) {
+            ("SendMessageBatch", Ok(request)) => self.send(request),
+            ("SendMessageBatch", Err(error)) => refusal("InvalidParameterValue", &error.to_string()),
+            _ => refusal("UnsupportedOperation", &format!("{operation} is not served on one machine")),
+        }
+    }
+
+    fn send(&self, request: SendMessageBatch) -> Answer {
+        let SendMessageBatch { queue_url, entries } = request;
+        let distinct: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        if entries.is_empty() {
+            return refusal("EmptyBatchRequest", "there are no entries");
+        }
+        if entries.len() > MOST_ENTRIES {
+            return refusal("TooManyEntriesInBatchRequest", "there are more than 10 entries");
+        }
+        if distinct.len() < entries.len() {
+            return refusal("BatchEntryIdsNotDistinct", "two entries have the same id");
+        }
+        if entries.iter().filter_map(|entry| entry.message_group_id.as_deref()).any(|group| !is_group_id(group)) {
+            return refusal("InvalidParameterValue", "a MessageGroupId has 1 to 128 letters, digits and punctuation");
+        }
+        if entries.iter().map(|entry| entry.message_body.len()).sum::<usize>() > MOST_BYTES {
+            return refusal("BatchRequestTooLong", "the entries have more than 1 MiB");
+        }
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let State { queues, next_id, failing_entries } = &mut *state;
+        let Some(queue) = queues.get_mut(&queue_url) else {
+            return refusal("NonExistentQueue", "there is no such queue");
+        };
+        let mut successful = Vec::new();
+        let mut failed = Vec::new();
+        for Entry { id, message_body, message_group_id } in entries {
+            if *failing_entries > 0 {
+                *failing_entries -= 1;
+                failed.push(json!({ "Id": id, "Code": "InternalError", "SenderFault": false }));
+                continue;
+            }
+            *next_id += 1;
+            successful.push(json!({ "Id": id, "MessageId": next_id.to_string(), "MD5OfMessageBody": "" }));
+            let group = message_group_id;
+            queue.visible.add(Message { id: *next_id, group, body: message_body, sent_at: now, receives: 0 });
+        }
+        drop(state);
+        self.arrived.notify_waiters();
+        (200, json!({ "Successful": successful, "Failed": failed }).to_string())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QueueState {
+    /// Makes messages visible again whose timeout is over, and drops those that are too old. Returns those that have
+    /// been received too often.
+    fn come_back(&mut self, now: Timestamp) -> Vec<Message> {
+        let later = self.in_flight.split_off(&(now, u64::MAX));
+        let back = std::mem::replace(&mut self.in_flight, later).into_values();
+        let most_receives = self.settings.dead_letter.as_ref().map_or(u32::MAX, |(_, most)| *most);
+        let mut dead = Vec::new();
+        for message in back {
+            self.visible.done(&message);
+            if message.receives >= most_receives {
+                dead.push(message);
+            } else {
+                self.visible.add(message);
+            }
+        }
+        self.visible.drop_sent_by(now - self.settings.retention);
+        dead
+    }
+}
+
+fn is_group_id(group: &str) -> bool {
+    (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The SDK knows the errors by the codes of the older query protocol. SQS sends those in a header of their own.
+fn refusal(code: &str, message: &str) -> Answer {
+    let code = format!("com.amazonaws.sqs#AWS.SimpleQueueService.{code}");
+    let body: Value = json!({ "__type": code, "message": message });
+    (400, body.to_string())
+}
+
+#[cfg(test)]
+mod tests;
