@@ -16,11 +16,13 @@ use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
-use operations::imports::{ImportLease, Undo};
+use operations::imports::Undo;
 use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
 use sources::SourceHttp;
-use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow};
+use store::{
+    Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow, TableNames, Tables,
+};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -139,43 +141,59 @@ impl TestDeployment {
         }
     }
 
+    /// The tables.
+    pub fn tables(&self) -> Tables {
+        self.tables_with(self.clients.dynamodb.clone(), self.clock.clone())
+    }
+
+    /// The tables by another client or clock.
+    pub fn tables_with(&self, client: aws_sdk_dynamodb::Client, clock: Clock) -> Tables {
+        let names = TableNames {
+            control: CONTROL_TABLE.to_owned(),
+            shadow: SHADOW_TABLE.to_owned(),
+            imports: IMPORT_TABLE.to_owned(),
+        };
+        Tables::new(client, names, clock, self.clients.random.clone())
+    }
+
     /// What is configured.
     pub fn connections(&self) -> ConnectionRegistry {
-        ConnectionRegistry::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+        self.tables().registry()
     }
 
     /// The shadow.
     pub fn shadow(&self) -> Shadow {
-        Shadow::new(self.clients.dynamodb.clone(), SHADOW_TABLE, self.clock.clone(), self.clients.random.clone())
+        self.tables().shadow()
     }
 
     /// The ledger.
     pub fn ledger(&self) -> Ledger {
-        Ledger::new(self.clients.dynamodb.clone(), CONTROL_TABLE, self.clock.clone(), self.clients.random.clone())
+        self.tables().ledger()
+    }
+
+    /// The states of the connections.
+    pub fn states(&self) -> ConnectionStates {
+        self.tables().states()
     }
 
     /// The failure records.
     pub fn failures(&self) -> Failures {
-        Failures::new(self.clients.dynamodb.clone(), CONTROL_TABLE)
+        self.tables().failures()
     }
 
     /// The batch imports.
     pub fn imports(&self) -> Imports {
-        Imports::new(self.clients.dynamodb.clone(), IMPORT_TABLE, self.clock.clone(), self.clients.random.clone())
+        self.tables().imports()
     }
 
     /// What takes batch imports back.
     pub fn undo(&self) -> Undo {
-        let states = ConnectionStates::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
-        let lease = ImportLease::new(states, self.clock.clone(), self.clients.random.clone());
-        Undo::new(self.shadow(), self.imports(), lease, self.clock.clone())
+        Undo::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
     }
 
     /// How the connections of the tenant `acme` stand.
     pub async fn statuses(&self) -> Vec<ConnectionStatus> {
-        let states = ConnectionStates::new(self.clients.dynamodb.clone(), CONTROL_TABLE);
-        let reader = StatusReader::new(self.connections(), self.ledger(), states, self.failures());
-        reader.all(Some("acme"), self.clock.now()).await.unwrap()
+        StatusReader::new(&self.tables()).all(Some("acme"), self.clock.now()).await.unwrap()
     }
 
     /// Lets the pollers do what there is to do now.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Content, Name, Outcome, Status, Version};
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
-use store::{Change, ConnectionStates, IncomingChange};
+use store::{Change, IncomingChange};
 use tests::AssociationAnywhereFixture;
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_
     for id in 1131..1191 {
         world.source.delete_silently(id);
     }
-    let states = ConnectionStates::new(world.clients.dynamodb.clone(), tests::CONTROL_TABLE);
+    let states = world.states();
     states.request_confirm(&world.connection(), world.now()).await.unwrap();
     world.sync().await;
     for id in &withheld[1..] {

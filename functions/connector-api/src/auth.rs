@@ -15,7 +15,7 @@ use crate::error::ApiError;
 /// Who may push: credentials, and the connection that each of them opens.
 #[derive(Debug)]
 pub(crate) struct Senders {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     secrets: Secrets,
     connections: CredentialCache<Sender>,
     refusals: Refusals,
@@ -64,13 +64,13 @@ fn bearer(token: &str) -> CredentialDigest {
 
 impl Senders {
     pub(crate) fn new(
-        directory: ConnectionRegistry,
+        registry: ConnectionRegistry,
         secrets: Secrets,
         refusals: Refusals,
         clock: Clock,
         random: Random,
     ) -> Self {
-        Self { directory, secrets, connections: CredentialCache::new(clock), refusals, random }
+        Self { registry, secrets, connections: CredentialCache::new(clock), refusals, random }
     }
 
     /// The connections whose credentials the request carries: one, unless several of one tenant were given the same.
@@ -78,7 +78,7 @@ impl Senders {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let opened = match header.and_then(presented) {
             Some(presented) => {
-                let list = Connection::<Connector>::all(&self.directory);
+                let list = Connection::<Connector>::all(&self.registry);
                 self.connections.lookup(&presented, list, |connection| self.door(connection)).await?
             }
             None => Lookup::Nothing,

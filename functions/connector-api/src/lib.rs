@@ -27,7 +27,7 @@ use api::Refusals;
 use axum::Router;
 use lambda::{Clients, Environment, EnvironmentError, Metrics};
 use model::{LeadSource, Staff};
-use store::{Clock, ConnectionRegistry, PendingReferences, Random, ReferenceTable, Shadow};
+use store::{Clock, PendingReferences, Random, ReferenceTable, Shadow};
 
 use crate::auth::Senders;
 
@@ -38,7 +38,7 @@ struct ConnectorApi {
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
-    waiting: PendingReferences,
+    pending: PendingReferences,
     metrics: Metrics,
     clock: Clock,
     random: Random,
@@ -49,21 +49,20 @@ struct ConnectorApi {
 /// # Errors
 /// Where a variable is missing.
 pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
-    let table = environment.required("CONTROL_TABLE")?;
-    let shadow = environment.required("SHADOW_TABLE")?;
-    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
+    let tables = clients.tables(environment)?;
+    let Clients { secrets, clock, random, metrics, .. } = clients;
     Ok(routes::router(Arc::new(ConnectorApi {
         senders: Senders::new(
-            ConnectionRegistry::new(dynamodb.clone(), table),
+            tables.registry(),
             secrets,
             Refusals::new(clock.clone(), metrics.clone()),
             clock.clone(),
             random.clone(),
         ),
-        staff: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
-        lead_sources: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
-        waiting: PendingReferences::new(dynamodb.clone(), table),
-        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
+        staff: tables.reference(),
+        lead_sources: tables.reference(),
+        pending: tables.pending_references(),
+        shadow: tables.shadow(),
         metrics,
         clock,
         random,

@@ -147,7 +147,7 @@ impl ConnectorApi {
         referrals: &ResolvedReferences,
     ) -> Result<(), StoreError> {
         for (resource, meanings) in &referrals.unknown {
-            self.waiting.add(connection, *resource, meanings.names(), prospect).await?;
+            self.pending.add(connection, *resource, meanings.names(), prospect).await?;
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl ConnectorApi {
         for (name, id) in found {
             let mut after: Option<String> = None;
             loop {
-                let page = self.waiting.page(connection, resource, name, after.as_deref(), PROSPECTS_AT_ONCE).await?;
+                let page = self.pending.page(connection, resource, name, after.as_deref(), PROSPECTS_AT_ONCE).await?;
                 let Some(last) = page.last().cloned() else { break };
                 if self.clock.now() >= deadline {
                     return Err(StoreError::Deadline { operation: "completing prospects" }.into());
@@ -260,7 +260,7 @@ impl ConnectorApi {
         names: &[String],
         prospect: &str,
     ) -> Result<Option<(String, String)>, UpsertError> {
-        self.waiting.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
+        self.pending.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
         let stored = self.shadow.get(connection, prospect).await?;
         let Some(awaited) = stored.and_then(|customer| awaited(connection, resource, &customer.content)) else {
             return Ok(None);
@@ -268,7 +268,7 @@ impl ConnectorApi {
         if !awaited.names().any(|awaited| names.iter().any(|name| name == awaited)) {
             return Ok(None);
         }
-        self.waiting.add(connection, resource, awaited.names(), prospect).await?;
+        self.pending.add(connection, resource, awaited.names(), prospect).await?;
         let id = self.id_of(connection, resource, &awaited).await?;
         Ok(id.map(|id| (awaited.record, id)))
     }

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 /// Who may read: bearer tokens, and whose data each of them opens.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     secrets: Secrets,
     tenants: CredentialCache<String>,
     refusals: Refusals,
@@ -39,13 +39,13 @@ impl FromRequestParts<Arc<CustomersApi>> for Tenant {
 
 impl Readers {
     pub(crate) fn new(
-        directory: ConnectionRegistry,
+        registry: ConnectionRegistry,
         secrets: Secrets,
         refusals: Refusals,
         clock: Clock,
         random: Random,
     ) -> Self {
-        Self { directory, secrets, tenants: CredentialCache::new(clock), refusals, random }
+        Self { registry, secrets, tenants: CredentialCache::new(clock), refusals, random }
     }
 
     /// The tenant whose token the request carries.
@@ -53,7 +53,7 @@ impl Readers {
         let opened = match presented(&parts.headers) {
             Some(token) => {
                 let read = |reader| self.door(reader);
-                self.tenants.lookup(&fingerprint(token), Reader::all(&self.directory), read).await?
+                self.tenants.lookup(&fingerprint(token), Reader::all(&self.registry), read).await?
             }
             None => Lookup::Nothing,
         };

@@ -27,14 +27,14 @@ use axum::Router;
 use lambda::{Clients, Environment, EnvironmentError};
 use model::{LeadSource, Staff};
 use operations::status::StatusReader;
-use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Ledger, ReferenceTable, Shadow};
+use store::{Clock, ConnectionRegistry, ReferenceTable, Shadow};
 
 use crate::auth::Readers;
 
 /// The function: what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
@@ -48,29 +48,15 @@ struct CustomersApi {
 /// # Errors
 /// Where a variable is missing.
 pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
-    let table = environment.required("CONTROL_TABLE")?;
-    let shadow = environment.required("SHADOW_TABLE")?;
-    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
-    let directory = ConnectionRegistry::new(dynamodb.clone(), table);
-    let status = StatusReader::new(
-        directory.clone(),
-        Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
-        ConnectionStates::new(dynamodb.clone(), table),
-        Failures::new(dynamodb.clone(), table),
-    );
+    let tables = clients.tables(environment)?;
+    let Clients { secrets, clock, random, metrics, .. } = clients;
     Ok(routes::router(Arc::new(CustomersApi {
-        staff: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
-        lead_sources: ReferenceTable::new(dynamodb.clone(), table, clock.clone()),
-        shadow: Shadow::new(dynamodb, shadow, clock.clone(), random.clone()),
-        readers: Readers::new(
-            directory.clone(),
-            secrets,
-            Refusals::new(clock.clone(), metrics),
-            clock.clone(),
-            random.clone(),
-        ),
-        directory,
-        status,
+        staff: tables.reference(),
+        lead_sources: tables.reference(),
+        shadow: tables.shadow(),
+        readers: Readers::new(tables.registry(), secrets, Refusals::new(clock.clone(), metrics), clock.clone(), random),
+        registry: tables.registry(),
+        status: StatusReader::new(&tables),
         clock,
     })))
 }

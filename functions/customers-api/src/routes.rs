@@ -221,7 +221,7 @@ impl CustomersApi {
             return Err(not_found());
         }
         let key = ConnectionKey::new(tenant, connection);
-        match self.directory.get(&key).await? {
+        match self.registry.get(&key).await? {
             Some(registration) if registration.kind != READER => Ok(key),
             _ => Err(not_found()),
         }

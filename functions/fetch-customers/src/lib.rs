@@ -17,7 +17,7 @@ use lambda::{Clients, Environment, EnvironmentError, Metrics, process_batch};
 use sources::association_anywhere::AssociationAnywhere;
 use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
-    SourceLimiter, StoreError,
+    StoreError,
 };
 
 use crate::chunk::ChunkWork;
@@ -25,7 +25,7 @@ use crate::chunk::ChunkWork;
 /// The function.
 #[derive(Clone, Debug)]
 pub struct FetchCustomers {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     ledger: Ledger,
     states: ConnectionStates,
     failures: Failures,
@@ -43,27 +43,16 @@ impl FetchCustomers {
     /// # Errors
     /// Where a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let table = environment.required("CONTROL_TABLE")?;
-        let shadow = environment.required("SHADOW_TABLE")?;
-        let Clients { dynamodb, sqs: _, secrets, http, clock, random, metrics } = clients;
-        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random.clone());
-        let ledger = Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone());
-        let failures = Failures::new(dynamodb.clone(), table);
-        let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
+        let tables = clients.tables(environment)?;
+        let Clients { secrets, http, clock, random, metrics, .. } = clients;
         Ok(Self {
-            directory: ConnectionRegistry::new(dynamodb.clone(), table),
-            states: ConnectionStates::new(dynamodb, table),
-            deletion_limit: DeletionLimit::new(
-                ledger.clone(),
-                shadow.clone(),
-                failures.clone(),
-                clock.clone(),
-                random.clone(),
-            ),
-            ledger,
-            failures,
-            shadow,
-            source: AssociationAnywhere::new(http, secrets, limiter, clock.clone()),
+            registry: tables.registry(),
+            states: tables.states(),
+            deletion_limit: tables.deletion_limit(),
+            ledger: tables.ledger(),
+            failures: tables.failures(),
+            shadow: tables.shadow(),
+            source: AssociationAnywhere::new(http, secrets, tables.limiter(), clock.clone()),
             clock,
             random,
             metrics,
@@ -87,7 +76,7 @@ impl FetchCustomers {
 
     async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
-        let Some(registration) = self.directory.get(&key.connection).await? else {
+        let Some(registration) = self.registry.get(&key.connection).await? else {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
             return Ok(());
         };

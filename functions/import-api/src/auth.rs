@@ -16,7 +16,7 @@ pub(crate) struct Account {
 
 /// Who may import into what.
 pub(crate) struct Accounts {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     secrets: Secrets,
     users: CredentialCache<Arc<Account>>,
 }
@@ -33,14 +33,14 @@ struct User {
 }
 
 impl Accounts {
-    pub(crate) fn new(directory: ConnectionRegistry, secrets: Secrets, clock: Clock) -> Self {
-        Self { directory, secrets, users: CredentialCache::new(clock) }
+    pub(crate) fn new(registry: ConnectionRegistry, secrets: Secrets, clock: Clock) -> Self {
+        Self { registry, secrets, users: CredentialCache::new(clock) }
     }
 
     /// The account that these credentials open; nothing where they open none, whatever of them is wrong.
     pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
         let presented = fingerprint(&access.account_id, &access.user_id, &access.secret);
-        let list = Connection::<BatchImport>::all(&self.directory);
+        let list = Connection::<BatchImport>::all(&self.registry);
         self.users.lookup(&presented, list, |connection| self.credentials(connection)).await
     }
 

@@ -34,7 +34,7 @@ use api::Refusals;
 use axum::Router;
 use lambda::{Clients, Environment, EnvironmentError};
 use operations::imports::ImportLease;
-use store::{ConnectionRegistry, ConnectionStates, Imports, Random, Shadow};
+use store::Random;
 use tokio::sync::Semaphore;
 
 use crate::auth::Accounts;
@@ -58,20 +58,17 @@ const READ_AT_ONCE: usize = 16;
 /// # Errors
 /// Where a variable is missing.
 pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
-    let control = environment.required("CONTROL_TABLE")?;
-    let shadow = environment.required("SHADOW_TABLE")?;
-    let imports = environment.required("IMPORT_TABLE")?;
-    let Clients { dynamodb, sqs: _, secrets, http: _, clock, random, metrics } = clients;
-    let states = ConnectionStates::new(dynamodb.clone(), control);
+    let tables = clients.tables(environment)?;
+    let Clients { secrets, clock, random, metrics, .. } = clients;
     Ok(routes::router(Arc::new(ImportApi {
-        accounts: Accounts::new(ConnectionRegistry::new(dynamodb.clone(), control), secrets, clock.clone()),
+        accounts: Accounts::new(tables.registry(), secrets, clock.clone()),
         refusals: Refusals::new(clock.clone(), metrics.clone()),
         readers: Semaphore::new(READ_AT_ONCE),
         random: random.clone(),
         importer: Importer {
-            shadow: Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone()),
-            imports: Imports::new(dynamodb, imports, clock.clone(), random.clone()),
-            lease: ImportLease::new(states, clock.clone(), random),
+            shadow: tables.shadow(),
+            imports: tables.imports(),
+            lease: ImportLease::new(tables.states(), clock.clone(), random),
             clock,
             metrics,
         },

@@ -21,7 +21,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState
 use polling::{Next, Poll, Poller};
 use sources::SourceError;
 use sources::business_catalyst::BusinessCatalyst;
-use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, SourceLimiter, StoreError, split_listed};
+use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, split_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -93,21 +93,19 @@ impl PollContacts {
     /// # Errors
     /// Where a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let table = environment.required("CONTROL_TABLE")?;
-        let shadow = environment.required("SHADOW_TABLE")?;
+        let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?.for_chunks_that_hold_all();
-        let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
-        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random.clone());
+        let Clients { secrets, http, clock, .. } = clients;
         Ok(Self {
             poller,
-            failures: Failures::new(dynamodb.clone(), table),
-            shadow: Shadow::new(dynamodb, shadow, clock.clone(), random),
-            source: BusinessCatalyst::new(http, secrets, limiter, clock),
+            failures: tables.failures(),
+            shadow: tables.shadow(),
+            source: BusinessCatalyst::new(http, secrets, tables.limiter(), clock),
             most_pages: environment.number("MOST_PAGES")?,
         })
     }
 
-    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
+    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
     /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
@@ -115,7 +113,7 @@ impl PollContacts {
         self.poller.run(self, deadline).await
     }
 
-    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
+    /// Polls every connection, side by side, only until there is nothing to do at this moment.
     ///
     /// # Errors
     /// As [`PollContacts::run`].

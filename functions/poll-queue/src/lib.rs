@@ -19,7 +19,7 @@ use lambda::{Clients, Environment, EnvironmentError};
 use model::{Batch, BatchEvent, ConnectionKey, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks};
 use polling::{Next, Poll, Poller, aside};
 use sources::association_anywhere::{AssociationAnywhere, UnusableEntry};
-use store::{Failure, Failures, LedgerState, SourceLimiter, StoreError};
+use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::{fingerprint_of, sample_of};
 
@@ -42,18 +42,17 @@ impl PollQueue {
     /// # Errors
     /// Where a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let table = environment.required("CONTROL_TABLE")?;
+        let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?;
-        let Clients { dynamodb, secrets, http, clock, random, .. } = clients;
-        let limiter = SourceLimiter::new(dynamodb.clone(), table, clock.clone(), random);
+        let Clients { secrets, http, clock, .. } = clients;
         Ok(Self {
             poller,
-            failures: Failures::new(dynamodb, table),
-            source: AssociationAnywhere::new(http, secrets, limiter, clock),
+            failures: tables.failures(),
+            source: AssociationAnywhere::new(http, secrets, tables.limiter(), clock),
         })
     }
 
-    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
+    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
     /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
@@ -61,7 +60,7 @@ impl PollQueue {
         self.poller.run(self, deadline).await
     }
 
-    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
+    /// Polls every connection, side by side, only until there is nothing to do at this moment.
     ///
     /// # Errors
     /// As [`PollQueue::run`].

@@ -30,7 +30,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The function.
 #[derive(Clone, Debug)]
 pub struct UpsertCustomers {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     ledger: Ledger,
     states: ConnectionStates,
     failures: Failures,
@@ -47,25 +47,15 @@ impl UpsertCustomers {
     /// # Errors
     /// Where a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let table = environment.required("CONTROL_TABLE")?;
-        let shadow = environment.required("SHADOW_TABLE")?;
-        let Clients { dynamodb, clock, random, metrics, .. } = clients;
-        let ledger = Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone());
-        let failures = Failures::new(dynamodb.clone(), table);
-        let shadow = Shadow::new(dynamodb.clone(), shadow, clock.clone(), random.clone());
+        let tables = clients.tables(environment)?;
+        let Clients { clock, random, metrics, .. } = clients;
         Ok(Self {
-            directory: ConnectionRegistry::new(dynamodb.clone(), table),
-            states: ConnectionStates::new(dynamodb, table),
-            deletion_limit: DeletionLimit::new(
-                ledger.clone(),
-                shadow.clone(),
-                failures.clone(),
-                clock.clone(),
-                random.clone(),
-            ),
-            ledger,
-            failures,
-            shadow,
+            registry: tables.registry(),
+            states: tables.states(),
+            deletion_limit: tables.deletion_limit(),
+            ledger: tables.ledger(),
+            failures: tables.failures(),
+            shadow: tables.shadow(),
             clock,
             random,
             metrics,
@@ -89,7 +79,7 @@ impl UpsertCustomers {
 
     async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
-        let Some(registration) = self.directory.get(&key.connection).await? else {
+        let Some(registration) = self.registry.get(&key.connection).await? else {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
             return Ok(());
         };

@@ -2,13 +2,11 @@ use std::path::{Path, PathBuf};
 
 use aws_config::BehaviorVersion;
 use lambda::{Clients, Environment, Metrics};
-use operations::imports::{ImportLease, Undo};
+use operations::imports::Undo;
 use operations::status::StatusReader;
 use sources::SourceHttp;
 use sources::association_anywhere::AssociationAnywhere;
-use store::{
-    Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow, SourceLimiter,
-};
+use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
 use local_aws::TEMPLATE;
@@ -18,12 +16,8 @@ use local_aws::{EmbeddedDynamoDb, LocalSqs, Template};
 pub struct Target {
     /// The ways out.
     pub clients: Clients,
-    /// The name of the control table.
-    pub control_table: String,
-    /// The name of the shadow table.
-    pub shadow_table: String,
-    /// The name of the import table.
-    pub import_table: String,
+    /// Its tables.
+    pub tables: Tables,
     /// Whether secrets must stand in AWS Secrets Manager.
     pub is_stack: bool,
 }
@@ -73,13 +67,8 @@ impl Target {
         let template = Template::parse(TEMPLATE).map_err(|error| unreadable(error.to_string()))?;
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
-        Ok(Self {
-            clients: local_clients(&database, &queues, clock)?,
-            control_table: "ControlTable".to_owned(),
-            shadow_table: "ShadowTable".to_owned(),
-            import_table: "ImportTable".to_owned(),
-            is_stack: false,
-        })
+        let clients = local_clients(&database, &queues, clock)?;
+        Ok(Self { tables: local_tables(&clients), clients, is_stack: false })
     }
 
     /// A deployed stack, by its outputs.
@@ -102,61 +91,41 @@ impl Target {
             let value = output.and_then(|output| output.output_value()).map(str::to_owned);
             value.ok_or_else(|| unreadable(format!("has no output {name}: is it a stack of customer-sync?")))
         };
-        Ok(Self {
-            clients: Clients::of_aws(&Environment::default()).await?,
-            control_table: table("ControlTableName")?,
-            shadow_table: table("ShadowTableName")?,
-            import_table: table("ImportTableName")?,
-            is_stack: true,
-        })
-    }
-
-    /// What is configured.
-    pub fn directory_of_connections(&self) -> ConnectionRegistry {
-        ConnectionRegistry::new(self.clients.dynamodb.clone(), &self.control_table)
-    }
-
-    /// The failure records.
-    pub fn failures(&self) -> Failures {
-        Failures::new(self.clients.dynamodb.clone(), &self.control_table)
-    }
-
-    /// The states' state.
-    pub fn states(&self) -> ConnectionStates {
-        ConnectionStates::new(self.clients.dynamodb.clone(), &self.control_table)
+        let names = TableNames {
+            control: table("ControlTableName")?,
+            shadow: table("ShadowTableName")?,
+            imports: table("ImportTableName")?,
+        };
+        let clients = Clients::of_aws(&Environment::default()).await?;
+        let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
+        Ok(Self { tables, clients, is_stack: true })
     }
 
     /// How the connections stand.
     pub fn status(&self) -> StatusReader {
-        let Clients { dynamodb, clock, random, .. } = &self.clients;
-        StatusReader::new(
-            self.directory_of_connections(),
-            Ledger::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone()),
-            self.states(),
-            self.failures(),
-        )
-    }
-
-    /// The batch imports.
-    pub fn imports(&self) -> Imports {
-        let Clients { dynamodb, clock, random, .. } = &self.clients;
-        Imports::new(dynamodb.clone(), &self.import_table, clock.clone(), random.clone())
+        StatusReader::new(&self.tables)
     }
 
     /// What takes imports back.
     pub fn undo(&self) -> Undo {
-        let Clients { dynamodb, clock, random, .. } = &self.clients;
-        let states = ConnectionStates::new(dynamodb.clone(), &self.control_table);
-        let shadow = Shadow::new(dynamodb.clone(), &self.shadow_table, clock.clone(), random.clone());
-        Undo::new(shadow, self.imports(), ImportLease::new(states, clock.clone(), random.clone()), clock.clone())
+        Undo::new(&self.tables, self.clients.clock.clone(), self.clients.random.clone())
     }
 
     /// The client of Association Anywhere.
     pub fn association_anywhere(&self) -> AssociationAnywhere {
-        let Clients { dynamodb, clock, random, http, secrets, .. } = &self.clients;
-        let limiter = SourceLimiter::new(dynamodb.clone(), &self.control_table, clock.clone(), random.clone());
-        AssociationAnywhere::new(http.clone(), secrets.clone(), limiter, clock.clone())
+        let Clients { clock, http, secrets, .. } = &self.clients;
+        AssociationAnywhere::new(http.clone(), secrets.clone(), self.tables.limiter(), clock.clone())
     }
+}
+
+/// The tables of a run on this machine.
+pub(crate) fn local_tables(clients: &Clients) -> Tables {
+    let names = TableNames {
+        control: "ControlTable".to_owned(),
+        shadow: "ShadowTable".to_owned(),
+        imports: "ImportTable".to_owned(),
+    };
+    Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())
 }
 
 /// Clients whose AWS is in this process.

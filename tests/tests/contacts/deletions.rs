@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::Status;
 use operations::status::Condition;
 use simulators::business_catalyst::{Fault, Operation, Poison};
-use tests::{BusinessCatalystFixture, CONTROL_TABLE};
+use tests::BusinessCatalystFixture;
 
 use crate::resync;
 
@@ -73,7 +73,7 @@ async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirme
     site.source.poison(1010, Poison::NoEntityId);
     site.source.remove_silently(1020);
     resync(&site).await;
-    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    let states = site.states();
     states.request_confirm(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
@@ -96,7 +96,7 @@ async fn more_deletions_than_the_brake_lets_through_wait_until_they_are_confirme
     resync(&site).await;
     let status = site.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50, 40));
-    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    let states = site.states();
     states.request_confirm(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;
@@ -112,7 +112,7 @@ async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
         let site = BusinessCatalystFixture::with_contacts(1_000).await;
         site.sync().await;
         site.source.fault_on_page(900, Some(fault.clone()));
-        let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+        let states = site.states();
         states.request_resync(&site.connection(), site.now()).await.unwrap();
         for _ in 0..5 {
             site.clock.advance(Duration::from_secs(30));
@@ -138,7 +138,7 @@ async fn a_source_that_answers_a_full_listing_with_nothing_deletes_nothing() {
     for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
         let site = BusinessCatalystFixture::with_contacts(150).await;
         site.sync().await;
-        let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+        let states = site.states();
         states.request_resync(&site.connection(), site.now()).await.unwrap();
         site.source.fault(Operation::Retrieve, Some(fault.clone()));
         for _ in 0..3 {

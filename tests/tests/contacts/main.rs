@@ -11,7 +11,7 @@ mod syncing;
 use std::time::Duration;
 
 use simulators::business_catalyst::ListingRequest;
-use tests::{BusinessCatalystFixture, CONTROL_TABLE};
+use tests::BusinessCatalystFixture;
 
 async fn missing(site: &BusinessCatalystFixture) -> Vec<u64> {
     let mut missing = Vec::new();
@@ -32,7 +32,7 @@ fn beginnings(site: &BusinessCatalystFixture) -> usize {
 }
 
 async fn resync(site: &BusinessCatalystFixture) {
-    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), CONTROL_TABLE);
+    let states = site.states();
     states.request_resync(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
     site.sync().await;

@@ -145,7 +145,7 @@ async fn the_news_of_a_confirming_listing_are_taken_over() {
     site.source.remove_silently(1010);
     // The first listing has three pages: two, and one that proves its end. So has the second.
     site.source.on_request(4, Action::Change(vec![1020]));
-    let states = store::ConnectionStates::new(site.clients.dynamodb.clone(), tests::CONTROL_TABLE);
+    let states = site.states();
     states.request_resync(&site.connection(), site.now()).await.unwrap();
     site.poll().await;
     site.work().await;

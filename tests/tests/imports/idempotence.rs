@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::import::{Matched, RowOutcome};
 use model::{Attribute, ConnectionKey, Content};
-use store::{ConnectionStates, ImportCounts, ImportRecord, Random};
-use tests::{AssociationAnywhereFixture, CONTROL_TABLE};
+use store::{ImportCounts, ImportRecord, Random};
+use tests::AssociationAnywhereFixture;
 
 use super::support::{
     Answer, Form, all_customers, connection, content, customer, post, post_until_done, record, report, undo, world,
@@ -282,7 +282,7 @@ async fn every_request_is_an_entry_of_its_own_also_where_only_its_bad_rows_diffe
 #[tokio::test]
 async fn who_has_waited_three_seconds_for_another_import_is_told_to_send_it_again() {
     let world = world().await;
-    let states = ConnectionStates::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
+    let states = world.states();
     assert!(states.lease(&connection(), "another", world.now(), world.now() + Duration::from_secs(29)).await.unwrap());
     let (form, began, before) = (Form::example(), world.now(), writes(&world));
     let answer = post(&world, &form).await;

@@ -11,8 +11,8 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use model::Status;
 use model::import::Claim;
 use operations::imports::{ImportLease, Undo, UndoError};
-use store::{Clock, ConnectionStates, Imports, Shadow};
-use tests::{AssociationAnywhereFixture, CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE};
+use store::{Clock, ConnectionStates};
+use tests::{AssociationAnywhereFixture, CONTROL_TABLE};
 
 use super::support::{Form, connection, content, post, record, report, undo, world};
 
@@ -88,11 +88,8 @@ fn mortal(world: &AssociationAnywhereFixture) -> Client {
 }
 
 fn undo_with(world: &AssociationAnywhereFixture, client: &Client, clock: &Clock) -> Undo {
-    let random = world.clients.random.clone();
-    let lease = ImportLease::new(ConnectionStates::new(client.clone(), CONTROL_TABLE), clock.clone(), random.clone());
-    let shadow = Shadow::new(client.clone(), SHADOW_TABLE, clock.clone(), random.clone());
-    let imports = Imports::new(client.clone(), IMPORT_TABLE, clock.clone(), random);
-    Undo::new(shadow, imports, lease, clock.clone())
+    let tables = world.tables_with(client.clone(), clock.clone());
+    Undo::new(&tables, clock.clone(), world.clients.random.clone())
 }
 
 #[tokio::test]
@@ -197,7 +194,7 @@ async fn an_undo_on_a_machine_whose_clock_is_off_steals_no_lease_and_holds_its_o
         let (client, at) = (Client::from_conf(config), Timestamp::from_second(world.now().as_second() + off).unwrap());
         let clock = Clock::manual(at);
         // An import that is under way.
-        let states = ConnectionStates::new(world.clients.dynamodb.clone(), CONTROL_TABLE);
+        let states = world.states();
         states.lease(&connection(), "an import", world.now(), world.now() + Duration::from_secs(29)).await.unwrap();
         let undo = undo_with(&world, &client, &clock);
         let record = record(&world, &import).await;

@@ -128,8 +128,8 @@ impl<S: Settings> Connection<S> {
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn all(directory: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&directory.of_kind(S::KIND).await?, Self::from_registration))
+    pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
+        Ok(readable(&registry.of_kind(S::KIND).await?, Self::from_registration))
     }
 }
 
@@ -137,10 +137,10 @@ impl<S: Settings> Connection<S> {
 ///
 /// # Errors
 /// Where the store can't be read.
-pub async fn all_connections(directory: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
+pub async fn all_connections(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
     let mut registrations = Vec::new();
     for kind in KINDS {
-        registrations.extend(directory.of_kind(kind).await?);
+        registrations.extend(registry.of_kind(kind).await?);
     }
     Ok(registrations)
 }
@@ -155,8 +155,8 @@ impl Reader {
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn all(directory: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&directory.of_kind(READER).await?, Self::from_registration))
+    pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
+        Ok(readable(&registry.of_kind(READER).await?, Self::from_registration))
     }
 
     /// The reader that a registration holds. Whose it is, its key says.
@@ -200,9 +200,9 @@ impl Configuration {
     ///
     /// # Errors
     /// Where the store can't be read.
-    pub async fn registered(directory: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
-        let mut registrations = all_connections(directory).await?;
-        registrations.extend(directory.of_kind(READER).await?);
+    pub async fn registered(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
+        let mut registrations = all_connections(registry).await?;
+        registrations.extend(registry.of_kind(READER).await?);
         Ok(registrations)
     }
 }

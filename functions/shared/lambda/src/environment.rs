@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
-use store::{Clock, Random, Secrets};
+use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
 use sources::SourceHttp;
@@ -89,6 +89,19 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// The tables that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
+    ///
+    /// # Errors
+    /// If a variable is missing.
+    pub fn tables(&self, environment: &Environment) -> Result<Tables, EnvironmentError> {
+        let names = TableNames {
+            control: environment.required("CONTROL_TABLE")?.to_owned(),
+            shadow: environment.required("SHADOW_TABLE")?.to_owned(),
+            imports: environment.required("IMPORT_TABLE")?.to_owned(),
+        };
+        Ok(Tables::new(self.dynamodb.clone(), names, self.clock.clone(), self.random.clone()))
+    }
+
     /// Clients of AWS, as the environment of a Lambda function configures them.
     ///
     /// # Errors

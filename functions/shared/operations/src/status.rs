@@ -5,6 +5,7 @@ use model::{ConnectionKey, OutcomeCounts, Phase, iso_millis};
 use serde::Serialize;
 use store::{
     ConnectionRegistry, ConnectionState, ConnectionStates, Failures, Ledger, LedgerState, Registration, StoreError,
+    Tables,
 };
 
 use config::{all_connections, is_pushed, problem_of};
@@ -96,16 +97,21 @@ pub struct Counts {
 /// Reads how connections stand.
 #[derive(Clone, Debug)]
 pub struct StatusReader {
-    directory: ConnectionRegistry,
+    registry: ConnectionRegistry,
     ledger: Ledger,
     states: ConnectionStates,
     failures: Failures,
 }
 
 impl StatusReader {
-    /// A reader of these parts of the control table.
-    pub fn new(directory: ConnectionRegistry, ledger: Ledger, states: ConnectionStates, failures: Failures) -> Self {
-        Self { directory, ledger, states, failures }
+    /// A reader of these tables.
+    pub fn new(tables: &Tables) -> Self {
+        Self {
+            registry: tables.registry(),
+            ledger: tables.ledger(),
+            states: tables.states(),
+            failures: tables.failures(),
+        }
     }
 
     /// How every connection stands, or those of one tenant, by key.
@@ -132,7 +138,7 @@ impl StatusReader {
 
     async fn of_tenant(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let mut statuses = Vec::new();
-        for registration in all_connections(&self.directory).await? {
+        for registration in all_connections(&self.registry).await? {
             if tenant.is_none_or(|tenant| tenant == registration.key.tenant) {
                 let problem = problem_of(&registration);
                 let Registration { key, kind, .. } = registration;

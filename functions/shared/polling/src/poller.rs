@@ -67,7 +67,7 @@ pub enum Next {
 #[derive(Clone, Debug)]
 pub struct Poller {
     /// What is configured.
-    pub directory: ConnectionRegistry,
+    pub registry: ConnectionRegistry,
     /// The batch ledger.
     pub ledger: Ledger,
     /// Leases, and what the states found.
@@ -91,13 +91,13 @@ impl Poller {
     /// # Errors
     /// Where a variable is missing.
     pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
-        let table = environment.required("CONTROL_TABLE")?;
+        let tables = clients.tables(environment)?;
         let queue_url = environment.required("WORK_QUEUE_URL")?;
-        let Clients { dynamodb, sqs, clock, random, metrics, .. } = clients;
+        let Clients { sqs, clock, random, metrics, .. } = clients;
         Ok(Self {
-            directory: ConnectionRegistry::new(dynamodb.clone(), table),
-            ledger: Ledger::new(dynamodb.clone(), table, clock.clone(), random.clone()),
-            states: ConnectionStates::new(dynamodb.clone(), table),
+            registry: tables.registry(),
+            ledger: tables.ledger(),
+            states: tables.states(),
             work_queue: WorkQueue::new(sqs.clone(), queue_url, clock.clone(), random.clone()),
             clock: clock.clone(),
             random: random.clone(),
@@ -113,7 +113,7 @@ impl Poller {
         Self { first_window: send_window::MOST, ..self }
     }
 
-    /// One tick: states every connection, side by side, until the next tick's poller has come or the deadline is near.
+    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
     /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
@@ -122,7 +122,7 @@ impl Poller {
         self.poll_all(poll, Some(stop_at), deadline - MARGIN).await
     }
 
-    /// ConnectionStates every connection, side by side, only until there is nothing to do at this moment.
+    /// Polls every connection, side by side, only until there is nothing to do at this moment.
     ///
     /// # Errors
     /// As [`Poller::run`].
@@ -138,7 +138,7 @@ impl Poller {
     ) -> Result<(), StoreError> {
         // A task for each: one that is busy, or hangs, takes no turn of another. All end with this future.
         let mut tasks = JoinSet::new();
-        for connection in Connection::all(&self.directory).await? {
+        for connection in Connection::all(&self.registry).await? {
             let (poller, poll) = (self.clone(), poll.clone());
             tasks.spawn(async move {
                 let polling = poller.poll_one(&poll, &connection, stop_at, deadline);

@@ -1,20 +1,19 @@
 //! Many items of one table at once: reads and writes in DynamoDB's batches, completed until a deadline.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use crate::backoff::Backoff;
 use crate::item::{Item, text};
+use crate::request::{ITEMS_PER_WRITE, put, write_batch};
 use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's bound for one BatchGetItem.
 const KEYS_PER_READ: usize = 100;
 /// How many reads of one call are under way at once.
 const READS_AT_ONCE: usize = 4;
-/// DynamoDB's bound for one BatchWriteItem.
-const ITEMS_PER_WRITE: usize = 25;
 /// How many writes of one call are under way at once.
 const WRITES_AT_ONCE: usize = 8;
 
@@ -86,36 +85,14 @@ impl BulkTable {
 
     /// Adds or replaces items, each key once, and what a write left unprocessed again until the deadline.
     pub(crate) async fn put(&self, items: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
-        let put = |item: Item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().ok();
-            WriteRequest::builder().set_put_request(put).build()
-        };
-        let requests: Vec<WriteRequest> = items.into_iter().map(put).collect();
-        let pages: Vec<Vec<WriteRequest>> = requests.chunks(ITEMS_PER_WRITE).map(<[WriteRequest]>::to_vec).collect();
-        stream::iter(pages)
-            .map(|page| self.put_page(page, deadline))
+        let requests: Vec<WriteRequest> = items.into_iter().filter_map(put).collect();
+        stream::iter(requests.chunks(ITEMS_PER_WRITE).map(<[WriteRequest]>::to_vec))
+            .map(|page| {
+                let backoff = Backoff::until(&self.clock, &self.random, deadline);
+                write_batch(&self.client, &self.name, page, backoff)
+            })
             .buffer_unordered(WRITES_AT_ONCE)
             .try_collect()
             .await
-    }
-
-    async fn put_page(&self, mut requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        while !requests.is_empty() {
-            let answer = self.client.batch_write_item().request_items(&self.name, requests.clone()).send().await;
-            match answer.map_err(|error| StoreError::aws("BatchWriteItem", error)) {
-                Ok(answer) => {
-                    let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name));
-                    requests = unprocessed.unwrap_or_default();
-                }
-                // None of them was written: as if all were unprocessed.
-                Err(StoreError::Throttled { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if !requests.is_empty() && !backoff.wait().await {
-                return Err(StoreError::Deadline { operation: "BatchWriteItem" });
-            }
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use model::ConnectionKey;
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, text};
+use crate::request::query_all;
 
 /// One thing that is configured: a connection, or who may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,27 +35,15 @@ impl ConnectionRegistry {
     /// # Errors
     /// Where the store can't be read.
     pub async fn of_kind(&self, kind: &str) -> Result<Vec<Registration>, StoreError> {
-        let mut registrations = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .0
-                .client
-                .query()
-                .table_name(&self.0.name)
-                .index_name("by-kind")
-                .key_condition_expression("kind = :kind")
-                .expression_attribute_values(":kind", text(kind))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            registrations.extend(page.items().iter().filter_map(|item| registration(item, kind)));
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(registrations);
-            }
-        }
+        let query = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .index_name("by-kind")
+            .key_condition_expression("kind = :kind")
+            .expression_attribute_values(":kind", text(kind));
+        Ok(query_all(query).await?.iter().filter_map(|item| registration(item, kind)).collect())
     }
 
     /// One registration.

@@ -6,6 +6,7 @@ use model::ConnectionKey;
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Read, number, text, time};
+use crate::request::is_done;
 
 /// When everything was asked to be listed again, and how often that was asked for.
 const RESYNC: (&str, &str) = ("resync_at", "resync_count");
@@ -66,7 +67,7 @@ impl ConnectionStates {
             .expression_attribute_values(":now", time(now))
             .send()
             .await;
-        taken(answer)
+        is_done("UpdateItem", answer)
     }
 
     /// The time by the store's own clock, to the second; `None` where it does not tell.
@@ -89,7 +90,7 @@ impl ConnectionStates {
             .expression_attribute_values(":owner", text(owner))
             .send()
             .await;
-        taken(answer).map(|_| ())
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// Takes the lease from whoever holds it. Only for one who knows that the holder is gone.
@@ -98,7 +99,7 @@ impl ConnectionStates {
     /// Where the store can't be written.
     pub async fn revoke_lease(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let answer = self.update(connection).update_expression("REMOVE lease_owner, lease_until").send().await;
-        taken(answer).map(|_| ())
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// The source answered, and holds more than the shadow does.
@@ -187,7 +188,7 @@ impl ConnectionStates {
             .expression_attribute_values(":none", number(0))
             .send()
             .await;
-        taken(answer).map(|_| ())
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// How the polling of a connection stands.
@@ -223,19 +224,4 @@ impl ConnectionStates {
 /// The number of a request that is to be done. One by a release that did not number them has the number 0.
 fn requested(read: &Read<'_>, (at, count): (&'static str, &'static str)) -> Result<Option<u64>, StoreError> {
     if read.has(at) { read.number_or_zero(count).map(Some) } else { Ok(None) }
-}
-
-/// Whether a conditional update was carried out.
-fn taken<T, R>(
-    answer: Result<T, aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError, R>>,
-) -> Result<bool, StoreError> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error.as_service_error().is_some_and(|service| service.is_conditional_check_failed_exception()) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(StoreError::aws("UpdateItem", error)),
-    }
 }

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Select, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
@@ -21,7 +21,7 @@ use model::ConnectionKey;
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::ledger::condition_failed;
+use crate::request::{is_done, query_all, query_count};
 
 /// A customer that could not be taken over, until it is taken over, redriven or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,25 +187,8 @@ impl Failures {
     }
 
     async fn count_of(&self, connection: &ConnectionKey, prefix: &str) -> Result<u64, StoreError> {
-        let mut count = 0;
-        let mut start = None;
-        loop {
-            let page = self
-                .0
-                .entries(connection, prefix)
-                .select(Select::Count)
-                // Half the price: what was written in the last second may be missing.
-                .consistent_read(false)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            count += u64::try_from(page.count()).unwrap_or(0);
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(count);
-            }
-        }
+        // Half the price: what was written in the last second may be missing.
+        query_count(self.0.entries(connection, prefix).consistent_read(false)).await
     }
 
     /// Removes a customer's failure record and any wish to redrive it.
@@ -313,19 +296,8 @@ impl Failures {
     /// # Errors
     /// Where the store can't be read.
     pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
-        let mut withheld = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self.0.entries(connection, WITHHELD).set_exclusive_start_key(start).send().await;
-            let page = page.map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                withheld.push(source_id_of(item, WITHHELD)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(withheld);
-            }
-        }
+        let items = query_all(self.0.entries(connection, WITHHELD)).await?;
+        items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
     }
 
     /// Those of the customers whose deletion waits.
@@ -393,29 +365,15 @@ impl Failures {
             .expression_attribute_values(":batch", number(batch))
             .send()
             .await;
-        match answer {
-            Err(error) if !condition_failed(&error) => Err(StoreError::aws("UpdateItem", error)),
-            // It was taken back, or the customer came through meanwhile.
-            _ => Ok(()),
-        }
+        // If it is refused, it was taken back, or the customer came through meanwhile.
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// Every request to fetch a customer again, and which batch took it in last.
     async fn redrives(&self, connection: &ConnectionKey) -> Result<Vec<(String, Option<u64>)>, StoreError> {
-        let mut requests = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self.0.entries(connection, REDRIVE).set_exclusive_start_key(start).send().await;
-            let page = page.map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                let taken_by = Read::new(REDRIVE, item).optional_number("taken_by")?;
-                requests.push((source_id_of(item, REDRIVE)?, taken_by));
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(requests);
-            }
-        }
+        let items = query_all(self.0.entries(connection, REDRIVE)).await?;
+        let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).optional_number("taken_by")?));
+        items.iter().map(request).collect()
     }
 
     /// Takes back a wish to fetch a customer again.
@@ -452,15 +410,7 @@ impl Failures {
             .expression_attribute_values(":batch", number(batch))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::aws("DeleteItem", error)),
-        }
+        is_done("DeleteItem", answer).map(|_| ())
     }
 }
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, number, text, time};
+use crate::request::query_all;
 use crate::{Clock, Random, StoreError};
 
 mod claims;
@@ -153,30 +154,16 @@ impl Imports {
     /// # Errors
     /// Where the store can't be read.
     pub async fn list(&self, connection: &ConnectionKey) -> Result<Vec<ImportRecord>, StoreError> {
-        let mut records = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .client
-                .query()
-                .table_name(&self.table.name)
-                .index_name("by-connection")
-                .key_condition_expression("listing = :listing")
-                .expression_attribute_values(":listing", text(connection.to_string()))
-                .scan_index_forward(false)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items().iter().filter(|item| self.is_alive(item)) {
-                records.push(read_record(item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(records);
-            }
-        }
+        let query = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name("by-connection")
+            .key_condition_expression("listing = :listing")
+            .expression_attribute_values(":listing", text(connection.to_string()))
+            .scan_index_forward(false);
+        query_all(query).await?.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
     }
 
     /// Stores an import as it stands. Only for one who holds the connection's lease.

@@ -42,8 +42,10 @@ mod pending_references;
 mod queue;
 mod rate_limit;
 mod reference_table;
+mod request;
 mod secrets;
 mod shadow;
+mod tables;
 
 pub use clock::{Clock, Random};
 pub use connection_registry::{ConnectionRegistry, Registration};
@@ -59,3 +61,4 @@ pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use secrets::{SecretError, SecretRef, Secrets};
 pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, UpsertError};
+pub use tables::{TableNames, Tables};

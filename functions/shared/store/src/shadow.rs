@@ -13,7 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, Select};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredVersion, Version, merge_decision};
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
+use crate::request::query_count;
 use crate::{Clock, Random, StoreError};
 
 mod revise;
@@ -362,27 +364,7 @@ impl Shadow {
     pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         let mut count = 0;
         for shard in 0..Self::SHARDS {
-            let mut start = None;
-            loop {
-                let page = self
-                    .table
-                    .client
-                    .query()
-                    .table_name(&self.table.name)
-                    .index_name("by-connection")
-                    .key_condition_expression("listing = :listing")
-                    .expression_attribute_values(":listing", text(listing(connection, shard)))
-                    .select(Select::Count)
-                    .set_exclusive_start_key(start)
-                    .send()
-                    .await
-                    .map_err(|error| StoreError::aws("Query", error))?;
-                count += u64::try_from(page.count()).unwrap_or(0);
-                start = page.last_evaluated_key;
-                if start.is_none() {
-                    break;
-                }
-            }
+            count += query_count(self.listed(connection, shard)).await?;
         }
         Ok(count)
     }
@@ -433,6 +415,17 @@ impl Shadow {
         Ok(chosen)
     }
 
+    /// The customers in one shard of a connection's listing.
+    fn listed(&self, connection: &ConnectionKey, shard: u8) -> QueryFluentBuilder {
+        self.table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name("by-connection")
+            .key_condition_expression("listing = :listing")
+            .expression_attribute_values(":listing", text(listing(connection, shard)))
+    }
+
     /// Up to `limit` keys of one shard of a connection's listing, after `after`.
     async fn shard_page(
         &self,
@@ -450,13 +443,7 @@ impl Shadow {
         });
         while keys.len() < limit {
             let page = self
-                .table
-                .client
-                .query()
-                .table_name(&self.table.name)
-                .index_name("by-connection")
-                .key_condition_expression("listing = :listing")
-                .expression_attribute_values(":listing", text(listing(connection, shard)))
+                .listed(connection, shard)
                 .set_exclusive_start_key(start.take())
                 .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX))
                 .send()

@@ -17,7 +17,7 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     for warning in Configuration::parse_usable(&text, place).map(|file| file.warnings).unwrap_or_default() {
         eprintln!("customer-sync: {}: {warning}", file.display());
     }
-    let changes = changes(&target.directory_of_connections(), &configuration).await?;
+    let changes = changes(&target.tables.registry(), &configuration).await?;
     for change in &changes {
         let (sign, registration) = match change {
             Change::Add(registration) => ("+", registration),
@@ -30,7 +30,7 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
         println!("nothing to change");
     }
     if !dry_run {
-        carry_out(&target.directory_of_connections(), changes).await?;
+        carry_out(&target.tables.registry(), changes).await?;
     }
     Ok(())
 }
@@ -43,8 +43,8 @@ pub(crate) enum Change {
 }
 
 /// What has to change for `configuration` to hold.
-pub(crate) async fn changes(directory: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
-    let present = Configuration::registered(directory).await?;
+pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
+    let present = Configuration::registered(registry).await?;
     let wanted = configuration.to_registrations();
     let mut changes = Vec::new();
     for registration in &present {
@@ -62,11 +62,11 @@ pub(crate) async fn changes(directory: &ConnectionRegistry, configuration: &Conf
     Ok(changes)
 }
 
-pub(crate) async fn carry_out(directory: &ConnectionRegistry, changes: Vec<Change>) -> Result<()> {
+pub(crate) async fn carry_out(registry: &ConnectionRegistry, changes: Vec<Change>) -> Result<()> {
     for change in changes {
         match change {
-            Change::Add(registration) | Change::Replace(registration) => directory.put(&registration).await?,
-            Change::Remove(registration) => directory.remove(&registration.key).await?,
+            Change::Add(registration) | Change::Replace(registration) => registry.put(&registration).await?,
+            Change::Remove(registration) => registry.remove(&registration.key).await?,
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use config::{Configuration, Deployment, ParsedFile};
 use jiff::Timestamp;
 use lambda::Clients;
 use operations::status::{Condition, ConnectionStatus, StatusReader};
-use store::{Clock, ConnectionRegistry, ConnectionStates, Failures, Ledger};
+use store::Clock;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -18,13 +18,9 @@ use tokio::task::JoinSet;
 use crate::commands::apply::{carry_out, changes};
 use crate::commands::demo;
 use crate::commands::progress::Progress;
-use crate::target::{DATABASE, local_clients};
-use local_aws::TEMPLATE;
-use local_aws::private_files;
-use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
+use crate::target::{DATABASE, local_clients, local_tables};
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files};
 
-/// The names that the template gives its tables.
-const CONTROL_TABLE: &str = "ControlTable";
 /// The file that says that a run uses the directory.
 const LOCK: &str = "lock";
 /// How often the progress is looked at until all is in sync, and from then on.
@@ -155,12 +151,10 @@ impl LocalRun {
                 (configuration.map_err(data)?, Some(is_pushed))
             }
         };
-        let directory = ConnectionRegistry::new(clients.dynamodb.clone(), CONTROL_TABLE);
-        let changes = changes(&directory, &configuration).await.map_err(|error| data(error.to_string()))?;
-        carry_out(&directory, changes).await.map_err(|error| data(error.to_string()))?;
-        let ledger =
-            Ledger::new(clients.dynamodb.clone(), CONTROL_TABLE, clients.clock.clone(), clients.random.clone());
-        let states = ConnectionStates::new(clients.dynamodb.clone(), CONTROL_TABLE);
+        let tables = local_tables(&clients);
+        let (registry, ledger, states) = (tables.registry(), tables.ledger(), tables.states());
+        let changes = changes(&registry, &configuration).await.map_err(|error| data(error.to_string()))?;
+        carry_out(&registry, changes).await.map_err(|error| data(error.to_string()))?;
         for connection in &configuration.connections {
             // The lock on the directory proves that whoever held these leases is gone: nobody need wait for them.
             ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
@@ -168,8 +162,7 @@ impl LocalRun {
         }
         let engine =
             Engine::new(&template, &clients, queues).map_err(|error| LocalError::Template(error.to_string()))?;
-        let failures = Failures::new(clients.dynamodb.clone(), CONTROL_TABLE);
-        let status = StatusReader::new(directory, ledger, states, failures);
+        let status = StatusReader::new(&tables);
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;
         Ok(Self {

@@ -26,7 +26,7 @@ pub enum ResyncWhat {
 /// # Errors
 /// Where there is no such connection, where its kind can't do it, or where the source does not.
 pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
-    let registrations = all_connections(&target.directory_of_connections()).await?;
+    let registrations = all_connections(&target.tables.registry()).await?;
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {
         bail!("there is no connection `{connection}`");
     };
@@ -63,18 +63,18 @@ async fn force_enqueue(target: &Target, registration: &Registration, customer: O
 
 async fn confirm_deletes(target: &Target, registration: &Registration) -> Result<()> {
     let key = &registration.key;
-    let withheld = target.failures().count_withheld(key).await?;
+    let withheld = target.tables.failures().count_withheld(key).await?;
     if withheld == 0 {
         bail!("connection `{}`: no deletion waits", key.connection);
     }
-    target.states().request_confirm(key, target.clients.clock.now()).await?;
+    target.tables.states().request_confirm(key, target.clients.clock.now()).await?;
     println!("{}: {withheld} deletions that wait are carried out with the next poll, if still gone", key.connection);
     Ok(())
 }
 
 async fn list_again(target: &Target, registration: &Registration) -> Result<()> {
     let key = &registration.key;
-    target.states().request_resync(key, target.clients.clock.now()).await?;
+    target.tables.states().request_resync(key, target.clients.clock.now()).await?;
     println!("{}: every contact is listed again with the next poll", key.connection);
     Ok(())
 }

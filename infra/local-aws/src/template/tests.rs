@@ -125,17 +125,21 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         variables.sort();
         variables
     };
-    let of_all = ["POWERTOOLS_LOG_LEVEL=INFO", "POWERTOOLS_METRICS_NAMESPACE=CustomerSync"];
-    let tables = ["CONTROL_TABLE=ControlTable", "SHADOW_TABLE=ShadowTable"];
-    let contacts = [tables[0], tables[1], "WORK_QUEUE_URL=ContactsQueue", "MOST_PAGES=20000"];
+    let of_all = [
+        "POWERTOOLS_LOG_LEVEL=INFO",
+        "POWERTOOLS_METRICS_NAMESPACE=CustomerSync",
+        "CONTROL_TABLE=ControlTable",
+        "SHADOW_TABLE=ShadowTable",
+        "IMPORT_TABLE=ImportTable",
+    ];
     for (binary, own) in [
-        ("poll-queue", &["CONTROL_TABLE=ControlTable", "WORK_QUEUE_URL=WorkQueue"][..]),
-        ("poll-contacts", &contacts),
-        ("fetch-customers", &tables),
-        ("upsert-customers", &tables),
-        ("customers-api", &tables),
-        ("connector-api", &tables),
-        ("import-api", &[tables[0], tables[1], "IMPORT_TABLE=ImportTable"]),
+        ("poll-queue", &["WORK_QUEUE_URL=WorkQueue"][..]),
+        ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "MOST_PAGES=20000"]),
+        ("fetch-customers", &[]),
+        ("upsert-customers", &[]),
+        ("customers-api", &[]),
+        ("connector-api", &[]),
+        ("import-api", &[]),
     ] {
         let mut expected: Vec<String> = of_all.iter().chain(own).map(|text| (*text).to_owned()).collect();
         expected.push(format!("POWERTOOLS_SERVICE_NAME={binary}"));

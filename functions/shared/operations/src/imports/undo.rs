@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use model::import::{BeforeImage, Claim, UndoAction, reversal};
 use model::{ConnectionKey, Content, Customer, Status};
-use store::{Clock, ImportRecord, Imports, Revision, Shadow, StoreError, UpsertError};
+use store::{Clock, ImportRecord, Imports, Random, Revision, Shadow, StoreError, Tables, UpsertError};
 use thiserror::Error;
 
 use super::ImportLease;
@@ -57,8 +57,9 @@ pub enum UndoError {
 
 impl Undo {
     /// Takes back imports of these tables.
-    pub fn new(shadow: Shadow, imports: Imports, lease: ImportLease, clock: Clock) -> Self {
-        Self { shadow, imports, lease, clock }
+    pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
+        let lease = ImportLease::new(tables.states(), clock.clone(), random);
+        Self { shadow: tables.shadow(), imports: tables.imports(), lease, clock }
     }
 
     /// Says what an undo would do now, and changes nothing.

@@ -12,9 +12,10 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
 use super::item::{chunk_entry, id_set};
-use super::{BATCH, Ledger, condition_failed, not_built};
+use super::{BATCH, Ledger, not_built};
 use crate::control::ControlTable;
 use crate::item::{Read, number, text};
+use crate::request::is_done;
 use crate::{ChunkKey, LeasedChunk, StoreError};
 
 /// What the batch says of deletions.
@@ -65,11 +66,7 @@ impl Ledger {
             .expression_attribute_values(":number", number(key.batch))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::aws("UpdateItem", error)),
-        }
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// Reserves the deletion of `ids` for a chunk, if its batch still says what `reserved` says.

@@ -14,6 +14,7 @@ use super::{BATCH, ChunkKey, Ledger, moved_on};
 use crate::StoreError;
 use crate::failures::shortened;
 use crate::item::{Read, bytes, number, text, time};
+use crate::request::{is_done, query_all};
 
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the customers.
 const LARGEST_LISTED: usize = 390 * 1024;
@@ -65,7 +66,7 @@ impl Ledger {
             .expression_attribute_values(":customers", number(customers));
         let update = with_listing(update, listing, &mut assignments, &mut removals);
         let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await)
+        moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
     /// Writes the chunks that a page of a listing has become, asked for at `asked_at`. A chunk of a later answer to the
@@ -89,13 +90,8 @@ impl Ledger {
                 .expression_attribute_values(":asked_at", time(asked_at))
                 .send()
                 .await;
-            if let Err(error) = answer {
-                let was_overtaken =
-                    error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception());
-                return Err(match was_overtaken {
-                    true => StoreError::MovedOn { connection: connection.to_string(), number: batch.number },
-                    false => StoreError::aws("PutItem", error),
-                });
+            if !is_done("PutItem", answer)? {
+                return Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number });
             }
         }
         Ok(())
@@ -128,23 +124,10 @@ impl Ledger {
     ) -> Result<HashSet<String>, StoreError> {
         let prefix = seen_prefix(batch, scope);
         let mut seen = HashSet::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .entries(connection, &prefix)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                seen.extend(Read::new(SEEN, item).set("ids")?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(seen);
-            }
+        for item in query_all(self.table.entries(connection, &prefix)).await? {
+            seen.extend(Read::new(SEEN, &item).set("ids")?);
         }
+        Ok(seen)
     }
 
     /// Forgets which customers the pages of past listings named.

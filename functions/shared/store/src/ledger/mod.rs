@@ -18,37 +18,32 @@
 
 mod deletes;
 mod item;
+mod lease;
 mod listing;
 mod queued;
 
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, DeleteRequest, PutRequest, ReturnValue, TransactWriteItem, Update, WriteRequest,
-};
+use aws_sdk_dynamodb::types::WriteRequest;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 
 use crate::backoff::{Backoff, update_past_conflicts};
 use crate::control::ControlTable;
-use crate::error::is_busy;
 use crate::item::{Item, Read, bytes, number, text, time};
+use crate::request::{ITEMS_PER_WRITE, delete, is_done, put, query_all, query_count, unless_refused, write_batch};
 use crate::{Clock, Random, StoreError};
-use item::{
-    chunk_entry, chunk_item, chunk_state, id_set, phase_name, read_batch, read_chunk, read_counts, set_and_remove,
-};
+use item::{chunk_item, chunk_state, phase_name, read_batch, read_counts, set_and_remove};
 use listing::with_listing;
 
 pub(crate) use deletes::Reservation;
 pub use listing::split_listed;
 
-/// DynamoDB's bound for one BatchWriteItem.
-const ITEMS_PER_WRITE: usize = 25;
 /// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second, and
 /// leave room for the others, for all share one table.
 const WRITES_AT_ONCE: usize = 2;
@@ -208,7 +203,7 @@ impl Ledger {
             update = with_listing(update, listing, &mut assignments, &mut removals);
         }
         let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await)
+        moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
     /// Writes the chunks of a batch that is being opened, all of them or an error.
@@ -231,13 +226,7 @@ impl Ledger {
             )
         });
         stream::iter(pages)
-            .map(|items: Vec<Item>| {
-                let requests = items.into_iter().filter_map(|item| {
-                    let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
-                    Some(WriteRequest::builder().put_request(put).build())
-                });
-                self.write_all(requests.collect(), deadline)
-            })
+            .map(|items: Vec<Item>| self.write_batch(items.into_iter().filter_map(put).collect(), deadline))
             .buffer_unordered(WRITES_AT_ONCE)
             .try_collect()
             .await
@@ -271,29 +260,19 @@ impl Ledger {
         let now = self.clock.now();
         let after_last = format!("chunk/{:012}/", last.saturating_add(1));
         let mut latest = None;
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .entries(connection, "chunk/")
-                .filter_expression("lease_until > :now")
-                .expression_attribute_values(":now", time(now))
-                .projection_expression("entry, lease_until")
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                let entry = Read::new("?", item).text("entry")?;
-                if entry < after_last.as_str() {
-                    latest = latest.max(Some(Read::new(entry, item).time("lease_until")?));
-                }
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(latest);
+        let query = self
+            .table
+            .entries(connection, "chunk/")
+            .filter_expression("lease_until > :now")
+            .expression_attribute_values(":now", time(now))
+            .projection_expression("entry, lease_until");
+        for item in query_all(query).await? {
+            let entry = Read::new("?", &item).text("entry")?;
+            if entry < after_last.as_str() {
+                latest = latest.max(Some(Read::new(entry, &item).time("lease_until")?));
             }
         }
+        Ok(latest)
     }
 
     /// Whether a chunk's batch is in progress, for one who has just taken its lease: of a batch that was given up
@@ -323,11 +302,7 @@ impl Ledger {
             .expression_attribute_values(":later", number(later))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::aws("UpdateItem", error)),
-        }
+        is_done("UpdateItem", answer).map(|_| ())
     }
 
     /// Removes the entries with this prefix that are `unwanted`.
@@ -338,35 +313,20 @@ impl Ledger {
         prefix: &str,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .entries(connection, prefix)
-                .projection_expression("#connection, entry")
-                .set_exclusive_start_key(start)
-                .limit(1_000)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
+        let query = self.table.entries(connection, prefix).projection_expression("#connection, entry").limit(1_000);
+        let mut pages = query.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| StoreError::aws("Query", error))?;
             let keys = page.items.unwrap_or_default().into_iter();
             let keys = keys.filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
-            let deletions = keys.filter_map(|key| {
-                let delete = DeleteRequest::builder().set_key(Some(key)).build().ok()?;
-                Some(WriteRequest::builder().delete_request(delete).build())
-            });
-            let deletions: Vec<WriteRequest> = deletions.collect();
-            let pages: Vec<Vec<WriteRequest>> = deletions.chunks(ITEMS_PER_WRITE).map(<[_]>::to_vec).collect();
-            stream::iter(pages)
-                .map(|requests| self.write_all(requests, deadline))
+            let deletions: Vec<WriteRequest> = keys.filter_map(delete).collect();
+            stream::iter(deletions.chunks(ITEMS_PER_WRITE).map(<[_]>::to_vec))
+                .map(|requests| self.write_batch(requests, deadline))
                 .buffer_unordered(WRITES_AT_ONCE)
                 .try_collect::<()>()
                 .await?;
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Moves a batch on.
@@ -411,7 +371,7 @@ impl Ledger {
         // What was not taken over is new, even if the next listing tells the same.
         let removals = if event == BatchEvent::Abandoned { vec!["listing_all_pages"] } else { Vec::new() };
         let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await)
+        moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
     /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done. Where all of those
@@ -459,25 +419,11 @@ impl Ledger {
     /// # Errors
     /// Where the store can't be read.
     pub async fn all_unverified(&self, connection: &ConnectionKey, batch: u64) -> Result<bool, StoreError> {
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .entries(connection, &format!("chunk/{batch:012}/"))
-                .filter_expression("attribute_not_exists(unverified)")
-                .projection_expression("entry")
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            if page.count() > 0 {
-                return Ok(false);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(true);
-            }
-        }
+        let query = self
+            .table
+            .entries(connection, &format!("chunk/{batch:012}/"))
+            .filter_expression("attribute_not_exists(unverified)");
+        Ok(query_count(query).await? == 0)
     }
 
     /// Takes every chunk of a connection from whoever holds it, and has it sent again at once: SQS was lost with them.
@@ -486,269 +432,41 @@ impl Ledger {
     /// # Errors
     /// Where the store can't be read or written.
     pub async fn revoke_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
-        let mut start = None;
-        loop {
-            let page = self
+        let chunks = self.table.entries(connection, "chunk/").projection_expression("#connection, entry");
+        for key in query_all(chunks).await? {
+            let update = self
                 .table
-                .entries(connection, "chunk/")
-                .projection_expression("#connection, entry")
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            for key in page.items() {
-                let update = self
-                    .table
-                    .client
-                    .update_item()
-                    .table_name(&self.table.name)
-                    .set_key(Some(key.clone()))
-                    .update_expression("SET due_at = :now REMOVE lease_owner, lease_until")
-                    .expression_attribute_values(":now", time(self.clock.now()));
-                self.update(update).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Takes a chunk until `until`; `None` where it is done, or another worker has it.
-    ///
-    /// # Errors
-    /// Where the store can't be written.
-    pub async fn lease(&self, key: ChunkKey, owner: &str, until: Timestamp) -> Result<Option<LeasedChunk>, StoreError> {
-        let update = self
-            .table
-            .update(&key.connection, &chunk_entry(&key))
-            .update_expression(
-                "SET lease_owner = :owner, lease_until = :until, due_at = :until, \
-                 attempts = if_not_exists(attempts, :none) + :one",
-            )
-            .condition_expression(
-                // Its own where the answer to a request that was carried out was lost, and the request is repeated.
-                "attribute_exists(entry) AND \
-                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
-            )
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", time(until))
-            .expression_attribute_values(":now", time(self.clock.now()))
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":none", number(0))
-            .return_values(ReturnValue::AllNew);
-        let item = match self.update(update).await {
-            Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) if condition_failed(&error) => return Ok(None),
-            Err(error) => return Err(StoreError::aws("UpdateItem", error)),
-        };
-        read_chunk(&key, owner, &item).map(Some)
-    }
-
-    /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
-    /// customers again. `false` where that batch is over.
-    ///
-    /// # Errors
-    /// Where the store can't be written, or somebody else moves the batch on.
-    pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
-        let latest = self.state(&key.connection).await?.latest;
-        let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
-        if let Some(batch) = &latest {
-            self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
-        }
-        // The next batch waits for those who hold chunks of this one.
-        self.release_lease(key, owner, self.clock.now(), 0).await?;
-        Ok(latest.is_some())
-    }
-
-    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
-    /// batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
-    ///
-    /// # Errors
-    /// Where the store can't be written before the deadline.
-    pub async fn settle(
-        &self,
-        chunk: &LeasedChunk,
-        settlement: &Settlement,
-        deadline: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        loop {
-            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.counts)?];
-            let answer =
-                self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
-            let Err(error) = answer else { return Ok(true) };
-            let cancelled = error.as_service_error().and_then(|service| match service {
-                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
-                    cancelled,
-                ) => Some(cancelled.cancellation_reasons()),
-                _ => None,
-            });
-            let is_busy = error.code().is_some_and(is_busy);
-            let reasons = match cancelled {
-                Some(reasons) => reasons,
-                None if is_busy => &[],
-                None => return Err(StoreError::aws("TransactWriteItems", error)),
-            };
-            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                // Where the batch is over, the next one waits for this lease.
-                self.release(chunk, self.clock.now()).await?;
-                return Ok(false);
-            }
-            // Another worker was counting at the same moment, or the table takes no more.
-            if !backoff.wait().await {
-                return Err(StoreError::aws("TransactWriteItems", error));
-            }
-        }
-    }
-
-    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where the
-    /// lease was lost.
-    ///
-    /// # Errors
-    /// Where the store can't be written.
-    pub async fn release(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
-        self.release_lease(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
-    }
-
-    async fn release_lease(
-        &self,
-        key: &ChunkKey,
-        owner: &str,
-        retry_at: Timestamp,
-        attempts: u64,
-    ) -> Result<(), StoreError> {
-        let update = self
-            .table
-            .update(&key.connection, &chunk_entry(key))
-            .update_expression("SET due_at = :due_at, attempts = :attempts REMOVE lease_owner, lease_until")
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":attempts", number(attempts))
-            .expression_attribute_values(":due_at", time(retry_at));
-        match self.update(update).await {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(StoreError::aws("UpdateItem", error)),
-        }
-    }
-
-    fn settle_chunk(&self, chunk: &LeasedChunk, settlement: &Settlement) -> Result<TransactWriteItem, StoreError> {
-        const HELD: &str = "lease_owner = :owner";
-        if settlement.fetch.is_empty() && settlement.delete.is_empty() {
-            let delete = Delete::builder()
+                .client
+                .update_item()
                 .table_name(&self.table.name)
-                .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
-                .condition_expression(HELD)
-                .expression_attribute_values(":owner", text(&chunk.owner))
-                .build()
-                .map_err(|_| not_built("TransactWriteItems"))?;
-            return Ok(TransactWriteItem::builder().delete(delete).build());
-        }
-        let came_on = settlement.counts.sum() > 0;
-        let mut sets = vec!["due_at = :due_at", "attempts = :attempts"];
-        let mut removes = vec!["lease_owner", "lease_until"];
-        let mut update = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
-            .condition_expression(HELD)
-            .expression_attribute_values(":owner", text(&chunk.owner))
-            .expression_attribute_values(":due_at", time(settlement.retry_at))
-            .expression_attribute_values(":attempts", number(if came_on { 0 } else { chunk.attempt }));
-        if settlement.fetch.is_empty() {
-            removes.push("to_fetch");
-        } else {
-            sets.push("to_fetch = :to_fetch");
-            update = update.expression_attribute_values(":to_fetch", id_set(&settlement.fetch));
-        }
-        if settlement.delete.is_empty() {
-            removes.push("to_delete");
-        } else {
-            sets.push("to_delete = :to_delete");
-            update = update.expression_attribute_values(":to_delete", id_set(&settlement.delete));
-        }
-        if settlement.unverified {
-            sets.push("unverified = :unverified");
-            update = update.expression_attribute_values(":unverified", AttributeValue::Bool(true));
-        } else {
-            removes.push("unverified");
-        }
-        let update = update
-            .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
-            .build()
-            .map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    fn count_in_batch(&self, chunk: &LeasedChunk, counts: &OutcomeCounts) -> Result<TransactWriteItem, StoreError> {
-        let additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
-        let mut update = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
-            .update_expression(if counts.sum() > 0 {
-                format!("ADD {additions} SET came_on_at = :now")
-            } else {
-                format!("ADD {additions}")
-            })
-            .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
-            .expression_attribute_values(":number", number(chunk.key.batch))
-            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
-            .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
-        if counts.sum() > 0 {
-            update = update.expression_attribute_values(":now", time(self.clock.now()));
-        }
-        for (name, count) in counts.by_name() {
-            update = update.expression_attribute_values(format!(":{name}"), number(count));
-        }
-        let update = update.build().map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    /// One BatchWriteItem, and what it left unprocessed again until the deadline.
-    async fn write_all(&self, mut requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        while !requests.is_empty() {
-            let write = self.table.client.batch_write_item().request_items(&self.table.name, requests.clone());
-            match write.send().await.map_err(|error| StoreError::aws("BatchWriteItem", error)) {
-                Ok(answer) => {
-                    let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.table.name));
-                    requests = unprocessed.unwrap_or_default();
-                }
-                // None of them was written: as if all were unprocessed.
-                Err(StoreError::Throttled { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if !requests.is_empty() && !backoff.wait().await {
-                return Err(StoreError::Deadline { operation: "BatchWriteItem" });
-            }
+                .set_key(Some(key))
+                .update_expression("SET due_at = :now REMOVE lease_owner, lease_until")
+                .expression_attribute_values(":now", time(self.clock.now()));
+            self.update(update).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
         }
         Ok(())
     }
 
+    async fn write_batch(&self, requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
+        let backoff = Backoff::until(&self.clock, &self.random, deadline);
+        write_batch(&self.table.client, &self.table.name, requests, backoff).await
+    }
+
     /// Sends an update of a batch or a chunk: workers settle both in transactions, which stand in each other's way.
-    async fn update(
-        &self,
-        update: UpdateItemFluentBuilder,
-    ) -> Result<UpdateItemOutput, aws_sdk_dynamodb::error::SdkError<UpdateItemError>> {
+    async fn update(&self, update: UpdateItemFluentBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
         update_past_conflicts(&self.clock, &self.random, update).await
     }
 }
 
-pub(crate) fn condition_failed<R>(error: &aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
-}
-
-fn moved_on<T, R>(
+/// What an update of the batch answered; an error if another poller moved the batch on.
+fn moved_on<T, R: std::fmt::Debug>(
     connection: &ConnectionKey,
     batch: &Batch,
-    answer: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>>,
-) -> Result<(), StoreError> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error) if condition_failed(&error) => {
-            Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number })
-        }
-        Err(error) => Err(StoreError::aws("UpdateItem", error)),
+    answer: Result<T, SdkError<UpdateItemError, R>>,
+) -> Result<T, StoreError> {
+    match unless_refused("UpdateItem", answer)? {
+        Some(answer) => Ok(answer),
+        None => Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number }),
     }
 }
 

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use model::{Batch, ConnectionKey};
 
 use super::item::id_set;
-use super::{BATCH, Ledger, condition_failed};
+use super::{BATCH, Ledger, moved_on};
 use crate::StoreError;
 use crate::item::{Read, number};
 
@@ -63,12 +63,7 @@ impl Ledger {
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await;
-        match answer {
-            Ok(answer) => Read::new(BATCH, &answer.attributes.unwrap_or_default()).number("purge_failures"),
-            Err(error) if condition_failed(&error) => {
-                Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number })
-            }
-            Err(error) => Err(StoreError::aws("UpdateItem", error)),
-        }
+        let answer = moved_on(connection, batch, answer)?;
+        Read::new(BATCH, &answer.attributes.unwrap_or_default()).number("purge_failures")
     }
 }

@@ -17,7 +17,6 @@
 //! who has had it longest. Times settle that and clocks differ, so a new time is always later than all that stand in
 //! the entries.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +27,7 @@ use super::{RACES, ReferenceTable, pointer_of};
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
+use crate::request::{is_done, query_all};
 
 /// How many records are read side by side.
 const READS_AT_ONCE: usize = 16;
@@ -238,22 +238,14 @@ impl<T: ReferenceData> ReferenceTable<T> {
     async fn entries(&self, connection: &ConnectionKey, name: &str) -> Result<Entries, StoreError> {
         let place = pointer_of::<T>(name);
         let mut entries = Entries::default();
-        let mut start = None;
-        loop {
-            let query = self.table.entries(connection, &place).set_exclusive_start_key(start.take());
-            let page = query.send().await.map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                let entry = entry(item)?;
-                match Read::new("a name", item).text("entry")? == place {
-                    true => entries.first = Some(entry),
-                    false => entries.behind.push(entry),
-                }
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(entries);
+        for item in query_all(self.table.entries(connection, &place)).await? {
+            let entry = entry(&item)?;
+            match Read::new("a name", &item).text("entry")? == place {
+                true => entries.first = Some(entry),
+                false => entries.behind.push(entry),
             }
         }
+        Ok(entries)
     }
 
     /// Puts a record behind the first, unless somebody else has changed its place meanwhile.
@@ -363,7 +355,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
                 put.condition_expression(condition).set_expression_attribute_values(Some(values))
             }
         };
-        taken("PutItem", put.send().await)
+        is_done("PutItem", put.send().await)
     }
 
     /// Removes an entry if it is still as it was; whether it was.
@@ -377,7 +369,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             .set_key(Some(ControlTable::key(connection, place)))
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values));
-        taken("DeleteItem", delete.send().await)
+        is_done("DeleteItem", delete.send().await)
     }
 }
 
@@ -410,16 +402,4 @@ fn as_it_was(entry: &Entry) -> (&'static str, Item) {
         }
     };
     (condition, values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-/// Whether a conditional write was carried out.
-pub(super) fn taken<A, E, R>(operation: &'static str, answer: Result<A, SdkError<E, R>>) -> Result<bool, StoreError>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
-        Err(error) => Err(StoreError::aws(operation, error)),
-    }
 }

@@ -10,8 +10,7 @@ use super::{ReferenceTable, entry_of, pointer_of};
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-
-use super::names::taken;
+use crate::request::is_done;
 
 /// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
@@ -101,7 +100,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             let (expression, values) = condition.expression();
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
             let put = put.condition_expression(expression).set_expression_attribute_values(values);
-            return taken("PutItem", put.send().await);
+            return is_done("PutItem", put.send().await);
         };
         // What stands under the key's name: nothing, or what leads to nothing.
         let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));

@@ -1,0 +1,199 @@
+//! Chunks in the hands of workers: leased, settled, released.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem, Update};
+use jiff::Timestamp;
+use model::{BatchEvent, OutcomeCounts, Phase};
+
+use super::item::{chunk_entry, id_set, phase_name, read_chunk};
+use super::{BATCH, COUNTS, ChunkKey, LeasedChunk, Ledger, Settlement, not_built};
+use crate::StoreError;
+use crate::backoff::Backoff;
+use crate::control::ControlTable;
+use crate::error::is_busy;
+use crate::item::{number, text, time};
+use crate::request::{is_done, unless_refused};
+
+impl Ledger {
+    /// Takes a chunk until `until`; `None` where it is done, or another worker has it.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn lease(&self, key: ChunkKey, owner: &str, until: Timestamp) -> Result<Option<LeasedChunk>, StoreError> {
+        let update = self
+            .table
+            .update(&key.connection, &chunk_entry(&key))
+            .update_expression(
+                "SET lease_owner = :owner, lease_until = :until, due_at = :until, \
+                 attempts = if_not_exists(attempts, :none) + :one",
+            )
+            .condition_expression(
+                // Its own where the answer to a request that was carried out was lost, and the request is repeated.
+                "attribute_exists(entry) AND \
+                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
+            )
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":until", time(until))
+            .expression_attribute_values(":now", time(self.clock.now()))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":none", number(0))
+            .return_values(ReturnValue::AllNew);
+        let Some(answer) = unless_refused("UpdateItem", self.update(update).await)? else { return Ok(None) };
+        read_chunk(&key, owner, &answer.attributes.unwrap_or_default()).map(Some)
+    }
+
+    /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
+    /// customers again. `false` where that batch is over.
+    ///
+    /// # Errors
+    /// Where the store can't be written, or somebody else moves the batch on.
+    pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
+        let latest = self.state(&key.connection).await?.latest;
+        let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
+        if let Some(batch) = &latest {
+            self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
+        }
+        // The next batch waits for those who hold chunks of this one.
+        self.release_lease(key, owner, self.clock.now(), 0).await?;
+        Ok(latest.is_some())
+    }
+
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
+    /// batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
+    ///
+    /// # Errors
+    /// Where the store can't be written before the deadline.
+    pub async fn settle(
+        &self,
+        chunk: &LeasedChunk,
+        settlement: &Settlement,
+        deadline: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        loop {
+            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.counts)?];
+            let answer =
+                self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
+            let Err(error) = answer else { return Ok(true) };
+            let cancelled = error.as_service_error().and_then(|service| match service {
+                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
+                    cancelled,
+                ) => Some(cancelled.cancellation_reasons()),
+                _ => None,
+            });
+            let is_busy = error.code().is_some_and(is_busy);
+            let reasons = match cancelled {
+                Some(reasons) => reasons,
+                None if is_busy => &[],
+                None => return Err(StoreError::aws("TransactWriteItems", error)),
+            };
+            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                // Where the batch is over, the next one waits for this lease.
+                self.release(chunk, self.clock.now()).await?;
+                return Ok(false);
+            }
+            // Another worker was counting at the same moment, or the table takes no more.
+            if !backoff.wait().await {
+                return Err(StoreError::aws("TransactWriteItems", error));
+            }
+        }
+    }
+
+    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where the
+    /// lease was lost.
+    ///
+    /// # Errors
+    /// Where the store can't be written.
+    pub async fn release(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
+        self.release_lease(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
+    }
+
+    async fn release_lease(
+        &self,
+        key: &ChunkKey,
+        owner: &str,
+        retry_at: Timestamp,
+        attempts: u64,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .table
+            .update(&key.connection, &chunk_entry(key))
+            .update_expression("SET due_at = :due_at, attempts = :attempts REMOVE lease_owner, lease_until")
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":attempts", number(attempts))
+            .expression_attribute_values(":due_at", time(retry_at));
+        is_done("UpdateItem", self.update(update).await).map(|_| ())
+    }
+
+    fn settle_chunk(&self, chunk: &LeasedChunk, settlement: &Settlement) -> Result<TransactWriteItem, StoreError> {
+        const HELD: &str = "lease_owner = :owner";
+        if settlement.fetch.is_empty() && settlement.delete.is_empty() {
+            let delete = Delete::builder()
+                .table_name(&self.table.name)
+                .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+                .condition_expression(HELD)
+                .expression_attribute_values(":owner", text(&chunk.owner))
+                .build()
+                .map_err(|_| not_built("TransactWriteItems"))?;
+            return Ok(TransactWriteItem::builder().delete(delete).build());
+        }
+        let came_on = settlement.counts.sum() > 0;
+        let mut sets = vec!["due_at = :due_at", "attempts = :attempts"];
+        let mut removes = vec!["lease_owner", "lease_until"];
+        let mut update = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+            .condition_expression(HELD)
+            .expression_attribute_values(":owner", text(&chunk.owner))
+            .expression_attribute_values(":due_at", time(settlement.retry_at))
+            .expression_attribute_values(":attempts", number(if came_on { 0 } else { chunk.attempt }));
+        if settlement.fetch.is_empty() {
+            removes.push("to_fetch");
+        } else {
+            sets.push("to_fetch = :to_fetch");
+            update = update.expression_attribute_values(":to_fetch", id_set(&settlement.fetch));
+        }
+        if settlement.delete.is_empty() {
+            removes.push("to_delete");
+        } else {
+            sets.push("to_delete = :to_delete");
+            update = update.expression_attribute_values(":to_delete", id_set(&settlement.delete));
+        }
+        if settlement.unverified {
+            sets.push("unverified = :unverified");
+            update = update.expression_attribute_values(":unverified", AttributeValue::Bool(true));
+        } else {
+            removes.push("unverified");
+        }
+        let update = update
+            .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
+            .build()
+            .map_err(|_| not_built("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    fn count_in_batch(&self, chunk: &LeasedChunk, counts: &OutcomeCounts) -> Result<TransactWriteItem, StoreError> {
+        let additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
+        let mut update = Update::builder()
+            .table_name(&self.table.name)
+            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
+            .update_expression(if counts.sum() > 0 {
+                format!("ADD {additions} SET came_on_at = :now")
+            } else {
+                format!("ADD {additions}")
+            })
+            .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
+            .expression_attribute_values(":number", number(chunk.key.batch))
+            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
+            .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
+        if counts.sum() > 0 {
+            update = update.expression_attribute_values(":now", time(self.clock.now()));
+        }
+        for (name, count) in counts.by_name() {
+            update = update.expression_attribute_values(format!(":{name}"), number(count));
+        }
+        let update = update.build().map_err(|_| not_built("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}

@@ -1,0 +1,84 @@
+use aws_sdk_dynamodb::Client;
+use model::ReferenceData;
+
+use crate::{
+    Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, Imports, Ledger, PendingReferences, Random,
+    ReferenceTable, Shadow, SourceLimiter,
+};
+
+/// The names of a deployment's tables.
+#[derive(Clone, Debug)]
+pub struct TableNames {
+    /// The control table.
+    pub control: String,
+    /// The shadow.
+    pub shadow: String,
+    /// The import table.
+    pub imports: String,
+}
+
+/// The tables of a deployment: functions, the command and tests take their parts of the store from here.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    client: Client,
+    names: TableNames,
+    clock: Clock,
+    random: Random,
+}
+
+impl Tables {
+    /// The tables with these names.
+    pub fn new(client: Client, names: TableNames, clock: Clock, random: Random) -> Self {
+        Self { client, names, clock, random }
+    }
+
+    /// The stored configuration.
+    pub fn registry(&self) -> ConnectionRegistry {
+        ConnectionRegistry::new(self.client.clone(), &self.names.control)
+    }
+
+    /// Leases, freshness and last errors of the connections.
+    pub fn states(&self) -> ConnectionStates {
+        ConnectionStates::new(self.client.clone(), &self.names.control)
+    }
+
+    /// The batch ledger.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(self.client.clone(), &self.names.control, self.clock.clone(), self.random.clone())
+    }
+
+    /// Failure records, redrives, and deletions that wait.
+    pub fn failures(&self) -> Failures {
+        Failures::new(self.client.clone(), &self.names.control)
+    }
+
+    /// Rate limits and circuit breakers of the sources.
+    pub fn limiter(&self) -> SourceLimiter {
+        SourceLimiter::new(self.client.clone(), &self.names.control, self.clock.clone(), self.random.clone())
+    }
+
+    /// Staff or lead sources.
+    pub fn reference<T: ReferenceData>(&self) -> ReferenceTable<T> {
+        ReferenceTable::new(self.client.clone(), &self.names.control, self.clock.clone())
+    }
+
+    /// Prospects that refer to staff or lead sources that are not known yet.
+    pub fn pending_references(&self) -> PendingReferences {
+        PendingReferences::new(self.client.clone(), &self.names.control)
+    }
+
+    /// The shadow.
+    pub fn shadow(&self) -> Shadow {
+        Shadow::new(self.client.clone(), &self.names.shadow, self.clock.clone(), self.random.clone())
+    }
+
+    /// The limit on deletions in one batch.
+    pub fn deletion_limit(&self) -> DeletionLimit {
+        DeletionLimit::new(self.ledger(), self.shadow(), self.failures(), self.clock.clone(), self.random.clone())
+    }
+
+    /// The batch imports.
+    pub fn imports(&self) -> Imports {
+        Imports::new(self.client.clone(), &self.names.imports, self.clock.clone(), self.random.clone())
+    }
+}
