@@ -1,6 +1,7 @@
 //! How fast one machine takes batch imports: the function through the gateway, on a durable store, in this process.
 //!
-//! `cargo bench -p tests --bench imports -- [ROWS]`, 20,000 where nothing is said, which is the most that one call takes.
+//! `cargo bench -p tests --bench imports -- [ROWS]`, 20,000 where nothing is said, which is the most that one call
+//! takes.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 

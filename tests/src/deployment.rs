@@ -1,5 +1,5 @@
-//! The functions of `template.yaml` in this process, over the embedded DynamoDB and the queues, on a clock that only the
-//! story moves.
+//! The functions of `template.yaml` in this process, over the embedded DynamoDB and the queues, on a clock that only
+//! the story moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -96,8 +96,8 @@ async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
     assert!(next.iter().any(|message| message.body.contains("quiet")), "its turn comes after one of the flood's");
 }
 
-/// Invariant 7, where sources hang: with the workers' places of the template, and each taken for as long as a source may
-/// be silent.
+/// Invariant 7, where sources hang: with the workers' places of the template, and each taken for as long as a source
+/// may be silent.
 #[tokio::test]
 async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
     const PLACES: usize = 100;

@@ -1,5 +1,5 @@
-//! Histories of an Association Anywhere and of all that can happen to it and to us: at the end, once nothing goes wrong any
-//! more, the shadow is the source's, and until then nobody who always existed was ever deleted.
+//! Histories of an Association Anywhere and of all that can happen to it and to us: at the end, once nothing goes wrong
+//! any more, the shadow is the source's, and until then nobody who always existed was ever deleted.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 

@@ -166,7 +166,8 @@ async fn a_purge_that_was_not_carried_out_is_repeated_with_the_same_number() {
     world.assert_shadow_is_the_sources(1001..1031).await;
 }
 
-/// Invariant 9: a purge that was carried out, whose answer was lost, and that the source refuses when it is repeated, ends.
+/// Invariant 9: a purge that was carried out, whose answer was lost, and that the source refuses when it is repeated,
+/// ends.
 #[tokio::test]
 async fn a_purge_that_was_carried_out_and_not_confirmed_ends_whether_or_not_somebody_changed_meanwhile() {
     for changed in [None, Some(1005)] {
@@ -354,8 +355,8 @@ async fn a_change_arrives_after_the_ledger_was_lost() {
     assert_eq!((world.customer(1005).await.unwrap().revision, world.status().await.counts.ends.stale), (4, 0));
 }
 
-/// Invariants 2 and 6: a record whose version lies ahead of the ledger thaws by itself, and what was told of it meanwhile
-/// is not acknowledged in silence.
+/// Invariants 2 and 6: a record whose version lies ahead of the ledger thaws by itself, and what was told of it
+/// meanwhile is not acknowledged in silence.
 #[tokio::test]
 async fn a_record_from_a_batch_that_lies_ahead_is_told_and_thaws_with_the_next_batch_and_nothing_is_purged_before() {
     // A ledger whose clock was once ahead, and the two forms that versions of a listing had.
@@ -390,8 +391,8 @@ async fn a_record_from_a_batch_that_lies_ahead_is_told_and_thaws_with_the_next_b
     }
 }
 
-/// Invariant 2: a worker of a batch that was abandoned holds old news. Were a new batch to find equal news stored, which
-/// raises no version, that worker could write the old ones over them.
+/// Invariant 2: a worker of a batch that was abandoned holds old news. Were a new batch to find equal news stored,
+/// which raises no version, that worker could write the old ones over them.
 #[tokio::test]
 async fn a_batch_does_not_begin_while_a_worker_of_an_abandoned_one_is_at_work() {
     let world = AssociationAnywhereFixture::with_customers(30).await;

@@ -34,8 +34,8 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody, or no header
-    /// can carry them.
+    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody, or no
+    /// header can carry them.
     fn fingerprint(&self) -> Option<CredentialDigest> {
         match self {
             // A colon ends the user name in a request.

@@ -8,9 +8,9 @@
 //! | `GET` of the same | one record by `uuid`, `recordID` or `identifier`, or without any of these a page of them |
 //!
 //! Prospects and members go to the shadow, staff and lead sources to the control table. An answer comes when everything
-//! is stored. A prospect may refer to staff or a lead source that is not known yet: `reference_resolution.rs` says how it is
-//! completed. The connection, and with it the tenant, comes from the credentials, never from the request. Errors are in
-//! the source's dialect.
+//! is stored. A prospect may refer to staff or a lead source that is not known yet: `reference_resolution.rs` says how
+//! it is completed. The connection, and with it the tenant, comes from the credentials, never from the request. Errors
+//! are in the source's dialect.
 
 mod auth;
 mod error;

@@ -6,12 +6,12 @@
 //! Whatever arrives by one of these names completes it.
 //!
 //! Nobody is forgotten, whichever comes first: a prospect looks once more after it has begun to wait and is stored, and
-//! what arrives, or gets a name that another has given up, looks for those who wait after it can be found. One of the two
-//! sees the other.
+//! what arrives, or gets a name that another has given up, looks for those who wait after it can be found. One of the
+//! two sees the other.
 //!
-//! A prospect that no longer waits for something leaves nothing behind. It may be pushed again meanwhile, and wait for that
-//! very thing: so whoever removes what it waited under looks at the prospect afterwards, and whoever lets it wait looks
-//! afterwards at what it waits under. One of the two puts it back.
+//! A prospect that no longer waits for something leaves nothing behind. It may be pushed again meanwhile, and wait for
+//! that very thing: so whoever removes what it waited under looks at the prospect afterwards, and whoever lets it wait
+//! looks afterwards at what it waits under. One of the two puts it back.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// Bytes of an answer's rows.
 const MOST_BYTES: usize = 4_000_000;
-/// Lambda answers with at most 6 MB of JSON, in which ours is a text: there each quotation mark and each backslash is two
-/// bytes.
+/// Lambda answers with at most 6 MB of JSON, in which ours is a text: there each quotation mark and each backslash is
+/// two bytes.
 const MOST_BYTES_QUOTED: usize = 5_800_000;
 /// How many rows are read at first, before it is known how large they are: one may have 390 KB.
 const FIRST_ROWS: usize = 50;

@@ -8,9 +8,9 @@
 //! source that answers with nothing deletes nothing, and an answer that holds somebody who was not asked for proves
 //! nothing: see [`missing`].
 //!
-//! **How an id is written**: the queue may write one with leading zeros, or in another case, where the details do not. Who
-//! is asked for in one spelling and answered in another is stored under the answered one, whatever the queue calls them
-//! next time: so there are never two records of one customer.
+//! **How an id is written**: the queue may write one with leading zeros, or in another case, where the details do not.
+//! Who is asked for in one spelling and answered in another is stored under the answered one, whatever the queue calls
+//! them next time: so there are never two records of one customer.
 
 mod missing;
 
@@ -37,8 +37,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
 /// How many attempts a source's passing failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
-/// How many customers who are known to exist are asked for beside those who seem to be gone: one comes first, one stands
-/// in the middle and one comes last.
+/// How many customers who are known to exist are asked for beside those who seem to be gone: one comes first, one
+/// stands in the middle and one comes last.
 const COMPANIONS: usize = 3;
 /// How many requests may fail before one succeeds, where nobody is known to probe the source with.
 const BLIND_FAILURES: u32 = 6;

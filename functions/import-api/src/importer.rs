@@ -184,7 +184,8 @@ impl Importer {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let Missing { claims, customers } = missing;
-        // Of claimants whose first pages are known twice as many are read: however many there are, there are few rounds.
+        // Of claimants whose first pages are known twice as many are read: however many there are, there are few
+        // rounds.
         let (more, unread): (BTreeSet<_>, BTreeSet<_>) =
             claims.into_iter().partition(|claim| known.claimants.contains_key(claim));
         let more: Vec<_> = more

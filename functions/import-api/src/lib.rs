@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `POST /api.php` with `type=customers_batch` | adds or updates up to 20,000 customers |
 //!
-//! Reads the accounts in the configuration, takes the connection's lease in the control table, and writes the shadow and
-//! the import table. Answers are that dialect's, with HTTP 200 for errors too: its clients look at the body alone.
+//! Reads the accounts in the configuration, takes the connection's lease in the control table, and writes the shadow
+//! and the import table. Answers are that dialect's, with HTTP 200 for errors too: its clients look at the body alone.
 //!
 //! An import is done in this order, so that it can end anywhere and be sent again:
 //!
@@ -15,10 +15,10 @@
 //! ```
 //!
 //! The same request again within twelve hours is the same import: rows that were taken over keep their customers, which
-//! the rows themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was before
-//! the first. Rows that were not taken over wrote nothing, and are judged anew. What others changed meanwhile is overwritten
-//! again, if the request says so; its undo goes back to what they wrote. After that, or once an undo has begun, it is an
-//! import of its own.
+//! the rows themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was
+//! before the first. Rows that were not taken over wrote nothing, and are judged anew. What others changed meanwhile is
+//! overwritten again, if the request says so; its undo goes back to what they wrote. After that, or once an undo has
+//! begun, it is an import of its own.
 
 mod auth;
 mod claims;

@@ -1,8 +1,9 @@
 //! Customers' passwords and PINs become salted Argon2id hashes before they go anywhere.
 //!
-//! Every hash takes what OWASP asks for at the least: 19 MiB and two passes, 24 ms. So a request may hold as many of them as are
-//! done in time on two processors: see `MOST_SECRETS` of the dialect. Nothing makes a PIN of four digits hard to guess for who
-//! has its hash, so hashes are shown on no surface either. The text says which parameters it was made with (PHC string format).
+//! Every hash takes what OWASP asks for at the least: 19 MiB and two passes, 24 ms. So a request may hold as many of
+//! them as are done in time on two processors: see `MOST_SECRETS` of the dialect. Nothing makes a PIN of four digits
+//! hard to guess for who has its hash, so hashes are shown on no surface either. The text says which parameters it was
+//! made with (PHC string format).
 
 use std::num::NonZero;
 

@@ -305,8 +305,8 @@ impl PollContacts {
     }
 
     /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a source that answers
-    /// with nothing deletes nothing; nor where the source ended a list early: it proves nobody's absence. Where one held
-    /// somebody who can't be told apart, that may be anybody: the deletions wait for a person.
+    /// with nothing deletes nothing; nor where the source ended a list early: it proves nobody's absence. Where one
+    /// held somebody who can't be told apart, that may be anybody: the deletions wait for a person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
         let is_last = listing.scope == ListingScope::Confirming;

@@ -20,9 +20,9 @@ const NOBODY: &str = "contact list: the source lists nobody since the newest con
                       nothing new can be told until it does";
 
 impl PollContacts {
-    /// Does not believe a list of nobody at once: it may be how a failure looks. Where an earlier question has an answer,
-    /// the newest contact was removed; where none has, or the source answered with a fault, nothing is known to be fresh,
-    /// and after a while that is said.
+    /// Does not believe a list of nobody at once: it may be how a failure looks. Where an earlier question has an
+    /// answer, the newest contact was removed; where none has, or the source answered with a fault, nothing is known to
+    /// be fresh, and after a while that is said.
     pub(crate) async fn listed_nobody(
         &self,
         connection: &Connection<Settings>,

@@ -17,7 +17,8 @@ pub(crate) struct Page {
     pub(crate) asked_at: Timestamp,
     /// Whom it tells, in the source's order.
     records: Vec<ListedRecord>,
-    /// Each contact once, by id, of whom it says what the page before did not: where the source sent one twice, the newer.
+    /// Each contact once, by id, of whom it says what the page before did not: where the source sent one twice, the
+    /// newer.
     pub(crate) customers: Vec<ListedCustomer>,
     /// The ids of all; [`UNIDENTIFIED`] for those who can't be told apart.
     pub(crate) ids: BTreeSet<String>,

@@ -14,8 +14,8 @@ use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 
 /// So many customers of a batch are looked for in the queue before it is purged.
 const SAMPLE: usize = 64;
-/// After so many purges that failed a new batch begins, which holds all of this one again: what changed meanwhile must not
-/// wait for a purge that may never succeed.
+/// After so many purges that failed a new batch begins, which holds all of this one again: what changed meanwhile must
+/// not wait for a purge that may never succeed.
 const MOST_PURGES: u64 = 20;
 
 /// Some of the customers that a queue told of, spread over all of them.
@@ -63,8 +63,8 @@ impl PollQueue {
         Ok(Next::Now)
     }
 
-    /// Purges the queue, if it is still the one that the batch was made of. `None` where nothing of the batch is left in
-    /// it; otherwise the batch is not to be acknowledged now.
+    /// Purges the queue, if it is still the one that the batch was made of. `None` where nothing of the batch is left
+    /// in it; otherwise the batch is not to be acknowledged now.
     async fn purge(
         &self,
         connection: &Connection<Settings>,

@@ -158,7 +158,8 @@ impl PollQueue {
         Ok(redriven)
     }
 
-    /// Makes failure records of entries that can't be anybody's: before they are purged, and again where that was in vain.
+    /// Makes failure records of entries that can't be anybody's: before they are purged, and again where that was in
+    /// vain.
     async fn note_unusable(&self, key: &ConnectionKey, entries: &[UnusableEntry]) -> Result<(), StoreError> {
         for entry in entries {
             tracing::warn!(connection = %key, reason = entry.reason, "an entry of the queue became a failure record");

@@ -129,7 +129,8 @@ impl UpsertCustomers {
         Ok(())
     }
 
-    /// Merges every customer of a chunk: all of them, or an error. `None` where the lease was lost, or the batch is over.
+    /// Merges every customer of a chunk: all of them, or an error. `None` where the lease was lost, or the batch is
+    /// over.
     async fn merge(
         &self,
         chunk: &LeasedChunk,

@@ -1,5 +1,6 @@
-//! Bad neighbours, on the real clock and real sockets: `cargo test -p customer-sync --features slow --test neighbours -- --nocapture`.
-//! It takes `NEIGHBOURS_SECONDS`, 60 where nothing is said; the full run is one of 600.
+//! Bad neighbours, on the real clock and real sockets:
+//! `cargo test -p customer-sync --features slow --test neighbours -- --nocapture`. It takes `NEIGHBOURS_SECONDS`, 60
+//! where nothing is said; the full run is one of 600.
 //!
 //! | tenant | what it is like |
 //! |---|---|

@@ -97,8 +97,8 @@ impl EmbeddedDynamoDb {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
     }
 
-    /// Refuses the next requests of an operation that are `about` something, a text of the request, with an error code of
-    /// AWS: throttled, or in conflict with a transaction.
+    /// Refuses the next requests of an operation that are `about` something, a text of the request, with an error code
+    /// of AWS: throttled, or in conflict with a transaction.
     pub fn refuse(&self, operation: &str, about: &str, code: &str, times: u32) {
         let (operation, about, code) = (operation.to_owned(), about.to_owned(), code.to_owned());
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);

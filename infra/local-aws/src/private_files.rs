@@ -9,8 +9,8 @@ const FOR_ITS_OWNER: u32 = 0o600;
 #[cfg(unix)]
 const DIRECTORY_FOR_ITS_OWNER: u32 = 0o700;
 
-/// Makes a directory for its owner alone. One that is there already becomes that, too, where everything in it is ours by
-/// its name: somebody's home, say, keeps the mode that it has, for what we put there is private by itself.
+/// Makes a directory for its owner alone. One that is there already becomes that, too, where everything in it is ours
+/// by its name: somebody's home, say, keeps the mode that it has, for what we put there is private by itself.
 pub fn make_directory(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {

@@ -22,7 +22,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 /// Standard queues of SQS in this process. In memory: the ledger is the truth, so nothing is lost with them.
 ///
-/// They are fair as those of SQS: see [`Lines`].
+/// They are fair as those of SQS: see `sqs::lines`.
 #[derive(Clone, Debug)]
 pub struct LocalSqs {
     clock: Clock,

@@ -155,8 +155,8 @@ impl Procedure {
 
 /// What goes wrong with a whole answer.
 ///
-/// With `Delay`, `CutBody`, `Malformed`, `Duplicates` and `WrongDialect` the procedure **is carried out** and only its answer
-/// suffers, so a purge whose answer is cut has purged. With all others it is not carried out.
+/// With `Delay`, `CutBody`, `Malformed`, `Duplicates` and `WrongDialect` the procedure **is carried out** and only its
+/// answer suffers, so a purge whose answer is cut has purged. With all others it is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The answer, made at once, arrives this much later: what it says may be out of date by then.
@@ -259,8 +259,8 @@ impl AaSimulator {
         server::router(self)
     }
 
-    /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also closes
-    /// every open connection, as when a server goes down.
+    /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also
+    /// closes every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
         let router = self.router().merge(control::router(self));
         serve(router, listener).await
@@ -309,8 +309,8 @@ impl AaSimulator {
         self.state().enqueue_text(text.into());
     }
 
-    /// Empties the queue, whose next entry gets the number after `last_number`: as when the source builds the environment
-    /// anew.
+    /// Empties the queue, whose next entry gets the number after `last_number`: as when the source builds the
+    /// environment anew.
     pub fn rebuild_queue(&self, last_number: u64) {
         self.state().rebuild_queue(last_number);
     }
@@ -386,7 +386,8 @@ impl AaSimulator {
         self.state().last_details_ids.clone()
     }
 
-    /// The name that this customer has now: no two revisions of a customer have the same. `None` where it does not exist.
+    /// The name that this customer has now: no two revisions of a customer have the same. `None` where it does not
+    /// exist.
     pub fn display_name(&self, id: u64) -> Option<String> {
         self.identity(id).map(|identity| identity.display_name())
     }

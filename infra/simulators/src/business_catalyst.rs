@@ -7,8 +7,8 @@
 //! | `ContactList_Retrieve` | the contacts changed since a date, from a place of that listing on, a page at a time |
 //! | `ContactList_UpdateInsert` | writes contacts, matched by `externalId`, else by e-mail address, else as new ones |
 //!
-//! A listing is made anew for each page: a contact that changes while a client pages through moves to the end, and those
-//! behind it move up. Dates are the site's local time, without a zone. A refusal is a SOAP fault with HTTP 500.
+//! A listing is made anew for each page: a contact that changes while a client pages through moves to the end, and
+//! those behind it move up. Dates are the site's local time, without a zone. A refusal is a SOAP fault with HTTP 500.
 //!
 //! ```
 //! use jiff::civil::date;
@@ -86,8 +86,8 @@ impl Operation {
 
 /// What goes wrong with a whole answer.
 ///
-/// With `Delay`, `CutBody` and `Malformed` the operation **is carried out** and only its answer suffers; `RepeatPages` and
-/// `Endless` change what a listing holds, and nothing else. With all others the operation is not carried out.
+/// With `Delay`, `CutBody` and `Malformed` the operation **is carried out** and only its answer suffers; `RepeatPages`
+/// and `Endless` change what a listing holds, and nothing else. With all others the operation is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The answer, made at once, arrives this much later: what it says may be out of date by then.
@@ -284,8 +284,8 @@ impl BcSimulator {
         self.shared.faults.add(operation as usize, None, fault, times);
     }
 
-    /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None` ends
-    /// that. Requests that hang are released.
+    /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None`
+    /// ends that. Requests that hang are released.
     pub fn fault_on_page(&self, record_start: u64, fault: Option<Fault>) {
         self.shared.faults.set(Operation::Retrieve as usize, Some(record_start), fault);
     }

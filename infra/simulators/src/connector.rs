@@ -1,9 +1,9 @@
 //! An InTouch Connector: pushes prospects, members, staff and lead sources, as a hub between health clubs does.
 //!
-//! It behaves as the source's guides say, and as such a hub does on a bad day. It pushes in **bursts**, and in no order:
-//! a prospect may come long before the staff and the lead source that it names. A push may come as a **double**, twice at
-//! the same time. What fails in passing is pushed **again**, and now and then what went well is pushed again too, as if
-//! the answer had been lost on its way. How it does all that is decided by the seed.
+//! It behaves as the source's guides say, and as such a hub does on a bad day. It pushes in **bursts**, and in no
+//! order: a prospect may come long before the staff and the lead source that it names. A push may come as a **double**,
+//! twice at the same time. What fails in passing is pushed **again**, and now and then what went well is pushed again
+//! too, as if the answer had been lost on its way. How it does all that is decided by the seed.
 //!
 //! ```no_run
 //! use simulators::connector::{ConnectorSettings, ConnectorSimulator};

@@ -43,7 +43,8 @@ impl<Fault: Clone> FaultPlans<Fault> {
         Self { plans: Mutex::new(plans), releases }
     }
 
-    /// From now on requests meet this fault. `None` ends every fault of this place, or of all places where none is given.
+    /// From now on requests meet this fault. `None` ends every fault of this place, or of all places where none is
+    /// given.
     pub(crate) fn set(&self, operation: usize, place: Option<u64>, fault: Option<Fault>) {
         let mut plans = self.plans();
         let plan = &mut plans[operation];

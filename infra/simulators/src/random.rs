@@ -1,7 +1,7 @@
 //! Random choices that only a seed decides.
 //!
-//! What is invented of a person draws each of its parts from a sequence of its own, so that a part is the same whichever
-//! others are asked for beside it.
+//! What is invented of a person draws each of its parts from a sequence of its own, so that a part is the same
+//! whichever others are asked for beside it.
 
 /// The random sequence of one part of one record in one revision.
 pub(crate) fn sequence(seed: u64, id: u64, part: u8, revision: u32) -> fastrand::Rng {

@@ -195,8 +195,8 @@ pub async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, addr
     }
 }
 
-/// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether it
-/// was still under way then.
+/// Drives a push until it has asked the store so often, lets something happen, and drives it to its end. Also whether
+/// it was still under way then.
 pub async fn paused_after<T>(
     world: &AssociationAnywhereFixture,
     requests: i64,

@@ -65,7 +65,8 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
     }
 }
 
-/// Who is not in the shadow as the source has them, after a first listing during which this happened and two more states.
+/// Who is not in the shadow as the source has them, after a first listing during which this happened and two more
+/// states.
 async fn missing_after(settings: BcSettings, events: &[(u64, Action)]) -> Vec<u64> {
     let site = BusinessCatalystFixture::on(
         tests::TestDeployment::with_most_pages(1, 1_000).await,
@@ -175,8 +176,8 @@ fn settings_of(contacts: u64) -> BcSettings {
     BcSettings { contacts, ..BcSettings::default() }
 }
 
-/// A first listing during which 1 % are edited, 0.1 % removed and 0.1 % added, and two more states; and how many requests
-/// the first listing took.
+/// A first listing during which 1 % are edited, 0.1 % removed and 0.1 % added, and two more states; and how many
+/// requests the first listing took.
 async fn busy_listing(contacts: u64) -> (BusinessCatalystFixture, u64) {
     let site = BusinessCatalystFixture::on(
         tests::TestDeployment::with_most_pages(1, 20_000).await,

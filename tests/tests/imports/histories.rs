@@ -1,5 +1,5 @@
-//! Whatever is imported, sent again, interrupted and taken back, in any order: an undo restores exactly what held before its
-//! import, or leaves a customer and says so; counts add up; a card number is one customer's.
+//! Whatever is imported, sent again, interrupted and taken back, in any order: an undo restores exactly what held
+//! before its import, or leaves a customer and says so; counts add up; a card number is one customer's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -69,7 +69,8 @@ struct Import {
     is_undone: bool,
 }
 
-/// One who wrote to a customer, by place among the imports, and what was there then; nothing for a customer who is gone.
+/// One who wrote to a customer, by place among the imports, and what was there then; nothing for a customer who is
+/// gone.
 type Written = (Option<usize>, Option<Content>);
 
 /// A world, and what must hold in it.
@@ -172,7 +173,8 @@ impl History {
     }
 
     async fn check_cards(&self) {
-        // Until it is sent again, an import that died may have given somebody a card number that it did not yet take from another.
+        // Until it is sent again, an import that died may have given somebody a card number that it did not yet take
+        // from another.
         if !self.has_died {
             let now = self.now().await;
             let shared: Vec<_> = cards(&now).into_iter().filter(|(_, holders)| holders.len() > 1).collect();

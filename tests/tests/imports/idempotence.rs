@@ -198,8 +198,9 @@ async fn everybody(world: &AssociationAnywhereFixture) -> Vec<(String, Content)>
     everybody
 }
 
-/// Invariant 3. A row that failed may go through when its request is sent again, for the rows behind it have changed what it
-/// failed for; what was taken over stays so, and once nothing more goes through, the same again changes nothing.
+/// Invariant 3. A row that failed may go through when its request is sent again, for the rows behind it have changed
+/// what it failed for; what was taken over stays so, and once nothing more goes through, the same again changes
+/// nothing.
 #[tokio::test]
 async fn whatever_is_sent_every_row_comes_to_one_end_and_to_the_same_again() {
     let world = world().await;

@@ -179,8 +179,8 @@ pub(crate) async fn post(world: &AssociationAnywhereFixture, form: &Form) -> Ans
     send(world, "application/x-www-form-urlencoded", &[], form.urlencoded()).await
 }
 
-/// Posts, and sends it again as long as another import is under way, as it is told to: on a clock that stands still, who waits
-/// moves it on faster than the other works.
+/// Posts, and sends it again as long as another import is under way, as it is told to: on a clock that stands still,
+/// who waits moves it on faster than the other works.
 pub(crate) async fn post_until_done(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     loop {
         let answer = post(world, form).await;

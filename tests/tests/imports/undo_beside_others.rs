@@ -120,7 +120,7 @@ async fn once_an_undo_has_begun_the_same_request_is_an_import_of_its_own() {
 
 /// Invariant: a card number is one customer's, also after an undo.
 #[tokio::test]
-async fn who_would_get_back_a_card_number_that_is_anothers_now_is_left_alone_and_named() {
+async fn who_would_get_back_a_card_number_of_another_now_is_left_alone_and_named() {
     let world = world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|500||jane", "2|600||jim"])).await;
     let moved = post(&world, &Form::rows("update", &HEADERS, &["1|501||janet", "2|||jimmy"])).await.import();
@@ -141,8 +141,8 @@ async fn who_would_get_back_a_card_number_that_is_anothers_now_is_left_alone_and
     assert_eq!(content(&world, "1").await.external_id.as_deref(), Some("500"));
 }
 
-/// Invariant: whoever is restored is found by what they have again, though others had it so often meanwhile that they were
-/// forgotten.
+/// Invariant: whoever is restored is found by what they have again, though others had it so often meanwhile that they
+/// were forgotten.
 #[tokio::test]
 async fn who_is_back_is_found_by_an_address_that_was_forgotten_of_them() {
     let world = world().await;

@@ -1,9 +1,9 @@
 //! Who is gone, and who only seems to be.
 //!
-//! Those whom an answer lacked are asked for once more, few at a time, beside companions who are known to exist: one comes
-//! first, one stands in the middle, one comes last. So a source that answers with only so many of whom it is asked for, be
-//! it the first of them, the last, or those with the smallest ids, leaves out a companion, or does not reach its limit. Who
-//! is missing from an answer that has every companion, and nobody who was not asked for, is gone.
+//! Those whom an answer lacked are asked for once more, few at a time, beside companions who are known to exist: one
+//! comes first, one stands in the middle, one comes last. So a source that answers with only so many of whom it is
+//! asked for, be it the first of them, the last, or those with the smallest ids, leaves out a companion, or does not
+//! reach its limit. Who is missing from an answer that has every companion, and nobody who was not asked for, is gone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -151,8 +151,8 @@ impl ChunkWork<'_> {
         Ok(stored)
     }
 
-    /// Makes tombstones of those of the group who are missing, as far as the deletion_limit lets. Who is stored in another spelling
-    /// did not come under that either.
+    /// Makes tombstones of those of the group who are missing, as far as the deletion_limit lets. Who is stored in
+    /// another spelling did not come under that either.
     async fn write_tombstones(
         &mut self,
         group: &[String],

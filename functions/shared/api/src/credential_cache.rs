@@ -58,8 +58,8 @@ pub struct Credential<T> {
     pub opens: T,
 }
 
-/// What came of reading the credentials of one connection, or of one reader: those that are usable, and whether its secret
-/// could be read.
+/// What came of reading the credentials of one connection, or of one reader: those that are usable, and whether its
+/// secret could be read.
 #[derive(Debug)]
 pub struct CredentialList<T> {
     /// The credentials.
@@ -113,8 +113,8 @@ impl<T: Clone> CredentialCache<T> {
         Self { clock, known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
     }
 
-    /// What the secret opens. Where what is known is not fresh, `list` is asked who has secrets, and `read` for the credentials
-    /// of each of them, [`READS_AT_ONCE`] side by side.
+    /// What the secret opens. Where what is known is not fresh, `list` is asked who has secrets, and `read` for the
+    /// credentials of each of them, `READS_AT_ONCE` side by side.
     ///
     /// Every secret is compared, each in constant time: how long it takes says nothing about any of them. A secret that
     /// opens credentials of two owners opens none: whose it is can't be said.

@@ -9,8 +9,8 @@ use lambda::Metrics;
 
 /// How many refusals in a row are answered at once.
 const AT_ONCE: u32 = 10;
-/// How long whoever is refused after that waits for the answer: long for whoever guesses, short for what is waited in. On
-/// AWS a function runs, and is paid, meanwhile.
+/// How long whoever is refused after that waits for the answer: long for whoever guesses, short for what is waited in.
+/// On AWS a function runs, and is paid, meanwhile.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Leaves a trace of everybody who is refused: a warning with the route and the request's id, and the metric `refused`.

@@ -123,8 +123,8 @@ impl<S: Settings> Connection<S> {
         Ok(Self { key: registration.key.clone(), settings: document(registration)? })
     }
 
-    /// Every connection of this kind, of all tenants, that can be read. One that can't costs itself alone: the log names
-    /// it, and so does its tenant's status.
+    /// Every connection of this kind, of all tenants, that can be read. One that can't costs itself alone: the log
+    /// names it, and so does its tenant's status.
     ///
     /// # Errors
     /// Where the store can't be read.

@@ -1,4 +1,5 @@
-//! What every function starts with under Lambda: its environment, its clients, logs, metrics, and batches of SQS messages.
+//! What every function starts with under Lambda: its environment, its clients, logs, metrics, and batches of SQS
+//! messages.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -3,8 +3,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
-/// Whose crates may say at level `trace` what they want: they are ours, and hold to the rule that no secret and nobody's
-/// data gets into a log.
+/// Whose crates may say at level `trace` what they want: they are ours, and hold to the rule that no secret and
+/// nobody's data gets into a log.
 pub const OURS: [&str; 20] = [
     "api",
     "config",

@@ -64,8 +64,9 @@ pub struct Batch {
     pub resync: Option<u64>,
     /// The request to carry out the deletions that wait that it took in: those it deletes with the deletion_limit off.
     pub confirmed: Option<u64>,
-    /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is behind
-    /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
+    /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is
+    /// behind the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was
+    /// ahead.
     pub overtaken_by: Option<u64>,
 }
 
@@ -182,7 +183,8 @@ impl Batch {
             .then(|| format!("{} customers came to an end, of {} that the batch holds", self.counts.sum(), self.total))
     }
 
-    /// Whether it holds somebody, and everybody's news were older than what is stored: that can't be, and is to be told.
+    /// Whether it holds somebody, and everybody's news were older than what is stored: that can't be, and is to be
+    /// told.
     pub fn is_all_stale(&self) -> bool {
         self.total > 0 && self.counts.stale == self.total
     }

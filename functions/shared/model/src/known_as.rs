@@ -1,5 +1,5 @@
-//! Which of the senders' names of a record are shown. Each of them has an item of its own that finds the record, so what is
-//! not shown is not lost; shown in full, a record that is called anew for ever would grow for ever.
+//! Which of the senders' names of a record are shown. Each of them has an item of its own that finds the record, so
+//! what is not shown is not lost; shown in full, a record that is called anew for ever would grow for ever.
 
 use std::collections::HashSet;
 
@@ -8,8 +8,8 @@ use crate::ExternalKey;
 /// How many of a record's keys are shown, unless more clubs than that have one.
 pub const MOST_KEYS: usize = 100;
 
-/// The keys that a record shows once it is also called `key`, in the order in which they came, in at most `most_bytes` of
-/// text.
+/// The keys that a record shows once it is also called `key`, in the order in which they came, in at most `most_bytes`
+/// of text.
 ///
 /// The very first is always among them, and before all others the first one of every club, for a club is shown the
 /// record by it; of the rest, those that came last. A key that `is_new` takes the place of an older one; one that was

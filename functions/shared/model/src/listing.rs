@@ -7,8 +7,8 @@
 //! Records move between pages while a list is read. How a listing shows that it saw everybody who was on the list all
 //! the time stands at [`ListingProgress`]: pages that overlap, seams that fit, and an end that is asked for once more.
 //!
-//! A **full** listing asks for everything, and what it no longer holds is gone. Who is missing is looked for in a second
-//! listing, right after the first. What that one tells is taken over as well.
+//! A **full** listing asks for everything, and what it no longer holds is gone. Who is missing is looked for in a
+//! second listing, right after the first. What that one tells is taken over as well.
 
 mod memory;
 mod progress;
@@ -104,8 +104,8 @@ impl Listing {
 
     /// Ends a listing of changes that has become too long for one batch: where its dates are in order, the cursor moves
     /// to what was told, and the next batch goes on from there. A list that goes on for ever with news of this very
-    /// moment has no end, nor has one that told nobody who is newer than the last one did, or whose seams do not fit; nor can a full listing be
-    /// parted, for it is about who is missing.
+    /// moment has no end, nor has one that told nobody who is newer than the last one did, or whose seams do not fit;
+    /// nor can a full listing be parted, for it is about who is missing.
     pub fn pause(&mut self, settled_before: Timestamp) -> ListingState {
         let told = self.reading.last_updated().filter(|told| *told < settled_before);
         // Where the last seam does not fit, nobody knows who was passed over.
@@ -133,15 +133,17 @@ impl Listing {
         }
     }
 
-    /// Whether this listing, which has come to the end of its list, told just what `last` told: every question goes back
-    /// a little behind the cursor, so the newest records come again and again. A list that was cut may go on elsewhere.
+    /// Whether this listing, which has come to the end of its list, told just what `last` told: every question goes
+    /// back a little behind the cursor, so the newest records come again and again. A list that was cut may go on
+    /// elsewhere.
     pub fn tells_the_same_as(&self, last: &Listing) -> bool {
         let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.listed_pages();
         is_whole && (self.scope, self.since) == (last.scope, last.since) && self.all_pages == last.all_pages
     }
 
     /// The cursor after the batch: the newest change that was seen. It never goes back, and never beyond the time at
-    /// which the listing began: what changed later than that may not have been listed, whatever the source's clock says.
+    /// which the listing began: what changed later than that may not have been listed, whatever the source's clock
+    /// says.
     pub fn cursor_after(&self, cursor: Option<Timestamp>, began: Timestamp) -> Option<Timestamp> {
         cursor.max(self.newest.map(|newest| newest.min(began)))
     }

@@ -1,12 +1,12 @@
 //! Whether a queue is still the one that a batch was made of.
 //!
-//! A purge names a number, and clears what was queued up to it. A source that rebuilds an environment numbers anew: there
-//! the same number stands for entries that nobody has read. So the queue is asked before every purge, and only where it
-//! still holds what the batch was made of, up to a number that is not below the batch's, is it purged. All else is left
-//! alone: what is not purged is told again.
+//! A purge names a number, and clears what was queued up to it. A source that rebuilds an environment numbers anew:
+//! there the same number stands for entries that nobody has read. So the queue is asked before every purge, and only
+//! where it still holds what the batch was made of, up to a number that is not below the batch's, is it purged. All
+//! else is left alone: what is not purged is told again.
 //!
-//! What can't be seen: a queue that was rebuilt since the batch began, that holds all of the batch's customers again, and
-//! whose numbers have already passed the batch's. Its answer is the same as that of the queue before.
+//! What can't be seen: a queue that was rebuilt since the batch began, that holds all of the batch's customers again,
+//! and whose numbers have already passed the batch's. Its answer is the same as that of the queue before.
 
 use std::cmp::Ordering;
 
@@ -15,14 +15,15 @@ use std::cmp::Ordering;
 pub enum QueueVerdict {
     /// It is to be purged with the batch's number.
     Purge,
-    /// It holds nobody of the batch any more: a purge was carried out, and its answer was lost. Nothing is left to purge.
+    /// It holds nobody of the batch any more: a purge was carried out, and its answer was lost. Nothing is left to
+    /// purge.
     NothingLeft,
     /// It may be another one, for this reason: it must not be purged, and is to be asked again.
     Doubtful(&'static str),
 }
 
-/// Judges a queue by what it was asked: `number` is the batch's, `number_now` what it says now, and of `sampled` customers
-/// of the batch it still holds `found`. A batch of a release that took no sample has none.
+/// Judges a queue by what it was asked: `number` is the batch's, `number_now` what it says now, and of `sampled`
+/// customers of the batch it still holds `found`. A batch of a release that took no sample has none.
 pub fn judge_queue(number: &str, number_now: Option<&str>, sampled: usize, found: usize) -> QueueVerdict {
     if found == 0 && (sampled > 0 || number_now.is_none()) {
         return QueueVerdict::NothingLeft;

@@ -1,4 +1,5 @@
-//! What prospects refer to: staff and lead sources. They live beside the customers, and are matched by a key of their own.
+//! What prospects refer to: staff and lead sources. They live beside the customers, and are matched by a key of their
+//! own.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -65,8 +66,8 @@ pub struct Record<T> {
     pub id: String,
     /// What was said of it last.
     pub content: T,
-    /// The records of the senders that are this one, as far as they are shown; the first is the one that it was made for.
-    /// Never empty.
+    /// The records of the senders that are this one, as far as they are shown; the first is the one that it was made
+    /// for. Never empty.
     pub known_as: Vec<ExternalKey>,
     /// When it was first stored.
     pub first_seen_at: Timestamp,

@@ -14,8 +14,8 @@ const NUMBER_DIGITS: usize = 12;
 pub struct Version(String);
 
 impl Version {
-    /// The version of what was told in the batch `number`: of two records the one of the later batch is newer, and within
-    /// a batch the one of the later step.
+    /// The version of what was told in the batch `number`: of two records the one of the later batch is newer, and
+    /// within a batch the one of the later step.
     ///
     /// The batches of a connection come strictly one after the other, so **the later batch told the later truth**. No
     /// date and no number of the source has a part in it, for those may lie in the future, or start again when the
@@ -32,8 +32,8 @@ impl Version {
     /// The number of the batch that this version is of; any batch with a greater number is newer. `None` for a text
     /// that no release ever wrote.
     ///
-    /// Versions of a listing once were `<milliseconds>-<batch>`, and those of a push are milliseconds, in 15 digits: the
-    /// first 12 of them, the seconds, are a number that is compared in just the same way.
+    /// Versions of a listing once were `<milliseconds>-<batch>`, and those of a push are milliseconds, in 15 digits:
+    /// the first 12 of them, the seconds, are a number that is compared in just the same way.
     pub fn batch(&self) -> Option<u64> {
         self.0.get(..NUMBER_DIGITS)?.parse().ok()
     }

@@ -1,5 +1,5 @@
-//! Invariant 1 for listings: nobody is passed over because others move, whatever the list's order, the size of its pages
-//! and what happens between any two of them.
+//! Invariant 1 for listings: nobody is passed over because others move, whatever the list's order, the size of its
+//! pages and what happens between any two of them.
 //!
 //! A source's list and a shadow in memory; what is asked, taken over and believed is the product's own [`Listing`].
 

@@ -29,8 +29,8 @@ impl ImportLease {
         Self { states, clock, random }
     }
 
-    /// By how much the store's clock is ahead of this machine's; nothing where the store does not tell its time. Functions
-    /// and the store have one time; an operator's machine may have another.
+    /// By how much the store's clock is ahead of this machine's; nothing where the store does not tell its time.
+    /// Functions and the store have one time; an operator's machine may have another.
     ///
     /// # Errors
     /// Where the store can't be read.
@@ -39,8 +39,8 @@ impl ImportLease {
         Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
     }
 
-    /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's, waiting for whoever holds it
-    /// until `patience` has come. Returns the name of its owner; `None` where another holds it all the time.
+    /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's, waiting for whoever holds
+    /// it until `patience` has come. Returns the name of its owner; `None` where another holds it all the time.
     ///
     /// # Errors
     /// Where the store can't be written.

@@ -233,8 +233,8 @@ impl Poller {
         self.states.lease(key, owner, now, now + LEASE).await
     }
 
-    /// Tells the workers of chunks whose time has come, as many as the connection may have under way: see [`SendWindow`].
-    /// `front` are the first chunks of the batch that are not done. Returns when to look again.
+    /// Tells the workers of chunks whose time has come, as many as the connection may have under way: see
+    /// [`SendWindow`]. `front` are the first chunks of the batch that are not done. Returns when to look again.
     ///
     /// # Errors
     /// Where not all were sent before the deadline.

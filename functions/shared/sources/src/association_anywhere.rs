@@ -60,8 +60,8 @@ pub struct QueueGlance {
 pub struct DetailsAnswer {
     /// When the request was sent: what changed later may not be in the answer.
     pub began: Timestamp,
-    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came without
-    /// an id. A customer that came twice stands here twice.
+    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came
+    /// without an id. A customer that came twice stands here twice.
     pub details: Vec<Detail>,
     /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
     pub unasked: Unasked,
@@ -108,7 +108,8 @@ impl AssociationAnywhere {
         .await
     }
 
-    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the others.
+    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the
+    /// others.
     ///
     /// # Errors
     /// See [`SourceError`].

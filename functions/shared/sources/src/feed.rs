@@ -10,8 +10,8 @@ use wire::Charset;
 
 use crate::coding::{Coding, Decoded};
 
-/// The bytes of a body. A clone is the same feed: one puts in, the other reads. Whoever reads more than there is, or than
-/// is allowed for the moment, is told so by [`ErrorKind::WouldBlock`], and never waits.
+/// The bytes of a body. A clone is the same feed: one puts in, the other reads. Whoever reads more than there is, or
+/// than is allowed for the moment, is told so by [`ErrorKind::WouldBlock`], and never waits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Feed(Arc<Mutex<State>>);
 

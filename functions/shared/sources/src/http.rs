@@ -91,8 +91,8 @@ pub(crate) enum RequestError {
 /// HTTP to the sources: one client, one pool of connections.
 ///
 /// An answer is read as it comes in, a piece at a time, and nobody waits for the next one on a thread: a source that is
-/// slow costs a connection and a little memory, for as long as [`Patience`] says. Whoever gives a request up by dropping
-/// it ends all of that at once.
+/// slow costs a connection and a little memory, for as long as `Patience` says. Whoever gives a request up by
+/// dropping it ends all of that at once.
 #[derive(Clone, Debug)]
 pub struct SourceHttp {
     client: Client,
@@ -116,8 +116,8 @@ impl SourceHttp {
         Ok(Self { client, clock, seats: Seats::default() })
     }
 
-    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is asked again as long as it
-    /// [is starved](ReadError::is_starved).
+    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is asked again as long as
+    /// it [is starved](ReadError::is_starved).
     pub(crate) async fn post_form<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         url: &str,
@@ -196,7 +196,8 @@ impl SourceHttp {
         let late = || io::Error::new(ErrorKind::TimedOut, "the source's answer did not come to its end in time");
         while feed.len() < GATHERED_BYTES && !feed.has_ended() {
             tokio::select! {
-                // The deadline first: a body of which there is always more ends at it, not by chance some time after it.
+                // The deadline first: a body of which there is always more ends at it, not by chance some time after
+                // it.
                 biased;
                 () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
                 part = parts.next() => match part {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use model::ConnectionKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// More than workers take on of one connection at a time, and few enough that a source which lets every one of them wait
-/// for an answer holds no more than so many sockets, and that many answers' memory.
+/// More than workers take on of one connection at a time, and few enough that a source which lets every one of them
+/// wait for an answer holds no more than so many sockets, and that many answers' memory.
 const REQUESTS_AT_ONCE: usize = 20;
 
 /// The seats of every connection, in this process. A clone shares them.
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_has_so_many_seats_and_takes_none_of_anothers() {
+    async fn a_connection_has_so_many_seats_and_takes_none_of_another() {
         let seats = Seats::default();
         let (slow, other) = (ConnectionKey::new("acme", "slow"), ConnectionKey::new("acme", "other"));
         let mut taken = Vec::new();

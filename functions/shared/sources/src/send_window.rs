@@ -1,9 +1,9 @@
 //! How many chunks of one connection are under way at once.
 //!
-//! All connections share the workers. So a connection's chunks are not all sent when its batch is opened: a few are, and
-//! more as those are settled. A source that answers well soon has [`MOST`] under way; one that has not answered yet has
-//! [`FIRST`] at most, and one that fails [`LEAST`]: they take no worker from anybody else for long, however many they are.
-//! Where workers ask nobody, for the chunks hold all there is, a window is [`MOST`] wide from the beginning.
+//! All connections share the workers. So a connection's chunks are not all sent when its batch is opened: a few are,
+//! and more as those are settled. A source that answers well soon has [`MOST`] under way; one that has not answered yet
+//! has [`FIRST`] at most, and one that fails [`LEAST`]: they take no worker from anybody else for long, however many
+//! they are. Where workers ask nobody, for the chunks hold all there is, a window is [`MOST`] wide from the beginning.
 //!
 //! The window is the poller's memory and no more. Whoever states next begins with an empty one, and at worst sends some
 //! chunks again whose messages still wait: then a worker finds them leased or done.
@@ -20,8 +20,8 @@ pub const FIRST: usize = 4;
 pub const LEAST: usize = 2;
 /// Chunks under way where a source answers well.
 pub const MOST: usize = 20;
-/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute. Where
-/// that too is waiting still, twice as long each time, so that messages do not pile up where workers are few.
+/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute.
+/// Where that too is waiting still, twice as long each time, so that messages do not pile up where workers are few.
 pub const RESEND_AFTER: Duration = Duration::from_secs(20);
 /// How often that time is doubled at most.
 const MOST_DOUBLINGS: u32 = 4;
@@ -64,9 +64,9 @@ pub struct Look {
 }
 
 impl SendWindow {
-    /// Compares the ledger with what was told, opens or narrows the window, and says what to send. `front` are the first
-    /// chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most` when to look
-    /// again where nothing moves.
+    /// Compares the ledger with what was told, opens or narrows the window, and says what to send. `front` are the
+    /// first chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most`
+    /// when to look again where nothing moves.
     pub fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, first: usize, at_most: Duration) -> Look {
         if self.batch != batch || self.size == 0 {
             *self = Self { batch, size: first, told: BTreeMap::new(), pause: SOON };

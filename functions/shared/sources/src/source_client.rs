@@ -58,8 +58,8 @@ impl SourceClient {
 
     /// Sends a request when the limiter allows it, and tells the limiter how it went.
     ///
-    /// [`SourceError::Throttled`] where the breaker is open, where no slot is free within [`LONGEST_WAIT`], or where less than
-    /// [`ANSWER_TIME`] would be left: then the source is not to blame for anything.
+    /// [`SourceError::Throttled`] where the breaker is open, where no slot is free within [`LONGEST_WAIT`], or where
+    /// less than [`ANSWER_TIME`] would be left: then the source is not to blame for anything.
     pub(crate) async fn ask<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         key: &ConnectionKey,

@@ -27,7 +27,8 @@ pub(crate) struct BulkTable {
 }
 
 impl BulkTable {
-    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline. Each key once.
+    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline. Each key
+    /// once.
     ///
     /// The reads are consistent: an old copy could make a change back to it look unchanged.
     pub(crate) async fn get(

@@ -31,6 +31,7 @@ impl Clock {
     }
 
     /// The time.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             None => Timestamp::now(),
@@ -46,7 +47,8 @@ impl Clock {
     /// Waits until `time`.
     pub async fn sleep_until(&self, time: Timestamp) {
         let Some(manual) = &self.0 else {
-            tokio::time::sleep(Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()).await;
+            #[expect(clippy::disallowed_methods, reason = "the one place that waits for real")]
+            tokio::time::sleep(Duration::try_from(time.duration_since(self.now())).unwrap_or_default()).await;
             return;
         };
         let woken = {
@@ -95,56 +97,8 @@ impl Manual {
     }
 }
 
-/// Random numbers, from a seed where a run must repeat exactly.
-#[derive(Clone, Debug)]
-pub struct Random {
-    numbers: Arc<Mutex<fastrand::Rng>>,
-    is_seeded: bool,
-}
-
-impl Random {
-    /// Numbers that differ from run to run.
-    pub fn from_entropy() -> Self {
-        Self { numbers: Arc::new(Mutex::new(fastrand::Rng::new())), is_seeded: false }
-    }
-
-    /// The same numbers for the same seed.
-    pub fn from_seed(seed: u64) -> Self {
-        Self { numbers: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))), is_seeded: true }
-    }
-
-    /// Random bytes that nobody can guess from any other, for a secret: the operating system's, but for a seed's.
-    ///
-    /// # Errors
-    /// Where the operating system has none.
-    pub fn secret(&self) -> std::io::Result<[u8; 32]> {
-        let mut bytes = [0; 32];
-        if self.is_seeded {
-            lock(&self.numbers).fill(&mut bytes);
-        } else {
-            getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-        }
-        Ok(bytes)
-    }
-
-    /// A number in `0..limit`; 0 where `limit` is 0.
-    pub fn below(&self, limit: u64) -> u64 {
-        if limit == 0 { 0 } else { lock(&self.numbers).u64(0..limit) }
-    }
-
-    /// Sixteen random bytes.
-    pub fn bytes(&self) -> [u8; 16] {
-        lock(&self.numbers).u128(..).to_be_bytes()
-    }
-
-    /// An id that nobody else has, to own a lease with.
-    pub fn owner_id(&self) -> String {
-        format!("{:032x}", lock(&self.numbers).u128(..))
-    }
-}
-
 /// A panic while one of these locks is held leaves the value as good as before: each change is a single step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -129,8 +129,8 @@ impl ConnectionStates {
         self.set(update.update_expression("SET failed_at = :at, message = :message"), error.at).await
     }
 
-    /// Asks for everything to be listed again, from the beginning. Requests are numbered, so that a batch clears just the
-    /// one that it took in: no two clocks are compared.
+    /// Asks for everything to be listed again, from the beginning. Requests are numbered, so that a batch clears just
+    /// the one that it took in: no two clocks are compared.
     ///
     /// # Errors
     /// Where the store can't be written.

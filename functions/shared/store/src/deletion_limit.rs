@@ -1,9 +1,9 @@
 //! The deletion_limit on mass deletion, shared by all workers of a batch.
 //!
 //! Before tombstones are written, their number is reserved in the item of the batch, up to what
-//! [`deletes_allowed`](model::deletes_allowed) says; in the same transaction the chunk notes for whom. So a chunk that is
-//! worked on twice reserves once, and what crashed between reserving and writing is gone on with. Who is beyond it becomes
-//! a failure record and keeps its customer record.
+//! [`deletes_allowed`] says; in the same transaction the chunk notes for whom. So a chunk that
+//! is worked on twice reserves once, and what crashed between reserving and writing is gone on with. Who is beyond it
+//! becomes a failure record and keeps its customer record.
 
 use std::collections::BTreeSet;
 

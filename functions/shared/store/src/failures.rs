@@ -7,8 +7,8 @@
 //!
 //! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person |
 //!
-//! The first two are written, and removed, in one transaction: there is never one without the other. A record of a release before
-//! has the raw document within; that release finds an empty text there in those of this one.
+//! The first two are written, and removed, in one transaction: there is never one without the other. A record of a
+//! release before has the raw document within; that release finds an empty text there in those of this one.
 
 use std::collections::BTreeSet;
 
@@ -205,8 +205,8 @@ impl Failures {
         self.clear_redrive(connection, source_id).await
     }
 
-    /// Removes the failure records of customers who were taken over or deleted meanwhile. Where there are none, as there
-    /// nearly always are, that costs one small read.
+    /// Removes the failure records of customers who were taken over or deleted meanwhile. Where there are none, as
+    /// there nearly always are, that costs one small read.
     ///
     /// # Errors
     /// Where the store can't be read or written.

@@ -31,18 +31,20 @@ mod secret;
 /// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
-/// Claims are hints, and the customers' records are the truth: whoever looks somebody up reads the claimants and asks who
-/// has it now. So a claim is written before its customer is, by imports and by undos. Whoever does not have it any more is
-/// left out when the number of claimants has doubled. Card numbers and addresses stand in keys as hashes only; requests
-/// as what the connection's secret makes of them.
+/// Claims are hints, and the customers' records are the truth: whoever looks somebody up reads the claimants and asks
+/// who has it now. So a claim is written before its customer is, by imports and by undos. Whoever does not have it any
+/// more is left out when the number of claimants has doubled. Card numbers and addresses stand in keys as hashes only;
+/// requests as what the connection's secret makes of them.
 ///
-/// Everything but the claims and the secret is deleted by DynamoDB some days after `expires`; who reads must not see it before that.
+/// Everything but the claims and the secret is deleted by DynamoDB some days after `expires`; who reads must not see it
+/// before that.
 ///
-/// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new customer
-/// costs one write of the shadow (and one of its index), one here for the card number and one for the address, and about
-/// a seventh of one for its image and the fate of its row. A customer who changes costs one write of the shadow and one here for its image, more
-/// where the record has more than 1 KB. An unchanged one costs reads alone. 20,000 new customers with card numbers and
-/// addresses are 20,000 writes there and 43,000 here: at 4,000 a second for each table, side by side, 11 seconds.
+/// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new
+/// customer costs one write of the shadow (and one of its index), one here for the card number and one for the address,
+/// and about a seventh of one for its image and the fate of its row. A customer who changes costs one write of the
+/// shadow and one here for its image, more where the record has more than 1 KB. An unchanged one costs reads alone.
+/// 20,000 new customers with card numbers and addresses are 20,000 writes there and 43,000 here: at 4,000 a second for
+/// each table, side by side, 11 seconds.
 #[derive(Clone, Debug)]
 pub struct Imports {
     table: BulkTable,
@@ -63,8 +65,8 @@ pub struct ImportRecord {
     pub undone_at: Option<Timestamp>,
     /// Whether it can be taken back.
     pub saves_undo: bool,
-    /// Which of the items with row_outcomes of its rows is the first that counts: earlier ones are what became of the rows when
-    /// the request came before.
+    /// Which of the items with row_outcomes of its rows is the first that counts: earlier ones are what became of the
+    /// rows when the request came before.
     pub first_outcome_item: u32,
     /// How many items with row_outcomes there are.
     pub outcome_items: u32,
@@ -212,8 +214,9 @@ impl Imports {
         self.pages(connection, "row_outcomes", record, record.first_outcome_item..record.outcome_items, deadline).await
     }
 
-    /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`, which
-    /// is not stored by this: what is not counted there was not recorded. Only for one who holds the connection's lease.
+    /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`,
+    /// which is not stored by this: what is not counted there was not recorded. Only for one who holds the connection's
+    /// lease.
     ///
     /// # Errors
     /// Where not all could be written before the deadline.

@@ -21,8 +21,8 @@
 //! | `acme/intouch` | `staff-name/<name>/<id>`, `lead-source-name/…` | one that took this match key while another had it |
 //! | `acme/intouch` | `waiting/staff/<name>/<prospect>`, `waiting/lead-source/…` | a prospect that refers to one that is not known yet |
 //!
-//! Every key begins with the tenant. Ids and names of what is pushed are UUIDs, computed from what they stand for: no key
-//! of the control table holds an e-mail address.
+//! Every key begins with the tenant. Ids and names of what is pushed are UUIDs, computed from what they stand for: no
+//! key of the control table holds an e-mail address.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -40,6 +40,7 @@ mod item;
 mod ledger;
 mod pending_references;
 mod queue;
+mod random;
 mod rate_limit;
 mod reference_table;
 mod request;
@@ -47,7 +48,7 @@ mod secrets;
 mod shadow;
 mod tables;
 
-pub use clock::{Clock, Random};
+pub use clock::Clock;
 pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, LastError};
 pub use deletion_limit::DeletionLimit;
@@ -57,6 +58,7 @@ pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
 pub use queue::WorkQueue;
+pub use random::Random;
 pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use secrets::{SecretError, SecretRef, Secrets};

@@ -102,7 +102,8 @@ impl SourceLimiter {
             if self.take_slot_now(connection, &known, now, interval, failures > 0).await? {
                 return Ok(Admission::At { slot: now, failures });
             }
-            // Whoever won has moved the next slot ahead; where that has passed already, the next attempt takes one anew.
+            // Whoever won has moved the next slot ahead; where that has passed already, the next attempt takes one
+            // anew.
             if attempt > RACES && !backoff.wait().await {
                 break;
             }
@@ -183,8 +184,8 @@ impl SourceLimiter {
         }
     }
 
-    /// Takes the slot that is free now, if it still is; a probe only where the limiter is as it was `known`. `false` where
-    /// somebody else was quicker.
+    /// Takes the slot that is free now, if it still is; a probe only where the limiter is as it was `known`. `false`
+    /// where somebody else was quicker.
     async fn take_slot_now(
         &self,
         connection: &ConnectionKey,
@@ -199,8 +200,8 @@ impl SourceLimiter {
             .expression_attribute_values(":next", number(now.as_microsecond().saturating_add(interval)));
         update = match known.get("next_slot") {
             None => update.condition_expression("attribute_not_exists(next_slot)"),
-            // If it is free, not if it is the one that is `known`: if the store is slow, many workers know the same slot,
-            // and all but one of them would lose.
+            // If it is free, not if it is the one that is `known`: if the store is slow, many workers know the same
+            // slot, and all but one of them would lose.
             Some(_) if !probe => update
                 .condition_expression("next_slot <= :now AND (attribute_not_exists(failures) OR failures = :none)")
                 .expression_attribute_values(":now", number(now.as_microsecond()))

@@ -1,13 +1,14 @@
 //! What prospects refer to, in the control table: staff, and lead sources.
 //!
 //! A record stands under its id, which is computed from what its first sender calls it, and says by its content which
-//! match name it has. Whatever else its senders call it points at that id, once and for ever, in an item each. Who has a
-//! match name, and how it comes that nobody who has one can miss being found by it: see `names.rs`.
+//! match name it has. Whatever else its senders call it points at that id, once and for ever, in an item each. Who has
+//! a match name, and how it comes that nobody who has one can miss being found by it: see `names.rs`.
 //!
-//! A push writes in this order: the entry for a match name that is new to the record; the record, and in one transaction
-//! with it what a new key of a sender is from then on; and then it tidies what stands under the name that the record had
-//! before. A process that dies after any of them has lost nothing: before the record is written nothing has changed for
-//! anybody, and from then on everybody who has a name is found by it. Sent again, the push does the rest.
+//! A push writes in this order: the entry for a match name that is new to the record; the record, and in one
+//! transaction with it what a new key of a sender is from then on; and then it tidies what stands under the name that
+//! the record had before. A process that dies after any of them has lost nothing: before the record is written nothing
+//! has changed for anybody, and from then on everybody who has a name is found by it. Sent again, the push does the
+//! rest.
 
 mod names;
 mod stored;
@@ -145,8 +146,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         })
     }
 
-    /// Up to `limit` records of a connection by id, after the one with the id `after`, and whether there are more. Fewer
-    /// where they have more than 3.5 MB, and at least one.
+    /// Up to `limit` records of a connection by id, after the one with the id `after`, and whether there are more.
+    /// Fewer where they have more than 3.5 MB, and at least one.
     ///
     /// # Errors
     /// Where the store can't be read.

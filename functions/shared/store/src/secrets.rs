@@ -106,8 +106,8 @@ impl Known {
 type Cache = HashMap<SecretRef, Known>;
 
 /// Reads secrets, and keeps each for a minute; while one can't be read, its last good text serves for up to an hour, or
-/// for two minutes where there is none any more. So a secret that is replaced stops working within two minutes, one that
-/// is deleted as well, and one whose keeper can't be reached within the hour.
+/// for two minutes where there is none any more. So a secret that is replaced stops working within two minutes, one
+/// that is deleted as well, and one whose keeper can't be reached within the hour.
 #[derive(Clone)]
 pub struct Secrets {
     manager: Option<Client>,

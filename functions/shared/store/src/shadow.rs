@@ -72,7 +72,8 @@ pub struct Merged {
     /// What became of each, in any order. What failed for one record stands beside that record.
     pub outcomes: Vec<(String, Result<Outcome, UpsertError>)>,
     /// The greatest number of a later batch of which one of them is stored: see [`Decision::Overtaken`]. Each of those
-    /// counts as stale; the batch must not be acknowledged, see [`Ledger::note_overtaken`](crate::Ledger::note_overtaken).
+    /// counts as stale; the batch must not be acknowledged, see
+    /// [`Ledger::note_overtaken`](crate::Ledger::note_overtaken).
     pub overtaken_by: Option<u64>,
 }
 

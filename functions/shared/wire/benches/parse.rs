@@ -1,5 +1,5 @@
-//! How fast answers are read: `cargo bench -p wire`. One customer is about 1.1 KB of XML and one contact about 1.8 KB, as
-//! the sources send them.
+//! How fast answers are read: `cargo bench -p wire`. One customer is about 1.1 KB of XML and one contact about 1.8 KB,
+//! as the sources send them.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 

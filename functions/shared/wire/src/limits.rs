@@ -36,8 +36,8 @@ impl Limits {
     pub const TEXT_BYTES: usize = 1024 * 1024;
     /// Default for [`customers`](Self::customers): a thousand times a usual bulk request.
     pub const CUSTOMERS: usize = 100_000;
-    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once. What is kept of
-    /// each is 32 bytes and its id, so that a whole queue stays below 200 MB.
+    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once. What is kept
+    /// of each is 32 bytes and its id, so that a whole queue stays below 200 MB.
     pub const QUEUE_ENTRIES: usize = 2_000_000;
     /// Default for [`queue_id_bytes`](Self::queue_id_bytes): 64 MiB, which a million of the longest ids come to.
     pub const QUEUE_ID_BYTES: usize = 64 * 1024 * 1024;
@@ -70,8 +70,8 @@ impl Limits {
         }
     }
 
-    /// The limits of an answer to a queue request. The document is never held: 256 MiB are two million entries that each
-    /// give a reason, and what is kept has limits of its own.
+    /// The limits of an answer to a queue request. The document is never held: 256 MiB are two million entries that
+    /// each give a reason, and what is kept has limits of its own.
     pub fn of_queue() -> Self {
         Self { document_bytes: 256 * MIB, ..Self::default() }
     }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// Which parts of the source text are withheld, of what has not been handed on yet. Positions are bytes of the document.
+/// Which parts of the source text are withheld, of what has not been handed on yet. Positions are bytes of the
+/// document.
 #[derive(Default)]
 pub(crate) struct RedactedRanges {
     /// In order, without overlaps.

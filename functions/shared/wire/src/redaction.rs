@@ -1,9 +1,9 @@
 //! Our credentials are withheld from what is told of a source's answer: it may quote what it was sent.
 //!
-//! Of a source's own words an error shows only codes and words of a fixed list, so that a password which it quotes in some
-//! other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are places where
-//! its document is named rather than quoted, such as the name of an element, and passwords that are made of common words.
-//! For these, nothing is shown of which the password has [`TELLING`] characters in a row.
+//! Of a source's own words an error shows only codes and words of a fixed list, so that a password which it quotes in
+//! some other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are
+//! places where its document is named rather than quoted, such as the name of an element, and passwords that are made
+//! of common words. For these, nothing is shown of which the password has [`TELLING`] characters in a row.
 
 /// What stands for what is withheld.
 const MASK: &str = "***";
@@ -13,9 +13,9 @@ const TELLING: usize = 4;
 
 /// A text without the parts that tell something of these credentials.
 ///
-/// Of the password nothing of [`TELLING`] characters shows, in either case and with its blanks folded; one that is shorter
-/// than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it is that
-/// short: it is no secret, and would leave no text readable.
+/// Of the password nothing of `TELLING` characters shows, in either case and with its blanks folded; one that is
+/// shorter than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it
+/// is that short: it is no secret, and would leave no text readable.
 pub fn redact(text: &str, username: &str, password: &str) -> String {
     let letters: Vec<(usize, char)> = text.char_indices().collect();
     let mut withheld = vec![false; letters.len()];
@@ -173,7 +173,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
-        /// 8: secrets never reach a log, an error text or a metric, however the source spells them and wherever it is cut.
+        /// 8: secrets never reach a log, an error text or a metric, however the source spells them and wherever it is
+        /// cut.
         #[test]
         fn of_a_password_nothing_shows_in_any_spelling_and_any_cut(
             password in password(),

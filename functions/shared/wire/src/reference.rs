@@ -84,8 +84,8 @@ pub(crate) fn may_hold_forbidden(text: &str) -> bool {
             .any(|position| matches!(text.as_bytes().get(position + 1..position + 3), Some([0xBF, 0xBE | 0xBF])))
 }
 
-/// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces. Returns how many
-/// characters that XML forbids are left out.
+/// Appends an attribute's value as XML defines it: references resolved, white space turned into spaces. Returns how
+/// many characters that XML forbids are left out.
 pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64, BadReference> {
     let mut left_out = 0;
     let mut first_half = None;

@@ -102,8 +102,8 @@ impl<R: Read> Scanner<R> {
         self.dispatcher.document.left_out
     }
 
-    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. Where the input has no more for
-    /// the moment, it fails with that error and may be called again.
+    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. Where the input has no more
+    /// for the moment, it fails with that error and may be called again.
     pub(crate) fn run(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         loop {
             let flow = match self.token_skipper.take() {

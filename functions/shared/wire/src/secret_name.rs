@@ -1,7 +1,7 @@
 //! Names of what is somebody's secret, in every dialect.
 
-/// Whether an element or attribute of this folded name holds a password, a PIN or the like. What it holds is dropped as it
-/// is read: no record, source text or error has it. A word about one, such as `passwordHint`, is data.
+/// Whether an element or attribute of this folded name holds a password, a PIN or the like. What it holds is dropped as
+/// it is read: no record, source text or error has it. A word about one, such as `passwordHint`, is data.
 pub(crate) fn is_secret(folded: &str) -> bool {
     // Nearly every name is none: that is told by its last letters, for every tag is asked.
     match folded.as_bytes() {

@@ -41,8 +41,8 @@ pub(crate) fn sanitized(words: &str) -> String {
     line
 }
 
-/// What may be shown of a source's words, which may quote anybody's data and what we sent: codes of errors, numbers that
-/// stand where only a program's can, and words of a fixed list. Whatever else stands there is one `…`. At most
+/// What may be shown of a source's words, which may quote anybody's data and what we sent: codes of errors, numbers
+/// that stand where only a program's can, and words of a fixed list. Whatever else stands there is one `…`. At most
 /// [`MESSAGE_CHARACTERS`], cut between words.
 pub(crate) fn shown(words: &str) -> String {
     let mut shown = String::new();

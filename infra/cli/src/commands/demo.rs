@@ -37,8 +37,8 @@ const STAFF: usize = 3;
 /// The password that they are pushed with, on this machine only.
 const PASSWORD: &str = "demo-password";
 
-/// Starts the simulators, and configures connections to them. Their secrets are written below `data`. One of them pushes
-/// to `api`, and notes in `is_pushed` when all that it has is there.
+/// Starts the simulators, and configures connections to them. Their secrets are written below `data`. One of them
+/// pushes to `api`, and notes in `is_pushed` when all that it has is there.
 pub(crate) async fn start(
     data: &Path,
     api: SocketAddr,

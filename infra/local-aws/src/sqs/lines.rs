@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use crate::sqs::Message;
 
-/// One line for each group of messages. Whose turn it is: the group with the fewest messages in flight, and of those the
-/// one that had its last turn the longest ago. So a group with many messages, or with slow ones, delays no other. SQS does
-/// the same on a standard queue whose messages have a `MessageGroupId`, if by rougher measures.
+/// One line for each group of messages. Whose turn it is: the group with the fewest messages in flight, and of those
+/// the one that had its last turn the longest ago. So a group with many messages, or with slow ones, delays no other.
+/// SQS does the same on a standard queue whose messages have a `MessageGroupId`, if by rougher measures.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: HashMap<Group, Line>,
@@ -134,8 +134,8 @@ mod tests {
     }
 
     proptest! {
-        /// Invariant 7: whose turn it is has no more in flight than anybody else who waits, and of those who have as few
-        /// the one that waited longest comes first. And no message is lost or comes twice.
+        /// Invariant 7: whose turn it is has no more in flight than anybody else who waits, and of those who have as
+        /// few the one that waited longest comes first. And no message is lost or comes twice.
         #[test]
         fn a_turn_is_given_to_whoever_has_the_fewest_in_flight_and_waited_longest(
             events in prop::collection::vec(event(), 1..200),

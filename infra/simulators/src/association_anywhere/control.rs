@@ -18,15 +18,16 @@
 //! | `GET /_simulator/state` | queue, counts of requests, purges, customers, as JSON |
 //! | `GET /_simulator/customer?id=1001` | display name, e-mail and revision of a customer, as JSON |
 //!
-//! Kinds of poison: `no-cust-id`, `broken-xml`, `server-error`, `error-element`, `too-deep`, `huge-text` (with `value` = bytes).
+//! Kinds of poison: `no-cust-id`, `broken-xml`, `server-error`, `error-element`, `too-deep`, `huge-text` (with `value`
+//! = bytes).
 //!
-//! Procedures: `queue`, `details`, `purge`, `enqueue`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds),
-//! `hang`, `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `error-document` (message),
-//! `failure-status` (message), `empty`, `malformed`, `not-xml`, `doctype`, `duplicates`, `wrong-dialect`, `huge` (bytes),
-//! `wrong-credentials`.
+//! Procedures: `queue`, `details`, `purge`, `enqueue`, `all`. Faults, with their `value`: `none`, `delay`
+//! (milliseconds), `hang`, `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `error-document`
+//! (message), `failure-status` (message), `empty`, `malformed`, `not-xml`, `doctype`, `duplicates`, `wrong-dialect`,
+//! `huge` (bytes), `wrong-credentials`.
 //!
-//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this is
-//! for a simulator that only a test can reach.
+//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
+//! is for a simulator that only a test can reach.
 
 use std::time::Duration;
 

@@ -21,14 +21,16 @@
 //!
 //! The first six answer the ids of the contacts concerned.
 //!
-//! Kinds of poison: `no-entity-id`, `bad-date`, `broken-xml`, `too-deep`, `unknown-entity`, `huge-text` (with `value` = bytes).
+//! Kinds of poison: `no-entity-id`, `bad-date`, `broken-xml`, `too-deep`, `unknown-entity`, `huge-text` (with `value` =
+//! bytes).
 //!
 //! Operations: `retrieve`, `update-insert`, `all`. Faults, with their `value`: `none`, `delay` (milliseconds), `hang`,
-//! `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `malformed`, `not-xml`, `doctype`, `huge` (bytes),
-//! `soap-fault` (text), `fault-text` (text), `no-contacts-fault`, `empty-result`, `no-result`, `repeat-pages`, `endless`, `wrong-credentials`.
+//! `status` (HTTP status), `retry-after` (`status:seconds`), `cut-body`, `malformed`, `not-xml`, `doctype`, `huge`
+//! (bytes), `soap-fault` (text), `fault-text` (text), `no-contacts-fault`, `empty-result`, `no-result`, `repeat-pages`,
+//! `endless`, `wrong-credentials`.
 //!
-//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this is
-//! for a simulator that only a test can reach.
+//! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
+//! is for a simulator that only a test can reach.
 
 use std::time::Duration;
 

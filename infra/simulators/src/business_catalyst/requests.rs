@@ -65,7 +65,8 @@ pub(super) fn boolean(name: &str, text: &str) -> Result<bool, String> {
     }
 }
 
-/// The source's times have no zone. One with a zone is refused, so that a client that sends UTC by mistake is found out.
+/// The source's times have no zone. One with a zone is refused, so that a client that sends UTC by mistake is found
+/// out.
 pub(super) fn date_time(name: &str, text: &str) -> Result<DateTime, String> {
     let text = text.trim();
     let of_date_or_time = |letter: char| letter.is_ascii_digit() || matches!(letter, '-' | ':' | '.' | 'T');

@@ -6,8 +6,8 @@ use super::writing::{DECLARATION, write_or_ignore};
 pub(crate) const MAINTENANCE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head>\
     <body><h1>We'll be back soon</h1><p>The system is down for maintenance<br>Please try again later & thank you</body></html>\n";
 
-/// Ten entities, each ten times the one before: expanded it would be ten thousand million laughs. The last stands in the
-/// document where these two halves meet.
+/// Ten entities, each ten times the one before: expanded it would be ten thousand million laughs. The last stands in
+/// the document where these two halves meet.
 pub(crate) fn entity_bomb(before: &str, after: &str) -> String {
     let mut out = format!("{DECLARATION}<!DOCTYPE bomb [\n<!ENTITY laugh0 \"ha\">\n");
     for step in 1..=10 {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// What the release before, or the next, wrote is read (upgrade): what it does not say has the value that the file would
-/// have given it.
+/// What the release before, or the next, wrote is read (upgrade): what it does not say has the value that the file
+/// would have given it.
 #[test]
 fn a_registration_of_another_release_is_read_with_its_defaults_and_without_what_is_not_known() {
     let whole = connection(MINIMAL);

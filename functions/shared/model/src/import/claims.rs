@@ -8,7 +8,7 @@ use crate::{Content, fold, without_marks};
 pub enum Claim {
     /// A card number.
     Card(String),
-    /// An e-mail address, folded: see [`fold`].
+    /// An e-mail address, folded: see [`fold()`].
     Email(String),
     /// An address as releases before folded it: by case alone. Nobody is given such a claim any more, but who was given
     /// one is found by it.
@@ -66,11 +66,11 @@ impl Identity {
     }
 }
 
-/// Who has, or once had, a card number or an address: a hint. The customers' own records merge_decision who has it now, and
-/// whoever does not have it does not count, however many once did.
+/// Who has, or once had, a card number or an address: a hint. The customers' own records merge_decision who has it now,
+/// and whoever does not have it does not count, however many once did.
 ///
-/// The ids fill pages, for an address may be that of everybody, and each page must be an item that can be written. Pages
-/// are read as they are needed.
+/// The ids fill pages, for an address may be that of everybody, and each page must be an item that can be written.
+/// Pages are read as they are needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimants {
     /// The pages that have been read, from the first on.

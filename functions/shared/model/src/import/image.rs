@@ -77,8 +77,8 @@ impl At<'_> {
 ///
 /// An import that was interrupted or sent again records a customer more than once. Its images are taken back one after
 /// the other as long as they join: where somebody else wrote in between, the customer goes back to what they wrote.
-/// After a customer is restored, the answer is [`UndoAction::AlreadyBack`], or [`UndoAction::ChangedSince`] where somebody
-/// else's writing is left: an undo may be interrupted and done again.
+/// After a customer is restored, the answer is [`UndoAction::AlreadyBack`], or [`UndoAction::ChangedSince`] where
+/// somebody else's writing is left: an undo may be interrupted and done again.
 pub fn reversal(images: &[BeforeImage], stored: Option<&Customer>) -> UndoAction {
     let mut at = At {
         state: Some(stored.map_or_else(|| NO_STATE.to_owned(), Customer::state)),

@@ -72,10 +72,11 @@ enum Stop {
 /// than one customer has it. A card number is never two customers': a row whose code and card number belong to two
 /// matches both, and fails. Customers who are deleted are not there.
 ///
-/// What becomes of a row depends on everything that the rows themselves change. So where a request is carried out again,
-/// the rows that were taken over before keep their customers; the others wrote nothing, and are judged anew.
+/// What becomes of a row depends on everything that the rows themselves change. So where a request is carried out
+/// again, the rows that were taken over before keep their customers; the others wrote nothing, and are judged anew.
 ///
-/// The work is in proportion to the rows and to what has been read; it is done in steps, so that others have their turn.
+/// The work is in proportion to the rows and to what has been read; it is done in steps, so that others have their
+/// turn.
 pub struct Matching<'a> {
     request: &'a Request,
     fingerprint: &'a RequestFingerprint,
@@ -208,8 +209,8 @@ impl<'a> Matching<'a> {
         Ok(RowOutcome::Taken(matched))
     }
 
-    /// A row that was taken over before. It fails only where it would give somebody the card number that is another's by
-    /// now: that is for this time.
+    /// A row that was taken over before. It fails only where it would give somebody the card number that is another's
+    /// by now: that is for this time.
     fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<RowOutcome, Stop> {
         let before = self.identity(&matched.source_id)?;
         if before.is_some() && self.request.overwrite == Overwrite::Ignore {
@@ -267,8 +268,8 @@ impl<'a> Matching<'a> {
     /// A card number is one customer's.
     fn expect_free(&mut self, card: Option<&Claim>, source_id: &str) -> Result<(), Stop> {
         let Some(card) = card else { return Ok(()) };
-        let is_anothers = |holders: &Holders| holders.ids.iter().any(|holder| holder != source_id);
-        if self.look(card, None, is_anothers)? {
+        let is_of_another = |holders: &Holders| holders.ids.iter().any(|holder| holder != source_id);
+        if self.look(card, None, is_of_another)? {
             return Err(Stop::Failed("matches two customers: the `card_number` is that of another".to_owned()));
         }
         Ok(())
@@ -310,8 +311,8 @@ impl<'a> Matching<'a> {
         answer
     }
 
-    /// Adds those of a claim's claimants who have `claim` now, as far as they are known, and says what is missing. Whether
-    /// not all were remembered.
+    /// Adds those of a claim's claimants who have `claim` now, as far as they are known, and says what is missing.
+    /// Whether not all were remembered.
     fn look_at(&mut self, source: &Claim, claim: &Claim, holders: &mut Holders) -> bool {
         let Some(claimants) = self.known.claimants.get(source) else {
             self.missing.claims.insert(source.clone());

@@ -152,8 +152,8 @@ impl ListingProgress {
         self.steps == 0 && self.unproven == 0
     }
 
-    /// Whether dates came in order so far, and every seam fitted: then everybody was told who has an older date than the
-    /// last one.
+    /// Whether dates came in order so far, and every seam fitted: then everybody was told who has an older date than
+    /// the last one.
     pub(super) fn is_in_order(&self) -> bool {
         !self.is_unordered && self.fits()
     }
@@ -327,8 +327,8 @@ impl ListingProgress {
         ListingState::Continues
     }
 
-    /// Whether records show that the list was ended early: they were there, and come after all that it held. Who has the
-    /// very date that it ended with may have been told long ago.
+    /// Whether records show that the list was ended early: they were there, and come after all that it held. Who has
+    /// the very date that it ended with may have been told long ago.
     fn note_cut(&mut self, page: ListedPage<'_>, records: &[ListedRecord]) {
         self.was_cut |= self.from.is_some()
             && records.iter().any(|told| {

@@ -97,8 +97,8 @@ fn answers_in_fifteen_seconds_at_a_pace_of_one_a_second_are_never_cut_off_and_ne
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Invariants 7 and 9: whatever pace and source, our own deadline never throws an answer away, nobody waits long in a
-    /// worker's place, and the pace is made use of.
+    /// Invariants 7 and 9: whatever pace and source, our own deadline never throws an answer away, nobody waits long in
+    /// a worker's place, and the pace is made use of.
     #[test]
     fn no_answer_is_thrown_away_for_our_own_haste(
         per_second in prop_oneof![0.1..1.0, 1.0..10.0_f64],

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_key_names_a_person_and_none_is_anothers() {
+    fn no_key_names_a_person_and_none_is_of_another() {
         let connection = ConnectionKey::new("acme", "imports");
         let keys = [
             claim_key(&connection, &Claim::email("jane@example.org")),

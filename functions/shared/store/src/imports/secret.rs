@@ -11,7 +11,8 @@ use crate::item::{Item, Read, bytes, text};
 const SECRET: &str = "secret";
 
 impl Imports {
-    /// What the ids that a connection's imports generate are derived with: always the same, made when it is first asked for.
+    /// What the ids that a connection's imports generate are derived with: always the same, made when it is first asked
+    /// for.
     ///
     /// # Errors
     /// Where it can't be read, or there is none and none can be made.

@@ -58,8 +58,8 @@ impl Ledger {
         Ok(latest.is_some())
     }
 
-    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or the
-    /// batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or
+    /// the batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
     ///
     /// # Errors
     /// Where the store can't be written before the deadline.
@@ -99,8 +99,8 @@ impl Ledger {
         }
     }
 
-    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where the
-    /// lease was lost.
+    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where
+    /// the lease was lost.
     ///
     /// # Errors
     /// Where the store can't be written.

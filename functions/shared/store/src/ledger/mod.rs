@@ -44,8 +44,8 @@ use listing::with_listing;
 pub(crate) use deletes::Reservation;
 pub use listing::split_listed;
 
-/// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second, and
-/// leave room for the others, for all share one table.
+/// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second,
+/// and leave room for the others, for all share one table.
 const WRITES_AT_ONCE: usize = 2;
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";

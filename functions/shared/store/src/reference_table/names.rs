@@ -1,9 +1,9 @@
 //! Who has a match name: an e-mail address, or the name of a lead source.
 //!
-//! **The records say who has a name**, each by its content, and since when. What stands here are *entries*, which say where
-//! to look: the first of a name stands at `staff-name/<name>`, and is whom the name leads to; those who took the name
-//! while others had it stand behind it, at `staff-name/<name>/<id>`. One query reads all of them. An entry says the
-//! revision from which on its record may have the name.
+//! **The records say who has a name**, each by its content, and since when. What stands here are *entries*, which say
+//! where to look: the first of a name stands at `staff-name/<name>`, and is whom the name leads to; those who took the
+//! name while others had it stand behind it, at `staff-name/<name>/<id>`. One query reads all of them. An entry says
+//! the revision from which on its record may have the name.
 //!
 //! **Nobody who has a name is without an entry for it**, whoever dies between whichever two writes:
 //!
@@ -276,8 +276,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         }
     }
 
-    /// Puts a record in front, unless somebody else has changed that place meanwhile. Whoever stood there and may be about
-    /// to have the name stands behind before.
+    /// Puts a record in front, unless somebody else has changed that place meanwhile. Whoever stood there and may be
+    /// about to have the name stands behind before.
     async fn lead_to(
         &self,
         connection: &ConnectionKey,

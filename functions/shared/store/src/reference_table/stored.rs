@@ -71,8 +71,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         item.as_ref().map(|item| stored(connection, item)).transpose()
     }
 
-    /// Writes a record, if the stored one still has the revision before it. Where the push has a key that is new, that is
-    /// decided by the same write, once and for ever: to be this record, or a part of it.
+    /// Writes a record, if the stored one still has the revision before it. Where the push has a key that is new, that
+    /// is decided by the same write, once and for ever: to be this record, or a part of it.
     pub(super) async fn put_if_still(
         &self,
         stored: &Stored<T>,

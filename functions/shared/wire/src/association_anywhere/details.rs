@@ -31,11 +31,11 @@ pub struct Detail {
     /// `phones` at `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
     /// `attributes["phones#section"]`.
     pub content: Result<Content, RecordError>,
-    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, but for what tells a secret. It is
-    /// personal data: it may be stored where the customer's record may, and never logged.
+    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, but for what tells a secret. It
+    /// is personal data: it may be stored where the customer's record may, and never logged.
     ///
-    /// A reader that knows [who was asked for](DetailsReader::of_asked) keeps it only where somebody may have to look at
-    /// it: of a customer that can't be used, and of one that is longer than that, which a store may refuse.
+    /// A reader that knows [who was asked for](DetailsReader::of_asked) keeps it only where somebody may have to look
+    /// at it: of a customer that can't be used, and of one that is longer than that, which a store may refuse.
     pub raw: String,
 }
 
@@ -55,9 +55,9 @@ const SOME_UNASKED: usize = 10;
 /// customer, in the answer's order, each as soon as its element has ended. No more is held in memory than the customer
 /// in hand and a chunk of input.
 ///
-/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on. An
-/// error may come after customers, a failure that the source tells included:
-/// what came before it was told well, and what is missing may only be missing because of the error.
+/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on.
+/// An error may come after customers, a failure that the source tells included: what came before it was told well, and
+/// what is missing may only be missing because of the error.
 pub struct DetailsReader<R: Read> {
     scanner: Scanner<R>,
     handler: DetailsHandler,
@@ -70,9 +70,9 @@ impl<R: Read> DetailsReader<R> {
         Self::with(input, None, limits, mode, None)
     }
 
-    /// A reader of the answer to a bulk request for these customers, whose header states this character set, if it does.
-    /// Somebody who was not asked for is [counted](Self::unasked), and not kept; whoever comes under an id that one who
-    /// was asked for may be spelled as is told as they come, and so is whoever comes without an id.
+    /// A reader of the answer to a bulk request for these customers, whose header states this character set, if it
+    /// does. Somebody who was not asked for is [counted](Self::unasked), and not kept; whoever comes under an id that
+    /// one who was asked for may be spelled as is told as they come, and so is whoever comes without an id.
     pub fn of_asked<'a>(input: R, charset: Option<Charset>, asked: impl IntoIterator<Item = &'a str>) -> Self {
         let asked = Asked::new(asked);
         let limits = Limits::of_details(asked.len());

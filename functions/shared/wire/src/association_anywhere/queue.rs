@@ -87,10 +87,10 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// Reads it to its end, and returns `max-queue-num`, or `None` where the answer has none.
     ///
     /// # Errors
-    /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30 digits,
-    /// and where it is another document; [`ReadError::Source`] where the answer is a failure; and every other
-    /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but for
-    /// one that [is starved](ReadError::is_starved): after that it goes on.
+    /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30
+    /// digits, and where it is another document; [`ReadError::Source`] where the answer is a failure; and every other
+    /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but
+    /// for one that [is starved](ReadError::is_starved): after that it goes on.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
         self.scanner.run(&mut self.handler)?;
         Ok(self.handler.max_queue_num.clone())

@@ -20,8 +20,8 @@ impl<R: Read> StatusReader<R> {
     /// Reads it to its end: `Ok` only where it says `SUCCESS`.
     ///
     /// # Errors
-    /// [`ReadError::Source`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says neither,
-    /// and every other [`ReadError`] that a document can cause; after one that
+    /// [`ReadError::Source`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says
+    /// neither, and every other [`ReadError`] that a document can cause; after one that
     /// [is starved](ReadError::is_starved) it goes on.
     pub fn read(&mut self) -> Result<(), ReadError> {
         self.scanner.run(&mut self.handler).map(|_| ())

@@ -45,8 +45,8 @@ impl LastUpdate {
 pub struct Contact {
     /// The source's `entityId`, as digits; `None` where the contact has none that is greater than 0.
     pub entity_id: Option<String>,
-    /// The source's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be read
-    /// is a reason against the contact.
+    /// The source's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be
+    /// read is a reason against the contact.
     pub last_update: Option<LastUpdate>,
     /// Whether the source says that the contact is deleted.
     pub deleted: bool,

@@ -40,16 +40,15 @@ impl PageEnd {
 }
 
 /// Streams the answer to a [`retrieve_request`](super::retrieve_request) (`ContactList_Retrieve`), whatever the HTTP
-/// status that it came with: one [`Contact`] per `ContactRecord`, in the answer's order, each as soon as its element has
-/// ended. No more is held in memory than the contact in hand and a chunk of input. `password` elements never are.
+/// status that it came with: one [`Contact`] per `ContactRecord`, in the answer's order, each as soon as its element
+/// has ended. No more is held in memory than the contact in hand and a chunk of input. `password` elements never are.
 ///
-/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on. An
-/// error may come after contacts: what came before it was told well, and the
-/// page is not complete.
+/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on.
+/// An error may come after contacts: what came before it was told well, and the page is not complete.
 ///
 /// # Errors
-/// [`ReadError::Source`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this request,
-/// contacts without a `moreRecords` and a `moreRecords` of true without contacts included, and every other
+/// [`ReadError::Source`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this
+/// request, contacts without a `moreRecords` and a `moreRecords` of true without contacts included, and every other
 /// [`ReadError`] that a document can cause.
 pub struct ContactListReader<R: Read> {
     scanner: Scanner<R>,

@@ -25,8 +25,8 @@
 //!   all else, in the same shape. Where forms or fields share a name, a list stands under it, in both in the same order;
 //!   what has no name stands under `#` and its id;
 //! - `webAddresses`, which the source lists among the phone numbers;
-//! - of entry `i` of `phones`, `emails` and `addresses`, what no field stands for at `attributes["phones"][i]`, and what
-//!   stands on or in the source's element beside its entries at `attributes["phones#section"]`;
+//! - of entry `i` of `phones`, `emails` and `addresses`, what no field stands for at `attributes["phones"][i]`, and
+//!   what stands on or in the source's element beside its entries at `attributes["phones#section"]`;
 //! - an element that a field stands for where there is more to it, such as a date of birth with a time of day.
 //!
 //! # Times

@@ -10,8 +10,8 @@ use crate::{Limits, ReadError};
 /// everything was written. That element is empty; it names no ids.
 ///
 /// # Errors
-/// [`ReadError::Source`] for any fault, [`ReadError::Unexpected`] for what is no answer to this request, and every other
-/// [`ReadError`] that a document can cause.
+/// [`ReadError::Source`] for any fault, [`ReadError::Unexpected`] for what is no answer to this request, and every
+/// other [`ReadError`] that a document can cause.
 pub fn read_update_insert_answer(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
     let envelope = Envelope::around("ContactList_UpdateInsertResponse", limits);
     let mut handler = UpdateInsertHandler { envelope, text_length: 0 };

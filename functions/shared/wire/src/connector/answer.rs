@@ -102,7 +102,8 @@ fn root(name: &str, cursor: Option<&str>, content: &str) -> String {
     format!(r#"<{name} xmlns="{NAMESPACE}"{cursor}>{content}</{name}>"#)
 }
 
-/// An element, or nothing where it has nothing to say. What XML can't hold goes: something may have been stored with it.
+/// An element, or nothing where it has nothing to say. What XML can't hold goes: something may have been stored with
+/// it.
 fn element(name: &str, text: Option<&str>) -> String {
     let Some(text) = text else { return String::new() };
     let mut allowed = String::with_capacity(text.len());

@@ -1,14 +1,15 @@
-//! InTouch Connector, API version 2011-11 (the source's *Connector API Guide* and its guides for partners that receive).
+//! InTouch Connector, API version 2011-11 (the source's *Connector API Guide* and its guides for partners that
+//! receive).
 //!
 //! A hub between the systems of health clubs pushes its records to us: **prospects** and **members**, which are one
-//! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document says whose
-//! record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the source's document
-//! does not show is our own smallest dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is fetched, and
-//! the element around an error.
+//! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document says
+//! whose record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the source's
+//! document does not show is our own smallest dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is
+//! fetched, and the element around an error.
 //!
 //! Requests carry no namespace and answers carry one; a request may carry it as well. Names of elements match whatever
-//! their case. What is not known is kept; what is known must be right: a push is refused whole, and told everything that
-//! is wrong with it at once.
+//! their case. What is not known is kept; what is known must be right: a push is refused whole, and told everything
+//! that is wrong with it at once.
 
 mod answer;
 mod country;

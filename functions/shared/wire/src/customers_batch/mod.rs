@@ -11,13 +11,13 @@
 //!
 //! What the document leaves open is read so:
 //!
-//! - The numbers of the headers give their order. One number may be left out, two in a row may not; a number that is left
-//!   out takes no column of the data. Data that disagree have too many columns, and fail loudly.
-//! - A line that holds nothing is no row. Rows are numbered from 1, without such lines. A first row that repeats the headers is
-//!   ignored, and a byte order mark at the beginning of the data is no part of it.
-//! - Values are taken without the white space around them. There is no quoting: a delimiter in a value makes a column too
-//!   many, and a row with more or fewer columns than there are headers fails; quotes are part of their value. Zero-width and
-//!   bidirectional marks are no part of codes, card numbers and addresses.
+//! - The numbers of the headers give their order. One number may be left out, two in a row may not; a number that is
+//!   left out takes no column of the data. Data that disagree have too many columns, and fail loudly.
+//! - A line that holds nothing is no row. Rows are numbered from 1, without such lines. A first row that repeats the
+//!   headers is ignored, and a byte order mark at the beginning of the data is no part of it.
+//! - Values are taken without the white space around them. There is no quoting: a delimiter in a value makes a column
+//!   too many, and a row with more or fewer columns than there are headers fails; quotes are part of their value.
+//!   Zero-width and bidirectional marks are no part of codes, card numbers and addresses.
 //! - Without `overwrite_duplicates` matches are ignored: what overwrites must be asked for.
 //!
 //! No text of an error repeats a value of the request, except the name of a column and of a campaign.

@@ -25,8 +25,8 @@ pub struct RowProblem {
     pub reason: String,
 }
 
-/// A name that the request gave, as part of an error, where it looks like one: a form that is garbage may have anybody's
-/// data in the place of names.
+/// A name that the request gave, as part of an error, where it looks like one: a form that is garbage may have
+/// anybody's data in the place of names.
 pub(super) fn shown(name: &str) -> Option<String> {
     let is_name =
         (1..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

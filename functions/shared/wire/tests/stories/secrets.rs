@@ -112,7 +112,8 @@ fn about_a_person() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-    /// 8: nobody's name, address or number is shown, wherever it stands among a system's words and whatever is around it.
+    /// 8: nobody's name, address or number is shown, wherever it stands among a system's words and whatever is around
+    /// it.
     #[test]
     fn nothing_about_a_person_is_shown_of_a_sources_words(
         parts in proptest::collection::vec((0..8_usize, about_a_person(), 0..6_usize), 1..5)

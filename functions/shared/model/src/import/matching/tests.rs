@@ -334,7 +334,7 @@ fn a_row_that_failed_goes_through_once_its_cause_is_gone() {
 
 /// Invariant: one customer per identity, also where a request is carried out again after others moved on.
 #[test]
-fn a_card_number_that_is_anothers_by_now_is_not_given_again() {
+fn a_card_number_of_another_by_now_is_not_given_again() {
     let mut store = Store::default();
     let request = request(Overwrite::Update, None, &[&[(CODE, "1"), (CARD, "500")], &[(CODE, "2"), (NAME, "jim")]]);
     let first = store.carry_out(&request);
