@@ -24,8 +24,7 @@ mod save;
 use std::sync::Arc;
 
 use api::Refusals;
-use axum::Router;
-use lambda::{Clients, Environment, EnvironmentError, Metrics};
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics};
 use model::{LeadSource, Staff};
 use store::{Clock, PendingReferences, Random, ReferenceTable, Shadow};
 
@@ -44,14 +43,14 @@ struct ConnectorApi {
     random: Random,
 }
 
-/// The function's routes, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+/// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
-    Ok(routes::router(Arc::new(ConnectorApi {
+    Ok(Function::Http(routes::router(Arc::new(ConnectorApi {
         senders: Senders::new(
             tables.registry(),
             secrets,
@@ -66,5 +65,5 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Env
         metrics,
         clock,
         random,
-    })))
+    }))))
 }

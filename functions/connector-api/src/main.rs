@@ -1,8 +1,6 @@
 //! `connector-api` under Lambda.
 
-use lambda_http::{Error, run};
-
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    lambda::start(|environment, clients| async move { run(connector_api::router(&environment, clients)?).await }).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::run(connector_api::function).await
 }

@@ -23,8 +23,7 @@ mod routes;
 use std::sync::Arc;
 
 use api::Refusals;
-use axum::Router;
-use lambda::{Clients, Environment, EnvironmentError};
+use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{LeadSource, Staff};
 use operations::status::StatusReader;
 use store::{Clock, ConnectionRegistry, ReferenceTable, Shadow};
@@ -43,14 +42,14 @@ struct CustomersApi {
     clock: Clock,
 }
 
-/// The function's routes, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+/// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
-    Ok(routes::router(Arc::new(CustomersApi {
+    Ok(Function::Http(routes::router(Arc::new(CustomersApi {
         staff: tables.reference(),
         lead_sources: tables.reference(),
         shadow: tables.shadow(),
@@ -58,5 +57,5 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Env
         registry: tables.registry(),
         status: StatusReader::new(&tables),
         clock,
-    })))
+    }))))
 }

@@ -10,10 +10,12 @@
 
 mod chunk;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use std::sync::Arc;
+
 use config::{AssociationAnywhere as Settings, Connection};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError, Metrics, process_batch};
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use sources::association_anywhere::AssociationAnywhere;
 use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
@@ -21,6 +23,14 @@ use store::{
 };
 
 use crate::chunk::ChunkWork;
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing: see [`FetchCustomers::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Queue(Arc::new(FetchCustomers::new(environment, clients)?)))
+}
 
 /// The function.
 #[derive(Clone, Debug)]
@@ -35,6 +45,12 @@ pub struct FetchCustomers {
     clock: Clock,
     random: Random,
     metrics: Metrics,
+}
+
+impl QueueHandler for FetchCustomers {
+    fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.work_on(message, deadline))
+    }
 }
 
 impl FetchCustomers {
@@ -59,11 +75,6 @@ impl FetchCustomers {
         })
     }
 
-    /// Works on the chunks that the messages name, side by side.
-    pub async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        process_batch(event, |body| async move { self.work(&body, deadline).await }).await
-    }
-
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
@@ -74,7 +85,7 @@ impl FetchCustomers {
         Ok(())
     }
 
-    async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
+    async fn work_on(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
         let Some(registration) = self.registry.get(&key.connection).await? else {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");

@@ -1,17 +1,6 @@
 //! `fetch-customers` under Lambda.
 
-use aws_lambda_events::event::sqs::SqsEvent;
-use fetch_customers::FetchCustomers;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    lambda::start(|environment, clients| async move {
-        let function = &FetchCustomers::new(&environment, clients)?;
-        run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-            Ok::<_, Error>(Box::pin(function.run(event.payload, lambda::deadline_of(&event.context))).await)
-        }))
-        .await
-    })
-    .await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::run(fetch_customers::function).await
 }

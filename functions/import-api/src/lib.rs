@@ -31,8 +31,7 @@ mod turns;
 use std::sync::Arc;
 
 use api::Refusals;
-use axum::Router;
-use lambda::{Clients, Environment, EnvironmentError};
+use lambda::{Clients, Environment, EnvironmentError, Function};
 use operations::imports::ImportLease;
 use store::Random;
 use tokio::sync::Semaphore;
@@ -53,14 +52,14 @@ struct ImportApi {
 /// How many requests are read side by side, with up to 4.5 MB each, before it is known who sends them.
 const READ_AT_ONCE: usize = 16;
 
-/// The function's route, with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
+/// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
 ///
 /// # Errors
 /// Where a variable is missing.
-pub fn router(environment: &Environment, clients: Clients) -> Result<Router, EnvironmentError> {
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
-    Ok(routes::router(Arc::new(ImportApi {
+    Ok(Function::Http(routes::router(Arc::new(ImportApi {
         accounts: Accounts::new(tables.registry(), secrets, clock.clone()),
         refusals: Refusals::new(clock.clone(), metrics.clone()),
         readers: Semaphore::new(READ_AT_ONCE),
@@ -72,5 +71,5 @@ pub fn router(environment: &Environment, clients: Clients) -> Result<Router, Env
             clock,
             metrics,
         },
-    })))
+    }))))
 }

@@ -1,8 +1,6 @@
 //! `import-api` under Lambda.
 
-use lambda_http::{Error, run};
-
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    lambda::start(|environment, clients| async move { run(import_api::router(&environment, clients)?).await }).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::run(import_api::function).await
 }

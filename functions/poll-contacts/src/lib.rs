@@ -12,13 +12,14 @@ mod nobody;
 mod page;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{BusinessCatalyst as Settings, Connection};
 use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError};
+use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
-use polling::{Next, Poll, Poller};
+use polling::{Next, Poll, Poller, Polling};
 use sources::SourceError;
 use sources::business_catalyst::BusinessCatalyst;
 use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, split_listed};
@@ -75,6 +76,14 @@ impl Work {
     }
 }
 
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing or is no number: see [`PollContacts::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Schedule(Arc::new(Polling(PollContacts::new(environment, clients)?))))
+}
+
 /// The function.
 #[derive(Clone, Debug)]
 pub struct PollContacts {
@@ -104,26 +113,14 @@ impl PollContacts {
             most_pages: environment.number("MOST_PAGES")?,
         })
     }
-
-    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
-    ///
-    /// # Errors
-    /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
-    pub async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        self.poller.run(self, deadline).await
-    }
-
-    /// Polls every connection, side by side, only until there is nothing to do at this moment.
-    ///
-    /// # Errors
-    /// As [`PollContacts::run`].
-    pub async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        self.poller.run_once(self, deadline).await
-    }
 }
 
 impl Poll for PollContacts {
     type Settings = Settings;
+
+    fn poller(&self) -> &Poller {
+        &self.poller
+    }
 
     fn pause(settings: &Settings) -> Duration {
         Duration::from_secs(u64::from(settings.poll_seconds))

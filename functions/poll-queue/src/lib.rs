@@ -11,13 +11,14 @@
 
 mod acknowledge;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{AssociationAnywhere as Settings, Connection};
 use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError};
+use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, BatchEvent, ConnectionKey, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks};
-use polling::{Next, Poll, Poller, aside};
+use polling::{Next, Poll, Poller, Polling, aside};
 use sources::association_anywhere::{AssociationAnywhere, UnusableEntry};
 use store::{Failure, Failures, LedgerState, StoreError};
 
@@ -27,6 +28,14 @@ use crate::acknowledge::{fingerprint_of, sample_of};
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 /// How many chunks of an open batch are looked at: those behind them come to the front as these are done.
 const FRONT: i32 = 100;
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing or is no number: see [`PollQueue::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Schedule(Arc::new(Polling(PollQueue::new(environment, clients)?))))
+}
 
 /// The function.
 #[derive(Clone, Debug)]
@@ -51,26 +60,14 @@ impl PollQueue {
             source: AssociationAnywhere::new(http, secrets, tables.limiter(), clock),
         })
     }
-
-    /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
-    ///
-    /// # Errors
-    /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
-    pub async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        self.poller.run(self, deadline).await
-    }
-
-    /// Polls every connection, side by side, only until there is nothing to do at this moment.
-    ///
-    /// # Errors
-    /// As [`PollQueue::run`].
-    pub async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        self.poller.run_once(self, deadline).await
-    }
 }
 
 impl Poll for PollQueue {
     type Settings = Settings;
+
+    fn poller(&self) -> &Poller {
+        &self.poller
+    }
 
     fn pause(settings: &Settings) -> Duration {
         Duration::from_secs(u64::from(settings.poll_seconds))

@@ -12,10 +12,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use std::sync::Arc;
+
 use config::{BusinessCatalyst as Settings, Connection};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError, Metrics, process_batch};
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use model::{ConnectionKey, ListedChange, ListedCustomer, Outcome, OutcomeCounts, Version};
 use store::{
     Change, ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, IncomingChange,
@@ -26,6 +28,14 @@ use store::{
 const MARGIN: Duration = Duration::from_secs(5);
 /// When a chunk is tried again that could not be stored.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing: see [`UpsertCustomers::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Queue(Arc::new(UpsertCustomers::new(environment, clients)?)))
+}
 
 /// The function.
 #[derive(Clone, Debug)]
@@ -39,6 +49,12 @@ pub struct UpsertCustomers {
     clock: Clock,
     random: Random,
     metrics: Metrics,
+}
+
+impl QueueHandler for UpsertCustomers {
+    fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.work_on(message, deadline))
+    }
 }
 
 impl UpsertCustomers {
@@ -62,11 +78,6 @@ impl UpsertCustomers {
         })
     }
 
-    /// Works on the chunks that the messages name, side by side.
-    pub async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        process_batch(event, |body| async move { self.work(&body, deadline).await }).await
-    }
-
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
@@ -77,7 +88,7 @@ impl UpsertCustomers {
         Ok(())
     }
 
-    async fn work(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
+    async fn work_on(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
         let key = ChunkKey::from_message(body)?;
         let Some(registration) = self.registry.get(&key.connection).await? else {
             tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");

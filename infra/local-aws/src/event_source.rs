@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use lambda::{QueueHandler, handle_messages};
 use store::Clock;
 use tokio::task::JoinSet;
 
-use crate::functions::{Queued, sqs_event};
+use crate::functions::sqs_event;
 use crate::sqs::{LocalSqs, ReceivedMessage};
 use crate::template::QueueTrigger;
 
@@ -18,7 +19,7 @@ pub(crate) struct EventSource {
     pub(crate) queues: LocalSqs,
     pub(crate) clock: Clock,
     pub(crate) timeout: Duration,
-    pub(crate) handler: Arc<Queued>,
+    pub(crate) handler: Arc<dyn QueueHandler>,
 }
 
 impl EventSource {
@@ -71,7 +72,8 @@ impl EventSource {
     async fn invoke(&self, messages: &[ReceivedMessage]) -> HashSet<String> {
         let all = || messages.iter().map(|message| message.message_id.clone()).collect();
         let deadline = self.clock.now() + self.timeout;
-        let invocation = AssertUnwindSafe(self.handler.run(sqs_event(messages), deadline)).catch_unwind();
+        let invocation =
+            AssertUnwindSafe(handle_messages(&*self.handler, sqs_event(messages), deadline)).catch_unwind();
         let response = tokio::select! {
             response = invocation => response,
             () = self.clock.sleep_until(deadline) => {

@@ -2,68 +2,39 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use axum::Router;
-use fetch_customers::FetchCustomers;
-use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError};
-use poll_contacts::PollContacts;
-use poll_queue::PollQueue;
-use store::{Clock, StoreError};
+use lambda::{
+    BuildFunction, Clients, Environment, EnvironmentError, Function, QueueHandler, ScheduleHandler, handle_messages,
+};
+use store::Clock;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use upsert_customers::UpsertCustomers;
 
 use crate::event_source::EventSource;
 use crate::gateway;
 use crate::server::{self, Limits};
 use crate::sqs::{LocalSqs, ReceivedMessage};
-use crate::template::{Function, HttpRoute, QueueTrigger, Schedule, Template};
+use crate::template::{Function as TemplateFunction, HttpRoute, QueueTrigger, Schedule, Template};
+
+/// The functions that are built into this program, by binary.
+const FUNCTIONS: [(&str, BuildFunction); 7] = [
+    ("poll-queue", poll_queue::function),
+    ("poll-contacts", poll_contacts::function),
+    ("fetch-customers", fetch_customers::function),
+    ("upsert-customers", upsert_customers::function),
+    ("customers-api", customers_api::function),
+    ("connector-api", connector_api::function),
+    ("import-api", import_api::function),
+];
 
 /// The functions of a template, ready to be invoked by what the template names.
 #[derive(Clone)]
 pub struct Engine {
-    scheduled: Vec<(Function, Arc<Scheduled>)>,
-    queued: Vec<(Function, Arc<Queued>)>,
-    http: Vec<(Function, Router)>,
+    scheduled: Vec<(TemplateFunction, Arc<dyn ScheduleHandler>)>,
+    queued: Vec<(TemplateFunction, Arc<dyn QueueHandler>)>,
+    http: Vec<(TemplateFunction, Router)>,
     queues: LocalSqs,
     clock: Clock,
-}
-
-/// A function that a schedule invokes.
-enum Scheduled {
-    PollQueue(PollQueue),
-    PollContacts(PollContacts),
-}
-
-impl Scheduled {
-    async fn run(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        match self {
-            Self::PollQueue(function) => function.run(deadline).await,
-            Self::PollContacts(function) => function.run(deadline).await,
-        }
-    }
-
-    async fn run_once(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        match self {
-            Self::PollQueue(function) => function.run_once(deadline).await,
-            Self::PollContacts(function) => function.run_once(deadline).await,
-        }
-    }
-}
-
-/// A function that works on the messages of a queue.
-pub(crate) enum Queued {
-    FetchCustomers(FetchCustomers),
-    UpsertCustomers(UpsertCustomers),
-}
-
-impl Queued {
-    pub(crate) async fn run(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        match self {
-            Self::FetchCustomers(function) => function.run(event, deadline).await,
-            Self::UpsertCustomers(function) => function.run(event, deadline).await,
-        }
-    }
 }
 
 /// The template names something that this program can't run.
@@ -114,43 +85,22 @@ impl Engine {
                 ("queues", !function.queues.is_empty()),
                 ("HTTP requests", !function.routes.is_empty()),
             ];
-            let made_for = match binary.as_str() {
-                "poll-queue" => {
-                    let handler = PollQueue::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollQueue(handler))));
+            let Some((_, build)) = FUNCTIONS.iter().find(|(name, _)| *name == binary) else {
+                return Err(EngineError::UnknownFunction(binary));
+            };
+            let made_for = match build(&environment, clients.clone()).map_err(missing)? {
+                Function::Schedule(handler) => {
+                    engine.scheduled.push((function.clone(), handler));
                     "schedules"
                 }
-                "poll-contacts" => {
-                    let handler = PollContacts::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.scheduled.push((function.clone(), Arc::new(Scheduled::PollContacts(handler))));
-                    "schedules"
-                }
-                "fetch-customers" => {
-                    let handler = FetchCustomers::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.queued.push((function.clone(), Arc::new(Queued::FetchCustomers(handler))));
+                Function::Queue(handler) => {
+                    engine.queued.push((function.clone(), handler));
                     "queues"
                 }
-                "upsert-customers" => {
-                    let handler = UpsertCustomers::new(&environment, clients.clone()).map_err(missing)?;
-                    engine.queued.push((function.clone(), Arc::new(Queued::UpsertCustomers(handler))));
-                    "queues"
-                }
-                "customers-api" => {
-                    let handler = customers_api::router(&environment, clients.clone()).map_err(missing)?;
-                    engine.http.push((function.clone(), handler));
+                Function::Http(router) => {
+                    engine.http.push((function.clone(), router));
                     "HTTP requests"
                 }
-                "connector-api" => {
-                    let handler = connector_api::router(&environment, clients.clone()).map_err(missing)?;
-                    engine.http.push((function.clone(), handler));
-                    "HTTP requests"
-                }
-                "import-api" => {
-                    let handler = import_api::router(&environment, clients.clone()).map_err(missing)?;
-                    engine.http.push((function.clone(), handler));
-                    "HTTP requests"
-                }
-                _ => return Err(EngineError::UnknownFunction(binary)),
             };
             for QueueTrigger { queue, .. } in &function.queues {
                 if !template.queues.iter().any(|known| known.name == *queue) {
@@ -209,7 +159,8 @@ impl Engine {
     pub async fn deliver(&self, queue: &str, messages: &[ReceivedMessage]) -> SqsBatchResponse {
         for (function, handler) in &self.queued {
             if function.queues.iter().any(|trigger| trigger.queue == queue) {
-                return handler.run(sqs_event(messages), self.clock.now() + function.timeout).await;
+                let deadline = self.clock.now() + function.timeout;
+                return handle_messages(&**handler, sqs_event(messages), deadline).await;
             }
         }
         SqsBatchResponse::default()
@@ -232,7 +183,7 @@ pub(crate) fn sqs_event(messages: &[ReceivedMessage]) -> SqsEvent {
 }
 
 /// Invokes a function at intervals; an invocation may outlive its interval, as on AWS.
-async fn run_schedule(schedule: Schedule, function: Function, handler: Arc<Scheduled>, clock: Clock) {
+async fn run_schedule(schedule: Schedule, function: TemplateFunction, handler: Arc<dyn ScheduleHandler>, clock: Clock) {
     let mut invocations = JoinSet::new();
     loop {
         let (retries, timeout, handler, clock_of_invocation) =

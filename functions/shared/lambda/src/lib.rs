@@ -4,13 +4,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod environment;
+mod function;
 mod logs;
 mod metrics;
 mod sqs_batch;
 mod start;
 
 pub use environment::{Clients, Environment, EnvironmentError, timeouts};
+pub use function::{BuildFunction, Function, QueueHandler, ScheduleHandler, handle_messages, run};
 pub use logs::{OURS, log_filter};
 pub use metrics::Metrics;
-pub use sqs_batch::process_batch;
-pub use start::{deadline_of, start};

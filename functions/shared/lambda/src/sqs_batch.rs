@@ -8,7 +8,7 @@ use futures::future::join_all;
 /// Works on the messages of one SQS event side by side, and reports those that failed, so that SQS keeps just them.
 ///
 /// A panic costs its own message, not the others.
-pub async fn process_batch<F, E>(event: SqsEvent, work: impl Fn(String) -> F) -> SqsBatchResponse
+pub(crate) async fn process_batch<F, E>(event: SqsEvent, work: impl Fn(String) -> F) -> SqsBatchResponse
 where
     F: Future<Output = Result<(), E>>,
     E: std::fmt::Display,

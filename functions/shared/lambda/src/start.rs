@@ -13,7 +13,7 @@ use crate::{Clients, Environment};
 ///
 /// # Errors
 /// What `run` returns; Lambda then starts the function anew.
-pub async fn start<F: Future<Output = Result<(), Error>>>(
+pub(crate) async fn start<F: Future<Output = Result<(), Error>>>(
     run: impl FnOnce(Environment, Clients) -> F,
 ) -> Result<(), Error> {
     let environment = Environment::of_process();
@@ -30,6 +30,6 @@ pub async fn start<F: Future<Output = Result<(), Error>>>(
 }
 
 /// When Lambda stops this invocation.
-pub fn deadline_of(context: &Context) -> Timestamp {
+pub(crate) fn deadline_of(context: &Context) -> Timestamp {
     i64::try_from(context.deadline).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::MAX)
 }

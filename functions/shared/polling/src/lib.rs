@@ -4,4 +4,4 @@
 
 mod poller;
 
-pub use poller::{Next, Poll, Poller, WATCH_EVERY, aside};
+pub use poller::{Next, Poll, Poller, Polling, WATCH_EVERY, aside};

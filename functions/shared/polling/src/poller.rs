@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey};
 use store::{
@@ -16,7 +17,7 @@ use store::{
 use tokio::task::JoinSet;
 
 use config::{Connection, Settings};
-use lambda::{Clients, Environment, EnvironmentError, Metrics};
+use lambda::{Clients, Environment, EnvironmentError, Metrics, ScheduleHandler};
 use sources::SourceError;
 use sources::send_window::{self, SendWindow};
 
@@ -40,6 +41,9 @@ pub trait Poll: Clone + Send + Sync + 'static {
     /// How such a system is reached.
     type Settings: Settings + Send + Sync + 'static;
 
+    /// What it polls with.
+    fn poller(&self) -> &Poller;
+
     /// From one question to the next.
     fn pause(settings: &Self::Settings) -> Duration;
 
@@ -54,6 +58,20 @@ pub trait Poll: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Next, StoreError>> + Send;
 }
 
+/// A function that polls.
+#[derive(Clone, Debug)]
+pub struct Polling<P>(pub P);
+
+impl<P: Poll> ScheduleHandler for Polling<P> {
+    fn run(&self, deadline: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.0.poller().run(&self.0, deadline))
+    }
+
+    fn run_once(&self, deadline: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.0.poller().run_once(&self.0, deadline))
+    }
+}
+
 /// When the next step makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -63,7 +81,7 @@ pub enum Next {
     After(Duration),
 }
 
-/// ConnectionStates connections, and looks after their ledgers.
+/// Polls connections, and looks after their ledgers.
 #[derive(Clone, Debug)]
 pub struct Poller {
     /// What is configured.
