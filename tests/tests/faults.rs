@@ -28,7 +28,7 @@ fn useless_answers() -> Vec<Fault> {
 }
 
 #[tokio::test]
-async fn an_source_that_answers_with_nothing_or_with_an_error_deletes_nothing_and_purges_nothing() {
+async fn a_source_that_answers_with_nothing_or_with_an_error_deletes_nothing_and_purges_nothing() {
     for fault in useless_answers() {
         let world = AssociationAnywhereFixture::with_customers(130).await;
         world.sync().await;
@@ -245,7 +245,7 @@ async fn a_failure_is_gone_once_the_customer_comes_through_by_itself() {
 }
 
 #[tokio::test]
-async fn after_an_outage_in_the_middle_of_a_batch_everything_is_in_step_within_a_minute() {
+async fn after_an_outage_in_the_middle_of_a_batch_everything_is_in_sync_within_a_minute() {
     for fault in [
         Fault::Status(500),
         Fault::Status(503),

@@ -211,7 +211,7 @@ async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_
 
 /// Invariant 5: more deletes at once than an organisation could mean wait for a person, and hold up nobody.
 #[tokio::test]
-async fn more_deletes_at_once_than_the_brake_lets_wait_for_a_person_and_hold_up_nobody() {
+async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_nobody() {
     let world = AssociationAnywhereFixture::with_customers(300).await;
     world.sync().await;
     for id in 1001..1131 {

@@ -154,7 +154,7 @@ async fn a_document_may_come_in_utf_16_or_iso_8859_1_by_its_declaration() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_pushed_to_is_in_step_without_ever_being_polled() {
+async fn a_connection_that_is_pushed_to_is_in_sync_without_ever_being_polled() {
     let world = AssociationAnywhereFixture::with_connector(false).await;
     push(&world, "user", prospect("r-1")).await.uuid();
     world.run_for(3).await;

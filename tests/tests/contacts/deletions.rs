@@ -83,7 +83,7 @@ async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirme
 
 /// Invariant 5: more deletes at once than an organisation could mean wait for a person, told or found missing.
 #[tokio::test]
-async fn more_deletions_than_the_brake_lets_through_wait_until_they_are_confirmed() {
+async fn more_deletions_than_the_limit_lets_through_wait_until_they_are_confirmed() {
     let site = BusinessCatalystFixture::with_contacts(200).await;
     site.sync().await;
     site.clock.advance(Duration::from_secs(3_600));

@@ -149,7 +149,7 @@ async fn secrets_are_kept_as_hashes_and_shown_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_connection_that_others_import_into_is_always_in_step() {
+async fn a_connection_that_others_import_into_is_always_in_sync() {
     let world = world().await;
     let (_, answer) = world.api("GET", "/v1/connections", Some(TOKEN), "").await;
     let imports = answer["connections"].as_array().unwrap().iter().find(|status| status["id"] == "imports").unwrap();

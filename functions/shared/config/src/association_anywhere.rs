@@ -3,7 +3,7 @@ use toml::Value;
 use wire::association_anywhere::{Dialect, Section};
 
 use super::table_reader::TableReader;
-use super::{SecretReference, Settings, default_most_deletes};
+use super::{ConnectionKind, SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_BULK_SIZE: u32 = 100;
 /// A customer is only proven gone by an answer that yields another.
@@ -49,7 +49,7 @@ pub struct AssociationAnywhere {
 }
 
 impl Settings for AssociationAnywhere {
-    const KIND: &'static str = "association-anywhere";
+    const KIND: ConnectionKind = ConnectionKind::AssociationAnywhere;
 }
 
 // What is not said, in the file or by a release that did not know of it.

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::table_reader::TableReader;
-use super::{SecretReference, Settings};
+use super::{ConnectionKind, SecretReference, Settings};
 
 /// An account that others import into, in the Sticky Street dialect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct BatchImport {
 }
 
 impl Settings for BatchImport {
-    const KIND: &'static str = "batch-import";
+    const KIND: ConnectionKind = ConnectionKind::BatchImport;
 }
 
 /// Takes the keys of this kind out of a connection's table.

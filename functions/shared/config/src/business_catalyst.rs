@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
 use super::table_reader::TableReader;
-use super::{SecretReference, Settings, default_most_deletes};
+use super::{ConnectionKind, SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
@@ -50,7 +50,7 @@ fn default_requests_per_second() -> f64 {
 }
 
 impl Settings for BusinessCatalyst {
-    const KIND: &'static str = "business-catalyst";
+    const KIND: ConnectionKind = ConnectionKind::BusinessCatalyst;
 }
 
 impl BusinessCatalyst {

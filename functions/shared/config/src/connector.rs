@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::table_reader::TableReader;
-use super::{SecretReference, Settings};
+use super::{ConnectionKind, SecretReference, Settings};
 
 /// A system behind the InTouch Connector, which pushes to us: who it is, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Connector {
 }
 
 impl Settings for Connector {
-    const KIND: &'static str = "connector";
+    const KIND: ConnectionKind = ConnectionKind::Connector;
 }
 
 /// Takes the keys of this kind out of a connection's table.

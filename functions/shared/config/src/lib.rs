@@ -6,6 +6,7 @@ mod association_anywhere;
 mod batch_import;
 mod business_catalyst;
 mod connector;
+mod kind;
 mod parse;
 mod table_reader;
 
@@ -18,19 +19,12 @@ pub use association_anywhere::AssociationAnywhere;
 pub use batch_import::BatchImport;
 pub use business_catalyst::BusinessCatalyst;
 pub use connector::Connector;
+pub use kind::ConnectionKind;
 pub use parse::{Deployment, ParsedFile, Problems};
 pub use table_reader::is_connection_id;
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
-/// Every kind of connection.
-pub const KINDS: [&str; 4] = [AssociationAnywhere::KIND, BusinessCatalyst::KIND, Connector::KIND, BatchImport::KIND];
-
-/// Whether systems of this kind send to us. Such a connection is never polled, and has no batches: what is acknowledged
-/// is stored.
-pub fn is_pushed(kind: &str) -> bool {
-    [Connector::KIND, BatchImport::KIND].contains(&kind)
-}
 
 /// What `most_deletes_percent` is where nothing is said, in a file or in a registration of a release before.
 fn default_most_deletes() -> u32 {
@@ -48,8 +42,8 @@ pub struct Configuration {
 
 /// How one kind of system is reached.
 pub trait Settings: Serialize + DeserializeOwned {
-    /// The kind, in the file and in the store.
-    const KIND: &'static str;
+    /// The kind.
+    const KIND: ConnectionKind;
 }
 
 /// One connection to a system.
@@ -112,7 +106,7 @@ impl<'de> Deserialize<'de> for SecretReference {
 impl<S: Settings> Connection<S> {
     /// The connection as the store keeps it.
     pub fn to_registration(&self) -> Registration {
-        registration(self.key.clone(), S::KIND, &self.settings)
+        registration(self.key.clone(), S::KIND.name(), &self.settings)
     }
 
     /// The connection that a registration of this kind holds.
@@ -129,7 +123,7 @@ impl<S: Settings> Connection<S> {
     /// # Errors
     /// Where the store can't be read.
     pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&registry.of_kind(S::KIND).await?, Self::from_registration))
+        Ok(readable(&registry.of_kind(S::KIND.name()).await?, Self::from_registration))
     }
 }
 
@@ -139,8 +133,8 @@ impl<S: Settings> Connection<S> {
 /// Where the store can't be read.
 pub async fn all_connections(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
     let mut registrations = Vec::new();
-    for kind in KINDS {
-        registrations.extend(registry.of_kind(kind).await?);
+    for kind in ConnectionKind::ALL {
+        registrations.extend(registry.of_kind(kind.name()).await?);
     }
     Ok(registrations)
 }
@@ -167,12 +161,11 @@ impl Reader {
 
 /// Why the settings of a connection can't be read, if they can't: it is neither polled nor open to anybody until then.
 pub fn problem_of(registration: &Registration) -> Option<StoreError> {
-    match registration.kind.as_str() {
-        AssociationAnywhere::KIND => Connection::<AssociationAnywhere>::from_registration(registration).err(),
-        BusinessCatalyst::KIND => Connection::<BusinessCatalyst>::from_registration(registration).err(),
-        Connector::KIND => Connection::<Connector>::from_registration(registration).err(),
-        BatchImport::KIND => Connection::<BatchImport>::from_registration(registration).err(),
-        _ => None,
+    match ConnectionKind::from_name(&registration.kind)? {
+        ConnectionKind::AssociationAnywhere => Connection::<AssociationAnywhere>::from_registration(registration).err(),
+        ConnectionKind::BusinessCatalyst => Connection::<BusinessCatalyst>::from_registration(registration).err(),
+        ConnectionKind::Connector => Connection::<Connector>::from_registration(registration).err(),
+        ConnectionKind::BatchImport => Connection::<BatchImport>::from_registration(registration).err(),
     }
 }
 

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use super::table_reader::{Notes, TableReader};
 use super::{
-    AssociationAnywhere, BatchImport, BusinessCatalyst, Configuration, Connection, Connector, KINDS, Reader, Scope,
-    Settings, association_anywhere, batch_import, business_catalyst, connector,
+    BatchImport, Configuration, Connection, ConnectionKind, Connector, Reader, Scope, Settings, association_anywhere,
+    batch_import, business_catalyst, connector,
 };
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
@@ -128,8 +128,8 @@ impl Configuration {
 
 fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let deployment = line.map_or(String::new(), |line| format!(", line {line}"));
-    format!("the file{deployment}: is not TOML: {}", error.message())
+    let place = line.map_or(String::new(), |line| format!(", line {line}"));
+    format!("the file{place}: is not TOML: {}", error.message())
 }
 
 fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
@@ -137,14 +137,15 @@ fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
     let tenant = fields.id("tenant");
     let kind = fields.required_text("kind");
     let key = id.zip(tenant).map(|(id, tenant)| ConnectionKey::new(tenant, id));
-    match kind.as_deref() {
-        // Where the kind is missing, the keys of the most usual one are judged.
-        Some(AssociationAnywhere::KIND) | None => registration(key, association_anywhere::read(fields)),
-        Some(BusinessCatalyst::KIND) => registration(key, business_catalyst::read(fields)),
-        Some(Connector::KIND) => registration(key, connector::read(fields)),
-        Some(BatchImport::KIND) => registration(key, batch_import::read(fields)),
-        Some(_) => {
-            let kinds = KINDS.map(|kind| format!("\"{kind}\"")).join(" or ");
+    // If the kind is missing, the keys of the most usual one are judged.
+    let kind = kind.as_deref().map_or(Some(ConnectionKind::AssociationAnywhere), ConnectionKind::from_name);
+    match kind {
+        Some(ConnectionKind::AssociationAnywhere) => registration(key, association_anywhere::read(fields)),
+        Some(ConnectionKind::BusinessCatalyst) => registration(key, business_catalyst::read(fields)),
+        Some(ConnectionKind::Connector) => registration(key, connector::read(fields)),
+        Some(ConnectionKind::BatchImport) => registration(key, batch_import::read(fields)),
+        None => {
+            let kinds = ConnectionKind::ALL.map(|kind| format!("\"{}\"", kind.name())).join(" or ");
             fields.problem("kind", &format!("must be {kinds}"));
             // Its other keys are not ours to judge.
             fields.table.clear();
@@ -159,7 +160,7 @@ fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) ->
 
 /// The account that others import into by this connection, if they do. It alone says which connection is meant.
 fn account_of(registration: Option<&Registration>) -> Option<String> {
-    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND)?;
+    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND.name())?;
     let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
     Some(connection.settings.account_id)
 }
@@ -167,7 +168,7 @@ fn account_of(registration: Option<&Registration>) -> Option<String> {
 /// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of
 /// one tenant may have the same.
 fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
-    let registration = registration.filter(|registration| registration.kind == Connector::KIND)?;
+    let registration = registration.filter(|registration| registration.kind == Connector::KIND.name())?;
     let connection = Connection::<Connector>::from_registration(registration).ok()?;
     Some((connection.key.tenant, connection.settings.credentials.to_string()))
 }

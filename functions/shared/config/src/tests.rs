@@ -484,7 +484,7 @@ fn a_connection_comes_back_from_the_store_as_it_went_in() {
         let connection = connection(text);
         let registration = connection.to_registration();
         assert_eq!(registration.key, ConnectionKey::new("acme", "aa"));
-        assert_eq!(registration.kind, AssociationAnywhere::KIND);
+        assert_eq!(registration.kind, AssociationAnywhere::KIND.name());
         assert_eq!(Connection::from_registration(&registration).unwrap(), connection);
     }
 }

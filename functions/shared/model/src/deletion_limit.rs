@@ -28,7 +28,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_percent_is_no_brake() {
+    fn a_hundred_percent_is_no_limit() {
         assert_eq!(deletes_allowed(0, 100), u64::MAX);
         assert_eq!(deletes_allowed(10, u32::MAX), u64::MAX);
     }

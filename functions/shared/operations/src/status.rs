@@ -8,7 +8,7 @@ use store::{
     Tables,
 };
 
-use config::{all_connections, is_pushed, problem_of};
+use config::{ConnectionKind, all_connections, problem_of};
 
 /// What can be said of a connection in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +39,7 @@ pub struct ConnectionStatus {
     /// Whose it is.
     pub tenant: String,
     /// Its kind.
-    pub kind: String,
+    pub kind: ConnectionKind,
     /// In a word.
     pub condition: Condition,
     /// The shadow holds everything that the source reported by then.
@@ -120,7 +120,7 @@ impl StatusReader {
     /// Where the store can't be read.
     pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let mut statuses = self.of_tenant(tenant, now).await?;
-        for status in statuses.iter_mut().filter(|status| !is_pushed(&status.kind)) {
+        for status in statuses.iter_mut().filter(|status| !status.kind.is_push()) {
             let key = ConnectionKey::new(&status.tenant, &status.id);
             status.failures = self.failures.count(&key).await?;
             status.deletes_withheld = self.failures.count_withheld(&key).await?;
@@ -142,8 +142,9 @@ impl StatusReader {
             if tenant.is_none_or(|tenant| tenant == registration.key.tenant) {
                 let problem = problem_of(&registration);
                 let Registration { key, kind, .. } = registration;
+                let Some(kind) = ConnectionKind::from_name(&kind) else { continue };
                 let mut status =
-                    if is_pushed(&kind) { pushed(&key, kind, now) } else { self.one(&key, kind, now).await? };
+                    if kind.is_push() { pushed(&key, kind, now) } else { self.one(&key, kind, now).await? };
                 if let Some(problem) = problem {
                     status.condition = Condition::Failing;
                     status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
@@ -154,7 +155,12 @@ impl StatusReader {
         Ok(statuses)
     }
 
-    async fn one(&self, key: &ConnectionKey, kind: String, now: Timestamp) -> Result<ConnectionStatus, StoreError> {
+    async fn one(
+        &self,
+        key: &ConnectionKey,
+        kind: ConnectionKind,
+        now: Timestamp,
+    ) -> Result<ConnectionStatus, StoreError> {
         let ConnectionState { fresh_as_of, answered_at, error, .. } = self.states.state(key).await?;
         let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
@@ -195,7 +201,7 @@ impl StatusReader {
 
 /// What is acknowledged to a system that pushes is stored: such a connection is always in sync. It has no counts, for a
 /// count that is kept would cost every push a second write; metrics have them.
-fn pushed(key: &ConnectionKey, kind: String, now: Timestamp) -> ConnectionStatus {
+fn pushed(key: &ConnectionKey, kind: ConnectionKind, now: Timestamp) -> ConnectionStatus {
     let ends = OutcomeCounts::default();
     ConnectionStatus {
         id: key.connection.clone(),

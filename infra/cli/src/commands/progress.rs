@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::io::{IsTerminal, stdout};
 use std::sync::{Mutex, PoisonError};
 
-use config::is_pushed;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::OutcomeCounts;
 use operations::status::ConnectionStatus;
@@ -84,7 +83,7 @@ impl Progress {
 
     /// Where a connection stands that nothing is wrong with.
     fn standing(&self, status: &ConnectionStatus) -> String {
-        if is_pushed(&status.kind) {
+        if status.kind.is_push() {
             return TAKES_PUSHES.to_owned();
         }
         format!("{}: {}", word(status.condition), self.reconciliation(status))

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use config::{AssociationAnywhere, BusinessCatalyst, Connection, Settings, all_connections};
+use config::{Connection, ConnectionKind, all_connections};
 use store::Registration;
 
 use crate::Target;
@@ -30,22 +30,27 @@ pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Res
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {
         bail!("there is no connection `{connection}`");
     };
-    match (found.kind.as_str(), what) {
-        (AssociationAnywhere::KIND | BusinessCatalyst::KIND, ResyncWhat::WithheldDeletes) => {
+    let Some(kind) = ConnectionKind::from_name(&found.kind) else {
+        bail!("connection `{connection}`: its kind {} is not known to this release", found.kind);
+    };
+    match (kind, what) {
+        (ConnectionKind::AssociationAnywhere | ConnectionKind::BusinessCatalyst, ResyncWhat::WithheldDeletes) => {
             confirm_deletes(target, found).await
         }
-        (AssociationAnywhere::KIND, ResyncWhat::Customer(customer)) => {
+        (ConnectionKind::AssociationAnywhere, ResyncWhat::Customer(customer)) => {
             force_enqueue(target, found, Some(customer)).await
         }
-        (AssociationAnywhere::KIND, ResyncWhat::Everyone) => force_enqueue(target, found, None).await,
-        (BusinessCatalyst::KIND, ResyncWhat::Customer(_)) => {
+        (ConnectionKind::AssociationAnywhere, ResyncWhat::Everyone) => force_enqueue(target, found, None).await,
+        (ConnectionKind::BusinessCatalyst, ResyncWhat::Customer(_)) => {
             bail!("connection `{connection}`: Business Catalyst can't be asked for one contact; leave out --customer")
         }
-        (BusinessCatalyst::KIND, ResyncWhat::Everyone) => list_again(target, found).await,
-        (kind, ResyncWhat::WithheldDeletes) => {
-            bail!("connection `{connection}`: a connection of the kind {kind} withholds no deletions")
+        (ConnectionKind::BusinessCatalyst, ResyncWhat::Everyone) => list_again(target, found).await,
+        (ConnectionKind::Connector | ConnectionKind::BatchImport, ResyncWhat::WithheldDeletes) => {
+            bail!("connection `{connection}`: a connection of the kind {} withholds no deletions", kind.name())
         }
-        (kind, _) => bail!("connection `{connection}`: a connection of the kind {kind} can't be synchronised again"),
+        (ConnectionKind::Connector | ConnectionKind::BatchImport, _) => {
+            bail!("connection `{connection}`: a connection of the kind {} can't be synchronised again", kind.name())
+        }
     }
 }
 

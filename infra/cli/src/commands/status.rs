@@ -1,5 +1,4 @@
 use anyhow::Result;
-use config::is_pushed;
 use operations::status::{Condition, ConnectionStatus, Connections};
 
 use crate::Target;
@@ -28,13 +27,19 @@ pub(crate) const TAKES_PUSHES: &str = "takes pushes";
 
 /// One connection, in a few lines.
 pub(crate) fn print_status(status: &ConnectionStatus) {
-    if is_pushed(&status.kind) {
-        println!("{} ({}, tenant {}): {TAKES_PUSHES}", status.id, status.kind, status.tenant);
+    if status.kind.is_push() {
+        println!("{} ({}, tenant {}): {TAKES_PUSHES}", status.id, status.kind.name(), status.tenant);
         return;
     }
     let freshness =
         status.freshness_seconds.map_or("never in sync yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
-    println!("{} ({}, tenant {}): {}, {freshness}", status.id, status.kind, status.tenant, word(status.condition));
+    println!(
+        "{} ({}, tenant {}): {}, {freshness}",
+        status.id,
+        status.kind.name(),
+        status.tenant,
+        word(status.condition)
+    );
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");
     }

@@ -112,7 +112,7 @@ fn a_push_that_got_its_uuid_is_readable_at_once_and_survives_kill_9() {
 }
 
 #[test]
-fn a_connection_that_is_pushed_to_is_in_step_and_ends_a_run_at_once() {
+fn a_connection_that_is_pushed_to_is_in_sync_and_ends_a_run_at_once() {
     let home = home();
     let said = home.sync().succeeded();
     assert_eq!(said.stdout, "customer-sync 0.1.0: 1 connection, data in data\nintouch: takes pushes\n");
