@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup, Refusals, usable_token};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -10,6 +13,7 @@ use serde::Deserialize;
 use store::{Clock, ConnectionRegistry, Random, Secrets};
 use wire::connector::Reason;
 
+use crate::ConnectorApi;
 use crate::error::ApiError;
 
 /// Who may push: credentials, and the connection that each of them opens.
@@ -34,9 +38,9 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// The fingerprint of a request's header with these; `None` where they would open the connection to anybody, or no
+    /// The digest of a request's header with these; `None` where they would open the connection to anybody, or no
     /// header can carry them.
-    fn fingerprint(&self) -> Option<CredentialDigest> {
+    fn digest(&self) -> Option<CredentialDigest> {
         match self {
             // A colon ends the user name in a request.
             Self::Basic { username, password } if !password.is_empty() && !username.contains(':') => {
@@ -62,6 +66,17 @@ fn bearer(token: &str) -> CredentialDigest {
     CredentialDigest::of(&[b"bearer ", token.as_bytes()].concat())
 }
 
+/// The connections that a request may push to or fetch from: everything else of it is looked at after that.
+pub(crate) struct SentBy(pub(crate) Vec<Sender>);
+
+impl FromRequestParts<Arc<ConnectorApi>> for SentBy {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<ConnectorApi>) -> Result<Self, Response> {
+        api.senders.of(&parts.headers).await.map(Self).map_err(|error| api.answer(Err(error)))
+    }
+}
+
 impl Senders {
     pub(crate) fn new(
         registry: ConnectionRegistry,
@@ -74,12 +89,12 @@ impl Senders {
     }
 
     /// The connections whose credentials the request carries: one, unless several of one tenant were given the same.
-    pub(crate) async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
+    async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let opened = match header.and_then(presented) {
             Some(presented) => {
                 let list = Connection::<Connector>::all(&self.registry);
-                self.connections.lookup(&presented, list, |connection| self.door(connection)).await?
+                self.connections.lookup(&presented, list, |connection| self.credential_of(connection)).await?
             }
             None => Lookup::Nothing,
         };
@@ -99,18 +114,18 @@ impl Senders {
         }
     }
 
-    async fn door(&self, connection: Connection<Connector>) -> CredentialList<Sender> {
+    async fn credential_of(&self, connection: Connection<Connector>) -> CredentialList<Sender> {
         let fields = "\"username\" and \"password\", or \"token\"";
         let key = connection.key.clone();
         match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
             Ok(credentials) => {
-                let Some(fingerprint) = credentials.fingerprint() else {
+                let Some(digest) = credentials.digest() else {
                     let message = "credentials that are empty, or that no header can carry, open nothing";
                     tracing::error!(connection = %key, message);
                     return CredentialList::complete([]);
                 };
                 let (owner, name) = (key.tenant.clone(), key.to_string());
-                CredentialList::complete([Credential { fingerprint, owner, name, opens: Arc::new(connection) }])
+                CredentialList::complete([Credential { digest, owner, name, opens: Arc::new(connection) }])
             }
             Err(error) => {
                 tracing::error!(connection = %key, %error, "the credentials can't be read");
@@ -120,7 +135,7 @@ impl Senders {
     }
 }
 
-/// The fingerprint of the credentials that a header presents.
+/// The digest of the credentials that a header presents.
 fn presented(header: &str) -> Option<CredentialDigest> {
     let (scheme, credentials) = header.split_once(' ')?;
     let credentials = credentials.trim();

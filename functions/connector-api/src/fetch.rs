@@ -30,7 +30,7 @@ const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// What is shown of a catalog, in its own documents.
+/// What is shown of a table, in its own documents.
 pub(crate) trait Shown: ReferenceResource {
     /// The whole document of one.
     fn one(record: &Record<Self>, key: &ExternalKey) -> String;
@@ -100,8 +100,8 @@ impl ConnectorApi {
         let (sender, asking) = asking(senders, &query)?;
         let connection = &sender.key;
         if let Some(id) = &query.id {
-            let meanings = ReferenceCandidates::of(connection, Resource::User, &asking, id);
-            for id in meanings.id.iter().chain([&meanings.record]) {
+            let candidates = ReferenceCandidates::of(connection, Resource::User, &asking, id);
+            for id in candidates.id.iter().chain([&candidates.record]) {
                 if let Some(customer) = self.shadow.get(connection, id).await?
                     && let Some((customer, key)) = of_club(&customer, &asking.club_id)
                 {
@@ -149,7 +149,7 @@ impl ConnectorApi {
     }
 
     /// One member of staff or lead source of a club, or a page of all of them.
-    pub(crate) async fn fetch_cataloged<T: Shown>(
+    pub(crate) async fn fetch_reference<T: Shown>(
         &self,
         senders: &[Sender],
         query: FetchQuery,
@@ -166,7 +166,7 @@ impl ConnectorApi {
         Ok(T::page(&listed, cursor.as_deref()))
     }
 
-    /// What a club has among the next records of a catalog, and from where to go on.
+    /// What a club has among the next records of a table, and from where to go on.
     async fn page_of_cataloged<T: Shown>(
         &self,
         connection: &ConnectionKey,
@@ -175,7 +175,7 @@ impl ConnectorApi {
     ) -> Result<(String, Option<String>), StoreError> {
         let (mut listed, mut seen) = (String::new(), 0);
         while seen < CATALOGED_A_PAGE {
-            let (records, more) = T::catalog(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
+            let (records, more) = T::table(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
             for record in &records {
                 if let Some(key) = record.known_in_club(club_id) {
                     let one = T::listed(record, key);
@@ -197,7 +197,7 @@ impl ConnectorApi {
     /// One lead source. Where neither client nor club is said, it is looked for in every club that the provider has.
     pub(crate) async fn fetch_lead_sources(&self, senders: &[Sender], query: FetchQuery) -> Result<String, ApiError> {
         let (Some(id), None, None) = (&query.id, &query.client_id, &query.club_id) else {
-            return self.fetch_cataloged::<LeadSource>(senders, query).await;
+            return self.fetch_reference::<LeadSource>(senders, query).await;
         };
         let [provider] = FetchQuery::required([("provider", &query.provider)])?;
         let sender = allowed(senders, &provider, None, None)?;
@@ -221,8 +221,8 @@ impl ConnectorApi {
         asking: &ExternalKey,
         id: &str,
     ) -> Result<Option<String>, ApiError> {
-        let meanings = ReferenceCandidates::of(&sender.key, T::RESOURCE, asking, id);
-        let Some(record) = T::catalog(self).find(&sender.key, &meanings).await? else { return Ok(None) };
+        let candidates = ReferenceCandidates::of(&sender.key, T::RESOURCE, asking, id);
+        let Some(record) = T::table(self).find(&sender.key, &candidates).await? else { return Ok(None) };
         Ok(record.known_in_club(&asking.club_id).map(|key| T::one(&record, key)))
     }
 }

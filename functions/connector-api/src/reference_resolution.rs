@@ -108,33 +108,33 @@ fn completed(content: &Content, resource: Resource, id: &str) -> Content {
 
 impl ConnectorApi {
     /// What the references of a prospect mean now.
-    pub(crate) async fn referrals(
+    pub(crate) async fn references(
         &self,
         connection: &ConnectionKey,
         sender: &ExternalKey,
         lead: &Lead,
     ) -> Result<ResolvedReferences, StoreError> {
-        let mut referrals = ResolvedReferences::default();
+        let mut references = ResolvedReferences::default();
         for (resource, reference) in [(Resource::Staff, &lead.owner), (Resource::LeadSource, &lead.lead_source)] {
             let Some(reference) = reference else { continue };
-            let meanings = ReferenceCandidates::of(connection, resource, sender, reference);
-            match self.id_of(connection, resource, &meanings).await? {
-                Some(id) => referrals.known.push((resource, id)),
-                None => referrals.unknown.push((resource, meanings)),
+            let candidates = ReferenceCandidates::of(connection, resource, sender, reference);
+            match self.id_of(connection, resource, &candidates).await? {
+                Some(id) => references.known.push((resource, id)),
+                None => references.unknown.push((resource, candidates)),
             }
         }
-        Ok(referrals)
+        Ok(references)
     }
 
     async fn id_of(
         &self,
         connection: &ConnectionKey,
         resource: Resource,
-        meanings: &ReferenceCandidates,
+        candidates: &ReferenceCandidates,
     ) -> Result<Option<String>, StoreError> {
         Ok(match resource {
-            Resource::Staff => self.staff.find(connection, meanings).await?.map(|record| record.id),
-            Resource::LeadSource => self.lead_sources.find(connection, meanings).await?.map(|record| record.id),
+            Resource::Staff => self.staff.find(connection, candidates).await?.map(|record| record.id),
+            Resource::LeadSource => self.lead_sources.find(connection, candidates).await?.map(|record| record.id),
             Resource::User => None,
         })
     }
@@ -144,10 +144,10 @@ impl ConnectorApi {
         &self,
         connection: &ConnectionKey,
         prospect: &str,
-        referrals: &ResolvedReferences,
+        references: &ResolvedReferences,
     ) -> Result<(), StoreError> {
-        for (resource, meanings) in &referrals.unknown {
-            self.pending.add(connection, *resource, meanings.names(), prospect).await?;
+        for (resource, candidates) in &references.unknown {
+            self.pending.add(connection, *resource, candidates.names(), prospect).await?;
         }
         Ok(())
     }
@@ -157,31 +157,31 @@ impl ConnectorApi {
         &self,
         connection: &ConnectionKey,
         prospect: &str,
-        referrals: &ResolvedReferences,
+        references: &ResolvedReferences,
     ) -> Result<(), UpsertError> {
-        for (resource, meanings) in &referrals.unknown {
-            if let Some(id) = self.id_of(connection, *resource, meanings).await? {
-                self.complete(connection, *resource, &meanings.record, prospect, &id).await?;
+        for (resource, candidates) in &references.unknown {
+            if let Some(id) = self.id_of(connection, *resource, candidates).await? {
+                self.complete(connection, *resource, &candidates.record, prospect, &id).await?;
             }
         }
         Ok(())
     }
 
-    /// Has a prospect wait no longer for what it waited for `before` it was stored with these referrals.
+    /// Has a prospect wait no longer for what it waited for `before` it was stored with these references.
     pub(crate) async fn wait_no_longer(
         &self,
         connection: &ConnectionKey,
         prospect: &str,
         before: &Content,
-        referrals: &ResolvedReferences,
+        references: &ResolvedReferences,
     ) -> Result<(), UpsertError> {
         for resource in [Resource::Staff, Resource::LeadSource] {
             let Some(awaited) = awaited(connection, resource, before) else { continue };
-            let still: Vec<&str> = referrals
+            let still: Vec<&str> = references
                 .unknown
                 .iter()
                 .filter(|(other, _)| *other == resource)
-                .flat_map(|(_, meanings)| meanings.names())
+                .flat_map(|(_, candidates)| candidates.names())
                 .collect();
             let names: Vec<String> = awaited.names().filter(|name| !still.contains(name)).map(str::to_owned).collect();
             if names.is_empty() {

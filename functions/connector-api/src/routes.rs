@@ -4,13 +4,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use model::{LeadSource, Staff};
 use wire::connector::Reason;
 
 use crate::ConnectorApi;
+use crate::auth::SentBy;
 use crate::error::ApiError;
 use crate::query::FetchQuery;
 
@@ -36,55 +37,37 @@ pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
         .with_state(api)
 }
 
-async fn post_user(State(api): Api, request: Request) -> Response {
-    let saved = async {
-        let senders = api.senders.of(request.headers()).await?;
-        api.save_user(&senders, &document(request).await?).await
-    };
+async fn post_user(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
+    let saved = async { api.save_user(&senders, &document(request).await?).await };
     api.answer(saved.await)
 }
 
-async fn post_staff(State(api): Api, request: Request) -> Response {
-    let saved = async {
-        let senders = api.senders.of(request.headers()).await?;
-        api.save_cataloged::<Staff>(&senders, &document(request).await?).await
-    };
+async fn post_staff(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
+    let saved = async { api.save_reference::<Staff>(&senders, &document(request).await?).await };
     api.answer(saved.await)
 }
 
-async fn post_lead_source(State(api): Api, request: Request) -> Response {
-    let saved = async {
-        let senders = api.senders.of(request.headers()).await?;
-        api.save_cataloged::<LeadSource>(&senders, &document(request).await?).await
-    };
+async fn post_lead_source(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
+    let saved = async { api.save_reference::<LeadSource>(&senders, &document(request).await?).await };
     api.answer(saved.await)
 }
 
-async fn get_user(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
-    let fetched = async {
-        let senders = api.senders.of(&headers).await?;
-        api.fetch_users(&senders, query(parameters)?).await
-    };
+async fn get_user(SentBy(senders): SentBy, State(api): Api, parameters: Parameters) -> Response {
+    let fetched = async { api.fetch_users(&senders, query(parameters)?).await };
     api.answer(fetched.await)
 }
 
-async fn get_staff(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
-    let fetched = async {
-        let senders = api.senders.of(&headers).await?;
-        api.fetch_cataloged::<Staff>(&senders, query(parameters)?).await
-    };
+async fn get_staff(SentBy(senders): SentBy, State(api): Api, parameters: Parameters) -> Response {
+    let fetched = async { api.fetch_reference::<Staff>(&senders, query(parameters)?).await };
     api.answer(fetched.await)
 }
 
-async fn get_lead_source(State(api): Api, headers: HeaderMap, parameters: Parameters) -> Response {
-    let fetched = async {
-        let senders = api.senders.of(&headers).await?;
-        api.fetch_lead_sources(&senders, query(parameters)?).await
-    };
+async fn get_lead_source(SentBy(senders): SentBy, State(api): Api, parameters: Parameters) -> Response {
+    let fetched = async { api.fetch_lead_sources(&senders, query(parameters)?).await };
     api.answer(fetched.await)
 }
 
-/// The document that is pushed. To be called once it is known who pushes: nobody else has it read.
+/// Reads the document that is pushed. Only a request with valid credentials has it read: see [`SentBy`].
 async fn document(request: Request) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
     match Bytes::from_request(request, &()).await {

@@ -17,12 +17,12 @@ use crate::reference_resolution::keep;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is pushed and kept in a catalog.
+/// What is pushed and kept in a table.
 pub(crate) trait ReferenceResource: ReferenceData {
     /// Reads its document.
     fn read(document: &[u8]) -> Result<Push<Self>, PushError>;
     /// Where it is kept.
-    fn catalog(api: &ConnectorApi) -> &ReferenceTable<Self>;
+    fn table(api: &ConnectorApi) -> &ReferenceTable<Self>;
     /// Whether a push may create one.
     fn may_create(settings: &Connector) -> bool;
     /// Why it is not created, where that is so.
@@ -37,7 +37,7 @@ impl ReferenceResource for Staff {
         documents::read_staff(document, &documents::limits())
     }
 
-    fn catalog(api: &ConnectorApi) -> &ReferenceTable<Self> {
+    fn table(api: &ConnectorApi) -> &ReferenceTable<Self> {
         &api.staff
     }
 
@@ -54,7 +54,7 @@ impl ReferenceResource for LeadSource {
         documents::read_lead_source(document, &documents::limits())
     }
 
-    fn catalog(api: &ConnectorApi) -> &ReferenceTable<Self> {
+    fn table(api: &ConnectorApi) -> &ReferenceTable<Self> {
         &api.lead_sources
     }
 
@@ -83,30 +83,30 @@ impl ConnectorApi {
         let (sender, push) = admitted(senders, documents::read_user(document, &documents::limits()))?;
         let (connection, Push { key, content: pushed }) = (&sender.key, push);
         let id = key.id(connection, Resource::User);
-        let referrals = match &pushed.lead {
-            Some(lead) => Some(self.referrals(connection, &key, lead).await?),
+        let references = match &pushed.lead {
+            Some(lead) => Some(self.references(connection, &key, lead).await?),
             None => None,
         };
-        if let Some(referrals) = &referrals {
-            self.wait(connection, &id, referrals).await?;
+        if let Some(references) = &references {
+            self.wait(connection, &id, references).await?;
         }
         let mut content = pushed.content;
         note_key(&mut content, &key);
         let revised = self.shadow.revise(connection, &id, |stored| {
             let mut content = content.clone();
-            match (&referrals, stored) {
-                (Some(referrals), _) => referrals.apply(&mut content),
+            match (&references, stored) {
+                (Some(references), _) => references.apply(&mut content),
                 (None, Some(stored)) => keep(&mut content, &stored.content),
                 (None, None) => {}
             }
             Some(content)
         });
         let (outcome, before) = revised.await?;
-        if let Some(referrals) = &referrals {
-            self.wait(connection, &id, referrals).await?;
-            self.resolve_again(connection, &id, referrals).await?;
+        if let Some(references) = &references {
+            self.wait(connection, &id, references).await?;
+            self.resolve_again(connection, &id, references).await?;
             if let Some(before) = before {
-                self.wait_no_longer(connection, &id, &before.content, referrals).await?;
+                self.wait_no_longer(connection, &id, &before.content, references).await?;
             }
         }
         let counts = OutcomeCounts::from_iter([outcome]).by_name();
@@ -116,7 +116,7 @@ impl ConnectorApi {
 
     /// Saves a member of staff or a lead source, completes the prospects that wait for it, or for whoever gets the name
     /// that it had before, and returns our id of it once all of that is stored.
-    pub(crate) async fn save_cataloged<T: ReferenceResource>(
+    pub(crate) async fn save_reference<T: ReferenceResource>(
         &self,
         senders: &[Sender],
         document: &[u8],
@@ -124,7 +124,7 @@ impl ConnectorApi {
         let deadline = self.clock.now() + PATIENCE;
         let (sender, Push { key, content }) = admitted(senders, T::read(document))?;
         let may_create = T::may_create(&sender.settings);
-        match T::catalog(self).save(&sender.key, &key, content, may_create).await? {
+        match T::table(self).save(&sender.key, &key, content, may_create).await? {
             SaveOutcome::Stored { record, found } => {
                 self.complete_waiting(&sender.key, T::RESOURCE, &found, deadline).await?;
                 Ok(documents::response(&record.id))

@@ -52,8 +52,8 @@ impl Readers {
     async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
         let opened = match presented(&parts.headers) {
             Some(token) => {
-                let read = |reader| self.door(reader);
-                self.tenants.lookup(&fingerprint(token), Reader::all(&self.registry), read).await?
+                let read = |reader| self.credential_of(reader);
+                self.tenants.lookup(&digest(token), Reader::all(&self.registry), read).await?
             }
             None => Lookup::Nothing,
         };
@@ -72,7 +72,7 @@ impl Readers {
         }
     }
 
-    async fn door(&self, Reader { tenant, token: reference, .. }: Reader) -> CredentialList<String> {
+    async fn credential_of(&self, Reader { tenant, token: reference, .. }: Reader) -> CredentialList<String> {
         let token = match self.secrets.read::<Token>(&reference, "\"token\"").await {
             Ok(Token { token }) => token,
             Err(error) => {
@@ -85,16 +85,11 @@ impl Readers {
             return CredentialList::complete([]);
         };
         let name = format!("a reader of {tenant} ({})", *reference);
-        CredentialList::complete([Credential {
-            fingerprint: fingerprint(token),
-            owner: tenant.clone(),
-            name,
-            opens: tenant,
-        }])
+        CredentialList::complete([Credential { digest: digest(token), owner: tenant.clone(), name, opens: tenant }])
     }
 }
 
-fn fingerprint(token: &str) -> CredentialDigest {
+fn digest(token: &str) -> CredentialDigest {
     CredentialDigest::of(token.as_bytes())
 }
 

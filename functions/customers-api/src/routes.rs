@@ -169,18 +169,18 @@ async fn list_customers(Tenant(tenant): Tenant, State(api): Api, query: Paramete
 }
 
 async fn list_staff(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
-    api.cataloged(&api.staff, &tenant, "staff", "GET /v1/staff", query).await
+    api.list_reference(&api.staff, &tenant, "staff", "GET /v1/staff", query).await
 }
 
 async fn list_lead_sources(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
-    api.cataloged(&api.lead_sources, &tenant, "lead_sources", "GET /v1/lead-sources", query).await
+    api.list_reference(&api.lead_sources, &tenant, "lead_sources", "GET /v1/lead-sources", query).await
 }
 
 impl CustomersApi {
-    /// A page of what stands in a catalog, under `name`.
-    async fn cataloged<T: ReferenceData>(
+    /// A page of what stands in a table, under `name`.
+    async fn list_reference<T: ReferenceData>(
         &self,
-        catalog: &ReferenceTable<T>,
+        table: &ReferenceTable<T>,
         tenant: &str,
         name: &str,
         route: &'static str,
@@ -197,7 +197,7 @@ impl CustomersApi {
         let mut rows = Rows::default();
         let more = 'reading: loop {
             let wanted = rows.to_read(limit - rows.count());
-            let (records, more) = catalog.list(&key, cursor.as_deref(), wanted).await?;
+            let (records, more) = table.list(&key, cursor.as_deref(), wanted).await?;
             for record in &records {
                 if !rows.take(record)? {
                     break 'reading true;

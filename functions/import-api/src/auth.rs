@@ -39,7 +39,7 @@ impl Accounts {
 
     /// The account that these credentials open; nothing where they open none, whatever of them is wrong.
     pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
-        let presented = fingerprint(&access.account_id, &access.user_id, &access.secret);
+        let presented = digest(&access.account_id, &access.user_id, &access.secret);
         let list = Connection::<BatchImport>::all(&self.registry);
         self.users.lookup(&presented, list, |connection| self.credentials(connection)).await
     }
@@ -55,21 +55,21 @@ impl Accounts {
         };
         let name = key.to_string();
         let account = Arc::new(Account { key, campaigns: settings.campaigns });
-        let door = |User { user_id, user_password }: User| {
+        let credential = |User { user_id, user_password }: User| {
             // As in a request, which loses outer blanks when it is read.
             let (user_id, user_password) = (user_id.trim(), user_password.trim());
             if user_id.is_empty() || user_password.is_empty() {
                 tracing::error!(connection = name, "a user without a name or a password: it opens nothing");
                 return None;
             }
-            let fingerprint = fingerprint(&settings.account_id, user_id, user_password);
-            Some(Credential { fingerprint, owner: name.clone(), name: name.clone(), opens: account.clone() })
+            let digest = digest(&settings.account_id, user_id, user_password);
+            Some(Credential { digest, owner: name.clone(), name: name.clone(), opens: account.clone() })
         };
-        CredentialList::complete(credentials.users.into_iter().filter_map(door))
+        CredentialList::complete(credentials.users.into_iter().filter_map(credential))
     }
 }
 
 /// Of all three: they open the account together.
-fn fingerprint(account_id: &str, user_id: &str, secret: &str) -> CredentialDigest {
+fn digest(account_id: &str, user_id: &str, secret: &str) -> CredentialDigest {
     CredentialDigest::of_parts(&[account_id.as_bytes(), user_id.as_bytes(), secret.as_bytes()])
 }

@@ -77,14 +77,14 @@ impl Importer {
         let BatchRequest { import: request, ignored, failed, saves_undo } = request;
         let mut turns = Turns::default();
         let (fingerprint, mut record) = self.record(connection, &request, saves_undo, deadline).await?;
-        let before = self.imports.row_outcomes(connection, &record, deadline).await?;
+        let before = self.imports.outcomes(connection, &record, deadline).await?;
         let mut known = Known::default();
-        let row_outcomes = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
-        if let Some(row_outcomes) = to_record(&before, &row_outcomes) {
-            self.imports.add_fates(connection, &mut record, &row_outcomes, deadline).await?;
+        let outcomes = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
+        if let Some(outcomes) = to_record(&before, &outcomes) {
+            self.imports.add_outcomes(connection, &mut record, &outcomes, deadline).await?;
         }
         let import = record.id.clone();
-        let mut plan = Plan::new(&request, &fingerprint, &row_outcomes, &import);
+        let mut plan = Plan::new(&request, &fingerprint, &outcomes, &import);
         let (places, secrets) = plan.secrets();
         if !secrets.is_empty() {
             let (secrets, hashes) = sealed(connection, secrets).await?;
@@ -170,7 +170,7 @@ impl Importer {
                 tokio::task::yield_now().await;
             }
             match matching.end() {
-                Ok(row_outcomes) => return Ok(row_outcomes),
+                Ok(outcomes) => return Ok(outcomes),
                 Err(missing) => self.read(connection, missing, known, deadline).await?,
             }
         }
@@ -296,11 +296,11 @@ impl Importer {
 /// What is to be recorded of the rows' ends, where that says more than what was recorded before: rows that were taken
 /// over once keep their customers.
 fn to_record(before: &[RowOutcome], now: &[RowOutcome]) -> Option<Vec<RowOutcome>> {
-    let is_taken = |fate: Option<&RowOutcome>| matches!(fate, Some(RowOutcome::Taken(_)));
+    let is_taken = |outcome: Option<&RowOutcome>| matches!(outcome, Some(RowOutcome::Taken(_)));
     let kept = now
         .iter()
         .enumerate()
-        .map(|(place, fate)| before.get(place).filter(|_| is_taken(before.get(place))).unwrap_or(fate));
+        .map(|(place, outcome)| before.get(place).filter(|_| is_taken(before.get(place))).unwrap_or(outcome));
     let is_new = |place: usize| !is_taken(before.get(place)) && is_taken(now.get(place));
     (before.is_empty() || (0..now.len()).any(is_new)).then(|| kept.cloned().collect())
 }

@@ -10,7 +10,7 @@
 //! An import is done in this order, so that it can end anywhere and be sent again:
 //!
 //! ```text
-//!   lease ─► match rows ─► row_outcomes, images ─► import ─► claims ─► customers ─► import, finished ─► lease back
+//!   lease ─► match rows ─► outcomes, images ─► import ─► claims ─► customers ─► import, finished ─► lease back
 //!            (reads)                                  └─── a thousand customers at a time ───┘
 //! ```
 //!

@@ -15,7 +15,7 @@ use crate::turns::Turns;
 pub(crate) struct Plan<'a> {
     request: &'a Request,
     fingerprint: &'a RequestFingerprint,
-    row_outcomes: &'a [RowOutcome],
+    outcomes: &'a [RowOutcome],
     import: &'a str,
     /// The hashes of each row's secrets, by the row's place in the request.
     sealed: HashMap<usize, BTreeMap<Field, String>>,
@@ -47,13 +47,13 @@ impl<'a> Plan<'a> {
     pub(crate) fn new(
         request: &'a Request,
         fingerprint: &'a RequestFingerprint,
-        row_outcomes: &'a [RowOutcome],
+        outcomes: &'a [RowOutcome],
         import: &'a str,
     ) -> Self {
         let mut rows_of: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut customers = Vec::new();
-        for (place, fate) in row_outcomes.iter().enumerate() {
-            if let RowOutcome::Taken(matched) = fate {
+        for (place, outcome) in outcomes.iter().enumerate() {
+            if let RowOutcome::Taken(matched) = outcome {
                 let rows = rows_of.entry(&matched.source_id).or_default();
                 if rows.is_empty() {
                     customers.push(matched.source_id.as_str());
@@ -62,7 +62,7 @@ impl<'a> Plan<'a> {
             }
         }
         let (sealed, planned) = (HashMap::new(), HashMap::new());
-        Self { request, fingerprint, row_outcomes, import, sealed, rows_of, customers, planned }
+        Self { request, fingerprint, outcomes, import, sealed, rows_of, customers, planned }
     }
 
     /// The customers that are written.
@@ -74,8 +74,8 @@ impl<'a> Plan<'a> {
 
     /// The secrets of the rows that are taken over, with the places of their rows.
     pub(crate) fn secrets(&self) -> (Vec<usize>, Vec<Secret>) {
-        let taken = self.request.rows.iter().zip(self.row_outcomes).enumerate();
-        let secrets = taken.filter_map(|(place, (row, fate))| match fate {
+        let taken = self.request.rows.iter().zip(self.outcomes).enumerate();
+        let secrets = taken.filter_map(|(place, (row, outcome))| match outcome {
             RowOutcome::Taken(matched) => Some((place, row, matched)),
             _ => None,
         });
@@ -133,7 +133,7 @@ impl<'a> Plan<'a> {
         let no_secrets = BTreeMap::new();
         let rows = places.iter().zip(&origins).filter_map(|(place, origin)| {
             let (Some(row), Some(RowOutcome::Taken(matched))) =
-                (self.request.rows.get(*place), self.row_outcomes.get(*place))
+                (self.request.rows.get(*place), self.outcomes.get(*place))
             else {
                 return None;
             };
@@ -151,7 +151,7 @@ impl<'a> Plan<'a> {
 
     /// Which row of which request this row's customer was generated for, where it was.
     fn origin(&self, place: usize) -> Option<String> {
-        match (self.request.rows.get(place), self.row_outcomes.get(place)) {
+        match (self.request.rows.get(place), self.outcomes.get(place)) {
             (Some(row), Some(RowOutcome::Taken(matched))) if matched.is_generated => {
                 Some(self.fingerprint.origin(row.number))
             }
@@ -212,8 +212,8 @@ impl<'a> Plan<'a> {
         let mut ends =
             Summary { counts: ImportCounts::default(), generated: Vec::new(), ignored, failures: unreadable };
         ends.counts.ignored = ends.ignored.len() as u64;
-        for (row, fate) in self.request.rows.iter().zip(self.row_outcomes) {
-            let (matched, is_taken) = match fate {
+        for (row, outcome) in self.request.rows.iter().zip(self.outcomes) {
+            let (matched, is_taken) = match outcome {
                 RowOutcome::Taken(matched) => (matched, true),
                 RowOutcome::Ignored(matched) => (matched, false),
                 RowOutcome::Failed(reason) => {

@@ -316,7 +316,7 @@ async fn a_request_that_the_release_before_began_is_the_same_import() {
     };
     let matched = Matched { source_id: "4711".to_owned(), is_new: true, is_generated: true, card_number: None };
     let imports = world.imports();
-    imports.add_fates(&connection(), &mut record, &[RowOutcome::Taken(matched)], deadline).await.unwrap();
+    imports.add_outcomes(&connection(), &mut record, &[RowOutcome::Taken(matched)], deadline).await.unwrap();
     imports.begin(&connection(), &fingerprint, &record, deadline).await.unwrap();
     let answer = post(&world, &form).await;
     assert_eq!((answer.import(), answer.batch()["generated"][0]["code"].clone()), (record.id, "4711".into()));

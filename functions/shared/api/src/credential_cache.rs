@@ -17,17 +17,17 @@ const FRESH_IF_INCOMPLETE: Duration = Duration::from_secs(2);
 /// How many secrets are read side by side.
 const READS_AT_ONCE: usize = 16;
 
-/// The fingerprint of a secret, or of what a request presents as one: of one length, whatever it is of.
+/// The digest of a secret, or of what a request presents as one: of one length, whatever it is of.
 #[derive(Clone, Debug)]
 pub struct CredentialDigest([u8; 32]);
 
 impl CredentialDigest {
-    /// The fingerprint of this secret.
+    /// The digest of this secret.
     pub fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
-    /// The fingerprint of these parts, each with its length: no two lists of parts have the same one.
+    /// The digest of these parts, each with its length: no two lists of parts have the same one.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -49,8 +49,8 @@ pub fn usable_token(configured: &str) -> Option<&str> {
 #[derive(Clone, Debug)]
 pub struct Credential<T> {
     /// Of the secret.
-    pub fingerprint: CredentialDigest,
-    /// Who must be the only one that the secret opens the door of, such as a tenant.
+    pub digest: CredentialDigest,
+    /// Who must be the only one that the secret opens the credential of, such as a tenant.
     pub owner: String,
     /// What the log calls it, such as the connection's key.
     pub name: String,
@@ -74,7 +74,7 @@ impl<T> CredentialList<T> {
         Self { credentials: credentials.into_iter().collect(), is_complete: true }
     }
 
-    /// No door, for the secret can't be read at the moment.
+    /// No credential, for the secret can't be read at the moment.
     pub fn unreadable() -> Self {
         Self { credentials: Vec::new(), is_complete: false }
     }
@@ -161,9 +161,10 @@ impl<T: Clone> CredentialCache<T> {
 
 impl<T: Clone> Known<T> {
     fn lookup(&self, secret: &CredentialDigest) -> Lookup<T> {
-        let equal: Vec<Choice> = self.credentials.iter().map(|door| door.fingerprint.0.ct_eq(&secret.0)).collect();
+        let equal: Vec<Choice> =
+            self.credentials.iter().map(|credential| credential.digest.0.ct_eq(&secret.0)).collect();
         let opened = self.credentials.iter().zip(equal).filter(|(_, equal)| bool::from(*equal));
-        let opened: Vec<T> = opened.map(|(door, _)| door.opens.clone()).collect();
+        let opened: Vec<T> = opened.map(|(credential, _)| credential.opens.clone()).collect();
         match (opened.is_empty(), self.is_complete) {
             (false, _) => Lookup::These(opened),
             (true, true) => Lookup::Nothing,
@@ -175,8 +176,8 @@ impl<T: Clone> Known<T> {
 /// The credentials without those whose secret opens credentials of two owners or more: these are named in the log.
 fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
     let mut owners: BTreeMap<[u8; 32], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
-    for Credential { fingerprint, owner, name, .. } in &credentials {
-        owners.entry(fingerprint.0).or_default().entry(owner).or_default().insert(name);
+    for Credential { digest, owner, name, .. } in &credentials {
+        owners.entry(digest.0).or_default().entry(owner).or_default().insert(name);
     }
     owners.retain(|_, owners| owners.len() > 1);
     for sharing in owners.values() {
@@ -184,7 +185,7 @@ fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
         tracing::error!(names = names.join(", "), "the same credentials were given to several: they open none of them");
     }
     let shared: BTreeSet<[u8; 32]> = owners.into_keys().collect();
-    credentials.into_iter().filter(|door| !shared.contains(&door.fingerprint.0)).collect()
+    credentials.into_iter().filter(|credential| !shared.contains(&credential.digest.0)).collect()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ mod secret;
 /// | `acme/imports#secret` | what generated ids are derived with, made once |
 /// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
 /// | `acme/imports#import/<import>` | an import and what came of it; `listing` and `began` put it into the index `by-connection` |
-/// | `acme/imports#row_outcomes/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
+/// | `acme/imports#outcomes/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
 /// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
@@ -41,7 +41,7 @@ mod secret;
 ///
 /// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new
 /// customer costs one write of the shadow (and one of its index), one here for the card number and one for the address,
-/// and about a seventh of one for its image and the fate of its row. A customer who changes costs one write of the
+/// and about a seventh of one for its image and the outcome of its row. A customer who changes costs one write of the
 /// shadow and one here for its image, more where the record has more than 1 KB. An unchanged one costs reads alone.
 /// 20,000 new customers with card numbers and addresses are 20,000 writes there and 43,000 here: at 4,000 a second for
 /// each table, side by side, 11 seconds.
@@ -65,10 +65,10 @@ pub struct ImportRecord {
     pub undone_at: Option<Timestamp>,
     /// Whether it can be taken back.
     pub saves_undo: bool,
-    /// Which of the items with row_outcomes of its rows is the first that counts: earlier ones are what became of the
+    /// Which of the items with outcomes of its rows is the first that counts: earlier ones are what became of the
     /// rows when the request came before.
     pub first_outcome_item: u32,
-    /// How many items with row_outcomes there are.
+    /// How many items with outcomes there are.
     pub outcome_items: u32,
     /// How many items its images fill.
     pub image_items: u32,
@@ -101,7 +101,7 @@ impl ImportCounts {
     }
 }
 
-/// Bytes of images or row_outcomes in one item: many to most of them, and no burst of writes on one partition.
+/// Bytes of images or outcomes in one item: many to most of them, and no burst of writes on one partition.
 const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
@@ -205,13 +205,13 @@ impl Imports {
     ///
     /// # Errors
     /// Where not all could be read before the deadline.
-    pub async fn row_outcomes(
+    pub async fn outcomes(
         &self,
         connection: &ConnectionKey,
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<Vec<RowOutcome>, StoreError> {
-        self.pages(connection, "row_outcomes", record, record.first_outcome_item..record.outcome_items, deadline).await
+        self.pages(connection, "outcomes", record, record.first_outcome_item..record.outcome_items, deadline).await
     }
 
     /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`,
@@ -220,16 +220,15 @@ impl Imports {
     ///
     /// # Errors
     /// Where not all could be written before the deadline.
-    pub async fn add_fates(
+    pub async fn add_outcomes(
         &self,
         connection: &ConnectionKey,
         record: &mut ImportRecord,
-        row_outcomes: &[RowOutcome],
+        outcomes: &[RowOutcome],
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let first = record.outcome_items;
-        record.outcome_items =
-            self.add_pages(connection, "row_outcomes", record, first, row_outcomes, deadline).await?;
+        record.outcome_items = self.add_pages(connection, "outcomes", record, first, outcomes, deadline).await?;
         record.first_outcome_item = first;
         Ok(())
     }
@@ -247,7 +246,7 @@ impl Imports {
         self.pages(connection, "images", record, 0..record.image_items, deadline).await
     }
 
-    /// Records images behind those that an import has; as [`add_fates`](Self::add_fates).
+    /// Records images behind those that an import has; as [`add_outcomes`](Self::add_outcomes).
     ///
     /// # Errors
     /// Where not all could be written before the deadline.

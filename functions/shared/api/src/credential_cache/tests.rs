@@ -3,9 +3,9 @@ use std::convert::Infallible;
 
 use super::*;
 
-fn door(secret: &str, owner: &str) -> Credential<String> {
+fn credential(secret: &str, owner: &str) -> Credential<String> {
     Credential {
-        fingerprint: CredentialDigest::of(secret.as_bytes()),
+        digest: CredentialDigest::of(secret.as_bytes()),
         owner: owner.to_owned(),
         name: format!("{owner}/a"),
         opens: owner.to_owned(),
@@ -21,7 +21,9 @@ async fn open(credentials: &CredentialCache<String>, secret: &str, entries: &[Op
     let list = async { Ok::<_, Infallible>(entries.to_vec()) };
     let secret = CredentialDigest::of(secret.as_bytes());
     let opened = credentials.lookup(&secret, list, |entry| async move {
-        entry.map_or_else(CredentialList::unreadable, |(secret, owner)| CredentialList::complete([door(secret, owner)]))
+        entry.map_or_else(CredentialList::unreadable, |(secret, owner)| {
+            CredentialList::complete([credential(secret, owner)])
+        })
     });
     opened.await.unwrap()
 }
@@ -69,7 +71,7 @@ async fn while_a_secret_cannot_be_read_nobody_is_told_that_theirs_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_door_that_is_taken_out_is_shut_within_a_minute() {
+async fn a_credential_that_is_taken_out_is_shut_within_a_minute() {
     let clock = clock();
     let credentials = CredentialCache::new(clock.clone());
     assert_eq!(open(&credentials, "one", &[Some(("one", "acme"))]).await, these("acme"));

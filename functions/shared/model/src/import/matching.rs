@@ -85,7 +85,7 @@ pub struct Matching<'a> {
     known: &'a Known,
     /// The place of the row that comes next.
     next: usize,
-    row_outcomes: Vec<RowOutcome>,
+    outcomes: Vec<RowOutcome>,
     /// The customers that rows before this one have changed.
     now: HashMap<String, Identity>,
     /// How many rows before this one change each customer.
@@ -119,7 +119,7 @@ impl<'a> Matching<'a> {
             before,
             known,
             next: 0,
-            row_outcomes: Vec::with_capacity(request.rows.len()),
+            outcomes: Vec::with_capacity(request.rows.len()),
             now: HashMap::new(),
             rows_of: HashMap::new(),
             holders: HashMap::new(),
@@ -134,15 +134,15 @@ impl<'a> Matching<'a> {
             let place = self.next;
             self.next += 1;
             let row = &self.request.rows[place];
-            let fate = match self.before.get(place) {
+            let outcome = match self.before.get(place) {
                 Some(RowOutcome::Taken(matched)) => self.taken_again(row, matched),
                 _ => self.judged(row),
             };
-            match fate {
-                Ok(fate) => self.row_outcomes.push(fate),
+            match outcome {
+                Ok(outcome) => self.outcomes.push(outcome),
                 // Others are matched in spite of it, to learn at once what they miss.
                 Err(Stop::Unknown) => {}
-                Err(Stop::Failed(reason)) => self.row_outcomes.push(RowOutcome::Failed(reason)),
+                Err(Stop::Failed(reason)) => self.outcomes.push(RowOutcome::Failed(reason)),
             }
         }
         self.next < self.request.rows.len()
@@ -153,7 +153,7 @@ impl<'a> Matching<'a> {
     /// # Errors
     /// What has to be read first; the answer is complete once nothing is missing.
     pub fn end(self) -> Result<Vec<RowOutcome>, Missing> {
-        if self.missing == Missing::default() { Ok(self.row_outcomes) } else { Err(self.missing) }
+        if self.missing == Missing::default() { Ok(self.outcomes) } else { Err(self.missing) }
     }
 
     fn judged(&mut self, row: &Row) -> Result<RowOutcome, Stop> {

@@ -27,7 +27,7 @@ fn request(overwrite: Overwrite, card_digits: Option<u8>, rows: &[&[(Field, &str
 }
 
 impl Store {
-    /// Imports rows as an update; returns the fate of each.
+    /// Imports rows as an update; returns the outcome of each.
     fn import(&mut self, rows: &[&[(Field, &str)]]) -> Vec<RowOutcome> {
         self.carry_out(&request(Overwrite::Update, None, rows))
     }
@@ -41,11 +41,11 @@ impl Store {
         let connection = ConnectionKey::new("acme", "imports");
         let fingerprint = request.fingerprint(&connection, &IdSecret::new([1; 32]));
         let mut known = Known::default();
-        let row_outcomes = loop {
+        let outcomes = loop {
             let mut matching = Matching::new(request, &fingerprint, before, &known);
             while matching.go_on(3) {}
             match matching.end() {
-                Ok(row_outcomes) => break row_outcomes,
+                Ok(outcomes) => break outcomes,
                 Err(missing) => {
                     self.looks += 1;
                     assert_ne!(missing, Missing::default());
@@ -72,9 +72,9 @@ impl Store {
                 }
             }
         };
-        assert_eq!(row_outcomes.len(), request.rows.len());
-        for (row, fate) in request.rows.iter().zip(&row_outcomes) {
-            if let RowOutcome::Taken(matched) = fate {
+        assert_eq!(outcomes.len(), request.rows.len());
+        for (row, outcome) in request.rows.iter().zip(&outcomes) {
+            if let RowOutcome::Taken(matched) = outcome {
                 let origin = fingerprint.origin(row.number);
                 let application =
                     Application { overwrite: request.overwrite, campaigns: &request.campaigns, import: "i-1" };
@@ -94,7 +94,7 @@ impl Store {
                 self.customers.insert(matched.source_id.clone(), content);
             }
         }
-        row_outcomes
+        outcomes
     }
 
     fn delete(&mut self, source_id: &str) {
@@ -105,16 +105,16 @@ impl Store {
 
 /// Whose row it is, and whether they are new.
 #[track_caller]
-fn taken(fate: &RowOutcome) -> (&str, bool) {
-    match fate {
+fn taken(outcome: &RowOutcome) -> (&str, bool) {
+    match outcome {
         RowOutcome::Taken(matched) => (&matched.source_id, matched.is_new),
         other => panic!("not taken: {other:?}"),
     }
 }
 
 #[track_caller]
-fn reason(fate: &RowOutcome) -> &str {
-    match fate {
+fn reason(outcome: &RowOutcome) -> &str {
+    match outcome {
         RowOutcome::Failed(reason) => reason,
         other => panic!("not failed: {other:?}"),
     }
@@ -136,8 +136,8 @@ fn without_a_code_the_card_number_decides_and_without_that_the_address() {
     assert_eq!(taken(&store.import(&[&[(CARD, "600"), (NAME, "jim")]])[0]), ("2", false));
     assert_eq!(taken(&store.import(&[&[(EMAIL, "jane@example.ORG"), (NAME, "jane")]])[0]), ("1", false));
     // A card number that nobody has is somebody new, though the address is another's.
-    let row_outcomes = store.import(&[&[(CARD, "700"), (EMAIL, "jane@example.org")]]);
-    let (source_id, is_new) = taken(&row_outcomes[0]);
+    let outcomes = store.import(&[&[(CARD, "700"), (EMAIL, "jane@example.org")]]);
+    let (source_id, is_new) = taken(&outcomes[0]);
     assert!(is_new && source_id.len() == 16, "{source_id}");
 }
 
@@ -145,25 +145,25 @@ fn without_a_code_the_card_number_decides_and_without_that_the_address() {
 fn a_row_that_matches_two_customers_fails_alone() {
     let mut store = Store::default();
     store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "a@x")], &[(CODE, "2"), (CARD, "600"), (EMAIL, "a@x")]]);
-    let row_outcomes = store.import(&[
+    let outcomes = store.import(&[
         &[(CODE, "1"), (CARD, "600")],
         &[(CODE, "3"), (CARD, "600")],
         &[(EMAIL, "A@x"), (NAME, "whose")],
         &[(CODE, "1"), (CARD, "501"), (EMAIL, "b@x")],
     ]);
-    assert!(reason(&row_outcomes[0]).contains("two customers") && reason(&row_outcomes[0]).contains("`card_number`"));
-    assert!(reason(&row_outcomes[1]).contains("two customers"));
-    assert!(reason(&row_outcomes[2]).contains("two customers") && reason(&row_outcomes[2]).contains("`email`"));
-    assert_eq!(taken(&row_outcomes[3]), ("1", false));
+    assert!(reason(&outcomes[0]).contains("two customers") && reason(&outcomes[0]).contains("`card_number`"));
+    assert!(reason(&outcomes[1]).contains("two customers"));
+    assert!(reason(&outcomes[2]).contains("two customers") && reason(&outcomes[2]).contains("`email`"));
+    assert_eq!(taken(&outcomes[3]), ("1", false));
     // What a customer had is free for another, and so is an address that only one has left.
-    let row_outcomes = store.import(&[&[(CODE, "3"), (CARD, "500")], &[(EMAIL, "a@x"), (NAME, "jim")]]);
-    assert_eq!((taken(&row_outcomes[0]), taken(&row_outcomes[1])), (("3", true), ("2", false)));
+    let outcomes = store.import(&[&[(CODE, "3"), (CARD, "500")], &[(EMAIL, "a@x"), (NAME, "jim")]]);
+    assert_eq!((taken(&outcomes[0]), taken(&outcomes[1])), (("3", true), ("2", false)));
 }
 
 #[test]
 fn rows_see_what_the_rows_before_them_made() {
     let mut store = Store::default();
-    let row_outcomes = store.import(&[
+    let outcomes = store.import(&[
         &[(EMAIL, "a@x"), (NAME, "jane")],
         &[(EMAIL, "A@X"), (NAME, "janet")],
         &[(CODE, "7"), (CARD, "500")],
@@ -172,12 +172,12 @@ fn rows_see_what_the_rows_before_them_made() {
         &[(CODE, "7"), (CARD, "501")],
         &[(CODE, "8"), (CARD, "500")],
     ]);
-    let (first, is_new) = taken(&row_outcomes[0]);
+    let (first, is_new) = taken(&outcomes[0]);
     assert!(is_new);
-    assert_eq!(taken(&row_outcomes[1]), (first, false));
-    assert_eq!((taken(&row_outcomes[2]), taken(&row_outcomes[3])), (("7", true), ("7", false)));
-    assert!(reason(&row_outcomes[4]).contains("two customers"));
-    assert_eq!((taken(&row_outcomes[5]), taken(&row_outcomes[6])), (("7", false), ("8", true)));
+    assert_eq!(taken(&outcomes[1]), (first, false));
+    assert_eq!((taken(&outcomes[2]), taken(&outcomes[3])), (("7", true), ("7", false)));
+    assert!(reason(&outcomes[4]).contains("two customers"));
+    assert_eq!((taken(&outcomes[5]), taken(&outcomes[6])), (("7", false), ("8", true)));
 }
 
 #[test]
@@ -186,14 +186,14 @@ fn a_match_that_is_to_be_ignored_changes_nothing() {
     store.import(&[&[(CODE, "1"), (EMAIL, "a@x"), (NAME, "jane")]]);
     let before = store.customers.clone();
     let rows: &[&[(Field, &str)]] = &[&[(CODE, "1"), (NAME, "no")], &[(EMAIL, "a@x"), (NAME, "no")]];
-    let row_outcomes = store.carry_out(&request(Overwrite::Ignore, Some(10), rows));
+    let outcomes = store.carry_out(&request(Overwrite::Ignore, Some(10), rows));
     assert!(
-        row_outcomes.iter().all(|fate| matches!(fate, RowOutcome::Ignored(matched) if matched.source_id == "1")),
-        "{row_outcomes:?}"
+        outcomes.iter().all(|outcome| matches!(outcome, RowOutcome::Ignored(matched) if matched.source_id == "1")),
+        "{outcomes:?}"
     );
     assert_eq!(store.customers, before);
-    let row_outcomes = store.carry_out(&request(Overwrite::Ignore, None, &[&[(CODE, "2"), (NAME, "jim")]]));
-    assert_eq!(taken(&row_outcomes[0]), ("2", true));
+    let outcomes = store.carry_out(&request(Overwrite::Ignore, None, &[&[(CODE, "2"), (NAME, "jim")]]));
+    assert_eq!(taken(&outcomes[0]), ("2", true));
 }
 
 #[test]
@@ -221,26 +221,26 @@ fn generated_card_numbers_are_nobody_elses() {
     let mut store = Store::default();
     let rows: Vec<Vec<(Field, &str)>> = (0..9).map(|_| vec![(NAME, "jane")]).collect();
     let rows: Vec<&[(Field, &str)]> = rows.iter().map(Vec::as_slice).collect();
-    let row_outcomes = store.carry_out(&request(Overwrite::Update, Some(1), &rows));
+    let outcomes = store.carry_out(&request(Overwrite::Update, Some(1), &rows));
     let mut cards = BTreeSet::new();
-    for fate in &row_outcomes {
-        match fate {
+    for outcome in &outcomes {
+        match outcome {
             RowOutcome::Taken(matched) => {
-                assert!(cards.insert(matched.card_number.clone().unwrap()), "{row_outcomes:?}")
+                assert!(cards.insert(matched.card_number.clone().unwrap()), "{outcomes:?}")
             }
             other => assert!(reason(other).contains("no free card number of 1 digits"), "{other:?}"),
         }
     }
     assert!(cards.len() >= 6, "{cards:?}");
     // Who has a card keeps it.
-    let row_outcomes =
+    let outcomes =
         store.carry_out(&request(Overwrite::Update, Some(10), &[&[(CODE, "1"), (CARD, "500")], &[(CODE, "1")]]));
-    let RowOutcome::Taken(matched) = &row_outcomes[1] else { panic!("{row_outcomes:?}") };
+    let RowOutcome::Taken(matched) = &outcomes[1] else { panic!("{outcomes:?}") };
     assert_eq!(matched.card_number, None);
     assert_eq!(store.customers["1"].external_id.as_deref(), Some("500"));
     // Unless every field is blanked.
-    let row_outcomes = store.carry_out(&request(Overwrite::Yes, Some(10), &[&[(CODE, "1"), (NAME, "jane")]]));
-    let RowOutcome::Taken(matched) = &row_outcomes[0] else { panic!("{row_outcomes:?}") };
+    let outcomes = store.carry_out(&request(Overwrite::Yes, Some(10), &[&[(CODE, "1"), (NAME, "jane")]]));
+    let RowOutcome::Taken(matched) = &outcomes[0] else { panic!("{outcomes:?}") };
     assert_eq!(store.customers["1"].external_id, matched.card_number);
     assert_eq!(matched.card_number.as_ref().map(String::len), Some(10));
 }
@@ -250,9 +250,9 @@ fn who_is_deleted_is_not_there_and_can_come_back() {
     let mut store = Store::default();
     store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "a@x")]]);
     store.delete("1");
-    let row_outcomes = store.import(&[&[(CARD, "500"), (EMAIL, "a@x")], &[(CODE, "1"), (NAME, "jane")]]);
-    assert!(taken(&row_outcomes[0]).1 && taken(&row_outcomes[0]).0 != "1");
-    assert_eq!(taken(&row_outcomes[1]), ("1", true));
+    let outcomes = store.import(&[&[(CARD, "500"), (EMAIL, "a@x")], &[(CODE, "1"), (NAME, "jane")]]);
+    assert!(taken(&outcomes[0]).1 && taken(&outcomes[0]).0 != "1");
+    assert_eq!(taken(&outcomes[1]), ("1", true));
 }
 
 /// Rows of one code each, with this address.
@@ -267,7 +267,7 @@ fn import_all(store: &mut Store, codes: std::ops::Range<u32>, address: impl Fn(u
 #[test]
 fn an_address_finds_who_has_it_however_many_once_had_it() {
     let mut store = Store::default();
-    assert!(import_all(&mut store, 0..450, |_| "no@x".to_owned()).iter().all(|fate| taken(fate).1));
+    assert!(import_all(&mut store, 0..450, |_| "no@x".to_owned()).iter().all(|outcome| taken(outcome).1));
     let pages = &store.claims[&Claim::email("no@x")].pages;
     assert!(pages.len() > 1 && pages.iter().all(|page| page.len() <= Claimants::PAGE));
     assert!(reason(&store.import(&[&[(EMAIL, "no@x"), (NAME, "jane")]])[0]).contains("two customers"));
@@ -280,8 +280,8 @@ fn an_address_finds_who_has_it_however_many_once_had_it() {
         .collect();
     let rows: Vec<[(Field, &str); 2]> =
         values.iter().map(|[code, email]| [(CODE, &**code), (EMAIL, &**email)]).collect();
-    let row_outcomes = store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>());
-    assert_eq!(taken(&row_outcomes[249]), ("449", false));
+    let outcomes = store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>());
+    assert_eq!(taken(&outcomes[249]), ("449", false));
     // Then nobody has it.
     store.delete("449");
     assert!(taken(&store.import(&[&[(EMAIL, "NO@x")]])[0]).1);
@@ -291,9 +291,9 @@ fn an_address_finds_who_has_it_however_many_once_had_it() {
 fn claimants_that_the_release_before_did_not_remember_all_decide_nothing() {
     let mut store = Store::default();
     store.claims.insert(Claim::email("no@x"), Claimants { is_cut: true, ..Claimants::default() });
-    let row_outcomes = store.import(&[&[(EMAIL, "no@x")], &[(CODE, "1"), (EMAIL, "no@x")]]);
-    assert!(reason(&row_outcomes[0]).contains("two customers and more"), "{row_outcomes:?}");
-    assert_eq!(taken(&row_outcomes[1]), ("1", true));
+    let outcomes = store.import(&[&[(EMAIL, "no@x")], &[(CODE, "1"), (EMAIL, "no@x")]]);
+    assert!(reason(&outcomes[0]).contains("two customers and more"), "{outcomes:?}");
+    assert_eq!(taken(&outcomes[1]), ("1", true));
 }
 
 /// Invariant 11: an address that a release before folded otherwise finds who has it.
@@ -311,8 +311,8 @@ fn who_was_stored_by_the_release_before_is_found_by_the_same_address() {
 fn addresses_match_whatever_their_case_and_encoding() {
     let mut store = Store::default();
     store.import(&[&[(CODE, "1"), (EMAIL, "jos\u{e9}@x")], &[(CODE, "2"), (EMAIL, "stra\u{df}e@x")]]);
-    let row_outcomes = store.import(&[&[(EMAIL, "JOSE\u{301}@x")], &[(EMAIL, "STRASSE@x")]]);
-    assert_eq!((taken(&row_outcomes[0]), taken(&row_outcomes[1])), (("1", false), ("2", false)));
+    let outcomes = store.import(&[&[(EMAIL, "JOSE\u{301}@x")], &[(EMAIL, "STRASSE@x")]]);
+    assert_eq!((taken(&outcomes[0]), taken(&outcomes[1])), (("1", false), ("2", false)));
 }
 
 /// Invariant: rows that wrote nothing are judged anew, and rows that wrote keep their outcome.
@@ -363,10 +363,12 @@ fn more_rows_of_one_customer_than_can_be_one_record_fail_by_number() {
     let amounts: Vec<String> = (0..502).map(|amount| amount.to_string()).collect();
     let rows: Vec<[(Field, &str); 2]> =
         amounts.iter().map(|amount| [(CODE, "1"), (Field::AutoAdd, &**amount)]).collect();
-    let row_outcomes = store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>());
-    assert!(row_outcomes[..500].iter().all(|fate| matches!(fate, RowOutcome::Taken(_))));
+    let outcomes = store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>());
+    assert!(outcomes[..500].iter().all(|outcome| matches!(outcome, RowOutcome::Taken(_))));
     assert!(
-        row_outcomes[500..].iter().all(|fate| reason(fate).starts_with("500 rows before it change the same customer"))
+        outcomes[500..]
+            .iter()
+            .all(|outcome| reason(outcome).starts_with("500 rows before it change the same customer"))
     );
 }
 
@@ -430,7 +432,7 @@ fn matched_by_nobody(request: &Request) -> Vec<RowOutcome> {
         let mut matching = Matching::new(request, &fingerprint, &[], &known);
         while matching.go_on(256) {}
         match matching.end() {
-            Ok(row_outcomes) => return row_outcomes,
+            Ok(outcomes) => return outcomes,
             Err(Missing { claims, customers }) => {
                 known.claimants.extend(claims.into_iter().map(|claim| (claim, Claimants::default())));
                 known.customers.extend(customers.into_iter().map(|source_id| (source_id, None)));
@@ -456,12 +458,12 @@ fn twice_the_rows_of_one_address_take_twice_the_work() {
             rows,
             unreadable: Vec::new(),
         };
-        let row_outcomes = matched_by_nobody(&request);
-        assert!(taken(&row_outcomes[2 * third as usize]).1);
+        let outcomes = matched_by_nobody(&request);
+        assert!(taken(&outcomes[2 * third as usize]).1);
         assert!(
-            row_outcomes
+            outcomes
                 .iter()
-                .all(|fate| !matches!(fate, RowOutcome::Failed(reason) if reason.contains("two customers")))
+                .all(|outcome| !matches!(outcome, RowOutcome::Failed(reason) if reason.contains("two customers")))
         );
     });
 }
