@@ -156,7 +156,7 @@ impl<'a> ChunkWork<'a> {
         };
         let (function, key) = (self.function, &self.connection.key);
         if let Some(message) = &pause.message {
-            tracing::warn!(connection = %key, message, left = self.fetch.len(), "a chunk waits");
+            tracing::warn!(message, left = self.fetch.len(), "a chunk waits");
             let error = LastError { at: function.clock.now(), message: message.clone() };
             function.states.mark_failed(key, &error).await?;
         }
@@ -176,7 +176,7 @@ impl<'a> ChunkWork<'a> {
             let counts: Vec<_> = self.counts.by_name().into_iter().chain(withheld).collect();
             function.metrics.count(&key.to_string(), function.clock.now(), &counts);
         } else {
-            tracing::info!(connection = %key, "another worker has the chunk: it counts what was done");
+            tracing::info!("another worker has the chunk: it counts what was done");
         }
         Ok(())
     }
@@ -456,7 +456,7 @@ impl<'a> ChunkWork<'a> {
     async fn fail(&mut self, source_id: &str, reason: String, raw: String) -> Step {
         for source_id in self.asked_for_by(source_id) {
             let failed_at = self.function.clock.now();
-            tracing::warn!(connection = %self.connection.key, reason, "a customer became a failure record");
+            tracing::warn!(reason, "a customer became a failure record");
             let failure = Failure { source_id: source_id.clone(), reason: reason.clone(), raw: raw.clone(), failed_at };
             if let Err(error) = self.function.failures.put(&self.connection.key, &failure).await {
                 return Err(self.later(format!("failure record: {error}")));

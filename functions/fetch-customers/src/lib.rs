@@ -21,6 +21,7 @@ use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
     StoreError,
 };
+use tracing::Instrument;
 
 use crate::chunk::ChunkWork;
 
@@ -49,7 +50,11 @@ pub struct FetchCustomers {
 
 impl QueueHandler for FetchCustomers {
     fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.work_on(message, deadline))
+        Box::pin(async move {
+            let key = ChunkKey::from_message(message)?;
+            let span = key.span();
+            self.work_on(key, deadline).instrument(span).await
+        })
     }
 }
 
@@ -77,7 +82,7 @@ impl FetchCustomers {
 
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
-        tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
+        tracing::error!(%error, "a chunk can't be read");
         if self.ledger.give_up(key, owner).await? {
             let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
             self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
@@ -85,10 +90,9 @@ impl FetchCustomers {
         Ok(())
     }
 
-    async fn work_on(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
-        let key = ChunkKey::from_message(body)?;
+    async fn work_on(&self, key: ChunkKey, deadline: Timestamp) -> Result<(), StoreError> {
         let Some(registration) = self.registry.get(&key.connection).await? else {
-            tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
+            tracing::info!("the connection was taken out: its chunk is left alone");
             return Ok(());
         };
         let connection = Connection::<Settings>::from_registration(&registration)?;
@@ -101,7 +105,7 @@ impl FetchCustomers {
             Err(error) => return Err(error),
         };
         if !self.ledger.is_in_progress(&chunk.key).await? {
-            tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
+            tracing::info!("a chunk of a batch that is over");
             return self.ledger.release(&chunk, self.clock.now()).await;
         }
         // On the heap: with all its steps it is a large future, and there is one for every message.

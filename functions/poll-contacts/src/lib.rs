@@ -172,7 +172,7 @@ impl PollContacts {
         states.mark_answered(key, batch.asked_at).await?;
         let number = state.latest.as_ref().map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, number).await? {
-            return Ok(self.poller.wait_for_workers(key, number, until, Self::pause(settings)));
+            return Ok(self.poller.wait_for_workers(number, until, Self::pause(settings)));
         }
         // Whatever an earlier batch left in the ledger was abandoned with it.
         ledger.clear_chunks(key, number, deadline).await?;
@@ -280,7 +280,7 @@ impl PollContacts {
         if ended && listing.scope != ListingScope::Changes {
             let absent = self.absent(key, batch, &next).await?;
             if listing.scope == ListingScope::Full && !absent.is_empty() {
-                tracing::info!(connection = %key, batch = batch.number, absent = absent.len(), "listing once more");
+                tracing::info!(batch = batch.number, absent = absent.len(), "listing once more");
                 next = next.confirming();
                 ended = false;
             } else {
@@ -295,7 +295,7 @@ impl PollContacts {
         ledger.commit_page(key, batch, &next, work.customers, ended).await?;
         if ended {
             let customers = batch.total + work.customers;
-            tracing::info!(connection = %key, batch = batch.number, customers, chunks = next.chunks, "listed a batch");
+            tracing::info!(batch = batch.number, customers, chunks = next.chunks, "listed a batch");
         }
         // The next look at the ledger tells the workers.
         Ok(Next::Now)
@@ -320,7 +320,7 @@ impl PollContacts {
         }
         if listing.reading.was_cut() {
             let absent = absent.len();
-            tracing::warn!(connection = %key, batch = batch.number, absent, "the source ends its lists early: nobody is deleted");
+            tracing::warn!(batch = batch.number, absent, "the source ends its lists early: nobody is deleted");
             return Ok(Vec::new());
         }
         let absent: Vec<String> = absent.into_iter().collect();
@@ -346,7 +346,7 @@ impl PollContacts {
             let failure = Failure { source_id, reason, raw: String::new(), failed_at: now };
             self.failures.withhold(key, &failure).await?;
         }
-        tracing::warn!(connection = %key, batch = batch.number, waiting = waiting.len(), "deletions wait: somebody on the list has no id");
+        tracing::warn!(batch = batch.number, waiting = waiting.len(), "deletions wait: somebody on the list has no id");
         self.poller.metrics.count(&key.to_string(), now, &[("deletes_withheld", waiting.len() as u64)]);
         Ok(confirmed)
     }
@@ -388,7 +388,7 @@ impl PollContacts {
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
         self.poller.tell_if_all_stale(key, &batch);
         ledger.clear_seen(key, deadline).await?;
-        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
+        tracing::info!(batch = batch.number, customers = batch.total, "acknowledged a batch");
         if listing.reading.is_paused() {
             // The rest of a long list comes with the next batch.
             states.mark_answered(key, batch.asked_at).await?;

@@ -59,7 +59,7 @@ impl PollQueue {
         ledger.advance(key, &batch, BatchEvent::Acknowledged).await?;
         self.poller.tell_if_all_stale(key, &batch);
         states.mark_synced(key, batch.asked_at).await?;
-        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, "acknowledged a batch");
+        tracing::info!(batch = batch.number, customers = batch.total, "acknowledged a batch");
         Ok(Next::Now)
     }
 

@@ -125,7 +125,7 @@ impl PollQueue {
         let batch = Batch { origin: Some(fingerprint_of(settings)), confirmed, counts, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
-            return Ok(self.poller.wait_for_workers(key, last, until, Self::pause(settings)));
+            return Ok(self.poller.wait_for_workers(last, until, Self::pause(settings)));
         }
         // Whatever an earlier batch left in the ledger was abandoned with it.
         ledger.clear_chunks(key, last, deadline).await?;
@@ -136,7 +136,7 @@ impl PollQueue {
         ledger.write_chunks(key, batch.number, split_into_chunks(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
         let chunks = u32::try_from(customers.len().div_ceil(bulk_size)).unwrap_or(u32::MAX);
-        tracing::info!(connection = %key, batch = batch.number, customers = batch.total, chunks, "opened a batch");
+        tracing::info!(batch = batch.number, customers = batch.total, chunks, "opened a batch");
         // The first look at it tells the workers.
         Ok(Next::Now)
     }
@@ -159,7 +159,7 @@ impl PollQueue {
     /// vain.
     async fn note_unusable(&self, key: &ConnectionKey, entries: &[UnusableEntry]) -> Result<(), StoreError> {
         for entry in entries {
-            tracing::warn!(connection = %key, reason = entry.reason, "an entry of the queue became a failure record");
+            tracing::warn!(reason = entry.reason, "an entry of the queue became a failure record");
             let failure = Failure {
                 source_id: entry.name.clone(),
                 reason: entry.reason.to_owned(),

@@ -23,6 +23,7 @@ use store::{
     Change, ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, IncomingChange,
     LastError, LeasedChunk, Ledger, Random, Settlement, Shadow, StoreError, UpsertError,
 };
+use tracing::Instrument;
 
 /// What is left of the deadline for settling the chunk.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -53,7 +54,11 @@ pub struct UpsertCustomers {
 
 impl QueueHandler for UpsertCustomers {
     fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.work_on(message, deadline))
+        Box::pin(async move {
+            let key = ChunkKey::from_message(message)?;
+            let span = key.span();
+            self.work_on(key, deadline).instrument(span).await
+        })
     }
 }
 
@@ -80,7 +85,7 @@ impl UpsertCustomers {
 
     /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
-        tracing::error!(connection = %key.connection, batch = key.batch, %error, "a chunk can't be read");
+        tracing::error!(%error, "a chunk can't be read");
         if self.ledger.give_up(key, owner).await? {
             let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
             self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
@@ -88,10 +93,9 @@ impl UpsertCustomers {
         Ok(())
     }
 
-    async fn work_on(&self, body: &str, deadline: Timestamp) -> Result<(), StoreError> {
-        let key = ChunkKey::from_message(body)?;
+    async fn work_on(&self, key: ChunkKey, deadline: Timestamp) -> Result<(), StoreError> {
         let Some(registration) = self.registry.get(&key.connection).await? else {
-            tracing::info!(connection = %key.connection, "the connection was taken out: its chunk is left alone");
+            tracing::info!("the connection was taken out: its chunk is left alone");
             return Ok(());
         };
         let settings = Connection::<Settings>::from_registration(&registration)?.settings;
@@ -104,13 +108,13 @@ impl UpsertCustomers {
             Err(error) => return Err(error),
         };
         if !self.ledger.is_in_progress(&chunk.key).await? {
-            tracing::info!(connection = %chunk.key.connection, batch = chunk.key.batch, "a chunk of a batch that is over");
+            tracing::info!("a chunk of a batch that is over");
             return self.ledger.release(&chunk, self.clock.now()).await;
         }
         let connection = &chunk.key.connection;
         match self.merge(&chunk, &settings, deadline - MARGIN).await {
             Ok(None) => {
-                tracing::info!(%connection, "another worker has the chunk, or its batch is over");
+                tracing::info!("another worker has the chunk, or its batch is over");
                 self.ledger.release(&chunk, self.clock.now()).await?;
             }
             Ok(Some(Merged { counts, withheld })) => {
@@ -126,11 +130,11 @@ impl UpsertCustomers {
                     let counts: Vec<_> = counts.by_name().into_iter().chain(withheld).collect();
                     self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
                 } else {
-                    tracing::info!(%connection, "another worker has the chunk: it counts what was done");
+                    tracing::info!("another worker has the chunk: it counts what was done");
                 }
             }
             Err(error) => {
-                tracing::warn!(%connection, %error, "a chunk waits");
+                tracing::warn!(%error, "a chunk waits");
                 let now = self.clock.now();
                 let message = format!("shadow: {error}");
                 self.states.mark_failed(connection, &LastError { at: now, message }).await?;
@@ -224,7 +228,7 @@ impl UpsertCustomers {
         reason: String,
         raw: String,
     ) -> Result<(), StoreError> {
-        tracing::warn!(%connection, reason, "a customer became a failure record");
+        tracing::warn!(reason, "a customer became a failure record");
         let failure = Failure { source_id, reason, raw, failed_at: self.clock.now() };
         self.failures.put(connection, &failure).await
     }

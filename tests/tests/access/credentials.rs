@@ -1,13 +1,13 @@
 //! Who is let in, who is not, and what is left of that.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::json;
 use tests::{AssociationAnywhereFixture, CONNECTOR_LOGIN, TOKEN};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{IMPORTER, import_as, prospect, push_as, read, read_as, world};
 
@@ -102,12 +102,31 @@ async fn a_secret_that_is_known_goes_on_to_serve_while_it_is_half_written() {
 }
 
 /// What is logged, for a test to look at.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the functions log in this test, which runs on a thread of its own. The subscriber is the whole program's: one
+/// that only a thread has may miss lines that another thread has come by first.
+struct Log;
+
+impl Log {
+    fn begin() -> Self {
+        static LISTENING: Once = Once::new();
+        LISTENING.call_once(|| tracing_subscriber::fmt().with_writer(|| Self).with_ansi(false).init());
+        LINES.with_borrow_mut(Vec::clear);
+        Self
+    }
+
+    fn lines(&self, part: &str) -> Vec<String> {
+        let text = LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap());
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -116,28 +135,11 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn lines(&self, level: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(level)).map(str::to_owned).collect()
-    }
-}
-
 /// Somebody is told (invariant 9), and no secret reaches the log (invariant 8).
 #[tokio::test]
 async fn whoever_is_refused_leaves_a_warning_with_route_and_request_at_every_door_and_nothing_that_they_presented() {
     let world = world().await;
-    let log = Log::default();
-    let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(lines);
+    let log = Log::begin();
     read_as(&world, "a-guessed-token", "/v1/customers/aa~1001").await;
     push_as(&world, ("intouch", "a-guessed-password"), "user", prospect("r-1", "")).await;
     import_as(&world, (IMPORTER.0, "a-guessed-password", IMPORTER.2)).await;
@@ -154,9 +156,7 @@ async fn whoever_is_refused_leaves_a_warning_with_route_and_request_at_every_doo
 #[tokio::test]
 async fn who_read_how_many_records_is_logged() {
     let world = world().await;
-    let log = Log::default();
-    let lines = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(lines);
+    let log = Log::begin();
     push_as(&world, CONNECTOR_LOGIN, "user", prospect("r-1", "")).await;
     read(&world, "/v1/customers?connection=intouch").await;
     let read = log.lines("personal data were read");

@@ -1,12 +1,18 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use store::StoreError;
+use tracing::{Instrument, Span};
 
 use crate::sqs_batch::process_batch;
 use crate::start::{deadline_of, start};
@@ -52,24 +58,58 @@ pub async fn handle_messages(handler: &dyn QueueHandler, event: SqsEvent, deadli
 /// If a variable of its environment is missing, or Lambda's runtime API fails; Lambda then starts the function anew.
 pub async fn run(build: BuildFunction) -> Result<(), Error> {
     start(|environment, clients| async move {
+        let invocations = Invocations::default();
         match build(&environment, clients)? {
             Function::Schedule(handler) => {
-                let handler = &handler;
+                let (handler, invocations) = (&handler, &invocations);
                 let tick = |tick: LambdaEvent<Value>| async move {
-                    handler.run(deadline_of(&tick.context)).await.map_err(Error::from)
+                    let span = invocations.span(&tick.context);
+                    handler.run(deadline_of(&tick.context)).instrument(span).await.map_err(Error::from)
                 };
                 lambda_runtime::run(service_fn(tick)).await
             }
             Function::Queue(handler) => {
-                let handler = &*handler;
+                let (handler, invocations) = (&*handler, &invocations);
                 let batch = |event: LambdaEvent<SqsEvent>| async move {
-                    let deadline = deadline_of(&event.context);
-                    Ok::<_, Error>(Box::pin(handle_messages(handler, event.payload, deadline)).await)
+                    let (deadline, span) = (deadline_of(&event.context), invocations.span(&event.context));
+                    Ok::<_, Error>(Box::pin(handle_messages(handler, event.payload, deadline).instrument(span)).await)
                 };
                 lambda_runtime::run(service_fn(batch)).await
             }
-            Function::Http(router) => lambda_http::run(router).await,
+            Function::Http(router) => {
+                let invocations = Arc::new(invocations);
+                let in_span = move |request: Request, next: Next| {
+                    let span = invocations.span_of(&request);
+                    next.run(request).instrument(span)
+                };
+                lambda_http::run(router.layer(from_fn(in_span))).await
+            }
         }
     })
     .await
+}
+
+/// The invocations of this process: each has a span whose fields stand on every log line within it, named as
+/// Powertools does. Spans of the level `error` are there whatever level is logged.
+#[derive(Debug, Default)]
+struct Invocations {
+    has_begun: AtomicBool,
+}
+
+impl Invocations {
+    fn span(&self, context: &Context) -> Span {
+        let cold_start = !self.has_begun.swap(true, Ordering::Relaxed);
+        tracing::error_span!("invocation", function_request_id = context.request_id, cold_start)
+    }
+
+    /// The span of a request, with API Gateway's own id of it, which its access log has too.
+    fn span_of(&self, request: &Request) -> Span {
+        let cold_start = !self.has_begun.swap(true, Ordering::Relaxed);
+        let function_request_id = request.lambda_context_ref().map(|context| context.request_id.as_str());
+        let correlation_id = match request.extensions().get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
+            _ => None,
+        };
+        tracing::error_span!("invocation", function_request_id, correlation_id, cold_start)
+    }
 }

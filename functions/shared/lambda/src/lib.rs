@@ -5,6 +5,7 @@
 
 mod environment;
 mod function;
+mod json_lines;
 mod logs;
 mod metrics;
 mod sqs_batch;

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use futures::FutureExt;
 use futures::future::join_all;
+use tracing::Instrument;
 
 /// Works on the messages of one SQS event side by side, and reports those that failed, so that SQS keeps just them.
 ///
@@ -14,9 +15,10 @@ where
     E: std::fmt::Display,
 {
     let outcomes = event.records.into_iter().map(|record| {
-        let future = AssertUnwindSafe(work(record.body.unwrap_or_default())).catch_unwind();
+        let message_id = record.message_id.unwrap_or_default();
+        let span = tracing::error_span!("message", correlation_id = message_id);
+        let future = AssertUnwindSafe(work(record.body.unwrap_or_default()).instrument(span)).catch_unwind();
         async move {
-            let message_id = record.message_id.unwrap_or_default();
             match future.await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => {

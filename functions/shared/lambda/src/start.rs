@@ -3,9 +3,11 @@ use std::future::Future;
 use jiff::Timestamp;
 use lambda_runtime::{Context, Error};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::json_lines::JsonLines;
 use crate::logs::log_filter;
 use crate::{Clients, Environment};
 
@@ -22,10 +24,13 @@ pub(crate) async fn start<F: Future<Output = Result<(), Error>>>(
         tracing::error!(place = panic.location().map(tracing::field::display), "a panic");
     }));
     let level = environment.optional("POWERTOOLS_LOG_LEVEL").unwrap_or("INFO");
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    let service = environment.optional("POWERTOOLS_SERVICE_NAME").unwrap_or_default().to_owned();
+    let clients = Clients::of_aws(&environment).await?;
+    let clock = clients.clock.clone();
+    let lines =
+        tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines { service, clock });
     let filter = log_filter(EnvFilter::new(level.to_lowercase()));
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-    let clients = Clients::of_aws(&environment).await?;
     run(environment, clients).await
 }
 

@@ -20,6 +20,7 @@ use config::{Connection, Settings};
 use lambda::{Clients, Environment, EnvironmentError, Metrics, ScheduleHandler};
 use sources::SourceError;
 use sources::send_window::{self, SendWindow};
+use tracing::Instrument;
 
 /// How often the ledger of an open batch is looked at, where nothing waits to be sent.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -158,20 +159,22 @@ impl Poller {
         let mut tasks = JoinSet::new();
         for connection in Connection::all(&self.registry).await? {
             let (poller, poll) = (self.clone(), poll.clone());
-            tasks.spawn(async move {
+            let span = tracing::error_span!("poll", connection = %connection.key);
+            let task = async move {
                 let polling = poller.poll_one(&poll, &connection, stop_at, deadline);
                 match AssertUnwindSafe(polling).catch_unwind().await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(connection = %connection.key, %error, "polling ended early"),
-                    Err(_) => tracing::error!(connection = %connection.key, "polling caused a panic"),
+                    Ok(Err(error)) => tracing::warn!(%error, "polling ended early"),
+                    Err(_) => tracing::error!("polling caused a panic"),
                 }
-            });
+            };
+            tasks.spawn(task.instrument(span));
         }
         while tasks.join_next().await.is_some() {}
         Ok(())
     }
 
-    /// ConnectionStates one connection until `stop_at`; without one, until the first pause.
+    /// Polls one connection until `stop_at`; without one, until the first pause.
     async fn poll_one<P: Poll>(
         &self,
         poll: &P,
@@ -190,7 +193,7 @@ impl Poller {
                 // Somebody else has moved the batch on, or the store is busy: the next step looks anew. Where that goes
                 // on, no more is asked of the source than where all is well.
                 Err(error) => {
-                    tracing::warn!(connection = %connection.key, %error, "a step failed");
+                    tracing::warn!(%error, "a step failed");
                     let pause = pause_after_failure.min(P::pause(&connection.settings));
                     pause_after_failure = pause * 2;
                     Next::After(pause)
@@ -233,7 +236,7 @@ impl Poller {
                     Ok(false) => return Ok(Next::After(WATCH_EVERY)),
                     // Nobody else can have it before it has run out.
                     Err(error) if self.clock.now() < held_until => {
-                        tracing::warn!(connection = %connection.key, %error, "the lease could not be renewed yet");
+                        tracing::warn!(%error, "the lease could not be renewed yet");
                         pause = HEARTBEAT_AGAIN;
                     }
                     Err(error) => return Err(error),
@@ -281,8 +284,8 @@ impl Poller {
     }
 
     /// When to look again, where workers still have chunks of a batch that is over: after `pause` at the latest.
-    pub fn wait_for_workers(&self, key: &ConnectionKey, batch: u64, until: Timestamp, pause: Duration) -> Next {
-        tracing::info!(connection = %key, batch, %until, "workers still have chunks of the last batch");
+    pub fn wait_for_workers(&self, batch: u64, until: Timestamp, pause: Duration) -> Next {
+        tracing::info!(batch, %until, "workers still have chunks of the last batch");
         let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
         Next::After(wait.min(pause))
     }
@@ -290,7 +293,7 @@ impl Poller {
     /// Tells of a batch that was acknowledged though everybody's news in it were older than what is stored.
     pub fn tell_if_all_stale(&self, key: &ConnectionKey, batch: &Batch) {
         if batch.is_all_stale() {
-            tracing::warn!(connection = %key, batch = batch.number, customers = batch.total, "a batch was all stale");
+            tracing::warn!(batch = batch.number, customers = batch.total, "a batch was all stale");
             self.metrics.count(&key.to_string(), self.clock.now(), &[("stale_batches", 1)]);
         }
     }
@@ -300,7 +303,7 @@ impl Poller {
     /// # Errors
     /// Where the store can't be written.
     pub async fn abandon(&self, key: &ConnectionKey, batch: &Batch, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(connection = %key, batch = batch.number, left = batch.left(), why, "abandoned a batch");
+        tracing::warn!(batch = batch.number, left = batch.left(), why, "abandoned a batch");
         self.ledger.advance(key, batch, BatchEvent::Abandoned).await?;
         let message = format!("batch {}: {why}; it was not acknowledged and is asked for again", batch.number);
         self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await
@@ -323,7 +326,7 @@ impl Poller {
             let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return Ok(Next::After(wait.min(pause)));
         }
-        tracing::warn!(connection = %key, request, %error, "the source could not be asked");
+        tracing::warn!(request, %error, "the source could not be asked");
         self.states.mark_failed(key, &LastError { at: now, message: format!("{request}: {error}") }).await?;
         Ok(Next::After(pause))
     }

@@ -83,6 +83,13 @@ pub struct ChunkKey {
     pub chunk: u32,
 }
 
+impl ChunkKey {
+    /// A span for the work on the chunk: every log line within it names the connection, the batch and the chunk.
+    pub fn span(&self) -> tracing::Span {
+        tracing::error_span!("chunk", connection = %self.connection, batch = self.batch, chunk = self.chunk)
+    }
+}
+
 /// What the poller must know of a chunk that is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkState {
