@@ -101,7 +101,6 @@ async fn a_secret_that_is_known_goes_on_to_serve_while_it_is_half_written() {
     }
 }
 
-/// What is logged, for a test to look at.
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
