@@ -118,11 +118,14 @@ impl Target {
     }
 }
 
+/// The name that the template gives the shadow on this machine.
+pub(crate) const SHADOW_TABLE: &str = "ShadowTable";
+
 /// The tables of a run on this machine.
 pub(crate) fn local_tables(clients: &Clients) -> Tables {
     let names = TableNames {
         control: "ControlTable".to_owned(),
-        shadow: "ShadowTable".to_owned(),
+        shadow: SHADOW_TABLE.to_owned(),
         imports: "ImportTable".to_owned(),
     };
     Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())

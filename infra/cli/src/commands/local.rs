@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::commands::apply::{carry_out, changes};
+use crate::commands::changes::Changes;
 use crate::commands::demo;
 use crate::commands::progress::Progress;
 use crate::target::{DATABASE, local_clients, local_tables};
@@ -91,6 +92,7 @@ pub struct LocalRun {
     /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
     demo: Option<Arc<AtomicBool>>,
     /// Whether a connection of the file is left out.
+    seen: Changes,
     is_partial: bool,
     /// Held until the run ends, so that nobody else opens the data.
     _lock: File,
@@ -140,6 +142,9 @@ impl LocalRun {
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
+        let seen = Changes::default();
+        let watched = clients.dynamodb.config().to_builder().interceptor(seen.clone()).build();
+        let clients = Clients { dynamodb: aws_sdk_dynamodb::Client::from_conf(watched), ..clients };
         let mut background = JoinSet::new();
         let is_partial = file.as_ref().is_some_and(|file| !file.left_out.is_empty());
         let (configuration, demo) = match file {
@@ -174,6 +179,7 @@ impl LocalRun {
             started_at,
             baseline,
             demo,
+            seen,
             is_partial,
             _lock: lock,
             background,
@@ -195,11 +201,12 @@ impl LocalRun {
             started_at,
             baseline,
             demo,
+            seen,
             is_partial,
             _lock,
             background,
         } = self;
-        let watched = Watch { clients, status, started_at, baseline, address, demo };
+        let watched = Watch { clients, status, started_at, baseline, address, demo, seen };
         let outcome = tokio::select! {
             ended = engine.run(listener) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
             outcome = watched.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
@@ -240,6 +247,8 @@ struct Watch {
     address: SocketAddr,
     /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
     demo: Option<Arc<AtomicBool>>,
+    /// Which customers change.
+    seen: Changes,
 }
 
 impl Watch {
@@ -251,6 +260,8 @@ impl Watch {
             let now = self.clients.clock.now();
             let statuses = self.status.without_failures(now).await?;
             progress.show(&statuses);
+            // Names only of people whom the simulators made up.
+            progress.show_changes(&self.seen.take(), self.demo.is_some());
             let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
             let in_sync = is_pushed && statuses.iter().all(|status| self.is_in_sync(status));
             if in_sync && !announced {
@@ -258,6 +269,8 @@ impl Watch {
                 progress.summary(&self.status.all(None, now).await?);
                 if !once {
                     self.announce(progress, &statuses);
+                    progress.caught_up(&statuses);
+                    self.seen.begin();
                 }
             }
             let seen: Vec<(u64, bool)> =

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod apply;
+mod changes;
 mod demo;
 mod failures;
 mod imports;

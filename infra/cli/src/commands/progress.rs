@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 use std::io::{IsTerminal, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::OutcomeCounts;
 use operations::status::ConnectionStatus;
 
+use crate::commands::changes::Change;
 use crate::commands::status::{TAKES_PUSHES, word};
 
 /// Shows how a run comes on: bars on a terminal, plain lines elsewhere.
@@ -15,6 +17,8 @@ pub(crate) struct Progress {
     baseline: Vec<ConnectionStatus>,
     /// What was last said of each connection.
     said: Mutex<HashMap<String, String>>,
+    /// Whether all was in sync once: from then on changes are told one by one, and no totals.
+    has_caught_up: AtomicBool,
 }
 
 enum View {
@@ -23,6 +27,10 @@ enum View {
     Bars(MultiProgress, Mutex<HashMap<String, ProgressBar>>),
 }
 
+/// How many changes are told one by one, of those that come at once.
+const MOST_CHANGES: usize = 10;
+/// A batch that comes once all was in sync is worth a line from this size on.
+const WORTH_A_LINE: u64 = 1_000;
 /// A tenth of a batch is worth a line.
 const LINES_PER_BATCH: u64 = 10;
 
@@ -30,11 +38,11 @@ impl Progress {
     pub(crate) fn new(baseline: Vec<ConnectionStatus>) -> Self {
         let view =
             if stdout().is_terminal() { View::Bars(MultiProgress::new(), Mutex::default()) } else { View::Lines };
-        Self { view, baseline, said: Mutex::default() }
+        Self { view, baseline, said: Mutex::default(), has_caught_up: AtomicBool::new(false) }
     }
 
     pub(crate) fn silent() -> Self {
-        Self { view: View::Silent, baseline: Vec::new(), said: Mutex::default() }
+        Self { view: View::Silent, baseline: Vec::new(), said: Mutex::default(), has_caught_up: AtomicBool::new(false) }
     }
 
     pub(crate) fn line(&self, text: &str) {
@@ -61,12 +69,35 @@ impl Progress {
         }
     }
 
+    /// All is in sync: says no more of it than what changes.
+    pub(crate) fn caught_up(&self, statuses: &[ConnectionStatus]) {
+        self.has_caught_up.store(true, Ordering::Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend(statuses.iter().map(|status| (status.id.clone(), word(status.condition).to_owned())));
+    }
+
+    /// Says which customers changed and in what, each on a line; of a great many only how many more there are.
+    pub(crate) fn show_changes(&self, changes: &[Change], with_names: bool) {
+        for Change { id, name, what } in changes.iter().take(MOST_CHANGES) {
+            match name.as_deref().filter(|_| with_names) {
+                Some(name) => self.line(&format!("{id} ({name}) {what}")),
+                None => self.line(&format!("{id} {what}")),
+            }
+        }
+        if changes.len() > MOST_CHANGES {
+            self.line(&format!("… and {} more", changes.len() - MOST_CHANGES));
+        }
+    }
+
     /// What is worth a line.
     fn news(&self, status: &ConnectionStatus) -> Option<String> {
         if let Some(error) = &status.error {
             return Some(format!("failing: {}", error.message));
         }
+        let has_caught_up = self.has_caught_up.load(Ordering::Relaxed);
         match (&status.batch, &self.view) {
+            (Some(batch), _) if has_caught_up && batch.customers < WORTH_A_LINE => None,
+            (None, _) if has_caught_up => Some(word(status.condition).to_owned()),
             (Some(_), View::Bars(..)) => None,
             (Some(batch), _) if batch.customers == 0 => None,
             (Some(batch), _) => {
