@@ -9,11 +9,10 @@
 //! | `doc` | the content as canonical JSON |
 //! | `state` | which state it is in, where that is not simply its revision: an import names those that it makes, and its undo brings one back |
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -22,9 +21,9 @@ use thiserror::Error;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
-use crate::request::query_count;
 use crate::{Clock, Random, StoreError};
 
+mod listing;
 mod revise;
 
 pub use revise::{Revised, Revision};
@@ -299,166 +298,6 @@ impl Shadow {
         let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
         self.table.get(keys, None, deadline).await?.iter().map(customer).collect()
-    }
-
-    /// Up to `limit` customers of a connection that are not deleted, from where `cursor` stands, and the cursor to go
-    /// on with; `None` where there is no more.
-    ///
-    /// # Errors
-    /// Where the store can't be read.
-    pub async fn list(
-        &self,
-        connection: &ConnectionKey,
-        cursor: Option<(u8, String)>,
-        limit: usize,
-        deadline: Timestamp,
-    ) -> Result<(Vec<Customer>, Option<(u8, String)>), StoreError> {
-        let (first_shard, mut after) = cursor.map_or((0, None), |(shard, source_id)| (shard, Some(source_id)));
-        let mut keys = Vec::with_capacity(limit);
-        let mut next = None;
-        for shard in first_shard..Self::SHARDS {
-            let wanted = limit - keys.len();
-            let page = self.shard_page(connection, shard, after.take().as_deref(), wanted).await?;
-            let last = page.last().cloned();
-            let full = page.len() == wanted;
-            keys.extend(page);
-            if full {
-                next = last.and_then(|key| Some((shard, source_id_of(&key)?.to_owned())));
-                break;
-            }
-        }
-        let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
-        let items = self.table.get(keys, None, deadline).await?;
-        let mut customers = Vec::with_capacity(items.len());
-        for item in &items {
-            // A customer that was deleted since the index was read has left the listing.
-            if item.contains_key("listing") {
-                customers.push((order.get(Read::new("?", item).text("id")?).copied(), customer(item)?));
-            }
-        }
-        customers.sort_by_key(|(position, _)| *position);
-        Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
-    }
-
-    /// Where a customer stands in the listing of its connection: a cursor for [`Shadow::list`].
-    pub fn place_of(source_id: &str) -> (u8, String) {
-        (shard_of(source_id), source_id.to_owned())
-    }
-
-    /// Source ids of all customers of a connection that are stored and not deleted.
-    ///
-    /// # Errors
-    /// Where the store can't be read.
-    pub async fn existing(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
-        let mut existing = Vec::new();
-        for shard in 0..Self::SHARDS {
-            let keys = self.shard_page(connection, shard, None, usize::MAX).await?;
-            existing.extend(keys.iter().filter_map(|key| source_id_of(key)).map(str::to_owned));
-        }
-        Ok(existing)
-    }
-
-    /// How many customers of a connection are stored and not deleted. Reads a hundred bytes for each.
-    ///
-    /// # Errors
-    /// Where the store can't be read.
-    pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
-        let mut count = 0;
-        for shard in 0..Self::SHARDS {
-            count += query_count(self.listed(connection, shard)).await?;
-        }
-        Ok(count)
-    }
-
-    /// Those of the customers that are stored and not deleted.
-    ///
-    /// # Errors
-    /// Where not all could be read before the deadline.
-    pub async fn living(
-        &self,
-        connection: &ConnectionKey,
-        ids: &BTreeSet<String>,
-        deadline: Timestamp,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        let keys = ids.iter().map(|source_id| item_key(connection, source_id));
-        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
-        let mut living = BTreeSet::new();
-        for item in self.table.get(keys, Some("id, listing, #hash"), deadline).await? {
-            // A tombstone stands in no listing.
-            if item.contains_key("listing") {
-                living.extend(source_id_of(Read::new(CUSTOMER, &item).text("id")?).map(str::to_owned));
-            }
-        }
-        Ok(living)
-    }
-
-    /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.
-    ///
-    /// # Errors
-    /// Where the store can't be read.
-    pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
-        // From more than are wanted, so that a few that the source has meanwhile deleted are not all there ever is.
-        let candidates_wanted = count * 8;
-        let first_shard = self.table.random.below(u64::from(Self::SHARDS)) as u8;
-        let mut candidates = Vec::new();
-        for offset in 0..Self::SHARDS {
-            let shard = (first_shard + offset) % Self::SHARDS;
-            candidates.extend(self.shard_page(connection, shard, None, candidates_wanted - candidates.len()).await?);
-            if candidates.len() >= count {
-                break;
-            }
-        }
-        let mut chosen = Vec::with_capacity(count);
-        while chosen.len() < count && !candidates.is_empty() {
-            let key = candidates.swap_remove(self.table.random.below(candidates.len() as u64) as usize);
-            chosen.extend(source_id_of(&key).map(str::to_owned));
-        }
-        Ok(chosen)
-    }
-
-    /// The customers in one shard of a connection's listing.
-    fn listed(&self, connection: &ConnectionKey, shard: u8) -> QueryFluentBuilder {
-        self.table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("by-connection")
-            .key_condition_expression("listing = :listing")
-            .expression_attribute_values(":listing", text(listing(connection, shard)))
-    }
-
-    /// Up to `limit` keys of one shard of a connection's listing, after `after`.
-    async fn shard_page(
-        &self,
-        connection: &ConnectionKey,
-        shard: u8,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut keys = Vec::new();
-        let mut start = after.map(|source_id| {
-            Item::from([
-                ("id".to_owned(), text(item_key(connection, source_id))),
-                ("listing".to_owned(), text(listing(connection, shard))),
-            ])
-        });
-        while keys.len() < limit {
-            let page = self
-                .listed(connection, shard)
-                .set_exclusive_start_key(start.take())
-                .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX))
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
-            for item in page.items() {
-                keys.push(Read::new("?", item).text("id")?.to_owned());
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(keys)
     }
 }
 
