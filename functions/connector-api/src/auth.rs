@@ -38,7 +38,7 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// The digest of a request's header with these; `None` where they would open the connection to anybody, or no
+    /// The digest of a request's header with these; `None` if they would open the connection to anybody, or no
     /// header can carry them.
     fn digest(&self) -> Option<CredentialDigest> {
         match self {

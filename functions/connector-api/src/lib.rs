@@ -46,7 +46,7 @@ struct ConnectorApi {
 /// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
 ///
 /// # Errors
-/// Where a variable is missing.
+/// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;

@@ -38,7 +38,7 @@ impl Rows {
         self.count
     }
 
-    /// Adds a row; `false` where it does not fit.
+    /// Adds a row; `false` if it does not fit.
     pub(crate) fn take(&mut self, row: &impl Serialize) -> Result<bool, serde_json::Error> {
         let json = serde_json::to_string(row)?;
         let (bytes, bytes_quoted) = (self.bytes + json.len() + 1, self.bytes_quoted + quoted(&json) + 1);

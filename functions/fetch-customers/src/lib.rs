@@ -62,7 +62,7 @@ impl FetchCustomers {
     /// The function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
     ///
     /// # Errors
-    /// Where a variable is missing.
+    /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let Clients { secrets, http, clock, random, metrics, .. } = clients;

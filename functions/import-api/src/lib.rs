@@ -55,7 +55,7 @@ const READ_AT_ONCE: usize = 16;
 /// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
 ///
 /// # Errors
-/// Where a variable is missing.
+/// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;

@@ -30,7 +30,7 @@ const PASSES: u32 = 2;
 /// The hashes of secrets, in their order. Uses every processor, and blocks.
 ///
 /// # Errors
-/// Where a hash can't be made: with the library's reason, which holds nothing of the secret.
+/// If a hash can't be made: with the library's reason, which holds nothing of the secret.
 pub(crate) fn hash_secrets(connection: &ConnectionKey, secrets: &[Secret]) -> Result<Vec<String>, Error> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(MEMORY_KIB, PASSES, 1, None)?);
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -100,7 +100,7 @@ impl PollContacts {
     /// the next one goes on.
     ///
     /// # Errors
-    /// Where a variable is missing, or is no number.
+    /// If a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?.for_chunks_that_hold_all();

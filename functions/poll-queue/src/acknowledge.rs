@@ -63,7 +63,7 @@ impl PollQueue {
         Ok(Next::Now)
     }
 
-    /// Purges the queue, if it is still the one that the batch was made of. `None` where nothing of the batch is left
+    /// Purges the queue, if it is still the one that the batch was made of. `None` if nothing of the batch is left
     /// in it; otherwise the batch is not to be acknowledged now.
     async fn purge(
         &self,

@@ -49,7 +49,7 @@ impl PollQueue {
     /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `WORK_QUEUE_URL`.
     ///
     /// # Errors
-    /// Where a variable is missing.
+    /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?;

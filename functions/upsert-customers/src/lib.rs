@@ -66,7 +66,7 @@ impl UpsertCustomers {
     /// The function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
     ///
     /// # Errors
-    /// Where a variable is missing.
+    /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let Clients { clock, random, metrics, .. } = clients;
@@ -144,7 +144,7 @@ impl UpsertCustomers {
         Ok(())
     }
 
-    /// Merges every customer of a chunk: all of them, or an error. `None` where the lease was lost, or the batch is
+    /// Merges every customer of a chunk: all of them, or an error. `None` if the lease was lost, or the batch is
     /// over.
     async fn merge(
         &self,

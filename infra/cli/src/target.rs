@@ -56,7 +56,7 @@ impl Target {
     /// The data of a run on this machine, which may be running or not.
     ///
     /// # Errors
-    /// Where there is none, or it can't be opened.
+    /// If there is none, or it can't be opened.
     pub fn directory(path: &Path) -> Result<Self, TargetError> {
         let file = path.join(DATABASE);
         if !file.is_file() {
@@ -74,7 +74,7 @@ impl Target {
     /// A deployed stack, by its outputs.
     ///
     /// # Errors
-    /// Where the stack can't be read, or has not the outputs of ours.
+    /// If the stack can't be read, or has not the outputs of ours.
     pub async fn stack(name: &str) -> Result<Self, TargetError> {
         let unreadable = |problem: String| TargetError::Stack { name: name.to_owned(), problem };
         let config = aws_config::load_defaults(BehaviorVersion::latest()).await;

@@ -46,7 +46,7 @@ impl EmbeddedDynamoDb {
     /// Opens the database in `file`, or makes it, for its owner alone: SQLite gives its other files the same mode.
     ///
     /// # Errors
-    /// Where the file can't be opened, or is no database.
+    /// If the file can't be opened, or is no database.
     pub fn open(file: &Path) -> Result<Self, DynoxideError> {
         for ending in ["", "-wal", "-shm"] {
             let mut path = file.as_os_str().to_owned();
@@ -68,7 +68,7 @@ impl EmbeddedDynamoDb {
     /// A database that is gone when the process is.
     ///
     /// # Errors
-    /// Where SQLite can't be started.
+    /// If SQLite can't be started.
     pub fn in_memory() -> Result<Self, DynoxideError> {
         Ok(Self::serve(Database::memory()?, None))
     }

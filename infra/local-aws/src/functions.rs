@@ -73,7 +73,7 @@ impl Engine {
     /// Builds every function of the template.
     ///
     /// # Errors
-    /// Where the template names a function, a trigger or an environment that does not fit.
+    /// If the template names a function, a trigger or an environment that does not fit.
     pub fn new(template: &Template, clients: &Clients, queues: LocalSqs) -> Result<Self, EngineError> {
         let mut engine = Self { scheduled: vec![], queued: vec![], http: vec![], queues, clock: clients.clock.clone() };
         for function in &template.functions {

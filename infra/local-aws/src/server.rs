@@ -74,7 +74,7 @@ struct Connection {
     task: AbortHandle,
 }
 
-/// Closes the connection that has been open longest without a request; `false` where there is none.
+/// Closes the connection that has been open longest without a request; `false` if there is none.
 fn make_room(open: &mut VecDeque<Connection>) -> bool {
     let idle = open.iter().position(|connection| !connection.is_asking.load(Ordering::Relaxed));
     let Some(closed) = idle.and_then(|position| open.remove(position)) else { return false };

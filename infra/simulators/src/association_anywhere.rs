@@ -386,7 +386,7 @@ impl AaSimulator {
         self.state().last_details_ids.clone()
     }
 
-    /// The name that this customer has now: no two revisions of a customer have the same. `None` where it does not
+    /// The name that this customer has now: no two revisions of a customer have the same. `None` if it does not
     /// exist.
     pub fn display_name(&self, id: u64) -> Option<String> {
         self.identity(id).map(|identity| identity.display_name())
@@ -397,7 +397,7 @@ impl AaSimulator {
         self.identity(id).map(|identity| identity.email())
     }
 
-    /// How often this customer's content changed, from 1. `None` where it does not exist.
+    /// How often this customer's content changed, from 1. `None` if it does not exist.
     pub fn revision(&self, id: u64) -> Option<u32> {
         self.state().revision(id)
     }

@@ -320,7 +320,7 @@ impl BcSimulator {
         self.state().deleted_ids()
     }
 
-    /// The full name that this contact has now: no two revisions of an invented contact have the same. `None` where it
+    /// The full name that this contact has now: no two revisions of an invented contact have the same. `None` if it
     /// does not exist; likewise below.
     pub fn display_name(&self, id: u64) -> Option<String> {
         self.state().contact(id).map(|contact| contact.full_name)

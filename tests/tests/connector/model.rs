@@ -118,7 +118,7 @@ impl Model {
         self.is.get(&record).copied()
     }
 
-    /// What the product has otherwise; `None` where it has everything like this.
+    /// What the product has otherwise; `None` if it has everything like this.
     pub fn difference(&self, ground: &Ground<'_>, seen: &Seen) -> Option<String> {
         let mut ids: BTreeMap<u8, &str> = BTreeMap::new();
         for (record, who) in &self.is {

@@ -98,7 +98,7 @@ impl History {
         self.written.get(source_id).and_then(|written| written.last()).and_then(|(_, content)| content.clone())
     }
 
-    /// Sends a request; `None` where its function died.
+    /// Sends a request; `None` if its function died.
     async fn send(&mut self, request: &Request, dies_after: Option<i64>) -> Option<Answer> {
         let mut form = Form::rows(request.mode, &HEADERS, &request.rows.iter().map(String::as_str).collect::<Vec<_>>());
         if request.card_digits {

@@ -10,7 +10,7 @@ pub fn write_cursor(shard: u8, source_id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}:{source_id}"))
 }
 
-/// The place in a list that a cursor stands for; `None` where we never gave it out.
+/// The place in a list that a cursor stands for; `None` if we never gave it out.
 pub fn read_cursor(text: &str) -> Option<(u8, String)> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (shard, source_id) = text.split_once(':')?;

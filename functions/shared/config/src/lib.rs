@@ -112,7 +112,7 @@ impl<S: Settings> Connection<S> {
     /// The connection that a registration of this kind holds.
     ///
     /// # Errors
-    /// Where its document is not one of ours.
+    /// If its document is not one of ours.
     pub fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
         Ok(Self { key: registration.key.clone(), settings: document(registration)? })
     }
@@ -121,7 +121,7 @@ impl<S: Settings> Connection<S> {
     /// names it, and so does its tenant's status.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
         Ok(readable(&registry.of_kind(S::KIND.name()).await?, Self::from_registration))
     }
@@ -130,7 +130,7 @@ impl<S: Settings> Connection<S> {
 /// Every connection of any kind, of all tenants.
 ///
 /// # Errors
-/// Where the store can't be read.
+/// If the store can't be read.
 pub async fn all_connections(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
     let mut registrations = Vec::new();
     for kind in ConnectionKind::ALL {
@@ -148,7 +148,7 @@ impl Reader {
     /// Every reader of all tenants that can be read; the log names the others.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
         Ok(readable(&registry.of_kind(READER).await?, Self::from_registration))
     }
@@ -192,7 +192,7 @@ impl Configuration {
     /// Everything that the store keeps.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn registered(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
         let mut registrations = all_connections(registry).await?;
         registrations.extend(registry.of_kind(READER).await?);

@@ -39,7 +39,7 @@ impl Environment {
     /// The value of a variable.
     ///
     /// # Errors
-    /// Where it is not set.
+    /// If it is not set.
     pub fn required(&self, name: &'static str) -> Result<&str, EnvironmentError> {
         self.optional(name).ok_or(EnvironmentError(name))
     }
@@ -47,7 +47,7 @@ impl Environment {
     /// The value of a variable that is a number.
     ///
     /// # Errors
-    /// Where it is not set, or to something else.
+    /// If it is not set, or to something else.
     pub fn number<N: FromStr>(&self, name: &'static str) -> Result<N, EnvironmentError> {
         self.required(name)?.parse().map_err(|_| EnvironmentError(name))
     }
@@ -105,7 +105,7 @@ impl Clients {
     /// Clients of AWS, as the environment of a Lambda function configures them.
     ///
     /// # Errors
-    /// Where the HTTP client can't be built.
+    /// If the HTTP client can't be built.
     pub async fn of_aws(environment: &Environment) -> Result<Self, reqwest::Error> {
         let clock = Clock::system();
         let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load().await;

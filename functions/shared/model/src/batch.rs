@@ -48,7 +48,7 @@ pub struct Batch {
     pub number: u64,
     /// How far it has come.
     pub phase: Phase,
-    /// What to acknowledge the batch with; `None` where there is nothing to acknowledge, as for a redrive alone.
+    /// What to acknowledge the batch with; `None` if there is nothing to acknowledge, as for a redrive alone.
     pub queue_number: Option<String>,
     /// Stands for where the queue was that it was made of, and for who asked.
     pub origin: Option<ContentHash>,
@@ -96,7 +96,7 @@ pub enum NextAction {
     WatchLedger,
 }
 
-/// An event that the batch's phase does not allow: somebody else has moved the batch on.
+/// An event that the batch's phase does not allow: another poller has moved the batch on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("batch {number}: {event:?} is not possible while it is {phase:?}")]
 pub struct IllegalEvent {
@@ -153,7 +153,7 @@ impl Batch {
     /// The phase after `event`.
     ///
     /// # Errors
-    /// Where the event is not possible in this phase.
+    /// If the event is not possible in this phase.
     pub fn after(&self, event: BatchEvent) -> Result<Phase, IllegalEvent> {
         match (self.phase, event) {
             (Phase::Opening, BatchEvent::ChunksWritten) | (Phase::Listing, BatchEvent::ListingEnded) => Ok(Phase::Open),
@@ -171,7 +171,7 @@ impl Batch {
         self.counts.sum() == self.total
     }
 
-    /// Why the batch must be abandoned, all of whose chunks are done; `None` where it may be acknowledged.
+    /// Why the batch must be abandoned, all of whose chunks are done; `None` if it may be acknowledged.
     pub fn hindrance(&self) -> Option<String> {
         if let Some(later) = self.overtaken_by {
             return Some(format!(

@@ -18,7 +18,7 @@ impl ContentHash {
         Self(bytes)
     }
 
-    /// A fingerprint as it was stored; `None` where it has another length.
+    /// A fingerprint as it was stored; `None` if it has another length.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }

@@ -49,7 +49,7 @@ pub struct Listing {
     pub newest: Option<Timestamp>,
     /// The fingerprint of the last page; `None` before the first.
     pub last_page: Option<ContentHash>,
-    /// The fingerprint of all pages up to the first end of the list; `None` before the first, and where the batch was
+    /// The fingerprint of all pages up to the first end of the list; `None` before the first, and if the batch was
     /// abandoned.
     pub all_pages: Option<ContentHash>,
     /// How far the list was read, in this scope.

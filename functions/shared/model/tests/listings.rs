@@ -122,7 +122,7 @@ impl Source {
         }
     }
 
-    /// One request; `None` where it is not answered.
+    /// One request; `None` if it is not answered.
     fn page(&mut self, from: i64, start: u64) -> Option<(Vec<(usize, Contact)>, bool)> {
         let request = self.requests;
         self.requests += 1;

@@ -33,17 +33,17 @@ impl ImportLease {
     /// Functions and the store have one time; an operator's machine may have another.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn store_is_ahead_by(&self, connection: &ConnectionKey) -> Result<SignedDuration, StoreError> {
         let time = self.states.store_time(connection).await?;
         Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
     }
 
     /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's, waiting for whoever holds
-    /// it until `patience` has come. Returns the name of its owner; `None` where another holds it all the time.
+    /// it until `patience` has come. Returns the name of its owner; `None` if another holds it all the time.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn take(
         &self,
         connection: &ConnectionKey,
@@ -64,10 +64,10 @@ impl ImportLease {
         }
     }
 
-    /// Holds it for as long as `held` from now on. `false` where it ran out and another has it.
+    /// Holds it for as long as `held` from now on. `false` if it ran out and another has it.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn renew(
         &self,
         connection: &ConnectionKey,

@@ -117,7 +117,7 @@ impl StatusReader {
     /// How every connection stands, or those of one tenant, by key.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let mut statuses = self.of_tenant(tenant, now).await?;
         for status in statuses.iter_mut().filter(|status| !status.kind.is_push()) {
@@ -131,7 +131,7 @@ impl StatusReader {
     /// How every connection stands, but for its failure records: they may be many, and are not counted.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn without_failures(&self, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         self.of_tenant(None, now).await
     }

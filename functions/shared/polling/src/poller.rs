@@ -34,7 +34,7 @@ const LEASE: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// When a renewal that failed is tried again.
 const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
-/// When a step is tried again that failed at the store, or found that somebody else has moved the batch on.
+/// When a step is tried again that failed at the store, or found that another poller has moved the batch on.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How one kind of system is polled.
@@ -51,7 +51,7 @@ pub trait Poll: Clone + Send + Sync + 'static {
     /// Does what there is to do for one connection, whose lease is held meanwhile.
     ///
     /// # Errors
-    /// Where the store fails, or somebody else has moved the batch on. What the system fails at is reported instead.
+    /// If the store fails, or another poller has moved the batch on. What the system fails at is reported instead.
     fn step(
         &self,
         connection: &Connection<Self::Settings>,
@@ -108,7 +108,7 @@ impl Poller {
     /// A poller with the table and the queue that the environment names: `CONTROL_TABLE`, `WORK_QUEUE_URL`.
     ///
     /// # Errors
-    /// Where a variable is missing.
+    /// If a variable is missing.
     pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let queue_url = environment.required("WORK_QUEUE_URL")?;
@@ -135,7 +135,7 @@ impl Poller {
     /// One tick: polls every connection, side by side, until the next tick's poller has come or the deadline is near.
     ///
     /// # Errors
-    /// Where the connections can't be read. What fails for one connection stands in its state and costs no other.
+    /// If the connections can't be read. What fails for one connection stands in its state and costs no other.
     pub async fn run<P: Poll>(&self, poll: &P, deadline: Timestamp) -> Result<(), StoreError> {
         let stop_at = (self.clock.now() + POLL_FOR).min(deadline - MARGIN);
         self.poll_all(poll, Some(stop_at), deadline - MARGIN).await
@@ -258,7 +258,7 @@ impl Poller {
     /// [`SendWindow`]. `front` are the first chunks of the batch that are not done. Returns when to look again.
     ///
     /// # Errors
-    /// Where not all were sent before the deadline.
+    /// If not all were sent before the deadline.
     pub async fn send_due(
         &self,
         key: &ConnectionKey,
@@ -301,7 +301,7 @@ impl Poller {
     /// Gives a batch up without acknowledging it: the next one holds all of it again.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn abandon(&self, key: &ConnectionKey, batch: &Batch, why: &str) -> Result<(), StoreError> {
         tracing::warn!(batch = batch.number, left = batch.left(), why, "abandoned a batch");
         self.ledger.advance(key, batch, BatchEvent::Abandoned).await?;
@@ -312,7 +312,7 @@ impl Poller {
     /// Notes what the system failed at, for the operator, and says when to ask again: after `pause` at the latest.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn report(
         &self,
         key: &ConnectionKey,

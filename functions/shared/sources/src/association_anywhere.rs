@@ -42,14 +42,14 @@ pub struct QueueAnswer {
     pub customers: Vec<QueuedCustomer>,
     /// Entries whose id can't be anybody's, each id once.
     pub unusable: Vec<UnusableEntry>,
-    /// What to purge them with; `None` where nothing is queued.
+    /// What to purge them with; `None` if nothing is queued.
     pub queue_number: Option<String>,
 }
 
 /// What the change queue holds of some customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueGlance {
-    /// What to purge all that it holds with; `None` where nothing is queued.
+    /// What to purge all that it holds with; `None` if nothing is queued.
     pub queue_number: Option<String>,
     /// How many of them it holds.
     pub found: usize,

@@ -104,7 +104,7 @@ impl SourceHttp {
     /// A client whose time-outs run on `clock`.
     ///
     /// # Errors
-    /// Where TLS can't be set up.
+    /// If TLS can't be set up.
     pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)

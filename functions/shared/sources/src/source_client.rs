@@ -123,7 +123,7 @@ impl SourceClient {
     }
 }
 
-/// Before when a request must find its slot; `None` where there is not enough time for a whole answer.
+/// Before when a request must find its slot; `None` if there is not enough time for a whole answer.
 pub(crate) fn latest_slot(now: Timestamp, deadline: Timestamp) -> Option<Timestamp> {
     let latest = (now + LONGEST_WAIT).min(deadline - ANSWER_TIME);
     (latest >= now).then_some(latest)

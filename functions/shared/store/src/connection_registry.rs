@@ -33,7 +33,7 @@ impl ConnectionRegistry {
     /// log: it costs nobody but itself.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn of_kind(&self, kind: &str) -> Result<Vec<Registration>, StoreError> {
         let query = self
             .0
@@ -49,7 +49,7 @@ impl ConnectionRegistry {
     /// One registration.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn get(&self, key: &ConnectionKey) -> Result<Option<Registration>, StoreError> {
         let Some(item) = self.0.get(key, ENTRY).await? else { return Ok(None) };
         let kind = Read::new("registration", &item).text("kind")?.to_owned();
@@ -59,7 +59,7 @@ impl ConnectionRegistry {
     /// Adds or replaces a registration.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn put(&self, registration: &Registration) -> Result<(), StoreError> {
         let attributes = [("kind", text(&registration.kind)), ("document", text(&registration.document))];
         self.0.put(&registration.key, ENTRY, attributes).await
@@ -68,7 +68,7 @@ impl ConnectionRegistry {
     /// Takes a registration out; what was synchronised through it stays.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
         self.0.delete(key, ENTRY).await
     }

@@ -47,10 +47,10 @@ impl ConnectionStates {
         Self(ControlTable::new(client, table))
     }
 
-    /// Takes or renews the lease: two pollers never work on one connection. `false` where another holds it.
+    /// Takes or renews the lease: two pollers never work on one connection. `false` if another holds it.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn lease(
         &self,
         connection: &ConnectionKey,
@@ -70,10 +70,10 @@ impl ConnectionStates {
         is_done("UpdateItem", answer)
     }
 
-    /// The time by the store's own clock, to the second; `None` where it does not tell.
+    /// The time by the store's own clock, to the second; `None` if it does not tell.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn store_time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
         self.0.time(connection).await
     }
@@ -81,7 +81,7 @@ impl ConnectionStates {
     /// Gives the lease back, if it is still held.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn release(&self, connection: &ConnectionKey, owner: &str) -> Result<(), StoreError> {
         let answer = self
             .update(connection)
@@ -96,7 +96,7 @@ impl ConnectionStates {
     /// Takes the lease from whoever holds it. Only for one who knows that the holder is gone.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn revoke_lease(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let answer = self.update(connection).update_expression("REMOVE lease_owner, lease_until").send().await;
         is_done("UpdateItem", answer).map(|_| ())
@@ -105,7 +105,7 @@ impl ConnectionStates {
     /// The source answered, and holds more than the shadow does.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn mark_answered(&self, connection: &ConnectionKey, at: Timestamp) -> Result<(), StoreError> {
         self.set(self.update(connection).update_expression("SET answered_at = :at REMOVE failed_at, message"), at).await
     }
@@ -113,7 +113,7 @@ impl ConnectionStates {
     /// The shadow holds everything that the source reported at `as_of`.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn mark_synced(&self, connection: &ConnectionKey, as_of: Timestamp) -> Result<(), StoreError> {
         let update = self.update(connection);
         self.set(update.update_expression("SET answered_at = :at, fresh_as_of = :at REMOVE failed_at, message"), as_of)
@@ -123,7 +123,7 @@ impl ConnectionStates {
     /// Something stands in the way of this connection.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn mark_failed(&self, connection: &ConnectionKey, error: &LastError) -> Result<(), StoreError> {
         let update = self.update(connection).expression_attribute_values(":message", text(&error.message));
         self.set(update.update_expression("SET failed_at = :at, message = :message"), error.at).await
@@ -133,7 +133,7 @@ impl ConnectionStates {
     /// the one that it took in: no two clocks are compared.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn request_resync(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
         self.request(connection, RESYNC, now).await
     }
@@ -141,7 +141,7 @@ impl ConnectionStates {
     /// The request that a batch took in is done; a later one is still to be done.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn resynced(&self, connection: &ConnectionKey, request: u64) -> Result<(), StoreError> {
         self.done(connection, RESYNC, request).await
     }
@@ -149,7 +149,7 @@ impl ConnectionStates {
     /// Asks for the deletions that wait to be carried out with the next batch.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn request_confirm(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
         self.request(connection, CONFIRM, now).await
     }
@@ -157,7 +157,7 @@ impl ConnectionStates {
     /// As [`resynced`](Self::resynced), of a request to carry out deletions.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn confirmed(&self, connection: &ConnectionKey, request: u64) -> Result<(), StoreError> {
         self.done(connection, CONFIRM, request).await
     }
@@ -194,7 +194,7 @@ impl ConnectionStates {
     /// How the polling of a connection stands.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn state(&self, connection: &ConnectionKey) -> Result<ConnectionState, StoreError> {
         let item = self.0.get(connection, "poll").await?.unwrap_or_default();
         let read = Read::new("poll", &item);

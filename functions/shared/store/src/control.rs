@@ -36,7 +36,7 @@ impl ControlTable {
         get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
     }
 
-    /// The time by DynamoDB's own clock, to the second, as every answer of it says; `None` where it does not.
+    /// The time by DynamoDB's own clock, to the second, as every answer of it says; `None` if it does not.
     pub(crate) async fn time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
         let date = Date::default();
         let key = Self::key(connection, "poll");

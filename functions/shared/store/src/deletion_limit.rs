@@ -34,13 +34,13 @@ impl DeletionLimit {
         Self { ledger, shadow, failures, clock, random }
     }
 
-    /// Which of the customers of a chunk, who are gone by what the source says, must not be deleted now; `None` where
+    /// Which of the customers of a chunk, who are gone by what the source says, must not be deleted now; `None` if
     /// the lease was lost, or the batch is over: then nobody must be deleted.
     ///
     /// `percent` is the connection's `most_deletes_percent`. Who is not stored, or deleted already, is not held back.
     ///
     /// # Errors
-    /// Where the store can't be read or written before the deadline.
+    /// If the store can't be read or written before the deadline.
     pub async fn holds_back(
         &self,
         chunk: &LeasedChunk,
@@ -92,7 +92,7 @@ impl DeletionLimit {
     /// Makes a failure record of a customer whose deletion waits.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn withhold(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         let command = format!("`customer-sync resync {} --confirm-deletes` carries it out", connection.connection);
         let failure = Failure {

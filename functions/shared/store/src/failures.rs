@@ -70,7 +70,7 @@ impl Failures {
     /// Adds or replaces the failure record of a customer.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn put(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
         let no_longer = self.delete_of(connection, withheld_entry(&failure.source_id))?;
         self.put_with(connection, failure, no_longer).await
@@ -79,7 +79,7 @@ impl Failures {
     /// Adds or replaces the failure record of a customer whose deletion waits for a person.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn withhold(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
         let withheld = self.put_of(connection, withheld_entry(&failure.source_id), [])?;
         self.put_with(connection, failure, withheld).await
@@ -106,7 +106,7 @@ impl Failures {
     /// empty unless `with_raw`.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn page(
         &self,
         connection: &ConnectionKey,
@@ -139,7 +139,7 @@ impl Failures {
     /// [`Failures::page`].
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Failure>, StoreError> {
         let mut all = Vec::new();
         let mut after = None;
@@ -156,7 +156,7 @@ impl Failures {
     /// Whether a customer has a failure record.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn is_there(&self, connection: &ConnectionKey, source_id: &str) -> Result<bool, StoreError> {
         let get = self
             .0
@@ -173,7 +173,7 @@ impl Failures {
     /// How many failure records a connection has. Reads a few hundred bytes for each.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn count(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         self.count_of(connection, FAILURE).await
     }
@@ -181,7 +181,7 @@ impl Failures {
     /// How many of them stand for deletions that wait.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn count_withheld(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         self.count_of(connection, WITHHELD).await
     }
@@ -194,7 +194,7 @@ impl Failures {
     /// Removes a customer's failure record and any wish to redrive it.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn remove(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         let deletes = vec![
             self.delete_of(connection, record_entry(source_id))?,
@@ -209,7 +209,7 @@ impl Failures {
     /// there nearly always are, that costs one small read.
     ///
     /// # Errors
-    /// Where the store can't be read or written.
+    /// If the store can't be read or written.
     pub async fn remove_resolved(
         &self,
         connection: &ConnectionKey,
@@ -294,7 +294,7 @@ impl Failures {
     /// The customers whose deletion waits, by id.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
         let items = query_all(self.0.entries(connection, WITHHELD)).await?;
         items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
@@ -303,7 +303,7 @@ impl Failures {
     /// Those of the customers whose deletion waits.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn withheld_among(
         &self,
         connection: &ConnectionKey,
@@ -322,7 +322,7 @@ impl Failures {
     /// Asks for a customer to be fetched again with the next batch.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn request_redrive(
         &self,
         connection: &ConnectionKey,
@@ -336,7 +336,7 @@ impl Failures {
     /// The customers that are to be fetched again, by id.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn redrive_requests(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
         let requests = self.redrives(connection).await?;
         Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
@@ -345,7 +345,7 @@ impl Failures {
     /// Notes that a batch has taken in requests to fetch customers again. It is to ask for them after this.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn take_in_redrives(
         &self,
         connection: &ConnectionKey,
@@ -379,7 +379,7 @@ impl Failures {
     /// Takes back a wish to fetch a customer again.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         self.0.delete(connection, &redrive_entry(source_id)).await
     }
@@ -387,7 +387,7 @@ impl Failures {
     /// What a batch took in has come to an end in it. What was requested anew since is still to be done.
     ///
     /// # Errors
-    /// Where the store can't be read or written.
+    /// If the store can't be read or written.
     pub async fn clear_redrives(&self, connection: &ConnectionKey, batch: u64) -> Result<(), StoreError> {
         let taken_in = self.redrives(connection).await?.into_iter().filter(|(_, taken_by)| *taken_by == Some(batch));
         let cleared = taken_in.map(|(source_id, _)| self.clear_taken_in(connection, source_id, batch));

@@ -116,7 +116,7 @@ impl Imports {
     /// The import that carried a request out last, and by which of its fingerprints that is known.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn latest_of(
         &self,
         connection: &ConnectionKey,
@@ -141,7 +141,7 @@ impl Imports {
     /// The import with this id.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn find(
         &self,
         connection: &ConnectionKey,
@@ -154,7 +154,7 @@ impl Imports {
     /// Every import of a connection, the latest first.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn list(&self, connection: &ConnectionKey) -> Result<Vec<ImportRecord>, StoreError> {
         let query = self
             .table
@@ -171,7 +171,7 @@ impl Imports {
     /// Stores an import as it stands. Only for one who holds the connection's lease.
     ///
     /// # Errors
-    /// Where it could not be written before the deadline.
+    /// If it could not be written before the deadline.
     pub async fn put(
         &self,
         connection: &ConnectionKey,
@@ -185,7 +185,7 @@ impl Imports {
     /// connection's lease.
     ///
     /// # Errors
-    /// Where it could not be written before the deadline.
+    /// If it could not be written before the deadline.
     pub async fn begin(
         &self,
         connection: &ConnectionKey,
@@ -204,7 +204,7 @@ impl Imports {
     /// What becomes of each row of an import, in their order.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn outcomes(
         &self,
         connection: &ConnectionKey,
@@ -219,7 +219,7 @@ impl Imports {
     /// lease.
     ///
     /// # Errors
-    /// Where not all could be written before the deadline.
+    /// If not all could be written before the deadline.
     pub async fn add_outcomes(
         &self,
         connection: &ConnectionKey,
@@ -236,7 +236,7 @@ impl Imports {
     /// Every image of an import, in the order in which they were recorded.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn images(
         &self,
         connection: &ConnectionKey,
@@ -249,7 +249,7 @@ impl Imports {
     /// Records images behind those that an import has; as [`add_outcomes`](Self::add_outcomes).
     ///
     /// # Errors
-    /// Where not all could be written before the deadline.
+    /// If not all could be written before the deadline.
     pub async fn add_images(
         &self,
         connection: &ConnectionKey,

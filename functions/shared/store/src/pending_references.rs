@@ -21,7 +21,7 @@ impl PendingReferences {
     /// Lets a prospect wait for whatever comes under one of these names. Where it waits already, that costs no write.
     ///
     /// # Errors
-    /// Where the store can't be read or written.
+    /// If the store can't be read or written.
     pub async fn add(
         &self,
         connection: &ConnectionKey,
@@ -43,7 +43,7 @@ impl PendingReferences {
     /// Up to `limit` of the prospects that wait for this name, after the prospect `after`.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn page(
         &self,
         connection: &ConnectionKey,
@@ -65,7 +65,7 @@ impl PendingReferences {
     /// A prospect no longer waits under these names.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn remove(
         &self,
         connection: &ConnectionKey,

@@ -73,7 +73,7 @@ impl WorkQueue {
     /// Tells the workers of chunks. A send that fails in part is completed.
     ///
     /// # Errors
-    /// Where not all were sent before the deadline.
+    /// If not all were sent before the deadline.
     pub async fn send(&self, chunks: Vec<ChunkKey>, deadline: Timestamp) -> Result<(), StoreError> {
         let pages: Vec<Vec<ChunkKey>> = chunks.chunks(MESSAGES_PER_SEND).map(<[ChunkKey]>::to_vec).collect();
         stream::iter(pages)

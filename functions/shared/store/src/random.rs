@@ -23,7 +23,7 @@ impl Random {
     /// Random bytes that nobody can guess from any other, for a secret: the operating system's, but for a seed's.
     ///
     /// # Errors
-    /// Where the operating system has none.
+    /// If the operating system has none.
     pub fn secret(&self) -> std::io::Result<[u8; 32]> {
         let mut bytes = [0; 32];
         if self.is_seeded {

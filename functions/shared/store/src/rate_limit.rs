@@ -73,7 +73,7 @@ impl SourceLimiter {
     /// Reserves a slot for one request before `deadline`.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn acquire(
         &self,
         connection: &ConnectionKey,
@@ -114,7 +114,7 @@ impl SourceLimiter {
     /// A request was answered as it should be: the breaker closes, if it was not closed.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn succeeded(&self, connection: &ConnectionKey, failures_before: u64) -> Result<(), StoreError> {
         if failures_before == 0 {
             return Ok(());
@@ -132,7 +132,7 @@ impl SourceLimiter {
     /// A request failed in a way that may pass: the breaker opens. Returns until when.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn failed(
         &self,
         connection: &ConnectionKey,

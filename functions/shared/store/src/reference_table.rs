@@ -96,7 +96,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     /// nothing has, one is made if `may_create`.
     ///
     /// # Errors
-    /// Where the store fails: then it may be stored, and saving it again does no harm.
+    /// If the store fails: then it may be stored, and saving it again does no harm.
     pub async fn save(
         &self,
         connection: &ConnectionKey,
@@ -126,7 +126,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     /// What a sender's reference means, if that is known.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn find(
         &self,
         connection: &ConnectionKey,
@@ -150,7 +150,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     /// Fewer where they have more than 3.5 MB, and at least one.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn list(
         &self,
         connection: &ConnectionKey,

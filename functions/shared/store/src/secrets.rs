@@ -124,7 +124,7 @@ impl Secrets {
     /// Reads a secret that is a JSON object. `fields` names the fields that `T` needs, for the error.
     ///
     /// # Errors
-    /// Where it can't be read, or is not such an object, and no text of it is known that still serves.
+    /// If it can't be read, or is not such an object, and no text of it is known that still serves.
     pub async fn read<T: DeserializeOwned>(
         &self,
         reference: &SecretRef,

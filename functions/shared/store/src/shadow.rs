@@ -132,7 +132,7 @@ impl Shadow {
     /// Merges records of one connection, each id at most once, and says what became of each.
     ///
     /// # Errors
-    /// Where the stored records could not be read: then nothing was written.
+    /// If the stored records could not be read: then nothing was written.
     pub async fn upsert(
         &self,
         connection: &ConnectionKey,
@@ -263,7 +263,7 @@ impl Shadow {
     /// One customer, deleted or not.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn get(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Customer>, StoreError> {
         self.get_item(connection, source_id).await?.as_ref().map(customer).transpose()
     }
@@ -289,7 +289,7 @@ impl Shadow {
     /// Those of the customers that are stored, deleted or not, in any order. Each id once.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn get_many(
         &self,
         ids: impl IntoIterator<Item = (ConnectionKey, String)>,

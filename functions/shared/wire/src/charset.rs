@@ -5,7 +5,7 @@ use encoding_rs::Encoding;
 pub struct Charset(&'static Encoding);
 
 impl Charset {
-    /// What `charset` says in a `Content-Type`; `None` where it says nothing, or names no encoding that is known.
+    /// What `charset` says in a `Content-Type`; `None` if it says nothing, or names no encoding that is known.
     pub fn of_content_type(value: &str) -> Option<Self> {
         let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
         let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;

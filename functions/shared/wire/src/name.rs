@@ -13,7 +13,7 @@ impl Default for NameBuffer {
 }
 
 impl NameBuffer {
-    /// Where the local name begins in `name`, and that local name folded. `None` where XML does not allow the name, or
+    /// Where the local name begins in `name`, and that local name folded. `None` if XML does not allow the name, or
     /// where it is longer than any that is sane.
     pub(crate) fn read(&mut self, name: &str) -> Option<(usize, &str)> {
         let bytes = name.as_bytes();

@@ -22,7 +22,7 @@ pub(crate) enum SkippedToken {
 }
 
 impl SkippedToken {
-    /// What a token is that begins so; `None` where it is none that may be long.
+    /// What a token is that begins so; `None` if it is none that may be long.
     pub(crate) fn new(beginning: &str) -> Option<Self> {
         if beginning.starts_with("<!--") {
             return Some(Self::Ignored("-->"));

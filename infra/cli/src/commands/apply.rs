@@ -9,7 +9,7 @@ use crate::Target;
 /// Makes what is configured what the file says, or shows the difference.
 ///
 /// # Errors
-/// Where the file can't be read or used: then nothing was changed. Where the store fails.
+/// If the file can't be read or used: then nothing was changed. If the store fails.
 pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let place = if target.is_stack { Deployment::Stack } else { Deployment::Local };

@@ -28,7 +28,7 @@ const PAGE: usize = 100;
 /// Shows, redrives or drops failure records, of one connection or of all.
 ///
 /// # Errors
-/// Where an id is not one of a failure record: then nothing was done. Where the store fails.
+/// If an id is not one of a failure record: then nothing was done. If the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
     let registrations = all_connections(&target.tables.registry()).await?;
     let keys: Vec<ConnectionKey> = registrations

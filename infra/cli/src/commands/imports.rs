@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Shows every import of the last 90 days, the latest of each connection first.
 ///
 /// # Errors
-/// Where the store can't be read.
+/// If the store can't be read.
 pub async fn imports(target: &Target, as_json: bool) -> Result<()> {
     let mut found = Vec::new();
     for Connection { key, .. } in accounts(target).await? {
@@ -47,7 +47,7 @@ pub async fn imports(target: &Target, as_json: bool) -> Result<()> {
 /// Takes an import back, or shows what that would do.
 ///
 /// # Errors
-/// Where there is no such import, or it can't be taken back, or not whole: it can be tried again.
+/// If there is no such import, or it can't be taken back, or not whole: it can be tried again.
 pub async fn undo_import(target: &Target, import: &str, dry_run: bool, as_json: bool) -> Result<()> {
     let deadline = target.clients.clock.now() + PATIENCE;
     for Connection { key, .. } in accounts(target).await? {

@@ -103,7 +103,7 @@ pub struct LocalRun {
 /// whether nothing failed.
 ///
 /// # Errors
-/// Where it can't start, or the API stops.
+/// If it can't start, or the API stops.
 pub async fn local(options: &LocalOptions) -> anyhow::Result<bool> {
     let run = LocalRun::start(options).await?;
     let progress = Progress::new(run.baseline.clone());
@@ -223,15 +223,15 @@ impl LocalRun {
     /// Runs until it is dropped, without showing anything.
     ///
     /// # Errors
-    /// Where the store can't be read, or the API stops.
+    /// If the store can't be read, or the API stops.
     pub async fn run(self) -> anyhow::Result<bool> {
         self.watch(Progress::silent(), false).await
     }
 
-    /// Runs until every connection is in sync, without showing anything; `false` where one can't get there.
+    /// Runs until every connection is in sync, without showing anything; `false` if one can't get there.
     ///
     /// # Errors
-    /// Where the store can't be read, or the API stops.
+    /// If the store can't be read, or the API stops.
     pub async fn until_in_sync(self) -> anyhow::Result<bool> {
         let progress = Progress::silent();
         self.watch(progress, true).await

@@ -24,7 +24,7 @@ pub enum ResyncWhat {
 /// deletions that wait carried out with the next batch.
 ///
 /// # Errors
-/// Where there is no such connection, where its kind can't do it, or where the source does not.
+/// If there is no such connection, its kind cannot do it, or the source does not.
 pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
     let registrations = all_connections(&target.tables.registry()).await?;
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {

@@ -6,7 +6,7 @@ use crate::Target;
 /// Prints how every connection stands.
 ///
 /// # Errors
-/// Where the store can't be read.
+/// If the store can't be read.
 pub async fn status(target: &Target, as_json: bool) -> Result<()> {
     let statuses = target.status().all(None, target.clients.clock.now()).await?;
     if as_json {

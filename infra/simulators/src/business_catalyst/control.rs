@@ -79,7 +79,7 @@ async fn command(
     Ok(Json(json!({ "done": true })))
 }
 
-/// `None` where there is no action of this name.
+/// `None` if there is no action of this name.
 fn action(name: &str, parameters: &Parameters) -> Result<Option<Action>, BadRequest> {
     Ok(Some(match name {
         "change" => Action::Change(parameters.numbers("ids")?),

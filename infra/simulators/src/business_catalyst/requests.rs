@@ -31,7 +31,7 @@ pub(super) fn child<'a>(element: &'a Element, name: &str) -> Option<&'a Element>
     element.children.iter().find(|child| child.namespace == NAMESPACE && child.name == name)
 }
 
-/// Its text; `None` where it is absent or nil.
+/// Its text; `None` if it is absent or nil.
 pub(super) fn text<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
     child(element, name).filter(|child| !is_nil(child)).map(|child| child.text.as_str())
 }
@@ -40,7 +40,7 @@ pub(super) fn required<'a>(element: &'a Element, name: &str) -> Result<&'a str, 
     text(element, name).ok_or_else(|| format!("<{}> lacks its <{name}>", element.name))
 }
 
-/// The items of an array; a nil one is `None`. All of it is `None` where there is no array.
+/// The items of an array; a nil one is `None`. All of it is `None` if there is no array.
 pub(super) fn items<'a>(element: &'a Element, array: &str, item: &str) -> Option<Vec<Option<&'a Element>>> {
     let array = child(element, array).filter(|array| !is_nil(array))?;
     let items = array.children.iter().filter(|child| child.namespace == NAMESPACE && child.name == item);

@@ -43,7 +43,7 @@ impl IntoResponse for Answer {
 }
 
 impl SoapVersion {
-    /// By the media type of a request; `None` where it is no SOAP.
+    /// By the media type of a request; `None` if it is no SOAP.
     pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if media_type.eq_ignore_ascii_case("text/xml") {

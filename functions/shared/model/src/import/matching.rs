@@ -11,7 +11,7 @@ use crate::{Customer, Status};
 pub struct Known {
     /// Who has what; an entry without anybody where nobody has it.
     pub claimants: HashMap<Claim, Claimants>,
-    /// The customers by id; `None` where there is none.
+    /// The customers by id; `None` if there is none.
     pub customers: HashMap<String, Option<Customer>>,
 }
 
@@ -348,7 +348,7 @@ impl<'a> Matching<'a> {
         claimants.is_cut
     }
 
-    /// Who a customer is now; `None` where there is none.
+    /// Who a customer is now; `None` if there is none.
     fn identity(&mut self, source_id: &str) -> Result<Option<Identity>, Stop> {
         if let Some(now) = self.now.get(source_id) {
             return Ok(Some(now.clone()));

@@ -63,7 +63,7 @@ impl Memory {
         self.0.iter().any(|known| known.is_unmoved(sought))
     }
 
-    /// Where a page joins; `None` where it does not: nobody on it stands where he stood, or strangers stand between
+    /// Where a page joins; `None` if it does not: nobody on it stands where he stood, or strangers stand between
     /// those who do, or their order is another. A stranger who was changed just now is none: he came in between. The
     /// last ones that are remembered, `unproven` of them, prove nothing by themselves.
     pub(super) fn seam(&self, page: ListedPage<'_>, back: u64, unproven: usize) -> Option<Seam> {

@@ -65,7 +65,7 @@ impl Undo {
     /// Says what an undo would do now, and changes nothing.
     ///
     /// # Errors
-    /// Where the import kept no images, or the store fails before the deadline.
+    /// If the import kept no images, or the store fails before the deadline.
     pub async fn preview(
         &self,
         connection: &ConnectionKey,
@@ -84,7 +84,7 @@ impl Undo {
     /// a card number that is another's by now. Waits for imports that are under way. May be interrupted and done again.
     ///
     /// # Errors
-    /// Where the import kept no images, or not everything could be done before the deadline.
+    /// If the import kept no images, or not everything could be done before the deadline.
     pub async fn carry_out(
         &self,
         connection: &ConnectionKey,

@@ -16,7 +16,7 @@ impl Imports {
     /// Who has, or once had, each of these; with an entry for each, and the first page of the claimants.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn claimants(
         &self,
         connection: &ConnectionKey,
@@ -42,7 +42,7 @@ impl Imports {
     /// Reads the pages that come next of each of these, up to so many in all.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn read_on(
         &self,
         connection: &ConnectionKey,
@@ -75,7 +75,7 @@ impl Imports {
     /// Stores what has changed of claims. Only for one who holds the connection's lease.
     ///
     /// # Errors
-    /// Where not all could be written before the deadline.
+    /// If not all could be written before the deadline.
     pub async fn put_claims<'a>(
         &self,
         connection: &ConnectionKey,
@@ -110,7 +110,7 @@ impl Imports {
     /// Has customers found by claims that they get. Only for one who holds the connection's lease.
     ///
     /// # Errors
-    /// Where not all could be read and written before the deadline.
+    /// If not all could be read and written before the deadline.
     pub async fn add_claims(
         &self,
         connection: &ConnectionKey,

@@ -15,7 +15,7 @@ impl Imports {
     /// for.
     ///
     /// # Errors
-    /// Where it can't be read, or there is none and none can be made.
+    /// If it can't be read, or there is none and none can be made.
     pub async fn id_secret(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<IdSecret, StoreError> {
         if let Some(secret) = self.stored_secret(connection, deadline).await? {
             return Ok(secret);

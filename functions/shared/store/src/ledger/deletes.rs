@@ -41,7 +41,7 @@ pub(crate) enum Reservation {
 }
 
 impl Ledger {
-    /// What the batch of a chunk says of deletions; `None` where that batch is over.
+    /// What the batch of a chunk says of deletions; `None` if that batch is over.
     pub(crate) async fn deletes_reserved(&self, key: &ChunkKey) -> Result<Option<Reserved>, StoreError> {
         let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(None) };
         let read = Read::new(BATCH, &item);

@@ -15,10 +15,10 @@ use crate::item::{number, text, time};
 use crate::request::{is_done, unless_refused};
 
 impl Ledger {
-    /// Takes a chunk until `until`; `None` where it is done, or another worker has it.
+    /// Takes a chunk until `until`; `None` if it is done, or another worker has it.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn lease(&self, key: ChunkKey, owner: &str, until: Timestamp) -> Result<Option<LeasedChunk>, StoreError> {
         let update = self
             .table
@@ -43,10 +43,10 @@ impl Ledger {
     }
 
     /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
-    /// customers again. `false` where that batch is over.
+    /// customers again. `false` if that batch is over.
     ///
     /// # Errors
-    /// Where the store can't be written, or somebody else moves the batch on.
+    /// If the store can't be written, or somebody else moves the batch on.
     pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
         let latest = self.state(&key.connection).await?.latest;
         let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
@@ -58,11 +58,11 @@ impl Ledger {
         Ok(latest.is_some())
     }
 
-    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` where the lease was lost, or
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` if the lease was lost, or
     /// the batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
     ///
     /// # Errors
-    /// Where the store can't be written before the deadline.
+    /// If the store can't be written before the deadline.
     pub async fn settle(
         &self,
         chunk: &LeasedChunk,
@@ -103,7 +103,7 @@ impl Ledger {
     /// the lease was lost.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn release(&self, chunk: &LeasedChunk, retry_at: Timestamp) -> Result<(), StoreError> {
         self.release_lease(&chunk.key, &chunk.owner, retry_at, chunk.attempt.saturating_sub(1)).await
     }

@@ -100,7 +100,7 @@ impl Ledger {
     /// Notes which customers a page of a listing named.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn record_seen(
         &self,
         connection: &ConnectionKey,
@@ -115,7 +115,7 @@ impl Ledger {
     /// Which customers the pages of a listing named.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn seen(
         &self,
         connection: &ConnectionKey,
@@ -133,7 +133,7 @@ impl Ledger {
     /// Forgets which customers the pages of past listings named.
     ///
     /// # Errors
-    /// Where not all could be removed before the deadline.
+    /// If not all could be removed before the deadline.
     pub async fn clear_seen(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
         self.clear(connection, |_| true, SEEN, deadline).await
     }
@@ -141,7 +141,7 @@ impl Ledger {
     /// Removes the chunks of a batch from the number `first` on: a page that was not committed left them.
     ///
     /// # Errors
-    /// Where not all could be removed before the deadline.
+    /// If not all could be removed before the deadline.
     pub async fn clear_uncommitted(
         &self,
         connection: &ConnectionKey,

@@ -148,7 +148,7 @@ impl Ledger {
     /// A connection's batches as they stand.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn state(&self, connection: &ConnectionKey) -> Result<LedgerState, StoreError> {
         let Some(item) = self.table.get(connection, BATCH).await? else { return Ok(LedgerState::default()) };
         let read = Read::new("batch", &item);
@@ -216,7 +216,7 @@ impl Ledger {
     /// Writes the chunks of a batch that is being opened, all of them or an error.
     ///
     /// # Errors
-    /// Where not all could be written before the deadline.
+    /// If not all could be written before the deadline.
     pub async fn write_chunks(
         &self,
         connection: &ConnectionKey,
@@ -243,7 +243,7 @@ impl Ledger {
     /// behind. The number keeps a poller that was overtaken from the chunks of those who came after it.
     ///
     /// # Errors
-    /// Where not all could be removed before the deadline.
+    /// If not all could be removed before the deadline.
     pub async fn clear_chunks(
         &self,
         connection: &ConnectionKey,
@@ -255,14 +255,14 @@ impl Ledger {
     }
 
     /// Until when a worker has a lease on a chunk of a batch up to the number `last`, whatever became of that batch;
-    /// `None` where nobody has.
+    /// `None` if nobody has.
     ///
     /// A new batch does not begin before: a worker that still holds news of an earlier one could write them over
     /// equal news of a later one. Who takes a lease looks after that whether the batch is still in progress
     /// ([`Ledger::is_in_progress`]), so nobody can begin to work on an abandoned batch after this look.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn leased_until(&self, connection: &ConnectionKey, last: u64) -> Result<Option<Timestamp>, StoreError> {
         let now = self.clock.now();
         let after_last = format!("chunk/{:012}/", last.saturating_add(1));
@@ -286,7 +286,7 @@ impl Ledger {
     /// nothing is to be written any more.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn is_in_progress(&self, key: &ChunkKey) -> Result<bool, StoreError> {
         let latest = self.state(&key.connection).await?.latest;
         Ok(latest.is_some_and(|batch| batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing)))
@@ -296,7 +296,7 @@ impl Ledger {
     /// Nothing where its batch is over.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn note_overtaken(&self, key: &ChunkKey, later: u64) -> Result<(), StoreError> {
         let answer = self
             .table
@@ -386,7 +386,7 @@ impl Ledger {
     /// because those in front of it can't be done.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn open_chunks(
         &self,
         connection: &ConnectionKey,
@@ -424,7 +424,7 @@ impl Ledger {
     /// Whether all that is left of a batch waits for a customer that is known to exist.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn all_unverified(&self, connection: &ConnectionKey, batch: u64) -> Result<bool, StoreError> {
         let query = self
             .table
@@ -437,7 +437,7 @@ impl Ledger {
     /// Only for one who knows that the holders are gone.
     ///
     /// # Errors
-    /// Where the store can't be read or written.
+    /// If the store can't be read or written.
     pub async fn revoke_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let chunks = self.table.entries(connection, "chunk/").projection_expression("#connection, entry");
         for key in query_all(chunks).await? {

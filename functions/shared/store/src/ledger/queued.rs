@@ -17,7 +17,7 @@ impl Ledger {
     /// Notes some of the customers that a batch that is being opened is made of.
     ///
     /// # Errors
-    /// Where the store can't be written.
+    /// If the store can't be written.
     pub async fn note_queued(
         &self,
         connection: &ConnectionKey,
@@ -38,7 +38,7 @@ impl Ledger {
     /// Some of the customers that a batch was made of; nobody where a release opened it that noted nobody.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn queued(&self, connection: &ConnectionKey, batch: u64) -> Result<HashSet<String>, StoreError> {
         let Some(item) = self.table.get(connection, QUEUED).await? else { return Ok(HashSet::new()) };
         let read = Read::new(QUEUED, &item);

@@ -42,13 +42,13 @@ struct Document<T> {
     known_as: Vec<ExternalKey>,
 }
 
-/// How many bytes of keys may stand beside this content; `None` where no item can hold it.
+/// How many bytes of keys may stand beside this content; `None` if no item can hold it.
 pub(super) fn room_for_keys<T: ReferenceData>(content: &T) -> Result<Option<usize>, StoreError> {
     let bytes = serde_json::to_string(content).map_err(|_| unwritable::<T>())?.len();
     Ok(LARGEST_DOCUMENT.checked_sub(bytes).map(|room| room.min(LARGEST_KNOWN_AS)))
 }
 
-/// The document of a record; `None` where no item can hold it.
+/// The document of a record; `None` if no item can hold it.
 pub(super) fn document<T: ReferenceData>(record: &Record<T>) -> Result<Option<String>, StoreError> {
     let document = Document { content: record.content.clone(), known_as: record.known_as.clone() };
     let text = serde_json::to_string(&document).map_err(|_| unwritable::<T>())?;

@@ -13,10 +13,10 @@ use crate::request::query_count;
 
 impl Shadow {
     /// Up to `limit` customers of a connection that are not deleted, from where `cursor` stands, and the cursor to go
-    /// on with; `None` where there is no more.
+    /// on with; `None` if there is no more.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn list(
         &self,
         connection: &ConnectionKey,
@@ -59,7 +59,7 @@ impl Shadow {
     /// Source ids of all customers of a connection that are stored and not deleted.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn existing(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
         let mut existing = Vec::new();
         for shard in 0..Self::SHARDS {
@@ -72,7 +72,7 @@ impl Shadow {
     /// How many customers of a connection are stored and not deleted. Reads a hundred bytes for each.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         let mut count = 0;
         for shard in 0..Self::SHARDS {
@@ -84,7 +84,7 @@ impl Shadow {
     /// Those of the customers that are stored and not deleted.
     ///
     /// # Errors
-    /// Where not all could be read before the deadline.
+    /// If not all could be read before the deadline.
     pub async fn living(
         &self,
         connection: &ConnectionKey,
@@ -106,7 +106,7 @@ impl Shadow {
     /// Source ids of up to `count` customers of a connection that are stored and not deleted; another choice each time.
     ///
     /// # Errors
-    /// Where the store can't be read.
+    /// If the store can't be read.
     pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
         // From more than are wanted, so that a few that the source has meanwhile deleted are not all there ever is.
         let candidates_wanted = count * 8;

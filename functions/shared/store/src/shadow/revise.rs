@@ -30,7 +30,7 @@ impl Shadow {
     /// Returns what became of it, and how it stood before.
     ///
     /// # Errors
-    /// Where it can't be stored now, or never.
+    /// If it can't be stored now, or never.
     pub async fn revise(
         &self,
         connection: &ConnectionKey,
@@ -52,7 +52,7 @@ impl Shadow {
     /// what became of each, and how it stood before. Takes as long as DynamoDB needs, until the deadline.
     ///
     /// # Errors
-    /// Where customers whom somebody else has written meanwhile can't be read again. What fails for one customer stands
+    /// If customers whom somebody else has written meanwhile can't be read again. What fails for one customer stands
     /// beside that customer.
     pub async fn revise_many(
         &self,
@@ -123,7 +123,7 @@ impl Shadow {
         }
     }
 
-    /// Writes new content of a customer if the stored one is still `before`; `None` where it is not.
+    /// Writes new content of a customer if the stored one is still `before`; `None` if it is not.
     async fn put_revision(
         &self,
         connection: &ConnectionKey,

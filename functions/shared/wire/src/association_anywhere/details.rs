@@ -22,7 +22,7 @@ pub enum DetailsMode {
 /// One customer of an answer.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// The source's `custId`; `None` where the customer's element has none, or none that can be one.
+    /// The source's `custId`; `None` if the customer's element has none, or none that can be one.
     pub source_id: Option<String>,
     /// What the source says of the customer, or why that cannot be used.
     ///

@@ -54,7 +54,7 @@ const QUEUE_NUMBER_DIGITS: usize = 30;
 /// of `DELETE` beside an id: within the same parent, after the id, or before it where the parent's first id follows.
 ///
 /// An answer with no customer is an empty queue where it says anything that a queue's answer says (those two, `status`,
-/// `message`, `error`, or an element whose name begins with `cust` or `queue`), and where it holds nothing at all. A
+/// `message`, `error`, or an element whose name begins with `cust` or `queue`), and if it holds nothing at all. A
 /// document that holds only other things is another document: a fault of a proxy, a page, an answer to somebody else.
 pub struct QueueReader<R, F> {
     scanner: Scanner<R>,
@@ -84,11 +84,11 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
         Self { scanner: Scanner::new(input, charset, limits), handler }
     }
 
-    /// Reads it to its end, and returns `max-queue-num`, or `None` where the answer has none.
+    /// Reads it to its end, and returns `max-queue-num`, or `None` if the answer has none.
     ///
     /// # Errors
     /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30
-    /// digits, and where it is another document; [`ReadError::Source`] where the answer is a failure; and every other
+    /// digits, and if it is another document; [`ReadError::Source`] where the answer is a failure; and every other
     /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but
     /// for one that [is starved](ReadError::is_starved): after that it goes on.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {

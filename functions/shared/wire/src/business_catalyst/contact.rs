@@ -43,9 +43,9 @@ impl LastUpdate {
 /// One contact of an answer.
 #[derive(Clone, Debug)]
 pub struct Contact {
-    /// The source's `entityId`, as digits; `None` where the contact has none that is greater than 0.
+    /// The source's `entityId`, as digits; `None` if the contact has none that is greater than 0.
     pub entity_id: Option<String>,
-    /// The source's `lastUpdateDate`; `None` where it can't be read, is not set or is not there. Only what can't be
+    /// The source's `lastUpdateDate`; `None` if it can't be read, is not set or is not there. Only what can't be
     /// read is a reason against the contact.
     pub last_update: Option<LastUpdate>,
     /// Whether the source says that the contact is deleted.

@@ -88,7 +88,7 @@ impl<R: Read> ContactListReader<R> {
         self.scanner.left_out()
     }
 
-    /// How the page ended, once every contact has been read; `None` before, and where an error ended the reading.
+    /// How the page ended, once every contact has been read; `None` before, and if an error ended the reading.
     pub fn page_end(&self) -> Option<&PageEnd> {
         self.handler.page_end.as_ref()
     }

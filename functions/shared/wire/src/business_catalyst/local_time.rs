@@ -21,7 +21,7 @@ pub(super) enum BirthDate {
     Text,
 }
 
-/// A local time; `None` where the text is none, or has a zone: then it would not be the site's.
+/// A local time; `None` if the text is none, or has a zone: then it would not be the site's.
 pub(super) fn local_time(text: &str) -> Option<DateTime> {
     let (_, time_of_day) = text.split_once('T')?;
     let is_plain = time_of_day.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));

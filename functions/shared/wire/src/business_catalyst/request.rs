@@ -113,7 +113,7 @@ pub fn retrieve_request(
 /// [`read_update_insert_answer`](super::read_update_insert_answer) reads the answer.
 ///
 /// # Errors
-/// Where a contact has neither, for the source would insert it anew each time, and where a text can't be written in
+/// If a contact has neither, for the source would insert it anew each time, and if a text can't be written in
 /// XML. Then nothing of the list can be sent.
 pub fn update_insert_request(
     version: SoapVersion,

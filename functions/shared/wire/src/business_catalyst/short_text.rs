@@ -23,7 +23,7 @@ impl ShortText {
         }
     }
 
-    /// The text without white space at its ends; `None` where it was too long.
+    /// The text without white space at its ends; `None` if it was too long.
     pub(super) fn get(&self) -> Option<&str> {
         (!self.is_too_long).then(|| self.text.trim())
     }

@@ -20,7 +20,7 @@ pub struct UnknownZone {
 /// a name means the same wherever it runs.
 ///
 /// # Errors
-/// Where the database has no such zone.
+/// If the database has no such zone.
 pub fn site_zone(name: &str) -> Result<TimeZone, UnknownZone> {
     let zone = TimeZoneDatabase::bundled().get(name).ok();
     zone.filter(|zone| !zone.is_unknown()).ok_or_else(|| UnknownZone { name: name.to_owned() })

@@ -36,7 +36,7 @@ impl Problems {
         value
     }
 
-    /// What one of a few words stands for, in any case; `None` where the element is missing or says another word.
+    /// What one of a few words stands for, in any case; `None` if the element is missing or says another word.
     pub(super) fn choice<T: Copy>(&mut self, element: &str, word: Option<&str>, choices: &[(&str, T)]) -> Option<T> {
         let word = word?;
         let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, value)| *value);

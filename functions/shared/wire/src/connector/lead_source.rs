@@ -11,7 +11,7 @@ use crate::record::{UnmappedData, fill, read_fields};
 /// whether it is `active` is.
 ///
 /// # Errors
-/// Where it can't be read, or anything is wrong with it.
+/// If it can't be read, or anything is wrong with it.
 pub fn read_lead_source(document: &[u8], limits: &Limits) -> Result<Push<LeadSource>, PushError> {
     let tree = read_tree(document, limits, &["leadSource"])?;
     let mut problems = Problems::default();

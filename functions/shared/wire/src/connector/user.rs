@@ -24,7 +24,7 @@ pub struct User {
     /// What the document says. What it refers to is not looked up yet: [`Content::owner_staff_id`] and
     /// [`Content::lead_source_id`] are empty, and the references stand under [`LEAD_INFO`].
     pub content: Content,
-    /// What only prospects have; `None` where the document says nothing of it.
+    /// What only prospects have; `None` if the document says nothing of it.
     pub lead: Option<Lead>,
 }
 
@@ -41,7 +41,7 @@ pub struct Lead {
 /// `userType`. An element that is empty says nothing.
 ///
 /// # Errors
-/// Where it can't be read, or anything is wrong with it.
+/// If it can't be read, or anything is wrong with it.
 pub fn read_user(document: &[u8], limits: &Limits) -> Result<Push<User>, PushError> {
     let (key, user) = read(document, limits, &["user"], true)?;
     Ok(Push { key, content: user })

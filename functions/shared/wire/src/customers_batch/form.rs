@@ -37,7 +37,7 @@ impl Form {
     /// `multipart/form-data`.
     ///
     /// # Errors
-    /// Where the body is no such form, has more than 500 fields, or has one of them twice.
+    /// If the body is no such form, has more than 500 fields, or has one of them twice.
     pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, FormProblem> {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let pairs = if media_type.eq_ignore_ascii_case("multipart/form-data") {
@@ -74,10 +74,10 @@ impl Form {
         self.0.get(&name.to_lowercase()).map(Vec::as_slice)
     }
 
-    /// The text of a field without the white space around it; `None` where the field is missing or blank.
+    /// The text of a field without the white space around it; `None` if the field is missing or blank.
     ///
     /// # Errors
-    /// Where it is not UTF-8, or holds a control character.
+    /// If it is not UTF-8, or holds a control character.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
         let Some(bytes) = self.bytes(name) else { return Ok(None) };
         let text = std::str::from_utf8(bytes).map_err(|_| Problem::of(name, "is not UTF-8"))?.trim();
@@ -90,7 +90,7 @@ impl Form {
     /// The text of a field.
     ///
     /// # Errors
-    /// As [`text`](Self::text), and where it is missing or blank.
+    /// As [`text`](Self::text), and if it is missing or blank.
     pub(super) fn required(&self, name: &str) -> Result<&str, Problem> {
         self.text(name)?.ok_or_else(|| Problem::of(name, "is missing"))
     }

@@ -91,7 +91,7 @@ fn read_format(form: &Form) -> (Format, Result<(), Problem>) {
 /// Who asks. `header` is the value of `api_access_key`, where it was sent.
 ///
 /// # Errors
-/// Where the version is not known, or something is missing.
+/// If the version is not known, or something is missing.
 pub fn read_access(form: &Form, header: Option<&str>) -> Result<Access, Problem> {
     let secret = match (version(form)?, header) {
         (Version::Legacy, _) => form.required("user_password")?,
@@ -108,7 +108,7 @@ pub fn read_access(form: &Form, header: Option<&str>) -> Result<Access, Problem>
 /// Whether the request is one that this dialect has here.
 ///
 /// # Errors
-/// Where its type is missing, or another.
+/// If its type is missing, or another.
 pub fn expect_batch(form: &Form) -> Result<(), Problem> {
     match form.required("type")? {
         "customers_batch" => Ok(()),

@@ -37,7 +37,7 @@ pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> 
     leftover.into_attributes()
 }
 
-/// Puts a text into an empty field. `false` where the field is filled already: what comes second is left over.
+/// Puts a text into an empty field. `false` if the field is filled already: what comes second is left over.
 pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
     if field.is_some() {
         return false;
