@@ -1,3 +1,5 @@
+use jiff::civil::Date;
+
 /// A date as `YYYY-MM-DD`, where the source's text is a real date in that form or as `MM/DD/YYYY`; otherwise the text
 /// as it is. The source does not document its format.
 pub(crate) fn date_or_text(text: &str) -> String {
@@ -11,7 +13,7 @@ pub(crate) fn is_date(text: &str) -> bool {
 
 fn date(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
-    let (year, month, day) = match bytes {
+    let (year, month, day): (i16, i8, i8) = match bytes {
         [.., b'-', _, _, b'-', _, _] if bytes.len() == 10 => {
             (number(&bytes[..4])?, number(&bytes[5..7])?, number(&bytes[8..])?)
         }
@@ -20,23 +22,15 @@ fn date(text: &str) -> Option<String> {
         }
         _ => return None,
     };
-    let is_real = year > 0 && (1..=days_in(month, year)).contains(&day);
+    let is_real = year > 0 && Date::new(year, month, day).is_ok();
     is_real.then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
-}
-
-fn days_in(month: u32, year: u32) -> u32 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if is_leap => 29,
-        2 => 28,
-        _ => 0,
-    }
+/// A number of up to four digits.
+fn number<N: TryFrom<i16>>(digits: &[u8]) -> Option<N> {
+    let value =
+        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i16::from(digit - b'0')));
+    value.and_then(|value| N::try_from(value).ok())
 }
 
 #[cfg(test)]
