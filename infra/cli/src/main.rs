@@ -178,7 +178,9 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("customer-sync: {error:#}");
+            for line in format!("{error:#}").lines() {
+                eprintln!("customer-sync: {line}");
+            }
             ExitCode::FAILURE
         }
     }

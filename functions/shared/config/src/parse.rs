@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use model::ConnectionKey;
 use store::Registration;
@@ -36,9 +37,18 @@ pub struct ParsedFile {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Problems(pub Vec<String>);
 
+/// Each on a line of its own.
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.join("; "))
+        formatter.write_str(&self.0.join("\n"))
+    }
+}
+
+impl Problems {
+    /// Each on a line of its own that begins with the name of the file.
+    pub fn in_file(&self, file: &Path) -> String {
+        let lines: Vec<String> = self.0.iter().map(|problem| format!("{}: {problem}", file.display())).collect();
+        lines.join("\n")
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use config::{Configuration, Deployment};
 use store::{ConnectionRegistry, Registration};
 
@@ -13,7 +13,7 @@ use crate::Target;
 pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let place = if target.is_stack { Deployment::Stack } else { Deployment::Local };
-    let configuration = Configuration::parse(&text, place).with_context(|| file.display().to_string())?;
+    let configuration = Configuration::parse(&text, place).map_err(|problems| anyhow!(problems.in_file(file)))?;
     for warning in Configuration::parse_usable(&text, place).map(|file| file.warnings).unwrap_or_default() {
         eprintln!("customer-sync: {}: {warning}", file.display());
     }

@@ -65,14 +65,9 @@ pub enum LocalError {
         /// Why.
         problem: String,
     },
-    /// The connections can't be used.
-    #[error("{}: {problem}", .path.display())]
-    Connections {
-        /// The file.
-        path: PathBuf,
-        /// Every problem.
-        problem: String,
-    },
+    /// The connections can't be used: every problem on a line, with the file.
+    #[error("{0}")]
+    Connections(String),
     /// The template can't be carried out.
     #[error("{0}")]
     Template(String),
@@ -328,10 +323,10 @@ impl Watch {
 
 /// Reads the file. A connection that can't be used as it is written costs itself: it is left out, and that is said.
 fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
-    let unusable = |problem: String| LocalError::Connections { path: path.to_owned(), problem };
-    let text = fs::read_to_string(path).map_err(|error| unusable(reason(&error)))?;
-    let file =
-        Configuration::parse_usable(&text, Deployment::Local).map_err(|problems| unusable(problems.to_string()))?;
+    let unreadable = |error| LocalError::Connections(format!("{}: {}", path.display(), reason(&error)));
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let file = Configuration::parse_usable(&text, Deployment::Local)
+        .map_err(|problems| LocalError::Connections(problems.in_file(path)))?;
     for refusal in &file.left_out {
         eprintln!("customer-sync: {}: {refusal}; the connection is left out", path.display());
     }

@@ -274,10 +274,9 @@ fn apply_shows_the_difference_and_makes_it() {
 
     home.write("bad.toml", &first.replace("purge_url", "purge"));
     let said = home.run("apply bad.toml --data data");
-    assert_eq!(
-        said.error(),
-        "bad.toml: connection `aa`: key `purge_url`: is missing; connection `aa`: key `purge`: is not known"
-    );
+    let problems = "customer-sync: bad.toml: connection `aa`: key `purge_url`: is missing\n\
+                    customer-sync: bad.toml: connection `aa`: key `purge`: is not known\n";
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), problems));
     assert_eq!(home.run("apply connections.toml --data data").succeeded().stdout, "nothing to change\n");
     let said = home.run("apply nowhere.toml --data data");
     assert!(said.error().to_lowercase().starts_with("nowhere.toml: no such file"), "{said:?}");
