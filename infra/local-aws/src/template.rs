@@ -132,8 +132,10 @@ const WITHOUT_MEANING: [&str; 5] = [
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 const DEFAULT_RETENTION: Duration = Duration::from_secs(345_600);
-const DEFAULT_CONCURRENCY: u64 = 5;
-const DEFAULT_BATCH_SIZE: u64 = 10;
+const DEFAULT_CONCURRENCY: usize = 5;
+const DEFAULT_BATCH_SIZE: usize = 10;
+/// How often EventBridge Scheduler repeats an invocation that fails.
+const DEFAULT_RETRIES: u32 = 185;
 
 impl Template {
     /// Reads the text of a template.
@@ -145,7 +147,7 @@ impl Template {
         let root = mapping(&root, "the file")?;
         for section in ["Conditions", "Mappings", "Transforms"] {
             if root.contains_key(section) {
-                return Err(refuse(section, "is not supported on one machine"));
+                return Err(unsupported(section));
             }
         }
         let mut reader = Reader { parameters: HashMap::new() };
@@ -218,7 +220,7 @@ impl Reader {
                 // How it is built and billed, and what it may do.
                 "Architectures" | "CodeUri" | "Description" | "Handler" | "LoggingConfig" | "MemorySize"
                 | "Policies" | "Runtime" | "Tags" | "Tracing" => {}
-                _ => return Err(refuse(&place, "is not supported on one machine")),
+                _ => return Err(unsupported(&place)),
             }
         }
         Ok(function)
@@ -227,95 +229,99 @@ impl Reader {
     fn event(&self, function: &mut Function, event: &Value, place: &str) -> Result<(), TemplateError> {
         let properties = entries(event.get("Properties"), place)?;
         match event.get("Type").and_then(Value::as_str).unwrap_or_default() {
-            "ScheduleV2" => {
-                let mut schedule = Schedule { every: Duration::ZERO, retries: 185 };
-                for (key, value) in properties {
-                    let place = format!("{place}.{key}");
-                    match key.as_str() {
-                        "ScheduleExpression" => schedule.every = rate(&self.text(&value, &place)?, &place)?,
-                        "RetryPolicy" => {
-                            for (key, value) in entries(Some(&value), &place)? {
-                                let place = format!("{place}.{key}");
-                                match key.as_str() {
-                                    "MaximumRetryAttempts" => {
-                                        schedule.retries = u32::try_from(self.number(&value, &place)?)
-                                            .map_err(|_| refuse(&place, "is out of range"))?;
-                                    }
-                                    "MaximumEventAgeInSeconds" => {}
-                                    _ => return Err(refuse(&place, "is not supported on one machine")),
-                                }
-                            }
-                        }
-                        // The functions on schedules work on every connection of their kind; a machine is never late.
-                        "Description" | "Input" | "FlexibleTimeWindow" | "OmitName" | "Name" => {}
-                        "State" if value.as_str() == Some("ENABLED") => {}
-                        _ => return Err(refuse(&place, "is not supported on one machine")),
-                    }
-                }
-                if schedule.every.is_zero() {
-                    return Err(refuse(place, "has no ScheduleExpression, or one of no length"));
-                }
-                function.schedules.push(schedule);
-            }
-            "SQS" => {
-                let mut trigger = QueueTrigger {
-                    queue: String::new(),
-                    batch_size: DEFAULT_BATCH_SIZE as usize,
-                    window: Duration::ZERO,
-                    concurrency: DEFAULT_CONCURRENCY as usize,
-                    reports_failures: false,
-                };
-                for (key, value) in properties {
-                    let place = format!("{place}.{key}");
-                    match key.as_str() {
-                        "Queue" => trigger.queue = self.text(&value, &place)?,
-                        "BatchSize" => trigger.batch_size = self.number(&value, &place)? as usize,
-                        "MaximumBatchingWindowInSeconds" => {
-                            trigger.window = Duration::from_secs(self.number(&value, &place)?);
-                        }
-                        "ScalingConfig" => {
-                            let most = value.get("MaximumConcurrency");
-                            let most = most.ok_or_else(|| refuse(&place, "names no MaximumConcurrency"))?;
-                            trigger.concurrency = self.number(most, &place)? as usize;
-                        }
-                        "FunctionResponseTypes" => {
-                            let types = value.as_sequence().map(Vec::as_slice).unwrap_or_default();
-                            if !types.iter().all(|kind| kind.as_str() == Some("ReportBatchItemFailures")) {
-                                return Err(refuse(&place, "is not supported on one machine"));
-                            }
-                            trigger.reports_failures = !types.is_empty();
-                        }
-                        "Enabled" if value.as_bool() == Some(true) => {}
-                        _ => return Err(refuse(&place, "is not supported on one machine")),
-                    }
-                }
-                if trigger.queue.is_empty() || trigger.batch_size == 0 || trigger.concurrency == 0 {
-                    return Err(refuse(place, "needs a Queue, and a batch size and a concurrency above 0"));
-                }
-                function.queues.push(trigger);
-            }
-            "HttpApi" => {
-                let mut route = HttpRoute { method: String::new(), path: String::new() };
-                for (key, value) in properties {
-                    let place = format!("{place}.{key}");
-                    match key.as_str() {
-                        "Method" => route.method = self.text(&value, &place)?.to_uppercase(),
-                        "Path" => route.path = self.text(&value, &place)?,
-                        "ApiId" | "PayloadFormatVersion" => {}
-                        _ => return Err(refuse(&place, "is not supported on one machine")),
-                    }
-                }
-                if route.path.contains('+') || route.path.contains('$') || route.method == "ANY" {
-                    return Err(refuse(place, "a catch-all route is not supported on one machine"));
-                }
-                if route.path.is_empty() || route.method.is_empty() {
-                    return Err(refuse(place, "needs a Method and a Path"));
-                }
-                function.routes.push(route);
-            }
+            "ScheduleV2" => function.schedules.push(self.schedule(properties, place)?),
+            "SQS" => function.queues.push(self.queue_trigger(properties, place)?),
+            "HttpApi" => function.routes.push(self.route(properties, place)?),
             kind => return Err(refuse(place, &format!("an event of type {kind} is not supported on one machine"))),
         }
         Ok(())
+    }
+
+    fn schedule(&self, properties: Vec<(String, Value)>, place: &str) -> Result<Schedule, TemplateError> {
+        let mut schedule = Schedule { every: Duration::ZERO, retries: DEFAULT_RETRIES };
+        for (key, value) in properties {
+            let place = format!("{place}.{key}");
+            match key.as_str() {
+                "ScheduleExpression" => schedule.every = rate(&self.text(&value, &place)?, &place)?,
+                "RetryPolicy" => {
+                    for (key, value) in entries(Some(&value), &place)? {
+                        let place = format!("{place}.{key}");
+                        match key.as_str() {
+                            "MaximumRetryAttempts" => {
+                                schedule.retries = u32::try_from(self.number(&value, &place)?)
+                                    .map_err(|_| refuse(&place, "is out of range"))?;
+                            }
+                            "MaximumEventAgeInSeconds" => {}
+                            _ => return Err(unsupported(&place)),
+                        }
+                    }
+                }
+                // The functions on schedules work on every connection of their kind; a machine is never late.
+                "Description" | "Input" | "FlexibleTimeWindow" | "OmitName" | "Name" => {}
+                "State" if value.as_str() == Some("ENABLED") => {}
+                _ => return Err(unsupported(&place)),
+            }
+        }
+        if schedule.every.is_zero() {
+            return Err(refuse(place, "has no ScheduleExpression, or one of no length"));
+        }
+        Ok(schedule)
+    }
+
+    fn queue_trigger(&self, properties: Vec<(String, Value)>, place: &str) -> Result<QueueTrigger, TemplateError> {
+        let mut trigger = QueueTrigger {
+            queue: String::new(),
+            batch_size: DEFAULT_BATCH_SIZE,
+            window: Duration::ZERO,
+            concurrency: DEFAULT_CONCURRENCY,
+            reports_failures: false,
+        };
+        for (key, value) in properties {
+            let place = format!("{place}.{key}");
+            match key.as_str() {
+                "Queue" => trigger.queue = self.text(&value, &place)?,
+                "BatchSize" => trigger.batch_size = self.number(&value, &place)? as usize,
+                "MaximumBatchingWindowInSeconds" => trigger.window = Duration::from_secs(self.number(&value, &place)?),
+                "ScalingConfig" => {
+                    let most = value.get("MaximumConcurrency");
+                    let most = most.ok_or_else(|| refuse(&place, "names no MaximumConcurrency"))?;
+                    trigger.concurrency = self.number(most, &place)? as usize;
+                }
+                "FunctionResponseTypes" => {
+                    let types = value.as_sequence().map(Vec::as_slice).unwrap_or_default();
+                    if !types.iter().all(|kind| kind.as_str() == Some("ReportBatchItemFailures")) {
+                        return Err(unsupported(&place));
+                    }
+                    trigger.reports_failures = !types.is_empty();
+                }
+                "Enabled" if value.as_bool() == Some(true) => {}
+                _ => return Err(unsupported(&place)),
+            }
+        }
+        if trigger.queue.is_empty() || trigger.batch_size == 0 || trigger.concurrency == 0 {
+            return Err(refuse(place, "needs a Queue, and a batch size and a concurrency above 0"));
+        }
+        Ok(trigger)
+    }
+
+    fn route(&self, properties: Vec<(String, Value)>, place: &str) -> Result<HttpRoute, TemplateError> {
+        let mut route = HttpRoute { method: String::new(), path: String::new() };
+        for (key, value) in properties {
+            let place = format!("{place}.{key}");
+            match key.as_str() {
+                "Method" => route.method = self.text(&value, &place)?.to_uppercase(),
+                "Path" => route.path = self.text(&value, &place)?,
+                "ApiId" | "PayloadFormatVersion" => {}
+                _ => return Err(unsupported(&place)),
+            }
+        }
+        if route.path.contains('+') || route.path.contains('$') || route.method == "ANY" {
+            return Err(refuse(place, "a catch-all route is not supported on one machine"));
+        }
+        if route.path.is_empty() || route.method.is_empty() {
+            return Err(refuse(place, "needs a Method and a Path"));
+        }
+        Ok(route)
     }
 
     fn queue(&self, name: &str, properties: &Value) -> Result<Queue, TemplateError> {
@@ -340,7 +346,7 @@ impl Reader {
                     queue.dead_letter = Some((target?, most));
                 }
                 "SqsManagedSseEnabled" | "QueueName" | "Tags" => {}
-                _ => return Err(refuse(&place, "is not supported on one machine")),
+                _ => return Err(unsupported(&place)),
             }
         }
         Ok(queue)
@@ -387,7 +393,7 @@ fn table(name: &str, properties: &Value) -> Result<Table, TemplateError> {
             | "SSESpecification"
             | "TableName"
             | "Tags" => {}
-            _ => return Err(refuse(&format!("{name}.{key}"), "is not supported on one machine")),
+            _ => return Err(unsupported(&format!("{name}.{key}"))),
         }
     }
     Ok(Table { name: name.to_owned(), properties: kept, time_to_live })
@@ -410,6 +416,10 @@ fn rate(expression: &str, place: &str) -> Result<Duration, TemplateError> {
 
 fn refuse(place: &str, problem: &str) -> TemplateError {
     TemplateError { place: place.to_owned(), problem: problem.to_owned() }
+}
+
+fn unsupported(place: &str) -> TemplateError {
+    refuse(place, "is not supported on one machine")
 }
 
 fn mapping<'a>(value: &'a Value, place: &str) -> Result<&'a Mapping, TemplateError> {
