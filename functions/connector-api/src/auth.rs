@@ -8,7 +8,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use config::{Connection, Connector};
+use config::{Connection, ConnectorConfig};
 use serde::Deserialize;
 use store::{Clock, ConnectionRegistry, Random, Secrets};
 use wire::connector::Reason;
@@ -27,7 +27,7 @@ pub(crate) struct Senders {
 }
 
 /// A connection that the credentials of a request open.
-pub(crate) type Sender = Arc<Connection<Connector>>;
+pub(crate) type Sender = Arc<Connection<ConnectorConfig>>;
 
 /// The credentials of a connection, as its secret holds them.
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ impl Senders {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let opened = match header.and_then(presented) {
             Some(presented) => {
-                let list = Connection::<Connector>::all(&self.registry);
+                let list = Connection::<ConnectorConfig>::all(&self.registry);
                 self.connections.lookup(&presented, list, |connection| self.credential_of(connection)).await?
             }
             None => Lookup::Nothing,
@@ -114,7 +114,7 @@ impl Senders {
         }
     }
 
-    async fn credential_of(&self, connection: Connection<Connector>) -> CredentialList<Sender> {
+    async fn credential_of(&self, connection: Connection<ConnectorConfig>) -> CredentialList<Sender> {
         let fields = "\"username\" and \"password\", or \"token\"";
         let key = connection.key.clone();
         match self.secrets.read::<Credentials>(&connection.settings.credentials, fields).await {
@@ -154,7 +154,7 @@ pub(crate) fn allowed<'a>(
     club_id: Option<&str>,
 ) -> Result<&'a Sender, ApiError> {
     let allows = |sender: &&Sender| {
-        let Connector { client_id: client, club_ids, providers, .. } = &sender.settings;
+        let ConnectorConfig { client_id: client, club_ids, providers, .. } = &sender.settings;
         providers.iter().any(|known| known == provider)
             && client_id.is_none_or(|asked| client == asked)
             && club_id.is_none_or(|asked| club_ids.iter().any(|known| known == asked))

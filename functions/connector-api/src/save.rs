@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use config::Connector;
+use config::ConnectorConfig;
 use model::{LeadSource, OutcomeCounts, ReferenceData, Resource, Staff};
 use store::{ReferenceTable, SaveOutcome};
 use wire::connector::{self as documents, Push, PushError, Reason};
@@ -24,7 +24,7 @@ pub(crate) trait ReferenceResource: ReferenceData {
     /// Where it is kept.
     fn table(api: &ConnectorApi) -> &ReferenceTable<Self>;
     /// Whether a push may create one.
-    fn may_create(settings: &Connector) -> bool;
+    fn may_create(settings: &ConnectorConfig) -> bool;
     /// Why it is not created, where that is so.
     const NOT_CREATED: &'static str;
 }
@@ -41,7 +41,7 @@ impl ReferenceResource for Staff {
         &api.staff
     }
 
-    fn may_create(settings: &Connector) -> bool {
+    fn may_create(settings: &ConnectorConfig) -> bool {
         settings.create_staff
     }
 }
@@ -58,7 +58,7 @@ impl ReferenceResource for LeadSource {
         &api.lead_sources
     }
 
-    fn may_create(settings: &Connector) -> bool {
+    fn may_create(settings: &ConnectorConfig) -> bool {
         settings.create_lead_sources
     }
 }

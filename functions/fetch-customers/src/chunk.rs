@@ -17,7 +17,7 @@ mod missing;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use config::{AssociationAnywhere as Settings, Connection};
+use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
 use sources::association_anywhere::DetailsAnswer;

@@ -12,11 +12,11 @@ mod chunk;
 
 use std::sync::Arc;
 
-use config::{AssociationAnywhere as Settings, Connection};
+use config::{AssociationAnywhereConfig as Settings, Connection};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
-use sources::association_anywhere::AssociationAnywhere;
+use sources::association_anywhere::AssociationAnywhereClient;
 use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
     StoreError,
@@ -42,7 +42,7 @@ pub struct FetchCustomers {
     failures: Failures,
     shadow: Shadow,
     deletion_limit: DeletionLimit,
-    source: AssociationAnywhere,
+    source: AssociationAnywhereClient,
     clock: Clock,
     random: Random,
     metrics: Metrics,
@@ -73,7 +73,7 @@ impl FetchCustomers {
             ledger: tables.ledger(),
             failures: tables.failures(),
             shadow: tables.shadow(),
-            source: AssociationAnywhere::new(http, secrets, tables.limiter(), clock.clone()),
+            source: AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock.clone()),
             clock,
             random,
             metrics,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup};
-use config::{BatchImport, Connection};
+use config::{BatchImportConfig, Connection};
 use model::ConnectionKey;
 use serde::Deserialize;
 use store::{Clock, ConnectionRegistry, Secrets, StoreError};
@@ -40,11 +40,14 @@ impl Accounts {
     /// The account that these credentials open; nothing where they open none, whatever of them is wrong.
     pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
         let presented = digest(&access.account_id, &access.user_id, &access.secret);
-        let list = Connection::<BatchImport>::all(&self.registry);
+        let list = Connection::<BatchImportConfig>::all(&self.registry);
         self.users.lookup(&presented, list, |connection| self.credentials(connection)).await
     }
 
-    async fn credentials(&self, Connection { key, settings }: Connection<BatchImport>) -> CredentialList<Arc<Account>> {
+    async fn credentials(
+        &self,
+        Connection { key, settings }: Connection<BatchImportConfig>,
+    ) -> CredentialList<Arc<Account>> {
         let fields = "\"users\": [{\"user_id\", \"user_password\"}]";
         let credentials = match self.secrets.read::<Credentials>(&settings.credentials, fields).await {
             Ok(credentials) => credentials,

@@ -15,13 +15,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{BusinessCatalyst as Settings, Connection};
+use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
 use polling::{Next, Poll, Poller, Polling};
 use sources::SourceError;
-use sources::business_catalyst::BusinessCatalyst;
+use sources::business_catalyst::BusinessCatalystClient;
 use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, split_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
@@ -90,7 +90,7 @@ pub struct PollContacts {
     poller: Poller,
     failures: Failures,
     shadow: Shadow,
-    source: BusinessCatalyst,
+    source: BusinessCatalystClient,
     most_pages: u32,
 }
 
@@ -109,7 +109,7 @@ impl PollContacts {
             poller,
             failures: tables.failures(),
             shadow: tables.shadow(),
-            source: BusinessCatalyst::new(http, secrets, tables.limiter(), clock),
+            source: BusinessCatalystClient::new(http, secrets, tables.limiter(), clock),
             most_pages: environment.number("MOST_PAGES")?,
         })
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use config::{BusinessCatalyst as Settings, Connection};
+use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::{SignedDuration, Timestamp};
 use polling::{Next, Poll};
 use sources::business_catalyst::BEGINNING;

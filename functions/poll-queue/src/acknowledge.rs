@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use config::{AssociationAnywhere as Settings, Connection};
+use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ContentHash, QueueVerdict, QueuedCustomer, judge_queue};
 use polling::{Next, Poll, Poller, WATCH_EVERY};

@@ -14,12 +14,12 @@ mod acknowledge;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{AssociationAnywhere as Settings, Connection};
+use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, BatchEvent, ConnectionKey, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks};
 use polling::{Next, Poll, Poller, Polling, aside};
-use sources::association_anywhere::{AssociationAnywhere, UnusableEntry};
+use sources::association_anywhere::{AssociationAnywhereClient, UnusableEntry};
 use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::{fingerprint_of, sample_of};
@@ -42,7 +42,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 pub struct PollQueue {
     poller: Poller,
     failures: Failures,
-    source: AssociationAnywhere,
+    source: AssociationAnywhereClient,
 }
 
 impl PollQueue {
@@ -57,7 +57,7 @@ impl PollQueue {
         Ok(Self {
             poller,
             failures: tables.failures(),
-            source: AssociationAnywhere::new(http, secrets, tables.limiter(), clock),
+            source: AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock),
         })
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use config::{BusinessCatalyst as Settings, Connection};
+use config::{BusinessCatalystConfig as Settings, Connection};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};

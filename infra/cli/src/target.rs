@@ -5,7 +5,7 @@ use lambda::{Clients, Environment, Metrics};
 use operations::imports::Undo;
 use operations::status::StatusReader;
 use sources::SourceHttp;
-use sources::association_anywhere::AssociationAnywhere;
+use sources::association_anywhere::AssociationAnywhereClient;
 use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
@@ -112,9 +112,9 @@ impl Target {
     }
 
     /// The client of Association Anywhere.
-    pub fn association_anywhere(&self) -> AssociationAnywhere {
+    pub fn association_anywhere(&self) -> AssociationAnywhereClient {
         let Clients { clock, http, secrets, .. } = &self.clients;
-        AssociationAnywhere::new(http.clone(), secrets.clone(), self.tables.limiter(), clock.clone())
+        AssociationAnywhereClient::new(http.clone(), secrets.clone(), self.tables.limiter(), clock.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::StatusCode;
-use config::{AssociationAnywhere, Connection};
+use config::{AssociationAnywhereConfig, Connection};
 use model::ConnectionKey;
 use operations::status::Condition;
 use proptest::prelude::*;
@@ -147,7 +147,7 @@ fn registrations_of_any_kind_and_content_never_stop_the_others() {
             world.clock.advance(Duration::from_secs(61));
             let before = world.now();
             world.poll().await;
-            let polled = Connection::<AssociationAnywhere>::all(&world.connections()).await.unwrap();
+            let polled = Connection::<AssociationAnywhereConfig>::all(&world.connections()).await.unwrap();
             prop_assert!(polled.iter().any(|connection| connection.key == world.connection()));
             prop_assert!(world.polled_at().await >= Some(before));
             let (status, connections) = world.api("GET", "/v1/connections", Some(TOKEN), "").await;

@@ -15,7 +15,7 @@ const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
 /// How to reach an Association Anywhere system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AssociationAnywhere {
+pub struct AssociationAnywhereConfig {
     /// *Get queue customers*.
     pub queue_url: String,
     /// *Get customer details*.
@@ -48,7 +48,7 @@ pub struct AssociationAnywhere {
     pub most_deletes_percent: u32,
 }
 
-impl Settings for AssociationAnywhere {
+impl Settings for AssociationAnywhereConfig {
     const KIND: ConnectionKind = ConnectionKind::AssociationAnywhere;
 }
 
@@ -75,7 +75,7 @@ fn default_requests_per_second() -> f64 {
 }
 
 /// Takes the keys of this kind out of a connection's table.
-pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhere> {
+pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhereConfig> {
     let insecure_http = fields.boolean("insecure_http").unwrap_or(false);
     let queue_url = fields.url("queue_url", true, insecure_http);
     let details_url = fields.url("details_url", true, insecure_http);
@@ -89,7 +89,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhere> 
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
     let max_requests_per_second = fields.rate("max_requests_per_second");
     let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
-    Some(AssociationAnywhere {
+    Some(AssociationAnywhereConfig {
         queue_url: queue_url?,
         details_url: details_url?,
         purge_url: purge_url?,

@@ -6,7 +6,7 @@ use super::{ConnectionKind, SecretReference, Settings};
 
 /// An account that others import into, in the Sticky Street dialect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BatchImport {
+pub struct BatchImportConfig {
     /// What senders call the account, unique in a file.
     pub account_id: String,
     /// Who may import: `{"users": [{"user_id", "user_password"}]}`.
@@ -15,12 +15,12 @@ pub struct BatchImport {
     pub campaigns: Vec<String>,
 }
 
-impl Settings for BatchImport {
+impl Settings for BatchImportConfig {
     const KIND: ConnectionKind = ConnectionKind::BatchImport;
 }
 
 /// Takes the keys of this kind out of a connection's table.
-pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BatchImport> {
+pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BatchImportConfig> {
     let account_id = fields.required_text("account_id");
     let account_id = account_id.filter(|account_id| {
         let is_usable = !account_id.is_empty() && account_id.trim() == account_id;
@@ -31,7 +31,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BatchImport> {
     });
     let credentials = fields.secret("credentials", true);
     let campaigns = campaigns(fields);
-    Some(BatchImport { account_id: account_id?, credentials: credentials?, campaigns: campaigns? })
+    Some(BatchImportConfig { account_id: account_id?, credentials: credentials?, campaigns: campaigns? })
 }
 
 fn campaigns(fields: &mut TableReader<'_>) -> Option<Vec<String>> {
@@ -80,11 +80,11 @@ campaigns = ["898989889", "13234545"]
     #[test]
     fn an_account_is_read_and_comes_back_from_the_store() {
         let registration = Configuration::parse(MINIMAL, Deployment::Local).unwrap().connections.remove(0);
-        let connection = Connection::<BatchImport>::from_registration(&registration).unwrap();
+        let connection = Connection::<BatchImportConfig>::from_registration(&registration).unwrap();
         assert_eq!(registration.kind, "batch-import");
         assert_eq!(
             connection.settings,
-            BatchImport {
+            BatchImportConfig {
                 account_id: "greatwidgets".to_owned(),
                 credentials: SecretReference("env:IMPORT_CREDENTIALS".parse().unwrap()),
                 campaigns: vec!["898989889".to_owned(), "13234545".to_owned()],

@@ -17,7 +17,7 @@ const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
 /// How to reach a site of Business Catalyst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BusinessCatalyst {
+pub struct BusinessCatalystConfig {
     /// The CRM web service.
     pub endpoint: String,
     /// The site's number.
@@ -49,11 +49,11 @@ fn default_requests_per_second() -> f64 {
     DEFAULT_REQUESTS_PER_SECOND
 }
 
-impl Settings for BusinessCatalyst {
+impl Settings for BusinessCatalystConfig {
     const KIND: ConnectionKind = ConnectionKind::BusinessCatalyst;
 }
 
-impl BusinessCatalyst {
+impl BusinessCatalystConfig {
     /// The time zone of the site.
     pub fn zone(&self) -> TimeZone {
         // Every name was looked up in the same database when it was read.
@@ -84,7 +84,7 @@ fn default_poll_seconds() -> u32 {
 }
 
 /// Takes the keys of this kind out of a connection's table.
-pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BusinessCatalyst> {
+pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BusinessCatalystConfig> {
     let insecure_http = fields.boolean("insecure_http").unwrap_or(false);
     let endpoint = fields.url("endpoint", true, insecure_http);
     let site_id = fields.required_number("site_id", 1, i64::from(u32::MAX));
@@ -96,7 +96,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BusinessCatalyst> {
     let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
     let max_requests_per_second = fields.rate("max_requests_per_second");
     let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
-    Some(BusinessCatalyst {
+    Some(BusinessCatalystConfig {
         endpoint: endpoint?,
         site_id: site_id?,
         credentials: credentials?,
@@ -136,7 +136,7 @@ credentials = "env:BC_CREDENTIALS"
 time_zone = "Australia/Sydney"
 "#;
 
-    fn read(text: &str) -> Connection<BusinessCatalyst> {
+    fn read(text: &str) -> Connection<BusinessCatalystConfig> {
         let configuration =
             Configuration::parse(text, Deployment::Local).unwrap_or_else(|problems| panic!("{problems}"));
         Connection::from_registration(&configuration.connections[0]).unwrap()
@@ -174,7 +174,7 @@ time_zone = "Australia/Sydney"
         registration.document = registration.document.replace("\"overlap_seconds\":300", "\"overlap_seconds\":0");
         registration.document = registration.document.replace(",\"max_requests_per_second\":10.0", "");
         assert!(!registration.document.contains("per_second"), "{}", registration.document);
-        let settings = Connection::<BusinessCatalyst>::from_registration(&registration).unwrap().settings;
+        let settings = Connection::<BusinessCatalystConfig>::from_registration(&registration).unwrap().settings;
         let time: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
         assert_eq!(settings.behind(time), "2026-01-01T00:00:08Z".parse::<Timestamp>().unwrap());
         assert_eq!(settings.max_requests_per_second, 10.0);
@@ -184,7 +184,7 @@ time_zone = "Australia/Sydney"
     fn a_stored_site_whose_zone_is_not_known_is_an_error_and_not_another_zone() {
         let mut registration = read(MINIMAL).to_registration();
         registration.document = registration.document.replace("Australia/Sydney", "Australia/Atlantis");
-        let error = Connection::<BusinessCatalyst>::from_registration(&registration).unwrap_err().to_string();
+        let error = Connection::<BusinessCatalystConfig>::from_registration(&registration).unwrap_err().to_string();
         assert!(error.contains("the settings of acme/bc") && error.contains("Atlantis"), "{error}");
     }
 

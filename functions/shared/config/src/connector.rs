@@ -5,7 +5,7 @@ use super::{ConnectionKind, SecretReference, Settings};
 
 /// A system behind the InTouch Connector, which pushes to us: who it is, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connector {
+pub struct ConnectorConfig {
     /// The client whose records may come.
     pub client_id: String,
     /// The client's clubs whose records may come.
@@ -22,12 +22,12 @@ pub struct Connector {
     pub create_lead_sources: bool,
 }
 
-impl Settings for Connector {
+impl Settings for ConnectorConfig {
     const KIND: ConnectionKind = ConnectionKind::Connector;
 }
 
 /// Takes the keys of this kind out of a connection's table.
-pub(super) fn read(fields: &mut TableReader<'_>) -> Option<Connector> {
+pub(super) fn read(fields: &mut TableReader<'_>) -> Option<ConnectorConfig> {
     let client_id = fields.text("client_id", true);
     if client_id.as_deref() == Some("") {
         fields.problem("client_id", "must not be empty");
@@ -37,7 +37,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<Connector> {
     let credentials = fields.secret("credentials", true);
     let create_staff = fields.boolean("create_staff");
     let create_lead_sources = fields.boolean("create_lead_sources");
-    Some(Connector {
+    Some(ConnectorConfig {
         client_id: client_id?,
         club_ids: club_ids?,
         providers: providers?,
@@ -55,7 +55,7 @@ mod tests {
     use crate::{Configuration, Connection, Deployment};
 
     const EXAMPLE: &str = r#"
-[[connection]]                        # the Connector pushes to us
+[[connection]]                        # the ConnectorConfig pushes to us
 id = "intouch"
 tenant = "acme"
 kind = "connector"
@@ -67,7 +67,7 @@ create_staff = false                  # may a push create staff
 create_lead_sources = true
 "#;
 
-    fn settings(text: &str) -> Connector {
+    fn settings(text: &str) -> ConnectorConfig {
         let configuration =
             Configuration::parse(text, Deployment::Local).unwrap_or_else(|problems| panic!("{problems}"));
         Connection::from_registration(&configuration.connections[0]).unwrap().settings
@@ -79,7 +79,7 @@ create_lead_sources = true
 
     #[test]
     fn the_example_is_read_with_every_value() {
-        let expected = Connector {
+        let expected = ConnectorConfig {
             client_id: "c-1".to_owned(),
             club_ids: vec!["k-1".to_owned(), "k-2".to_owned()],
             providers: vec!["INTOUCH".to_owned()],

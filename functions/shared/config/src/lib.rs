@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use store::{ConnectionRegistry, Registration, SecretRef, StoreError};
 
-pub use association_anywhere::AssociationAnywhere;
-pub use batch_import::BatchImport;
-pub use business_catalyst::BusinessCatalyst;
-pub use connector::Connector;
+pub use association_anywhere::AssociationAnywhereConfig;
+pub use batch_import::BatchImportConfig;
+pub use business_catalyst::BusinessCatalystConfig;
+pub use connector::ConnectorConfig;
 pub use kind::ConnectionKind;
 pub use parse::{Deployment, ParsedFile, Problems};
 pub use table_reader::is_connection_id;
@@ -162,10 +162,12 @@ impl Reader {
 /// Why the settings of a connection can't be read, if they can't: it is neither polled nor open to anybody until then.
 pub fn problem_of(registration: &Registration) -> Option<StoreError> {
     match ConnectionKind::from_name(&registration.kind)? {
-        ConnectionKind::AssociationAnywhere => Connection::<AssociationAnywhere>::from_registration(registration).err(),
-        ConnectionKind::BusinessCatalyst => Connection::<BusinessCatalyst>::from_registration(registration).err(),
-        ConnectionKind::Connector => Connection::<Connector>::from_registration(registration).err(),
-        ConnectionKind::BatchImport => Connection::<BatchImport>::from_registration(registration).err(),
+        ConnectionKind::AssociationAnywhere => {
+            Connection::<AssociationAnywhereConfig>::from_registration(registration).err()
+        }
+        ConnectionKind::BusinessCatalyst => Connection::<BusinessCatalystConfig>::from_registration(registration).err(),
+        ConnectionKind::Connector => Connection::<ConnectorConfig>::from_registration(registration).err(),
+        ConnectionKind::BatchImport => Connection::<BatchImportConfig>::from_registration(registration).err(),
     }
 }
 

@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::table_reader::{Notes, TableReader};
 use super::{
-    BatchImport, Configuration, Connection, ConnectionKind, Connector, Reader, Scope, Settings, association_anywhere,
-    batch_import, business_catalyst, connector,
+    BatchImportConfig, Configuration, Connection, ConnectionKind, ConnectorConfig, Reader, Scope, Settings,
+    association_anywhere, batch_import, business_catalyst, connector,
 };
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
@@ -170,16 +170,16 @@ fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) ->
 
 /// The account that others import into by this connection, if they do. It alone says which connection is meant.
 fn account_of(registration: Option<&Registration>) -> Option<String> {
-    let registration = registration.filter(|registration| registration.kind == BatchImport::KIND.name())?;
-    let connection = Connection::<BatchImport>::from_registration(registration).ok()?;
+    let registration = registration.filter(|registration| registration.kind == BatchImportConfig::KIND.name())?;
+    let connection = Connection::<BatchImportConfig>::from_registration(registration).ok()?;
     Some(connection.settings.account_id)
 }
 
 /// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of
 /// one tenant may have the same.
 fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
-    let registration = registration.filter(|registration| registration.kind == Connector::KIND.name())?;
-    let connection = Connection::<Connector>::from_registration(registration).ok()?;
+    let registration = registration.filter(|registration| registration.kind == ConnectorConfig::KIND.name())?;
+    let connection = Connection::<ConnectorConfig>::from_registration(registration).ok()?;
     Some((connection.key.tenant, connection.settings.credentials.to_string()))
 }
 

@@ -39,12 +39,12 @@ fn problems_with(line: &str) -> Vec<String> {
     problems(&format!("{MINIMAL}{line}\n"))
 }
 
-fn settings_with(line: &str) -> AssociationAnywhere {
+fn settings_with(line: &str) -> AssociationAnywhereConfig {
     connection(&format!("{MINIMAL}{line}\n")).settings
 }
 
 /// The first connection of a file.
-fn connection(text: &str) -> Connection<AssociationAnywhere> {
+fn connection(text: &str) -> Connection<AssociationAnywhereConfig> {
     Connection::from_registration(&read(text).connections[0]).unwrap()
 }
 
@@ -80,7 +80,7 @@ scope = "operate"
     );
     let connection = Connection {
         key: ConnectionKey::new("acme", "aa"),
-        settings: AssociationAnywhere {
+        settings: AssociationAnywhereConfig {
             queue_url: "https://aa.example.org/prod/LIB.GET_QUEUE_CUSTS_XML".to_owned(),
             details_url: "https://aa.example.org/prod/LIB.GET_CUST_INFO_XML".to_owned(),
             purge_url: "https://aa.example.org/prod/LIB.PURGE_QUEUE_XML".to_owned(),
@@ -248,7 +248,7 @@ fn a_stack_takes_only_secrets_of_secrets_manager() {
     );
     let text = text.replace("env:", "secretsmanager:").replace("file:", "secretsmanager:");
     let configuration = Configuration::parse(&text, Deployment::Stack).unwrap();
-    let connection = Connection::<AssociationAnywhere>::from_registration(&configuration.connections[0]).unwrap();
+    let connection = Connection::<AssociationAnywhereConfig>::from_registration(&configuration.connections[0]).unwrap();
     assert_eq!(connection.settings.credentials, secret("secretsmanager:AA_CREDENTIALS"));
 }
 
@@ -405,7 +405,7 @@ fn a_connection_comes_back_from_the_store_as_it_went_in() {
         let connection = connection(text);
         let registration = connection.to_registration();
         assert_eq!(registration.key, ConnectionKey::new("acme", "aa"));
-        assert_eq!(registration.kind, AssociationAnywhere::KIND.name());
+        assert_eq!(registration.kind, AssociationAnywhereConfig::KIND.name());
         assert_eq!(Connection::from_registration(&registration).unwrap(), connection);
     }
 }
@@ -441,7 +441,7 @@ fn a_registration_that_is_not_ours_is_an_error_that_names_it() {
         registration.document.replace("\"hyphen\"", "\"snake\"").replace("\"Hyphen\"", "\"Snake\""),
     ] {
         registration.document = spoilt;
-        let error = Connection::<AssociationAnywhere>::from_registration(&registration).unwrap_err().to_string();
+        let error = Connection::<AssociationAnywhereConfig>::from_registration(&registration).unwrap_err().to_string();
         assert!(error.contains("the settings of acme/aa"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

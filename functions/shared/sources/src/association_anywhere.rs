@@ -17,7 +17,7 @@ use crate::SourceHttp;
 use crate::feed::Body;
 use crate::http::{Patience, RequestError, SourceError};
 use crate::source_client::{ANSWER_TIME, Login, SourceClient};
-use config::AssociationAnywhere as Settings;
+use config::AssociationAnywhereConfig as Settings;
 
 pub use wire::association_anywhere::UnusableEntry;
 
@@ -26,7 +26,7 @@ const PARAMETER: &str = "p_input_xml_doc";
 
 /// Asks an Association Anywhere system.
 #[derive(Clone, Debug)]
-pub struct AssociationAnywhere(SourceClient);
+pub struct AssociationAnywhereClient(SourceClient);
 
 fn credentials_of(login: &Login) -> Credentials<'_> {
     Credentials { username: &login.username, password: &login.password }
@@ -71,7 +71,7 @@ pub struct DetailsAnswer {
     pub broken: Option<SourceError>,
 }
 
-impl AssociationAnywhere {
+impl AssociationAnywhereClient {
     /// A client.
     pub fn new(http: SourceHttp, secrets: Secrets, limiter: SourceLimiter, clock: Clock) -> Self {
         Self(SourceClient::new(http, secrets, limiter, clock))

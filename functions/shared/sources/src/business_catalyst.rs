@@ -17,7 +17,7 @@ use crate::association_anywhere::tell_left_out;
 use crate::feed::Body;
 use crate::http::{RequestError, SourceError};
 use crate::source_client::SourceClient;
-use config::BusinessCatalyst as Settings;
+use config::BusinessCatalystConfig as Settings;
 
 /// What a listing from the beginning asks for: the first time that the source's database can hold.
 pub const BEGINNING: DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
@@ -28,7 +28,7 @@ const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
 
 /// Asks sites of Business Catalyst.
 #[derive(Clone, Debug)]
-pub struct BusinessCatalyst(SourceClient);
+pub struct BusinessCatalystClient(SourceClient);
 
 /// One page of a contact list.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct ContactsAnswer {
     pub is_fault: bool,
 }
 
-impl BusinessCatalyst {
+impl BusinessCatalystClient {
     /// A client.
     pub fn new(http: SourceHttp, secrets: Secrets, limiter: SourceLimiter, clock: Clock) -> Self {
         Self(SourceClient::new(http, secrets, limiter, clock))

@@ -1,7 +1,7 @@
 //! The clients of the sources: requests at the pace that a connection allows, and what the answers come to.
 //!
-//! [`AssociationAnywhere`](association_anywhere::AssociationAnywhere) and
-//! [`BusinessCatalyst`](business_catalyst::BusinessCatalyst) are built from three layers: `http` sends and reads
+//! [`AssociationAnywhereClient`](association_anywhere::AssociationAnywhereClient) and
+//! [`BusinessCatalystClient`](business_catalyst::BusinessCatalystClient) are built from three layers: `http` sends and reads
 //! answers as they come in, `source_client` waits for a slot and tells the circuit breaker, the two modules know the
 //! documents.
 

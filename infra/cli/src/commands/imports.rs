@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use config::{BatchImport, Connection};
+use config::{BatchImportConfig, Connection};
 use model::{ConnectionKey, CustomerId, iso_millis};
 use operations::imports::UndoReport;
 use serde_json::json;
@@ -65,8 +65,8 @@ pub async fn undo_import(target: &Target, import: &str, dry_run: bool, as_json: 
     bail!("there is no import `{import}`; imports are kept for {days} days")
 }
 
-async fn accounts(target: &Target) -> Result<Vec<Connection<BatchImport>>> {
-    Ok(Connection::<BatchImport>::all(&target.tables.registry()).await?)
+async fn accounts(target: &Target) -> Result<Vec<Connection<BatchImportConfig>>> {
+    Ok(Connection::<BatchImportConfig>::all(&target.tables.registry()).await?)
 }
 
 fn state(record: &ImportRecord) -> String {
