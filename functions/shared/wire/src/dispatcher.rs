@@ -32,7 +32,7 @@ pub(crate) struct EventDispatcher {
     name: NameBuffer,
     attributes: AttributeList,
     withheld: RedactedRanges,
-    forbidden: Forbidden,
+    pub(crate) forbidden: Forbidden,
     /// Whether a forbidden character may have come as it is: until then nobody looks for one.
     pub(crate) may_hold_forbidden: bool,
     /// The first half of a surrogate pair, which was the last that came.

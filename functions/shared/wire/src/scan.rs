@@ -164,7 +164,11 @@ impl<R: Read> Scanner<R> {
             *position += mark.len();
         }
         let text = &buffer[*position..];
+        let is_lenient = dispatcher.forbidden == Forbidden::LeftOut;
+        let text = if is_lenient && !*ended { before_open_reference(text) } else { text };
         let mut reader = Reader::from_str(text);
+        // Old systems write `A & B`: from a source it is read as it is meant, and what is pushed is refused.
+        reader.config_mut().allow_dangling_amp = is_lenient;
         // End tags are matched by `ParseContext`: this reader begins anew with each chunk and knows no open elements.
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
@@ -240,6 +244,13 @@ impl<R: Read> Scanner<R> {
 
 fn is_doctype(token: &str) -> bool {
     matches!(token.as_bytes(), [b'<', b'!', b'D' | b'd', ..])
+}
+
+/// A chunk without the reference that its end may have cut in two.
+fn before_open_reference(text: &str) -> &str {
+    let Some(begin) = text.rfind('&') else { return text };
+    let is_open = text.len() - begin < LOOKAHEAD_BYTES && !text[begin..].contains([';', '<']);
+    if is_open { &text[..begin] } else { text }
 }
 
 /// What quick-xml found wrong. Its own words would repeat what the document says.

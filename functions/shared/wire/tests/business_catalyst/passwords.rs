@@ -134,7 +134,6 @@ fn the_password_is_kept_out_of_what_is_told_of_a_document_that_is_broken_within_
     for broken in [
         "<password>SECRET</passwort>",
         "<password>a<SECRET>b</password>",
-        "<password>SECRET & SECRET</password>",
         "<password SECRET>SECRET</password>",
         "<password a='SECRET' a='SECRET'/>",
         "<password><![SECRET]]></password>",
