@@ -90,13 +90,19 @@ impl Said {
         self
     }
 
-    /// It failed with one line on stderr; returns that line without the program's name.
-    #[track_caller]
+    /// What it fails with: one line.
     pub(crate) fn error(&self) -> &str {
+        match self.errors().as_slice() {
+            [error] => error,
+            _ => panic!("not one line of an error: {self:?}"),
+        }
+    }
+
+    /// What it fails with, line by line.
+    pub(crate) fn errors(&self) -> Vec<&str> {
         assert_eq!(self.code, Some(1), "{self:?}");
-        let line = self.stderr.strip_suffix('\n').and_then(|line| line.strip_prefix("customer-sync: "));
-        let line = line.filter(|line| !line.contains('\n'));
-        line.unwrap_or_else(|| panic!("not one line of an error: {self:?}"))
+        let error = |line| str::strip_prefix(line, "customer-sync: ");
+        self.stderr.lines().map(error).collect::<Option<_>>().unwrap_or_else(|| panic!("no line of an error: {self:?}"))
     }
 
     /// The figures of the last line that says that a connection is in sync: fetched, and what became of them. They must
