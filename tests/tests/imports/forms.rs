@@ -88,7 +88,7 @@ async fn the_answer_comes_in_the_form_that_is_asked_for() {
     let error = post(&world, &form.clone().with("callback", "shop.imported").without("delimiter")).await;
     assert_eq!(error.text, r#"shop.imported({"status":"error","error":"`delimiter`: is missing"});"#);
     let before = writes(&world);
-    for callback in ["alert(1)//", "a.b;c", "<script>", "a b", "delete"] {
+    for callback in ["alert(1)//", "a.b;c", "<script>", "a b"] {
         let refused = post(&world, &form.clone().with("callback", callback)).await;
         let error =
             r#"{"status":"error","error":"`callback`: must be the name of a JavaScript function, such as a.b_1"}"#;
