@@ -34,7 +34,7 @@ async fn neighbour(deployment: &TestDeployment, ids: &[&str], customers: u64) ->
     let credentials = deployment.secret(&format!("{}.json", ids[0]), &login);
     let connection = |id: &&str| {
         format!(
-            "[[connection]]\nid = '{id}'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
+            "[[connection]]\nid = '{id}'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}?{id}'\n\
              details_url = '{}'\npurge_url = '{}'\ncredentials = '{credentials}'\nmax_requests_per_second = 1000\n",
             urls.queue, urls.details, urls.purge
         )

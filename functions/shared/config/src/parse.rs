@@ -9,8 +9,8 @@ use toml::{Table, Value};
 
 use super::table_reader::{Notes, TableReader};
 use super::{
-    BatchImportConfig, Configuration, Connection, ConnectionKind, ConnectorConfig, Reader, Scope, Settings,
-    association_anywhere, batch_import, business_catalyst, connector,
+    AssociationAnywhereConfig, BatchImportConfig, Configuration, Connection, ConnectionKind, ConnectorConfig, Reader,
+    Scope, Settings, association_anywhere, batch_import, business_catalyst, connector,
 };
 
 /// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
@@ -81,6 +81,7 @@ impl Configuration {
         root.no_others();
         let mut ids = BTreeSet::new();
         let mut accounts = BTreeSet::new();
+        let mut queues = BTreeSet::new();
         let mut senders = BTreeMap::new();
         for (number, table) in (1..).zip(connections) {
             let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
@@ -97,6 +98,15 @@ impl Configuration {
             {
                 let id = id.as_deref().unwrap_or_default();
                 problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
+            }
+            if let Some(queue) = queue_of(connection.as_ref())
+                && !queues.insert(queue)
+            {
+                let id = id.as_deref().unwrap_or_default();
+                problems.push(format!(
+                    "connection `{id}`: key `queue_url`: is the queue of another connection, with the same credentials: \
+                     each would purge what the other has not read"
+                ));
             }
             if let Some((tenant, credentials)) = sender_of(connection.as_ref())
                 && *senders.entry(credentials).or_insert_with(|| tenant.clone()) != tenant
@@ -173,6 +183,15 @@ fn account_of(registration: Option<&Registration>) -> Option<String> {
     let registration = registration.filter(|registration| registration.kind == BatchImportConfig::KIND.name())?;
     let connection = Connection::<BatchImportConfig>::from_registration(registration).ok()?;
     Some(connection.settings.account_id)
+}
+
+/// The address of the queue that a connection reads and purges, if it does, and where its login stands.
+fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
+    let registration =
+        registration.filter(|registration| registration.kind == AssociationAnywhereConfig::KIND.name())?;
+    let settings = Connection::<AssociationAnywhereConfig>::from_registration(registration).ok()?.settings;
+    let login = settings.queue_credentials.unwrap_or(settings.credentials);
+    Some((settings.queue_url, login.to_string()))
 }
 
 /// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of

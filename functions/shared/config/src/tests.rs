@@ -122,7 +122,7 @@ fn what_is_not_said_has_its_default() {
 
 #[test]
 fn several_connections_and_readers_stay_in_the_files_order() {
-    let second = MINIMAL.replace("\"aa\"", "\"a\"").replace("acme", "other");
+    let second = MINIMAL.replace("\"aa\"", "\"a\"").replace("acme", "other").replace("aa.example", "a.example");
     let configuration =
         read(&format!("{MINIMAL}{second}{READER}{}", READER.replace("acme", "other").replace("READER_", "OTHER_")));
     let keys: Vec<String> = configuration.connections.iter().map(|connection| connection.key.to_string()).collect();
@@ -412,7 +412,7 @@ fn a_connection_comes_back_from_the_store_as_it_went_in() {
 
 #[test]
 fn what_the_store_keeps_of_a_configuration_has_a_key_for_each_and_no_secret_but_its_reference() {
-    let second = MINIMAL.replace("\"aa\"", "\"b\"");
+    let second = MINIMAL.replace("\"aa\"", "\"b\"").replace("aa.example", "b.example");
     let configuration = read(&format!("{MINIMAL}{second}{READER}{}", READER.replace("READER", "OTHER")));
     let registrations = configuration.to_registrations();
     let keys: Vec<(String, &str)> =

@@ -257,7 +257,8 @@ fn apply_shows_the_difference_and_makes_it() {
     assert_eq!(said.stdout, "nothing to change\n");
 
     let first = connection(&source.base, "file:aa.json", "poll_seconds = 60");
-    let second = connection(&source.base, "file:aa.json", "").replace("'aa'", "'b'").replace("[[reader]]", "");
+    let second =
+        connection("https://b.example.org", "file:aa.json", "").replace("'aa'", "'b'").replace("[[reader]]", "");
     let second = second.split("\ntenant = 'acme'\ntoken").next().unwrap().to_owned();
     home.write("next.toml", &format!("{first}\n{second}"));
     let difference = "~ acme/aa (association-anywhere)\n+ acme/b (association-anywhere)\n";

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn an_id_is_used_once_whatever_the_tenant() {
-    let again = MINIMAL.replace("acme", "other");
+    let again = MINIMAL.replace("acme", "other").replace("aa.example", "a.example");
     assert_eq!(problems(&format!("{MINIMAL}{again}")), ["connection `aa`: key `id`: is used twice"]);
 }
 
@@ -66,6 +66,15 @@ fn plain_http_to_this_machine_is_taken() {
             "as it was written"
         );
     }
+}
+
+#[test]
+fn a_queue_is_read_by_one_connection() {
+    let second = MINIMAL.replace("\"aa\"", "\"a\"").replace("acme", "other");
+    let refusal = "connection `a`: key `queue_url`: is the queue of another connection, with the same credentials: \
+                   each would purge what the other has not read";
+    assert_eq!(problems(&format!("{MINIMAL}{second}")), [refusal]);
+    read(&format!("{MINIMAL}{second}queue_credentials = \"env:OTHER\"\n"));
 }
 
 #[test]
