@@ -209,20 +209,21 @@ impl<'a> Matching<'a> {
         Ok(RowOutcome::Taken(matched))
     }
 
-    /// A row that was taken over before. It fails only where it would give somebody the card number that is another's
-    /// by now: that is for this time.
+    /// A row that was taken over before. If its customer was not stored, it is judged anew: another import may have
+    /// brought that customer meanwhile. It fails only if it would give a customer the card number that is another's by
+    /// now: that is for this time.
     fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<RowOutcome, Stop> {
-        let before = self.identity(&matched.source_id)?;
-        if before.is_some() && self.request.overwrite == Overwrite::Ignore {
+        let Some(before) = self.identity(&matched.source_id)? else { return self.judged(row) };
+        if self.request.overwrite == Overwrite::Ignore {
             // It was new, so this very request has brought it, and it stays as it is.
             return Ok(RowOutcome::Taken(matched.clone()));
         }
         let card = row.get(Field::CardNumber).or(matched.card_number.as_deref()).map(Claim::card);
-        if before.as_ref().is_none_or(|before| before.card != card) {
+        if before.card != card {
             self.expect_free(card.as_ref(), &matched.source_id)?;
         }
         let email = row.get(Field::Email).map(Claim::email);
-        let kept = self.kept(before);
+        let kept = self.kept(Some(before));
         self.take(matched, card, email, kept, self.fingerprint.origin(row.number));
         Ok(RowOutcome::Taken(matched.clone()))
     }
