@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Batch, BatchEvent, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks};
 use operations::status::Condition;
-use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use simulators::association_anywhere::{AaSettings, Fault, Poison, Procedure};
 use store::{ChunkKey, Settlement};
 use tests::{AssociationAnywhereFixture, WORK_QUEUE};
 
@@ -221,6 +221,27 @@ async fn a_queue_that_was_built_anew_while_a_batch_was_open_loses_nothing_unread
     }
 }
 
+/// Invariant 1: a batch of which nothing was in the queue purges nothing, whatever number the empty queue told.
+#[tokio::test]
+async fn a_redrive_alone_purges_nothing_of_a_queue_that_is_built_anew_meanwhile() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.source.poison(1007, Poison::ErrorElement);
+    world.source.number_empty_queue();
+    world.sync().await;
+    world.source.heal(1007);
+    let purges = world.source.purges();
+    world.failures().request_redrive(&world.connection(), "1007", world.now()).await.unwrap();
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    world.work().await;
+    world.source.rebuild_queue(0);
+    world.source.create(2001);
+    world.poll().await;
+    assert_eq!(world.source.purges(), purges);
+    world.sync().await;
+    world.assert_shadow_is_the_sources((1001..1031).chain([2001])).await;
+}
+
 /// Invariant 1: likewise of a queue that the connection was pointed to meanwhile, though it may look the same.
 #[tokio::test]
 async fn a_connection_that_is_pointed_elsewhere_while_a_batch_is_open_purges_nothing_there() {
@@ -235,6 +256,20 @@ async fn a_connection_that_is_pointed_elsewhere_while_a_batch_is_open_purges_not
     assert!(world.status().await.error.unwrap().message.contains("configured otherwise"));
     world.sync().await;
     assert_eq!(world.source.purges().len(), 1);
+}
+
+/// Invariant 1: likewise where the secret says another user by now, who may ask in another environment.
+#[tokio::test]
+async fn a_login_that_changes_while_a_batch_is_open_purges_nothing() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.poll().await;
+    world.work().await;
+    world.secret("aa.json", &serde_json::json!({ "username": "production", "password": "another" }));
+    // As long as a secret is believed at most.
+    world.clock.advance(Duration::from_secs(3_600));
+    world.poll().await;
+    assert!(world.source.purges().is_empty(), "asked again, and not purged");
+    assert!(world.status().await.error.unwrap().message.contains("configured otherwise"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ContentHash, QueueVerdict, QueuedCustomer, judge_queue};
+use model::{Batch, BatchEvent, QueueVerdict, QueuedCustomer, judge_queue};
 use polling::{Next, Poll, Poller, WATCH_EVERY};
 use sources::SourceError;
 use sources::association_anywhere::UnusableEntry;
@@ -12,8 +12,9 @@ use store::StoreError;
 
 use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 
-/// So many customers of a batch are looked for in the queue before it is purged.
-const SAMPLE: usize = 64;
+/// So many customers of a batch are looked for in the queue before it is purged: a queue that was built anew, and holds
+/// all but one in a hundred of a large batch, is taken for the same once in 170 times.
+const SAMPLE: usize = 512;
 /// After so many purges that failed a new batch begins, which holds all of this one again: what changed meanwhile must
 /// not wait for a purge that may never succeed.
 const MOST_PURGES: u64 = 20;
@@ -23,13 +24,6 @@ pub(crate) fn sample_of(customers: &[QueuedCustomer], unusable: &[UnusableEntry]
     let step = customers.len().div_ceil(SAMPLE).max(1);
     let customers = customers.iter().step_by(step).map(|customer| customer.source_id.clone());
     customers.chain(unusable.iter().take(SAMPLE).map(|entry| entry.name.clone())).collect()
-}
-
-/// Stands for where a connection's queue is, and for who asks there.
-pub(crate) fn fingerprint_of(settings: &Settings) -> ContentHash {
-    let Settings { queue_url, details_url, purge_url, credentials, queue_credentials, .. } = settings;
-    let queue_credentials = queue_credentials.as_ref().unwrap_or(credentials);
-    ContentHash::of(&format!("{queue_url}\n{details_url}\n{purge_url}\n{:?}\n{:?}", credentials, queue_credentials))
 }
 
 impl PollQueue {
@@ -73,22 +67,22 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Option<Next>, StoreError> {
         let Connection { key, settings } = connection;
-        if batch.origin.is_some_and(|origin| origin != fingerprint_of(settings)) {
-            return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await;
-        }
+        let queue = match self.source.queue(key, settings).await {
+            Ok(queue) if batch.origin == Some(queue.origin()) => queue,
+            Ok(_) => return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await,
+            Err(error) => return self.poller.report(key, "queue", error, Self::pause(settings)).await.map(Some),
+        };
         let sample = self.poller.ledger.queued(key, batch.number).await?;
-        let glance = match self.source.glance(key, settings, &sample, deadline).await {
+        let glance = match queue.glance(&sample, deadline).await {
             Ok(glance) => glance,
-            Err(error) => {
-                return self.poller.report(key, "queue", error, Self::pause(settings)).await.map(Some);
-            }
+            Err(error) => return self.poller.report(key, "queue", error, Self::pause(settings)).await.map(Some),
         };
         match judge_queue(queue_number, glance.queue_number.as_deref(), sample.len(), glance.found) {
             QueueVerdict::NothingLeft => return Ok(None),
             QueueVerdict::Doubtful(why) => return self.doubt(connection, batch, why).await,
             QueueVerdict::Purge => {}
         }
-        match self.source.purge(key, settings, queue_number, deadline).await {
+        match queue.purge(queue_number, deadline).await {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
                 if self.poller.ledger.purge_failed(key, batch).await? >= MOST_PURGES {

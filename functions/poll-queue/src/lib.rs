@@ -22,7 +22,7 @@ use polling::{Next, Poll, Poller, Polling, aside};
 use sources::association_anywhere::{AssociationAnywhereClient, UnusableEntry};
 use store::{Failure, Failures, LedgerState, StoreError};
 
-use crate::acknowledge::{fingerprint_of, sample_of};
+use crate::acknowledge::sample_of;
 
 /// A batch that was abandoned is asked for again: no sooner than this.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
@@ -98,8 +98,12 @@ impl PollQueue {
         let Connection { key, settings } = connection;
         let Poller { ledger, states, clock, .. } = &self.poller;
         let asked_at = clock.now();
-        let answer = match self.source.queue(key, settings, deadline).await {
-            Ok(answer) => answer,
+        let asked = async {
+            let queue = self.source.queue(key, settings).await?;
+            Ok((queue.origin(), queue.read(deadline).await?))
+        };
+        let (origin, answer) = match asked.await {
+            Ok(asked) => asked,
             Err(error) => return self.poller.report(key, "queue", error, Self::pause(settings)).await,
         };
         self.note_unusable(key, &answer.unusable).await?;
@@ -108,6 +112,8 @@ impl PollQueue {
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
+        // A queue that tells nobody has nothing to purge, whatever its number: entries may come up to it meanwhile.
+        let queue_number = answer.queue_number.filter(|_| !sample.is_empty());
         let customers = aside(move || dedupe_queue(answer.customers, again)).await;
         if customers.is_empty() && answer.unusable.is_empty() {
             if let Some(request) = confirmed {
@@ -121,8 +127,8 @@ impl PollQueue {
         let total = customers.len() as u64 + unusable;
         // They have come to an end already.
         let counts = OutcomeCounts { failed: unusable, ..OutcomeCounts::default() };
-        let batch = Batch::following(latest, answer.queue_number, asked_at, total);
-        let batch = Batch { origin: Some(fingerprint_of(settings)), confirmed, counts, ..batch };
+        let batch = Batch::following(latest, queue_number, asked_at, total);
+        let batch = Batch { origin: Some(origin), confirmed, counts, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
             return Ok(self.poller.wait_for_workers(last, until, Self::pause(settings)));

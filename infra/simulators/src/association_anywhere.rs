@@ -330,6 +330,11 @@ impl AaSimulator {
         self.state().habits.refuses_empty_purges = true;
     }
 
+    /// From now on an empty queue tells the number of its last entry.
+    pub fn number_empty_queue(&self) {
+        self.state().habits.numbers_empty_queue = true;
+    }
+
     /// From now on the queue writes ids with three leading zeros. The details know either, and write none.
     pub fn queue_with_zeros(&self) {
         self.state().habits.queues_with_zeros = true;

@@ -1,12 +1,13 @@
 //! Whether a queue is still the one that a batch was made of.
 //!
 //! A purge names a number, and clears what was queued up to it. A source that rebuilds an environment numbers anew:
-//! there the same number stands for entries that nobody has read. So the queue is asked before every purge, and only
-//! where it still holds what the batch was made of, up to a number that is not below the batch's, is it purged. All
-//! else is left alone: what is not purged is told again.
+//! there the same number stands for entries that nobody has read. So the queue is asked before every purge. It is
+//! purged only if it still holds every customer of a sample of the batch, up to a number that is not below the batch's.
+//! All else is left alone: what is not purged is told again.
 //!
 //! What can't be seen: a queue that was rebuilt since the batch began, that holds all of the batch's customers again,
-//! and whose numbers have already passed the batch's. Its answer is the same as that of the queue before.
+//! and whose numbers have already passed the batch's, as when everybody was queued anew during a first sync. Its answer
+//! is the same as that of the queue before.
 
 use std::cmp::Ordering;
 
@@ -23,9 +24,9 @@ pub enum QueueVerdict {
 }
 
 /// Judges a queue by what it was asked: `number` is the batch's, `number_now` what it says now, and of `sampled`
-/// customers of the batch it still holds `found`. A batch of a release that took no sample has none.
+/// customers of the batch it still holds `found`.
 pub fn judge_queue(number: &str, number_now: Option<&str>, sampled: usize, found: usize) -> QueueVerdict {
-    if found == 0 && (sampled > 0 || number_now.is_none()) {
+    if found == 0 {
         return QueueVerdict::NothingLeft;
     }
     if found < sampled {
@@ -64,12 +65,6 @@ mod tests {
     fn where_nobody_of_the_batch_is_left_there_is_nothing_to_purge() {
         assert_eq!(judge_queue("4711", Some("5000"), 9, 0), QueueVerdict::NothingLeft);
         assert_eq!(judge_queue("4711", None, 9, 0), QueueVerdict::NothingLeft);
-        assert_eq!(judge_queue("4711", None, 0, 0), QueueVerdict::NothingLeft);
-    }
-
-    #[test]
-    fn a_batch_without_a_sample_goes_by_its_number_alone() {
-        assert_eq!(judge_queue("4711", Some("4711"), 0, 0), QueueVerdict::Purge);
-        assert!(matches!(judge_queue("4711", Some("12"), 0, 0), QueueVerdict::Doubtful(_)));
+        assert_eq!(judge_queue("4711", Some("4711"), 0, 0), QueueVerdict::NothingLeft);
     }
 }

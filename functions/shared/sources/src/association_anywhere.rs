@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use model::{ConnectionKey, QueuedCustomer};
+use model::{ConnectionKey, ContentHash, QueuedCustomer};
 use store::{Clock, Secrets, SourceLimiter};
 use wire::association_anywhere::{
     self as documents, Credentials, Detail, DetailsReader, QueueReader, StatusReader, Unasked,
@@ -42,14 +42,14 @@ pub struct QueueAnswer {
     pub customers: Vec<QueuedCustomer>,
     /// Entries whose id can't be anybody's, each id once.
     pub unusable: Vec<UnusableEntry>,
-    /// What to purge them with; `None` if nothing is queued.
+    /// What to purge them with; `None` if the source tells none.
     pub queue_number: Option<String>,
 }
 
 /// What the change queue holds of some customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueGlance {
-    /// What to purge all that it holds with; `None` if nothing is queued.
+    /// What to purge all that it holds with; `None` if the source tells none.
     pub queue_number: Option<String>,
     /// How many of them it holds.
     pub found: usize,
@@ -77,71 +77,17 @@ impl AssociationAnywhereClient {
         Self(SourceClient::new(http, secrets, limiter, clock))
     }
 
-    /// Who changed since the last purge. Changes nothing at the source.
+    /// A connection's queue, to be read, looked at and purged under one login.
     ///
     /// # Errors
-    /// See [`SourceError`].
-    pub async fn queue(
-        &self,
-        key: &ConnectionKey,
-        settings: &Settings,
-        deadline: Timestamp,
-    ) -> Result<QueueAnswer, SourceError> {
+    /// If the login can't be read.
+    pub async fn queue<'a>(
+        &'a self,
+        key: &'a ConnectionKey,
+        settings: &'a Settings,
+    ) -> Result<ChangeQueue<'a>, SourceError> {
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
-        self.ask(key, settings, deadline, &login, || {
-            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
-                let charset = body.charset();
-                let customers = Arc::new(Mutex::new(Vec::new()));
-                let found = customers.clone();
-                let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
-                    lock(&found).push(customer);
-                });
-                move || {
-                    let queue_number = reader.read()?;
-                    tell_left_out(key, reader.left_out());
-                    let customers = std::mem::take(&mut *lock(&customers));
-                    Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
-                }
-            })
-        })
-        .await
-    }
-
-    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the
-    /// others.
-    ///
-    /// # Errors
-    /// See [`SourceError`].
-    pub async fn glance(
-        &self,
-        key: &ConnectionKey,
-        settings: &Settings,
-        customers: &HashSet<String>,
-        deadline: Timestamp,
-    ) -> Result<QueueGlance, SourceError> {
-        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::queue_request(settings.dialect, &credentials_of(&login));
-        self.ask(key, settings, deadline, &login, || {
-            self.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
-                let charset = body.charset();
-                let awaited = Arc::new(Mutex::new(customers.clone()));
-                let left = awaited.clone();
-                let mut reader =
-                    QueueReader::new(body, charset, Limits::of_queue(), move |customer: QueuedCustomer| {
-                        lock(&left).remove(&customer.source_id);
-                    });
-                move || {
-                    let queue_number = reader.read()?;
-                    let mut awaited = lock(&awaited);
-                    for entry in reader.unusable() {
-                        awaited.remove(&entry.name);
-                    }
-                    Ok(QueueGlance { queue_number, found: customers.len() - awaited.len() })
-                }
-            })
-        })
-        .await
+        Ok(ChangeQueue { client: self, key, settings, login })
     }
 
     /// The details of customers, in one bulk request.
@@ -185,26 +131,6 @@ impl AssociationAnywhereClient {
             Err(error) if details.is_empty() && raw.is_empty() => Err(error),
             Err(error) => Ok(DetailsAnswer { began, details, unasked, raw, broken: Some(error) }),
         }
-    }
-
-    /// Clears what the queue held when it answered with `queue_number`, and nothing newer.
-    ///
-    /// # Errors
-    /// See [`SourceError`].
-    pub async fn purge(
-        &self,
-        key: &ConnectionKey,
-        settings: &Settings,
-        queue_number: &str,
-        deadline: Timestamp,
-    ) -> Result<(), SourceError> {
-        let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
-        let request = documents::purge_request(settings.dialect, &credentials_of(&login), queue_number);
-        // It follows a look into the queue, which took the slot that was free.
-        self.ask_in_turn(key, settings, deadline, &login, || {
-            self.post(&settings.purge_url, &request, Patience::USUAL, read_status)
-        })
-        .await
     }
 
     /// Puts one customer into the queue, or everyone.
@@ -274,6 +200,96 @@ impl AssociationAnywhereClient {
                 RequestError::InvalidResponse(message)
             }
         })
+    }
+}
+
+/// A connection's queue, under one login: what one secret says is not purged with another.
+pub struct ChangeQueue<'a> {
+    client: &'a AssociationAnywhereClient,
+    key: &'a ConnectionKey,
+    settings: &'a Settings,
+    login: Login,
+}
+
+impl ChangeQueue<'_> {
+    /// Stands for where the queue is, and for who asks there: another user name may mean another environment.
+    pub fn origin(&self) -> ContentHash {
+        let Settings { queue_url, details_url, purge_url, credentials, .. } = self.settings;
+        let username = &self.login.username;
+        ContentHash::of(&format!("{queue_url}\n{details_url}\n{purge_url}\n{credentials:?}\n{username}"))
+    }
+
+    /// Who changed since the last purge. Changes nothing at the source.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn read(&self, deadline: Timestamp) -> Result<QueueAnswer, SourceError> {
+        let Self { client, key, settings, login } = self;
+        let request = documents::queue_request(settings.dialect, &credentials_of(login));
+        client
+            .ask(key, settings, deadline, login, || {
+                client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                    let charset = body.charset();
+                    let customers = Arc::new(Mutex::new(Vec::new()));
+                    let found = customers.clone();
+                    let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
+                        lock(&found).push(customer);
+                    });
+                    move || {
+                        let queue_number = reader.read()?;
+                        tell_left_out(key, reader.left_out());
+                        let customers = std::mem::take(&mut *lock(&customers));
+                        Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
+                    }
+                })
+            })
+            .await
+    }
+
+    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the
+    /// others.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn glance(&self, customers: &HashSet<String>, deadline: Timestamp) -> Result<QueueGlance, SourceError> {
+        let Self { client, key, settings, login } = self;
+        let request = documents::queue_request(settings.dialect, &credentials_of(login));
+        client
+            .ask(key, settings, deadline, login, || {
+                client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                    let charset = body.charset();
+                    let awaited = Arc::new(Mutex::new(customers.clone()));
+                    let left = awaited.clone();
+                    let mut reader =
+                        QueueReader::new(body, charset, Limits::of_queue(), move |customer: QueuedCustomer| {
+                            lock(&left).remove(&customer.source_id);
+                        });
+                    move || {
+                        let queue_number = reader.read()?;
+                        let mut awaited = lock(&awaited);
+                        for entry in reader.unusable() {
+                            awaited.remove(&entry.name);
+                        }
+                        Ok(QueueGlance { queue_number, found: customers.len() - awaited.len() })
+                    }
+                })
+            })
+            .await
+    }
+
+    /// Clears what the queue held when it answered with `queue_number`, and nothing newer.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn purge(&self, queue_number: &str, deadline: Timestamp) -> Result<(), SourceError> {
+        let Self { client, key, settings, login } = self;
+        let request = documents::purge_request(settings.dialect, &credentials_of(login), queue_number);
+        // It follows a look into the queue, which took the slot that was free.
+        client
+            .ask_in_turn(key, settings, deadline, login, || {
+                client.post(&settings.purge_url, &request, Patience::USUAL, read_status)
+            })
+            .await
     }
 }
 

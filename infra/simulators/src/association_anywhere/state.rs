@@ -62,6 +62,8 @@ pub(super) struct Habits {
     pub(super) refuses_empty_purges: bool,
     /// The queue writes ids with three leading zeros; the details do not.
     pub(super) queues_with_zeros: bool,
+    /// An empty queue tells a number, too.
+    pub(super) numbers_empty_queue: bool,
     /// Every details answer holds this customer, too.
     pub(super) always_answers: Option<u64>,
 }
@@ -197,7 +199,7 @@ impl State {
         self.queue.values().copied().collect()
     }
 
-    /// The queue in order, and its greatest number, which an empty queue does not have.
+    /// The queue in order, and its greatest number, which an empty queue has only by habit.
     pub(super) fn queue_snapshot(&self) -> (Vec<Queued>, Option<u64>) {
         let entries = self
             .queue
@@ -205,7 +207,8 @@ impl State {
             .map(|&id| Queued { id, action: self.get(id).map(|customer| customer.action).unwrap_or_default() })
             .collect();
         let last = self.queue.last_key_value().map(|(&number, _)| number);
-        (entries, last.max(self.texts.last_key_value().map(|(&number, _)| number)))
+        let last = last.max(self.texts.last_key_value().map(|(&number, _)| number));
+        (entries, last.or(self.habits.numbers_empty_queue.then_some(self.last_queue_number)))
     }
 
     pub(super) fn count_request(&mut self, procedure: Procedure) {
