@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::{Content, Name, Outcome, Status, Version};
+use model::{BatchEvent, Content, Name, Outcome, Status, Version};
+use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
 use store::{Change, IncomingChange};
 use tests::AssociationAnywhereFixture;
@@ -248,6 +249,50 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
     assert_eq!(states.state(&world.connection()).await.unwrap().confirm_requested, None);
 }
 
+/// Invariant 5: what is asked for again, because a batch was abandoned or an operator redrives it, has no limit of its
+/// own.
+#[tokio::test]
+async fn the_limit_on_deletions_is_not_passed_by_asking_again() {
+    let world = AssociationAnywhereFixture::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1131 {
+        world.source.delete_silently(id);
+    }
+    world.source.fault(Procedure::Purge, Some(Fault::FailureStatus("not allowed".into())));
+    // Long enough for several batches, each of which is abandoned after twenty purges.
+    world.run_for(300).await;
+    let ends = |status: ConnectionStatus| (status.counts.ends.tombstoned, status.deletes_withheld);
+    assert_eq!(ends(world.status().await), (50, 80));
+    world.source.fault(Procedure::Purge, None);
+    world.sync().await;
+    for failure in world.failures().all(&world.connection()).await.unwrap() {
+        world.failures().request_redrive(&world.connection(), &failure.source_id, world.now()).await.unwrap();
+    }
+    world.run_for(10).await;
+    world.sync().await;
+    assert_eq!(ends(world.status().await), (50, 80));
+}
+
+/// Invariant 5: nor by a batch that is abandoned before all of it was looked at.
+#[tokio::test]
+async fn what_an_abandoned_batch_has_deleted_counts_for_the_next_one() {
+    let world = AssociationAnywhereFixture::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1131 {
+        world.source.delete_silently(id);
+    }
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    let messages = world.receive_all();
+    world.deliver(&messages[..1]).await;
+    let batch = world.ledger().state(&world.connection()).await.unwrap().latest.unwrap();
+    world.ledger().advance(&world.connection(), &batch, BatchEvent::Abandoned).await.unwrap();
+    world.clock.advance(Duration::from_secs(61));
+    world.sync().await;
+    let status = world.status().await;
+    assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50, 80));
+}
+
 #[tokio::test]
 async fn the_share_of_the_customers_that_one_batch_may_delete_is_configured() {
     for (percent, tombstoned) in [(0, 50), (20, 60), (100, 130)] {
@@ -286,16 +331,20 @@ async fn a_chunk_that_is_worked_on_again_does_not_use_up_the_deletions_of_others
             break;
         }
     }
-    world.sync().await;
-    assert_eq!(world.status().await.deletes_withheld, 0);
-    for id in 1001..1041 {
-        assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}");
-    }
+    // The chunk was divided by then: the others of it follow. The batch stays open, so that it can be looked at.
+    world.source.fault(Procedure::Purge, Some(Fault::FailureStatus("not now".into())));
+    world.run_for(10).await;
     let key = [("connection", "acme/aa"), ("entry", "batch")];
     let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
     let get = world.clients.dynamodb.get_item().table_name(tests::CONTROL_TABLE).set_key(Some(key.into()));
     let batch = get.send().await.unwrap().item.unwrap();
     assert_eq!(batch["deletes_reserved"], AttributeValue::N("40".to_owned()), "each of them once");
+    world.source.fault(Procedure::Purge, None);
+    world.sync().await;
+    assert_eq!(world.status().await.deletes_withheld, 0);
+    for id in 1001..1041 {
+        assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}");
+    }
 }
 
 #[tokio::test]

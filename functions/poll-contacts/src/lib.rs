@@ -11,7 +11,7 @@
 mod nobody;
 mod page;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState
 use polling::{Next, Poll, Poller, Polling};
 use sources::SourceError;
 use sources::business_catalyst::BusinessCatalystClient;
-use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, split_listed};
+use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, Withheld, split_listed};
 
 use crate::page::{Page, UNIDENTIFIED};
 
@@ -35,9 +35,12 @@ const MOST_PAGES_AHEAD: u32 = 10;
 /// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
 /// contacts, and a look costs what is read.
 const FRONT: i32 = 10;
-/// Why a contact whose deletion waits is a failure record.
-const WAITS: &str =
+/// Why a deletion waits if a contact on the list can't be told apart.
+const UNIDENTIFIED_WAITS: &str =
     "its deletion waits: the source lists it no longer, but lists somebody without an id, who may be it";
+/// Why a deletion waits if the list may have been cut.
+const UNPROVEN_WAITS: &str = "its deletion waits: the source lists it no longer, but whether that was all of its list \
+                              can't be proven: it is not in the order of its dates, or all of one date";
 /// How many deletions that wait are told one by one.
 const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
@@ -160,12 +163,13 @@ impl PollContacts {
         };
         let is_whole = pages.last().is_some_and(|page| !page.more);
         let is_nobody = pages.iter().all(Page::is_empty);
+        if let Some(cursor) = state.cursor.filter(|_| is_whole && is_nobody) {
+            // A list of everything that names nobody is no answer to an earlier question: there is none.
+            let is_final = scope != ListingScope::Changes || pages.iter().any(|page| page.is_fault);
+            return self.listed_nobody(connection, cursor, batch.asked_at, is_final, deadline).await;
+        }
         let is_known = is_nobody || last.is_some_and(|last| told.tells_the_same_as(last));
         if is_whole && is_known && scope == ListingScope::Changes {
-            let is_fault = pages.iter().any(|page| page.is_fault);
-            if let Some(cursor) = state.cursor.filter(|_| is_nobody) {
-                return self.listed_nobody(connection, cursor, batch.asked_at, is_fault, deadline).await;
-            }
             states.mark_synced(key, batch.asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
         }
@@ -301,21 +305,22 @@ impl PollContacts {
         Ok(Next::Now)
     }
 
-    /// Who is stored, and was on no page of this batch. Nobody where a listing named nobody, for a source that answers
-    /// with nothing deletes nothing; nor where the source ended a list early: it proves nobody's absence. Where one
-    /// held somebody who can't be told apart, that may be anybody: the deletions wait for a person.
+    /// The customers that are stored, and were on no page of this batch. None if a listing named nobody, for a source
+    /// that answers with nothing deletes nothing; nor if the source ended a list early: it proves nobody's absence. If
+    /// a contact on the list can't be told apart, or the end of the list can't be proven, the deletions wait for a
+    /// person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
         let is_last = listing.scope == ListingScope::Confirming;
         let scopes: &[ListingScope] =
             if is_last { &[ListingScope::Full, ListingScope::Confirming] } else { &[ListingScope::Full] };
-        let mut is_doubtful = false;
+        let mut has_unidentified = false;
         for scope in scopes {
             let seen = self.poller.ledger.seen(key, batch.number, *scope).await?;
             if seen.is_empty() {
                 return Ok(Vec::new());
             }
-            is_doubtful |= seen.contains(UNIDENTIFIED);
+            has_unidentified |= seen.contains(UNIDENTIFIED);
             absent.retain(|source_id| !seen.contains(source_id));
         }
         if listing.reading.was_cut() {
@@ -324,7 +329,15 @@ impl PollContacts {
             return Ok(Vec::new());
         }
         let absent: Vec<String> = absent.into_iter().collect();
-        if is_last && is_doubtful { self.withhold(key, batch, absent).await } else { Ok(absent) }
+        let doubt = if has_unidentified {
+            Some(UNIDENTIFIED_WAITS)
+        } else {
+            (!listing.reading.is_end_proven()).then_some(UNPROVEN_WAITS)
+        };
+        match doubt.filter(|_| is_last) {
+            Some(why) => self.withhold(key, batch, absent, why).await,
+            None => Ok(absent),
+        }
     }
 
     /// Has deletions wait for a person, but for those that a person has confirmed.
@@ -333,20 +346,20 @@ impl PollContacts {
         key: &ConnectionKey,
         batch: &Batch,
         absent: Vec<String>,
+        why: &str,
     ) -> Result<Vec<String>, StoreError> {
         let confirmed = match batch.confirmed {
             Some(_) => self.failures.withheld_among(key, &absent.iter().cloned().collect()).await?,
-            None => Vec::new(),
+            None => BTreeMap::new(),
         };
-        let confirmed: HashSet<String> = confirmed.into_iter().collect();
-        let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains(id));
+        let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains_key(id));
         let now = self.poller.clock.now();
         for source_id in waiting.iter().take(MOST_WITHHELD).cloned() {
-            let reason = format!("{WAITS}; `customer-sync resync {} --confirm-deletes` carries it out", key.connection);
+            let reason = format!("{why}; `customer-sync resync {} --confirm-deletes` carries it out", key.connection);
             let failure = Failure { source_id, reason, raw: String::new(), failed_at: now };
-            self.failures.withhold(key, &failure).await?;
+            self.failures.withhold(key, &failure, Withheld::Unproven).await?;
         }
-        tracing::warn!(batch = batch.number, waiting = waiting.len(), "deletions wait: somebody on the list has no id");
+        tracing::warn!(batch = batch.number, waiting = waiting.len(), why, "deletions wait");
         self.poller.metrics.count(&key.to_string(), now, &[("deletes_withheld", waiting.len() as u64)]);
         Ok(confirmed)
     }

@@ -20,20 +20,21 @@ const NOBODY: &str = "contact list: the source lists nobody since the newest con
                       nothing new can be told until it does";
 
 impl PollContacts {
-    /// Does not believe a list of nobody at once: it may be how a failure looks. Where an earlier question has an
-    /// answer, the newest contact was removed; where none has, or the source answered with a fault, nothing is known to
-    /// be fresh, and after a while that is said.
+    /// Does not believe a list of nobody at once: it may be how a failure looks. If an earlier question has an answer,
+    /// the newest contact was removed. If none has, or none is asked because the answer `is_final` (a fault, or a list
+    /// of everything), nothing is known to be fresh, and after a while that is said. A request to list everything
+    /// again stands until there is somebody on the list.
     pub(crate) async fn listed_nobody(
         &self,
         connection: &Connection<Settings>,
         cursor: Timestamp,
         asked_at: Timestamp,
-        is_fault: bool,
+        is_final: bool,
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
         let states = &self.poller.states;
-        if !is_fault {
+        if !is_final {
             let earlier = LOOK_BACK.map(|days| cursor.checked_sub(SignedDuration::from_hours(24 * days)).ok());
             let earlier = earlier.into_iter().flatten().map(|time| earliest_local_at_or_after(time, &settings.zone()));
             for from in earlier.chain([BEGINNING]) {

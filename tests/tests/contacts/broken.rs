@@ -104,6 +104,25 @@ async fn a_site_that_lists_nobody_any_more_is_not_called_fresh_and_after_a_while
     }
 }
 
+/// Invariant 9: nor is a request to list everything again done by a list of nobody.
+#[tokio::test]
+async fn a_resync_that_is_answered_with_nobody_is_done_once_somebody_is_listed() {
+    let site = BusinessCatalystFixture::with_contacts(30).await;
+    site.sync().await;
+    site.source.remove_silently(1010);
+    site.source.fault(Operation::Retrieve, Some(Fault::EmptyResult));
+    let states = site.states();
+    states.request_resync(&site.connection(), site.now()).await.unwrap();
+    site.clock.advance(Duration::from_secs(60));
+    site.poll().await;
+    assert_eq!(site.status().await.freshness_seconds, Some(60));
+    site.source.fault(Operation::Retrieve, None);
+    site.clock.advance(Duration::from_secs(60));
+    site.sync().await;
+    assert!(site.is_tombstone(1010).await);
+    site.assert_shadow_is_the_sources().await;
+}
+
 /// Invariant 9: nobody has to help where the newest contact was removed, and nobody edits another.
 #[tokio::test]
 async fn a_site_whose_newest_contact_was_removed_stays_fresh() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use operations::status::Condition;
 use simulators::business_catalyst::{Action, BcSettings, Fault, ListingOrder, Operation};
 use tests::{BusinessCatalystFixture, MOST_PAGES};
@@ -60,6 +61,13 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
         let tombstoned = site.status().await.counts.ends.tombstoned;
         assert_eq!(tombstoned, u64::from(site.is_tombstone(1010).await), "{order:?}");
         resync(&site).await;
+        if order == ListingOrder::EntityId {
+            // Of a list in another order than its dates' nobody knows whether it was all.
+            assert_eq!(site.status().await.deletes_withheld, 1);
+            site.states().request_confirm(&site.connection(), site.now()).await.unwrap();
+            site.clock.advance(Duration::from_secs(60));
+            site.sync().await;
+        }
         site.assert_shadow_is_the_sources().await;
         assert_eq!(site.status().await.counts.ends.tombstoned, 1, "{order:?}");
     }
@@ -135,6 +143,28 @@ async fn a_list_that_the_source_ends_early_deletes_nobody() {
     resync(&site).await;
     assert_eq!(site.status().await.counts.ends.tombstoned, 0);
     assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 400);
+}
+
+/// Invariants 1 and 5: nor does one of which more have one date than the source lists at once; the others can't be
+/// asked for, and the status says so.
+#[tokio::test]
+async fn more_contacts_of_one_date_than_the_source_lists_at_once_are_told_and_delete_nobody() {
+    let settings = BcSettings { contacts: 250, cap: Some(100), ..BcSettings::default() };
+    let site = BusinessCatalystFixture::with(settings, "Australia/Sydney", "").await;
+    site.sync().await;
+    site.source.set_step(SignedDuration::ZERO);
+    site.source.change(1001..1201);
+    site.clock.advance(Duration::from_secs(3_600));
+    for _ in 0..3 {
+        site.states().request_resync(&site.connection(), site.now()).await.unwrap();
+        site.clock.advance(Duration::from_secs(60));
+        site.poll().await;
+        site.work().await;
+        site.poll().await;
+    }
+    let status = site.status().await;
+    assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (0, 0));
+    assert!(status.error.is_some_and(|error| error.message.contains("of one date")), "{:?}", status.condition);
 }
 
 /// Invariant 1: what a second listing tells, to see who is gone, is news as well.

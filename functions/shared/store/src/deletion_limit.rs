@@ -1,9 +1,12 @@
-//! The deletion_limit on mass deletion, shared by all workers of a batch.
+//! The limit on mass deletion, shared by all workers of a batch.
 //!
-//! Before tombstones are written, their number is reserved in the item of the batch, up to what
-//! [`deletes_allowed`] says; in the same transaction the chunk notes for whom. So a chunk that
-//! is worked on twice reserves once, and what crashed between reserving and writing is gone on with. Who is beyond it
-//! becomes a failure record and keeps its customer record.
+//! Before tombstones are written, their number is reserved in the item of the batch, up to what [`deletes_allowed`]
+//! says; in the same transaction the chunk notes the ids. So a chunk that is worked on twice reserves once, and what
+//! crashed between reserving and writing is gone on with. A customer beyond the limit becomes a failure record and
+//! keeps its customer record.
+//!
+//! A batch that is abandoned is asked for again by the next one. So that the limit does not let more through each time,
+//! its reservations count for the next batch too, and a deletion that waits goes on waiting until a person confirms it.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +15,7 @@ use model::{ALWAYS_ALLOWED, ConnectionKey, deletes_allowed};
 
 use crate::backoff::Backoff;
 use crate::ledger::Reservation;
-use crate::{Clock, Failure, Failures, LeasedChunk, Ledger, Random, Shadow, StoreError};
+use crate::{Clock, Failure, Failures, LeasedChunk, Ledger, Random, Shadow, StoreError, Withheld};
 
 /// Why a customer whose deletion waits is a failure record.
 const WAITS: &str =
@@ -29,7 +32,7 @@ pub struct DeletionLimit {
 }
 
 impl DeletionLimit {
-    /// A deletion_limit over these parts of the store.
+    /// A limit over these parts of the store.
     pub fn new(ledger: Ledger, shadow: Shadow, failures: Failures, clock: Clock, random: Random) -> Self {
         Self { ledger, shadow, failures, clock, random }
     }
@@ -54,21 +57,23 @@ impl DeletionLimit {
         if percent >= 100 || wanted.is_empty() {
             return Ok(Some(BTreeSet::new()));
         }
+        let Some(reserved) = self.ledger.deletes_reserved(&chunk.key).await? else { return Ok(None) };
+        let withheld = self.failures.withheld_among(connection, &wanted).await?;
+        let mut waiting = BTreeSet::new();
+        if reserved.is_confirmed {
+            wanted.retain(|source_id| !withheld.contains_key(source_id));
+        } else {
+            let is_limited = |source_id: &String| withheld.get(source_id) == Some(&Withheld::BeyondLimit);
+            (waiting, wanted) = wanted.into_iter().partition(is_limited);
+        }
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        let mut is_first = true;
         loop {
             let Some(reserved) = self.ledger.deletes_reserved(&chunk.key).await? else { return Ok(None) };
-            if is_first && reserved.is_confirmed {
-                for source_id in self.failures.withheld_among(connection, &wanted).await? {
-                    wanted.remove(&source_id);
-                }
-            }
-            is_first = false;
             let allowed = match reserved.allowed {
                 Some(allowed) => allowed,
                 None if reserved.count + wanted.len() as u64 <= ALWAYS_ALLOWED => ALWAYS_ALLOWED,
                 None => {
-                    // With those whom this batch may have deleted already.
+                    // With those that were deleted already.
                     let customers = self.shadow.count_existing(connection).await? + reserved.count;
                     self.ledger.note_deletes_allowed(&chunk.key, deletes_allowed(customers, percent)).await?;
                     continue;
@@ -78,8 +83,8 @@ impl DeletionLimit {
             let take: BTreeSet<String> = wanted.iter().take(room).cloned().collect();
             match self.ledger.reserve_deletes(chunk, &take, &reserved).await? {
                 Reservation::Made => {
-                    wanted.retain(|source_id| !take.contains(source_id));
-                    return Ok(Some(wanted));
+                    waiting.extend(wanted.into_iter().filter(|source_id| !take.contains(source_id)));
+                    return Ok(Some(waiting));
                 }
                 Reservation::LeaseLost => return Ok(None),
                 // Another worker reserved at the same moment.
@@ -101,6 +106,6 @@ impl DeletionLimit {
             raw: String::new(),
             failed_at: self.clock.now(),
         };
-        self.failures.withhold(connection, &failure).await
+        self.failures.withhold(connection, &failure, Withheld::BeyondLimit).await
     }
 }

@@ -5,15 +5,15 @@
 //! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
 //! | `failure-raw/<source id>` | what the source sent, up to 100 KB, which is read only for whoever wants to see it |
 //!
-//! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person |
+//! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person: `since` when, and with `beyond_limit` if there were too many |
 //!
 //! The first two are written, and removed, in one transaction: there is never one without the other. A record of a
 //! release before has the raw document within; that release finds an empty text there in those of this one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
@@ -22,6 +22,15 @@ use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, query_all, query_count};
+
+/// What a deletion that waits for a person waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// There are too many of them: it waits until a person confirms it.
+    BeyondLimit,
+    /// The source's answer does not prove it: it waits until a person confirms it, or another answer proves it.
+    Unproven,
+}
 
 /// A customer that could not be taken over, until it is taken over, redriven or dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,12 +85,25 @@ impl Failures {
         self.put_with(connection, failure, no_longer).await
     }
 
-    /// Adds or replaces the failure record of a customer whose deletion waits for a person.
+    /// Adds or replaces the failure record of a customer whose deletion waits for a person. One that waits for the
+    /// limit goes on doing so, whatever else it waits for.
     ///
     /// # Errors
     /// If the store can't be written.
-    pub async fn withhold(&self, connection: &ConnectionKey, failure: &Failure) -> Result<(), StoreError> {
-        let withheld = self.put_of(connection, withheld_entry(&failure.source_id), [])?;
+    pub async fn withhold(
+        &self,
+        connection: &ConnectionKey,
+        failure: &Failure,
+        why: Withheld,
+    ) -> Result<(), StoreError> {
+        let is_limited = if why == Withheld::BeyondLimit { ", beyond_limit = :since" } else { "" };
+        let update = Update::builder()
+            .table_name(&self.0.name)
+            .set_key(Some(ControlTable::key(connection, &withheld_entry(&failure.source_id))))
+            .update_expression(format!("SET since = if_not_exists(since, :since){is_limited}"))
+            .expression_attribute_values(":since", time(failure.failed_at))
+            .build();
+        let withheld = TransactWriteItem::builder().update(update.map_err(unbuilt)?).build();
         self.put_with(connection, failure, withheld).await
     }
 
@@ -300,7 +322,7 @@ impl Failures {
         items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
     }
 
-    /// Those of the customers whose deletion waits.
+    /// Those of the customers whose deletion waits, and for what.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -308,15 +330,20 @@ impl Failures {
         &self,
         connection: &ConnectionKey,
         ids: &BTreeSet<String>,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<BTreeMap<String, Withheld>, StoreError> {
         let looked_up = ids.iter().cloned().map(|source_id| self.if_withheld(connection, source_id));
-        let found: Vec<Option<String>> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
+        let found: Vec<_> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn if_withheld(&self, connection: &ConnectionKey, source_id: String) -> Result<Option<String>, StoreError> {
-        let item = self.0.get(connection, &withheld_entry(&source_id)).await?;
-        Ok(item.map(|_| source_id))
+    async fn if_withheld(
+        &self,
+        connection: &ConnectionKey,
+        source_id: String,
+    ) -> Result<Option<(String, Withheld)>, StoreError> {
+        let Some(item) = self.0.get(connection, &withheld_entry(&source_id)).await? else { return Ok(None) };
+        let is_limited = Read::new(WITHHELD, &item).has("beyond_limit");
+        Ok(Some((source_id, if is_limited { Withheld::BeyondLimit } else { Withheld::Unproven })))
     }
 
     /// Asks for a customer to be fetched again with the next batch.

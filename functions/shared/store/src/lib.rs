@@ -53,7 +53,7 @@ pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, LastError};
 pub use deletion_limit::DeletionLimit;
 pub use error::StoreError;
-pub use failures::{Failure, FailurePage, Failures};
+pub use failures::{Failure, FailurePage, Failures, Withheld};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;

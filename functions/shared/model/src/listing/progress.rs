@@ -73,7 +73,8 @@ pub enum ListingState {
 /// begins further back. Places count what pages held, whatever their size.
 ///
 /// The **end** is proven as well: a list in the order of its dates is asked for once more, from the newest date that
-/// was told. Who comes then, and is not new, shows that the source ends its lists early; it is read on from there.
+/// was told. Who comes then, and is not new, shows that the source ends its lists early; it is read on from there. If
+/// nobody comes, and this list is shorter than one before, nobody was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListingProgress {
@@ -83,6 +84,8 @@ pub struct ListingProgress {
     listed_pages: u32,
     /// From which date the list is asked; `None`: from the listing's cursor.
     from: Option<DateTime>,
+    /// How many records of that date the list before this one ended with; `None` from the listing's cursor.
+    told_of_from: Option<u64>,
     /// The place behind what was read when the list first came to its end.
     first_end: u64,
     /// The place behind what was read.
@@ -107,6 +110,9 @@ pub struct ListingProgress {
     at_end: bool,
     /// Whether the source ended its list although there were more.
     was_cut: bool,
+    /// How many records the longest list had, of those that came to an end.
+    longest_list: u64,
+    is_end_proven: bool,
     /// Whether the last page, from right behind what was read, was empty.
     is_empty_beyond: bool,
     steps: u32,
@@ -140,6 +146,12 @@ impl ListingProgress {
     /// Whether the source ended its list although there were more. Such a list proves nobody's absence.
     pub fn was_cut(&self) -> bool {
         self.was_cut
+    }
+
+    /// Whether the end that the list came to is proven. That of a list in another order than its dates' is not, for
+    /// nobody can ask for what comes after its last one; nor is that of a long list all of one date.
+    pub fn is_end_proven(&self) -> bool {
+        self.is_end_proven
     }
 
     /// Whether this is still the first time through the list: it was neither proven nor read on from a date.
@@ -311,9 +323,20 @@ impl ListingProgress {
     /// The source says that the list ends here.
     fn end(&mut self, page: ListedPage<'_>) -> ListingState {
         let Some(date) = self.last_date.filter(|_| !self.is_unordered) else { return ListingState::Ended };
+        self.longest_list = self.longest_list.max(self.position);
         // No list is cut so soon; and while people work at the source, there would always be somebody newer.
         let is_asked_again = self.last_updated.is_some_and(|updated| updated >= page.settled_before);
-        if self.from == Some(date) || (is_asked_again && self.position < SHORTEST_CUT) {
+        let is_short = self.position < SHORTEST_CUT;
+        if self.from == Some(date) || (is_asked_again && is_short) {
+            // The source has shown lists that are longer: so it did not cut this one.
+            self.is_end_proven = is_short || self.position < self.longest_list;
+            // No record gets a date that is past: those that were not told before had been cut off.
+            let has_more = !is_asked_again && self.told_of_from.is_some_and(|told| self.position > told);
+            if (self.was_cut || has_more) && !self.is_end_proven {
+                return ListingState::Broken(
+                    "the source has more contacts of one date than it lists at once: the others can't be asked for",
+                );
+            }
             return ListingState::Ended;
         }
         if self.is_first() {
@@ -321,6 +344,7 @@ impl ListingProgress {
         }
         self.from = Some(date);
         self.position = self.position.saturating_sub(self.date_from);
+        self.told_of_from = Some(self.position);
         self.date_from = 0;
         self.back = self.position.min(LONGEST_OVERLAP);
         self.last_start = None;

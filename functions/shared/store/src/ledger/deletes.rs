@@ -1,4 +1,4 @@
-//! How many deletions of a batch were reserved, and for whom.
+//! How many deletions of a batch, and of abandoned batches before it, were reserved, and for which customers.
 //!
 //! | attribute | of | what |
 //! |---|---|---|

@@ -190,7 +190,7 @@ impl Ledger {
         for (name, count) in batch.counts.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
-        let mut removals = vec!["overtaken_by", "deletes_reserved", "deletes_allowed", "purge_failures"];
+        let mut removals = vec!["overtaken_by", "purge_failures"];
         let optional = [
             ("queue_number", batch.queue_number.as_ref().map(text)),
             ("origin", batch.origin.map(|origin| bytes(origin.as_bytes()))),
@@ -375,8 +375,13 @@ impl Ledger {
             assignments.push("newest_done = :cursor".to_owned());
             update = update.expression_attribute_values(":cursor", time(cursor));
         }
-        // What was not taken over is new, even if the next listing tells the same.
-        let removals = if event == BatchEvent::Abandoned { vec!["listing_all_pages"] } else { Vec::new() };
+        let removals = match event {
+            // What was not taken over is new, even if the next listing tells the same.
+            BatchEvent::Abandoned => vec!["listing_all_pages"],
+            // What an abandoned batch has deleted counts for the batch that asks for the same again.
+            BatchEvent::Acknowledged => vec!["deletes_reserved", "deletes_allowed"],
+            _ => Vec::new(),
+        };
         let update = update.update_expression(set_and_remove(&assignments, &removals));
         moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
