@@ -79,16 +79,17 @@ fn the_templates_workers_are_invoked_with_messages_and_say_which_failed() {
 fn the_templates_apis_have_their_routes() {
     let api = ours("customers-api");
     assert_eq!(api.timeout, Duration::from_secs(29));
-    let routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let mut routes: Vec<String> = api.routes.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    routes.sort();
     assert_eq!(
         routes,
         [
-            "GET /v1/customers/{id}",
-            "POST /v1/customers/batch-get",
-            "GET /v1/customers",
             "GET /v1/connections",
-            "GET /v1/staff",
+            "GET /v1/customers",
+            "GET /v1/customers/{id}",
             "GET /v1/lead-sources",
+            "GET /v1/staff",
+            "POST /v1/customers/batch-get",
         ]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
@@ -159,10 +160,10 @@ fn the_templates_queues_have_the_times_and_the_dead_letters_that_it_says() {
     assert_eq!(
         Template::parse(TEMPLATE).unwrap().queues,
         [
-            queue("WorkQueue", 360, 86_400, Some("WorkDeadLetterQueue")),
-            queue("WorkDeadLetterQueue", 30, 1_209_600, None),
-            queue("ContactsQueue", 360, 86_400, Some("ContactsDeadLetterQueue")),
             queue("ContactsDeadLetterQueue", 30, 1_209_600, None),
+            queue("ContactsQueue", 360, 86_400, Some("ContactsDeadLetterQueue")),
+            queue("WorkDeadLetterQueue", 30, 1_209_600, None),
+            queue("WorkQueue", 360, 86_400, Some("WorkDeadLetterQueue")),
         ]
     );
 }
@@ -177,17 +178,6 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
     assert_eq!(
         requests,
         [
-            json!({
-                "TableName": "ShadowTable",
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [text("id"), text("listing")],
-                "KeySchema": [key("id")],
-                "GlobalSecondaryIndexes": [{
-                    "IndexName": "by-connection",
-                    "KeySchema": [key("listing"), range("id")],
-                    "Projection": { "ProjectionType": "KEYS_ONLY" },
-                }],
-            }),
             json!({
                 "TableName": "ControlTable",
                 "BillingMode": "PAY_PER_REQUEST",
@@ -209,6 +199,17 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
                     "IndexName": "by-connection",
                     "KeySchema": [key("listing"), range("began")],
                     "Projection": { "ProjectionType": "ALL" },
+                }],
+            }),
+            json!({
+                "TableName": "ShadowTable",
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [text("id"), text("listing")],
+                "KeySchema": [key("id")],
+                "GlobalSecondaryIndexes": [{
+                    "IndexName": "by-connection",
+                    "KeySchema": [key("listing"), range("id")],
+                    "Projection": { "ProjectionType": "KEYS_ONLY" },
                 }],
             }),
         ]
@@ -328,7 +329,11 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
     for (text, place) in [
         (function("ReservedConcurrentExecutions: 1"), "Worker.ReservedConcurrentExecutions"),
         (function("EventInvokeConfig: { MaximumRetryAttempts: 0 }"), "Worker.EventInvokeConfig"),
-        (format!("Globals:\n  Function:\n    VpcConfig: {{}}\n{}", function("Timeout: 1")), "Worker.VpcConfig"),
+        (format!("{}\n    Condition: IsProduction", function("Timeout: 1").trim_end()), "Resources.Worker.Condition"),
+        (
+            format!("Globals:\n  Function:\n    VpcConfig: {{}}\n{}", function("Timeout: 1")),
+            "Globals.Function.VpcConfig",
+        ),
         (resource("AWS::SQS::Queue", "FifoQueue: true"), "Thing.FifoQueue"),
         (resource("AWS::SQS::Queue", "DelaySeconds: 5"), "Thing.DelaySeconds"),
         (resource("AWS::DynamoDB::Table", "LocalSecondaryIndexes: []"), "Thing.LocalSecondaryIndexes"),
@@ -336,7 +341,7 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
         (event("Type: SQS\nProperties:\n  Queue: q\n  FilterCriteria: {}"), "Worker.Events.Go.FilterCriteria"),
         (
             event("Type: SQS\nProperties:\n  Queue: q\n  FunctionResponseTypes: [Other]"),
-            "Worker.Events.Go.FunctionResponseTypes",
+            "Worker.Events.Go.FunctionResponseTypes[0]",
         ),
         (event("Type: ScheduleV2\nProperties:\n  State: DISABLED"), "Worker.Events.Go.State"),
         (event("Type: ScheduleV2\nProperties:\n  StartDate: '2026-01-01'"), "Worker.Events.Go.StartDate"),
@@ -376,15 +381,15 @@ fn a_schedule_is_a_rate() {
 fn a_value_that_is_put_together_is_refused() {
     assert_eq!(
         refusal(&function("Environment:\n  Variables:\n    ARN: !Sub \"${Things.Arn}/index\"")),
-        "template.yaml: Worker.Environment.ARN: !Sub is not supported on one machine"
+        "template.yaml: Worker.Environment.Variables.ARN: !Sub is not supported on one machine"
     );
     assert_eq!(
         refusal(&function("Environment:\n  Variables:\n    NAME: !Join [\"-\", [a, b]]")),
-        "template.yaml: Worker.Environment.NAME: refers to something that is not a text"
+        "template.yaml: Worker.Environment.Variables.NAME: !Join is not supported on one machine"
     );
     assert_eq!(
         refusal(&function("Environment:\n  Variables:\n    LIST: [a]")),
-        "template.yaml: Worker.Environment.LIST: must be a text, a number, true or false"
+        "template.yaml: Worker.Environment.Variables.LIST: must be a text, a number, true or false"
     );
 }
 
@@ -405,20 +410,21 @@ fn a_figure_that_is_none_is_refused() {
         (function("Timeout: soon"), "Worker.Timeout"),
         (function("Timeout: -1"), "Worker.Timeout"),
         (function("Timeout: 1.5"), "Worker.Timeout"),
+        (function("Timeout: 5000000000"), "Worker.Timeout"),
         (function("Timeout: !Ref NoSuchParameter"), "Worker.Timeout"),
         (resource("AWS::SQS::Queue", "VisibilityTimeout: long"), "Thing.VisibilityTimeout"),
-        (event("Type: SQS\nProperties:\n  BatchSize: many"), "Worker.Events.Go.BatchSize"),
+        (event("Type: SQS\nProperties:\n  Queue: q\n  BatchSize: many"), "Worker.Events.Go.BatchSize"),
     ] {
-        assert_eq!(refusal(&text), format!("template.yaml: {place}: must be a whole number"));
+        assert_eq!(refusal(&text), format!("template.yaml: {place}: must be a whole number from 0 to 4294967295"));
     }
 }
 
 #[test]
 fn what_says_too_little_is_refused() {
-    for times in ["{ Enabled: true }", "{ AttributeName: expires }", "{ AttributeName: expires, Enabled: false }"] {
+    for (times, missing) in [("{ Enabled: true }", "AttributeName"), ("{ AttributeName: expires }", "Enabled")] {
         assert_eq!(
             refusal(&resource("AWS::DynamoDB::Table", &format!("TimeToLiveSpecification: {times}"))),
-            "template.yaml: Thing.TimeToLiveSpecification: needs an AttributeName and Enabled: true"
+            format!("template.yaml: Thing.TimeToLiveSpecification: missing field `{missing}`")
         );
     }
     assert_eq!(
@@ -427,12 +433,12 @@ fn what_says_too_little_is_refused() {
     );
     assert_eq!(
         refusal(&resource("AWS::SQS::Queue", "RedrivePolicy: { maxReceiveCount: 5 }")),
-        "template.yaml: Thing.RedrivePolicy: needs deadLetterTargetArn and maxReceiveCount"
+        "template.yaml: Thing.RedrivePolicy: missing field `deadLetterTargetArn`"
     );
     assert_eq!(
-        refusal(&event("Type: SQS\nProperties:\n  ScalingConfig: {}")),
-        "template.yaml: Worker.Events.Go.ScalingConfig: names no MaximumConcurrency"
+        refusal(&event("Type: SQS\nProperties:\n  Queue: q\n  ScalingConfig: {}")),
+        "template.yaml: Worker.Events.Go.ScalingConfig: missing field `MaximumConcurrency`"
     );
-    assert_eq!(refusal("- a list\n"), "template.yaml: the file: must be a mapping");
+    assert_eq!(refusal("- a list\n"), "template.yaml: the file: invalid type: sequence, expected a mapping");
     assert!(refusal("Resources: {").starts_with("template.yaml: the file: "));
 }
