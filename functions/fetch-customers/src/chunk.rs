@@ -20,9 +20,10 @@ use std::time::Duration;
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
-use sources::association_anywhere::DetailsAnswer;
+use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
 use sources::{ANSWER_TIME, SourceError};
-use store::{Change, Failure, IncomingChange, LastError, LeasedChunk, Settlement, StoreError, UpsertError};
+use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
+use working::Worker;
 
 use crate::FetchCustomers;
 
@@ -45,7 +46,8 @@ const BLIND_FAILURES: u32 = 6;
 
 /// The work on one chunk.
 pub(crate) struct ChunkWork<'a> {
-    function: &'a FetchCustomers,
+    worker: &'a Worker,
+    source: &'a AssociationAnywhereClient,
     connection: &'a Connection<Settings>,
     chunk: &'a LeasedChunk,
     /// Until when the source is asked.
@@ -126,10 +128,11 @@ impl<'a> ChunkWork<'a> {
         deadline: Timestamp,
     ) -> Self {
         Self {
-            function,
+            worker: &function.worker,
+            source: &function.source,
             connection,
             chunk,
-            deadline: (deadline - MARGIN).min(function.clock.now() + WORK_FOR),
+            deadline: (deadline - MARGIN).min(function.worker.clock.now() + WORK_FOR),
             settle_by: deadline,
             counts: OutcomeCounts::default(),
             // A deletion that the queue tells is a hint: only an answer proves it.
@@ -151,18 +154,16 @@ impl<'a> ChunkWork<'a> {
     /// Does what can be done, and settles the chunk.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let pause = match self.all_steps().await {
-            Ok(()) => Pause { retry_at: self.function.clock.now(), unverified: false, waited: false, message: None },
+            Ok(()) => Pause { retry_at: self.worker.clock.now(), unverified: false, waited: false, message: None },
             Err(pause) => pause,
         };
-        let (function, key) = (self.function, &self.connection.key);
-        if let Some(message) = &pause.message {
-            tracing::warn!(message, left = self.fetch.len(), "a chunk waits");
-            let error = LastError { at: function.clock.now(), message: message.clone() };
-            function.states.mark_failed(key, &error).await?;
+        let (worker, key) = (self.worker, &self.connection.key);
+        if let Some(message) = pause.message {
+            worker.report(key, message, self.fetch.len()).await?;
         }
-        function.failures.remove_resolved(key, &self.resolved).await?;
+        worker.failures.remove_resolved(key, &self.resolved).await?;
         if pause.waited && self.counts.sum() == 0 {
-            return function.ledger.release(self.chunk, pause.retry_at).await;
+            return worker.ledger.release(self.chunk, pause.retry_at).await;
         }
         let settlement = Settlement {
             counts: self.counts,
@@ -171,14 +172,7 @@ impl<'a> ChunkWork<'a> {
             retry_at: pause.retry_at,
             unverified: pause.unverified,
         };
-        if function.ledger.settle(self.chunk, &settlement, self.settle_by).await? {
-            let withheld = [("deletes_withheld", self.withheld)];
-            let counts: Vec<_> = self.counts.by_name().into_iter().chain(withheld).collect();
-            function.metrics.count(&key.to_string(), function.clock.now(), &counts);
-        } else {
-            tracing::info!("another worker has the chunk: it counts what was done");
-        }
-        Ok(())
+        worker.settle(self.chunk, &settlement, self.withheld, self.settle_by).await
     }
 
     async fn all_steps(&mut self) -> Step {
@@ -241,19 +235,19 @@ impl<'a> ChunkWork<'a> {
     /// Sends one request. `Ok(Err(_))` where the answer can't be used: then some record may be to blame.
     async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, SourceError>, Pause> {
         loop {
-            let now = self.function.clock.now();
+            let now = self.worker.clock.now();
             if now + ANSWER_TIME > self.deadline {
                 // The next worker goes on with what is left.
                 return Err(Pause { retry_at: now, unverified: false, waited: !self.has_asked, message: None });
             }
             let Connection { key, settings } = self.connection;
-            let answer = self.function.source.details(key, settings, ids, self.deadline).await;
+            let answer = self.source.details(key, settings, ids, self.deadline).await;
             self.has_asked |= !matches!(answer, Err(SourceError::Throttled { .. }));
             match answer {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Panicked)) => return Ok(Err(error)),
                 Err(SourceError::Throttled { until, .. }) if self.may_wait(until) => {
-                    self.function.clock.wait_until(until).await;
+                    self.worker.clock.wait_until(until).await;
                 }
                 Err(SourceError::Throttled { until, .. }) => {
                     return Err(Pause { retry_at: until, unverified: false, waited: !self.has_asked, message: None });
@@ -273,7 +267,7 @@ impl<'a> ChunkWork<'a> {
     async fn wait_out(&self, error: &SourceError) -> Step {
         match error {
             SourceError::Transient { until, .. } if self.may_wait(*until) => {
-                self.function.clock.wait_until(*until).await;
+                self.worker.clock.wait_until(*until).await;
                 Ok(())
             }
             SourceError::Transient { until, .. } => {
@@ -362,13 +356,13 @@ impl<'a> ChunkWork<'a> {
         if incoming.is_empty() {
             return Ok(());
         }
-        let function = self.function;
-        let merged = match function.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
+        let worker = self.worker;
+        let merged = match worker.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
             Ok(merged) => merged,
             Err(error) => return Err(self.later(format!("shadow: {error}"))),
         };
         if let Some(later) = merged.overtaken_by
-            && let Err(error) = function.ledger.note_overtaken(&self.chunk.key, later).await
+            && let Err(error) = worker.ledger.note_overtaken(&self.chunk.key, later).await
         {
             return Err(self.later(format!("ledger: {error}")));
         }
@@ -455,10 +449,8 @@ impl<'a> ChunkWork<'a> {
     /// Makes a failure record of whoever of this chunk is asked for by this id.
     async fn fail(&mut self, source_id: &str, reason: String, raw: String) -> Step {
         for source_id in self.asked_for_by(source_id) {
-            let failed_at = self.function.clock.now();
-            tracing::warn!(reason, "a customer became a failure record");
-            let failure = Failure { source_id: source_id.clone(), reason: reason.clone(), raw: raw.clone(), failed_at };
-            if let Err(error) = self.function.failures.put(&self.connection.key, &failure).await {
+            let failed = self.worker.fail(&self.connection.key, source_id.clone(), reason.clone(), raw.clone());
+            if let Err(error) = failed.await {
                 return Err(self.later(format!("failure record: {error}")));
             }
             self.done(&source_id, Outcome::Failed);
@@ -474,7 +466,7 @@ impl<'a> ChunkWork<'a> {
 
     fn later(&self, message: String) -> Pause {
         Pause {
-            retry_at: self.function.clock.now() + RETRY_AFTER,
+            retry_at: self.worker.clock.now() + RETRY_AFTER,
             unverified: false,
             waited: false,
             message: Some(message),
@@ -484,7 +476,7 @@ impl<'a> ChunkWork<'a> {
     /// Nobody who is known to exist vouches for the source's answers: only a later batch may hold somebody who does.
     fn unverified(&self, reason: &str) -> Pause {
         Pause {
-            retry_at: self.function.clock.now() + RETRY_UNPROVEN_AFTER,
+            retry_at: self.worker.clock.now() + RETRY_UNPROVEN_AFTER,
             unverified: true,
             waited: false,
             message: Some(format!("details: {reason}")),

@@ -13,15 +13,11 @@ mod chunk;
 use std::sync::Arc;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
-use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
+use lambda::{Clients, Environment, EnvironmentError, Function};
 use sources::association_anywhere::AssociationAnywhereClient;
-use store::{
-    ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, LastError, Ledger, Random, Shadow,
-    StoreError,
-};
-use tracing::Instrument;
+use store::{LeasedChunk, StoreError};
+use working::{Work, Worker, Working};
 
 use crate::chunk::ChunkWork;
 
@@ -30,85 +26,42 @@ use crate::chunk::ChunkWork;
 /// # Errors
 /// If a variable of its environment is missing: see [`FetchCustomers::new`].
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
-    Ok(Function::Queue(Arc::new(FetchCustomers::new(environment, clients)?)))
+    Ok(Function::Queue(Arc::new(Working(FetchCustomers::new(environment, clients)?))))
 }
 
 /// The function.
 #[derive(Clone, Debug)]
 pub struct FetchCustomers {
-    registry: ConnectionRegistry,
-    ledger: Ledger,
-    states: ConnectionStates,
-    failures: Failures,
-    shadow: Shadow,
-    deletion_limit: DeletionLimit,
+    worker: Worker,
     source: AssociationAnywhereClient,
-    clock: Clock,
-    random: Random,
-    metrics: Metrics,
-}
-
-impl QueueHandler for FetchCustomers {
-    fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let key = ChunkKey::from_message(message)?;
-            let span = key.span();
-            self.work_on(key, deadline).instrument(span).await
-        })
-    }
 }
 
 impl FetchCustomers {
-    /// The function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+    /// The function with the tables that its environment names: see [`Worker::new`].
     ///
     /// # Errors
     /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let tables = clients.tables(environment)?;
-        let Clients { secrets, http, clock, random, metrics, .. } = clients;
-        Ok(Self {
-            registry: tables.registry(),
-            states: tables.states(),
-            deletion_limit: tables.deletion_limit(),
-            ledger: tables.ledger(),
-            failures: tables.failures(),
-            shadow: tables.shadow(),
-            source: AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock.clone()),
-            clock,
-            random,
-            metrics,
-        })
+        let worker = Worker::new(environment, &clients)?;
+        let limiter = clients.tables(environment)?.limiter();
+        let Clients { secrets, http, clock, .. } = clients;
+        Ok(Self { worker, source: AssociationAnywhereClient::new(http, secrets, limiter, clock) })
+    }
+}
+
+impl Work for FetchCustomers {
+    type Settings = Settings;
+
+    fn worker(&self) -> &Worker {
+        &self.worker
     }
 
-    /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
-    async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
-        tracing::error!(%error, "a chunk can't be read");
-        if self.ledger.give_up(key, owner).await? {
-            let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
-            self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
-        }
-        Ok(())
-    }
-
-    async fn work_on(&self, key: ChunkKey, deadline: Timestamp) -> Result<(), StoreError> {
-        let Some(registration) = self.registry.get(&key.connection).await? else {
-            tracing::info!("the connection was taken out: its chunk is left alone");
-            return Ok(());
-        };
-        let connection = Connection::<Settings>::from_registration(&registration)?;
-        // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
-        let owner = self.random.owner_id();
-        let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return Ok(()),
-            Err(error @ StoreError::Corrupt { .. }) => return self.give_up(&key, &owner, &error).await,
-            Err(error) => return Err(error),
-        };
-        if !self.ledger.is_in_progress(&chunk.key).await? {
-            tracing::info!("a chunk of a batch that is over");
-            return self.ledger.release(&chunk, self.clock.now()).await;
-        }
-        // On the heap: with all its steps it is a large future, and there is one for every message.
-        Box::pin(ChunkWork::new(self, &connection, &chunk, deadline).run()).await
+    async fn work_on(
+        &self,
+        connection: &Connection<Settings>,
+        chunk: &LeasedChunk,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        ChunkWork::new(self, connection, chunk, deadline).run().await
     }
 }

@@ -126,7 +126,7 @@ impl ChunkWork<'_> {
 
     /// Up to `count` customers of the shadow that are known to exist, without `apart_from`.
     pub(super) async fn known_customers(&self, count: usize, apart_from: &[String]) -> Result<Vec<String>, Pause> {
-        let known = self.function.shadow.some_existing(&self.connection.key, count + apart_from.len()).await;
+        let known = self.worker.shadow.some_existing(&self.connection.key, count + apart_from.len()).await;
         let mut known = known.map_err(|error| self.later(format!("shadow: {error}")))?;
         known.retain(|source_id| !apart_from.contains(source_id));
         known.truncate(count.min(self.bulk_size()));
@@ -135,7 +135,7 @@ impl ChunkWork<'_> {
 
     /// Who of those that are missing is stored in another spelling, and in which: then that one is gone, or is not.
     async fn stored_otherwise(&self, missing: &[String]) -> Result<BTreeMap<String, String>, Pause> {
-        let (shadow, key) = (&self.function.shadow, &self.connection.key);
+        let (shadow, key) = (&self.worker.shadow, &self.connection.key);
         let spellings: BTreeSet<String> = missing.iter().flat_map(|id| other_spellings(id)).collect();
         if spellings.is_empty() {
             return Ok(BTreeMap::new());
@@ -164,15 +164,15 @@ impl ChunkWork<'_> {
         for source_id in group.iter().filter(|id| missing.contains(id) && !self.asked_for_by(id).is_empty()) {
             gone.insert(stored.get(source_id).unwrap_or(source_id).clone(), source_id.clone());
         }
-        let (function, percent) = (self.function, self.connection.settings.most_deletes_percent);
+        let (worker, percent) = (self.worker, self.connection.settings.most_deletes_percent);
         let ids: BTreeSet<String> = gone.keys().cloned().collect();
-        let held_back = match function.deletion_limit.holds_back(self.chunk, &ids, percent, self.deadline).await {
+        let held_back = match worker.deletion_limit.holds_back(self.chunk, &ids, percent, self.deadline).await {
             Ok(Some(held_back)) => held_back,
             Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
             Err(error) => return Err(self.later(format!("deletion_limit: {error}"))),
         };
         for source_id in held_back {
-            if let Err(error) = function.deletion_limit.withhold(&self.connection.key, &source_id).await {
+            if let Err(error) = worker.deletion_limit.withhold(&self.connection.key, &source_id).await {
                 return Err(self.later(format!("failure record: {error}")));
             }
             self.withheld += 1;

@@ -1,0 +1,170 @@
+//! What working on chunks is, whatever the source: a message names a chunk of the ledger, a worker takes its lease, and
+//! settles what came of it. How one kind of system does it is a [`Work`].
+//!
+//! A message is a hint. What is not settled stays in the ledger, and is sent again.
+
+use config::{Connection, Settings};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use lambda::{Clients, Environment, EnvironmentError, Metrics, QueueHandler};
+use model::ConnectionKey;
+use store::{
+    ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, LastError, LeasedChunk,
+    Ledger, Random, Settlement, Shadow, StoreError,
+};
+use tracing::Instrument;
+
+/// How the chunks of one kind of system are worked on.
+pub trait Work: Send + Sync + 'static {
+    /// How such a system is reached.
+    type Settings: Settings + Send + Sync + 'static;
+
+    /// What it works with.
+    fn worker(&self) -> &Worker;
+
+    /// Works on a chunk, whose lease is held until `deadline`, and settles or releases it.
+    ///
+    /// # Errors
+    /// If the store fails. What the system fails at is noted in the connection's state instead.
+    fn work_on(
+        &self,
+        connection: &Connection<Self::Settings>,
+        chunk: &LeasedChunk,
+        deadline: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A function that works on chunks.
+#[derive(Clone, Debug)]
+pub struct Working<W>(pub W);
+
+impl<W: Work> QueueHandler for Working<W> {
+    fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let key = ChunkKey::from_message(message)?;
+            let span = key.span();
+            self.0.worker().lease_and_work(&self.0, key, deadline).instrument(span).await
+        })
+    }
+}
+
+/// Takes chunks from the ledger, and brings back what came of them.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// What is configured.
+    pub registry: ConnectionRegistry,
+    /// The batch ledger.
+    pub ledger: Ledger,
+    /// What the operator should see.
+    pub states: ConnectionStates,
+    /// Customers that can't be taken over.
+    pub failures: Failures,
+    /// The customers.
+    pub shadow: Shadow,
+    /// Lets deletions through.
+    pub deletion_limit: DeletionLimit,
+    /// The time.
+    pub clock: Clock,
+    random: Random,
+    metrics: Metrics,
+}
+
+impl Worker {
+    /// A worker with the tables that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+    ///
+    /// # Errors
+    /// If a variable is missing.
+    pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
+        let tables = clients.tables(environment)?;
+        let Clients { clock, random, metrics, .. } = clients;
+        Ok(Self {
+            registry: tables.registry(),
+            ledger: tables.ledger(),
+            states: tables.states(),
+            failures: tables.failures(),
+            shadow: tables.shadow(),
+            deletion_limit: tables.deletion_limit(),
+            clock: clock.clone(),
+            random: random.clone(),
+            metrics: metrics.clone(),
+        })
+    }
+
+    async fn lease_and_work<W: Work>(&self, work: &W, key: ChunkKey, deadline: Timestamp) -> Result<(), StoreError> {
+        let Some(registration) = self.registry.get(&key.connection).await? else {
+            tracing::info!("the connection was taken out: its chunk is left alone");
+            return Ok(());
+        };
+        let connection = Connection::from_registration(&registration)?;
+        // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
+        let owner = self.random.owner_id();
+        let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok(()),
+            Err(error @ StoreError::Corrupt { .. }) => return self.give_up(&key, &owner, &error).await,
+            Err(error) => return Err(error),
+        };
+        if !self.ledger.is_in_progress(&chunk.key).await? {
+            tracing::info!("a chunk of a batch that is over");
+            return self.ledger.release(&chunk, self.clock.now()).await;
+        }
+        // On the heap: with all its steps it is a large future, and there is one for every message.
+        Box::pin(work.work_on(&connection, &chunk, deadline)).await
+    }
+
+    /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
+    async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
+        tracing::error!(%error, "a chunk can't be read");
+        if self.ledger.give_up(key, owner).await? {
+            let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
+            self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings back what came of a chunk, and counts it; `withheld` deletions were not carried out, because there were
+    /// too many at once.
+    ///
+    /// # Errors
+    /// If the store can't be written before the deadline.
+    pub async fn settle(
+        &self,
+        chunk: &LeasedChunk,
+        settlement: &Settlement,
+        withheld: u64,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !self.ledger.settle(chunk, settlement, deadline).await? {
+            tracing::info!("another worker has the chunk: it counts what was done");
+            return Ok(());
+        }
+        let counts = settlement.counts.by_name().into_iter().chain([("deletes_withheld", withheld)]);
+        let counts: Vec<_> = counts.collect();
+        self.metrics.count(&chunk.key.connection.to_string(), self.clock.now(), &counts);
+        Ok(())
+    }
+
+    /// Notes for the operator why a chunk is not done, `left` customers of which wait.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn report(&self, key: &ConnectionKey, message: String, left: usize) -> Result<(), StoreError> {
+        tracing::warn!(message, left, "a chunk waits");
+        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await
+    }
+
+    /// Makes a failure record of a customer that can't be taken over; `raw` is what the source sent.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn fail(
+        &self,
+        key: &ConnectionKey,
+        source_id: String,
+        reason: String,
+        raw: String,
+    ) -> Result<(), StoreError> {
+        tracing::warn!(reason, "a customer became a failure record");
+        self.failures.put(key, &Failure { source_id, reason, raw, failed_at: self.clock.now() }).await
+    }
+}
