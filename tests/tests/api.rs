@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
+#[path = "api/contracts.rs"]
+mod contracts;
 #[path = "api/customers.rs"]
 mod customers;
 #[path = "api/lists.rs"]

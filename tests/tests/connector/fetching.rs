@@ -260,3 +260,14 @@ async fn no_answer_is_kept_on_its_way_or_taken_for_a_page() {
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{}", answer.text);
     }
 }
+
+#[tokio::test]
+async fn what_was_pushed_keeps_its_json() {
+    let world = AssociationAnywhereFixture::with_connector(true).await;
+    push(&world, "staff", staff("r-1", "Ann", "ann@club.example")).await;
+    push(&world, "leadsource", lead_source("r-1", "Facebook")).await;
+    let uuid = push(&world, "user", prospect("r-1")).await.uuid();
+    insta::assert_json_snapshot!("pushed-customer", read(&world, &format!("/v1/customers/intouch~{uuid}")).await);
+    insta::assert_json_snapshot!("staff", read(&world, "/v1/staff?connection=intouch").await);
+    insta::assert_json_snapshot!("lead-sources", read(&world, "/v1/lead-sources?connection=intouch").await);
+}

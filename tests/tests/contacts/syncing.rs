@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use operations::status::Condition;
 use simulators::business_catalyst::{BcSettings, Fault, Operation};
-use tests::{BusinessCatalystFixture, CONTACTS_QUEUE};
+use tests::{BusinessCatalystFixture, CONTACTS_QUEUE, TOKEN};
 
 use crate::resync;
 
@@ -27,6 +27,14 @@ async fn a_first_sync_takes_every_contact_over_and_a_second_one_writes_nothing()
     assert_eq!(counts.ends.written, 250);
     assert_eq!(counts.fetched, counts.ends.sum());
     assert_eq!(site.writes().await, written);
+}
+
+#[tokio::test]
+async fn a_contact_keeps_its_json() {
+    let site = BusinessCatalystFixture::with_contacts(3).await;
+    site.sync().await;
+    let (_, contact) = site.api("GET", "/v1/customers/bc~1001", Some(TOKEN), "").await;
+    insta::assert_json_snapshot!("contact", contact);
 }
 
 #[tokio::test]

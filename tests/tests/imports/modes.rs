@@ -47,6 +47,15 @@ async fn the_modes_by_given_blank_and_absent_for_new_and_matched_customers() {
 }
 
 #[tokio::test]
+async fn an_import_and_its_customers_keep_their_json() {
+    let world = world().await;
+    let answer = post(&world, &Form::rows("update", &HEADERS, &["11223344|jane|Anytown|blue", "|jim||"])).await;
+    insta::assert_json_snapshot!("import", serde_json::from_str::<Value>(&answer.text).unwrap());
+    let (_, customer) = world.api("GET", "/v1/customers/imports~11223344", Some(TOKEN), "").await;
+    insta::assert_json_snapshot!("imported-customer", customer);
+}
+
+#[tokio::test]
 async fn a_match_is_ignored_where_nothing_is_said_of_it() {
     let world = world_with_jane().await;
     let form = Form::rows("ignore", &HEADERS, &["1|janet|Otherville|red"]).without("overwrite_duplicates");

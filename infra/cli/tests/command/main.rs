@@ -8,4 +8,6 @@ mod business_catalyst;
 mod connector;
 mod doors;
 mod imports;
+mod refusals;
+mod source;
 mod support;
