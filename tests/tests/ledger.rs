@@ -280,18 +280,6 @@ async fn a_send_that_fails_in_part_is_completed() {
     assert_eq!(world.queues.depth(WORK_QUEUE), 4);
 }
 
-#[tokio::test]
-async fn a_batch_moves_on_only_once() {
-    let world = AssociationAnywhereFixture::with_customers(0).await;
-    let (ledger, connection) = (world.ledger(), world.connection());
-    let batch = Batch::following(None, None, world.now(), 0);
-    ledger.begin(&connection, None, &batch).await.unwrap();
-    assert!(ledger.begin(&connection, None, &batch).await.is_err(), "the same batch twice");
-    ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
-    assert!(ledger.advance(&connection, &batch, BatchEvent::ChunksWritten).await.is_err(), "by one who is behind");
-    assert_eq!(ledger.state(&connection).await.unwrap().latest.unwrap().phase, Phase::Open);
-}
-
 /// Invariant 9: chunks that can't be done keep nobody behind them from being sent again.
 #[tokio::test]
 async fn who_stands_behind_chunks_that_can_not_be_done_is_sent_again_too() {
@@ -337,20 +325,6 @@ async fn a_chunk_that_can_not_be_read_is_asked_for_again_with_the_next_batch() {
     assert!(message.contains("to_fetch") && message.contains("asked for again"), "{message}");
     world.sync().await;
     world.assert_shadow_is_the_sources(1001..1251).await;
-}
-
-/// Invariant 9: the same worker, whose first request was carried out and whose answer was lost.
-#[tokio::test]
-async fn a_lease_that_is_asked_for_twice_by_one_worker_is_that_workers() {
-    let world = AssociationAnywhereFixture::with_customers(30).await;
-    world.poll().await;
-    let (ledger, connection) = (world.ledger(), world.connection());
-    let batch = ledger.state(&connection).await.unwrap().latest.unwrap().number;
-    let key = ChunkKey { connection, batch, chunk: 0 };
-    let until = world.now() + Duration::from_secs(60);
-    assert!(ledger.lease(key.clone(), "one", until).await.unwrap().is_some());
-    assert!(ledger.lease(key.clone(), "one", until).await.unwrap().is_some());
-    assert!(ledger.lease(key, "another", until).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::{BatchEvent, Content, Name, Outcome, Status, Version};
+use model::{BatchEvent, Name, Status};
 use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
-use store::{Change, IncomingChange};
 use tests::AssociationAnywhereFixture;
 
 #[tokio::test]
@@ -39,48 +38,6 @@ async fn a_change_is_written_with_the_next_revision() {
     assert!(second.changed_at > first.changed_at);
     assert!(second.version > first.version);
     world.assert_shadow_is_the_sources(1001..1031).await;
-}
-
-#[tokio::test]
-async fn a_stale_fetch_never_overwrites() {
-    let world = AssociationAnywhereFixture::with_customers(0).await;
-    let (shadow, connection) = (world.shadow(), world.connection());
-    let deadline = world.now() + Duration::from_secs(60);
-    let upsert = async |version: Version, display: &str| {
-        let content = Content { name: Name { display: Some(display.into()), ..Name::default() }, ..Content::default() };
-        let incoming = IncomingChange { source_id: "1".into(), version, news: Change::Present(Box::new(content)) };
-        shadow.upsert(&connection, vec![incoming], deadline).await.unwrap().outcomes.remove(0).1.unwrap()
-    };
-    let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
-    assert_eq!(upsert(newer.clone(), "new").await, Outcome::Written);
-    assert_eq!(upsert(older.clone(), "old").await, Outcome::Stale);
-    assert_eq!(upsert(older, "new").await, Outcome::Unchanged);
-    let gone = IncomingChange { source_id: "1".into(), version: Version::of_batch(1, 1), news: Change::Gone };
-    let outcomes = shadow.upsert(&connection, vec![gone], deadline).await.unwrap();
-    assert!(matches!(outcomes.outcomes[0].1, Ok(Outcome::Stale)), "a stale deletion deletes nothing");
-    let stored = world.customer(1).await.unwrap();
-    assert_eq!((stored.content.name.display.as_deref(), stored.version), (Some("new"), newer));
-}
-
-#[tokio::test]
-async fn writers_that_race_for_a_record_leave_the_newest() {
-    let world = AssociationAnywhereFixture::with_customers(0).await;
-    let (shadow, connection) = (world.shadow(), world.connection());
-    let deadline = world.now() + Duration::from_secs(60);
-    let writers = (1..=8_u64).map(|batch| {
-        let content =
-            Content { name: Name { display: Some(batch.to_string()), ..Name::default() }, ..Content::default() };
-        let version = Version::of_batch(batch, 1);
-        shadow.upsert(
-            &connection,
-            vec![IncomingChange { source_id: "1".into(), version, news: Change::Present(Box::new(content)) }],
-            deadline,
-        )
-    });
-    for outcome in futures::future::join_all(writers).await {
-        outcome.unwrap().outcomes.remove(0).1.unwrap();
-    }
-    assert_eq!(world.customer(1).await.unwrap().content.name.display.as_deref(), Some("8"));
 }
 
 #[tokio::test]
