@@ -102,7 +102,7 @@ async fn a_deletion_told_by_the_queue_is_asked_for_like_everybody_and_made_only_
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Deleted);
 }
 
-/// Invariant 5: a source that silently leaves out some of those who are asked for deletes nobody.
+/// Invariant 5: a source that silently leaves out some of the requested customers deletes none.
 #[tokio::test]
 async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many() {
     for at_most in [1, 2, 3, 4, 7, 12, 15, 40, 99] {
@@ -124,7 +124,7 @@ async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many() {
     }
 }
 
-/// Invariant 5: an answer that holds somebody who was not asked for proves nothing about who is missing from it.
+/// Invariant 5: an answer with a customer that was not requested proves nothing about those that are missing from it.
 #[tokio::test]
 async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
@@ -142,7 +142,8 @@ async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
     world.assert_shadow_is_the_sources([1005]).await;
 }
 
-/// Invariants 1 and 5: who is queued in one spelling and answered in another is one record, and is not gone.
+/// Invariants 1 and 5: a customer that is queued in one spelling and answered in another is one record, and is not
+/// gone.
 #[tokio::test]
 async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_them() {
     let world = AssociationAnywhereFixture::with_customers(130).await;
@@ -167,7 +168,7 @@ async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_
     world.assert_shadow_is_the_sources((1001..1131).filter(|id| *id != 1005)).await;
 }
 
-/// Invariant 5: more deletes at once than an organisation could mean wait for a person, and hold up nobody.
+/// Invariant 5: more deletes at once than an organisation could mean wait for an operator, and hold up no other change.
 #[tokio::test]
 async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_nobody() {
     let world = AssociationAnywhereFixture::with_customers(300).await;
@@ -189,7 +190,7 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
         assert_eq!(world.customer(*id).await.unwrap().content.status, Status::Active, "{id}");
     }
 
-    // One of them is back meanwhile; and others go in the same batch, whom nobody has confirmed.
+    // One of them is back meanwhile; and others go in the same batch, without a confirmation.
     world.source.create(withheld[0]);
     for id in 1131..1191 {
         world.source.delete_silently(id);
@@ -339,7 +340,7 @@ async fn a_customer_who_is_gone_waits_in_the_queue_until_somebody_exists_to_prov
     assert!(world.customer(999_999).await.is_none());
     assert_eq!(world.source.queue(), [999_999], "not proven, so not purged");
     assert!(world.status().await.error.unwrap().message.contains("vouches"));
-    // Somebody new comes through the same queue: nothing was blocked, and now there is a companion.
+    // A new customer comes through the same queue: nothing was blocked, and now there is a companion.
     world.source.create(5_000);
     world.sync().await;
     assert_eq!(world.customer(999_999).await.unwrap().content.status, Status::Deleted);

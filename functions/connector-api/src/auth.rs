@@ -16,7 +16,7 @@ use wire::connector::Reason;
 use crate::ConnectorApi;
 use crate::error::ApiError;
 
-/// Who may push: credentials, and the connection that each of them opens.
+/// Which senders may push: credentials, and the connection that each of them opens.
 #[derive(Debug)]
 pub(crate) struct Senders {
     registry: ConnectionRegistry,
@@ -38,8 +38,8 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// The digest of a request's header with these; `None` if they would open the connection to anybody, or no
-    /// header can carry them.
+    /// The digest of a request's header with these; `None` if they are empty and would open the connection to any
+    /// request, or if no header can carry them.
     fn digest(&self) -> Option<CredentialDigest> {
         match self {
             // A colon ends the user name in a request.
@@ -66,7 +66,7 @@ fn bearer(token: &str) -> CredentialDigest {
     CredentialDigest::of(&[b"bearer ", token.as_bytes()].concat())
 }
 
-/// The connections that a request may push to or fetch from: everything else of it is looked at after that.
+/// The connections that a request may push to or fetch from. The rest of the request is looked at only after that.
 pub(crate) struct SentBy(pub(crate) Vec<Sender>);
 
 impl FromRequestParts<Arc<ConnectorApi>> for SentBy {
@@ -88,7 +88,7 @@ impl Senders {
         Self { registry, secrets, connections: CredentialCache::new(clock), refusals, random }
     }
 
-    /// The connections whose credentials the request carries: one, unless several of one tenant were given the same.
+    /// The connections whose credentials the request carries: one, unless several of one tenant have the same.
     async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let opened = match header.and_then(presented) {
@@ -145,8 +145,8 @@ fn presented(header: &str) -> Option<CredentialDigest> {
     (scheme.eq_ignore_ascii_case("bearer") && !credentials.is_empty()).then(|| bearer(credentials))
 }
 
-/// Of the connections that a request's credentials open, the one that this provider may use for this client and club;
-/// what is `None` is not asked for.
+/// Of the connections that a request's credentials open, the one that this provider may use for this client and club. A
+/// `None` is not checked.
 pub(crate) fn allowed<'a>(
     senders: &'a [Sender],
     provider: &str,

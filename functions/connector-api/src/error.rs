@@ -6,13 +6,13 @@ use wire::connector::{self as documents, PushError, Reason};
 
 use crate::ConnectorApi;
 
-/// Why a request is not carried out. Its message names elements and parameters, and never repeats what they say.
+/// Why a request is not carried out. The message names elements and parameters, and never repeats their values.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     reason: Reason,
     message: String,
-    /// What the log says beyond the message: the caller could do no more with it than try again.
+    /// What the log says beyond the message: the caller can only try again.
     cause: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, Reason::Validation, message)
     }
 
-    /// The same for everything that these credentials do not open, whether it exists or not.
+    /// The same answer for everything that these credentials do not open, whether it exists or not.
     pub(crate) fn forbidden() -> Self {
         let message = "the credentials are not for this provider, client and club";
         Self::new(StatusCode::FORBIDDEN, Reason::Validation, message)
@@ -61,7 +61,7 @@ impl From<UpsertError> for ApiError {
     }
 }
 
-/// Of a document that is invalid, for a sender who may push.
+/// For an invalid document of a sender that may push.
 impl From<PushError> for ApiError {
     fn from(error: PushError) -> Self {
         Self::invalid(error.to_string())
@@ -82,7 +82,7 @@ impl ConnectorApi {
         let mut response = (status, document).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"));
-        // Answers hold personal data: nobody on the way keeps them, and no browser takes them for a page.
+        // Answers hold personal data: no cache keeps them, and no browser takes them for a page.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if status == StatusCode::UNAUTHORIZED {

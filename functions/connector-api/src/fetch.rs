@@ -23,18 +23,18 @@ const USERS_A_PAGE: usize = 200;
 const USERS_AT_ONCE: usize = 25;
 /// How many members of staff, or lead sources, one page of a list goes through.
 const CATALOGED_A_PAGE: usize = 1_000;
-/// How many of them are in memory together, at the most.
+/// How many of them are in memory together at most.
 const CATALOGED_AT_ONCE: usize = 250;
-/// A page ends before it has more bytes than this, unless a single record has. Lambda's bound for an answer is 6 MB.
+/// A page ends before it has more bytes than this, unless a single record has. Lambda's limit for an answer is 6 MB.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// What is shown of a table, in its own documents.
+/// How records of a table are shown, in documents of their own.
 pub(crate) trait Shown: ReferenceResource {
-    /// The whole document of one.
+    /// The whole document of one record.
     fn one(record: &Record<Self>, key: &ExternalKey) -> String;
-    /// One of a page.
+    /// One record of a page.
     fn listed(record: &Record<Self>, key: &ExternalKey) -> String;
     /// The document of a page.
     fn page(listed: &str, cursor: Option<&str>) -> String;
@@ -88,7 +88,7 @@ fn shown_user<'a>(customer: &'a Customer, key: &'a ExternalKey) -> ShownUser<'a>
     }
 }
 
-/// A customer with what its sender calls it, if it is of this club and not gone.
+/// A customer with its sender's key, if it belongs to this club and is not deleted.
 fn of_club<'a>(customer: &'a Customer, club_id: &str) -> Option<(&'a Customer, ExternalKey)> {
     let key = key_of(&customer.content).filter(|key| key.club_id == club_id)?;
     (customer.content.status != Status::Deleted).then_some((customer, key))
@@ -119,7 +119,7 @@ impl ConnectorApi {
         Ok(documents::users(&listed, cursor.as_deref()))
     }
 
-    /// The users of a club among the next customers of a connection, and from where to go on.
+    /// The users of a club among the next customers of a connection, and the cursor to go on with.
     async fn page_of_users(
         &self,
         connection: &ConnectionKey,
@@ -166,7 +166,7 @@ impl ConnectorApi {
         Ok(T::page(&listed, cursor.as_deref()))
     }
 
-    /// What a club has among the next records of a table, and from where to go on.
+    /// The records of a club among the next records of a table, and the cursor to go on with.
     async fn page_of_cataloged<T: Shown>(
         &self,
         connection: &ConnectionKey,
@@ -194,7 +194,7 @@ impl ConnectorApi {
         Ok((listed, cursor))
     }
 
-    /// One lead source. Where neither client nor club is said, it is looked for in every club that the provider has.
+    /// One lead source. If neither client nor club is given, it is looked for in every club that the provider has.
     pub(crate) async fn fetch_lead_sources(&self, senders: &[Sender], query: FetchQuery) -> Result<String, ApiError> {
         let (Some(id), None, None) = (&query.id, &query.client_id, &query.club_id) else {
             return self.fetch_reference::<LeadSource>(senders, query).await;
@@ -227,7 +227,7 @@ impl ConnectorApi {
     }
 }
 
-/// The connection that is asked, and who asks: a record's key without the record.
+/// The connection that is asked, and the asking provider, client and club: a record's key without the record.
 fn asking<'a>(senders: &'a [Sender], query: &FetchQuery) -> Result<(&'a Sender, ExternalKey), ApiError> {
     let [provider, client_id, club_id] = FetchQuery::required([
         ("provider", &query.provider),

@@ -1,4 +1,4 @@
-//! Triggered by API Gateway. Takes what an InTouch Connector pushes, and tells it what is there.
+//! Triggered by API Gateway. Takes what an InTouch Connector pushes, and answers its requests for stored records.
 //!
 //! | route | what |
 //! |---|---|
@@ -30,7 +30,7 @@ use store::{Clock, PendingReferences, Random, ReferenceTable, Shadow};
 
 use crate::auth::Senders;
 
-/// The function: what its routes need.
+/// The function, with what its routes need.
 #[derive(Debug)]
 struct ConnectorApi {
     senders: Senders,

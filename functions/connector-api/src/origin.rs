@@ -8,7 +8,7 @@ const IDENTIFIER: &str = "identifier";
 const CLIENT_ID: &str = "clientID";
 const CLUB_ID: &str = "clubID";
 
-/// Notes what the sender calls the customer.
+/// Notes the sender's key of the customer.
 pub(crate) fn note_key(content: &mut Content, key: &ExternalKey) {
     content.external_id = Some(key.record_id.clone());
     let mut info = match content.attributes.remove(PROVIDER_INFO) {
@@ -21,7 +21,7 @@ pub(crate) fn note_key(content: &mut Content, key: &ExternalKey) {
     content.attributes.insert(PROVIDER_INFO.to_owned(), Attribute::Object(info));
 }
 
-/// What the sender calls the customer; `None` of one that was not pushed, or is gone.
+/// The sender's key of the customer; `None` if it was not pushed, or is deleted.
 pub(crate) fn key_of(content: &Content) -> Option<ExternalKey> {
     let part = |name| text_in(content, PROVIDER_INFO, name).map(str::to_owned);
     Some(ExternalKey {
@@ -32,7 +32,7 @@ pub(crate) fn key_of(content: &Content) -> Option<ExternalKey> {
     })
 }
 
-/// What the sender refers to in this element of `leadInfo`; of several, the first that says something.
+/// The reference in this element of `leadInfo`; of several, the first that is not empty.
 pub(crate) fn reference<'a>(content: &'a Content, element: &str) -> Option<&'a str> {
     text_in(content, LEAD_INFO, element)
 }

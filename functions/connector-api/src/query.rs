@@ -3,21 +3,21 @@ use crate::error::ApiError;
 /// What a request to fetch asks for.
 #[derive(Debug, Default)]
 pub(crate) struct FetchQuery {
-    /// Who asks.
+    /// The provider that asks.
     pub(crate) provider: Option<String>,
-    /// Whose records.
+    /// The client that the records belong to.
     pub(crate) client_id: Option<String>,
-    /// Of which club.
+    /// The club that the records belong to.
     pub(crate) club_id: Option<String>,
     /// Which record, by our id or by the sender's; without one, all of them.
     pub(crate) id: Option<String>,
-    /// From where on, as the page before said.
+    /// Where the page begins, as the page before said.
     pub(crate) cursor: Option<String>,
 }
 
 impl FetchQuery {
     /// Reads the parameters of a request. Their names match as those of elements do: whatever their case, and without
-    /// `_`. The id may come as `uuid`, `recordID` or `identifier`, for the source's texts call it by each of them.
+    /// `_`. The id may come as `uuid`, `recordID` or `identifier`: the source's documentation uses all three.
     pub(crate) fn read(parameters: Vec<(String, String)>) -> Result<Self, ApiError> {
         let mut query = Self::default();
         for (name, value) in parameters {
@@ -40,7 +40,7 @@ impl FetchQuery {
         Ok(query)
     }
 
-    /// The values of these parameters, all of which must be there.
+    /// The values of these parameters, all of which are required.
     pub(crate) fn required<const N: usize>(parameters: [(&str, &Option<String>); N]) -> Result<[String; N], ApiError> {
         let missing: Vec<String> = parameters
             .iter()

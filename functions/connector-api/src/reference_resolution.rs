@@ -1,17 +1,17 @@
-//! What a prospect refers to: the member of staff who looks after it, and the lead source that it came from.
+//! What a prospect refers to: the member of staff that looks after it, and the lead source that it came from.
 //!
 //! A reference may mean our own id, the sender's `recordID` of the same club, or what is matched: the e-mail address of
-//! the member of staff, the name of the lead source. Where nothing is known by it, the prospect is stored without it,
+//! the member of staff, the name of the lead source. If nothing is known by it, the prospect is stored without it,
 //! marked under `leadInfo#unmatched` of its attributes, and **waits** under every name that the reference may mean.
 //! Whatever arrives by one of these names completes it.
 //!
-//! Nobody is forgotten, whichever comes first: a prospect looks once more after it has begun to wait and is stored, and
-//! what arrives, or gets a name that another has given up, looks for those who wait after it can be found. One of the
-//! two sees the other.
+//! No prospect is forgotten, whichever comes first. A prospect looks once more after it has begun to wait and is
+//! stored. A record that arrives, or gets a name that another has given up, looks for waiting prospects after it can be
+//! found. One of the two sees the other.
 //!
 //! A prospect that no longer waits for something leaves nothing behind. It may be pushed again meanwhile, and wait for
-//! that very thing: so whoever removes what it waited under looks at the prospect afterwards, and whoever lets it wait
-//! looks afterwards at what it waits under. One of the two puts it back.
+//! the same thing again. So what removes a prospect's waiting entries looks at the prospect afterwards, and what lets
+//! it wait looks at its waiting entries afterwards. One of the two puts them back.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use crate::ConnectorApi;
 use crate::error::ApiError;
 use crate::origin::{key_of, reference};
 
-/// Where a customer's attributes say which references match nothing yet. No element can have this name.
+/// The attribute of a customer that says which references match nothing yet. No element can have this name.
 const UNMATCHED: &str = "leadInfo#unmatched";
 /// How many waiting prospects are looked at together.
 const PROSPECTS_AT_ONCE: i32 = 100;
@@ -34,7 +34,7 @@ const WRITES_AT_ONCE: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedReferences {
     known: Vec<(Resource, String)>,
-    /// What nothing is known by.
+    /// The references that match nothing, with the names they may mean.
     pub(crate) unknown: Vec<(Resource, ReferenceCandidates)>,
 }
 
@@ -51,7 +51,7 @@ impl ResolvedReferences {
     }
 }
 
-/// What a push that says nothing of it leaves as it was: a member keeps who looked after the prospect.
+/// Keeps what a push does not mention: a member keeps the staff that looked after the prospect.
 pub(crate) fn keep(content: &mut Content, stored: &Content) {
     content.owner_staff_id.clone_from(&stored.owner_staff_id);
     content.lead_source_id.clone_from(&stored.lead_source_id);
@@ -62,7 +62,7 @@ pub(crate) fn keep(content: &mut Content, stored: &Content) {
     }
 }
 
-/// The element that refers to such a thing.
+/// The element that refers to such a record.
 fn element_of(resource: Resource) -> Option<&'static str> {
     match resource {
         Resource::Staff => Some(OWNER_ID),
@@ -71,7 +71,7 @@ fn element_of(resource: Resource) -> Option<&'static str> {
     }
 }
 
-/// What stands under [`UNMATCHED`] while such a thing is not known.
+/// What stands under [`UNMATCHED`] while such a record is not known.
 fn mark_of(resource: Resource) -> Option<Attribute> {
     element_of(resource).map(|element| Attribute::Text(element.to_owned()))
 }
@@ -84,7 +84,7 @@ fn fill_in(content: &mut Content, resource: Resource, id: &str) {
     }
 }
 
-/// What a prospect waits for, if it waits for such a thing.
+/// What a prospect waits for, if it waits for such a record.
 fn awaited(connection: &ConnectionKey, resource: Resource, content: &Content) -> Option<ReferenceCandidates> {
     let Some(Attribute::List(marks)) = content.attributes.get(UNMATCHED) else { return None };
     if !marks.contains(&mark_of(resource)?) {
@@ -93,7 +93,7 @@ fn awaited(connection: &ConnectionKey, resource: Resource, content: &Content) ->
     Some(ReferenceCandidates::of(connection, resource, &key_of(content)?, reference(content, element_of(resource)?)?))
 }
 
-/// The content once what it waits for is there.
+/// The content once the record that it waits for is there.
 fn completed(content: &Content, resource: Resource, id: &str) -> Content {
     let mut content = content.clone();
     fill_in(&mut content, resource, id);
@@ -139,7 +139,7 @@ impl ConnectorApi {
         })
     }
 
-    /// Lets a prospect wait for what it refers to. To be called before the prospect is stored, and again when it is.
+    /// Lets a prospect wait for what it refers to. To be called before the prospect is stored, and again after that.
     pub(crate) async fn wait(
         &self,
         connection: &ConnectionKey,
@@ -167,7 +167,7 @@ impl ConnectorApi {
         Ok(())
     }
 
-    /// Has a prospect wait no longer for what it waited for `before` it was stored with these references.
+    /// Stops a prospect from waiting for what it waited for `before` it was stored with these references.
     pub(crate) async fn wait_no_longer(
         &self,
         connection: &ConnectionKey,
@@ -194,8 +194,8 @@ impl ConnectorApi {
         Ok(())
     }
 
-    /// Completes everyone who waits for one of these names, each with the id that it leads to. To be called once that
-    /// can be found.
+    /// Completes every prospect that waits for one of these names, each with the id that the name leads to. To be
+    /// called once that record can be found.
     pub(crate) async fn complete_waiting(
         &self,
         connection: &ConnectionKey,
@@ -243,7 +243,7 @@ impl ConnectorApi {
                 Some(completed(content, resource, &id))
             });
             let (_, before) = revised.await?;
-            // One that is not stored yet is about to be: it looks once more when it is.
+            // A prospect that is not stored yet is about to be: it looks once more after that.
             if before.is_some() {
                 next = self.stop_waiting(connection, resource, &waits_under, prospect).await?;
             }
@@ -251,8 +251,8 @@ impl ConnectorApi {
         Ok(())
     }
 
-    /// Removes what a prospect waited under. Where it was pushed meanwhile and waits for one of these again, it goes on
-    /// waiting; if that is there by now, returns a name of it, and its id.
+    /// Removes a prospect's waiting entries. If it was pushed meanwhile and waits for one of these again, it goes on
+    /// waiting; if that record is there by now, returns a name of it, and its id.
     async fn stop_waiting(
         &self,
         connection: &ConnectionKey,

@@ -17,7 +17,7 @@ use crate::query::FetchQuery;
 
 /// The largest document that is taken.
 const LARGEST_BODY: usize = 1024 * 1024;
-/// The largest request that API Gateway takes. What is read up to there is answered in our own words.
+/// The largest request that API Gateway takes. Up to this size the error is in the source's dialect.
 const LARGEST_REQUEST: usize = 10 * 1024 * 1024;
 
 type Api = State<Arc<ConnectorApi>>;
@@ -67,7 +67,7 @@ async fn get_lead_source(SentBy(senders): SentBy, State(api): Api, parameters: P
     api.answer(fetched.await)
 }
 
-/// Reads the document that is pushed. Only a request with valid credentials has it read: see [`SentBy`].
+/// Reads the document that is pushed. It is read only if the request has valid credentials: see [`SentBy`].
 async fn document(request: Request) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::too_large(format!("the body has more than {LARGEST_BODY} bytes"));
     match Bytes::from_request(request, &()).await {
@@ -81,8 +81,8 @@ async fn document(request: Request) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Whether a document in another encoding was taken for UTF-8 before it came here, as API Gateway takes everything of
-/// the type `application/xml` or `text/…`: then its characters beyond ASCII are gone, and nobody would know.
+/// Whether a document in another encoding was taken for UTF-8 before it came here, as API Gateway does with the types
+/// `application/xml` and `text/…`: then its characters beyond ASCII are lost without an error.
 fn has_lost_characters(document: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(document) else { return false };
     if !text.contains(char::REPLACEMENT_CHARACTER) {
@@ -90,7 +90,7 @@ fn has_lost_characters(document: &[u8]) -> bool {
     }
     let declaration = text.split("?>").next().unwrap_or_default().to_ascii_lowercase();
     let declares_another = declaration.contains("encoding") && !declaration.contains("utf-8");
-    // The mark that UTF-16 begins with is the first to go; without one, its zeros stay.
+    // The byte order mark of UTF-16 is lost first; without one, its zero bytes stay.
     declares_another || text.starts_with(char::REPLACEMENT_CHARACTER) || text.contains('\0')
 }
 

@@ -17,7 +17,7 @@ use crate::reference_resolution::keep;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is pushed and kept in a table.
+/// What is pushed and kept in a reference table.
 pub(crate) trait ReferenceResource: ReferenceData {
     /// Reads its document.
     fn read(document: &[u8]) -> Result<Push<Self>, PushError>;
@@ -25,7 +25,7 @@ pub(crate) trait ReferenceResource: ReferenceData {
     fn table(api: &ConnectorApi) -> &ReferenceTable<Self>;
     /// Whether a push may create one.
     fn may_create(settings: &ConnectorConfig) -> bool;
-    /// Why it is not created, where that is so.
+    /// Why it is not created, if a push may not create one.
     const NOT_CREATED: &'static str;
 }
 
@@ -63,7 +63,7 @@ impl ReferenceResource for LeadSource {
     }
 }
 
-/// The connection that a push is for, and the push if it is right. Who may not push is told so, whatever is pushed.
+/// The connection that a push is for, and the valid push. A sender that may not push is refused whatever it pushes.
 fn admitted<T>(senders: &[Sender], push: Result<Push<T>, PushError>) -> Result<(&Sender, Push<T>), ApiError> {
     let key = match &push {
         Ok(push) => Some(&push.key),
@@ -114,8 +114,8 @@ impl ConnectorApi {
         Ok(documents::response(&id))
     }
 
-    /// Saves a member of staff or a lead source, completes the prospects that wait for it, or for whoever gets the name
-    /// that it had before, and returns our id of it once all of that is stored.
+    /// Saves a member of staff or a lead source. Completes the prospects that wait for it, or for the record that gets
+    /// its former name. Returns our id of it once all of that is stored.
     pub(crate) async fn save_reference<T: ReferenceResource>(
         &self,
         senders: &[Sender],

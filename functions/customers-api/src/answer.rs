@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// Bytes of an answer's rows.
 const MOST_BYTES: usize = 4_000_000;
-/// Lambda answers with at most 6 MB of JSON, in which ours is a text: there each quotation mark and each backslash is
-/// two bytes.
+/// Lambda answers with at most 6 MB of JSON, in which our JSON is a text: each quotation mark and each backslash
+/// becomes two bytes.
 const MOST_BYTES_QUOTED: usize = 5_800_000;
 /// How many rows are read at first, before it is known how large they are: one may have 390 KB.
 const FIRST_ROWS: usize = 50;
@@ -22,11 +22,11 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// No rows yet, in an answer that says these texts too, each at most once.
+    /// No rows yet, in an answer that also holds these texts, each at most once.
     pub(crate) fn beside<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut rows = Self::default();
         for text in texts {
-            // As JSON in JSON each byte may be six: a control character.
+            // As JSON in JSON a byte may become six: a control character.
             rows.bytes += text.len() + 3;
             rows.bytes_quoted += quoted(text) + 7;
         }
@@ -62,7 +62,7 @@ impl Rows {
         fit.min(MOST_ROWS).min(left).max(1)
     }
 
-    /// The answer: an object with the rows under `name`, and what else there is to say.
+    /// The answer: an object with the rows under `name`, and the `others`.
     pub(crate) fn into_answer(self, name: &str, others: &[(&str, serde_json::Value)]) -> Response {
         let others: String = others.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
         let body = format!("{{\"{name}\":[{}]{others}}}", self.json);
@@ -70,7 +70,7 @@ impl Rows {
     }
 }
 
-/// The bytes of a text within a JSON text, without what stands around it.
+/// The bytes of a text within a JSON text, without the quotation marks around it.
 fn quoted(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn rows_end_at_four_megabytes_and_earlier_where_lambda_would_have_to_write_more() {
         assert_eq!(rows_of(&"q".repeat(399_997)), 10);
-        // Each quotation mark is a backslash more in our JSON, and two more in Lambda's.
+        // Each quotation mark takes one more backslash in our JSON, and two more in Lambda's.
         assert_eq!(rows_of(&"\"".repeat(199_998)), 7);
     }
 

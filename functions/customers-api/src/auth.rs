@@ -11,7 +11,7 @@ use store::{Clock, ConnectionRegistry, Random, Secrets};
 use crate::CustomersApi;
 use crate::problem::Problem;
 
-/// Who may read: bearer tokens, and whose data each of them opens.
+/// Which readers may read: bearer tokens, and the tenant whose data each of them opens.
 #[derive(Debug)]
 pub(crate) struct Readers {
     registry: ConnectionRegistry,
@@ -26,7 +26,7 @@ struct Token {
     token: String,
 }
 
-/// Whose data a request may read: everything else of it is looked at after that.
+/// The tenant whose data a request may read. The rest of the request is looked at only after that.
 pub(crate) struct Tenant(pub(crate) String);
 
 impl FromRequestParts<Arc<CustomersApi>> for Tenant {
@@ -101,7 +101,7 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// A path without what names anybody.
+/// A path without ids: it names no person.
 fn route_of(path: &str) -> &str {
     let routes = ["/v1/customers/batch-get", "/v1/customers", "/v1/connections", "/v1/staff", "/v1/lead-sources"];
     routes.into_iter().find(|route| *route == path).unwrap_or("/v1/customers/{id}")

@@ -9,8 +9,8 @@
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
 //! Reads the shadow, the configuration, and of the control table counts, staff and lead sources; writes nothing. The
-//! tenant comes from the bearer token, never from the request. An answer has 4 MB at most: a list then ends with the
-//! cursor of what fitted, and a batch says what it leaves unanswered. Errors are problem documents (RFC 9457).
+//! tenant comes from the bearer token, never from the request. An answer has 4 MB at most: a list then ends with a
+//! cursor, and a batch says what it leaves unanswered. Errors are problem documents (RFC 9457).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -30,7 +30,7 @@ use store::{Clock, ConnectionRegistry, ReferenceTable, Shadow};
 
 use crate::auth::Readers;
 
-/// The function: what its routes need.
+/// The function, with what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
     registry: ConnectionRegistry,

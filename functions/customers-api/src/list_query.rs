@@ -11,11 +11,11 @@ const LARGEST_LIMIT: usize = 500;
 /// What a request for a list asks for.
 #[derive(Debug)]
 pub(crate) struct ListQuery {
-    /// Of which connection.
+    /// The connection that is listed.
     pub(crate) connection: String,
-    /// How much at most.
+    /// How many rows at most.
     pub(crate) limit: usize,
-    /// From where on, as the page before said.
+    /// Where the page begins, as the page before said.
     pub(crate) cursor: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use store::StoreError;
 
-/// An error of ours as a problem document: RFC 9457, `application/problem+json`.
+/// An error as a problem document: RFC 9457, `application/problem+json`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -24,7 +24,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// For a token that opens nothing that is known, while one can't be read: it may be that one.
+    /// For an unknown token while a token can't be read: it may be that one.
     pub(crate) fn tokens_unreadable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "a token can't be checked now: send the request again")
     }
@@ -43,7 +43,7 @@ impl From<serde_json::Error> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        // What the store says is for the log; the caller can do no more than try again.
+        // What the store says is for the log; the caller can only try again.
         tracing::error!(%error, "the store failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store can't be read now")
     }

@@ -51,7 +51,7 @@ pub(crate) fn router(api: Arc<CustomersApi>) -> Router {
         .with_state(api)
 }
 
-/// Answers hold personal data: nobody on their way keeps them, and no browser takes them for anything else.
+/// Answers hold personal data: no cache keeps them, and no browser takes them for anything else.
 async fn nobody_keeps(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -177,7 +177,7 @@ async fn list_lead_sources(Tenant(tenant): Tenant, State(api): Api, query: Param
 }
 
 impl CustomersApi {
-    /// A page of what stands in a table, under `name`.
+    /// A page of a table, under `name`.
     async fn list_reference<T: ReferenceData>(
         &self,
         table: &ReferenceTable<T>,
@@ -216,7 +216,7 @@ impl CustomersApi {
     /// The key of a connection of the tenant.
     async fn connection(&self, tenant: &str, connection: String) -> Result<ConnectionKey, Problem> {
         let not_found = || Problem::not_found("there is no such connection");
-        // What can't be the id of one is not asked for: the store would refuse a longer key.
+        // What can't be a connection's id is not asked for: the store would refuse a longer key.
         if !is_connection_id(&connection) {
             return Err(not_found());
         }
@@ -228,7 +228,7 @@ impl CustomersApi {
     }
 }
 
-/// Who read how many people's data, for whoever has to answer for it.
+/// Logs which tenant read how many records, for the people that must answer for it.
 fn note_read(tenant: &str, route: &str, records: usize) {
     tracing::info!(tenant, route, records, "personal data were read");
 }

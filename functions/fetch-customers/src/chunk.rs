@@ -1,16 +1,16 @@
 //! One chunk: from ids to records, tombstones and failure records.
 //!
-//! **Who is to blame** for a request that brings no usable answer: the source, unless it answers well for others. So
-//! a request that fails is halved until the culprit stands alone, and a culprit becomes a failure record only if the
-//! source answered well for somebody else meanwhile. Otherwise the chunk waits.
+//! **What is to blame** for a request that brings no usable answer: the source, unless it answers well for others. So a
+//! request that fails is halved until one customer is left, and that customer becomes a failure record only if the
+//! source answered well for another one meanwhile. Otherwise the chunk waits.
 //!
-//! **Who is gone**: only a customer that an answer lacks *although it yields companions that are known to exist*. A
-//! source that answers with nothing deletes nothing, and an answer that holds somebody who was not asked for proves
+//! **Which customer is gone**: only one that an answer lacks *although it yields companions that are known to exist*. A
+//! source that answers with nothing deletes nothing, and an answer that holds a customer that was not asked for proves
 //! nothing: see [`missing`].
 //!
-//! **How an id is written**: the queue may write one with leading zeros, or in another case, where the details do not.
-//! Who is asked for in one spelling and answered in another is stored under the answered one, whatever the queue calls
-//! them next time: so there are never two records of one customer.
+//! **How an id is written**: the queue may write one with leading zeros, or in another case, and the details without. A
+//! customer that is asked for in one spelling and answered in another is stored under the answered one, however the
+//! queue writes it next time: so there are never two records of one customer.
 
 mod missing;
 
@@ -27,21 +27,21 @@ use working::Worker;
 
 use crate::FetchCustomers;
 
-/// What is left of the deadline for settling the chunk.
+/// The part of the deadline that is kept for settling the chunk.
 const MARGIN: Duration = Duration::from_secs(5);
-/// How long a worker works on one chunk, well within its invocation: the rest is another's turn. Long enough for an
-/// answer that takes its time, and for some requests before it.
+/// How long a worker works on one chunk, well within its invocation: another worker takes the rest. Long enough for a
+/// slow answer, and for some requests before it.
 const WORK_FOR: Duration = Duration::from_secs(45);
-/// When a chunk is tried again that waits for nothing in particular.
+/// When a chunk is retried that waits for nothing in particular.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// When a chunk is tried again that waits for somebody who is known to exist.
+/// When a chunk is retried that waits for a customer that is known to exist.
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
-/// How many attempts a source's passing failure gets before a record may be to blame for it.
+/// How many attempts a source's transient failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
-/// How many customers who are known to exist are asked for beside those who seem to be gone: one comes first, one
-/// stands in the middle and one comes last.
+/// How many customers that are known to exist are asked for beside those that seem to be gone: one comes first, one in
+/// the middle and one last.
 const COMPANIONS: usize = 3;
-/// How many requests may fail before one succeeds, where nobody is known to probe the source with.
+/// How many requests may fail before one succeeds, if no customer is known to probe the source with.
 const BLIND_FAILURES: u32 = 6;
 
 /// The work on one chunk.
@@ -57,51 +57,51 @@ pub(crate) struct ChunkWork<'a> {
     counts: OutcomeCounts,
     /// What is not done yet, as the queue writes it.
     fetch: BTreeSet<String>,
-    /// How many deletions were not carried out, for there were too many at once.
+    /// How many deletions were not carried out, because there were too many at once.
     withheld: u64,
-    /// Who was taken over or deleted: an older failure record of theirs is obsolete.
+    /// Customers that were taken over or deleted: their older failure records are obsolete.
     resolved: BTreeSet<String>,
     /// Sets of ids to ask for.
     rounds: VecDeque<Vec<String>>,
-    /// How the details write ids, and how the queue does that named them.
+    /// The id as the queue writes it, by the id as the details write it.
     written_as: BTreeMap<String, String>,
-    /// Who an answer lacked that may be gone.
+    /// Customers that an answer lacked and that may be gone.
     missing: Vec<String>,
-    /// Who seems to be to blame, until the source is seen to be well.
+    /// Customers that seem to be to blame, until the source is seen to be well.
     suspects: Vec<Suspect>,
     /// Customers that the source has just answered with: they exist.
     companions: Vec<String>,
-    /// The most customers that one answer held: so many the source is known to answer with.
+    /// The most customers that one answer held: the source can answer with at least so many.
     most_heard: usize,
-    /// Whether the source has just answered for somebody in whole: then it is well.
+    /// Whether the source has just answered completely for a customer: then it is well.
     source_is_healthy: bool,
     blind_failures: u32,
     /// Whether the source was asked at all: if not, the chunk only waited for its turn.
     has_asked: bool,
 }
 
-/// Somebody for whom no usable answer came.
+/// A customer for which no usable answer came.
 struct Suspect {
     source_id: String,
     reason: String,
-    /// What the source sent, as far as it was for this customer alone.
+    /// What the source sent, if it was for this customer alone.
     raw: String,
 }
 
-/// What an answer says of those who were asked for.
+/// What an answer says of the customers that were asked for.
 struct Heard {
-    /// Whom it lacks.
+    /// The customers that it lacks.
     missing: Vec<String>,
-    /// Somebody who came without an id.
+    /// A customer that came without an id.
     unidentified: Option<Unidentified>,
-    /// Whether it holds somebody who was not asked for, in any spelling that is clear.
+    /// Whether it holds a customer that matches none of the asked ids unambiguously.
     holds_others: bool,
-    /// What broke it off, and what it was, where it was for one customer alone.
+    /// What broke the answer off; `raw` is what came, if it was for one customer alone.
     broken: Option<SourceError>,
     raw: String,
 }
 
-/// Somebody in an answer who can't be told apart.
+/// A customer in an answer that can't be told apart.
 struct Unidentified {
     reason: String,
     raw: String,
@@ -113,7 +113,7 @@ struct Pause {
     unverified: bool,
     /// Whether it only waited for its turn: for a slot, or for the breaker. Then the attempt does not count.
     waited: bool,
-    /// What the operator should see; nothing where it is in the connection's state already.
+    /// What the operator should see; `None` if it is in the connection's state already.
     message: Option<String>,
 }
 
@@ -135,7 +135,7 @@ impl<'a> ChunkWork<'a> {
             deadline: (deadline - MARGIN).min(function.worker.clock.now() + WORK_FOR),
             settle_by: deadline,
             counts: OutcomeCounts::default(),
-            // A deletion that the queue tells is a hint: only an answer proves it.
+            // A deletion in the queue is a hint: only an answer proves it.
             fetch: chunk.fetch.union(&chunk.delete).cloned().collect(),
             withheld: 0,
             resolved: BTreeSet::new(),
@@ -178,7 +178,7 @@ impl<'a> ChunkWork<'a> {
     async fn all_steps(&mut self) -> Step {
         self.rounds.push_back(self.first_request());
         while let Some(mut ids) = self.rounds.pop_front() {
-            // Who served as a companion meanwhile is done.
+            // A customer that came as a companion meanwhile is done.
             ids.retain(|source_id| !self.asked_for_by(source_id).is_empty());
             if !ids.is_empty() {
                 self.ask(ids).await?;
@@ -188,14 +188,14 @@ impl<'a> ChunkWork<'a> {
         self.confirm_missing().await
     }
 
-    /// What to take on at once: everything, but less and less of a chunk whose workers die of it.
+    /// The first ids to ask for: all of them, but fewer with each attempt if the workers of the chunk keep dying.
     fn first_request(&self) -> Vec<String> {
         let halvings = u32::try_from(self.chunk.attempt.saturating_sub(PATIENCE + 1)).unwrap_or(u32::MAX).min(63);
         let size = (self.fetch.len() as u64 >> halvings).max(1);
         self.fetch.iter().take(usize::try_from(size).unwrap_or(usize::MAX)).cloned().collect()
     }
 
-    /// Who of this chunk is not done and is asked for by this id: themselves, and whom the queue writes otherwise.
+    /// The customers of this chunk that are not done and are asked for by this id, in whichever spelling.
     fn asked_for_by(&self, source_id: &str) -> Vec<String> {
         let queued = self.written_as.get(source_id).map(String::as_str);
         let all = [Some(source_id), queued].into_iter().flatten();
@@ -219,7 +219,7 @@ impl<'a> ChunkWork<'a> {
             return self.halve(missing, error.to_string(), heard.raw).await;
         }
         match heard.unidentified {
-            // Somebody came without an id: it may be any of those who are missing.
+            // A customer came without an id: it may be any of the missing ones.
             Some(Unidentified { reason, raw }) if is_alone => return self.fail(&ids[0], reason, raw).await,
             None if !heard.holds_others => {
                 self.missing.extend(missing);
@@ -232,7 +232,7 @@ impl<'a> ChunkWork<'a> {
         Ok(())
     }
 
-    /// Sends one request. `Ok(Err(_))` where the answer can't be used: then some record may be to blame.
+    /// Sends one request. `Ok(Err(_))` if the answer can't be used: then a record may be to blame.
     async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, SourceError>, Pause> {
         loop {
             let now = self.worker.clock.now();
@@ -263,7 +263,7 @@ impl<'a> ChunkWork<'a> {
         }
     }
 
-    /// What may pass by itself is waited for: at first by leaving the chunk for later.
+    /// Waits out a transient failure: at first by leaving the chunk for later.
     async fn wait_out(&self, error: &SourceError) -> Step {
         match error {
             SourceError::Transient { until, .. } if self.may_wait(*until) => {
@@ -284,7 +284,7 @@ impl<'a> ChunkWork<'a> {
         self.chunk.attempt > PATIENCE && until + ANSWER_TIME < self.deadline
     }
 
-    /// Takes over what an answer holds of `asked`, and says what else there is to know of it.
+    /// Takes over what an answer holds of `asked`, and returns what else it says.
     async fn take_over(&mut self, asked: &[String], answer: DetailsAnswer) -> Result<Heard, Pause> {
         let version = self.version_of(answer.began);
         let mut wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
@@ -304,7 +304,7 @@ impl<'a> ChunkWork<'a> {
                     heard.unidentified = Some(Unidentified { reason, raw: detail.raw });
                 }
                 Some(source_id) if asked.contains(&source_id) => {
-                    // Of a customer that comes twice the last one counts.
+                    // If a customer comes twice, the last one counts.
                     found.insert(source_id, (detail.content, detail.raw));
                 }
                 Some(source_id) => {
@@ -317,7 +317,7 @@ impl<'a> ChunkWork<'a> {
             let mut meant = wanted.iter().copied().filter(|id| is_spelling_of(id, &source_id));
             if let (Some(queued), None) = (meant.next(), meant.next()) {
                 wanted.remove(queued);
-                // Stored as the details write it, so that there is one record of it however the queue does.
+                // Stored as the details write it, so that there is one record of it however the queue writes it.
                 self.written_as.insert(source_id.clone(), queued.to_owned());
                 found.insert(source_id, told);
             } else {
@@ -329,7 +329,7 @@ impl<'a> ChunkWork<'a> {
         self.most_heard = self.most_heard.max(found.len());
         self.source_is_healthy |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
-            // A companion is asked for to see that it exists; its news are another chunk's.
+            // A companion is asked for to see that it exists; its news belong to another chunk.
             let is_ours = !self.asked_for_by(&source_id).is_empty();
             match content {
                 Ok(content) => {
@@ -351,7 +351,7 @@ impl<'a> ChunkWork<'a> {
         Ok(heard)
     }
 
-    /// Merges news; `raws` is what the source sent of each, for those who can't be stored.
+    /// Merges news; `raws` is what the source sent of each customer, for those that can't be stored.
     async fn upsert(&mut self, incoming: Vec<IncomingChange>, mut raws: HashMap<String, String>) -> Step {
         if incoming.is_empty() {
             return Ok(());
@@ -373,7 +373,7 @@ impl<'a> ChunkWork<'a> {
                     for queued in self.asked_for_by(&source_id) {
                         self.done(&queued, outcome);
                         self.resolved.insert(queued);
-                        // Who is named in two spellings is one record.
+                        // A customer that is named in two spellings is one record.
                         outcome = Outcome::Unchanged;
                     }
                     self.resolved.insert(source_id);
@@ -391,7 +391,7 @@ impl<'a> ChunkWork<'a> {
         }
     }
 
-    /// The version of what a request that began then has told.
+    /// The version of an answer to a request that began then.
     fn version_of(&self, began: Timestamp) -> Version {
         Version::of_batch(self.chunk.key.batch, u64::try_from(began.as_millisecond()).unwrap_or(0))
     }
@@ -414,7 +414,7 @@ impl<'a> ChunkWork<'a> {
         self.rounds.extend([ids, second_half].into_iter().filter(|ids| !ids.is_empty()));
     }
 
-    /// Finds out whether the source answers well for somebody who is known to exist.
+    /// Finds out whether the source answers well for a customer that is known to exist.
     async fn probe(&mut self, failed: &[String], reason: &str) -> Step {
         let known = self.known_customers(COMPANIONS, failed).await?;
         if known.is_empty() {
@@ -446,7 +446,7 @@ impl<'a> ChunkWork<'a> {
         Ok(())
     }
 
-    /// Makes a failure record of whoever of this chunk is asked for by this id.
+    /// Makes failure records of the customers of this chunk that are asked for by this id.
     async fn fail(&mut self, source_id: &str, reason: String, raw: String) -> Step {
         for source_id in self.asked_for_by(source_id) {
             let failed = self.worker.fail(&self.connection.key, source_id.clone(), reason.clone(), raw.clone());
@@ -473,7 +473,7 @@ impl<'a> ChunkWork<'a> {
         }
     }
 
-    /// Nobody who is known to exist vouches for the source's answers: only a later batch may hold somebody who does.
+    /// No customer that is known to exist confirms the source's answers: only a later batch may hold one that does.
     fn unverified(&self, reason: &str) -> Pause {
         Pause {
             retry_at: self.worker.clock.now() + RETRY_UNPROVEN_AFTER,

@@ -14,7 +14,7 @@ pub(crate) struct Account {
     pub(crate) campaigns: Vec<String>,
 }
 
-/// Who may import into what.
+/// Which users may import into which account.
 pub(crate) struct Accounts {
     registry: ConnectionRegistry,
     secrets: Secrets,
@@ -37,7 +37,7 @@ impl Accounts {
         Self { registry, secrets, users: CredentialCache::new(clock) }
     }
 
-    /// The account that these credentials open; nothing where they open none, whatever of them is wrong.
+    /// The account that these credentials open; nothing if they open none, whichever of them is wrong.
     pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
         let presented = digest(&access.account_id, &access.user_id, &access.secret);
         let list = Connection::<BatchImportConfig>::all(&self.registry);
@@ -72,7 +72,7 @@ impl Accounts {
     }
 }
 
-/// Of all three: they open the account together.
+/// The digest of all three: they open the account together.
 fn digest(account_id: &str, user_id: &str, secret: &str) -> CredentialDigest {
     CredentialDigest::of_parts(&[account_id.as_bytes(), user_id.as_bytes(), secret.as_bytes()])
 }

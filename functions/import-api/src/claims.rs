@@ -8,19 +8,19 @@ use store::StoreError;
 use crate::importer::Importer;
 use crate::plan::Plan;
 
-/// The claims that have to be stored before the customers are: how they were, and how they are to be.
+/// The claims that must be stored before the customers are: their claimants before and after.
 pub(crate) struct Claims(BTreeMap<Claim, (Claimants, Claimants)>);
 
-/// One of them.
+/// A change of one claim.
 pub(crate) type Change<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
 
 impl Claims {
-    /// Those that fill more than one item: they belong to no chunk of customers.
+    /// Claims that fill more than one item: they belong to no chunk of customers.
     pub(crate) fn spread(&self) -> impl Iterator<Item = Change<'_>> {
         self.0.iter().filter(|(_, change)| is_spread(change)).map(|(claim, (before, after))| (claim, before, after))
     }
 
-    /// The others of these.
+    /// Those of `claims` that change and fill one item.
     pub(crate) fn single<'a>(
         &'a self,
         claims: impl IntoIterator<Item = &'a Claim>,
@@ -35,7 +35,7 @@ fn is_spread((before, after): &(Claimants, Claimants)) -> bool {
 }
 
 impl Importer {
-    /// What changes of the claims. Whoever does not have one any more is left out of those that have grown.
+    /// What changes of the claims. Customers that no longer have a claim are left out once its claimants have grown.
     pub(crate) async fn claims(
         &self,
         connection: &ConnectionKey,
@@ -47,7 +47,7 @@ impl Importer {
         let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
         let read = self.imports.claimants(connection, unread, deadline).await?;
         known.claimants.extend(read);
-        // Who is remembered twice would be counted twice: so all of the claimants must be known.
+        // A customer that is remembered twice would be counted twice: so all claimants must be known.
         let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
         self.imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
         let mut changes = BTreeMap::new();
@@ -86,7 +86,7 @@ impl Importer {
     }
 }
 
-/// Claimants of whom most were looked at in vain: without those, so that the next look is short.
+/// Claimants of which most no longer have the claim, without those: the next look is short.
 fn mostly_gone(claim: &Claim, before: &Claimants, known: &Known) -> Option<Claimants> {
     if matches!(claim, Claim::Lowercase(_)) || before.page_count < 2 || !before.is_complete() {
         return None;
@@ -103,7 +103,7 @@ fn mostly_gone(claim: &Claim, before: &Claimants, known: &Known) -> Option<Claim
     })
 }
 
-/// Whether a customer has something by what is stored of it.
+/// Whether a customer has this claim in its stored record.
 fn has(known: &Known, source_id: &str, claim: &Claim) -> bool {
     let stored = known.customers.get(source_id).and_then(Option::as_ref);
     stored.is_some_and(|customer| Claim::of(&customer.content).any(|own| own == *claim))

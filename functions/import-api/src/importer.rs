@@ -16,16 +16,16 @@ use crate::password_hash::{Secret, hash_secrets};
 use crate::plan::{Plan, Summary};
 use crate::turns::Turns;
 
-/// Within this the same request is the same import, and not one more: longer than anybody retries, and less than a day,
-/// after which the same file may mean that everybody came once more.
+/// Within this time the same request is the same import, and not one more: longer than any client retries, and less
+/// than a day, after which the same file may mean that every customer came once more.
 const REPEATED: Duration = Duration::from_secs(12 * 3_600);
-/// The function's timeout: a lease that is not given back has run out when the function can't be at work any more.
+/// The function's time-out: a lease that is not released has run out when the function can't be at work any more.
 const LEASE: Duration = Duration::from_secs(29);
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(27);
-/// How long to wait for another import: who waits holds a function that runs. Who sent it knows to send it again.
+/// How long to wait for another import: a request that waits occupies a function. Its sender can send it again.
 const LEASE_PATIENCE: Duration = Duration::from_secs(3);
-/// Customers whose claims are written before the customers are, together.
+/// How many customers are written together, their claims first.
 const CHUNK: usize = 1_000;
 /// How many chunks are under way at once: one with its claims, one with its customers. They are in different tables.
 const CHUNKS_AT_ONCE: usize = 2;
@@ -42,7 +42,7 @@ pub(crate) struct Importer {
 /// An import that was not done, or not whole: the same request again goes on with it.
 #[derive(Debug, Error)]
 pub(crate) enum ImportError {
-    /// Others import all the time.
+    /// Other imports hold the lease all the time.
     #[error("another import of the connection is under way")]
     Busy,
     /// The store failed.
@@ -116,7 +116,7 @@ impl Importer {
         })
     }
 
-    /// The import that the request is: the one that it was before, or one more.
+    /// The import that the request is: a known one that it repeats, or a new one.
     async fn record(
         &self,
         connection: &ConnectionKey,
@@ -126,12 +126,12 @@ impl Importer {
     ) -> Result<(RequestFingerprint, ImportRecord), StoreError> {
         let secret = self.imports.id_secret(connection, deadline).await?;
         let fingerprint = request.fingerprint(connection, &secret);
-        // What the release before began is gone on with as that release would.
+        // An import that the release before began goes on under that release's fingerprint.
         let fingerprints = [fingerprint.clone(), request.unkeyed_fingerprint(connection)];
         let now = self.clock.now();
         let mut began_at = now;
         if let Some((fingerprint, latest)) = self.imports.latest_of(connection, fingerprints, deadline).await? {
-            // Once somebody has begun to take it back, nothing more comes by it.
+            // Once an undo has begun, the import takes nothing more.
             let is_taken_back = latest.undo_began_at.or(latest.undone_at).is_some();
             if !is_taken_back && now < latest.began_at + REPEATED {
                 return Ok((fingerprint, latest));
@@ -154,7 +154,7 @@ impl Importer {
         Ok((fingerprint, record))
     }
 
-    /// What becomes of every row; reads what it takes to say so.
+    /// What becomes of every row; reads what it takes to decide it.
     async fn matched(
         &self,
         connection: &ConnectionKey,
@@ -184,8 +184,8 @@ impl Importer {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let Missing { claims, customers } = missing;
-        // Of claimants whose first pages are known twice as many are read: however many there are, there are few
-        // rounds.
+        // For claims whose first pages are known, twice as many pages are read: so there are few rounds, however many
+        // pages.
         let (more, unread): (BTreeSet<_>, BTreeSet<_>) =
             claims.into_iter().partition(|claim| known.claimants.contains_key(claim));
         let more: Vec<_> = more
@@ -226,7 +226,7 @@ impl Importer {
         Ok(())
     }
 
-    /// Writes claims and customers. Says of customers who could not be stored why not.
+    /// Writes claims and customers. Returns why customers could not be stored.
     async fn store(
         &self,
         connection: &ConnectionKey,
@@ -259,7 +259,7 @@ impl Importer {
             ((*source_id).to_owned(), stored)
         });
         let written = async {
-            // A claim that two of them get is written once.
+            // A claim that two of the customers get is written once.
             let own: BTreeSet<_> = chunk.iter().flat_map(|source_id| plan.new_claims_of(source_id)).collect();
             self.imports.put_claims(connection, claims.single(own), deadline).await?;
             let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored, known);
@@ -293,8 +293,8 @@ impl Importer {
     }
 }
 
-/// What is to be recorded of the rows' ends, where that says more than what was recorded before: rows that were taken
-/// over once keep their customers.
+/// The outcomes of the rows that are to be recorded, if they say more than those before: rows that were taken over once
+/// keep their customers.
 fn to_record(before: &[RowOutcome], now: &[RowOutcome]) -> Option<Vec<RowOutcome>> {
     let is_taken = |outcome: Option<&RowOutcome>| matches!(outcome, Some(RowOutcome::Taken(_)));
     let kept = now
@@ -305,7 +305,7 @@ fn to_record(before: &[RowOutcome], now: &[RowOutcome]) -> Option<Vec<RowOutcome
     (before.is_empty() || (0..now.len()).any(is_new)).then(|| kept.cloned().collect())
 }
 
-/// What who sent a row is told where the store took too long, or failed; what it said is for the log.
+/// The sender's error for a row if the store took too long, or failed. The store's own message is for the log.
 const NOT_IN_TIME: &str = "was not stored in time: send the same request again";
 
 fn unstored_reason(error: &UpsertError) -> String {
@@ -315,7 +315,7 @@ fn unstored_reason(error: &UpsertError) -> String {
     }
 }
 
-/// The hashes of secrets, made where they keep nobody else waiting.
+/// The hashes of secrets, made on a thread of their own so that other requests go on.
 async fn sealed(connection: &ConnectionKey, secrets: Vec<Secret>) -> Result<(Vec<Secret>, Vec<String>), ImportError> {
     let connection = connection.clone();
     let sealed =

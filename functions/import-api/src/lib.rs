@@ -14,11 +14,11 @@
 //!            (reads)                                  └─── a thousand customers at a time ───┘
 //! ```
 //!
-//! The same request again within twelve hours is the same import: rows that were taken over keep their customers, which
-//! the rows themselves may have made others meanwhile; no amount is added twice, and its undo state stays what was
-//! before the first. Rows that were not taken over wrote nothing, and are judged anew. What others changed meanwhile is
-//! overwritten again, if the request says so; its undo goes back to what they wrote. After that, or once an undo has
-//! begun, it is an import of its own.
+//! The same request again within twelve hours is the same import. Rows that were taken over keep their customers, even
+//! if the rows themselves have changed what they match; no amount is added twice, and the undo state stays as it was
+//! before the first request. Rows that were not taken over wrote nothing, and are judged anew. What others changed
+//! meanwhile is overwritten again, if the request says so; its undo goes back to what they wrote. After that time, or
+//! once an undo has begun, it is an import of its own.
 
 mod auth;
 mod claims;
@@ -39,17 +39,17 @@ use tokio::sync::Semaphore;
 use crate::auth::Accounts;
 use crate::importer::Importer;
 
-/// The function: what its route needs.
+/// The function, with what its route needs.
 struct ImportApi {
     accounts: Accounts,
     refusals: Refusals,
-    /// The turns of requests that are read before it is known who sends them.
+    /// Permits for requests that are read before their sender is known.
     readers: Semaphore,
     importer: Importer,
     random: Random,
 }
 
-/// How many requests are read side by side, with up to 4.5 MB each, before it is known who sends them.
+/// How many requests are read side by side, with up to 4.5 MB each, before their sender is known.
 const READ_AT_ONCE: usize = 16;
 
 /// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.

@@ -1,9 +1,8 @@
 //! Customers' passwords and PINs become salted Argon2id hashes before they go anywhere.
 //!
 //! Every hash takes what OWASP asks for at the least: 19 MiB and two passes, 24 ms. So a request may hold as many of
-//! them as are done in time on two processors: see `MOST_SECRETS` of the dialect. Nothing makes a PIN of four digits
-//! hard to guess for who has its hash, so hashes are shown on no surface either. The text says which parameters it was
-//! made with (PHC string format).
+//! them as two processors do in time: see `MOST_SECRETS` of the dialect. A PIN of four digits is easy to guess from its
+//! hash, so hashes are never shown either. The text says which parameters it was made with (PHC string format).
 
 use std::num::NonZero;
 
@@ -12,9 +11,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use model::ConnectionKey;
 use model::import::{Field, salt};
 
-/// A secret of a customer, in clear: it has no `Debug`, and lives no longer than its request.
+/// A secret of a customer, in clear text: it has no `Debug`, and lives no longer than its request.
 pub(crate) struct Secret {
-    /// Whose it is.
+    /// The customer that it belongs to.
     pub(crate) source_id: String,
     /// The column that it came in.
     pub(crate) field: Field,

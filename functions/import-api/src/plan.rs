@@ -19,23 +19,23 @@ pub(crate) struct Plan<'a> {
     import: &'a str,
     /// The hashes of each row's secrets, by the row's place in the request.
     sealed: HashMap<usize, BTreeMap<Field, String>>,
-    /// The places of the rows of each customer who is taken over, in their order.
+    /// The places of the rows of each customer that is taken over, in their order.
     rows_of: HashMap<&'a str, Vec<usize>>,
     /// Every customer that is taken over, in the order of their first rows.
     customers: Vec<&'a str>,
-    /// What becomes of each of them, as far as it has been worked out.
+    /// What becomes of each of them, if it has been worked out.
     planned: HashMap<&'a str, Planned>,
 }
 
 /// What becomes of one customer.
 struct Planned {
-    /// What it is after its rows; nothing where it is to stay.
+    /// The content after its rows; `None` if the customer stays as it is.
     content: Option<Content>,
-    /// What it is found by then, and was not before.
+    /// The claims that it gets and did not have before.
     new_claims: Vec<Claim>,
 }
 
-/// What came of all rows.
+/// What became of all rows.
 pub(crate) struct Summary {
     pub(crate) counts: ImportCounts,
     pub(crate) generated: Vec<GeneratedIds>,
@@ -95,11 +95,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Works out once what becomes of every customer, from what is known of them.
+    /// Works out once what becomes of every customer, from what is known of it.
     pub(crate) async fn work_out(&mut self, known: &Known, turns: &mut Turns) {
         for source_id in self.customers.clone() {
             let stored = stored(known, source_id);
-            // What it is already is not written again.
+            // Content that is stored already is not written again.
             let content = self
                 .content(source_id, stored)
                 .filter(|content| stored.is_none_or(|stored| stored.content != *content));
@@ -110,22 +110,22 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What is to be written to a customer of whom `stored` is stored; nothing where it is to stay.
+    /// What is to be written to a customer with `stored` in the shadow; nothing if it stays as it is.
     pub(crate) fn revise(&self, source_id: &str, stored: Option<&Customer>, known: &Known) -> Option<Revision> {
         let version = |customer: Option<&Customer>| customer.map(|customer| customer.version.clone());
         let content = match self.planned.get(source_id) {
             Some(planned) if version(stored) == version(self::stored(known, source_id)) => planned.content.clone(),
-            // Somebody else has written it meanwhile.
+            // Another process has written it meanwhile.
             _ => self.content(source_id, stored),
         };
         content.map(|content| Revision { content, state: Some(state_made_by(self.import, stored)) })
     }
 
-    /// What a customer is after all of its rows, where `stored` is stored before them; nothing where it is to stay.
+    /// What a customer is after all of its rows, with `stored` in the shadow before; nothing if it stays as it is.
     fn content(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
         let stored = stored.map(|customer| &customer.content).filter(|content| content.status != Status::Deleted);
         if stored.is_some() && self.request.overwrite == Overwrite::Ignore {
-            // It is new, so this very import has brought it, before it was interrupted or sent again.
+            // The customer is new, so this import has brought it, before it was interrupted or sent again.
             return None;
         }
         let places = self.rows_of.get(source_id)?;
@@ -149,7 +149,7 @@ impl<'a> Plan<'a> {
         Some(apply_rows(stored, rows, &application))
     }
 
-    /// Which row of which request this row's customer was generated for, where it was.
+    /// Which row of which request this row's customer was generated for, if it was generated.
     fn origin(&self, place: usize) -> Option<String> {
         match (self.request.rows.get(place), self.outcomes.get(place)) {
             (Some(row), Some(RowOutcome::Taken(matched))) if matched.is_generated => {
@@ -159,7 +159,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The images that have to be recorded beside those that are.
+    /// The images that must be recorded beside the `recorded` ones.
     pub(crate) async fn new_images(
         &self,
         known: &Known,
@@ -185,7 +185,7 @@ impl<'a> Plan<'a> {
         images
     }
 
-    /// Who gets which card number or address that they have not had.
+    /// Which customers get which card number or address that they did not have before.
     pub(crate) fn new_claims(&self) -> BTreeMap<Claim, BTreeSet<String>> {
         let mut claims: BTreeMap<Claim, BTreeSet<String>> = BTreeMap::new();
         for source_id in &self.customers {
@@ -201,8 +201,8 @@ impl<'a> Plan<'a> {
         self.planned.get(source_id).map_or(&[], |planned| &planned.new_claims)
     }
 
-    /// What came of all rows: of those that bring no customer, and of the others. `unstored` says of customers why they
-    /// could not be stored.
+    /// What became of all rows: of those that bring no customer, and of the others. `unstored` says why customers could
+    /// not be stored.
     pub(crate) fn ends(
         &self,
         ignored: Vec<RowProblem>,

@@ -30,7 +30,7 @@ async fn take(State(api): State<Arc<ImportApi>>, request: Request) -> Response {
     };
     let headers = request.headers().clone();
     let request_id = request_id(request.extensions(), &api.random);
-    // Who sends a request stands in its body: what is held of people who are not known yet is bounded by this.
+    // The sender of a request stands in its body: this bounds the memory that unknown senders can take.
     let Ok(turn) = api.readers.acquire().await else { return in_xml(Problem("the request is cut off".to_owned())) };
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
@@ -79,7 +79,7 @@ impl ImportApi {
             }
             Lookup::Nothing => {
                 self.refusals.refused("POST /api.php", request_id).await;
-                // One text for all: it tells nobody which accounts and users there are.
+                // One text for all: it does not reveal which accounts and users exist.
                 Err(Problem("the user, the password or the account is wrong".to_owned()))
             }
             Lookup::Unknown => Err(later()),
@@ -105,7 +105,7 @@ async fn answer(api: &ImportApi, account: &Account, form: &Form) -> Result<Impor
     })
 }
 
-/// Always with status 200: that is how clients of this dialect know an answer from a failure on the way.
+/// Always with status 200: clients of this dialect take any other status for a failure on the way.
 fn response(answer: &Answer, output: &Output) -> Response {
     let (media_type, text) = answer.render(output);
     let headers = [

@@ -1,8 +1,8 @@
-/// Rows that are worked on in a row: some milliseconds.
+/// Rows that are worked on without a pause: some milliseconds.
 const ROWS: usize = 256;
 
-/// Lets others have their turn: a request of 20,000 rows must not hold up every other one of the process, and what does
-/// not yield can't be given up either.
+/// Yields to other requests: a request of 20,000 rows must not hold up the others of the process, and work that does
+/// not yield can't be cancelled either.
 #[derive(Default)]
 pub(crate) struct Turns {
     since: usize,
@@ -12,7 +12,7 @@ impl Turns {
     /// Rows that may be worked on before the next [`took`](Self::took).
     pub(crate) const ROWS: usize = ROWS;
 
-    /// So much was done.
+    /// Counts rows that were done, and yields when it is time.
     pub(crate) async fn took(&mut self, rows: usize) {
         self.since += rows;
         if self.since >= ROWS {

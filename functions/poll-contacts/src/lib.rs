@@ -6,7 +6,7 @@
 //! | the source's contact list; connections, the batch ledger, redrive and resync requests, after a full listing the shadow's ids | the batch ledger, messages on SQS, the poll's state |
 //!
 //! **When it fails** nothing is lost: a listing goes on with the page that failed, a chunk whose message or worker was
-//! lost is sent again, and a batch that can't be finished is given up and listed anew from the same cursor.
+//! lost is sent again, and a batch that can't be finished is abandoned and listed anew from the same cursor.
 
 mod nobody;
 mod page;
@@ -26,22 +26,22 @@ use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError,
 
 use crate::page::{Page, UNIDENTIFIED};
 
-/// A page that could not be had is asked for again after this, or after the connection's own pause if that is shorter.
+/// A page that could not be read is asked for again after this, or after the connection's own pause if that is shorter.
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
-/// A batch that was abandoned is listed anew: no sooner than this.
+/// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
-/// How many pages are held in memory to see whether they tell anything new. More of them become a batch in any case.
+/// How many pages are held in memory to see whether they hold anything new. More of them become a batch in any case.
 const MOST_PAGES_AHEAD: u32 = 10;
 /// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
-/// contacts, and a look costs what is read.
+/// contacts, and a look costs as much as it reads.
 const FRONT: i32 = 10;
 /// Why a deletion waits if a contact on the list can't be told apart.
 const UNIDENTIFIED_WAITS: &str =
-    "its deletion waits: the source lists it no longer, but lists somebody without an id, who may be it";
-/// Why a deletion waits if the list may have been cut.
+    "its deletion waits: the source lists it no longer, but lists a contact without an id, which may be it";
+/// Why a deletion waits if the list may have been cut off.
 const UNPROVEN_WAITS: &str = "its deletion waits: the source lists it no longer, but whether that was all of its list \
                               can't be proven: it is not in the order of its dates, or all of one date";
-/// How many deletions that wait are told one by one.
+/// How many waiting deletions are recorded one by one.
 const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
 const ABSENT_PER_CHUNK: usize = 100;
@@ -50,7 +50,7 @@ const ABSENT_PER_CHUNK: usize = 100;
 #[derive(Default)]
 struct Work {
     plans: Vec<ChunkPlan>,
-    /// How many customers there are in them.
+    /// How many customers the chunks hold.
     customers: u64,
 }
 
@@ -61,14 +61,14 @@ impl Work {
         Self { plans: parts.map(|listed| ChunkPlan { listed, ..ChunkPlan::default() }).collect(), customers }
     }
 
-    /// Those who are gone.
+    /// Adds the deletion of customers that are gone.
     fn delete(&mut self, absent: &[String]) {
         self.customers += absent.len() as u64;
         let parts = absent.chunks(ABSENT_PER_CHUNK).map(|ids| ids.iter().cloned().collect());
         self.plans.extend(parts.map(|delete| ChunkPlan { delete, ..ChunkPlan::default() }));
     }
 
-    /// Numbers the chunks from `next` on, which is the next free number then. Returns theirs.
+    /// Numbers the chunks from `next` on, and moves `next` to the next free number. Returns their numbers.
     fn number_from(&mut self, next: &mut u32) -> std::ops::Range<u32> {
         let first = *next;
         for plan in &mut self.plans {
@@ -149,7 +149,7 @@ impl PollContacts {
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
         let Poller { ledger, states, clock, .. } = &self.poller;
-        // One contact can't be asked for: who is to be fetched again is found by listing everything.
+        // One contact can't be asked for: customers to be fetched again are found by listing everything.
         let ConnectionState { resync_requested: resync, confirm_requested: confirmed, .. } = states.state(key).await?;
         let redriven = self.failures.redrive_requests(key).await?;
         let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
@@ -164,7 +164,7 @@ impl PollContacts {
         let is_whole = pages.last().is_some_and(|page| !page.more);
         let is_nobody = pages.iter().all(Page::is_empty);
         if let Some(cursor) = state.cursor.filter(|_| is_whole && is_nobody) {
-            // A list of everything that names nobody is no answer to an earlier question: there is none.
+            // A list of everything that is empty is no answer to an earlier question: there is none.
             let is_final = scope != ListingScope::Changes || pages.iter().any(|page| page.is_fault);
             return self.listed_nobody(connection, cursor, batch.asked_at, is_final, deadline).await;
         }
@@ -194,8 +194,8 @@ impl PollContacts {
         Ok(next)
     }
 
-    /// Asks for the first page, and goes on as long as it may turn out that all is as the last listing told it. Returns
-    /// the pages, and what the listing has told with them.
+    /// Asks for the first page, and goes on as long as everything may be as the last listing reported it. Returns the
+    /// pages, and the listing after them.
     async fn look_ahead(
         &self,
         connection: &Connection<Settings>,
@@ -301,13 +301,13 @@ impl PollContacts {
             let customers = batch.total + work.customers;
             tracing::info!(batch = batch.number, customers, chunks = next.chunks, "listed a batch");
         }
-        // The next look at the ledger tells the workers.
+        // The next look at the ledger sends them to the workers.
         Ok(Next::Now)
     }
 
-    /// The customers that are stored, and were on no page of this batch. None if a listing named nobody, for a source
-    /// that answers with nothing deletes nothing; nor if the source ended a list early: it proves nobody's absence. If
-    /// a contact on the list can't be told apart, or the end of the list can't be proven, the deletions wait for a
+    /// The customers that are stored, and were on no page of this batch. None if a listing was empty: a source that
+    /// answers with nothing deletes nothing. None either if the source ended a list early: that proves no absence. If a
+    /// contact on the list can't be told apart, or the end of the list can't be proven, the deletions wait for a
     /// person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
@@ -325,7 +325,7 @@ impl PollContacts {
         }
         if listing.reading.was_cut() {
             let absent = absent.len();
-            tracing::warn!(batch = batch.number, absent, "the source ends its lists early: nobody is deleted");
+            tracing::warn!(batch = batch.number, absent, "the source ends its lists early: no customer is deleted");
             return Ok(Vec::new());
         }
         let absent: Vec<String> = absent.into_iter().collect();
@@ -340,7 +340,7 @@ impl PollContacts {
         }
     }
 
-    /// Has deletions wait for a person, but for those that a person has confirmed.
+    /// Lets deletions wait for a person, except those that a person has confirmed.
     async fn withhold(
         &self,
         key: &ConnectionKey,

@@ -1,5 +1,5 @@
-//! When the source lists nobody, although a question from a little behind the cursor always has an answer: the newest
-//! contact itself.
+//! When the source lists no contact, although a question from a little behind the cursor always has an answer: the
+//! newest contact itself.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use wire::business_catalyst::earliest_local_at_or_after;
 
 use crate::{PollContacts, retry_pause};
 
-/// How far before the cursor somebody is looked for: days.
+/// How far before the cursor a contact is looked for: days.
 const LOOK_BACK: [i64; 3] = [1, 30, 365];
-/// How long a list without anybody passes for a passing thing, if the connection is not polled more rarely.
+/// How long an empty list counts as transient, if the connection is not polled more rarely.
 const PASSING: Duration = Duration::from_secs(120);
 const NOBODY: &str = "contact list: the source lists nobody since the newest contact that was seen, not even that one; \
                       nothing new can be told until it does";
 
 impl PollContacts {
-    /// Does not believe a list of nobody at once: it may be how a failure looks. If an earlier question has an answer,
-    /// the newest contact was removed. If none has, or none is asked because the answer `is_final` (a fault, or a list
-    /// of everything), nothing is known to be fresh, and after a while that is said. A request to list everything
-    /// again stands until there is somebody on the list.
+    /// Does not believe an empty list at once: a failure may look like that. If an earlier question has an answer, the
+    /// newest contact was removed. If none has, or none is asked because the answer `is_final` (a fault, or a list of
+    /// everything), nothing is known to be fresh, and after a while that is reported. A request to list everything
+    /// again stands until the list holds a contact.
     pub(crate) async fn listed_nobody(
         &self,
         connection: &Connection<Settings>,

@@ -8,23 +8,22 @@ use wire::business_catalyst::Contact;
 
 const NO_ID: &str = "`entityId` is missing";
 
-/// Stands for somebody who can't be told apart. No contact has this id: the source's are numbers.
+/// Stands for a contact that can't be told apart. No contact has this id: the source's are numbers.
 pub(crate) const UNIDENTIFIED: &str = "?";
 
 /// A page of a listing, as the ledger takes it.
 pub(crate) struct Page {
     /// When it was asked for.
     pub(crate) asked_at: Timestamp,
-    /// Whom it tells, in the source's order.
+    /// The contacts that it holds, in the source's order.
     records: Vec<ListedRecord>,
-    /// Each contact once, by id, of whom it says what the page before did not: where the source sent one twice, the
-    /// newer.
+    /// Each contact once, by id, if it differs from the page before. If the source sent a contact twice, the newer one.
     pub(crate) customers: Vec<ListedCustomer>,
-    /// The ids of all; [`UNIDENTIFIED`] for those who can't be told apart.
+    /// The ids of all; [`UNIDENTIFIED`] for those that can't be told apart.
     pub(crate) ids: BTreeSet<String>,
     /// The newest update.
     pub(crate) newest: Option<Timestamp>,
-    /// Two pages with the same fingerprint say the same of the same contacts.
+    /// Two pages with the same fingerprint hold the same contacts with the same content.
     pub(crate) fingerprint: ContentHash,
     /// Whether the source says that there are more pages.
     pub(crate) more: bool,
@@ -51,7 +50,7 @@ impl Page {
             let customer = listed(contact, version.clone(), &mut ids);
             let source_id = customer.source_id.clone();
             let told = ListedRecord { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
-            // A contact without a date was updated when it was listed, for all that is known.
+            // A contact without a date counts as updated when it was listed.
             let updated = updated.unwrap_or(began);
             let is_newer = |(known, ..): &(Timestamp, bool, ListedCustomer)| *known <= updated;
             if customers.get(&source_id).is_none_or(is_newer) {
@@ -72,7 +71,7 @@ impl Page {
         }
     }
 
-    /// Whether it tells nobody.
+    /// Whether it holds no contact.
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -88,7 +87,7 @@ fn listed(contact: Contact, version: Version, ids: &mut BTreeSet<String>) -> Lis
     let Some(source_id) = entity_id else {
         let reason = content.err().map_or_else(|| NO_ID.to_owned(), |problem| problem.to_string());
         ids.insert(UNIDENTIFIED.to_owned());
-        // The same contact has the same name each time that it is listed.
+        // The same contact gets the same name each time that it is listed.
         let source_id = format!("unidentified-{}", &ContentHash::of(&raw).to_string()[..12]);
         return ListedCustomer { source_id, version, news: ListedChange::Unusable { reason, raw } };
     };
@@ -101,7 +100,7 @@ fn listed(contact: Contact, version: Version, ids: &mut BTreeSet<String>) -> Lis
     ListedCustomer { source_id, version, news }
 }
 
-/// What a contact says, but for how it is written and when it was listed.
+/// What a contact says, without how it is written and when it was listed.
 fn fingerprint_of(contact: &Contact, updated: Option<Timestamp>) -> String {
     let content = match &contact.content {
         Ok(content) => content.hash(),

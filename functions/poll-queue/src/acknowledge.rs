@@ -12,14 +12,14 @@ use store::StoreError;
 
 use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 
-/// So many customers of a batch are looked for in the queue before it is purged: a queue that was built anew, and holds
-/// all but one in a hundred of a large batch, is taken for the same once in 170 times.
+/// How many customers of a batch are looked for in the queue before it is purged. A queue that was built anew, and
+/// holds all but one in a hundred of a large batch, is taken for the same one once in 170 times.
 const SAMPLE: usize = 512;
-/// After so many purges that failed a new batch begins, which holds all of this one again: what changed meanwhile must
-/// not wait for a purge that may never succeed.
+/// After so many failed purges a new batch begins, which holds all of this one again: changes since then must not wait
+/// for a purge that may never succeed.
 const MOST_PURGES: u64 = 20;
 
-/// Some of the customers that a queue told of, spread over all of them.
+/// Some of the customers that a queue reported, spread over all of them.
 pub(crate) fn sample_of(customers: &[QueuedCustomer], unusable: &[UnusableEntry]) -> BTreeSet<String> {
     let step = customers.len().div_ceil(SAMPLE).max(1);
     let customers = customers.iter().step_by(step).map(|customer| customer.source_id.clone());
@@ -95,7 +95,7 @@ impl PollQueue {
         }
     }
 
-    /// Gives the batch up: the queue is left as it is, and asked again.
+    /// Abandons the batch: the queue is left as it is, and asked again.
     async fn doubt(
         &self,
         connection: &Connection<Settings>,

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | the source's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the source |
 //!
-//! **When it fails** nothing is lost: a batch that was not wholly opened is cleared and asked for again, a chunk whose
-//! message or worker was lost is sent again, and a queue is purged only where it is seen to be still the one that was
-//! read. The next tick goes on where this one ended.
+//! **When it fails** nothing is lost: a batch that was not completely opened is cleared and asked for again, a chunk
+//! whose message or worker was lost is sent again, and a queue is purged only if it is seen to be still the one that
+//! was read. The next tick goes on from there.
 
 mod acknowledge;
 
@@ -24,7 +24,7 @@ use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::sample_of;
 
-/// A batch that was abandoned is asked for again: no sooner than this.
+/// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 /// How many chunks of an open batch are looked at: those behind them come to the front as these are done.
 const FRONT: i32 = 100;
@@ -88,7 +88,7 @@ impl Poll for PollQueue {
 }
 
 impl PollQueue {
-    /// Asks the source who changed, and opens a batch of them.
+    /// Asks the source which customers changed, and opens a batch of them.
     async fn ask(
         &self,
         connection: &Connection<Settings>,
@@ -112,7 +112,7 @@ impl PollQueue {
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
-        // A queue that tells nobody has nothing to purge, whatever its number: entries may come up to it meanwhile.
+        // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.
         let queue_number = answer.queue_number.filter(|_| !sample.is_empty());
         let customers = aside(move || dedupe_queue(answer.customers, again)).await;
         if customers.is_empty() && answer.unusable.is_empty() {
@@ -143,11 +143,11 @@ impl PollQueue {
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
         let chunks = u32::try_from(customers.len().div_ceil(bulk_size)).unwrap_or(u32::MAX);
         tracing::info!(batch = batch.number, customers = batch.total, chunks, "opened a batch");
-        // The first look at it tells the workers.
+        // The first look at it sends its chunks to the workers.
         Ok(Next::Now)
     }
 
-    /// Whom operators send again. For an entry that can't be anybody's nobody can be asked.
+    /// The customers that operators send again. An entry that names no customer can't be asked for.
     async fn redriven(&self, key: &ConnectionKey) -> Result<Vec<String>, StoreError> {
         let (unusable, redriven): (Vec<_>, Vec<_>) = self
             .failures
@@ -161,8 +161,7 @@ impl PollQueue {
         Ok(redriven)
     }
 
-    /// Makes failure records of entries that can't be anybody's: before they are purged, and again where that was in
-    /// vain.
+    /// Makes failure records of entries that name no customer: before they are purged, and again if the purge failed.
     async fn note_unusable(&self, key: &ConnectionKey, entries: &[UnusableEntry]) -> Result<(), StoreError> {
         for entry in entries {
             tracing::warn!(reason = entry.reason, "an entry of the queue became a failure record");
@@ -191,9 +190,9 @@ impl PollQueue {
             return self.acknowledge(connection, deadline).await;
         }
         if front.iter().all(|chunk| chunk.unverified) && ledger.all_unverified(key, batch.number).await? {
-            // Only customers are left of which the source says nothing, while nobody is known who could prove that it
-            // says anything. They stay in its queue; a new batch may hold somebody who can.
-            self.poller.abandon(key, batch, "nobody who is known to exist vouches for the source's answers").await?;
+            // Only customers are left on which the source gives no answer, while no customer is known that could prove
+            // its answers. They stay in the queue; a new batch may hold a customer that can.
+            self.poller.abandon(key, batch, "no customer that is known to exist confirms the source's answers").await?;
             return Ok(Next::After(PAUSE_AFTER_ABANDONING));
         }
         self.poller.send_due(key, batch.number, &front, deadline).await

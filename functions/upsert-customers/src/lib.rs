@@ -20,9 +20,9 @@ use model::{ListedChange, ListedCustomer, Outcome, OutcomeCounts, Version};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
 use working::{Work, Worker, Working};
 
-/// What is left of the deadline for settling the chunk.
+/// The part of the deadline that is kept for settling the chunk.
 const MARGIN: Duration = Duration::from_secs(5);
-/// When a chunk is tried again that could not be stored.
+/// When a chunk is retried that could not be stored.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Builds the function.
@@ -142,7 +142,7 @@ impl UpsertCustomers {
         Ok(Some(Merged { counts, withheld: held_back.len() as u64 }))
     }
 
-    /// The news of customers that a full listing no longer holds. Who is not stored any more is unchanged.
+    /// The news of customers that a full listing no longer holds. A customer that is not stored any more is unchanged.
     async fn absent(
         &self,
         chunk: &LeasedChunk,
@@ -166,11 +166,11 @@ impl UpsertCustomers {
 /// What became of a chunk.
 struct Merged {
     counts: OutcomeCounts,
-    /// How many deletions were not carried out, for there were too many at once.
+    /// How many deletions were not carried out, because there were too many at once.
     withheld: u64,
 }
 
-/// What a chunk says of a customer whose record can't be stored: as it was read, for the source's own text is longer.
+/// The raw document of a customer that can't be stored: as it was read, because the source's text is longer.
 fn raw_of(chunk: &LeasedChunk, source_id: &str) -> String {
     let listed = chunk.listed.iter().find(|listed| listed.source_id == source_id);
     match listed.map(|listed| &listed.news) {

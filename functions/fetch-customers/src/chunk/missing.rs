@@ -1,9 +1,9 @@
-//! Who is gone, and who only seems to be.
+//! Which customers are gone, and which only seem to be.
 //!
-//! Those whom an answer lacked are asked for once more, few at a time, beside companions who are known to exist: one
-//! comes first, one stands in the middle, one comes last. So a source that answers with only so many of whom it is
-//! asked for, be it the first of them, the last, or those with the smallest ids, leaves out a companion, or does not
-//! reach its limit. Who is missing from an answer that has every companion, and nobody who was not asked for, is gone.
+//! Customers that an answer lacked are asked for once more, few at a time, beside companions that are known to exist:
+//! one comes first, one in the middle, one last. A source may answer with only so many customers: the first, the last,
+//! or those with the smallest ids. Such an answer leaves out a companion, or does not reach the source's limit. A
+//! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -13,16 +13,16 @@ use store::{Change, IncomingChange};
 
 use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
 
-/// How many of those who seem to be gone are asked for at once.
+/// How many of the customers that seem to be gone are asked for at once.
 const MISSING_AT_ONCE: usize = 10;
-/// Why a customer is a failure record for whom somebody else came.
+/// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
-    "the answer lacks this customer, and holds one who was not asked for: it proves nothing";
+    "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
 
-const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is everyone who is known to exist";
+const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is every one that is known to exist";
 
 impl ChunkWork<'_> {
-    /// Asks for those who are missing once more, beside companions who exist: who is missing then, is gone.
+    /// Asks for the missing customers once more, beside companions that exist: a customer that is missing then is gone.
     pub(super) async fn confirm_missing(&mut self) -> Step {
         let mut missing = std::mem::take(&mut self.missing);
         missing.retain(|source_id| !self.asked_for_by(source_id).is_empty());
@@ -30,7 +30,7 @@ impl ChunkWork<'_> {
             return Ok(());
         }
         let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
-        // Nobody could prove more than a single one, where there is nobody else.
+        // A single known customer can't prove more, if there is no other.
         let is_only_one = self.companions.len().max(known.len()) == 1;
         self.hear_enough(known, missing.len()).await?;
         let mut companions = std::mem::take(&mut self.companions);
@@ -43,14 +43,14 @@ impl ChunkWork<'_> {
         let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
         let mut unverified = false;
         while let Some(group) = groups.pop_front() {
-            // They came, or were found to be written otherwise, meanwhile.
+            // Without those that came meanwhile, or were found under another spelling.
             let group: Vec<String> = group.into_iter().filter(|id| !self.asked_for_by(id).is_empty()).collect();
             if group.is_empty() {
                 continue;
             }
             let respelled: Vec<String> = group.iter().filter_map(|id| stored.get(id)).cloned().collect();
             for source_id in &group {
-                // Where it comes under the id that it is stored under, that is whom the queue means.
+                // If a customer comes under the id that it is stored under, it is the one that the queue means.
                 self.written_as.extend(stored.get(source_id).map(|other| (other.clone(), source_id.clone())));
             }
             let asked: Vec<String> = group.iter().cloned().chain(respelled).collect();
@@ -65,7 +65,7 @@ impl ChunkWork<'_> {
             if came.is_empty() || heard.broken.is_some() {
                 unverified = true;
             } else if came.len() < companions.len() {
-                // A companion is gone itself: those who came are enough, once an answer has all of them.
+                // A companion is gone itself: the others are enough, once an answer has all of them.
                 companions = came;
                 groups.push_back(group);
             } else if heard.holds_others || heard.unidentified.is_some() {
@@ -92,7 +92,7 @@ impl ChunkWork<'_> {
         self.connection.settings.bulk_size as usize
     }
 
-    /// An answer held somebody who may be any of the missing: each is asked for alone, and then that is told of it.
+    /// An answer held a customer that may be any of the missing: each is asked for alone, then it becomes a failure.
     async fn tell_apart(&mut self, group: Vec<String>, heard: Heard, groups: &mut VecDeque<Vec<String>>) -> Step {
         let [source_id] = group.as_slice() else {
             groups.extend(group.into_iter().map(|source_id| vec![source_id]));
@@ -107,8 +107,8 @@ impl ChunkWork<'_> {
         }
     }
 
-    /// Has the source answer with as many customers as it will be asked for beside those who are missing, unless it has
-    /// already: one that answers with only so many shows it here. Who comes is a companion.
+    /// Has the source answer with as many customers as will be asked for beside the missing ones, unless it has
+    /// already: a source that answers with only so many shows it here. A customer that comes is a companion.
     async fn hear_enough(&mut self, mut known: Vec<String>, missing: usize) -> Step {
         let wanted = (COMPANIONS + missing.min(MISSING_AT_ONCE)).min(self.bulk_size());
         if self.companions.len() == COMPANIONS && self.most_heard >= wanted {
@@ -133,7 +133,7 @@ impl ChunkWork<'_> {
         Ok(known)
     }
 
-    /// Who of those that are missing is stored in another spelling, and in which: then that one is gone, or is not.
+    /// Which missing customers are stored in another spelling, and in which: then the stored one is gone, or is not.
     async fn stored_otherwise(&self, missing: &[String]) -> Result<BTreeMap<String, String>, Pause> {
         let (shadow, key) = (&self.worker.shadow, &self.connection.key);
         let spellings: BTreeSet<String> = missing.iter().flat_map(|id| other_spellings(id)).collect();
@@ -151,8 +151,8 @@ impl ChunkWork<'_> {
         Ok(stored)
     }
 
-    /// Makes tombstones of those of the group who are missing, as far as the deletion_limit lets. Who is stored in
-    /// another spelling did not come under that either.
+    /// Makes tombstones of the missing customers of the group, as far as the deletion limit lets. A customer that is
+    /// stored in another spelling did not come under that one either.
     async fn write_tombstones(
         &mut self,
         group: &[String],

@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 use store::Clock;
 use subtle::{Choice, ConstantTimeEq};
 
-/// How long what opens what is used before it is read again: a reader, an account or a sender that is taken out of the
-/// configuration is shut out within this time. See [`store::Secrets`] for how long a secret that is withdrawn serves.
+/// How long credentials are used before they are read again: a reader, an account or a sender that is removed from the
+/// configuration is shut out within this time. See [`store::Secrets`] for how long a withdrawn secret still serves.
 const FRESH: Duration = Duration::from_secs(60);
-/// Likewise where a secret could not be read: whoever comes with it waits no longer than that.
+/// Likewise if a secret could not be read: a caller that presents it waits no longer than this.
 const FRESH_IF_INCOMPLETE: Duration = Duration::from_secs(2);
 /// How many secrets are read side by side.
 const READS_AT_ONCE: usize = 16;
 
-/// The digest of a secret, or of what a request presents as one: of one length, whatever it is of.
+/// The digest of a secret, or of what a request presents as one. It has one length, whatever the secret's.
 #[derive(Clone, Debug)]
 pub struct CredentialDigest([u8; 32]);
 
@@ -39,7 +39,7 @@ impl CredentialDigest {
 }
 
 /// A configured bearer token as a request can present it: without outer blanks, which a header loses on its way. `None`
-/// where no header can carry it: an empty one, or one with blanks or beyond ASCII.
+/// if no header can carry it: an empty one, or one with blanks or beyond ASCII.
 pub fn usable_token(configured: &str) -> Option<&str> {
     let token = configured.trim();
     (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then_some(token)
@@ -48,17 +48,17 @@ pub fn usable_token(configured: &str) -> Option<&str> {
 /// A secret, and what it opens.
 #[derive(Clone, Debug)]
 pub struct Credential<T> {
-    /// Of the secret.
+    /// The digest of the secret.
     pub digest: CredentialDigest,
-    /// Who must be the only one that the secret opens the credential of, such as a tenant.
+    /// The owner, such as a tenant. A secret that opens credentials of two owners opens none.
     pub owner: String,
-    /// What the log calls it, such as the connection's key.
+    /// Its name in the log, such as the connection's key.
     pub name: String,
     /// What it opens.
     pub opens: T,
 }
 
-/// What came of reading the credentials of one connection, or of one reader: those that are usable, and whether its
+/// The result of reading the credentials of one connection, or of one reader: those that are usable, and whether the
 /// secret could be read.
 #[derive(Debug)]
 pub struct CredentialList<T> {
@@ -74,7 +74,7 @@ impl<T> CredentialList<T> {
         Self { credentials: credentials.into_iter().collect(), is_complete: true }
     }
 
-    /// No credential, for the secret can't be read at the moment.
+    /// No credential, because the secret can't be read at the moment.
     pub fn unreadable() -> Self {
         Self { credentials: Vec::new(), is_complete: false }
     }
@@ -96,7 +96,7 @@ pub enum Lookup<T> {
 pub struct CredentialCache<T> {
     clock: Clock,
     known: Mutex<Option<Arc<Known<T>>>>,
-    /// Held by whoever reads them: the others wait for what comes of that.
+    /// Held by the caller that reads them: the others wait for its result.
     reading: tokio::sync::Mutex<()>,
 }
 
@@ -108,16 +108,16 @@ struct Known<T> {
 }
 
 impl<T: Clone> CredentialCache<T> {
-    /// CredentialCache that nothing is known of yet.
+    /// A cache that knows nothing yet.
     pub fn new(clock: Clock) -> Self {
         Self { clock, known: Mutex::new(None), reading: tokio::sync::Mutex::new(()) }
     }
 
-    /// What the secret opens. Where what is known is not fresh, `list` is asked who has secrets, and `read` for the
+    /// What the secret opens. If nothing fresh is known, `list` is asked which entries have secrets, and `read` for the
     /// credentials of each of them, `READS_AT_ONCE` side by side.
     ///
-    /// Every secret is compared, each in constant time: how long it takes says nothing about any of them. A secret that
-    /// opens credentials of two owners opens none: whose it is can't be said.
+    /// Every secret is compared, each in constant time: the duration says nothing about any of them. A secret that
+    /// opens credentials of two owners opens none: its owner is ambiguous.
     ///
     /// # Errors
     /// What `list` returns.
@@ -139,7 +139,7 @@ impl<T: Clone> CredentialCache<T> {
             return Ok(known);
         }
         let _reading = self.reading.lock().await;
-        // Whoever was reading until now may have read what is wanted.
+        // The caller that held the lock may have read what is wanted.
         if let Some(known) = self.fresh() {
             return Ok(known);
         }
@@ -173,7 +173,7 @@ impl<T: Clone> Known<T> {
     }
 }
 
-/// The credentials without those whose secret opens credentials of two owners or more: these are named in the log.
+/// The credentials without those whose secret opens credentials of two owners or more, which are named in the log.
 fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
     let mut owners: BTreeMap<[u8; 32], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for Credential { digest, owner, name, .. } in &credentials {

@@ -5,12 +5,12 @@ use store::Shadow;
 /// Bytes of a source id: with the longest connection before it, it is as long as DynamoDB lets a key be.
 const LONGEST_SOURCE_ID: usize = 2_048 - "/~".len() - 2 * 40;
 
-/// Where a list of customers stands, as an opaque text for whoever asks for the next page.
+/// The place in a list of customers, as an opaque text for the caller that asks for the next page.
 pub fn write_cursor(shard: u8, source_id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{shard}:{source_id}"))
 }
 
-/// The place in a list that a cursor stands for; `None` if we never gave it out.
+/// The place in a list that a cursor stands for; `None` if it is not one of ours.
 pub fn read_cursor(text: &str) -> Option<(u8, String)> {
     let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (shard, source_id) = text.split_once(':')?;

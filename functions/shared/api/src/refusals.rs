@@ -9,12 +9,12 @@ use lambda::Metrics;
 
 /// How many refusals in a row are answered at once.
 const AT_ONCE: u32 = 10;
-/// How long whoever is refused after that waits for the answer: long for whoever guesses, short for what is waited in.
-/// On AWS a function runs, and is paid, meanwhile.
+/// How long a refused caller waits for the answer after that: long for a caller that guesses, short for a function that
+/// is paid while it waits.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Leaves a trace of everybody who is refused: a warning with the route and the request's id, and the metric `refused`.
-/// After ten refusals in a row whoever is refused waits for a fifth of a second; nobody else does.
+/// Reports every refusal: a warning with the route and the request's id, and the metric `refused`. After ten refusals
+/// in a row a refused caller waits for a fifth of a second; no other caller waits.
 #[derive(Debug)]
 pub struct Refusals {
     clock: Clock,
@@ -23,17 +23,17 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Nobody was refused yet.
+    /// No request was refused yet.
     pub fn new(clock: Clock, metrics: Metrics) -> Self {
         Self { clock, metrics, in_a_row: AtomicU32::new(0) }
     }
 
-    /// Somebody was let in.
+    /// A request was let in.
     pub fn admitted(&self) {
         self.in_a_row.store(0, Ordering::Relaxed);
     }
 
-    /// Somebody was refused. What they presented is nobody's business: it may be a secret with one wrong letter.
+    /// A request was refused. What it presented is not logged: it may be a secret with one wrong letter.
     pub async fn refused(&self, route: &str, request_id: &str) {
         let now = self.clock.now();
         tracing::warn!(route, request_id, "refused a request for its credentials");
@@ -45,7 +45,7 @@ impl Refusals {
     }
 }
 
-/// The id that API Gateway gave a request, as it stands in its access log; another where it did not come that way.
+/// The id that API Gateway gave a request, as it stands in its access log; a random one if there is none.
 pub fn request_id(extensions: &Extensions, random: &Random) -> String {
     match extensions.get::<RequestContext>() {
         Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),

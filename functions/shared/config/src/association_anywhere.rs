@@ -6,14 +6,14 @@ use super::table_reader::TableReader;
 use super::{ConnectionKind, SecretReference, Settings, default_most_deletes};
 
 const DEFAULT_BULK_SIZE: u32 = 100;
-/// A customer is only proven gone by an answer that yields another.
+/// A customer is proven deleted only by an answer that holds another one.
 const SMALLEST_BULK_SIZE: i64 = 2;
 const LARGEST_BULK_SIZE: i64 = 1_000;
 const DEFAULT_POLL_SECONDS: u32 = 5;
 const LONGEST_POLL_SECONDS: i64 = 3_600;
 const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
-/// How to reach an Association Anywhere system.
+/// The settings of an Association Anywhere system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AssociationAnywhereConfig {
     /// *Get queue customers*.
@@ -22,11 +22,11 @@ pub struct AssociationAnywhereConfig {
     pub details_url: String,
     /// *Purge queue customers*.
     pub purge_url: String,
-    /// *Force enqueue customers*, where the source provisioned it.
+    /// *Force enqueue customers*, if the source provides it.
     pub enqueue_url: Option<String>,
     /// User name and password, of all procedures or of the details alone.
     pub credentials: SecretReference,
-    /// User name and password of queue, purge and force enqueue, where they differ.
+    /// User name and password of queue, purge and force enqueue, if they differ.
     pub queue_credentials: Option<SecretReference>,
     /// The element names of queue, purge and force enqueue requests.
     #[serde(default = "default_dialect")]
@@ -37,13 +37,13 @@ pub struct AssociationAnywhereConfig {
     /// The sections to ask for.
     #[serde(default = "default_sections")]
     pub sections: Vec<Section>,
-    /// Seconds between two looks into the queue: 1 to 3,600.
+    /// Seconds between two reads of the queue: 1 to 3,600.
     #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u32,
     /// The source's limit over all functions: up to 1,000.
     #[serde(default = "default_requests_per_second")]
     pub max_requests_per_second: f64,
-    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for an operator.
     #[serde(default = "default_most_deletes")]
     pub most_deletes_percent: u32,
 }
@@ -52,7 +52,7 @@ impl Settings for AssociationAnywhereConfig {
     const KIND: ConnectionKind = ConnectionKind::AssociationAnywhere;
 }
 
-// What is not said, in the file or by a release that did not know of it.
+// Defaults, for the file and for registrations of releases without the key.
 
 fn default_dialect() -> Dialect {
     Dialect::Hyphen

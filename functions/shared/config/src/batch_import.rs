@@ -4,12 +4,12 @@ use toml::Value;
 use super::table_reader::TableReader;
 use super::{ConnectionKind, SecretReference, Settings};
 
-/// An account that others import into, in the Sticky Street dialect.
+/// An account that other systems import into, in the Sticky Street dialect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchImportConfig {
-    /// What senders call the account, unique in a file.
+    /// The account's name in requests, unique in a file.
     pub account_id: String,
-    /// Who may import: `{"users": [{"user_id", "user_password"}]}`.
+    /// The users that may import: `{"users": [{"user_id", "user_password"}]}`.
     pub credentials: SecretReference,
     /// The campaigns that the account has, at least one.
     pub campaigns: Vec<String>,

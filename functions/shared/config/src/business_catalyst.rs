@@ -10,12 +10,12 @@ const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
 const DEFAULT_POLL_SECONDS: u32 = 60;
 const LONGEST_POLL_SECONDS: i64 = 3_600;
-/// Dates are whole seconds, and an edit may be told a moment after the second of its date.
+/// Dates are whole seconds, and an edit may be listed a moment after the second of its date.
 const SHORTEST_OVERLAP_SECONDS: u32 = 2;
 /// The source documents no limit.
 const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
-/// How to reach a site of Business Catalyst.
+/// The settings of a site of Business Catalyst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BusinessCatalystConfig {
     /// The CRM web service.
@@ -24,23 +24,23 @@ pub struct BusinessCatalystConfig {
     pub site_id: u32,
     /// User name and password; for a site token an empty user name, and the token as password.
     pub credentials: SecretReference,
-    /// The IANA name of the time zone that the site's local times are in. None but one that this program knows is read,
-    /// from the file or from the store: contacts with wrong times would be worse than no contacts.
+    /// The IANA name of the time zone of the site's local times. A name that is unknown to this program is refused, in
+    /// the file and in the store: contacts with wrong times would be worse than no contacts.
     #[serde(deserialize_with = "known_zone")]
     pub time_zone: String,
-    /// Which SOAP the site speaks.
+    /// The SOAP version of the site.
     #[serde(default)]
     pub soap: SoapVersion,
-    /// How far every listing goes back behind the newest update that was seen: 2 to 86,400 seconds.
+    /// How far before the newest update that was seen every listing begins: 2 to 86,400 seconds.
     #[serde(default = "default_overlap_seconds")]
     pub overlap_seconds: u32,
-    /// Seconds between two looks at the list: 1 to 3,600.
+    /// Seconds between two listings: 1 to 3,600.
     #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u32,
-    /// How many requests a second at most, over all functions: up to 1,000.
+    /// The maximum number of requests a second, over all functions: up to 1,000.
     #[serde(default = "default_requests_per_second")]
     pub max_requests_per_second: f64,
-    /// How many percent of its customers one batch may delete: 0 to 100. More wait for a person.
+    /// How many percent of its customers one batch may delete: 0 to 100. More wait for an operator.
     #[serde(default = "default_most_deletes")]
     pub most_deletes_percent: u32,
 }
@@ -56,11 +56,11 @@ impl Settings for BusinessCatalystConfig {
 impl BusinessCatalystConfig {
     /// The time zone of the site.
     pub fn zone(&self) -> TimeZone {
-        // Every name was looked up in the same database when it was read.
+        // Every name was found in the same database when it was read.
         site_zone(&self.time_zone).unwrap_or(TimeZone::UTC)
     }
 
-    /// The time that lies the overlap behind `time`: of 2 seconds at least, for an earlier release took less.
+    /// `time` less the overlap, which is at least 2 seconds: an earlier release allowed less.
     pub fn behind(&self, time: Timestamp) -> Timestamp {
         let overlap = self.overlap_seconds.max(SHORTEST_OVERLAP_SECONDS);
         time.checked_sub(SignedDuration::from_secs(i64::from(overlap))).unwrap_or(Timestamp::MIN)
@@ -73,7 +73,7 @@ fn known_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     Ok(name)
 }
 
-// What is not said, in the file or by a release that did not know of it.
+// Defaults, for the file and for registrations of releases without the key.
 
 fn default_overlap_seconds() -> u32 {
     DEFAULT_OVERLAP_SECONDS

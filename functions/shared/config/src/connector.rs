@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::table_reader::TableReader;
 use super::{ConnectionKind, SecretReference, Settings};
 
-/// A system behind the InTouch Connector, which pushes to us: who it is, and what it may do.
+/// A system behind the InTouch Connector, which pushes to us: its identity, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectorConfig {
     /// The client whose records may come.
@@ -12,7 +12,7 @@ pub struct ConnectorConfig {
     pub club_ids: Vec<String>,
     /// The providers that may push, by their identifiers.
     pub providers: Vec<String>,
-    /// User name and password (Basic), or a token (Bearer). They should be this connection's alone.
+    /// User name and password (Basic), or a token (Bearer). They should belong to this connection alone.
     pub credentials: SecretReference,
     /// Whether a push may create staff that nothing matches.
     #[serde(default)]

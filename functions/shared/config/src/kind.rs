@@ -1,7 +1,7 @@
 use serde::Serialize;
 
-/// A kind of connection: which system, and by which of its interfaces. A fifth kind begins here; the compiler names the
-/// places that have to know it.
+/// A kind of connection: a system and one of its interfaces. A fifth kind begins here; the compiler names the places
+/// that have to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionKind {
@@ -19,7 +19,7 @@ impl ConnectionKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::AssociationAnywhere, Self::BusinessCatalyst, Self::Connector, Self::BatchImport];
 
-    /// What the file and the store call it.
+    /// Its name in the file and in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AssociationAnywhere => "association-anywhere",
@@ -34,7 +34,7 @@ impl ConnectionKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether systems of this kind send to us. Such a connection is never polled, and has no batches: what is
+    /// Whether systems of this kind push to us. Such a connection is never polled, and has no batches: what is
     /// acknowledged is stored.
     pub const fn is_push(self) -> bool {
         match self {

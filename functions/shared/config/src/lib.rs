@@ -26,7 +26,7 @@ pub use table_reader::is_connection_id;
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
 
-/// What `most_deletes_percent` is where nothing is said, in a file or in a registration of a release before.
+/// The default of `most_deletes_percent`, in a file and in a registration of a release before.
 fn default_most_deletes() -> u32 {
     5
 }
@@ -36,11 +36,11 @@ fn default_most_deletes() -> u32 {
 pub struct Configuration {
     /// The connections as the store keeps them, in the file's order.
     pub connections: Vec<Registration>,
-    /// Who may read, in the file's order.
+    /// The readers, in the file's order.
     pub readers: Vec<Reader>,
 }
 
-/// How one kind of system is reached.
+/// The settings of one kind of system.
 pub trait Settings: Serialize + DeserializeOwned {
     /// The kind.
     const KIND: ConnectionKind;
@@ -49,18 +49,18 @@ pub trait Settings: Serialize + DeserializeOwned {
 /// One connection to a system.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection<S> {
-    /// Whose it is and what it is called.
+    /// Its tenant and its name.
     pub key: ConnectionKey,
-    /// How to reach it.
+    /// Its settings.
     pub settings: S,
 }
 
-/// Who may read what a tenant has.
+/// A token that may read a tenant's data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reader {
-    /// Whose data.
+    /// The tenant that it may read.
     pub tenant: String,
-    /// Where the bearer token stands.
+    /// The secret that holds the bearer token.
     pub token: SecretReference,
     /// What the token allows.
     #[serde(default)]
@@ -109,15 +109,15 @@ impl<S: Settings> Connection<S> {
         registration(self.key.clone(), S::KIND.name(), &self.settings)
     }
 
-    /// The connection that a registration of this kind holds.
+    /// The connection in a registration of this kind.
     ///
     /// # Errors
-    /// If its document is not one of ours.
+    /// If its document can't be read as such settings.
     pub fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
         Ok(Self { key: registration.key.clone(), settings: document(registration)? })
     }
 
-    /// Every connection of this kind, of all tenants, that can be read. One that can't costs itself alone: the log
+    /// Every connection of this kind, of all tenants, that can be read. One that can't be read is left out: the log
     /// names it, and so does its tenant's status.
     ///
     /// # Errors
@@ -153,13 +153,13 @@ impl Reader {
         Ok(readable(&registry.of_kind(READER).await?, Self::from_registration))
     }
 
-    /// The reader that a registration holds. Whose it is, its key says.
+    /// The reader in a registration. Its tenant is in the key.
     fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
         Ok(Self { tenant: registration.key.tenant.clone(), ..document(registration)? })
     }
 }
 
-/// Why the settings of a connection can't be read, if they can't: it is neither polled nor open to anybody until then.
+/// Why the settings of a connection can't be read, if they can't: until then it is neither polled nor open to senders.
 pub fn problem_of(registration: &Registration) -> Option<StoreError> {
     match ConnectionKind::from_name(&registration.kind)? {
         ConnectionKind::AssociationAnywhere => {
@@ -171,7 +171,7 @@ pub fn problem_of(registration: &Registration) -> Option<StoreError> {
     }
 }
 
-/// Those of the registrations that can be read, each as what it is.
+/// Those registrations that can be read, as what they hold.
 fn readable<T>(registrations: &[Registration], read: impl Fn(&Registration) -> Result<T, StoreError>) -> Vec<T> {
     let read = |registration: &Registration| match read(registration) {
         Ok(read) => Some(read),
@@ -203,7 +203,7 @@ impl Configuration {
 }
 
 fn registration(key: ConnectionKey, kind: &str, settings: &impl Serialize) -> Registration {
-    // Settings are plain data: there is nothing in them that JSON can't say.
+    // Settings are plain data: JSON can represent all of them.
     #[allow(clippy::expect_used)]
     let document = serde_json::to_string(settings).expect("settings are plain data");
     Registration { key, kind: kind.to_owned(), document }
@@ -216,7 +216,7 @@ fn document<T: for<'de> Deserialize<'de>>(registration: &Registration) -> Result
     })
 }
 
-/// A parser's words without the texts that it quotes, in which a secret may stand; names of fields and places stay.
+/// A parser's message without the texts that it quotes, which may hold a secret; names of fields and places stay.
 fn without_values(problem: &str) -> String {
     const QUOTES: &str = "string \"";
     let mut shown = String::with_capacity(problem.len());
@@ -224,7 +224,7 @@ fn without_values(problem: &str) -> String {
     while let Some((before, quoted)) = rest.split_once(QUOTES) {
         shown.push_str(before);
         shown.push_str("a text");
-        // The parser writes a quotation mark within such a text behind a backslash.
+        // The parser escapes a quotation mark within such a text with a backslash.
         let mut is_escaped = false;
         let end = quoted.find(|character| {
             let is_end = character == '"' && !is_escaped;

@@ -13,7 +13,7 @@ use super::{
     Scope, Settings, association_anywhere, batch_import, business_catalyst, connector,
 };
 
-/// Where the file is to be used: a stack takes secrets from AWS Secrets Manager only.
+/// Where the file is used: a stack takes secrets from AWS Secrets Manager only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
     /// On this machine.
@@ -22,14 +22,14 @@ pub enum Deployment {
     Stack,
 }
 
-/// What a file says.
+/// The result of reading a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedFile {
     /// What can be used.
     pub configuration: Configuration,
     /// The connections that are left out, and why.
     pub left_out: Vec<String>,
-    /// What somebody should look at.
+    /// What an operator should look at.
     pub warnings: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Problems {
 }
 
 impl Problems {
-    /// Each on a line of its own that begins with the name of the file.
+    /// Each on a line of its own, after the name of the file.
     pub fn in_file(&self, file: &Path) -> String {
         let lines: Vec<String> = self.0.iter().map(|problem| format!("{}: {problem}", file.display())).collect();
         lines.join("\n")
@@ -62,11 +62,11 @@ impl Configuration {
         if left_out.is_empty() { Ok(configuration) } else { Err(Problems(left_out)) }
     }
 
-    /// Reads the text of a file, and leaves out connections that nothing is wrong with but that a secret stands in a
-    /// URL of theirs: a run on one machine goes on without them.
+    /// Reads the text of a file, and leaves out connections whose only problem is a secret in one of their URLs: a run
+    /// on one machine continues without them.
     ///
     /// # Errors
-    /// Every problem, each with the connection and the key; what is left out among them.
+    /// Every problem, each with the connection and the key; the left-out connections included.
     pub fn parse_usable(text: &str, deployment: Deployment) -> Result<ParsedFile, Problems> {
         let table: Table =
             text.parse().map_err(|error: toml::de::Error| Problems(vec![syntax_problem(text, &error)]))?;
@@ -157,7 +157,7 @@ fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
     let tenant = fields.id("tenant");
     let kind = fields.required_text("kind");
     let key = id.zip(tenant).map(|(id, tenant)| ConnectionKey::new(tenant, id));
-    // If the kind is missing, the keys of the most usual one are judged.
+    // If the kind is missing, the keys of the most usual one are checked.
     let kind = kind.as_deref().map_or(Some(ConnectionKind::AssociationAnywhere), ConnectionKind::from_name);
     match kind {
         Some(ConnectionKind::AssociationAnywhere) => registration(key, association_anywhere::read(fields)),
@@ -167,7 +167,7 @@ fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
         None => {
             let kinds = ConnectionKind::ALL.map(|kind| format!("\"{}\"", kind.name())).join(" or ");
             fields.problem("kind", &format!("must be {kinds}"));
-            // Its other keys are not ours to judge.
+            // Keys of an unknown kind can't be checked.
             fields.table.clear();
             None
         }
@@ -178,14 +178,14 @@ fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) ->
     Some(Connection { key: key?, settings: settings? }.to_registration())
 }
 
-/// The account that others import into by this connection, if they do. It alone says which connection is meant.
+/// The account that other systems import into by this connection, if any. It alone decides which connection is meant.
 fn account_of(registration: Option<&Registration>) -> Option<String> {
     let registration = registration.filter(|registration| registration.kind == BatchImportConfig::KIND.name())?;
     let connection = Connection::<BatchImportConfig>::from_registration(registration).ok()?;
     Some(connection.settings.account_id)
 }
 
-/// The address of the queue that a connection reads and purges, if it does, and where its login stands.
+/// The address of the queue that a connection reads and purges, if any, and the reference to its login.
 fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
     let registration =
         registration.filter(|registration| registration.kind == AssociationAnywhereConfig::KIND.name())?;
@@ -194,8 +194,8 @@ fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
     Some((settings.queue_url, login.to_string()))
 }
 
-/// The tenant whose Connector pushes through this connection, if one does, and where its credentials stand. Several of
-/// one tenant may have the same.
+/// The tenant whose Connector pushes through this connection, if any, and the reference to its credentials. Several
+/// connections of one tenant may share them.
 fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
     let registration = registration.filter(|registration| registration.kind == ConnectorConfig::KIND.name())?;
     let connection = Connection::<ConnectorConfig>::from_registration(registration).ok()?;

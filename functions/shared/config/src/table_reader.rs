@@ -18,12 +18,12 @@ pub(super) struct TableReader<'a> {
     pub(super) notes: &'a mut Notes,
 }
 
-/// What is said of a file beside its problems, each with the connection and the key.
+/// Notes on a file beside its problems, each with the connection and the key.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// Why a connection can't be used as it is written, though the others can.
     pub(super) refusals: Vec<String>,
-    /// What somebody should look at.
+    /// What an operator should look at.
     pub(super) warnings: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> TableReader<'a> {
         self.text_of(key, value)
     }
 
-    /// A list that must be there, with one text at least, none of them empty and none twice.
+    /// A list that must be there, with at least one text, none of them empty and none twice.
     pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let value = self.required(key)?;
         let texts: Option<Vec<String>> = value.try_into().ok();

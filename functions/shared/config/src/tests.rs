@@ -5,7 +5,7 @@ use super::*;
 mod credentials;
 mod ids_and_urls;
 
-/// A connection and no more than it needs. What is appended to it belongs to it.
+/// A connection with nothing but the required keys. What is appended to it belongs to it.
 const MINIMAL: &str = r#"
 [[connection]]
 id = "aa"
@@ -34,7 +34,7 @@ fn problems(text: &str) -> Vec<String> {
     }
 }
 
-/// What is wrong with the minimal connection when this line is added to it.
+/// The problems of the minimal connection with this line added to it.
 fn problems_with(line: &str) -> Vec<String> {
     problems(&format!("{MINIMAL}{line}\n"))
 }

@@ -23,7 +23,7 @@ pub struct EnvironmentError(&'static str);
 impl Environment {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        // Not `vars`: it panics where a variable of anybody's is not Unicode.
+        // Not `vars`: it panics if any variable of the process is not Unicode.
         Self(
             std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -59,8 +59,8 @@ impl Environment {
 }
 
 /// How long AWS is waited for. DynamoDB, SQS and Secrets Manager answer within milliseconds, a page or a batch of 16 MB
-/// within a second: what has not come by then is not coming, for its connection is dead, and by default the SDK would
-/// wait for ever. An operation with all its attempts ends before a poller's lease does.
+/// within a second. An answer that takes longer is not coming, because its connection is dead, and by default the SDK
+/// would wait for ever. An operation with all its attempts ends before a poller's lease does.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -69,7 +69,7 @@ pub fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The ways out of the process: everything that a test or a run on one machine replaces.
+/// The clients and the other ways out of the process: everything that a test or a run on one machine replaces.
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// DynamoDB.

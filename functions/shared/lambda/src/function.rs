@@ -18,7 +18,7 @@ use crate::sqs_batch::process_batch;
 use crate::start::{deadline_of, start};
 use crate::{Clients, Environment, EnvironmentError};
 
-/// A function, by what invokes it. The same value serves under Lambda, on one machine and in tests.
+/// A function, by its trigger. The same value serves under Lambda, on one machine and in tests.
 #[derive(Clone)]
 pub enum Function {
     /// A schedule invokes it.
@@ -89,8 +89,8 @@ pub async fn run(build: BuildFunction) -> Result<(), Error> {
     .await
 }
 
-/// The invocations of this process: each has a span whose fields stand on every log line within it, named as
-/// Powertools does. Spans of the level `error` are there whatever level is logged.
+/// The invocations of this process. Each has a span whose fields stand on every log line within it, named as Powertools
+/// does. Spans of the level `error` are there whatever level is logged.
 #[derive(Debug, Default)]
 struct Invocations {
     has_begun: AtomicBool,
@@ -102,7 +102,7 @@ impl Invocations {
         tracing::error_span!("invocation", function_request_id = context.request_id, cold_start)
     }
 
-    /// The span of a request, with API Gateway's own id of it, which its access log has too.
+    /// The span of a request, with its id of API Gateway, which stands in the access log too.
     fn span_of(&self, request: &Request) -> Span {
         let cold_start = !self.has_begun.swap(true, Ordering::Relaxed);
         let function_request_id = request.lambda_context_ref().map(|context| context.request_id.as_str());

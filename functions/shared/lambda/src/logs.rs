@@ -3,8 +3,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 
-/// Whose crates may say at level `trace` what they want: they are ours, and hold to the rule that no secret and
-/// nobody's data gets into a log.
+/// Crates that may log everything at level `trace`: they are ours, and keep to the rule that no secret and no personal
+/// data get into a log.
 pub const OURS: [&str; 21] = [
     "api",
     "config",
@@ -28,7 +28,7 @@ pub const OURS: [&str; 21] = [
     "wire",
     "working",
 ];
-/// Libraries that carry requests and answers: what they tell of them is of no use to an operator.
+/// Libraries that carry requests and answers: their logs are of no use to an operator.
 const CARRIERS: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
 
 /// The most that a target may ever log, whatever level is asked for. At `trace` the AWS SDK logs every answer of
@@ -44,7 +44,7 @@ fn most_of(target: &str) -> LevelFilter {
     }
 }
 
-/// Lets into the log what `asked` asks for, without what may hold anybody's data.
+/// Lets into the log what `asked` asks for, without what may hold personal data.
 pub fn log_filter<S: 'static>(asked: EnvFilter) -> impl Filter<S> + Send + Sync + 'static {
     asked.and(filter_fn(|metadata| is_loggable(metadata.target(), metadata.level())))
 }

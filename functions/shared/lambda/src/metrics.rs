@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Environment;
 
-/// Metrics in CloudWatch's embedded metric format: a line of JSON in the log, and no call to anybody.
+/// Metrics in CloudWatch's embedded metric format: a line of JSON in the log, and no request.
 ///
 /// Names, namespace and service follow Powertools for AWS Lambda.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ struct Names {
 }
 
 impl Metrics {
-    /// Metrics to nowhere: a run on one machine shows its own figures.
+    /// No metrics: a run on one machine shows its own figures.
     pub fn off() -> Self {
         Self(None)
     }
@@ -34,7 +34,7 @@ impl Metrics {
         self.publish(connection, at, "Count", counts);
     }
 
-    /// Publishes counts that are no connection's at one time.
+    /// Publishes counts at one time that belong to no connection.
     pub fn total(&self, at: Timestamp, counts: &[(&str, u64)]) {
         if let Some(names) = &self.0 {
             println!("{}", line(names, None, at, "Count", counts));

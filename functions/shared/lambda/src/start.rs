@@ -19,7 +19,7 @@ pub(crate) async fn start<F: Future<Output = Result<(), Error>>>(
     run: impl FnOnce(Environment, Clients) -> F,
 ) -> Result<(), Error> {
     let environment = Environment::of_process();
-    // A panic's own text may quote the data that caused it: only the place is told.
+    // A panic's own text may quote the data that caused it: only the place is logged.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!(place = panic.location().map(tracing::field::display), "a panic");
     }));

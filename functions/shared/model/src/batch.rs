@@ -12,12 +12,12 @@
 //!        +------------------------+-----+--- Abandoned ----------------+-------------------------------------+
 //! ```
 //!
-//! A **queue** tells all its changes in one answer: the chunks are written, and only then told to workers. A
-//! **listing** tells its changes page by page: each page is worked on while the next is asked for, and a poller goes
-//! on where the last one was stopped.
+//! A **queue** reports all its changes in one answer: the chunks are written first, and then sent to workers. A
+//! **listing** reports its changes page by page: workers take each page while the next is asked for, and a poller
+//! continues where the last one was stopped.
 //!
-//! Neither the source's queue nor the cursor is touched before a batch closes as acknowledged: to abandon a batch
-//! loses nothing, since the next answer holds all of it again.
+//! Neither the source's queue nor the cursor is touched before a batch closes as acknowledged: an abandoned batch loses
+//! nothing, since the next answer holds all of it again.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ use crate::{Content, ContentHash, Listing, OutcomeCounts, Version};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Its chunks are being written to the ledger; no worker has been told of them.
+    /// Its chunks are being written to the ledger; no message has been sent to a worker.
     Opening,
     /// Its source is being listed, page by page; workers take the chunks of the pages that came.
     Listing,
@@ -50,23 +50,23 @@ pub struct Batch {
     pub phase: Phase,
     /// What to acknowledge the batch with; `None` if there is nothing to acknowledge, as for a redrive alone.
     pub queue_number: Option<String>,
-    /// Stands for where the queue was that it was made of, and for who asked.
+    /// Identifies the queue that it was made of, and the login that read it.
     pub origin: Option<ContentHash>,
-    /// How its listing stands, where its source is listed.
+    /// The state of its listing, if its source is listed.
     pub listing: Option<Listing>,
-    /// When the source was asked: after the acknowledgement, the shadow is as fresh as this.
+    /// When the source was asked: the freshness of the shadow after the acknowledgement.
     pub asked_at: Timestamp,
     /// How many customers it holds; while it is listed, so far.
     pub total: u64,
-    /// What has become of them so far.
+    /// How many customers came to which end so far.
     pub counts: OutcomeCounts,
-    /// The request to synchronise everything again that it took in.
+    /// The number of the resync request that it took in.
     pub resync: Option<u64>,
-    /// The request to carry out the deletions that wait that it took in: those it deletes with the deletion_limit off.
+    /// The number of the request to confirm deletions that it took in: it carries out the withheld ones without the
+    /// deletion limit.
     pub confirmed: Option<u64>,
-    /// The greatest number of a later batch of which a record is stored that this batch told of. Then the ledger is
-    /// behind the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was
-    /// ahead.
+    /// The greatest number of a later batch from which a customer of this batch is stored. Then the ledger is behind
+    /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
     pub overtaken_by: Option<u64>,
 }
 
@@ -79,7 +79,7 @@ pub enum BatchEvent {
     ListingEnded,
     /// No chunk is left in the ledger, and the source took the acknowledgement.
     Acknowledged,
-    /// It can't be finished: its opener died, or all that is left waits for a proof that only a later batch can bring.
+    /// It can't be finished: its opener died, or what is left waits for a proof that only a later batch can bring.
     Abandoned,
 }
 
@@ -92,7 +92,7 @@ pub enum NextAction {
     ClearOpening,
     /// Ask the source for the next page.
     GoOnListing,
-    /// Watch the ledger: send again what is due, acknowledge once it is empty.
+    /// Watch the ledger: send due chunks again, acknowledge once it is empty.
     WatchLedger,
 }
 
@@ -140,7 +140,7 @@ impl Batch {
         }
     }
 
-    /// What a poller has to do that finds the connection's latest batch so.
+    /// What a poller has to do, given the connection's latest batch.
     pub fn next_action(latest: Option<&Batch>) -> NextAction {
         match latest.map(|batch| batch.phase) {
             None | Some(Phase::Closed) => NextAction::AskSource,
@@ -166,12 +166,12 @@ impl Batch {
         }
     }
 
-    /// Conservation: every customer of the batch has come to exactly one end. A batch is acknowledged only if so.
+    /// Conservation: every customer of the batch has come to exactly one end. Only then is a batch acknowledged.
     pub fn reconciles(&self) -> bool {
         self.counts.sum() == self.total
     }
 
-    /// Why the batch must be abandoned, all of whose chunks are done; `None` if it may be acknowledged.
+    /// Why a batch whose chunks are all done must be abandoned; `None` if it may be acknowledged.
     pub fn hindrance(&self) -> Option<String> {
         if let Some(later) = self.overtaken_by {
             return Some(format!(
@@ -183,8 +183,8 @@ impl Batch {
             .then(|| format!("{} customers came to an end, of {} that the batch holds", self.counts.sum(), self.total))
     }
 
-    /// Whether it holds somebody, and everybody's news were older than what is stored: that can't be, and is to be
-    /// told.
+    /// Whether it holds customers, and all of them were older than what is stored. That should never happen, and is
+    /// reported.
     pub fn is_all_stale(&self) -> bool {
         self.total > 0 && self.counts.stale == self.total
     }
@@ -195,8 +195,9 @@ impl Batch {
     }
 }
 
-/// Never below the time in seconds, so that a ledger that is new, restored or lost goes on above all that it ever gave:
-/// there is less than one batch a second. And above what is stored already, where the last batch found such a record.
+/// Never below the time in seconds, so that a new, restored or lost ledger continues above all numbers that it ever
+/// gave: there is less than one batch a second. Also above the numbers of stored records, if the last batch found a
+/// greater one.
 fn number_after(last: Option<&Batch>, now: Timestamp) -> u64 {
     let seconds = u64::try_from(now.as_second()).unwrap_or(0).max(1);
     let last = last.map_or(0, |last| last.number.max(last.overtaken_by.unwrap_or(0)));
@@ -215,7 +216,7 @@ pub struct QueuedCustomer {
 /// The changes that make a batch: each customer once, by id, in order.
 ///
 /// A customer that is named several times is deleted only if every entry says so: the order of entries is not
-/// documented, and a fetch tells what holds now. `redriven` are the failures that an operator sends again.
+/// documented, and a fetch shows the current state. `redriven` are the failures that an operator redrives.
 pub fn dedupe_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> Vec<QueuedCustomer> {
     queued.extend(redriven.into_iter().map(|source_id| QueuedCustomer { source_id, deleted: false }));
     // `false` sorts before `true`: the first of a run is the one to keep.
@@ -224,7 +225,7 @@ pub fn dedupe_queue(mut queued: Vec<QueuedCustomer>, redriven: Vec<String>) -> V
     queued
 }
 
-/// A customer as a source's listing tells it, on its way to a worker.
+/// A customer as a source lists it, on its way to a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListedCustomer {
     /// The id in the source.
@@ -239,13 +240,13 @@ pub struct ListedCustomer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListedChange {
-    /// It is like this.
+    /// It exists, with this content.
     Present(Box<Content>),
     /// It was deleted.
     Deleted,
     /// It can't be used.
     Unusable {
-        /// Why, without anybody's data.
+        /// Why, without personal data.
         reason: String,
         /// What the source sent.
         raw: String,

@@ -103,7 +103,7 @@ pub struct Address {
     pub region: Option<String>,
     /// Postal code.
     pub postal_code: Option<String>,
-    /// Country, as a code where the source gives one.
+    /// Country, as a code if the source gives one.
     pub country: Option<String>,
     /// The source's own type code.
     #[serde(rename = "type")]
@@ -112,11 +112,11 @@ pub struct Address {
     pub primary: bool,
 }
 
-/// A membership. Dates are `YYYY-MM-DD`, or the source's text where it is no date that we know.
+/// A membership. Dates are `YYYY-MM-DD`, or the source's text if it is in no known date form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Membership {
-    /// The source's id of the body that one is a member of.
+    /// The source's id of the body that the membership is in.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
@@ -169,7 +169,7 @@ pub struct Content {
     /// Postal addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
-    /// `YYYY-MM-DD`, or the source's text where it is no date that we know.
+    /// `YYYY-MM-DD`, or the source's text if it is in no known date form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<String>,
     /// As the source has it.
@@ -187,26 +187,26 @@ pub struct Content {
     /// Subscriptions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subscriptions: Vec<Subscription>,
-    /// Prospect, member, or not said.
+    /// Prospect or member; `None` if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     /// Our id of the member of staff who looks after the customer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner_staff_id: Option<String>,
-    /// Our id of where the customer came from.
+    /// Our id of the lead source that the customer came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lead_source_id: Option<String>,
-    /// What the source sends beyond these fields, losing nothing.
+    /// What the source sends beyond these fields, without loss.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
-    /// What is kept with the customer and shown on no surface: salted hashes of its secrets, which are compared with
-    /// and never read, and where a generated id came from.
+    /// What is kept with the customer and shown on no surface: salted hashes of its secrets, which are compared and
+    /// never read, and the origin of a generated id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden: BTreeMap<String, String>,
 }
 
 impl Content {
-    /// What is left of a customer that is gone: what kind it was and what others call it, and no personal data.
+    /// What is left of a deleted customer: its type and what other systems call it, and no personal data.
     pub fn tombstone_of(last: Option<&Content>) -> Self {
         Self {
             external_id: last.and_then(|content| content.external_id.clone()),
@@ -218,10 +218,10 @@ impl Content {
 
     /// The one form that equal content has: fields in a fixed order, keys sorted, nothing empty, no white space.
     ///
-    /// What is volatile is not part of it: ids, versions, times and revisions stand beside the content, and the
-    /// `wire` readers sort what a source lists in no stated order.
+    /// Volatile values are not part of it: ids, versions, times and revisions stand beside the content, and the `wire`
+    /// readers sort what a source lists in no stated order.
     pub fn canonical_json(&self) -> String {
-        // Serialisation to a string fails on non-string keys and on I/O only, and there is neither.
+        // Serialisation to a string fails on non-string keys and on I/O only, and neither occurs.
         #[allow(clippy::expect_used)]
         serde_json::to_string(self).expect("content is plain data with text keys")
     }
@@ -232,10 +232,10 @@ impl Content {
     }
 }
 
-/// A stored customer, as every surface shows it. Its JSON always has every field, and lists even where empty.
+/// A stored customer, as every surface shows it. Its JSON always has every field, and lists even if empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Customer {
-    /// Whose it is and where it comes from.
+    /// The tenant and the connection that it belongs to.
     pub connection: ConnectionKey,
     /// The id in the system that it came from.
     pub source_id: String,
@@ -249,13 +249,13 @@ pub struct Customer {
     pub revision: u64,
     /// How new it is.
     pub version: Version,
-    /// Which state it is in, where that is not simply its revision: see [`Customer::state`].
+    /// Its state, if that is not simply its revision: see [`Customer::state`].
     pub named_state: Option<String>,
 }
 
 impl Customer {
-    /// Which state the customer is in. Every write makes another one, whatever it writes, but for an undo, which brings
-    /// an earlier one back. So whoever made a state can tell it from an equal one that somebody else made.
+    /// The state of the customer. Every write makes another one, whatever it writes, but for an undo, which brings an
+    /// earlier one back. So a writer can tell its own state from an equal one that another writer made.
     pub fn state(&self) -> String {
         self.named_state.clone().unwrap_or_else(|| self.revision.to_string())
     }
@@ -299,7 +299,7 @@ impl Serialize for Customer {
     }
 }
 
-/// A time as every surface writes it: UTC with three decimals, `2026-11-22T03:05:00.000Z`.
+/// A time as every surface shows it: UTC with three decimals, `2026-11-22T03:05:00.000Z`.
 pub fn iso_millis(time: Timestamp) -> String {
     format!("{time:.3}")
 }

@@ -1,10 +1,10 @@
-//! The deletion_limit on mass deletion: more deletions at once than an organisation could mean wait for a person.
+//! The deletion limit: more deletions in one batch than are plausible wait for an operator.
 
-/// So many customers may always be deleted in one batch: a small connection would never come through otherwise.
+/// So many customers may always be deleted in one batch: without it, a small connection could hardly delete any.
 pub const ALWAYS_ALLOWED: u64 = 50;
 
 /// How many of a connection's customers one batch may delete: `percent` of them, and never fewer than
-/// [`ALWAYS_ALLOWED`]; with 100 percent all of them. `customers` is how many it has that are not deleted.
+/// [`ALWAYS_ALLOWED`]; with 100 percent all of them. `customers` counts those that are not deleted.
 pub fn deletes_allowed(customers: u64, percent: u32) -> u64 {
     if percent >= 100 {
         return u64::MAX;

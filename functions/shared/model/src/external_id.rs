@@ -1,7 +1,8 @@
-//! What other systems push to us: how a record is told from all others, and what may be meant by a reference to one.
+//! The identity of what other systems push to us: how a record is told from all others, and what a reference to one may
+//! mean.
 //!
-//! A record's id is computed from what its sender calls it, so the same push ten times at once, or again after a crash,
-//! is the same record without anybody having to look it up first.
+//! A record's id is computed from what its sender calls it. So the same push ten times at once, or again after a crash,
+//! is the same record without a look-up.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,7 +22,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Its name, in ids and in keys: it never changes.
+    /// Its name in ids and in keys. It never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -31,12 +32,12 @@ impl Resource {
     }
 }
 
-/// What a sender calls a record of its own: saving goes by it.
+/// What a sender calls its own record: a record is saved by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExternalKey {
     /// The sender: the provider's identifier.
     pub identifier: String,
-    /// Whose record it is, among the sender's clients.
+    /// The sender's client that the record belongs to.
     pub client_id: String,
     /// The club within the client.
     pub club_id: String,
@@ -59,7 +60,7 @@ impl ExternalKey {
         ])
     }
 
-    /// What the same sender, client and club call by another id.
+    /// The same sender's, client's and club's record under another id.
     pub fn sibling(&self, record_id: &str) -> Self {
         Self { record_id: record_id.to_owned(), ..self.clone() }
     }
@@ -70,7 +71,7 @@ pub fn is_id(text: &str) -> bool {
     Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
 }
 
-/// The name of everything of a connection that has this match key: an e-mail address, or a lead source's name.
+/// The name of everything in a connection with this match key: an e-mail address, or a lead source's name.
 pub fn match_name(connection: &ConnectionKey, resource: Resource, match_key: &str) -> String {
     let folded = fold(match_key);
     uuid_of(&[&connection.tenant, &connection.connection, resource.name(), "match", &folded])
@@ -79,11 +80,11 @@ pub fn match_name(connection: &ConnectionKey, resource: Resource, match_key: &st
 /// What a sender may mean by a reference, the likeliest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferenceCandidates {
-    /// Our own id, where the reference has the form of one.
+    /// Our own id, if the reference has the form of one.
     pub id: Option<String>,
-    /// The id of what the sender calls so.
+    /// The id of the record that the sender calls so.
     pub record: String,
-    /// The name of what has the reference for its match key.
+    /// The name of what has the reference as its match key.
     pub matched: String,
 }
 
@@ -97,13 +98,13 @@ impl ReferenceCandidates {
         }
     }
 
-    /// Every name under which the thing may come.
+    /// Every name under which the record may arrive.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.id.as_deref().into_iter().chain([self.record.as_str(), self.matched.as_str()])
     }
 }
 
-/// A UUID of version 8 from SHA-256 over parts of any length: no two lists of parts run together.
+/// A UUID of version 8 from SHA-256 over parts of any length: no two lists of parts give the same input.
 fn uuid_of(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
@@ -146,7 +147,7 @@ mod tests {
             ExternalKey { identifier: "OTHER".into(), ..key("r-1") }.id(&intouch(), Resource::User),
             ExternalKey { client_id: "c-2".into(), ..key("r-1") }.id(&intouch(), Resource::User),
             ExternalKey { club_id: "k-2".into(), ..key("r-1") }.id(&intouch(), Resource::User),
-            // Run together, these parts are those of the first.
+            // Concatenated, these parts are those of the first.
             ExternalKey { club_id: "k-1r".into(), ..key("-1") }.id(&intouch(), Resource::User),
             key("r-1").id(&intouch(), Resource::Staff),
             key("r-1").id(&ConnectionKey::new("acme", "other"), Resource::User),

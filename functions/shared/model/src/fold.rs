@@ -1,4 +1,4 @@
-//! How texts are compared that people and systems write differently: one rule for every match in the product.
+//! How texts that people and systems write differently are compared: one rule for every match in the product.
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
@@ -23,8 +23,8 @@ pub fn fold(text: &str) -> String {
     result
 }
 
-/// A text without zero-width and bidirectional marks: in an id, a card number or an address nobody sees them, and they
-/// belong to what it was copied from. Names keep theirs, for some scripts are written with them.
+/// A text without zero-width and bidirectional marks: in an id, a card number or an address they are invisible, and are
+/// left over from copying. Names keep theirs, for some scripts are written with them.
 pub fn without_marks(text: &str) -> String {
     text.chars().filter(|character| !is_mark(*character)).collect()
 }

@@ -1,19 +1,19 @@
 //! Which of the senders' names of a record are shown. Each of them has an item of its own that finds the record, so
-//! what is not shown is not lost; shown in full, a record that is called anew for ever would grow for ever.
+//! what is not shown is not lost. If all were shown, a record that gets new names for ever would grow for ever.
 
 use std::collections::HashSet;
 
 use crate::ExternalKey;
 
-/// How many of a record's keys are shown, unless more clubs than that have one.
+/// How many of a record's keys are shown at the most, unless there are more clubs that have one.
 pub const MOST_KEYS: usize = 100;
 
 /// The keys that a record shows once it is also called `key`, in the order in which they came, in at most `most_bytes`
 /// of text.
 ///
-/// The very first is always among them, and before all others the first one of every club, for a club is shown the
-/// record by it; of the rest, those that came last. A key that `is_new` takes the place of an older one; one that was
-/// known before and is not shown does not come back for that: two of them would take turns with every push.
+/// The very first key is always among them, and after it the first one of every club, for a club is shown the record by
+/// it; of the rest, the latest. A key that `is_new` takes the place of an older one. One that was known before and is
+/// not shown does not come back: two of them would alternate with every push.
 pub fn shown_keys(known_as: &[ExternalKey], key: &ExternalKey, is_new: bool, most_bytes: usize) -> Vec<ExternalKey> {
     let is_shown = known_as.contains(key);
     let keys: Vec<&ExternalKey> = known_as.iter().chain((!is_shown).then_some(key)).collect();
@@ -46,20 +46,20 @@ pub fn shown_keys(known_as: &[ExternalKey], key: &ExternalKey, is_new: bool, mos
     chosen.into_iter().map(|position| keys[position].clone()).collect()
 }
 
-/// Who is shown before whom.
+/// Which key is shown before which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// What the record was made for.
+    /// The key that the record was made for.
     First,
-    /// What a club calls it.
+    /// The first key of a club.
     FirstOfClub,
     /// Any other: the lower, the later it came.
     Other(usize),
-    /// One that was known and not shown.
+    /// A key that was known and not shown.
     IfThereIsRoom,
 }
 
-/// What a key takes in a document, at the most where no character of it is escaped.
+/// The bytes that a key takes in a document, if no character of it is escaped.
 fn bytes_of(key: &ExternalKey) -> usize {
     const NAMES: usize = r#"{"identifier":"","client_id":"","club_id":"","record_id":""},"#.len();
     NAMES + key.identifier.len() + key.client_id.len() + key.club_id.len() + key.record_id.len()
@@ -80,7 +80,7 @@ mod tests {
         }
     }
 
-    /// What is shown of a record that was called `s-0`, `s-1` and so on, one after the other.
+    /// The keys shown of a record that was called `s-0`, `s-1` and so on, in turn.
     fn called(times: usize) -> Vec<ExternalKey> {
         (0..times)
             .fold(Vec::new(), |shown, number| shown_keys(&shown, &key("k-1", &format!("s-{number}")), true, PLENTY))
@@ -107,7 +107,7 @@ mod tests {
             shown = shown_keys(&shown, &key("k-1", &format!("s-{number}")), true, PLENTY);
         }
         assert_eq!((shown.len(), &shown[1]), (MOST_KEYS, &key("k-2", "theirs")));
-        // A club that sees it for the first time under a key that was known before is shown it too.
+        // A club that sees it for the first time under a key that was known before is shown it, too.
         let shown = shown_keys(&shown, &key("k-3", "old"), false, PLENTY);
         assert!(shown.contains(&key("k-3", "old")));
     }

@@ -1,8 +1,8 @@
-//! The domain, pure: what a customer is, when one record is newer than another, when two are equal, what staff and lead
+//! The pure domain: what a customer is, when one record is newer than another, when two are equal, what staff and lead
 //! sources are and how they are matched, and how a batch of changes moves from a source's queue to its acknowledgement.
 //!
-//! Nothing in here does I/O, reads a clock or draws a random number: times and numbers come in as arguments. That is
-//! what lets the same rules run in a Lambda function, on one machine and under a test's virtual clock.
+//! Nothing here does I/O, reads a clock or draws a random number: times and numbers come in as arguments. So the same
+//! rules run in a Lambda function, on one machine and under a test's virtual clock.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,14 +1,15 @@
 //! Listings: how the pages of a source that can only be listed become a batch.
 //!
-//! A source that lists by a date of change is asked for everything since a **cursor**. The cursor moves when the
-//! batch is done, to the newest change that was seen, and never beyond the time when the listing began; every question
-//! goes back a little behind it, for what changed while a listing ran is told by the next one.
+//! A source that lists by a date of change is asked for everything since a **cursor**. When the batch is done, the
+//! cursor moves to the newest change that was seen, and never beyond the time when the listing began. Every listing
+//! starts a little before the cursor, to find what changed while the last one ran.
 //!
-//! Records move between pages while a list is read. How a listing shows that it saw everybody who was on the list all
-//! the time stands at [`ListingProgress`]: pages that overlap, seams that fit, and an end that is asked for once more.
+//! Records move between pages while a list is read. [`ListingProgress`] describes how a listing proves that it saw
+//! every record that was on the list all the time: pages that overlap, seams that fit, and an end that is asked for
+//! once more.
 //!
-//! A **full** listing asks for everything, and what it no longer holds is gone. Who is missing is looked for in a
-//! second listing, right after the first. What that one tells is taken over as well.
+//! A **full** listing asks for everything: what it does not hold is deleted. Missing records are looked for in a second
+//! listing, right after the first. What the second one lists is taken over as well.
 
 mod memory;
 mod progress;
@@ -28,7 +29,7 @@ pub enum ListingScope {
     Changes,
     /// Everything.
     Full,
-    /// Everything once more, to see who is still missing.
+    /// Everything once more, to see which records are still missing.
     Confirming,
 }
 
@@ -39,9 +40,9 @@ pub struct Listing {
     pub scope: ListingScope,
     /// The cursor when it began; `None` is the beginning.
     pub since: Option<Timestamp>,
-    /// How many pages came, in the whole batch: of two copies of a record the one of the later page is newer.
+    /// How many pages came, in the whole batch: of two copies of a record, that of the later page is newer.
     pub step: u64,
-    /// As how many pages of a hundred an older release understands this.
+    /// The number of pages of a hundred records as which an older release understands this.
     pub pages: u32,
     /// How many chunks the pages have become.
     pub chunks: u32,
@@ -102,13 +103,13 @@ impl Listing {
         (next, course)
     }
 
-    /// Ends a listing of changes that has become too long for one batch: where its dates are in order, the cursor moves
-    /// to what was told, and the next batch goes on from there. A list that goes on for ever with news of this very
-    /// moment has no end, nor has one that told nobody who is newer than the last one did, or whose seams do not fit;
-    /// nor can a full listing be parted, for it is about who is missing.
+    /// Ends a listing of changes that has become too long for one batch: if its dates are in order, the cursor moves to
+    /// what was listed, and the next batch continues from there. There is no such end for a list that goes on for ever
+    /// with changes of this very moment, that listed no newer record than the last one did, or whose seams do not fit;
+    /// nor for a full listing, which looks for missing records.
     pub fn pause(&mut self, settled_before: Timestamp) -> ListingState {
         let told = self.reading.last_updated().filter(|told| *told < settled_before);
-        // Where the last seam does not fit, nobody knows who was passed over.
+        // If the last seam does not fit, records may have been passed over.
         let comes_on = self.reading.fits()
             && self.reading.is_in_order()
             && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
@@ -120,7 +121,7 @@ impl Listing {
         ListingState::Ended
     }
 
-    /// The second listing, for who is missing. Where the first one was cut, it proves nothing.
+    /// The second listing, which looks for missing records. If the first one was cut, it proves nothing.
     #[must_use]
     pub fn confirming(&self) -> Self {
         Self {
@@ -133,8 +134,8 @@ impl Listing {
         }
     }
 
-    /// Whether this listing, which has come to the end of its list, told just what `last` told: every question goes
-    /// back a little behind the cursor, so the newest records come again and again. A list that was cut may go on
+    /// Whether this listing, which has come to the end of its list, listed the same as `last`: every listing starts a
+    /// little before the cursor, so the newest records come again and again. A list that was cut may continue
     /// elsewhere.
     pub fn tells_the_same_as(&self, last: &Listing) -> bool {
         let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.listed_pages();
@@ -142,8 +143,7 @@ impl Listing {
     }
 
     /// The cursor after the batch: the newest change that was seen. It never goes back, and never beyond the time at
-    /// which the listing began: what changed later than that may not have been listed, whatever the source's clock
-    /// says.
+    /// which the listing began: a later change may not have been listed, whatever the source's clock says.
     pub fn cursor_after(&self, cursor: Option<Timestamp>, began: Timestamp) -> Option<Timestamp> {
         cursor.max(self.newest.map(|newest| newest.min(began)))
     }
@@ -161,13 +161,13 @@ mod tests {
         ContentHash::of(text)
     }
 
-    /// Takes pages of one record each as a list that is longer than them holds them.
+    /// Takes pages of one record each, of a list that is longer than they are.
     fn listing(since: Option<Timestamp>, pages: &[&str]) -> Listing {
         pages.iter().fold(Listing::of_changes_since(since), |listing, text| {
             let told = ListedRecord { source_id: (*text).into(), date: None, updated: None, content: page(text) };
             let records = [told.clone(), ListedRecord { source_id: format!("{text} too"), ..told }];
             let shown = ListedPage { records: &records, more: true, settled_before: at(1_000) };
-            // Places do not matter here: each page is read as a beginning.
+            // Places do not matter here: each page is read as the first one.
             let fresh = Listing { reading: ListingProgress::default(), ..listing };
             fresh.after_page(shown, page(text), None).0
         })

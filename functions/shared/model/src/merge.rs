@@ -18,8 +18,8 @@ pub enum Decision {
     Unchanged,
     /// Leave the stored record: it is newer, or just as new.
     Stale,
-    /// Leave the stored record: it is of this later batch, which cannot be while batches come one after the other.
-    /// Their numbers started again below what is stored.
+    /// Leave the stored record: it is of this later batch, which can't be while batches come one after the other. The
+    /// batch numbers started again below it.
     Overtaken(u64),
 }
 

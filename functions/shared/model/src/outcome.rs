@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// Its record was added or changed.
     Written,
-    /// Its record was already so.
+    /// Its record already had this content.
     Unchanged,
     /// A newer version was already stored.
     Stale,
@@ -17,7 +17,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// How many customers came to which end. Nothing is dropped in silence: the sum is what was fetched.
+/// How many customers came to which end. Nothing is dropped silently: the sum is what was fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutcomeCounts {

@@ -1,30 +1,30 @@
 //! Whether a queue is still the one that a batch was made of.
 //!
 //! A purge names a number, and clears what was queued up to it. A source that rebuilds an environment numbers anew:
-//! there the same number stands for entries that nobody has read. So the queue is asked before every purge. It is
+//! there the same number stands for entries that were never read. So the queue is asked before every purge. It is
 //! purged only if it still holds every customer of a sample of the batch, up to a number that is not below the batch's.
-//! All else is left alone: what is not purged is told again.
+//! Otherwise it is left alone: what is not purged is reported again.
 //!
 //! What can't be seen: a queue that was rebuilt since the batch began, that holds all of the batch's customers again,
-//! and whose numbers have already passed the batch's, as when everybody was queued anew during a first sync. Its answer
-//! is the same as that of the queue before.
+//! and whose numbers have already passed the batch's, as when every customer was queued anew during a first sync. Its
+//! answer is the same as that of the queue before.
 
 use std::cmp::Ordering;
 
-/// What is to be done with a queue, all of whose customers of a batch have come to an end.
+/// What to do with a queue, once all customers of a batch have come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueVerdict {
     /// It is to be purged with the batch's number.
     Purge,
-    /// It holds nobody of the batch any more: a purge was carried out, and its answer was lost. Nothing is left to
+    /// It holds no customer of the batch any more: a purge was carried out, and its answer was lost. Nothing is left to
     /// purge.
     NothingLeft,
-    /// It may be another one, for this reason: it must not be purged, and is to be asked again.
+    /// It may be another queue, for this reason: it must not be purged, and is asked again.
     Doubtful(&'static str),
 }
 
-/// Judges a queue by what it was asked: `number` is the batch's, `number_now` what it says now, and of `sampled`
-/// customers of the batch it still holds `found`.
+/// Judges a queue by its answer: `number` is the batch's, `number_now` the queue's, and of `sampled` customers of the
+/// batch it still holds `found`.
 pub fn judge_queue(number: &str, number_now: Option<&str>, sampled: usize, found: usize) -> QueueVerdict {
     if found == 0 {
         return QueueVerdict::NothingLeft;
@@ -33,7 +33,7 @@ pub fn judge_queue(number: &str, number_now: Option<&str>, sampled: usize, found
         return QueueVerdict::Doubtful("the queue holds only some of the batch's customers");
     }
     match number_now.map(|now| compare_numbers(now, number)) {
-        None => QueueVerdict::Doubtful("the queue holds customers, and tells no number"),
+        None => QueueVerdict::Doubtful("the queue holds customers, and gives no number"),
         Some(Ordering::Less) => QueueVerdict::Doubtful("the queue's numbers are below the batch's: it was built anew"),
         Some(Ordering::Equal | Ordering::Greater) => QueueVerdict::Purge,
     }

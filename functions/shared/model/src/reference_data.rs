@@ -1,4 +1,4 @@
-//! What prospects refer to: staff and lead sources. They live beside the customers, and are matched by a key of their
+//! What prospects refer to: staff and lead sources. They are stored beside the customers, and have a match key of their
 //! own.
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ pub trait ReferenceData: Clone + std::fmt::Debug + PartialEq + Serialize + Deser
     /// What it is.
     const RESOURCE: Resource;
 
-    /// What it is matched by, if it has that.
+    /// Its match key, if it has one.
     fn match_key(&self) -> Option<&str>;
 
     /// The name that its match key gives it in a connection.
@@ -24,7 +24,7 @@ pub trait ReferenceData: Clone + std::fmt::Debug + PartialEq + Serialize + Deser
     }
 }
 
-/// A member of staff: whatever can be said of a customer can be said of one. Matched by e-mail address.
+/// A member of staff, with the same fields as a customer. Matched by e-mail address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Staff(pub Content);
@@ -44,7 +44,7 @@ pub struct LeadSource {
     pub name: String,
     /// Whether it is in use.
     pub active: bool,
-    /// What the sender says beyond that, losing nothing.
+    /// What the sender says beyond that, without loss.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
 }
@@ -60,14 +60,13 @@ impl ReferenceData for LeadSource {
 /// A stored member of staff, or a stored lead source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record<T> {
-    /// Whose it is and where it comes from.
+    /// The tenant and the connection that it belongs to.
     pub connection: ConnectionKey,
     /// Our id of it: the UUID that its senders were given.
     pub id: String,
-    /// What was said of it last.
+    /// What a sender said of it last.
     pub content: T,
-    /// The records of the senders that are this one, as far as they are shown; the first is the one that it was made
-    /// for. Never empty.
+    /// Its records at the senders, as far as they are shown; the first is the one that it was made for. Never empty.
     pub known_as: Vec<ExternalKey>,
     /// When it was first stored.
     pub first_seen_at: Timestamp,
@@ -83,13 +82,13 @@ impl<T> Record<T> {
         self.known_as.first().map(|key| key.record_id.as_str())
     }
 
-    /// How it was pushed for a club, the first time.
+    /// The first key that a club pushed it under.
     pub fn known_in_club(&self, club_id: &str) -> Option<&ExternalKey> {
         self.known_as.iter().find(|key| key.club_id == club_id)
     }
 }
 
-/// As every surface shows it: with every field, and lists even where empty.
+/// As every surface shows it: with every field, and lists even if empty.
 impl Serialize for Record<Staff> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let content = &self.content.0;

@@ -7,7 +7,7 @@ pub fn is_spelling_of(id: &str, other: &str) -> bool {
     id == other || folded(id) == folded(other)
 }
 
-/// Ids that `id` may be stored under, where it was taken over in another spelling.
+/// Ids that `id` may be stored under, if it was taken over in another spelling.
 pub fn other_spellings(id: &str) -> BTreeSet<String> {
     let bare = id.trim_start_matches('0');
     let bare = if bare.is_empty() && !id.is_empty() { "0" } else { bare };

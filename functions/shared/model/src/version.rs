@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many digits of a version say which batch it is of.
+/// How many digits of a version stand for its batch.
 const NUMBER_DIGITS: usize = 12;
 
 /// How new a record is. A stored record's version never goes back.
@@ -14,19 +14,19 @@ const NUMBER_DIGITS: usize = 12;
 pub struct Version(String);
 
 impl Version {
-    /// The version of what was told in the batch `number`: of two records the one of the later batch is newer, and
-    /// within a batch the one of the later step.
+    /// The version of what was reported in the batch `number`: of two records, that of the later batch is newer, and
+    /// within a batch that of the later step.
     ///
-    /// The batches of a connection come strictly one after the other, so **the later batch told the later truth**. No
-    /// date and no number of the source has a part in it, for those may lie in the future, or start again when the
-    /// source rebuilds an environment. Batch before step, because the clocks of two workers may differ.
+    /// The batches of a connection come strictly one after the other, so **the later batch reports the later state**.
+    /// The source's dates and numbers play no part, for they may lie in the future, or start again when the source
+    /// rebuilds an environment. Batch before step, because the clocks of two workers may differ.
     ///
     /// A step is the millisecond at which a fetch began, or the number of a page within its batch.
     pub fn of_batch(number: u64, step: u64) -> Self {
         Self(format!("{number:012}-{:015}", step.min(Self::LAST_STEP)))
     }
 
-    /// The step of what is known only once a batch has told everything.
+    /// The step of what is known only at the end of a batch.
     pub const LAST_STEP: u64 = 999_999_999_999_999;
 
     /// The number of the batch that this version is of; any batch with a greater number is newer. `None` for a text
@@ -38,8 +38,8 @@ impl Version {
         self.0.get(..NUMBER_DIGITS)?.parse().ok()
     }
 
-    /// The version of what was pushed to us and arrived at this time: of two pushes the one that was taken later is
-    /// newer, whatever the clocks of those who took them say. `last` is the version that is stored.
+    /// The version of what was pushed to us and arrived at this time: of two pushes, the one that was taken later is
+    /// newer, whatever the clocks of the receivers say. `last` is the version that is stored.
     pub fn of_arrival(last: Option<&Version>, arrived: Timestamp) -> Self {
         let now = arrived.as_millisecond().max(0);
         let last: i64 = last.and_then(|last| last.0.parse().ok()).unwrap_or(-1);

@@ -1,7 +1,7 @@
-//! Invariant 1 for listings: nobody is passed over because others move, whatever the list's order, the size of its
+//! Invariant 1 for listings: no record is passed over because others move, whatever the list's order, the size of its
 //! pages and what happens between any two of them.
 //!
-//! A source's list and a shadow in memory; what is asked, taken over and believed is the product's own [`Listing`].
+//! A source's list and a shadow in memory; requests and decisions are the product's own [`Listing`].
 
 #![allow(clippy::unwrap_used, reason = "a property that fails may panic")]
 
@@ -20,7 +20,7 @@ const MOST_PAGES: u32 = 20_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Date,
-    /// By date, but for one that is told an hour late, as a clock that is put back tells it.
+    /// By date, but for one that is listed an hour late, as by a clock that is put back.
     NearlyDate,
     Id,
     NewestFirst,
@@ -30,7 +30,7 @@ enum Order {
 enum Event {
     /// So many contacts from this one on are edited.
     Edit(usize, usize),
-    /// They are removed without a word.
+    /// They are removed without notice.
     Remove(usize, usize),
     /// One is deleted: it is listed as such.
     Delete(usize),
@@ -46,7 +46,7 @@ struct History {
     /// How many contacts share a date at the start.
     alike: usize,
     order: Order,
-    /// Every so many pages hold fewer than they could.
+    /// One of so many pages holds fewer than it could.
     short_every: usize,
     /// The source ends every list after so many.
     cap: Option<usize>,
@@ -244,7 +244,7 @@ impl Shadow {
         self.cursor = listing.cursor_after(self.cursor, began);
     }
 
-    /// Every contact of the source is here as the source has it.
+    /// The contacts of the source that the shadow lacks or holds in an older state.
     fn missing(&self, source: &Source) -> Vec<usize> {
         let is_here = |(id, contact): &(&usize, &Contact)| self.customers.get(id) == Some(contact);
         source.contacts.iter().filter(|entry| !is_here(entry)).map(|(id, _)| *id).collect()
@@ -268,10 +268,10 @@ fn history() -> impl Strategy<Value = History> {
     let order = prop_oneof![4 => Just(Order::Date), 2 => Just(Order::Id), 1 => Just(Order::NewestFirst)];
     (1..250_usize, 1..=60_usize, order, any::<bool>(), 2..300_i64).prop_flat_map(
         |(contacts, page_size, order, is_capped, overlap)| {
-            // Of a contact who is alone on a page nobody knows who else came in front of the list meanwhile.
+            // If a contact is alone on a page, it is unknown which others came in front of the list meanwhile.
             let page_size = if order == Order::NewestFirst { page_size.max(4) } else { page_size };
-            // A list that is cut, and in no order of dates, can't be read: the rest of it can't be asked for. Nor can
-            // who has the same date as a whole list has.
+            // A list that is cut, and in no order of dates, can't be read: its rest can't be asked for. Nor can
+            // contacts of one date that fill a whole list.
             let cap = match is_capped && order == Order::Date {
                 true => (80..300_usize).prop_map(Some).boxed(),
                 false => Just(None).boxed(),
@@ -316,7 +316,7 @@ proptest! {
         let mut shadow = Shadow::default();
         shadow.poll(&mut source, true);
         for id in shadow.missing(&source) {
-            // Whoever is missing now comes with the next listing: he was changed while this one ran.
+            // A contact that is missing now comes with the next listing: it was changed while this one ran.
             prop_assert!(source.contacts[&id].date + history.overlap >= BEGAN || shadow.broken.is_some(), "{}", id);
         }
         source.is_quiet = true;
@@ -325,14 +325,14 @@ proptest! {
         shadow.poll(&mut source, true);
         prop_assert_eq!(shadow.broken, None);
         prop_assert_eq!(shadow.missing(&source), [] as [usize; 0]);
-        // Of a list in another order, or of one date, nobody knows whether it was all; an empty one deletes nobody.
+        // It is unknown whether a list in another order, or of one date, was complete; an empty one deletes no contact.
         let dates: BTreeSet<i64> = source.contacts.values().map(|contact| contact.date).collect();
         if history.cap.is_none() && history.order == Order::Date && dates.len() > 1 {
             prop_assert_eq!(shadow.customers.len(), source.contacts.len());
         }
     }
 
-    /// However few a source lists, and in whatever order: who is still there is not deleted.
+    /// However few contacts a source lists, and in whatever order: one that still exists is not deleted.
     #[test]
     fn a_list_that_is_cut_deletes_nobody(
         history in history(),
@@ -347,7 +347,7 @@ proptest! {
         prop_assert_eq!(shadow.missing(&source), [] as [usize; 0]);
     }
 
-    /// The state of a listing between two pages lies in the store: what is read from there goes on alike.
+    /// The state of a listing between two pages is in the store: what is read from there continues the same way.
     #[test]
     fn a_reading_reads_back_as_it_was_stored(history in history()) {
         let mut source = Source::new(&history);

@@ -1,5 +1,4 @@
-//! What importing and taking an import back have in common: one of them at a time writes to a connection, and how an
-//! import is taken back.
+//! What an import and its undo have in common: one of them at a time writes to a connection. And the undo itself.
 
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ mod undo;
 
 pub use undo::{Undo, UndoError, UndoReport};
 
-/// The longest pause before somebody who waits for a lease looks again, in milliseconds.
+/// The longest pause before a waiting process tries to take the lease again, in milliseconds.
 const LONGEST_PAUSE: u64 = 250;
 
-/// The lease of connections that others import into: whose a row is, and who has which card number, can be said only
-/// while nobody else adds customers.
+/// The lease of connections that others import into: which customer a row means, and which one has a card number, is
+/// certain only while no other process adds customers.
 #[derive(Clone, Debug)]
 pub struct ImportLease {
     states: ConnectionStates,
@@ -29,8 +28,8 @@ impl ImportLease {
         Self { states, clock, random }
     }
 
-    /// By how much the store's clock is ahead of this machine's; nothing where the store does not tell its time.
-    /// Functions and the store have one time; an operator's machine may have another.
+    /// By how much the store's clock is ahead of this machine's; zero if the store does not report its time. Functions
+    /// and the store have one time; an operator's machine may have another.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -39,8 +38,8 @@ impl ImportLease {
         Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
     }
 
-    /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's, waiting for whoever holds
-    /// it until `patience` has come. Returns the name of its owner; `None` if another holds it all the time.
+    /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's; waits for another holder
+    /// until `patience`. Returns the name of its owner; `None` if another holds it all the time.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -64,7 +63,7 @@ impl ImportLease {
         }
     }
 
-    /// Holds it for as long as `held` from now on. `false` if it ran out and another has it.
+    /// Renews the lease for as long as `held` from now on. `false` if it ran out and another has it.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -79,7 +78,7 @@ impl ImportLease {
         self.states.lease(connection, owner, now, now + held).await
     }
 
-    /// Gives it back. What fails here costs those who wait no more than the lease's time.
+    /// Releases the lease. If that fails, others wait no longer than until the lease runs out.
     pub async fn release(&self, connection: &ConnectionKey, owner: &str) {
         if let Err(error) = self.states.release(connection, owner).await {
             tracing::warn!(%connection, %error, "the lease was not given back and has to run out");

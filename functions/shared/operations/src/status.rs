@@ -10,7 +10,7 @@ use store::{
 
 use config::{ConnectionKind, all_connections, problem_of};
 
-/// What can be said of a connection in a word.
+/// The state of a connection in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -36,11 +36,11 @@ pub struct Connections {
 pub struct ConnectionStatus {
     /// The connection's id.
     pub id: String,
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: String,
     /// Its kind.
     pub kind: ConnectionKind,
-    /// In a word.
+    /// Its state in one word.
     pub condition: Condition,
     /// The shadow holds everything that the source reported by then.
     pub fresh_as_of: Option<String>,
@@ -52,11 +52,11 @@ pub struct ConnectionStatus {
     pub error: Option<ErrorStatus>,
     /// The batch in progress.
     pub batch: Option<BatchStatus>,
-    /// What became of every customer so far; of the batch in progress, those that are done.
+    /// What became of every customer so far, with those of the batch in progress that are done.
     pub counts: Counts,
     /// How many failure records there are now.
     pub failures: u64,
-    /// How many of them stand for deletions that wait for a person, for there were too many at once.
+    /// How many of them stand for deletions that wait for a person, because there were too many at once.
     pub deletes_withheld: u64,
 }
 
@@ -65,7 +65,7 @@ pub struct ConnectionStatus {
 pub struct ErrorStatus {
     /// Since when, or when last.
     pub at: String,
-    /// What.
+    /// The error's text.
     pub message: String,
 }
 
@@ -89,7 +89,7 @@ pub struct BatchStatus {
 pub struct Counts {
     /// How many customers came to an end.
     pub fetched: u64,
-    /// Which end.
+    /// By outcome.
     #[serde(flatten)]
     pub ends: OutcomeCounts,
 }
@@ -128,7 +128,7 @@ impl StatusReader {
         Ok(statuses)
     }
 
-    /// How every connection stands, but for its failure records: they may be many, and are not counted.
+    /// How every connection stands, without its failure records: they may be many, and are not counted.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -164,7 +164,7 @@ impl StatusReader {
         let ConnectionState { fresh_as_of, answered_at, error, .. } = self.states.state(key).await?;
         let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
-        // What one chunk met is over where the batch has come on since.
+        // What one chunk met is over if the batch has come on since.
         let error = error.filter(|error| batch.is_none() || came_on_at.is_none_or(|came_on_at| came_on_at <= error.at));
         let mut ends = totals;
         if let Some(batch) = &batch {
@@ -199,8 +199,8 @@ impl StatusReader {
     }
 }
 
-/// What is acknowledged to a system that pushes is stored: such a connection is always in sync. It has no counts, for a
-/// count that is kept would cost every push a second write; metrics have them.
+/// What is acknowledged to a system that pushes is stored: such a connection is always in sync. It has no counts,
+/// because a stored count would cost every push a second write; metrics have them.
 fn pushed(key: &ConnectionKey, kind: ConnectionKind, now: Timestamp) -> ConnectionStatus {
     let ends = OutcomeCounts::default();
     ConnectionStatus {

@@ -1,4 +1,4 @@
-//! What polling a source is, whatever the source: a lease on each connection, and one step after the other.
+//! Polls a source, whatever its kind: a lease on each connection, and one step after the other.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

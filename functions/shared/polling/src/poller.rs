@@ -22,19 +22,19 @@ use sources::SourceError;
 use sources::send_window::{self, SendWindow};
 use tracing::Instrument;
 
-/// How often the ledger of an open batch is looked at, where nothing waits to be sent.
+/// How often the ledger of an open batch is looked at, if nothing waits to be sent.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// A tick comes once a minute, and every poller goes on for a little longer: so there is always one.
+/// A tick comes once a minute, and every poller goes on for a little longer: so one is always running.
 const POLL_FOR: Duration = Duration::from_secs(65);
-/// What a poller leaves of its deadline, to give its lease back.
+/// The part of its deadline that a poller keeps for releasing its lease.
 const MARGIN: Duration = Duration::from_secs(3);
-/// A poller that dies holds up the next one for so long at most.
+/// A poller that dies holds up the next one for at most this long.
 const LEASE: Duration = Duration::from_secs(15);
 /// How often the lease is renewed while a long step runs.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// When a renewal that failed is tried again.
+/// When a failed renewal is retried.
 const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
-/// When a step is tried again that failed at the store, or found that another poller has moved the batch on.
+/// When a step is retried that failed at the store, or found that another poller has moved the batch on.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How one kind of system is polled.
@@ -42,13 +42,13 @@ pub trait Poll: Clone + Send + Sync + 'static {
     /// How such a system is reached.
     type Settings: Settings + Send + Sync + 'static;
 
-    /// What it polls with.
+    /// The poller that it uses.
     fn poller(&self) -> &Poller;
 
-    /// From one question to the next.
+    /// The time from one question to the next.
     fn pause(settings: &Self::Settings) -> Duration;
 
-    /// Does what there is to do for one connection, whose lease is held meanwhile.
+    /// Does what there is to do for one connection, with its lease held meanwhile.
     ///
     /// # Errors
     /// If the store fails, or another poller has moved the batch on. What the system fails at is reported instead.
@@ -89,16 +89,16 @@ pub struct Poller {
     pub registry: ConnectionRegistry,
     /// The batch ledger.
     pub ledger: Ledger,
-    /// Leases, and what the states found.
+    /// Leases, and what the polls found.
     pub states: ConnectionStates,
-    /// Where workers hear of chunks.
+    /// The queue that sends chunks to the workers.
     pub work_queue: WorkQueue,
     /// The time.
     pub clock: Clock,
     random: Random,
-    /// Where it counts.
+    /// The metrics that it counts in.
     pub metrics: Metrics,
-    /// Which chunks of each connection the workers were told of.
+    /// The chunks of each connection that were sent to the workers.
     windows: Arc<Mutex<HashMap<ConnectionKey, SendWindow>>>,
     /// How many chunks of a new batch are under way before any of it was settled.
     first_window: usize,
@@ -126,7 +126,7 @@ impl Poller {
         })
     }
 
-    /// The same where the workers ask no source, which could hang: chunks need not be held back until one has answered.
+    /// The same for workers that ask no source, which could hang: no chunks are held back until one has answered.
     #[must_use]
     pub fn for_chunks_that_hold_all(self) -> Self {
         Self { first_window: send_window::MOST, ..self }
@@ -190,8 +190,8 @@ impl Poller {
                     pause_after_failure = PAUSE_AFTER_FAILURE;
                     next
                 }
-                // Somebody else has moved the batch on, or the store is busy: the next step looks anew. Where that goes
-                // on, no more is asked of the source than where all is well.
+                // Another poller has moved the batch on, or the store is busy: the next step looks anew. If that goes
+                // on, no more is asked of the source than if all is well.
                 Err(error) => {
                     tracing::warn!(%error, "a step failed");
                     let pause = pause_after_failure.min(P::pause(&connection.settings));
@@ -234,7 +234,7 @@ impl Poller {
                 match self.renew(&connection.key, owner).await {
                     Ok(true) => (held_until, pause) = (renewed_at + LEASE, HEARTBEAT),
                     Ok(false) => return Ok(Next::After(WATCH_EVERY)),
-                    // Nobody else can have it before it has run out.
+                    // No other poller can have it before it has run out.
                     Err(error) if self.clock.now() < held_until => {
                         tracing::warn!(%error, "the lease could not be renewed yet");
                         pause = HEARTBEAT_AGAIN;
@@ -254,8 +254,8 @@ impl Poller {
         self.states.lease(key, owner, now, now + LEASE).await
     }
 
-    /// Tells the workers of chunks whose time has come, as many as the connection may have under way: see
-    /// [`SendWindow`]. `front` are the first chunks of the batch that are not done. Returns when to look again.
+    /// Sends the chunks that are due to the workers, as many as the connection may have under way: see [`SendWindow`].
+    /// `front` are the first chunks of the batch that are not done. Returns when to look again.
     ///
     /// # Errors
     /// If not all were sent before the deadline.
@@ -277,20 +277,20 @@ impl Poller {
         let chunk_key = |chunk: &u32| ChunkKey { connection: key.clone(), batch, chunk: *chunk };
         let sent = self.work_queue.send(look.send.iter().map(chunk_key).collect(), deadline).await;
         if sent.is_err() {
-            // Nobody knows which of them were: the next look sends all again.
+            // It is unknown which of them were sent: the next look sends all again.
             self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         }
         sent.map(|()| Next::After(look.again_after))
     }
 
-    /// When to look again, where workers still have chunks of a batch that is over: after `pause` at the latest.
+    /// When to look again, if workers still have chunks of a batch that is over: after `pause` at the latest.
     pub fn wait_for_workers(&self, batch: u64, until: Timestamp, pause: Duration) -> Next {
         tracing::info!(batch, %until, "workers still have chunks of the last batch");
         let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
         Next::After(wait.min(pause))
     }
 
-    /// Tells of a batch that was acknowledged though everybody's news in it were older than what is stored.
+    /// Warns of a batch that was acknowledged though all of its news were older than what is stored.
     pub fn tell_if_all_stale(&self, key: &ConnectionKey, batch: &Batch) {
         if batch.is_all_stale() {
             tracing::warn!(batch = batch.number, customers = batch.total, "a batch was all stale");
@@ -298,7 +298,7 @@ impl Poller {
         }
     }
 
-    /// Gives a batch up without acknowledging it: the next one holds all of it again.
+    /// Abandons a batch without acknowledging it: the next one holds all of it again.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -321,7 +321,7 @@ impl Poller {
         pause: Duration,
     ) -> Result<Next, StoreError> {
         let now = self.clock.now();
-        // What opened the breaker stands in the state already.
+        // The error that opened the breaker stands in the state already.
         if let SourceError::Throttled { until, .. } = &error {
             let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return Ok(Next::After(wait.min(pause)));
@@ -332,7 +332,7 @@ impl Poller {
     }
 }
 
-/// Does work aside that keeps the processor busy for long, so that other connections go on meanwhile.
+/// Runs work aside that keeps the processor busy for long, so that other connections go on meanwhile.
 pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

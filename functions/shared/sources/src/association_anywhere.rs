@@ -24,7 +24,7 @@ pub use wire::association_anywhere::UnusableEntry;
 /// The one parameter of every procedure.
 const PARAMETER: &str = "p_input_xml_doc";
 
-/// Asks an Association Anywhere system.
+/// Sends requests to an Association Anywhere system.
 #[derive(Clone, Debug)]
 pub struct AssociationAnywhereClient(SourceClient);
 
@@ -32,7 +32,7 @@ fn credentials_of(login: &Login) -> Credentials<'_> {
     Credentials { username: &login.username, password: &login.password }
 }
 
-/// How many bytes of an answer that was for one customer alone are kept, for whoever has to look at it.
+/// How many bytes of an answer about a single customer are kept, for an operator.
 const RAW_BYTES: usize = 100 * 1024;
 
 /// What the change queue holds.
@@ -40,16 +40,16 @@ const RAW_BYTES: usize = 100 * 1024;
 pub struct QueueAnswer {
     /// The customers that changed, as the source lists them.
     pub customers: Vec<QueuedCustomer>,
-    /// Entries whose id can't be anybody's, each id once.
+    /// Entries with an id that no customer can have, each id once.
     pub unusable: Vec<UnusableEntry>,
-    /// What to purge them with; `None` if the source tells none.
+    /// The number to purge them with; `None` if the source gives none.
     pub queue_number: Option<String>,
 }
 
-/// What the change queue holds of some customers.
+/// Whether the change queue holds certain customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueGlance {
-    /// What to purge all that it holds with; `None` if the source tells none.
+    /// The number to purge all that it holds with; `None` if the source gives none.
     pub queue_number: Option<String>,
     /// How many of them it holds.
     pub found: usize,
@@ -60,14 +60,15 @@ pub struct QueueGlance {
 pub struct DetailsAnswer {
     /// When the request was sent: what changed later may not be in the answer.
     pub began: Timestamp,
-    /// Everybody who was asked for, whoever came under an id that one of them may be spelled as, and whoever came
-    /// without an id. A customer that came twice stands here twice.
+    /// Customers that were asked for, that came under an id that may be a spelling of one of those, and that came
+    /// without an id. A customer that came twice is in here twice.
     pub details: Vec<Detail>,
-    /// Who came without having been asked for: such an answer proves nothing about who is missing from it.
+    /// Customers that were not asked for: an answer with such customers does not prove that a missing one is deleted.
     pub unasked: Unasked,
-    /// The beginning of the answer as it came, where one customer alone was asked for; otherwise empty.
+    /// The beginning of the answer as it came, if only one customer was asked for; otherwise empty.
     pub raw: String,
-    /// What ended the reading before the document's end: then a customer that is not among `details` may still exist.
+    /// What ended the reading before the document's end: if anything did, a customer that is not among `details` may
+    /// still exist.
     pub broken: Option<SourceError>,
 }
 
@@ -77,7 +78,7 @@ impl AssociationAnywhereClient {
         Self(SourceClient::new(http, secrets, limiter, clock))
     }
 
-    /// A connection's queue, to be read, looked at and purged under one login.
+    /// A connection's queue, to be read, checked and purged under one login.
     ///
     /// # Errors
     /// If the login can't be read.
@@ -93,7 +94,7 @@ impl AssociationAnywhereClient {
     /// The details of customers, in one bulk request.
     ///
     /// # Errors
-    /// See [`SourceError`]; what ended the reading of an answer stands in the answer.
+    /// See [`SourceError`]; an error that ended the reading of an answer is in the answer.
     pub async fn details(
         &self,
         key: &ConnectionKey,
@@ -104,7 +105,7 @@ impl AssociationAnywhereClient {
         let login = self.0.login(&settings.credentials).await?;
         let ids = || ids.iter().map(String::as_str);
         let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login), true);
-        // Whatever breaks the reading off, the customers before it are whole: they are handed on beside the error.
+        // If reading is broken off, the customers before are whole: they are handed on beside the error.
         let found = &Mutex::new(Found { began: self.0.clock.now(), ..Found::default() });
         let room = if ids().len() == 1 { RAW_BYTES } else { 0 };
         let answer = self
@@ -133,10 +134,10 @@ impl AssociationAnywhereClient {
         }
     }
 
-    /// Puts one customer into the queue, or everyone.
+    /// Puts one customer into the queue, or all of them.
     ///
     /// # Errors
-    /// See [`SourceError`]; [`SourceError::InvalidResponse`] where the connection has no `enqueue_url`.
+    /// See [`SourceError`]; [`SourceError::InvalidResponse`] if the connection has no `enqueue_url`.
     pub async fn force_enqueue(
         &self,
         key: &ConnectionKey,
@@ -193,7 +194,7 @@ impl AssociationAnywhereClient {
     ) -> Result<T, RequestError> {
         self.0.http.post_form(url, PARAMETER, document, patience, open).await?.map_err(|error| {
             let message = error.to_string();
-            // A system that answers with a page, or with far more than was asked for, is left alone for a while, too.
+            // A system that answers with a page, or with far more than was asked for, gets a pause, too.
             if error.is_interrupted() || error.is_no_answer() {
                 RequestError::Transient { message, retry_after: None }
             } else {
@@ -203,7 +204,7 @@ impl AssociationAnywhereClient {
     }
 }
 
-/// A connection's queue, under one login: what one secret says is not purged with another.
+/// A connection's queue under one login: a number that was read with one secret is not purged with another.
 pub struct ChangeQueue<'a> {
     client: &'a AssociationAnywhereClient,
     key: &'a ConnectionKey,
@@ -212,14 +213,14 @@ pub struct ChangeQueue<'a> {
 }
 
 impl ChangeQueue<'_> {
-    /// Stands for where the queue is, and for who asks there: another user name may mean another environment.
+    /// Identifies the queue and the user that reads it: another user name may mean another environment.
     pub fn origin(&self) -> ContentHash {
         let Settings { queue_url, details_url, purge_url, credentials, .. } = self.settings;
         let username = &self.login.username;
         ContentHash::of(&format!("{queue_url}\n{details_url}\n{purge_url}\n{credentials:?}\n{username}"))
     }
 
-    /// Who changed since the last purge. Changes nothing at the source.
+    /// The customers that changed since the last purge. Changes nothing at the source.
     ///
     /// # Errors
     /// See [`SourceError`].
@@ -246,7 +247,7 @@ impl ChangeQueue<'_> {
             .await
     }
 
-    /// Asks the queue only whether it still holds these customers, or entries with these names: keeps none of the
+    /// Checks only whether the queue still holds these customers, or entries with these names: keeps none of the
     /// others.
     ///
     /// # Errors
@@ -284,7 +285,7 @@ impl ChangeQueue<'_> {
     pub async fn purge(&self, queue_number: &str, deadline: Timestamp) -> Result<(), SourceError> {
         let Self { client, key, settings, login } = self;
         let request = documents::purge_request(settings.dialect, &credentials_of(login), queue_number);
-        // It follows a look into the queue, which took the slot that was free.
+        // It follows a read of the queue, which took the free slot.
         client
             .ask_in_turn(key, settings, deadline, login, || {
                 client.post(&settings.purge_url, &request, Patience::USUAL, read_status)
@@ -293,7 +294,7 @@ impl ChangeQueue<'_> {
     }
 }
 
-/// What an answer to a request for details has brought so far.
+/// The part of an answer to a request for details that has been read so far.
 #[derive(Default)]
 struct Found {
     began: Timestamp,
@@ -302,7 +303,7 @@ struct Found {
     raw: Vec<u8>,
 }
 
-/// A body whose beginning is kept as it came.
+/// A body of which the beginning is kept as it came.
 struct Kept<'a> {
     body: Body,
     found: &'a Mutex<Found>,
@@ -332,7 +333,7 @@ fn read_status(body: Body) -> impl FnMut() -> Result<(), ReadError> {
     move || reader.read()
 }
 
-/// Notes once for an answer that it was taken over without some characters.
+/// Logs once for an answer that it was taken over without some characters.
 pub(crate) fn tell_left_out(key: &ConnectionKey, left_out: u64) {
     if left_out > 0 {
         tracing::warn!(connection = %key, left_out, "left out characters of an answer that XML forbids");

@@ -19,14 +19,14 @@ use crate::http::{RequestError, SourceError};
 use crate::source_client::SourceClient;
 use config::BusinessCatalystConfig as Settings;
 
-/// What a listing from the beginning asks for: the first time that the source's database can hold.
+/// The start of a listing from the beginning: the first time that the source's database can hold.
 pub const BEGINNING: DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
 /// Ten times what the source puts on a page.
 const MOST_CONTACTS: usize = 1_000;
 /// Bytes of one page: it is held in memory.
 const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
 
-/// Asks sites of Business Catalyst.
+/// Sends requests to sites of Business Catalyst.
 #[derive(Clone, Debug)]
 pub struct BusinessCatalystClient(SourceClient);
 
@@ -39,7 +39,7 @@ pub struct ContactsAnswer {
     pub contacts: Vec<Contact>,
     /// Whether there are more pages.
     pub more: bool,
-    /// Whether the source answered with a fault that names no cause, as it does where there is nothing to list.
+    /// Whether the source answered with a fault without a cause, as it does if there is nothing to list.
     pub is_fault: bool,
 }
 
@@ -52,7 +52,7 @@ impl BusinessCatalystClient {
     /// The next page of a listing: of the contacts that were updated since its cursor, less the connection's overlap.
     ///
     /// # Errors
-    /// See [`SourceError`]. A page is had whole or not at all.
+    /// See [`SourceError`]. A page is returned as a whole or not at all.
     pub async fn contacts(
         &self,
         key: &ConnectionKey,
@@ -65,17 +65,17 @@ impl BusinessCatalystClient {
             Some(since) => earliest_local_at_or_after(settings.behind(since), &settings.zone()),
             None => BEGINNING,
         });
-        // Where there is nothing new the source may answer with a fault that looks like a failure. It is taken for no
-        // more than that: it neither ends a listing of which a page promised more, nor says that nobody exists.
+        // If there is nothing new, the source may answer with a fault that looks like a failure. It counts for no more
+        // than that: it neither ends a listing of which a page promised more, nor proves that contacts are missing.
         let may_be_fault = listing.reading.requests() == 0 && listing.scope == ListingScope::Changes;
         self.page(key, settings, from, start, may_be_fault, deadline).await
     }
 
     /// The contacts that were updated at this local time of the site or later, from a place of that list on. With
-    /// `may_be_fault` a fault that names no cause means that there are none.
+    /// `may_be_fault`, a fault without a cause means that there are none.
     ///
     /// # Errors
-    /// See [`SourceError`]. A page is had whole or not at all.
+    /// See [`SourceError`]. A page is returned as a whole or not at all.
     pub async fn page(
         &self,
         key: &ConnectionKey,
@@ -120,7 +120,7 @@ impl BusinessCatalystClient {
             if error.is_interrupted() || error.is_no_answer() {
                 RequestError::Transient { message: error.to_string(), retry_after: None }
             } else if status == StatusCode::INTERNAL_SERVER_ERROR && !is_fault {
-                // The server failed before it came to write a fault.
+                // The server failed before it could write a fault.
                 RequestError::Transient {
                     message: format!("the source answered with HTTP {status}"),
                     retry_after: None,

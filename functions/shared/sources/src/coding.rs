@@ -1,4 +1,4 @@
-//! Answers that come compressed although nobody asked for it: some gateways and caches do so.
+//! Answers that come compressed although no request asks for it: some gateways and caches do so.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -24,7 +24,7 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// What the header of an answer says. An error is a coding that can't be read, by its name.
+    /// The coding that the header of an answer names. Fails with that name if it can't be read.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, String> {
         let mut coding = Self::Identity;
         for value in headers.get_all(CONTENT_ENCODING) {
@@ -45,7 +45,7 @@ impl Coding {
         Ok(coding)
     }
 
-    /// How many bytes of the body may be read before others have their turn.
+    /// How many bytes of the body may be read before other tasks get their turn.
     pub(crate) fn step(self) -> usize {
         match self {
             Self::Identity => usize::MAX,
@@ -53,7 +53,7 @@ impl Coding {
         }
     }
 
-    /// What the bytes stand for, as it is read: however much that is, no more is held than what is read at once.
+    /// The decoded body as it is read: however long it is, no more is held than what is read at once.
     pub(crate) fn decoded(self, feed: Feed) -> Decoded {
         match self {
             Self::Identity => Decoded::Identity(feed),
@@ -74,11 +74,11 @@ fn unread(name: &str) -> String {
     )
 }
 
-/// A body that is read as what it stands for.
+/// A body that is decoded as it is read.
 pub(crate) enum Decoded {
     Identity(Feed),
     Gzip(MultiGzDecoder<Feed>),
-    /// Which of the two it is, the first bytes tell.
+    /// The first bytes show which of the two it is.
     Deflate(Feed),
     Zlib(ZlibDecoder<Feed>),
     Raw(DeflateDecoder<Feed>),
@@ -126,7 +126,7 @@ mod tests {
         codings.iter().map(|coding| (CONTENT_ENCODING, coding.parse().unwrap())).collect()
     }
 
-    /// The bytes in one of the forms that they are sent in, and what the header says of it.
+    /// The bytes in one of the forms in which they are sent, and the header for it.
     fn coded(bytes: &[u8], form: usize) -> (Vec<u8>, &'static str) {
         let level = Compression::default();
         match form {
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Reads a body that comes in such pieces to its end. Returns the most bytes that one step brought, too.
+    /// Reads a body that comes in such pieces to its end. Returns the most bytes that one step gave, too.
     fn read(coding: Coding, bytes: &[u8], piece: usize) -> io::Result<(Vec<u8>, usize)> {
         let feed = Feed::default();
         let mut decoded = coding.decoded(feed.clone());

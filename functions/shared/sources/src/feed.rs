@@ -10,8 +10,8 @@ use wire::Charset;
 
 use crate::coding::{Coding, Decoded};
 
-/// The bytes of a body. A clone is the same feed: one puts in, the other reads. Whoever reads more than there is, or
-/// than is allowed for the moment, is told so by [`ErrorKind::WouldBlock`], and never waits.
+/// The bytes of a body. A clone is the same feed: one writes, the other reads. A read of more than there is, or than is
+/// allowed for the moment, returns [`ErrorKind::WouldBlock`], and never waits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Feed(Arc<Mutex<State>>);
 
@@ -31,19 +31,19 @@ struct Part {
 }
 
 impl Feed {
-    /// Puts in what came.
+    /// Adds the bytes that came.
     pub(crate) fn push(&self, bytes: Vec<u8>) {
         let mut state = self.state();
         state.length += bytes.len();
         state.parts.push_back(Part { bytes, read: 0 });
     }
 
-    /// Nothing more will come: the body has ended, or failed.
+    /// Ends the feed: the body has ended, or failed.
     pub(crate) fn end(&self, result: io::Result<()>) {
         self.state().end = Some(result);
     }
 
-    /// Whether nothing more will come.
+    /// Whether no more bytes will come.
     pub(crate) fn has_ended(&self) -> bool {
         self.state().end.is_some()
     }
@@ -58,7 +58,7 @@ impl Feed {
         self.state().allowed = bytes;
     }
 
-    /// What is said of the first two bytes, which stay; nothing of a body that has fewer.
+    /// The result of `says` on the first two bytes, which stay; `None` for a body that has fewer.
     pub(crate) fn begins_with(&self, says: impl FnOnce([u8; 2]) -> bool) -> io::Result<Option<bool>> {
         let state = self.state();
         let mut bytes = state.parts.iter().flat_map(|part| &part.bytes[part.read..]);
@@ -69,7 +69,7 @@ impl Feed {
         }
     }
 
-    /// A panic of a reader does not happen while it holds the lock.
+    /// A reader never panics while it holds the lock.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

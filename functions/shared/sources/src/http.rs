@@ -19,10 +19,10 @@ use crate::seats::Seats;
 
 /// How long a source may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a source may be silent within its answer.
+/// How long a source may send nothing within its answer.
 const SILENCE: Duration = Duration::from_secs(25);
-/// How many bytes of an answer are gathered before its reader has its turn: a token of which little comes at a time is
-/// not looked at again for each piece.
+/// How many bytes of an answer are gathered before its reader is called: so a token that comes in small pieces is not
+/// scanned again for each of them.
 const GATHERED_BYTES: usize = 32 * 1024;
 
 /// How long an answer may take. Both count from when the request is sent.
@@ -30,21 +30,21 @@ const GATHERED_BYTES: usize = 32 * 1024;
 pub(crate) struct Patience {
     /// Until its first byte.
     pub(crate) begins_within: Duration,
-    /// Until its last byte, however steadily the others come: a source that sends a byte now and then is not well.
+    /// Until its last byte, however steadily the others come: a source that sends a byte now and then is faulty.
     pub(crate) ends_within: Duration,
 }
 
 impl Patience {
-    /// For an answer about what was asked for.
+    /// For an answer about certain customers.
     pub(crate) const USUAL: Self =
         Self { begins_within: Duration::from_secs(25), ends_within: Duration::from_secs(60) };
-    /// For everything that is queued. Oracle's gateway sends nothing before the procedure has printed it all, and with
-    /// every customer in the queue that takes a while; nobody but the connection itself waits for it.
+    /// For everything that is queued. Oracle's gateway sends nothing before the procedure has printed it all, which
+    /// takes a while if every customer is in the queue; only the connection itself waits for it.
     pub(crate) const QUEUE: Self =
         Self { begins_within: Duration::from_secs(120), ends_within: Duration::from_secs(180) };
 }
 
-/// Why a source was not asked, or did not answer as it should. No text in it holds a secret or anybody's data.
+/// Why a source was not asked, or did not answer as it should. No text in it holds a secret or personal data.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// Nothing was sent: the breaker is open, or the pace leaves no slot before the deadline.
@@ -69,7 +69,7 @@ pub enum SourceError {
         /// What is wrong with it.
         message: String,
     },
-    /// Reading the answer panicked: a defect of ours, which one document may bring out.
+    /// Reading the answer panicked: a bug, which a single document may trigger.
     #[error("reading the source's answer panicked")]
     Panicked,
     /// The store failed.
@@ -80,7 +80,7 @@ pub enum SourceError {
     Secret(#[from] SecretError),
 }
 
-/// A request that did not bring a usable answer, before the breaker was told.
+/// A request without a usable answer, before the breaker counts it.
 #[derive(Debug)]
 pub(crate) enum RequestError {
     Transient { message: String, retry_after: Option<Duration> },
@@ -90,9 +90,8 @@ pub(crate) enum RequestError {
 
 /// HTTP to the sources: one client, one pool of connections.
 ///
-/// An answer is read as it comes in, a piece at a time, and nobody waits for the next one on a thread: a source that is
-/// slow costs a connection and a little memory, for as long as `Patience` says. Whoever gives a request up by
-/// dropping it ends all of that at once.
+/// An answer is read as it comes in, a piece at a time, and no thread waits for the next one: a slow source costs a
+/// connection and a little memory, for as long as `Patience` says. Dropping a request frees all of that at once.
 #[derive(Clone, Debug)]
 pub struct SourceHttp {
     client: Client,
@@ -108,7 +107,7 @@ impl SourceHttp {
     pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            // The documents hold credentials: they go where the configuration says, and nowhere else.
+            // The documents hold credentials: they are sent to the configured address, and to no other.
             .redirect(Policy::none())
             .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
@@ -116,7 +115,7 @@ impl SourceHttp {
         Ok(Self { client, clock, seats: Seats::default() })
     }
 
-    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is asked again as long as
+    /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is called again as long as
     /// it [is starved](ReadError::is_starved).
     pub(crate) async fn post_form<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
@@ -156,7 +155,7 @@ impl SourceHttp {
         }
     }
 
-    /// Has the reader that `open` makes read the body as it comes in, until `deadline`.
+    /// Lets the reader that `open` makes read the body as it comes in, until `deadline`.
     async fn read<T, R: FnMut() -> Result<T, ReadError>>(
         &self,
         response: Response,
@@ -177,7 +176,7 @@ impl SourceHttp {
                     Ok(Err(error)) if error.is_starved() => {}
                     Ok(result) => return Ok(result),
                 }
-                // Others have their turn between two pieces.
+                // Other tasks get their turn between two pieces.
                 tokio::task::yield_now().await;
                 if feed.len() == 0 && !feed.has_ended() {
                     break;
@@ -186,7 +185,7 @@ impl SourceHttp {
         }
     }
 
-    /// Gathers what comes of a body, until it is worth a look or there is no more.
+    /// Gathers bytes of a body, until there are enough to read or there are no more.
     async fn gather(
         &self,
         parts: &mut (impl Stream<Item = reqwest::Result<impl Into<Vec<u8>>>> + Unpin),
@@ -196,8 +195,7 @@ impl SourceHttp {
         let late = || io::Error::new(ErrorKind::TimedOut, "the source's answer did not come to its end in time");
         while feed.len() < GATHERED_BYTES && !feed.has_ended() {
             tokio::select! {
-                // The deadline first: a body of which there is always more ends at it, not by chance some time after
-                // it.
+                // The deadline first: a body that never ends is cut off at it, and not by chance some time after it.
                 biased;
                 () = self.clock.sleep_until(deadline) => feed.end(Err(late())),
                 part = parts.next() => match part {
@@ -245,7 +243,7 @@ fn passing(error: &reqwest::Error) -> RequestError {
     RequestError::Transient { message: describe(error), retry_after: None }
 }
 
-/// What went wrong on the way, without the URL: the connection is known, and a URL may hold more than a host.
+/// The transport error without the URL: the connection is known, and a URL may hold more than a host.
 fn describe(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
         "the source did not answer in time"

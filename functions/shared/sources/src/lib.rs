@@ -1,9 +1,9 @@
-//! The clients of the sources: requests at the pace that a connection allows, and what the answers come to.
+//! The clients of the sources: they send requests at the pace that a connection allows, and read the answers.
 //!
 //! [`AssociationAnywhereClient`](association_anywhere::AssociationAnywhereClient) and
 //! [`BusinessCatalystClient`](business_catalyst::BusinessCatalystClient) are built from three layers: `http` sends and
-//! reads answers as they come in, `source_client` waits for a slot and tells the circuit breaker, the two modules know
-//! the documents.
+//! reads answers as they come in, `source_client` waits for a slot and reports to the circuit breaker, the two modules
+//! know the documents.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use model::ConnectionKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// More than workers take on of one connection at a time, and few enough that a source which lets every one of them
-/// wait for an answer holds no more than so many sockets, and that many answers' memory.
+/// More than workers take on of one connection at a time. Few enough to bound the sockets and the memory of a source
+/// that lets all of them wait for an answer.
 const REQUESTS_AT_ONCE: usize = 20;
 
 /// The seats of every connection, in this process. A clone shares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seats(Arc<Mutex<HashMap<ConnectionKey, Weak<Semaphore>>>>);
 
-/// A request may be under way as long as it has this.
+/// The permit for one request under way.
 #[derive(Debug)]
 pub(crate) struct Seat {
     _permit: OwnedSemaphorePermit,
@@ -25,7 +25,7 @@ impl Seats {
     pub(crate) async fn take(&self, connection: &ConnectionKey) -> Seat {
         let semaphore = self.of(connection);
         loop {
-            // Fails only where the semaphore was closed, which nobody does.
+            // Fails only if the semaphore is closed, which never happens.
             if let Ok(permit) = semaphore.clone().acquire_owned().await {
                 return Seat { _permit: permit };
             }

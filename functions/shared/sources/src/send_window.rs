@@ -2,11 +2,12 @@
 //!
 //! All connections share the workers. So a connection's chunks are not all sent when its batch is opened: a few are,
 //! and more as those are settled. A source that answers well soon has [`MOST`] under way; one that has not answered yet
-//! has [`FIRST`] at most, and one that fails [`LEAST`]: they take no worker from anybody else for long, however many
-//! they are. Where workers ask nobody, for the chunks hold all there is, a window is [`MOST`] wide from the beginning.
+//! has [`FIRST`] at most, and one that fails [`LEAST`]: they keep no worker from other connections for long, however
+//! many they are. If workers need no source, because the chunks hold all data, a window is [`MOST`] wide from the
+//! beginning.
 //!
-//! The window is the poller's memory and no more. Whoever states next begins with an empty one, and at worst sends some
-//! chunks again whose messages still wait: then a worker finds them leased or done.
+//! The window is only in the poller's memory. The next poller begins with an empty one, and at worst sends some chunks
+//! again whose messages still wait: then a worker finds them leased or done.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,19 +17,19 @@ use store::ChunkState;
 
 /// Chunks under way before any of the batch was settled.
 pub const FIRST: usize = 4;
-/// Chunks under way where a source fails: one that fails by itself does not hold up the others.
+/// Chunks under way if a source fails: one that fails by itself does not hold up the others.
 pub const LEAST: usize = 2;
-/// Chunks under way where a source answers well.
+/// Chunks under way if a source answers well.
 pub const MOST: usize = 20;
-/// When a chunk that nobody has taken is sent again: longer than a message usually waits, and well within a minute.
-/// Where that too is waiting still, twice as long each time, so that messages do not pile up where workers are few.
+/// When a chunk that no worker has taken is sent again: longer than a message usually waits, and well within a minute.
+/// If that message waits, too, the time doubles, so that messages do not pile up if workers are few.
 pub const RESEND_AFTER: Duration = Duration::from_secs(20);
 /// How often that time is doubled at most.
 const MOST_DOUBLINGS: u32 = 4;
-/// When to look again while chunks are being sent and settled: others wait for their room, or for the end of the batch.
+/// When to look again while chunks are sent and settled: others wait for their place, or for the end of the batch.
 const SOON: Duration = Duration::from_millis(100);
 
-/// The chunks of one connection's batch that workers were told of.
+/// The chunks of one connection's batch that were sent to workers.
 #[derive(Debug, Default)]
 pub struct SendWindow {
     batch: u64,
@@ -37,13 +38,13 @@ pub struct SendWindow {
     pause: Duration,
 }
 
-/// When a chunk was last told to the workers.
+/// When a chunk was last sent to the workers.
 #[derive(Clone, Copy, Debug)]
 struct ListedRecord {
     at: Timestamp,
-    /// When the ledger said that it was due: another time shows that a worker has taken it since.
+    /// When it was due by the ledger: another time shows that a worker has taken it since.
     due_at: Timestamp,
-    /// How often it was told before while nobody took it.
+    /// How often it was sent before while no worker took it.
     before: u32,
 }
 
@@ -54,19 +55,19 @@ impl ListedRecord {
     }
 }
 
-/// What a look at the ledger comes to.
+/// The result of a look at the ledger.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Look {
-    /// The chunks to tell workers of now, in their order.
+    /// The chunks to send to workers now, in their order.
     pub send: Vec<u32>,
     /// When to look again.
     pub again_after: Duration,
 }
 
 impl SendWindow {
-    /// Compares the ledger with what was told, opens or narrows the window, and says what to send. `front` are the
+    /// Compares the ledger with what was sent, opens or narrows the window, and returns what to send. `front` are the
     /// first chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most`
-    /// when to look again where nothing moves.
+    /// when to look again if nothing moves.
     pub fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, first: usize, at_most: Duration) -> Look {
         if self.batch != batch || self.size == 0 {
             *self = Self { batch, size: first, told: BTreeMap::new(), pause: SOON };
@@ -81,8 +82,8 @@ impl SendWindow {
                 self.told.insert(chunk.chunk, told);
                 under_way += 1;
             } else if chunk.due_at > now {
-                // Somebody works on it, or it was given back for later. Who waits for another customer's sake takes
-                // nobody's place: those behind it may bring that customer.
+                // A worker has it, or gave it back for later. A chunk that waits for another customer takes no place:
+                // those behind it may bring that customer.
                 under_way += usize::from(!chunk.unverified);
                 match told {
                     Some(told) if chunk.leased => {
@@ -103,8 +104,8 @@ impl SendWindow {
         } else if failed > 0 {
             self.size = (self.size / 2).max(LEAST);
         }
-        // Whose message may be waiting still comes first: they are under way, if anybody is. Then those that nobody has
-        // tried, or chunks that can't be done would come back in front of them for ever.
+        // Chunks whose messages may still wait come first: they count as under way, if any do. Then those that were
+        // never tried, or chunks that can't be done would come back in front of them for ever.
         let still_told = |chunk: &ChunkState| told_before.get(&chunk.chunk).filter(|told| told.due_at == chunk.due_at);
         due.sort_by_key(|chunk| (still_told(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
         let room = self.size.saturating_sub(under_way).min(due.len());
@@ -125,8 +126,8 @@ impl SendWindow {
     }
 }
 
-/// Whether a chunk's last attempt was in vain, and its source may be to blame. Who waits for another customer does so
-/// because the source answered.
+/// Whether a chunk's last attempt failed, and its source may be to blame. A chunk waits for another customer only if
+/// the source answered.
 fn has_failed(chunk: &ChunkState) -> bool {
     chunk.attempts > 0 && !chunk.unverified
 }

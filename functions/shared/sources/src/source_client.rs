@@ -11,19 +11,19 @@ use store::{Admission, Clock, SecretRef, Secrets, SourceLimiter};
 use crate::SourceHttp;
 use crate::http::{RequestError, SourceError};
 
-/// What a source is given for a whole answer before a deadline of ours may cut it off. No request is sent later than
-/// this before the deadline: it would be the source's work thrown away, and the breaker open, for our own haste.
+/// The time that a source gets for a whole answer before one of our deadlines may cut it off. No request is sent later
+/// than this before the deadline: otherwise the source would work in vain, and the breaker open, through our own fault.
 pub const ANSWER_TIME: Duration = Duration::from_secs(25);
-/// How long a request waits for its slot. Whoever would have to wait longer holds a worker's place that another
-/// connection needs, and comes back later.
+/// How long a request waits for its slot. One that would have to wait longer would hold a worker that another
+/// connection needs, and is retried later.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// So long before the next free slot it makes sense to come back: soon enough not to miss it, however long it takes to
-/// be sent again, and late enough to wait for it.
+/// A retry is due so long before the next free slot: soon enough not to miss it, however long sending takes, and late
+/// enough to wait for it.
 const EARLY: Duration = Duration::from_secs(3);
 /// No sooner than this after a request found no slot.
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 
-/// A source behind the gates of its connections.
+/// A source behind its connections' limiters.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceClient {
     pub(crate) http: SourceHttp,
@@ -58,8 +58,8 @@ impl SourceClient {
 
     /// Sends a request when the limiter allows it, and tells the limiter how it went.
     ///
-    /// [`SourceError::Throttled`] where the breaker is open, where no slot is free within [`LONGEST_WAIT`], or where
-    /// less than [`ANSWER_TIME`] would be left: then the source is not to blame for anything.
+    /// [`SourceError::Throttled`] if the breaker is open, if no slot is free within [`LONGEST_WAIT`], or if less than
+    /// [`ANSWER_TIME`] would be left: then the source is not to blame.
     pub(crate) async fn ask<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         key: &ConnectionKey,
@@ -96,7 +96,7 @@ impl SourceClient {
         let answer = tokio::select! {
             answer = request() => answer,
             () = self.clock.sleep_until(deadline) => {
-                // Held up on our side before it was sent: it never had the time that an answer may take.
+                // Held up on our side before it was sent: it did not have the time that an answer may take.
                 if self.clock.now() < sent_at + ANSWER_TIME {
                     let message = "our own deadline came before the source had time to answer".to_owned();
                     return Err(SourceError::Throttled { until: self.clock.now(), message });
@@ -113,7 +113,7 @@ impl SourceClient {
                 let until = self.limiter.failed(key, failures, retry_after).await?;
                 Err(SourceError::Transient { until, message: login.redact(&message) })
             }
-            // It did answer: whether the source or one record is to blame is for the caller to find out.
+            // It did answer: the caller finds out whether the source or one record is to blame.
             Err(RequestError::InvalidResponse(message)) => {
                 self.limiter.succeeded(key, failures).await?;
                 Err(SourceError::InvalidResponse { message: login.redact(&message) })
@@ -123,13 +123,13 @@ impl SourceClient {
     }
 }
 
-/// Before when a request must find its slot; `None` if there is not enough time for a whole answer.
+/// The time by which a request must find its slot; `None` if there is not enough time for a whole answer.
 pub(crate) fn latest_slot(now: Timestamp, deadline: Timestamp) -> Option<Timestamp> {
     let latest = (now + LONGEST_WAIT).min(deadline - ANSWER_TIME);
     (latest >= now).then_some(latest)
 }
 
-/// When it makes sense to ask for a slot again, where the first free one is too far away.
+/// When to ask for a slot again, if the first free one is too far away.
 pub(crate) fn come_back_at(now: Timestamp, next_slot: Timestamp) -> Timestamp {
     (next_slot - EARLY).max(now + NO_ROOM_PAUSE)
 }

@@ -12,10 +12,10 @@ use crate::{Clock, Random};
 /// one after the other.
 const CONFLICT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Sends an update, again and again while a transaction holds the item or the table takes no more.
+/// Sends an update, and retries while a transaction holds the item or the table takes no more.
 ///
 /// To be used for every item that a transaction writes, too: DynamoDB refuses a plain write to it meanwhile, and the
-/// SDK does not try again by itself.
+/// SDK does not retry that.
 pub(crate) async fn update_past_conflicts(
     clock: &Clock,
     random: &Random,
@@ -47,7 +47,7 @@ impl<'a> Backoff<'a> {
         Self { clock, random, deadline, ceiling: FIRST_CEILING }
     }
 
-    /// Waits before the next attempt; `false`, at once, where the deadline leaves no room for one.
+    /// Waits before the next attempt; `false`, at once, if the deadline leaves no room for one.
     pub(crate) async fn wait(&mut self) -> bool {
         let ceiling = u64::try_from(self.ceiling.as_millis()).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(self.random.below(ceiling + 1));

@@ -10,7 +10,7 @@ use crate::item::{Item, text};
 use crate::request::{ITEMS_PER_WRITE, put, write_batch};
 use crate::{Clock, Random, StoreError};
 
-/// DynamoDB's bound for one BatchGetItem.
+/// DynamoDB's limit for one BatchGetItem.
 const KEYS_PER_READ: usize = 100;
 /// How many reads of one call are under way at once.
 const READS_AT_ONCE: usize = 4;
@@ -27,8 +27,8 @@ pub(crate) struct BulkTable {
 }
 
 impl BulkTable {
-    /// Reads items by key, a hundred at a time, and what a read left unprocessed again until the deadline. Each key
-    /// once.
+    /// Reads items by key, a hundred at a time, each key once. What a read left unprocessed is read again until the
+    /// deadline.
     ///
     /// The reads are consistent: an old copy could make a change back to it look unchanged.
     pub(crate) async fn get(
@@ -84,7 +84,7 @@ impl BulkTable {
         Ok(items)
     }
 
-    /// Adds or replaces items, each key once, and what a write left unprocessed again until the deadline.
+    /// Adds or replaces items, each key once. What a write left unprocessed is written again until the deadline.
     pub(crate) async fn put(&self, items: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
         let requests: Vec<WriteRequest> = items.into_iter().filter_map(put).collect();
         stream::iter(requests.chunks(ITEMS_PER_WRITE).map(<[WriteRequest]>::to_vec))

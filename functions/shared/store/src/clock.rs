@@ -7,9 +7,8 @@ use tokio::sync::oneshot;
 
 /// The time, and the way to wait for it.
 ///
-/// On a test's clock, which stands still, a time-out or a pause lasts until the test moves the clock
-/// ([`Clock::sleep_until`]), and a wait that is part of the work passes at once and moves the clock on
-/// ([`Clock::wait_until`]).
+/// A test's clock stands still: a time-out or a pause lasts until the test moves the clock ([`Clock::sleep_until`]). A
+/// wait that is part of the work passes at once and moves the clock on ([`Clock::wait_until`]).
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<Mutex<Manual>>>);
 
@@ -74,7 +73,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on and wakes who waited for it; the machine's clock moves by itself.
+    /// Moves a manual clock on and wakes the tasks that waited for it; the machine's clock moves by itself.
     pub fn advance(&self, duration: Duration) {
         let Some(manual) = &self.0 else { return };
         let mut manual = lock(manual);
@@ -84,7 +83,7 @@ impl Clock {
 }
 
 impl Manual {
-    /// Moves on to `time`, never back, and wakes who waited for it.
+    /// Moves on to `time`, never back, and wakes the tasks that waited for it.
     fn move_to(&mut self, time: Timestamp) {
         self.now = self.now.max(time);
         let now = self.now;

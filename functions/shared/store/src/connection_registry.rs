@@ -6,12 +6,12 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, text};
 use crate::request::query_all;
 
-/// One thing that is configured: a connection, or who may read.
+/// One thing that is configured: a connection or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Whose it is and what it is called.
+    /// The tenant that it belongs to, and its name.
     pub key: ConnectionKey,
-    /// What kind of thing it is, such as `association-anywhere`.
+    /// Its kind, such as `association-anywhere`.
     pub kind: String,
     /// Its settings, as JSON.
     pub document: String,
@@ -24,13 +24,13 @@ pub struct ConnectionRegistry(ControlTable);
 const ENTRY: &str = "connection";
 
 impl ConnectionRegistry {
-    /// The directory in the control table called `table`.
+    /// The registry in the control table called `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self(ControlTable::new(client, table))
     }
 
-    /// Everything of one kind, of all tenants, by key. An item whose key names nobody is left out, with an error in the
-    /// log: it costs nobody but itself.
+    /// Everything of one kind, of all tenants, by key. An item without a valid key is left out, with an error in the
+    /// log: it affects nothing but itself.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -65,7 +65,7 @@ impl ConnectionRegistry {
         self.0.put(&registration.key, ENTRY, attributes).await
     }
 
-    /// Takes a registration out; what was synchronised through it stays.
+    /// Removes a registration; what was synchronised through it stays.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -84,7 +84,7 @@ fn registration(item: &Item, kind: &str) -> Option<Registration> {
     Some(Registration { key, kind: kind.to_owned(), document: document(item) })
 }
 
-/// The settings in an item. Where it has none, they are a text that nobody can read: that is one connection's trouble.
+/// The settings in an item. If it has none, they are a text that can't be parsed: that affects one connection only.
 fn document(item: &Item) -> String {
     item.get("document").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }

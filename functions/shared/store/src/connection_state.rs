@@ -16,9 +16,9 @@ const CONFIRM: (&str, &str) = ("confirm_at", "confirm_count");
 /// What went wrong last, until something goes right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What, without secrets and personal data.
+    /// The text, without secrets and personal data.
     pub message: String,
 }
 
@@ -31,9 +31,9 @@ pub struct ConnectionState {
     pub answered_at: Option<Timestamp>,
     /// What stands in the way now.
     pub error: Option<LastError>,
-    /// Which request to list everything again is to be done.
+    /// The number of the request to list everything again, if one is to be done.
     pub resync_requested: Option<u64>,
-    /// Which request to carry out the deletions that wait is to be done.
+    /// The number of the request to carry out the deletions that wait, if one is to be done.
     pub confirm_requested: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ impl ConnectionStates {
         is_done("UpdateItem", answer)
     }
 
-    /// The time by the store's own clock, to the second; `None` if it does not tell.
+    /// The time by the store's own clock, to the second; `None` if it does not report it.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -93,7 +93,7 @@ impl ConnectionStates {
         is_done("UpdateItem", answer).map(|_| ())
     }
 
-    /// Takes the lease from whoever holds it. Only for one who knows that the holder is gone.
+    /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -221,7 +221,7 @@ impl ConnectionStates {
     }
 }
 
-/// The number of a request that is to be done. One by a release that did not number them has the number 0.
+/// The number of a request that is to be done. One by a release that did not number requests has the number 0.
 fn requested(read: &Read<'_>, (at, count): (&'static str, &'static str)) -> Result<Option<u64>, StoreError> {
     if read.has(at) { read.number_or_zero(count).map(Some) } else { Ok(None) }
 }

@@ -13,7 +13,7 @@ use model::ConnectionKey;
 use crate::StoreError;
 use crate::item::{Item, text};
 
-/// The control table: what all its parts ask of it.
+/// The control table, as all its parts use it.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlTable {
     pub(crate) client: Client,
@@ -36,7 +36,7 @@ impl ControlTable {
         get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
     }
 
-    /// The time by DynamoDB's own clock, to the second, as every answer of it says; `None` if it does not.
+    /// The time by DynamoDB's own clock, to the second, as each of its answers says; `None` if it does not.
     pub(crate) async fn time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
         let date = Date::default();
         let key = Self::key(connection, "poll");
@@ -82,7 +82,7 @@ impl ControlTable {
     }
 }
 
-/// Takes the time out of an answer's head.
+/// Reads the time from an answer's headers.
 #[derive(Clone, Debug, Default)]
 struct Date(Arc<OnceLock<Timestamp>>);
 
@@ -99,7 +99,7 @@ impl Intercept for Date {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
         if let Some(time) = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) {
-            // Of an answer that is read again, the first counts.
+            // If an answer is read again, the first time counts.
             let _ = self.0.set(time);
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! The limit on mass deletion, shared by all workers of a batch.
 //!
 //! Before tombstones are written, their number is reserved in the item of the batch, up to what [`deletes_allowed`]
-//! says; in the same transaction the chunk notes the ids. So a chunk that is worked on twice reserves once, and what
-//! crashed between reserving and writing is gone on with. A customer beyond the limit becomes a failure record and
-//! keeps its customer record.
+//! says; in the same transaction the chunk notes the ids. So a chunk that is worked on twice reserves once, and work
+//! that crashed between reserving and writing goes on. A customer beyond the limit becomes a failure record and keeps
+//! its customer record.
 //!
 //! A batch that is abandoned is asked for again by the next one. So that the limit does not let more through each time,
 //! its reservations count for the next batch too, and a deletion that waits goes on waiting until a person confirms it.
@@ -17,7 +17,7 @@ use crate::backoff::Backoff;
 use crate::ledger::Reservation;
 use crate::{Clock, Failure, Failures, LeasedChunk, Ledger, Random, Shadow, StoreError, Withheld};
 
-/// Why a customer whose deletion waits is a failure record.
+/// The reason in the failure record of a customer whose deletion waits.
 const WAITS: &str =
     "its deletion waits: more than `most_deletes_percent` of the connection's customers would go in one batch";
 
@@ -37,10 +37,10 @@ impl DeletionLimit {
         Self { ledger, shadow, failures, clock, random }
     }
 
-    /// Which of the customers of a chunk, who are gone by what the source says, must not be deleted now; `None` if
-    /// the lease was lost, or the batch is over: then nobody must be deleted.
+    /// Which customers of a chunk that the source says are gone must not be deleted now; `None` if the lease was lost,
+    /// or the batch is over: then none may be deleted.
     ///
-    /// `percent` is the connection's `most_deletes_percent`. Who is not stored, or deleted already, is not held back.
+    /// `percent` is the connection's `most_deletes_percent`. Only stored customers that are not deleted are held back.
     ///
     /// # Errors
     /// If the store can't be read or written before the deadline.

@@ -1,7 +1,7 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
-/// What DynamoDB says where more is asked of it than it takes at this moment.
+/// The error codes of DynamoDB if more is asked of it than it takes at this moment.
 const BUSY: [&str; 5] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -12,7 +12,7 @@ const BUSY: [&str; 5] = [
     "TransactionInProgressException",
 ];
 
-/// Whether an error's code says that the same request may well be carried out a moment later.
+/// Whether an error's code says that the same request may succeed a moment later.
 pub(crate) fn is_busy(code: &str) -> bool {
     BUSY.contains(&code)
 }
@@ -25,7 +25,7 @@ pub enum StoreError {
     Aws {
         /// The operation of the service's API.
         operation: &'static str,
-        /// The service's error code and, where it can't hold anybody's data, its message.
+        /// The service's error code and, if it can't hold personal data, its message.
         problem: String,
     },
     /// AWS takes no more at this moment, or a transaction holds the item.
@@ -40,7 +40,7 @@ pub enum StoreError {
         /// The operation of the service's API.
         operation: &'static str,
     },
-    /// An item is not as we write it.
+    /// An item is not as customer-sync writes it.
     #[error("item {key}: attribute `{attribute}` is missing or not of its type")]
     Corrupt {
         /// The item's key.
@@ -53,11 +53,11 @@ pub enum StoreError {
     Document {
         /// Which document.
         what: String,
-        /// Where and why.
+        /// The place in it, and the reason.
         problem: String,
     },
     /// Another process moved the batch on.
-    #[error("batch {number} of {connection} was moved on by somebody else")]
+    #[error("batch {number} of {connection} was moved on by another process")]
     MovedOn {
         /// The connection.
         connection: String,
@@ -67,7 +67,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What the SDK says of a failed `operation`.
+    /// The error that the SDK reports for a failed `operation`.
     pub(crate) fn aws<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,

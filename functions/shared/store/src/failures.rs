@@ -3,12 +3,12 @@
 //! | `entry` | what |
 //! |---|---|
 //! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
-//! | `failure-raw/<source id>` | what the source sent, up to 100 KB, which is read only for whoever wants to see it |
+//! | `failure-raw/<source id>` | what the source sent, up to 100 KB, which is read only on demand |
 //!
-//! | `withheld/<source id>` | that the customer was to be deleted, and its deletion waits for a person: `since` when, and with `beyond_limit` if there were too many |
+//! | `withheld/<source id>` | the customer was to be deleted, and its deletion waits for a person: `since` when, and with `beyond_limit` if there were too many |
 //!
 //! The first two are written, and removed, in one transaction: there is never one without the other. A record of a
-//! release before has the raw document within; that release finds an empty text there in those of this one.
+//! release before has the raw document in itself; that release finds an empty text there in the records of this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, query_all, query_count};
 
-/// What a deletion that waits for a person waits for.
+/// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {
     /// There are too many of them: it waits until a person confirms it.
@@ -37,9 +37,9 @@ pub enum Withheld {
 pub struct Failure {
     /// The id in the source.
     pub source_id: String,
-    /// Why, without anybody's data.
+    /// The reason, without personal data.
     pub reason: String,
-    /// What the source sent, as it came; empty where it sent nothing for this customer alone. Personal data.
+    /// What the source sent, as it came; empty if it sent nothing for this customer alone. Personal data.
     pub raw: String,
     /// When it failed.
     pub failed_at: Timestamp,
@@ -63,11 +63,11 @@ const RAW: &str = "failure-raw/";
 const WITHHELD: &str = "withheld/";
 const REDRIVE: &str = "redrive/";
 const RAW_DOCUMENT: &str = "raw_document";
-/// Bytes of a raw document that are kept: what is longer ends with a note of its length.
+/// Bytes of a raw document that are kept: a longer one ends with a note of its length.
 const LONGEST_RAW: usize = 100 * 1024;
 /// How many records are read, or removed, side by side.
 const AT_ONCE: usize = 16;
-/// How many records between the first and the last of some ids are looked through, before each id is looked up.
+/// How many records between the first and the last of some ids are looked through before each id is looked up.
 const LOOKED_THROUGH: i32 = 100;
 
 impl Failures {
@@ -124,8 +124,8 @@ impl Failures {
         self.transact(puts).await
     }
 
-    /// Up to `limit` failure records of a connection by source id, after the one of `after`; their raw documents are
-    /// empty unless `with_raw`.
+    /// Up to `limit` failure records of a connection by source id, after the id `after`; their raw documents are empty
+    /// unless `with_raw`.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -213,7 +213,7 @@ impl Failures {
         query_count(self.0.entries(connection, prefix).consistent_read(false)).await
     }
 
-    /// Removes a customer's failure record and any wish to redrive it.
+    /// Removes a customer's failure record and any request to redrive it.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -227,8 +227,8 @@ impl Failures {
         self.clear_redrive(connection, source_id).await
     }
 
-    /// Removes the failure records of customers who were taken over or deleted meanwhile. Where there are none, as
-    /// there nearly always are, that costs one small read.
+    /// Removes the failure records of customers that were taken over or deleted meanwhile. If there are none, as nearly
+    /// always, that costs one small read.
     ///
     /// # Errors
     /// If the store can't be read or written.
@@ -252,8 +252,8 @@ impl Failures {
         Ok(self.is_there(connection, &source_id).await?.then_some(source_id))
     }
 
-    /// Those of the ids that have a failure record: found by one look between the first and the last of them, or, where
-    /// many others have one there too, each by its key.
+    /// Those of the ids that have a failure record: found by one look between the first and the last of them, or each
+    /// by its key if many other records lie between.
     async fn those_with_a_record(
         &self,
         connection: &ConnectionKey,
@@ -283,7 +283,7 @@ impl Failures {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The record with its raw document, which a record of the release before has within.
+    /// The record with its raw document, which a record of the release before has in itself.
     async fn with_raw(&self, connection: &ConnectionKey, failure: Failure) -> Result<Failure, StoreError> {
         let Some(item) = self.0.get(connection, &raw_entry(&failure.source_id)).await? else { return Ok(failure) };
         let raw = Read::new(RAW, &item).text(RAW_DOCUMENT)?.to_owned();
@@ -322,7 +322,7 @@ impl Failures {
         items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
     }
 
-    /// Those of the customers whose deletion waits, and for what.
+    /// Those of the customers whose deletion waits, and why it waits.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -356,7 +356,7 @@ impl Failures {
         source_id: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // A request anew replaces one that a batch has taken in already: so that batch does not clear it.
+        // A new request replaces one that a batch has taken in already: so that batch does not clear it.
         self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await
     }
 
@@ -369,7 +369,7 @@ impl Failures {
         Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
     }
 
-    /// Notes that a batch has taken in requests to fetch customers again. It is to ask for them after this.
+    /// Notes that a batch has taken in requests to fetch customers again. The batch must ask for them only after this.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -392,7 +392,7 @@ impl Failures {
             .expression_attribute_values(":batch", number(batch))
             .send()
             .await;
-        // If it is refused, it was taken back, or the customer came through meanwhile.
+        // It is refused if the request was withdrawn, or the customer came through meanwhile.
         is_done("UpdateItem", answer).map(|_| ())
     }
 
@@ -403,7 +403,7 @@ impl Failures {
         items.iter().map(request).collect()
     }
 
-    /// Takes back a wish to fetch a customer again.
+    /// Withdraws a request to fetch a customer again.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -411,7 +411,7 @@ impl Failures {
         self.0.delete(connection, &redrive_entry(source_id)).await
     }
 
-    /// What a batch took in has come to an end in it. What was requested anew since is still to be done.
+    /// Clears the requests that a batch took in and carried out. What was requested anew since is still to be done.
     ///
     /// # Errors
     /// If the store can't be read or written.
@@ -462,7 +462,7 @@ fn source_id_of(item: &Item, prefix: &str) -> Result<String, StoreError> {
     Ok(entry.strip_prefix(prefix).unwrap_or(entry).to_owned())
 }
 
-/// The record in an item, with the raw document that one of the release before has within.
+/// The record in an item, with the raw document that a record of the release before has in itself.
 fn failure(item: &Item) -> Result<Failure, StoreError> {
     let entry = Read::new("?", item).text("entry")?;
     let read = Read::new(entry, item);
@@ -474,7 +474,7 @@ fn failure(item: &Item) -> Result<Failure, StoreError> {
     })
 }
 
-/// A raw document as it is kept: the whole of it, or its beginning and a note of how long it is.
+/// A raw document as it is kept: the whole of it, or its beginning and a note of its length.
 pub(crate) fn shortened(raw: &str) -> String {
     if raw.len() <= LONGEST_RAW {
         return raw.to_owned();

@@ -22,7 +22,7 @@ mod secret;
 ///
 /// | `id` | what |
 /// |---|---|
-/// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: who has, or once had, that card number or address; the first page of them |
+/// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: the customers that have, or once had, that card number or address; the first page of them |
 /// | `acme/imports#email/<hash>/<layout>/<page>` | the pages behind the first, of an address that many had |
 /// | `acme/imports#secret` | what generated ids are derived with, made once |
 /// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
@@ -31,20 +31,20 @@ mod secret;
 /// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
 ///
 /// A customer per partition, as in the shadow: a partition takes a thousand writes a second, and an import needs more.
-/// Claims are hints, and the customers' records are the truth: whoever looks somebody up reads the claimants and asks
-/// who has it now. So a claim is written before its customer is, by imports and by undos. Whoever does not have it any
-/// more is left out when the number of claimants has doubled. Card numbers and addresses stand in keys as hashes only;
-/// requests as what the connection's secret makes of them.
+/// Claims are hints, and the customers' records are the truth: a lookup reads the claimants and checks which of them
+/// has it now. So a claim is written before its customer is, by imports and by undos. Customers that do not have it any
+/// more are left out when the number of claimants has doubled. Keys hold card numbers and addresses as hashes only, and
+/// requests as fingerprints made with the connection's secret.
 ///
-/// Everything but the claims and the secret is deleted by DynamoDB some days after `expires`; who reads must not see it
-/// before that.
+/// DynamoDB deletes everything but the claims and the secret some days after `expires`; a reader must ignore it from
+/// `expires` on.
 ///
 /// **What a row costs.** Reads: one of the shadow, and one of this table for each card number and address. A new
 /// customer costs one write of the shadow (and one of its index), one here for the card number and one for the address,
-/// and about a seventh of one for its image and the outcome of its row. A customer who changes costs one write of the
-/// shadow and one here for its image, more where the record has more than 1 KB. An unchanged one costs reads alone.
-/// 20,000 new customers with card numbers and addresses are 20,000 writes there and 43,000 here: at 4,000 a second for
-/// each table, side by side, 11 seconds.
+/// and about a seventh of one for its image and the outcome of its row. A customer that changes costs one write of the
+/// shadow and one here for its image, more if the record has more than 1 KB. An unchanged one costs reads alone. 20,000
+/// new customers with card numbers and addresses are 20,000 writes there and 43,000 here: at 4,000 a second for each
+/// table, side by side, 11 seconds.
 #[derive(Clone, Debug)]
 pub struct Imports {
     table: BulkTable,
@@ -57,16 +57,16 @@ pub struct ImportRecord {
     pub id: String,
     /// When it began.
     pub began_at: Timestamp,
-    /// When it came to its end; until then, or for ever where it was interrupted, nothing.
+    /// When it came to its end; `None` until then, or for ever if it was interrupted.
     pub finished_at: Option<Timestamp>,
-    /// When somebody began to take it back: nothing more is imported by it then.
+    /// When an undo of it began: it imports nothing more from then on.
     pub undo_began_at: Option<Timestamp>,
-    /// When it was taken back.
+    /// When it was undone.
     pub undone_at: Option<Timestamp>,
-    /// Whether it can be taken back.
+    /// Whether it can be undone.
     pub saves_undo: bool,
-    /// Which of the items with outcomes of its rows is the first that counts: earlier ones are what became of the
-    /// rows when the request came before.
+    /// The first of the items with outcomes of its rows that counts: earlier ones are the outcomes of the same request
+    /// before.
     pub first_outcome_item: u32,
     /// How many items with outcomes there are.
     pub outcome_items: u32,
@@ -83,7 +83,7 @@ pub struct ImportCounts {
     pub new: u64,
     /// Rows whose customer was there already.
     pub updated: u64,
-    /// Rows that were dropped, for their customer was to stay.
+    /// Rows that were dropped, because their customer was to stay as it is.
     pub ignored: u64,
     /// Rows that could not be taken over.
     pub failed: u64,
@@ -101,11 +101,11 @@ impl ImportCounts {
     }
 }
 
-/// Bytes of images or outcomes in one item: many to most of them, and no burst of writes on one partition.
+/// Bytes of images or outcomes in one item: most imports need few items, and no burst of writes hits one partition.
 const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
-    /// How long an import can be taken back: 90 days.
+    /// How long an import can be undone: 90 days.
     pub const KEPT: Duration = Duration::from_secs(90 * 86_400);
 
     /// The table called `table`.
@@ -113,7 +113,7 @@ impl Imports {
         Self { table: BulkTable { client, name: table.into(), clock, random } }
     }
 
-    /// The import that carried a request out last, and by which of its fingerprints that is known.
+    /// The import that carried a request out last, and which of the fingerprints led to it.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -168,7 +168,7 @@ impl Imports {
         query_all(query).await?.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
     }
 
-    /// Stores an import as it stands. Only for one who holds the connection's lease.
+    /// Stores an import as it stands. Only for a caller that holds the connection's lease.
     ///
     /// # Errors
     /// If it could not be written before the deadline.
@@ -181,7 +181,7 @@ impl Imports {
         self.table.put(vec![record_item(connection, record)], deadline).await
     }
 
-    /// Stores an import that begins, as the last that carries this request out. Only for one who holds the
+    /// Stores an import that begins, as the last that carries this request out. Only for a caller that holds the
     /// connection's lease.
     ///
     /// # Errors
@@ -214,9 +214,9 @@ impl Imports {
         self.pages(connection, "outcomes", record, record.first_outcome_item..record.outcome_items, deadline).await
     }
 
-    /// Records what becomes of each row, in the place of what was recorded before, and counts the items in `record`,
-    /// which is not stored by this: what is not counted there was not recorded. Only for one who holds the connection's
-    /// lease.
+    /// Records what becomes of each row, in place of what was recorded before, and counts the items in `record`. It
+    /// does not store `record`: what is not counted there was not recorded. Only for a caller that holds the
+    /// connection's lease.
     ///
     /// # Errors
     /// If not all could be written before the deadline.
@@ -246,7 +246,7 @@ impl Imports {
         self.pages(connection, "images", record, 0..record.image_items, deadline).await
     }
 
-    /// Records images behind those that an import has; as [`add_outcomes`](Self::add_outcomes).
+    /// Records images after those that an import has; as [`add_outcomes`](Self::add_outcomes).
     ///
     /// # Errors
     /// If not all could be written before the deadline.
@@ -309,7 +309,7 @@ impl Imports {
         Ok(next)
     }
 
-    /// An item that has not had its time.
+    /// An item that has not expired.
     async fn get(&self, key: String, deadline: Timestamp) -> Result<Option<Item>, StoreError> {
         let item = self.table.get(vec![key], None, deadline).await?.pop();
         Ok(item.filter(|item| self.is_alive(item)))
@@ -321,7 +321,7 @@ impl Imports {
     }
 }
 
-/// Lists of entries as JSON, each as long as an item should be, or of one entry.
+/// Lists of entries as JSON, each at most as long as an item should be, unless a single entry is longer.
 fn pages_of(entries: &[impl Serialize]) -> Result<Vec<String>, StoreError> {
     let mut pages = Vec::new();
     let mut page = String::new();

@@ -26,7 +26,7 @@ pub(crate) fn bytes(value: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
 }
 
-/// An item with the key that says which one it is, for errors.
+/// An item with its key, for errors.
 pub(crate) struct Read<'a> {
     key: &'a str,
     item: &'a Item,

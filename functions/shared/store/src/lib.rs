@@ -11,8 +11,8 @@
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
-//! | `acme/bc` | `seen/000000000007/full/00000042` | whom a page of a full listing named |
-//! | `acme/aa` | `limiter` | pace and breaker, shared by all who ask this source |
+//! | `acme/bc` | `seen/000000000007/full/00000042` | the contacts that a page of a full listing named |
+//! | `acme/aa` | `limiter` | pace and breaker, shared by all requests to this source |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |

@@ -18,7 +18,7 @@ impl PendingReferences {
         Self(ControlTable::new(client, table))
     }
 
-    /// Lets a prospect wait for whatever comes under one of these names. Where it waits already, that costs no write.
+    /// Lets a prospect wait for a record under one of these names. If it waits already, that costs no write.
     ///
     /// # Errors
     /// If the store can't be read or written.
@@ -62,7 +62,7 @@ impl PendingReferences {
             .collect()
     }
 
-    /// A prospect no longer waits under these names.
+    /// Stops a prospect from waiting under these names.
     ///
     /// # Errors
     /// If the store can't be written.

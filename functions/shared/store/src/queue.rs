@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::backoff::Backoff;
 use crate::{ChunkKey, Clock, Random, StoreError};
 
-/// SQS's bound for one SendMessageBatch. Our messages have about a hundred bytes, far below its bound of 1 MiB.
+/// SQS's limit for one SendMessageBatch. Our messages have about a hundred bytes, far below its limit of 1 MiB.
 const MESSAGES_PER_SEND: usize = 10;
 /// How many of those are under way at once.
 const SENDS_AT_ONCE: usize = 8;
 
 /// The work queue on SQS: which chunk to do next. Only a hint; the ledger knows what is to be done.
 ///
-/// Each message says whose it is: its `MessageGroupId` is the connection, which makes the standard queue a *fair* one.
-/// Where one connection has many messages, or slow ones, those of the others come first.
+/// Each message names its connection as `MessageGroupId`, which makes the standard queue a *fair* one: if one
+/// connection has many messages, or slow ones, those of the others come first.
 #[derive(Clone, Debug)]
 pub struct WorkQueue {
     client: Client,
@@ -36,7 +36,7 @@ struct ChunkMessage {
 }
 
 impl ChunkKey {
-    /// The body of the message that tells a worker of this chunk.
+    /// The body of the message that sends this chunk to a worker.
     pub fn to_message(&self) -> String {
         let message = ChunkMessage {
             tenant: self.connection.tenant.clone(),
@@ -52,7 +52,7 @@ impl ChunkKey {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// [`StoreError::Document`] where it is not one of ours.
+    /// [`StoreError::Document`] if it is not one of ours.
     pub fn from_message(body: &str) -> Result<Self, StoreError> {
         let message: ChunkMessage = serde_json::from_str(body)
             .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })?;
@@ -70,7 +70,7 @@ impl WorkQueue {
         Self { client, url: url.into(), clock, random }
     }
 
-    /// Tells the workers of chunks. A send that fails in part is completed.
+    /// Sends chunks to the workers. A send that fails in part is completed.
     ///
     /// # Errors
     /// If not all were sent before the deadline.

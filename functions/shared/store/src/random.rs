@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock::lock;
 
-/// Random numbers, from a seed where a run must repeat exactly.
+/// Random numbers, from a seed if a run must repeat exactly.
 #[derive(Clone, Debug)]
 pub struct Random {
     numbers: Arc<Mutex<fastrand::Rng>>,
@@ -20,7 +20,7 @@ impl Random {
         Self { numbers: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))), is_seeded: true }
     }
 
-    /// Random bytes that nobody can guess from any other, for a secret: the operating system's, but for a seed's.
+    /// Random bytes for a secret, which can't be guessed from any others: the operating system's, except with a seed.
     ///
     /// # Errors
     /// If the operating system has none.
@@ -34,7 +34,7 @@ impl Random {
         Ok(bytes)
     }
 
-    /// A number in `0..limit`; 0 where `limit` is 0.
+    /// A number in `0..limit`; 0 if `limit` is 0.
     pub fn below(&self, limit: u64) -> u64 {
         if limit == 0 { 0 } else { lock(&self.numbers).u64(0..limit) }
     }
@@ -44,7 +44,7 @@ impl Random {
         lock(&self.numbers).u128(..).to_be_bytes()
     }
 
-    /// An id that nobody else has, to own a lease with.
+    /// A unique id, to own a lease with.
     pub fn owner_id(&self) -> String {
         format!("{:032x}", lock(&self.numbers).u128(..))
     }

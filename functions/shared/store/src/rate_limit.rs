@@ -1,4 +1,4 @@
-//! The limiter before a source, shared by every invocation: its pace, and its breaker.
+//! The rate limit and the circuit breaker of a source, shared by every invocation.
 //!
 //! ```text
 //!            a request fails: open for a while              the while has passed: one probe goes through
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! One item per connection: `next_slot` (microseconds: when the next request may go), `failures` in a row, and
-//! `open_until` (milliseconds). Whoever enters reserves a slot, so the source's limit holds over all invocations.
+//! `open_until` (milliseconds). Every request reserves a slot, so the source's limit holds over all invocations.
 
 use std::time::Duration;
 
@@ -30,14 +30,14 @@ const PROBE: Duration = Duration::from_secs(20);
 /// source is back, everything is soon in sync again.
 const LONGEST_BREAK: Duration = Duration::from_secs(15);
 const FIRST_BREAK: Duration = Duration::from_millis(500);
-/// A source that names a time itself is heeded up to here.
+/// A time that a source names itself is respected up to this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// How long to go on trying to reserve a slot against others who do the same.
+/// How long to go on trying to reserve a slot against other workers.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many races for a slot may be lost before waiting a little.
 const RACES: u32 = 3;
 
-/// The gates, in the control table.
+/// The limiters, in the control table.
 #[derive(Clone, Debug)]
 pub struct SourceLimiter {
     table: ControlTable,
@@ -50,7 +50,7 @@ pub struct SourceLimiter {
 pub enum Admission {
     /// One request may go at this time.
     At {
-        /// When.
+        /// The slot's time.
         slot: Timestamp,
         /// How many requests in a row have failed before it.
         failures: u64,
@@ -59,13 +59,13 @@ pub enum Admission {
     CircuitOpen(Timestamp),
     /// Others have reserved every slot before the deadline; none was reserved.
     RateLimited {
-        /// The first slot that nobody has yet.
+        /// The first slot that is still free.
         next_slot: Timestamp,
     },
 }
 
 impl SourceLimiter {
-    /// The gates in the control table called `table`.
+    /// The limiters in the control table called `table`.
     pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
         Self { table: ControlTable::new(client, table), clock, random }
     }
@@ -102,8 +102,7 @@ impl SourceLimiter {
             if self.take_slot_now(connection, &known, now, interval, failures > 0).await? {
                 return Ok(Admission::At { slot: now, failures });
             }
-            // Whoever won has moved the next slot ahead; where that has passed already, the next attempt takes one
-            // anew.
+            // The winner has moved the next slot ahead; if that has passed already, the next attempt takes one anew.
             if attempt > RACES && !backoff.wait().await {
                 break;
             }
@@ -184,8 +183,8 @@ impl SourceLimiter {
         }
     }
 
-    /// Takes the slot that is free now, if it still is; a probe only where the limiter is as it was `known`. `false`
-    /// where somebody else was quicker.
+    /// Takes the slot that is free now, if it still is; a probe only if the limiter is still as `known`. `false` if
+    /// another worker was quicker.
     async fn take_slot_now(
         &self,
         connection: &ConnectionKey,
@@ -239,7 +238,7 @@ fn read_slot(microseconds: i64) -> Result<Timestamp, StoreError> {
         .map_err(|_| StoreError::Corrupt { key: "limiter".to_owned(), attribute: "next_slot" })
 }
 
-/// What stood in the item that refused a conditional update; any other error stays one.
+/// The item that refused a conditional update, as it stood; any other error stays one.
 fn refused_by<T, R>(
     error: aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>,
 ) -> Result<Result<T, Item>, StoreError> {

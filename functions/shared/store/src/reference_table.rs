@@ -1,14 +1,13 @@
 //! What prospects refer to, in the control table: staff, and lead sources.
 //!
-//! A record stands under its id, which is computed from what its first sender calls it, and says by its content which
-//! match name it has. Whatever else its senders call it points at that id, once and for ever, in an item each. Who has
-//! a match name, and how it comes that nobody who has one can miss being found by it: see `names.rs`.
+//! A record stands under its id, which is computed from its first sender's key, and its content says which match name
+//! it has. Every other key of its senders points at that id, once and for ever, in an item each. Which record has a
+//! match name, and how a look never misses a record that has one: see `names.rs`.
 //!
 //! A push writes in this order: the entry for a match name that is new to the record; the record, and in one
-//! transaction with it what a new key of a sender is from then on; and then it tidies what stands under the name that
-//! the record had before. A process that dies after any of them has lost nothing: before the record is written nothing
-//! has changed for anybody, and from then on everybody who has a name is found by it. Sent again, the push does the
-//! rest.
+//! transaction with it what a new key of a sender is from then on; and then it tidies what stands under the record's
+//! former name. A process that dies after any of them has lost nothing: before the record is written nothing has
+//! changed, and from then on every record that has a name is found by it. Sent again, the push does the rest.
 
 mod names;
 mod stored;
@@ -25,7 +24,7 @@ use crate::{Clock, StoreError};
 use names::{Bearer, Taking};
 use stored::{NewKey, Stored, as_stored, document, room_for_keys, stored};
 
-/// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
+/// A writer that loses the race for one item this often gives up; each loss means that another process wrote it.
 const RACES: usize = 32;
 /// A page ends once its records have this many bytes in the table.
 const LARGEST_PAGE: usize = 3_500 * 1024;
@@ -43,10 +42,10 @@ pub struct ReferenceTable<T> {
 pub enum SaveOutcome<T> {
     /// It is stored, or was already.
     Stored {
-        /// How.
+        /// The record as it is stored.
         record: Record<T>,
-        /// The names that somebody can be found by since, each with the id of whom it leads to: of the record, its id,
-        /// what its sender calls it, and its match name; and the match name that it had before.
+        /// The names that lead to a record since, each with the id of that record: of the saved record, its id, its
+        /// sender's key, and its match name; and its former match name.
         found: Vec<(String, String)>,
     },
     /// Nothing matches it, and the connection does not let a push create one.
@@ -59,7 +58,7 @@ pub enum SaveOutcome<T> {
 struct Push<'a, T> {
     connection: &'a ConnectionKey,
     key: &'a ExternalKey,
-    /// The id of what its sender calls so.
+    /// The id that is computed from the sender's key.
     own_id: String,
     match_name: Option<String>,
     content: T,
@@ -68,9 +67,9 @@ struct Push<'a, T> {
 /// Which record a push is for.
 struct Target<T> {
     id: String,
-    /// As it is; `None` of one that is to be made.
+    /// The stored record; `None` if it is to be made.
     stored: Option<Stored<T>>,
-    /// What its sender calls it, if that has led to nothing until now.
+    /// The sender's key, if it has led to no record until now.
     new_key: Option<NewKey>,
 }
 
@@ -78,22 +77,22 @@ struct Target<T> {
 enum Written<T> {
     Done {
         stored: Stored<T>,
-        /// The match name that it had before, if it has that no longer.
+        /// The former match name, if it does not have that any more.
         former_name: Option<String>,
     },
-    /// Somebody else has written it meanwhile, or has the name.
+    /// Another process has written it meanwhile, or has the name.
     Lost,
     TooLarge,
 }
 
 impl<T: ReferenceData> ReferenceTable<T> {
-    /// The catalog in the control table called `table`.
+    /// The records in the control table called `table`.
     pub fn new(client: Client, table: impl Into<String>, clock: Clock) -> Self {
         Self { table: ControlTable::new(client, table), clock, kind: PhantomData }
     }
 
-    /// Inserts or updates what a sender calls `key`. Under a key that is new, whatever has its match key is it; where
-    /// nothing has, one is made if `may_create`.
+    /// Inserts or updates what a sender calls `key`. A new key means the record that has its match key; if none has,
+    /// one is made if `may_create`.
     ///
     /// # Errors
     /// If the store fails: then it may be stored, and saving it again does no harm.
@@ -123,7 +122,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Err(StoreError::Deadline { operation: "PutItem" })
     }
 
-    /// What a sender's reference means, if that is known.
+    /// The record that a sender's reference means, if it is known.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -146,8 +145,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         })
     }
 
-    /// Up to `limit` records of a connection by id, after the one with the id `after`, and whether there are more.
-    /// Fewer where they have more than 3.5 MB, and at least one.
+    /// Up to `limit` records of a connection by id, after the id `after`, and whether there are more. Fewer if they
+    /// have more than 3.5 MB, and at least one.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -183,7 +182,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok((records, start.is_some()))
     }
 
-    /// What a sender's key of this id was made into: a record of its own, or a part of another.
+    /// What a sender's key of this id became: a record of its own, or a part of another.
     async fn by_key(&self, connection: &ConnectionKey, own_id: &str) -> Result<Result<Stored<T>, NewKey>, StoreError> {
         if let Some(stored) = self.get(connection, own_id).await? {
             return Ok(Ok(stored));
@@ -218,12 +217,12 @@ impl<T: ReferenceData> ReferenceTable<T> {
             Bearer::ToBe(id) => (id, None),
             Bearer::Nobody => (push.own_id.clone(), None),
         };
-        // Somebody may have made it meanwhile: then its key is not new.
+        // Another process may have made it meanwhile: then its key is not new.
         let is_made = stored.is_some() && id == push.own_id;
         Ok(Target { id, stored, new_key: (!is_made).then_some(new_key) })
     }
 
-    /// Makes the record say what is pushed, and be known by its key too, if the record is still as it was read.
+    /// Updates the record with what is pushed, and with its key, if the record is still as it was read.
     async fn write(&self, push: &Push<'_, T>, target: &Target<T>) -> Result<Written<T>, StoreError> {
         let before = target.stored.as_ref();
         let Some(room) = room_for_keys(&push.content)? else { return Ok(Written::TooLarge) };
@@ -262,7 +261,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok(if is_written { Written::Done { stored, former_name } } else { Written::Lost })
     }
 
-    /// Whom everything that a push could change leads to now. To be called when the record is written.
+    /// The records that all names which a push could change lead to now. To be called once the record is written.
     async fn found_since(
         &self,
         push: &Push<'_, T>,
@@ -282,7 +281,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         if let Some(name) = &push.match_name {
             let mut look = self.look(connection, name, Some(stored)).await?;
             if !look.holds(id) {
-                // The release before made no entry for whoever took a name that another had.
+                // The release before made no entry for a record that took a name that another had.
                 self.take(connection, name, (id, stored.record.revision), false).await?;
                 look = self.look(connection, name, Some(stored)).await?;
             }

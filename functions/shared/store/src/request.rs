@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::backoff::Backoff;
 use crate::item::Item;
 
-/// DynamoDB's bound for one BatchWriteItem.
+/// DynamoDB's limit for one BatchWriteItem.
 pub(crate) const ITEMS_PER_WRITE: usize = 25;
 
 /// Every item that a query finds.
@@ -29,7 +29,7 @@ pub(crate) async fn query_count(query: QueryFluentBuilder) -> Result<u64, StoreE
     Ok(count)
 }
 
-/// What a write under a condition answered; `None` if the condition did not hold.
+/// The answer to a write under a condition; `None` if the condition did not hold.
 pub(crate) fn unless_refused<T, E, R>(
     operation: &'static str,
     answer: Result<T, SdkError<E, R>>,
@@ -66,7 +66,7 @@ pub(crate) fn delete(key: Item) -> Option<WriteRequest> {
     Some(WriteRequest::builder().delete_request(delete).build())
 }
 
-/// Sends one batch of up to [`ITEMS_PER_WRITE`], and what it left unprocessed again as long as `backoff` allows.
+/// Sends one batch of up to [`ITEMS_PER_WRITE`]. What it left unprocessed is sent again as long as `backoff` allows.
 pub(crate) async fn write_batch(
     client: &Client,
     table: &str,

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::Clock;
 
-/// Where a secret stands. The configuration holds only this.
+/// Where a secret is stored. The configuration holds only this.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretRef {
     /// `env:NAME`: an environment variable.
@@ -24,13 +24,13 @@ pub enum SecretRef {
     SecretsManager(String),
 }
 
-/// A secret can't be used. Says which and why, and never what is in it.
+/// A secret can't be used. Says which and why, and never its content.
 #[derive(Clone, Debug, Error)]
 pub enum SecretError {
     /// It can't be read.
     #[error("{reference}: {problem}")]
     Unreadable {
-        /// Where it should stand.
+        /// Where it should be stored.
         reference: String,
         /// Why it can't be read.
         problem: String,
@@ -38,7 +38,7 @@ pub enum SecretError {
     /// It is not a JSON object with the fields that are needed.
     #[error("{reference}: must be a JSON object with {fields}")]
     Malformed {
-        /// Where it stands.
+        /// Where it is stored.
         reference: String,
         /// The fields that are needed.
         fields: &'static str,
@@ -68,14 +68,14 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// How long a secret is used before it is read again. A little less than a minute, so that whoever asks once a minute
-/// always hears what it is now.
+/// How long a secret is used before it is read again. A little less than a minute, so that a caller that asks once a
+/// minute always gets the current one.
 const FRESH: Duration = Duration::from_secs(55);
-/// How soon a secret that could not be read is tried again.
+/// How soon a secret that could not be read is retried.
 const RETRY: Duration = Duration::from_secs(2);
 /// How long the last good text of a secret serves while it can't be read, or is no longer such an object.
 const STALE: Duration = Duration::from_secs(3_600);
-/// Likewise where whoever keeps it says that there is none any more: that may be how it is replaced, or withdrawn.
+/// Likewise if its store reports that it does not exist any more: it may be being replaced, or withdrawn.
 const GONE: Duration = Duration::from_secs(120);
 
 /// What is known of one secret.
@@ -91,7 +91,7 @@ struct Known {
 #[derive(Clone)]
 struct Failed {
     error: SecretError,
-    /// Whether there is none, by the word of whoever keeps it.
+    /// Whether its store reports that it does not exist.
     is_gone: bool,
 }
 
@@ -106,8 +106,8 @@ impl Known {
 type Cache = HashMap<SecretRef, Known>;
 
 /// Reads secrets, and keeps each for a minute; while one can't be read, its last good text serves for up to an hour, or
-/// for two minutes where there is none any more. So a secret that is replaced stops working within two minutes, one
-/// that is deleted as well, and one whose keeper can't be reached within the hour.
+/// for two minutes if it does not exist any more. So a secret that is replaced or deleted stops working within two
+/// minutes, and one whose store can't be reached within the hour.
 #[derive(Clone)]
 pub struct Secrets {
     manager: Option<Client>,
@@ -116,7 +116,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Secrets of this machine, and of AWS Secrets Manager where there is a client.
+    /// Secrets of this machine, and of AWS Secrets Manager if there is a client.
     pub fn new(manager: Option<Client>, clock: Clock) -> Self {
         Self { manager, clock, cache: Arc::default() }
     }
@@ -189,7 +189,7 @@ impl Secrets {
                 };
                 let answer = manager.get_secret_value().secret_id(name).send().await.map_err(|error| {
                     let service = error.as_service_error();
-                    // The second is what a secret that waits for its deletion is answered with.
+                    // The second is the answer for a secret that is scheduled for deletion.
                     let is_gone = service.is_some_and(|error| {
                         error.is_resource_not_found_exception() || error.is_invalid_request_exception()
                     });

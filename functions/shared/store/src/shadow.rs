@@ -7,7 +7,7 @@
 //! | `version`, `hash` | how new it is, and the fingerprint of `doc` |
 //! | `revision`, `first_seen`, `changed` | how often written, and when (milliseconds) |
 //! | `doc` | the content as canonical JSON |
-//! | `state` | which state it is in, where that is not simply its revision: an import names those that it makes, and its undo brings one back |
+//! | `state` | which state it is in, if that is not simply its revision: an import names those that it makes, and its undo brings one back |
 
 use std::collections::HashMap;
 
@@ -28,15 +28,15 @@ mod revise;
 
 pub use revise::{Revised, Revision};
 
-/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
+/// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
 /// How many conditional writes of one call are under way at once.
 const WRITES_AT_ONCE: usize = 16;
-/// A writer that loses the race for one item this often gives up; each loss means that somebody else wrote it.
+/// A writer that loses the race for one item this often gives up; each loss means that another process wrote it.
 const RACES: usize = 32;
-/// What an error calls an item of this table: its key names a person.
+/// The name of an item of this table in errors: its key names a person.
 const CUSTOMER: &str = "of a customer";
-/// DynamoDB's bound for a key, in bytes: nobody has a longer one.
+/// DynamoDB's limit for a key, in bytes: no customer has a longer one.
 const LONGEST_KEY: usize = 2_048;
 
 /// The shadow table.
@@ -48,7 +48,7 @@ pub struct Shadow {
 /// What a source says of one customer now.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// It is like this.
+    /// Its content.
     Present(Box<Content>),
     /// It is gone, and that is proven.
     Gone,
@@ -70,9 +70,8 @@ pub struct IncomingChange {
 pub struct Merged {
     /// What became of each, in any order. What failed for one record stands beside that record.
     pub outcomes: Vec<(String, Result<Outcome, UpsertError>)>,
-    /// The greatest number of a later batch of which one of them is stored: see [`Decision::Overtaken`]. Each of those
-    /// counts as stale; the batch must not be acknowledged, see
-    /// [`Ledger::note_overtaken`](crate::Ledger::note_overtaken).
+    /// The greatest number of a later batch that stored one of them: see [`Decision::Overtaken`]. Each of those counts
+    /// as stale; the batch must not be acknowledged, see [`Ledger::note_overtaken`](crate::Ledger::note_overtaken).
     pub overtaken_by: Option<u64>,
 }
 
@@ -85,7 +84,7 @@ pub enum UpsertError {
         /// The size of its document.
         bytes: usize,
     },
-    /// It may be stored at another time.
+    /// It could not be stored now.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -108,7 +107,7 @@ impl StoredHead {
     }
 }
 
-/// What a write puts beside the key.
+/// The attributes that a write puts beside the key.
 struct Record<'a> {
     source_id: &'a str,
     version: &'a Version,
@@ -116,7 +115,7 @@ struct Record<'a> {
     hash: &'a ContentHash,
     /// Whether it stands in the listing of its connection; a tombstone does not.
     is_listed: bool,
-    /// Which state this is, where that is not simply its revision.
+    /// The state's name, if it is not simply its revision.
     state: Option<&'a str>,
 }
 
@@ -167,7 +166,7 @@ impl Shadow {
         Ok(merged)
     }
 
-    /// What became of one record, and of which later batch a newer one is stored.
+    /// What became of one record, and the later batch that stored a newer one, if any.
     async fn merge(
         &self,
         connection: &ConnectionKey,

@@ -5,7 +5,7 @@ use encoding_rs::Encoding;
 pub struct Charset(&'static Encoding);
 
 impl Charset {
-    /// What `charset` says in a `Content-Type`; `None` if it says nothing, or names no encoding that is known.
+    /// The charset of a `Content-Type`; `None` if it names none, or no known encoding.
     pub fn of_content_type(value: &str) -> Option<Self> {
         let mut parameters = value.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
         let (_, label) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
@@ -17,7 +17,7 @@ impl Charset {
     }
 }
 
-/// The encoding of this name: one of the web's, or one of Oracle's own, which its gateways print.
+/// The encoding of this name: one of the web's, or one of Oracle's own, which its gateways send.
 pub(crate) fn encoding_of(label: &[u8]) -> Option<&'static Encoding> {
     let known = ORACLE.iter().find(|(oracle, _)| oracle.as_bytes().eq_ignore_ascii_case(label.trim_ascii()));
     Encoding::for_label(known.map_or(label, |(_, label)| label.as_bytes()))

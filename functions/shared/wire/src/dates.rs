@@ -1,7 +1,7 @@
 use jiff::civil::Date;
 
-/// A date as `YYYY-MM-DD`, where the source's text is a real date in that form or as `MM/DD/YYYY`; otherwise the text
-/// as it is. The source does not document its format.
+/// A date as `YYYY-MM-DD`, if the source's text is a real date in that form or as `MM/DD/YYYY`; otherwise the text as
+/// it is. The source does not document its format.
 pub(crate) fn date_or_text(text: &str) -> String {
     date(text).unwrap_or_else(|| text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Bytes in a stated encoding become UTF-8, strictly: an invalid byte is an error, never a replacement character.
+//! Decodes bytes in a stated encoding to UTF-8, strictly: an invalid byte is an error, never a replacement character.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -6,23 +6,23 @@ use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::charset::{self, Charset};
 
-/// How many bytes are asked of the input at once: what a reader may be ahead of what it has handed on.
+/// How many bytes are read from the input at once: a reader is ahead of what it has handed on by no more.
 pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
 
-/// An XML declaration that is longer than this has no encoding that we look for.
+/// The encoding of an XML declaration that is longer than this is not looked for.
 const DECLARATION_BYTES: usize = 1024;
 
 /// A document's bytes, read as text.
 pub(crate) struct Utf8Source<R> {
     input: R,
-    /// What the header of the answer states.
+    /// The charset in the header of the answer.
     charset: Option<Charset>,
-    /// `None` until the first bytes have told the encoding.
+    /// `None` until the first bytes have shown the encoding.
     decoder: Option<Decoder>,
     /// A chunk, of which the first `filled` bytes have come.
     bytes: Vec<u8>,
     filled: usize,
-    /// An error that came after bytes: those are handed on first.
+    /// An error that came after bytes, which are handed on first.
     late_error: Option<io::Error>,
     ended: bool,
 }
@@ -30,11 +30,11 @@ pub(crate) struct Utf8Source<R> {
 /// Why there is no more text.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
-    /// The input failed, or has no more for the moment: then reading may go on later.
+    /// The input failed, or has no more for the moment: in that case reading may continue later.
     Io(io::Error),
     /// The bytes are not text in the encoding that the message names, or that encoding is not supported.
     Encoding(String),
-    /// The input ended where a character was not complete.
+    /// The input ended within a character.
     InsideCharacter,
 }
 
@@ -59,8 +59,8 @@ impl<R: Read> Utf8Source<R> {
         Ok(true)
     }
 
-    /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again. What has
-    /// come of a chunk is kept where the input has no more for the moment.
+    /// Reads until the chunk is full, so that small reads do not make tokens that are scanned again and again. A chunk
+    /// in part is kept if the input has no more for the moment.
     fn fill_bytes(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = self.late_error.take() {
             return Err(DecodeError::Io(error));
@@ -109,8 +109,8 @@ impl<R: Read> Utf8Source<R> {
     }
 }
 
-/// The encoding of a document that begins with these bytes, and the length of its byte order mark. A mark weighs most,
-/// then what the bytes of `<` tell, then the header, then the declaration.
+/// The encoding of a document that begins with these bytes, and the length of its byte order mark. A mark has
+/// precedence, then the bytes of `<`, then the header, then the declaration.
 fn detect(head: &[u8], charset: Option<Charset>) -> Result<(&'static Encoding, usize), String> {
     match head {
         [0xEF, 0xBB, 0xBF, ..] => return Ok((UTF_8, 3)),
@@ -121,7 +121,7 @@ fn detect(head: &[u8], charset: Option<Charset>) -> Result<(&'static Encoding, u
         _ => {}
     }
     let (encoding, who) = match (charset, declared_label(head)) {
-        // Whoever sends the document knows what it was sent in: a gateway may have converted it, declaration and all.
+        // The header is right: a gateway may have converted the document and left its declaration as it was.
         (Some(charset), _) => (charset.encoding(), "the encoding that the header states"),
         (None, None) => return Ok((UTF_8, 0)),
         (None, Some(label)) => match charset::encoding_of(label) {
@@ -130,8 +130,8 @@ fn detect(head: &[u8], charset: Option<Charset>) -> Result<(&'static Encoding, u
         },
     };
     if encoding == UTF_16LE || encoding == UTF_16BE {
-        // What can be read byte by byte is not in UTF-16, whatever anybody says: systems that build the document as a
-        // string declare so. Read as UTF-8, strictly, nothing can be mistaken.
+        // What can be read byte by byte is not in UTF-16, whatever is declared: systems that build the document as a
+        // string declare so. Strict UTF-8 can't misread anything.
         return Ok((UTF_8, 0));
     }
     if encoding == UTF_8 || encoding.is_single_byte() {
@@ -140,7 +140,7 @@ fn detect(head: &[u8], charset: Option<Charset>) -> Result<(&'static Encoding, u
     Err(format!("{who}, {}, is not supported", encoding.name()))
 }
 
-/// What `encoding="…"` says in an XML declaration at the beginning, after white space at most.
+/// The `encoding="…"` of an XML declaration at the beginning, after white space at most.
 fn declared_label(head: &[u8]) -> Option<&[u8]> {
     let head = &head[..head.len().min(DECLARATION_BYTES)];
     let declaration = head.trim_ascii_start().strip_prefix(b"<?xml")?;
@@ -324,7 +324,7 @@ mod tests {
                 self.0.read(&mut buffer[..length])
             }
         }
-        // Of the first seven bytes none tells the encoding: it is told by the declaration, whenever that has come.
+        // None of the first seven bytes shows the encoding: the declaration does, once it has come.
         let document = b"<?xml version='1.0' encoding='ISO-8859-1'?><a>M\xFCller</a>";
         let mut source = Utf8Source::new(Halting(document, false), None);
         let mut text = String::new();

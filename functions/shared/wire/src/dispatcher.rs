@@ -1,4 +1,4 @@
-//! What is well-formed of a document, token by token, for a handler.
+//! Checks that a document is well-formed, token by token, for a handler.
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -15,16 +15,16 @@ pub(crate) const BAD_NAME: &str = "an element with a name that XML does not allo
 pub(crate) const UNCLOSED_REFERENCE: &str = "a `&` that begins no reference";
 const FORBIDDEN_CHARACTER: &str = "a character that XML does not allow";
 
-/// What becomes of characters that XML forbids, whether they stand as they are or as references.
+/// What becomes of characters that XML forbids, as they are or as references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forbidden {
-    /// They are left out, and counted: a system that we ask is as it is, and its data are wanted.
+    /// They are left out, and counted: a source that we ask can't be changed, and its data are wanted.
     LeftOut,
-    /// They make the document malformed: whoever pushes to us can be told.
+    /// They make the document malformed: a sender that pushes to us gets an error.
     Refused,
 }
 
-/// Hands tokens to a handler, and knows what the document has been so far.
+/// Hands tokens to a handler, and keeps the state of the document so far.
 pub(crate) struct EventDispatcher {
     pub(crate) limits: Limits,
     pub(crate) document: ParseContext,
@@ -33,11 +33,11 @@ pub(crate) struct EventDispatcher {
     attributes: AttributeList,
     withheld: RedactedRanges,
     pub(crate) forbidden: Forbidden,
-    /// Whether a forbidden character may have come as it is: until then nobody looks for one.
+    /// Whether a forbidden character may have come as it is: until then it is not looked for.
     pub(crate) may_hold_forbidden: bool,
-    /// The first half of a surrogate pair, which was the last that came.
+    /// The first half of a surrogate pair, if it came last.
     first_half: Option<u32>,
-    /// A text without what is left out of it.
+    /// A text without the characters that are left out.
     allowed: String,
 }
 
@@ -57,7 +57,7 @@ impl EventDispatcher {
         }
     }
 
-    /// Hands on what is wanted of a piece of source text that has been scanned.
+    /// Hands on the wanted part of a piece of source text that has been scanned.
     pub(crate) fn forward_source(&mut self, piece: &str, piece_starts_at: u64, handler: &mut impl Handler) {
         let from = self.document.source_from.unwrap_or(u64::MAX);
         self.withheld.hand_on_rest(piece, piece_starts_at, from, |rest| handler.source(rest));
@@ -100,7 +100,7 @@ impl EventDispatcher {
             }
             Event::CData(text) => self.character_data(&text, handler),
             Event::GeneralRef(name) => self.reference(&name, handler),
-            // White space before it is an error in XML, and what a system that prints its answer line by line writes.
+            // White space before it is an error in XML, but common in systems that print their answer line by line.
             Event::Decl(_) if self.root_seen => {
                 Err(self.document.malformed("an XML declaration that does not stand at the beginning"))
             }
@@ -156,8 +156,8 @@ impl EventDispatcher {
         result
     }
 
-    /// Text outside the document's element is an error, but for white space and what is left out of any text: some
-    /// systems end what they send with a NUL.
+    /// Text outside the document's element is an error, but for white space and characters that are left out of any
+    /// text: some systems end their answer with a NUL.
     fn leave_out_outside(&mut self, text: &str) -> Result<(), ReadError> {
         let mut allowed = String::new();
         let left_out = reference::push_allowed(text, &mut allowed);
@@ -172,7 +172,7 @@ impl EventDispatcher {
         if self.root_seen { "text after the end of the document's element" } else { ReadError::NO_XML }
     }
 
-    /// A token begins that is too long to be held.
+    /// Begins a token that is too long to be held.
     pub(crate) fn begin_oversized(
         &mut self,
         token_skipper: &SkippedToken,
@@ -198,7 +198,7 @@ impl EventDispatcher {
         }
     }
 
-    /// An element begins whose tag was too long to be read further than to its name.
+    /// Begins an element whose tag was too long to be read beyond its name.
     pub(crate) fn open_without_attributes(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
         self.attributes.clear();
         self.open(name, handler)
@@ -224,7 +224,7 @@ impl EventDispatcher {
             self.document.drop_innermost();
             return Ok(());
         }
-        // The source text goes without a tag that tells a secret, or the end of one that told it and was too long.
+        // A tag that holds a secret is left out of the source text, and so is the end of such a tag that was too long.
         if self.attributes.holds_secret || self.withheld.is_open() {
             self.withheld.begin(self.document.offset);
             self.withheld.end(self.document.token_end);
@@ -238,12 +238,13 @@ impl EventDispatcher {
         handler.start(&tag, &mut self.document)
     }
 
-    /// An element ends: by an end tag of this name, or `None` for an empty one.
+    /// Ends an element: by an end tag of this name, or `None` for an empty one.
     pub(crate) fn close(&mut self, name: Option<&str>, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         if self.document.depth() == 0 {
             return Err(self.document.malformed("an end tag where no element is open"));
         }
-        // The handler sees the element still open, so an end tag that closes another one is found before it is told.
+        // The handler sees the element still open, so an end tag that closes another one is found before the handler is
+        // called.
         if !self.document.innermost_is(name) {
             return Err(self.document.malformed("an end tag that does not match the open element"));
         }
@@ -280,7 +281,7 @@ impl EventDispatcher {
         }
     }
 
-    /// The document has ended.
+    /// Ends the document.
     pub(crate) fn finish(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
         self.document.offset = self.document.token_end;
         if self.document.depth() > 0 {

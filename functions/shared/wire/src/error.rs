@@ -3,7 +3,7 @@ use std::io;
 
 use thiserror::Error;
 
-/// Where in a document something is: element names only, never what the elements say.
+/// A place in a document: element names only, never their contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The open elements from the document's own, such as `/custInfos/custInfo[3]/emails/email`. A customer's element
@@ -19,7 +19,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Why a document cannot be read, or cannot be read further.
+/// Why a document can't be read, or can't be read further.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The document is not well-formed XML, or is cut off.
@@ -64,8 +64,8 @@ pub enum ReadError {
     /// The source's system answered that it failed.
     #[error("the source answered with an error: {message}")]
     Source {
-        /// What may be shown of the source's own words, in at most 200 characters: codes, and words of a list that has
-        /// nobody's name in it. The words as they came are nowhere.
+        /// The part of the source's own words that may be shown, in at most 200 characters: codes, and words of a list
+        /// without names of people. The original words are not kept.
         message: String,
     },
     /// The document is well-formed, and not what was asked for.
@@ -83,18 +83,18 @@ impl ReadError {
     pub(crate) const EMPTY: &str = "the document is empty: it holds no element";
     pub(crate) const HTML: &str = "an HTML page";
 
-    /// Whether only the transport failed: the same question may be answered well later.
+    /// Whether only the transport failed: the same request may succeed later.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Io(_))
     }
 
-    /// Whether the input only has no more for the moment: nothing is lost, and the reader may be asked again.
+    /// Whether the input only has no more for the moment: nothing is lost, and the reader may be called again.
     pub fn is_starved(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether the document is no answer at all, such as a page for people, or far larger than any answer to what was
-    /// asked: then its sender is not well, and hardly one record in it to blame.
+    /// Whether the document is no answer at all, such as a page for people, or far larger than any answer to the
+    /// request: then the source is faulty, rather than one record in it.
     pub fn is_no_answer(&self) -> bool {
         match self {
             Self::Malformed { what, .. } => *what == Self::NO_XML || *what == Self::EMPTY,
@@ -108,7 +108,7 @@ impl ReadError {
     }
 }
 
-/// Why one customer in a document cannot be used, while the rest of the document can.
+/// Why one customer in a document can't be used, while the rest of the document can.
 ///
 /// Its text names an element and a reason, and never a value of the customer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,12 +1,11 @@
-//! The documents that the sources' systems speak, pure: bytes in, domain types out, and requests as text.
+//! The documents of the sources' systems, without I/O: bytes in, domain types out, and requests as text.
 //! [`customers_batch`] is the other way round: there we are the source.
 //!
-//! Nothing in here opens a connection, reads a clock or writes a log. An input that has no more for the moment says so
-//! with [`WouldBlock`](std::io::ErrorKind::WouldBlock), and every reader of answers goes on from there when it is asked
-//! again: so nobody has to wait within one. What comes from a source is hostile until it is
-//! proven otherwise: every reader streams, has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not
-//! define, and says in a [`ReadError`] what is wrong and where, without ever repeating what the document says of a
-//! customer.
+//! Nothing here opens a connection, reads a clock or writes a log. An input that has no more for the moment returns
+//! [`WouldBlock`](std::io::ErrorKind::WouldBlock), and every reader of answers continues from there when it is called
+//! again: so no reader waits. What comes from a source is hostile until it is proven otherwise: every reader streams,
+//! has [`Limits`], refuses any DOCTYPE and any entity that XML itself does not define, and reports in a [`ReadError`]
+//! what is wrong and where, without ever repeating a customer's data.
 //!
 //! ```text
 //!   Read ──► decode ──► scan ──► one reader per document ──► model::Content, model::QueuedCustomer, …

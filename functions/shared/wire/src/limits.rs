@@ -1,4 +1,4 @@
-/// How much of a source's document a reader takes before it calls the document, or one customer in it, unreasonable.
+/// How much of a source's document a reader takes before it refuses the document, or one customer in it.
 ///
 /// Every limit is inclusive: what equals it is accepted. The limits of one customer (`elements_per_customer`,
 /// `customer_bytes`, and within a customer `depth` and `text_bytes`) cost that customer only; all others end the
@@ -13,17 +13,17 @@ pub struct Limits {
     pub customers: usize,
     /// Customers in one answer to a queue request.
     pub queue_entries: usize,
-    /// Bytes of UTF-8 in the ids of one answer to a queue request, taken together: the ids are what is kept of it.
+    /// Bytes of UTF-8 in the ids of one answer to a queue request, taken together: only the ids are kept of it.
     pub queue_id_bytes: usize,
-    /// Bytes of one document, counted as UTF-8 whatever it came in.
+    /// Bytes of one document, counted as UTF-8 in whatever encoding it came.
     pub document_bytes: u64,
     /// Elements and XML attributes within one customer.
     pub elements_per_customer: usize,
     /// Bytes of UTF-8 of one customer's element, tags included.
     pub customer_bytes: u64,
-    /// Bytes of UTF-8 in a customer's id, where the source's ids are texts.
+    /// Bytes of UTF-8 in a customer's id, if the source's ids are texts.
     pub id_bytes: usize,
-    /// Bytes of UTF-8 of a customer's source text that are handed on; what is longer is cut, not refused.
+    /// Bytes of UTF-8 of a customer's source text that are handed on; a longer text is cut, not refused.
     pub raw: usize,
 }
 
@@ -39,7 +39,7 @@ impl Limits {
     /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once. What is kept
     /// of each is 32 bytes and its id, so that a whole queue stays below 200 MB.
     pub const QUEUE_ENTRIES: usize = 2_000_000;
-    /// Default for [`queue_id_bytes`](Self::queue_id_bytes): 64 MiB, which a million of the longest ids come to.
+    /// Default for [`queue_id_bytes`](Self::queue_id_bytes): 64 MiB, enough for a million of the longest ids.
     pub const QUEUE_ID_BYTES: usize = 64 * 1024 * 1024;
     /// Default for [`document_bytes`](Self::document_bytes): 512 MiB.
     pub const DOCUMENT_BYTES: u64 = 512 * MIB;
@@ -49,18 +49,18 @@ impl Limits {
     pub const CUSTOMER_BYTES: u64 = 4 * MIB;
     /// Default for [`id_bytes`](Self::id_bytes).
     pub const ID_BYTES: usize = 64;
-    /// Default for [`raw`](Self::raw): what fits a stored failure record beside its other fields.
+    /// Default for [`raw`](Self::raw): it fits into a stored failure record beside its other fields.
     pub const RAW: usize = 100 * 1024;
 
-    /// Customers in an answer beyond those who were asked for: some systems tell of relatives, too.
+    /// Customers in an answer beyond those that were asked for: some systems include relatives, too.
     const UNASKED_CUSTOMERS: usize = 100;
-    /// Bytes of an answer for each customer who was asked for: a hundred times what one usually takes.
+    /// Bytes of an answer for each customer that was asked for: a hundred times the usual size.
     const BYTES_PER_CUSTOMER: u64 = MIB;
     const FEWEST_DETAILS_BYTES: u64 = 8 * MIB;
     const MOST_DETAILS_BYTES: u64 = 64 * MIB;
 
-    /// The limits of an answer to a request for the details of this many customers: they grow with what was asked for,
-    /// so that an answer takes no more memory than the question can have meant.
+    /// The limits of an answer to a request for the details of this many customers: they grow with the request, so that
+    /// an answer takes no more memory than the request can have meant.
     pub fn of_details(asked: usize) -> Self {
         let wanted = Self::BYTES_PER_CUSTOMER.saturating_mul(asked as u64);
         Self {
@@ -76,7 +76,7 @@ impl Limits {
         Self { document_bytes: 256 * MIB, ..Self::default() }
     }
 
-    /// The limits of an answer that says only whether something was done: 1 MiB.
+    /// The limits of an answer with only a status: 1 MiB.
     pub fn of_status() -> Self {
         Self { document_bytes: MIB, ..Self::default() }
     }

@@ -1,9 +1,9 @@
 //! Names of elements and attributes.
 
-/// A name that is longer than this is no element's.
+/// A longer name is no element's.
 const NAME_BYTES: usize = 256;
 
-/// A name in the form that matching goes by. One pass checks, splits and folds it, for every tag has one.
+/// A name in the form for matching. One pass checks, splits and folds it, because every tag has one.
 pub(crate) struct NameBuffer([u8; NAME_BYTES]);
 
 impl Default for NameBuffer {
@@ -13,8 +13,8 @@ impl Default for NameBuffer {
 }
 
 impl NameBuffer {
-    /// Where the local name begins in `name`, and that local name folded. `None` if XML does not allow the name, or
-    /// where it is longer than any that is sane.
+    /// The start of the local name in `name`, and that local name folded. `None` if XML does not allow the name, or if
+    /// it is unreasonably long.
     pub(crate) fn read(&mut self, name: &str) -> Option<(usize, &str)> {
         let bytes = name.as_bytes();
         let first = bytes.first()?;
@@ -44,7 +44,8 @@ impl NameBuffer {
 const NOT_IN_NAMES: u8 = 0;
 const DROPPED: u8 = 1;
 
-/// What becomes of each byte of a name. Beyond ASCII all are allowed as they are: what XML excludes there does no harm.
+/// The folded form of each byte of a name. Beyond ASCII all are allowed as they are: what XML excludes there does no
+/// harm.
 const FOLDED: [u8; 256] = {
     let mut table = [NOT_IN_NAMES; 256];
     let mut byte: u8 = 0;

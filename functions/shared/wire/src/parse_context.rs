@@ -1,30 +1,30 @@
 use crate::{Limits, Location, ReadError};
 
-/// Where the reading of a document is: the elements that are open, and how far it has come.
+/// The current place in a document: the open elements, and how far it has been read.
 pub(crate) struct ParseContext {
     /// The names of the open elements, as written, one after the other.
     names: String,
     /// Where in `names` each begins.
     starts: Vec<usize>,
-    /// Elements that are open below the deepest that is allowed. They are counted, not named: a document that goes
+    /// Elements that are open below the deepest that is allowed. They are counted, not named: a document that is nested
     /// ever deeper must not fill the memory.
     unnamed: usize,
     limits: Limits,
-    /// Where the token in hand begins, in bytes of UTF-8.
+    /// Where the current token begins, in bytes of UTF-8.
     pub(crate) offset: u64,
     /// Where it ends.
     pub(crate) token_end: u64,
     /// The depth of the customer's element that is open, and its number in the document.
     pub(crate) customer: Option<(usize, usize)>,
-    /// From where on the handler wants the source text, until it pauses; `None` while it wants none.
+    /// The position from which the handler wants the source text, until it pauses; `None` while it wants none.
     pub(crate) source_from: Option<u64>,
     /// The depth of the open element that is kept from the handler, with all that is in it.
     dropped: Option<usize>,
-    /// How many characters were left out so far that XML forbids.
+    /// How many characters that XML forbids were left out so far.
     pub(crate) left_out: u64,
 }
 
-/// A path that is longer than this, in bytes, is cut: an error is told in a line.
+/// A path that is longer than this, in bytes, is cut: an error fits into one line.
 const PATH_BYTES: usize = 300;
 
 impl ParseContext {
@@ -48,7 +48,7 @@ impl ParseContext {
         self.starts.len() + self.unnamed
     }
 
-    /// The next token, of this length, comes in hand.
+    /// Moves on to the next token, of this length.
     pub(crate) fn advance(&mut self, length: usize) {
         self.offset = self.token_end;
         self.token_end += length as u64;
@@ -69,7 +69,7 @@ impl ParseContext {
         self.unnamed > 0 || name.is_none() || name == innermost
     }
 
-    /// The innermost element is kept from the handler, until it is closed.
+    /// Keeps the innermost element from the handler, until it is closed.
     pub(crate) fn drop_innermost(&mut self) {
         self.dropped = Some(self.depth());
     }
@@ -91,7 +91,7 @@ impl ParseContext {
         }
     }
 
-    /// Where the token in hand stands.
+    /// The place of the current token.
     pub(crate) fn place(&self) -> Location {
         let mut path = String::new();
         let ends = self.starts.iter().skip(1).copied().chain([self.names.len()]);
@@ -132,7 +132,7 @@ impl ParseContext {
         ReadError::Limit { limit, value, place: self.place() }
     }
 
-    /// An error where the innermost element is nested too deeply.
+    /// Fails if the innermost element is nested too deeply.
     pub(crate) fn check_depth(&self) -> Result<(), ReadError> {
         if self.depth() <= self.limits.depth {
             return Ok(());
@@ -140,7 +140,7 @@ impl ParseContext {
         Err(self.over_limit("depth", self.limits.depth as u64))
     }
 
-    /// An error where a text of this length is too long.
+    /// Fails if a text of this length is too long.
     pub(crate) fn check_text(&self, length: usize) -> Result<(), ReadError> {
         if length <= self.limits.text_bytes {
             return Ok(());

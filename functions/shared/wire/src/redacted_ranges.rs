@@ -2,18 +2,17 @@
 
 use std::ops::Range;
 
-/// Which parts of the source text are withheld, of what has not been handed on yet. Positions are bytes of the
-/// document.
+/// Which parts of the source text that has not been handed on yet are withheld. Positions are bytes of the document.
 #[derive(Default)]
 pub(crate) struct RedactedRanges {
     /// In order, without overlaps.
     ranges: Vec<Range<u64>>,
-    /// Where the part begins that has not ended yet.
+    /// The beginning of the part that has not ended yet.
     open_since: Option<u64>,
 }
 
 impl RedactedRanges {
-    /// From here on, unless it has begun already.
+    /// Withholds from here on, unless it does so already.
     pub(crate) fn begin(&mut self, position: u64) {
         self.open_since.get_or_insert(position);
     }
@@ -23,12 +22,12 @@ impl RedactedRanges {
         self.open_since.is_some()
     }
 
-    /// Up to here.
+    /// Ends the part here.
     pub(crate) fn end(&mut self, position: u64) {
         self.ranges.extend(self.open_since.take().map(|start| start..position));
     }
 
-    /// Hands on what is left of the next piece of source text, where only what stands at `from` or later is wanted.
+    /// Hands on what is left of the next piece of source text, from position `from` on.
     pub(crate) fn hand_on_rest(&mut self, piece: &str, piece_starts_at: u64, from: u64, mut hand_on: impl FnMut(&str)) {
         let index = |position: u64| usize::try_from(position.saturating_sub(piece_starts_at)).unwrap_or(usize::MAX);
         let mut next = index(from).min(piece.len());

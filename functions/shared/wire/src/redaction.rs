@@ -1,21 +1,21 @@
-//! Our credentials are withheld from what is told of a source's answer: it may quote what it was sent.
+//! Withholds our credentials from what is shown of a source's answer: it may quote what it was sent.
 //!
-//! Of a source's own words an error shows only codes and words of a fixed list, so that a password which it quotes in
-//! some other spelling (escaped, encoded once or twice, cut off, in base64) is not there at all. What is left are
-//! places where its document is named rather than quoted, such as the name of an element, and passwords that are made
-//! of common words. For these, nothing is shown of which the password has [`TELLING`] characters in a row.
+//! Of a source's own words, an error shows only codes and words of a fixed list: so a password that it quotes in some
+//! other spelling (escaped, encoded once or twice, cut off, in base64) is not shown at all. What is left are places
+//! where its document is named rather than quoted, such as the name of an element, and passwords that are made of
+//! common words. For these, nothing is shown that has [`TELLING`] characters of the password in a row.
 
-/// What stands for what is withheld.
+/// The text in place of what is withheld.
 const MASK: &str = "***";
 
-/// How many characters of a password in a row tell something of it.
+/// How many characters of a password in a row reveal a part of it.
 const TELLING: usize = 4;
 
-/// A text without the parts that tell something of these credentials.
+/// A text without the parts that reveal these credentials.
 ///
-/// Of the password nothing of `TELLING` characters shows, in either case and with its blanks folded; one that is
-/// shorter than that shows nowhere as a word of its own. The user name is withheld as a whole, and not at all where it
-/// is that short: it is no secret, and would leave no text readable.
+/// No `TELLING` characters of the password in a row are shown, in either case and with its blanks folded. A password
+/// that is shorter than that is not shown as a word of its own. The user name is withheld as a whole, or not at all if
+/// it is that short: it is no secret, and would leave no text readable.
 pub fn redact(text: &str, username: &str, password: &str) -> String {
     let letters: Vec<(usize, char)> = text.char_indices().collect();
     let mut withheld = vec![false; letters.len()];
@@ -40,7 +40,7 @@ fn spellings(secret: &str) -> Vec<Vec<char>> {
     spellings
 }
 
-/// Marks every place where these letters stand; `as_words`: only where they do so by themselves.
+/// Marks every occurrence of these letters; with `as_words`, only those that stand by themselves.
 fn withhold(letters: &[(usize, char)], part: &[char], as_words: bool, withheld: &mut [bool]) {
     for (start, window) in letters.windows(part.len()).enumerate() {
         if !window.iter().zip(part).all(|((_, letter), sought)| in_one_case(*letter) == *sought) {
@@ -56,7 +56,7 @@ fn withhold(letters: &[(usize, char)], part: &[char], as_words: bool, withheld: 
     }
 }
 
-/// The letters with [`MASK`] for what is withheld, and for what is left of a word of which something is.
+/// The letters, with [`MASK`] for what is withheld and for the rest of a word of which a part is.
 fn masked(letters: &[(usize, char)], withheld: &[bool]) -> String {
     let mut shown = String::with_capacity(letters.len());
     let mut position = 0;
@@ -79,7 +79,7 @@ fn masked(letters: &[(usize, char)], withheld: &[bool]) -> String {
     shown
 }
 
-/// A letter's first in lower case: enough to find a letter again.
+/// The first letter of the lower-case form: enough to find a letter again.
 fn in_one_case(letter: char) -> char {
     letter.to_lowercase().next().unwrap_or(letter)
 }
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// What makes up a password: words that may be shown of anybody, and letters of every kind.
+    /// A password: words that may be shown, and letters of every kind.
     fn password() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             prop::sample::select(vec!["invalid", "request", "server", "error", "account", "no", "the"])
@@ -202,7 +202,7 @@ mod tests {
             let line: String = shown.iter().collect();
             for part in secret.windows(TELLING).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
                 prop_assert!(!shown.windows(TELLING).any(|window| window == part), "{:?} in {}", part, line);
-                // Nor can anybody read it out of another spelling.
+                // Nor can it be read out of another spelling.
                 let part: String = part.iter().collect();
                 for spelling in 1..8 {
                     let spelled = spelled(&part, spelling).trim_matches('"').to_lowercase();

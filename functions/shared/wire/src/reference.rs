@@ -1,32 +1,32 @@
 //! References in text and in attribute values: XML's own five entities and characters by number, and nothing else.
 
-/// What a reference stands for.
+/// The meaning of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// A character.
     Character(char),
-    /// The first half of a surrogate pair: a character only where the second follows.
+    /// The first half of a surrogate pair: a character only if the second follows.
     FirstHalf(u32),
     /// The second half of one.
     SecondHalf(u32),
-    /// A number that is no character that XML allows.
+    /// A number of no character that XML allows.
     Forbidden,
 }
 
-/// A reference that is none.
+/// An invalid reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadReference {
     /// An entity that only a DOCTYPE could define.
     Entity,
     /// A `&#` that no number follows.
     Number,
-    /// A character that XML forbids, where none is left out.
+    /// A character that XML forbids, if none may be left out.
     Forbidden,
     /// A `&` that no `;` follows.
     Unclosed,
 }
 
-/// What stands for `name`, which is what is written between `&` and `;`.
+/// The meaning of `name`, the text between `&` and `;`.
 pub(crate) fn resolve(name: &str) -> Result<Reference, BadReference> {
     let character = match name {
         "amp" => '&',
@@ -72,9 +72,9 @@ pub(crate) fn is_character(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// Whether a text may hold a character that XML forbids: quick, and never wrong where it says no.
+/// Whether a text may hold a character that XML forbids: a quick test, and `false` is never wrong.
 pub(crate) fn may_hold_forbidden(text: &str) -> bool {
-    // Without a branch, so that many bytes are looked at in one step.
+    // Without a branch, so that many bytes are tested in one step.
     let found = text.bytes().fold(0_u8, |found, byte| {
         found | u8::from((byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r'))
     });
@@ -112,8 +112,8 @@ pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64,
     Ok(left_out + push_allowed(rest, value))
 }
 
-/// Hands on what a reference stands for, if anything; `first_half` is the half that stood right before it. Returns how
-/// many characters are left out.
+/// Hands on the character of a reference, if any; `first_half` is the half that stood right before it. Returns how many
+/// characters are left out.
 pub(crate) fn push_resolved(reference: Reference, first_half: &mut Option<u32>, push: impl FnOnce(char)) -> u64 {
     let before = first_half.take();
     let (character, left_out) = match (reference, before) {
@@ -134,7 +134,7 @@ pub(crate) fn push_resolved(reference: Reference, first_half: &mut Option<u32>, 
     left_out
 }
 
-/// Appends a text without the characters that XML forbids. Returns how many those were.
+/// Appends a text without the characters that XML forbids. Returns how many were left out.
 pub(crate) fn push_allowed(text: &str, allowed: &mut String) -> u64 {
     if !may_hold_forbidden(text) {
         allowed.push_str(text);

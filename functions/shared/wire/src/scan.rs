@@ -1,9 +1,8 @@
-//! A document's tags and texts, one after the other, for a handler to make sense of.
+//! Reads a document's tags and texts, one after the other, for a handler.
 //!
 //! The tokens are found by quick-xml in a buffer that holds little more than one chunk of input. A token that the
-//! buffer holds only in part is scanned again when more has come; one that is longer than any limit allows is passed
-//! over without being held. What is checked here is what makes a document well-formed, so that a handler sees open
-//! and close as pairs.
+//! buffer holds only in part is scanned again when more has come; one that is longer than any limit allows is skipped
+//! without being held. It checks what makes a document well-formed, so that a handler sees open and close as pairs.
 
 use std::io::Read;
 
@@ -32,18 +31,18 @@ const LOOKAHEAD_BYTES: usize = 16;
 pub(crate) enum Flow {
     /// Go on.
     Continue,
-    /// Stop here for now: the handler has something to hand on.
+    /// Stop for now: the handler has something to hand on.
     Pause,
 }
 
-/// What makes sense of a document. The document's state is that of the token in hand.
+/// Interprets a document. The document's state is that of the current token.
 pub(crate) trait Handler {
-    /// Whether to keep elements of this name from the handler: it is told nothing of what is in them, neither as tags
-    /// and texts nor as source text, and no error repeats any of it. All that is checked is that it is well-formed.
+    /// Whether to keep elements of this name from the handler: it gets nothing of what is in them, neither as tags and
+    /// texts nor as source text, and no error repeats any of it. They are only checked to be well-formed.
     fn drops(&self, folded_name: &str) -> bool {
         is_secret(folded_name)
     }
-    /// A piece of source text, from where [`ParseContext::source_from`] says.
+    /// A piece of source text, from [`ParseContext::source_from`] on.
     fn source(&mut self, _piece: &str) {}
     /// An element begins; the document has it open already.
     fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError>;
@@ -55,7 +54,7 @@ pub(crate) trait Handler {
     fn too_long(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         Err(document.text_too_long())
     }
-    /// A text or an attribute refers to an entity that XML does not define. The reference stands for nothing.
+    /// A text or an attribute refers to an entity that XML does not define. The reference is left out.
     fn unknown_entity(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         Err(ReadError::Entity { place: document.place() })
     }
@@ -76,12 +75,12 @@ pub(crate) struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    /// A scanner of what a system answers, in the character set that its header states, if it does.
+    /// A scanner of a system's answer; `charset` is the one that its header states, if any.
     pub(crate) fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
         Self::with(input, charset, limits, Forbidden::LeftOut)
     }
 
-    /// A scanner of what is pushed to us.
+    /// A scanner of a document that is pushed to us.
     pub(crate) fn of_push(input: R, limits: Limits) -> Self {
         Self::with(input, None, limits, Forbidden::Refused)
     }
@@ -97,13 +96,13 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// How many characters were left out so far that XML forbids.
+    /// How many characters that XML forbids were left out so far.
     pub(crate) fn left_out(&self) -> u64 {
         self.dispatcher.document.left_out
     }
 
-    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. Where the input has no more
-    /// for the moment, it fails with that error and may be called again.
+    /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. If the input has no more for
+    /// the moment, it fails with that error and may be called again.
     pub(crate) fn run(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         loop {
             let flow = match self.token_skipper.take() {
@@ -155,7 +154,7 @@ impl<R: Read> Scanner<R> {
     /// Hands on every token that the buffer holds whole.
     fn scan_buffer(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         let Self { buffer, position, ended, dispatcher, .. } = self;
-        // quick-xml would take it for a byte order mark wherever it begins to read.
+        // quick-xml would take it for a byte order mark at every start of reading.
         while buffer[*position..].starts_with('\u{feff}') {
             let mark = &buffer[*position..*position + '\u{feff}'.len_utf8()];
             let mark_starts_at = dispatcher.document.token_end;
@@ -167,7 +166,7 @@ impl<R: Read> Scanner<R> {
         let is_lenient = dispatcher.forbidden == Forbidden::LeftOut;
         let text = if is_lenient && !*ended { before_open_reference(text) } else { text };
         let mut reader = Reader::from_str(text);
-        // Old systems write `A & B`: from a source it is read as it is meant, and what is pushed is refused.
+        // Old systems write `A & B`: from a source it is read as it is meant, and in a push it is refused.
         reader.config_mut().allow_dangling_amp = is_lenient;
         // End tags are matched by `ParseContext`: this reader begins anew with each chunk and knows no open elements.
         reader.config_mut().check_end_names = false;
@@ -197,7 +196,7 @@ impl<R: Read> Scanner<R> {
         Ok(flow)
     }
 
-    /// Looks at a token that the buffer holds only in part.
+    /// Checks a token that the buffer holds only in part.
     fn note_oversized(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
         let token = &self.buffer[self.position..];
         let document = &mut self.dispatcher.document;
@@ -219,7 +218,7 @@ impl<R: Read> Scanner<R> {
         Ok(())
     }
 
-    /// Drops what the buffer holds of an token_skipper token; at its end, an element begins if it was a tag.
+    /// Drops what the buffer holds of a token that is skipped; at its end, an element begins if it was a tag.
     fn pass_over(&mut self, mut token_skipper: SkippedToken, handler: &mut impl Handler) -> Result<Flow, ReadError> {
         let (length, complete) = token_skipper.pass(&self.buffer[self.position..]);
         let piece = &self.buffer[self.position..self.position + length];
@@ -246,14 +245,14 @@ fn is_doctype(token: &str) -> bool {
     matches!(token.as_bytes(), [b'<', b'!', b'D' | b'd', ..])
 }
 
-/// A chunk without the reference that its end may have cut in two.
+/// A chunk without a reference that its end may have cut in two.
 fn before_open_reference(text: &str) -> &str {
     let Some(begin) = text.rfind('&') else { return text };
     let is_open = text.len() - begin < LOOKAHEAD_BYTES && !text[begin..].contains([';', '<']);
     if is_open { &text[..begin] } else { text }
 }
 
-/// What quick-xml found wrong. Its own words would repeat what the document says.
+/// The error that quick-xml found. Its own words would repeat contents of the document.
 fn describe(error: &Error) -> &'static str {
     match error {
         Error::Syntax(_) => {

@@ -1,9 +1,9 @@
-//! Names of what is somebody's secret, in every dialect.
+//! Names of elements and attributes that hold secrets, in every dialect.
 
-/// Whether an element or attribute of this folded name holds a password, a PIN or the like. What it holds is dropped as
-/// it is read: no record, source text or error has it. A word about one, such as `passwordHint`, is data.
+/// Whether an element or attribute of this folded name holds a password, a PIN or the like. Its value is dropped as it
+/// is read: no record, source text or error has it. A name about one, such as `passwordHint`, is data.
 pub(crate) fn is_secret(folded: &str) -> bool {
-    // Nearly every name is none: that is told by its last letters, for every tag is asked.
+    // Nearly every name is none, and its last letters show that: every tag is checked.
     match folded.as_bytes() {
         [.., b'w', b'd'] => folded.ends_with("passwd") || folded.ends_with("pwd"),
         [.., b'o', b'r', b'd'] => folded.ends_with("password"),
@@ -27,7 +27,7 @@ pub(crate) fn is_secret(folded: &str) -> bool {
     }
 }
 
-/// Whether the beginning of a tag, which is too long to be read, gives such an attribute; rather too often than not.
+/// Whether the beginning of a tag that is too long to be read gives such an attribute. In doubt, it does.
 pub(crate) fn has_secret_attribute(tag: &str) -> bool {
     let mut buffer = crate::name::NameBuffer::default();
     tag.match_indices('=').any(|(position, _)| {

@@ -2,13 +2,13 @@
 
 use crate::vocabulary;
 
-/// How many bytes of them are looked at.
+/// How many bytes of them are read.
 const CAPTURE_BYTES: usize = 4096;
 
 /// How many characters of them are shown.
 const MESSAGE_CHARACTERS: usize = 200;
 
-/// What has been heard of a text so far; what is beyond any sane length is not kept.
+/// The text read so far, up to a reasonable length.
 #[derive(Default)]
 pub(crate) struct SourceMessage(String);
 
@@ -27,7 +27,7 @@ impl SourceMessage {
     }
 }
 
-/// A source's words on one line, without control characters: to be looked at, and not to be shown.
+/// A source's words on one line, without control characters: for comparison, not to be shown.
 pub(crate) fn sanitized(words: &str) -> String {
     let mut line = String::new();
     for word in
@@ -41,8 +41,8 @@ pub(crate) fn sanitized(words: &str) -> String {
     line
 }
 
-/// What may be shown of a source's words, which may quote anybody's data and what we sent: codes of errors, numbers
-/// that stand where only a program's can, and words of a fixed list. Whatever else stands there is one `…`. At most
+/// What may be shown of a source's words, which may quote personal data and what we sent: codes of errors, numbers in a
+/// place where only a program's can be, and words of a fixed list. Everything else becomes one `…`. At most
 /// [`MESSAGE_CHARACTERS`], cut between words.
 pub(crate) fn shown(words: &str) -> String {
     let mut shown = String::new();
@@ -69,7 +69,7 @@ pub(crate) fn shown(words: &str) -> String {
     shown
 }
 
-/// What stands for what is not shown.
+/// The text in place of what is not shown.
 const MASK: &str = "…";
 
 /// What may stand around a word.
@@ -101,7 +101,7 @@ fn is_code(core: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A number that no person has, by the word before it: `line 512`, `HTTP 500`.
+/// A number that is not personal data, by the word before it: `line 512`, `HTTP 500`.
 fn is_programs_number(core: &str, before: &str) -> bool {
     let most_digits = match before.to_ascii_lowercase().as_str() {
         "line" | "column" => 5,

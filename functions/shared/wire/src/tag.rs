@@ -10,11 +10,11 @@ use crate::secret_name::is_secret;
 
 /// A start tag.
 pub(crate) struct StartTag<'a> {
-    /// What is before the colon of the name, or nothing.
+    /// The part of the name before the colon, or nothing.
     pub(crate) prefix: &'a str,
-    /// What is after it.
+    /// The part after it.
     pub(crate) local: &'a str,
-    /// The local name in lower case and without `-` and `_`: what matching goes by.
+    /// The local name in lower case and without `-` and `_`, for matching.
     pub(crate) folded: &'a str,
     pub(crate) all_attributes: &'a AttributeList,
 }
@@ -25,7 +25,7 @@ impl StartTag<'_> {
         self.all_attributes.entries().filter(|(name, _)| declared_prefix(name).is_none())
     }
 
-    /// The namespaces that the tag declares: each prefix, empty for the default namespace, with what it stands for.
+    /// The namespaces that the tag declares: each prefix, empty for the default namespace, with its namespace.
     pub(crate) fn namespace_declarations(&self) -> impl Iterator<Item = (&str, &str)> {
         self.all_attributes.entries().filter_map(|(name, value)| Some((declared_prefix(name)?, value)))
     }
@@ -41,9 +41,9 @@ fn declared_prefix(name: &str) -> Option<&str> {
 pub(crate) struct AttributeList {
     text: String,
     entries: Vec<AttributeEntry>,
-    /// Whether one was dropped whose name says that it holds a secret.
+    /// Whether one was dropped because its name is that of a secret.
     pub(crate) holds_secret: bool,
-    /// How many characters were left out that XML forbids.
+    /// How many characters that XML forbids were left out.
     pub(crate) left_out: u64,
 }
 
@@ -68,7 +68,7 @@ impl AttributeList {
         self.left_out = 0;
     }
 
-    /// The attributes of this tag, and of no other, without those that hold secrets.
+    /// Reads the attributes of this tag, and of no other, without those that hold secrets.
     pub(crate) fn read(&mut self, tag: &BytesStart) -> Result<(), BadAttributes> {
         self.clear();
         if tag.attributes_raw().is_empty() {

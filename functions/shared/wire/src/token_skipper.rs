@@ -1,10 +1,10 @@
-//! Tokens that are longer than any that is kept: their end is found without holding them in memory.
+//! Skips tokens that are longer than any that is kept: finds their end without holding them in memory.
 
 use crate::secret_name::has_secret_attribute;
 
-/// A token that is being passed over.
+/// A token that is being skipped.
 pub(crate) enum SkippedToken {
-    /// A comment or a processing instruction, which ends with this text and holds nothing that matters.
+    /// A comment or a processing instruction, which ends with this text and is ignored.
     Ignored(&'static str),
     /// A CDATA section.
     CharacterData,
@@ -14,15 +14,15 @@ pub(crate) enum SkippedToken {
         name: String,
         /// The quote that an attribute's value is within.
         quote: Option<u8>,
-        /// The last byte that was seen: before the final `>`, a `/` makes the element an empty one.
+        /// The last byte: before the final `>`, a `/` makes the element an empty one.
         last: u8,
-        /// Whether what is known of the tag has an attribute that tells a secret.
+        /// Whether the known part of the tag has an attribute that holds a secret.
         beginning_holds_secret: bool,
     },
 }
 
 impl SkippedToken {
-    /// What a token is that begins so; `None` if it is none that may be long.
+    /// The token that begins so; `None` if it is of a kind that can't be long.
     pub(crate) fn new(beginning: &str) -> Option<Self> {
         if beginning.starts_with("<!--") {
             return Some(Self::Ignored("-->"));
@@ -44,7 +44,7 @@ impl SkippedToken {
         })
     }
 
-    /// How much of `text` belongs to the token and can go, and whether the token has ended there.
+    /// How much of `text` belongs to the token and can be dropped, and whether the token has ended there.
     pub(crate) fn pass(&mut self, text: &str) -> (usize, bool) {
         match self {
             Self::Ignored(end) => pass_to(text, end),

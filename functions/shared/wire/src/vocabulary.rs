@@ -1,7 +1,7 @@
-//! The words that may be shown of what a source says.
+//! The words of a source that may be shown.
 
 /// Whether a word may be shown: one that systems use to say what went wrong, or the name of an element of the sources'
-/// documents. The list has words that say nothing of anybody, and no word that is commonly somebody's name.
+/// documents. No word in the list is personal data, or commonly the name of a person.
 pub(crate) fn is_known(word: &str) -> bool {
     let folded: String = word.chars().filter(|letter| *letter != '_' && *letter != '-').collect();
     WORDS.binary_search(&folded.to_ascii_lowercase().as_str()).is_ok()

@@ -1,5 +1,5 @@
-//! What working on chunks is, whatever the source: a message names a chunk of the ledger, a worker takes its lease, and
-//! settles what came of it. How one kind of system does it is a [`Work`].
+//! Works on chunks, whatever the source: a message names a chunk of the ledger, a worker takes its lease, and settles
+//! the result. How that is done for one kind of system is a [`Work`].
 //!
 //! A message is a hint. What is not settled stays in the ledger, and is sent again.
 
@@ -19,10 +19,10 @@ pub trait Work: Send + Sync + 'static {
     /// How such a system is reached.
     type Settings: Settings + Send + Sync + 'static;
 
-    /// What it works with.
+    /// The worker that it uses.
     fn worker(&self) -> &Worker;
 
-    /// Works on a chunk, whose lease is held until `deadline`, and settles or releases it.
+    /// Works on a chunk with its lease held until `deadline`, and settles or releases it.
     ///
     /// # Errors
     /// If the store fails. What the system fails at is noted in the connection's state instead.
@@ -48,20 +48,20 @@ impl<W: Work> QueueHandler for Working<W> {
     }
 }
 
-/// Takes chunks from the ledger, and brings back what came of them.
+/// Takes chunks from the ledger, and returns their results to it.
 #[derive(Clone, Debug)]
 pub struct Worker {
     /// What is configured.
     pub registry: ConnectionRegistry,
     /// The batch ledger.
     pub ledger: Ledger,
-    /// What the operator should see.
+    /// The connections' states, for the operator.
     pub states: ConnectionStates,
     /// Customers that can't be taken over.
     pub failures: Failures,
     /// The customers.
     pub shadow: Shadow,
-    /// Lets deletions through.
+    /// The limit on deletions.
     pub deletion_limit: DeletionLimit,
     /// The time.
     pub clock: Clock,
@@ -96,7 +96,7 @@ impl Worker {
             return Ok(());
         };
         let connection = Connection::from_registration(&registration)?;
-        // Never longer than this invocation lives: whoever takes the chunk later finds no writer of ours.
+        // Never longer than this invocation lives: a worker that takes the chunk later finds no writer of ours.
         let owner = self.random.owner_id();
         let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
             Ok(Some(chunk)) => chunk,
@@ -112,7 +112,7 @@ impl Worker {
         Box::pin(work.work_on(&connection, &chunk, deadline)).await
     }
 
-    /// A chunk that can't be read would be sent again for ever: its batch is given up, and holds its customers again.
+    /// A chunk that can't be read would be sent again for ever: abandons its batch, and the next holds its customers.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a chunk can't be read");
         if self.ledger.give_up(key, owner).await? {
@@ -122,8 +122,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Brings back what came of a chunk, and counts it; `withheld` deletions were not carried out, because there were
-    /// too many at once.
+    /// Settles the result of a chunk, and counts it in the metrics; `withheld` deletions were not carried out, because
+    /// there were too many at once.
     ///
     /// # Errors
     /// If the store can't be written before the deadline.
@@ -144,7 +144,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Notes for the operator why a chunk is not done, `left` customers of which wait.
+    /// Notes for the operator why a chunk is not done, and that `left` of its customers wait.
     ///
     /// # Errors
     /// If the store can't be written.

@@ -16,7 +16,7 @@ fn clock() -> Clock {
     Clock::manual(Timestamp::UNIX_EPOCH)
 }
 
-/// What a secret opens where `entries` are secret and owner, or nothing where the secret can't be read.
+/// What a secret opens if `entries` are secret and owner, or `None` if the secret can't be read.
 async fn open(credentials: &CredentialCache<String>, secret: &str, entries: &[Option<(&str, &str)>]) -> Lookup<String> {
     let list = async { Ok::<_, Infallible>(entries.to_vec()) };
     let secret = CredentialDigest::of(secret.as_bytes());
@@ -41,7 +41,7 @@ async fn a_secret_opens_what_it_is_of_and_nothing_else() {
     assert_eq!(open(&credentials, "three", &entries).await, Lookup::Nothing);
 }
 
-/// Tenants are apart: a secret that two of them were given says of neither that it is meant.
+/// Tenants are apart: a secret that two of them share stands for neither.
 #[tokio::test]
 async fn a_secret_that_two_owners_have_opens_none_of_them_and_costs_no_third() {
     let credentials = CredentialCache::new(clock());
@@ -81,7 +81,7 @@ async fn a_credential_that_is_taken_out_is_shut_within_a_minute() {
     assert_eq!(open(&credentials, "one", &[]).await, Lookup::Nothing);
 }
 
-/// However many come at once, the secrets are read once, and never more than some of them side by side.
+/// However many requests come at once, the secrets are read once, and only some of them side by side.
 #[tokio::test]
 async fn many_secrets_are_read_side_by_side_within_a_bound_and_once_for_all_who_ask() {
     let credentials = CredentialCache::<String>::new(clock());

@@ -2,8 +2,7 @@
 
 use super::*;
 
-/// What the release before, or the next, wrote is read (upgrade): what it does not say has the value that the file
-/// would have given it.
+/// What the release before, or the next, wrote can be read (upgrade): a missing key has the default of the file.
 #[test]
 fn a_registration_of_another_release_is_read_with_its_defaults_and_without_what_is_not_known() {
     let whole = connection(MINIMAL);
@@ -66,7 +65,7 @@ fn a_url_whose_query_looks_like_a_secret_is_warned_of() {
     }
 }
 
-/// Tenants are apart (invariant 7): a secret of two of them says of neither that it is meant.
+/// Tenants are separate (invariant 7): a secret that two of them share identifies neither.
 #[test]
 fn one_secret_for_two_tenants_is_refused_where_the_file_shows_it() {
     let other = READER.replace("acme", "umbrella");

@@ -10,8 +10,8 @@ pub enum Claim {
     Card(String),
     /// An e-mail address, folded: see [`fold()`].
     Email(String),
-    /// An address as releases before folded it: by case alone. Nobody is given such a claim any more, but who was given
-    /// one is found by it.
+    /// An address as releases before folded it: by case alone. It is no longer given to a customer, but finds those
+    /// that have it.
     Lowercase(String),
 }
 
@@ -32,7 +32,7 @@ impl Claim {
         Self::Email(fold(&without_marks(address)))
     }
 
-    /// The claim that the releases before gave for an address, where it is another one.
+    /// The claim that the releases before gave for an address, if it differs.
     pub(super) fn lowercase(address: &str) -> Option<Self> {
         // What is ASCII was folded as it is now.
         let lowercase = (!address.is_ascii()).then(|| address.to_lowercase())?;
@@ -66,18 +66,18 @@ impl Identity {
     }
 }
 
-/// Who has, or once had, a card number or an address: a hint. The customers' own records merge_decision who has it now,
-/// and whoever does not have it does not count, however many once did.
+/// The customers that have, or once had, a card number or an address: a hint. The customers' own records decide which
+/// has it now, and those that do not have it do not count, however many once did.
 ///
-/// The ids fill pages, for an address may be that of everybody, and each page must be an item that can be written.
-/// Pages are read as they are needed.
+/// The ids fill pages: every customer may have the same address, and each page must fit into an item. Pages are read as
+/// they are needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimants {
     /// The pages that have been read, from the first on.
     pub pages: Vec<BTreeSet<String>>,
     /// How many there are.
     pub page_count: usize,
-    /// How often they were laid out anew: pages behind the first are those of one layout.
+    /// How often they were laid out anew: the pages after the first belong to one layout.
     pub layout: u32,
     /// How many customers they held when they were last laid out.
     pub laid_out: usize,
@@ -99,7 +99,7 @@ impl Claimants {
         self.pages.iter().flatten().map(String::as_str)
     }
 
-    /// Remembers more, each once. Only for one who has read every page.
+    /// Adds ids, each once. Only after every page has been read.
     pub fn add<'a>(&mut self, source_ids: impl IntoIterator<Item = &'a str>) {
         let new: BTreeSet<String> = {
             let known: HashSet<&str> = self.ids().collect();
@@ -116,13 +116,13 @@ impl Claimants {
         self.page_count = self.pages.len();
     }
 
-    /// Whether so many have come since they were last laid out that it is worth a look at who has it still. Each look
-    /// costs as much as so many additions did.
+    /// Whether enough ids have come since the last layout to check which customers still have it. Each check costs as
+    /// much as those additions did.
     pub fn is_worth_a_look(&self) -> bool {
         self.is_complete() && self.ids().count() > 2 * self.laid_out.max(Self::PAGE / 2)
     }
 
-    /// Lays the pages out anew, without those who do not have it. Only for one who has read every page.
+    /// Lays the pages out anew, without the customers that do not have it. Only after every page has been read.
     pub fn keep(&mut self, has_it: impl Fn(&str) -> bool) {
         let kept: Vec<String> = self.ids().filter(|source_id| has_it(source_id)).map(str::to_owned).collect();
         self.laid_out = kept.len();

@@ -21,7 +21,7 @@ pub enum Field {
     State,
     PostalCode,
     Country,
-    /// `custom_field` where the number is 0, otherwise `custom_field_<number>`.
+    /// `custom_field` if the number is 0, otherwise `custom_field_<number>`.
     CustomField(u16),
     CustomerUsername,
     /// A secret.
@@ -57,7 +57,7 @@ const NUMBERED: &str = "custom_field_";
 
 /// Bytes of a code or a card number: they become parts of keys.
 const LONGEST_ID: usize = 200;
-/// Bytes of any other value: a customer with a hundred of them can still be stored.
+/// Bytes of any other value: a customer with a hundred such values can still be stored.
 const LONGEST_VALUE: usize = 2_000;
 
 impl Field {
@@ -110,13 +110,13 @@ impl Field {
     }
 }
 
-/// A real day, in this form only: `04-06-05` could be one of six days.
+/// A real day in this form only: `04-06-05` could be one of six days.
 fn is_date(value: &str) -> bool {
     let shape = value.bytes().map(|byte| if byte.is_ascii_digit() { b'9' } else { byte });
     shape.eq(*b"9999-99-99") && value.parse::<Date>().is_ok()
 }
 
-/// Customers are found by their addresses: `n/a` in the address of many would make one customer of them all.
+/// Customers are found by their addresses: `n/a` as the address of many would make one customer of them all.
 fn is_email(value: &str) -> bool {
     let parts = value.rsplit_once('@');
     parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty()) && !value.contains(char::is_whitespace)

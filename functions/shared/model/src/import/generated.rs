@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::ConnectionKey;
 use crate::import::Field;
 
-/// What the ids that imports of a connection generate are derived with: whoever knows a request and not this can't
-/// compute them. It is made once for each connection, of random bytes, and shown on no surface.
+/// The secret from which the ids that a connection's imports generate are derived: without it, a known request is not
+/// enough to compute them. It is made of random bytes once for each connection, and shown on no surface.
 #[derive(Clone)]
 pub struct IdSecret([u8; Self::LENGTH]);
 
@@ -35,7 +35,8 @@ impl fmt::Debug for IdSecret {
 }
 
 /// What tells a request from every other of its connection. Everything that an import generates follows from it, so
-/// that the same request, retried or doubled, generates the same; and from a secret, so that nobody else can tell what.
+/// that the same request, retried or doubled, generates the same; and from a secret, so that the ids can't be
+/// predicted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestFingerprint {
     id: [u8; 16],
@@ -43,18 +44,18 @@ pub struct RequestFingerprint {
     seed: Option<[u8; 32]>,
 }
 
-/// Takes the parts of a fingerprint one after the other.
+/// Takes the parts of a fingerprint one by one.
 pub(super) struct RequestFingerprintBuilder(Hasher);
 
 enum Hasher {
     Keyed(Box<Hmac<Sha256>>),
-    /// As the releases before did it.
+    /// As the releases before.
     Plain(Sha256),
 }
 
 impl RequestFingerprintBuilder {
     pub(super) fn keyed(key: &[u8; 32]) -> Self {
-        // HMAC fills a key that is shorter than a block of the hash up with zeros.
+        // HMAC pads a key that is shorter than a block of the hash with zeros.
         let mut block = [0; 64];
         block[..key.len()].copy_from_slice(key);
         Self(Hasher::Keyed(Box::new(Hmac::new(&block.into()))))
@@ -88,7 +89,7 @@ impl RequestFingerprintBuilder {
         if !is_keyed {
             return RequestFingerprint { id: half(&bytes), seed: None };
         }
-        // What is told to others is not what ids are derived from.
+        // The id that is shown is not what ids are derived from.
         let mut id = Self::keyed(&bytes);
         id.add("id");
         RequestFingerprint { id: half(&id.bytes()), seed: Some(bytes) }
@@ -102,17 +103,17 @@ impl RequestFingerprint {
         format!("{}-{}", &text[..16], began.as_millisecond())
     }
 
-    /// The id of a customer that `row` brings and that has none: 16 digits. `attempt` counts the ids that were taken.
+    /// The id of a new customer of `row` without one: 16 digits. `attempt` counts the ids that were already taken.
     pub(super) fn customer_id(&self, row: u32, attempt: u32) -> String {
         self.digits("customer", row, attempt, 16)
     }
 
-    /// The card number of a customer that `row` brings, with as many digits as are asked for, up to 30.
+    /// The card number of a customer of `row`, with the requested number of digits, up to 30.
     pub(super) fn card_number(&self, row: u32, attempt: u32, digits: u8) -> String {
         self.digits("card", row, attempt, digits)
     }
 
-    /// Which row of which request an id was generated for.
+    /// The request and the row that an id was generated for.
     pub fn origin(&self, row: u32) -> String {
         format!("{self}/{row}")
     }
@@ -152,8 +153,8 @@ impl fmt::Debug for RequestFingerprint {
     }
 }
 
-/// The salt for the hash of a customer's secret: another one for each customer and column, and always the same for
-/// the same, so that the same secret again is no change.
+/// The salt for the hash of a customer's secret. It differs by customer and column, and is always the same for one of
+/// them: so the same secret again is no change.
 pub fn salt(connection: &ConnectionKey, source_id: &str, field: Field) -> [u8; 16] {
     let mut parts = RequestFingerprintBuilder::plain();
     parts.add("salt");
@@ -215,7 +216,7 @@ mod tests {
         assert_ne!(one, request(rows).fingerprint(&connection, &secret(2)));
         let changed = Request { overwrite: Overwrite::Yes, ..request(rows) };
         assert_ne!(one, changed.fingerprint(&connection, &secret(1)));
-        // Also by the rows that can't be read.
+        // Rows that can't be read count, too.
         let unreadable = |bytes: &[u8]| {
             let unreadable = vec![UnreadableRow { number: 3, bytes: bytes.to_owned() }];
             Request { unreadable, ..request(rows) }.fingerprint(&connection, &secret(1))
@@ -232,13 +233,13 @@ mod tests {
         assert_ne!(one.card_number(1, 0, 10), other.card_number(1, 0, 10));
         assert_ne!(one.customer_id(1, 0), other.customer_id(1, 0));
         assert_ne!(one.origin(1), other.origin(1));
-        // Neither does what is told say what is not: with the id alone nothing follows.
+        // Nor can it be computed from what is shown: the id alone gives nothing.
         let told = RequestFingerprint { seed: None, ..one.clone() };
         assert_ne!(told.card_number(1, 0, 10), one.card_number(1, 0, 10));
         assert_eq!(format!("{one:?}"), format!("RequestFingerprint({one})"));
     }
 
-    /// Invariant 11: what the release before began is gone on with.
+    /// Invariant 11: what the release before began is continued.
     #[test]
     fn the_fingerprint_of_the_releases_before_is_known() {
         let rows: &[&[(Field, &str)]] = &[&[(Field::FirstName, "Jane"), (Field::Email, "jane.roe@example.org")]];

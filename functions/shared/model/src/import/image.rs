@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Content, ContentHash, Customer, Status};
 
-/// The state of a customer whom nobody has stored.
+/// The state of a customer that is not stored.
 pub const NO_STATE: &str = "0";
 
 /// How an import found a customer, and how it left it.
@@ -10,19 +10,19 @@ pub const NO_STATE: &str = "0";
 pub struct BeforeImage {
     /// The customer's id.
     pub source_id: String,
-    /// What was stored before; nothing where the import brought the customer.
+    /// What was stored before; `None` if the import brought the customer.
     pub prior: Option<Content>,
     /// The fingerprint of what the import wrote.
     pub left: ContentHash,
-    /// Which state the import found: see [`Customer::state`]. Nothing where a release before recorded it.
+    /// The state that the import found: see [`Customer::state`]. `None` if a release before recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// Which state the import made; nothing as above.
+    /// The state that the import made; `None` as above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<String>,
 }
 
-/// What to do with one customer to take an import back.
+/// What to do with one customer to undo an import.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UndoAction {
     /// Write this: the import's own state is still stored.
@@ -34,13 +34,12 @@ pub enum UndoAction {
     },
     /// Nothing: it is as it was before the import.
     AlreadyBack,
-    /// Nothing: somebody has changed it since, and what they wrote is not ours to lose.
+    /// Nothing: it was changed since, and that change must not be lost.
     ChangedSince,
 }
 
 impl BeforeImage {
-    /// The image of a customer of whom `stored` is stored, and to whom the import called `import` is going to write
-    /// `content`.
+    /// The image of a customer with `stored` in the store, to which the import `import` is going to write `content`.
     pub fn of(source_id: &str, stored: Option<&Customer>, content: &Content, import: &str) -> Self {
         Self {
             source_id: source_id.to_owned(),
@@ -52,7 +51,7 @@ impl BeforeImage {
     }
 }
 
-/// The state that an import makes of a customer of whom `stored` is stored.
+/// The state that an import makes of a customer with `stored` in the store.
 pub fn state_made_by(import: &str, stored: Option<&Customer>) -> String {
     format!("{}/{import}", stored.map_or(0, |customer| customer.revision) + 1)
 }
@@ -67,18 +66,18 @@ impl At<'_> {
     fn was_left_by(&self, image: &BeforeImage) -> bool {
         match (&image.made, &self.state) {
             (Some(made), Some(state)) => made == state,
-            // A release before: by what it wrote.
+            // From a release before: compared by content.
             _ => self.content.is_some_and(|content| content.hash() == image.left),
         }
     }
 }
 
-/// What to do with a customer to take an import back that recorded these images of it, in their order.
+/// What to do with a customer to undo an import that recorded these images of it, in their order.
 ///
-/// An import that was interrupted or sent again records a customer more than once. Its images are taken back one after
-/// the other as long as they join: where somebody else wrote in between, the customer goes back to what they wrote.
-/// After a customer is restored, the answer is [`UndoAction::AlreadyBack`], or [`UndoAction::ChangedSince`] where
-/// somebody else's writing is left: an undo may be interrupted and done again.
+/// An import that was interrupted or sent again records a customer more than once. Its images are undone one after the
+/// other as long as they join: if another writer wrote in between, the customer goes back to what that writer wrote.
+/// After a customer is restored, the answer is [`UndoAction::AlreadyBack`], or [`UndoAction::ChangedSince`] if
+/// another's change is left: an undo may be interrupted and repeated.
 pub fn reversal(images: &[BeforeImage], stored: Option<&Customer>) -> UndoAction {
     let mut at = At {
         state: Some(stored.map_or_else(|| NO_STATE.to_owned(), Customer::state)),
@@ -102,7 +101,7 @@ pub fn reversal(images: &[BeforeImage], stored: Option<&Customer>) -> UndoAction
     }
 }
 
-/// Whether a customer is as it was before. A tombstone is as good as nothing.
+/// Whether a customer is as it was before. A tombstone counts as nothing.
 fn is_back(prior: Option<&Content>, stored: Option<&Content>) -> bool {
     let is_gone = |content: Option<&Content>| content.is_none_or(|content| content.status == Status::Deleted);
     (is_gone(prior) && is_gone(stored)) || prior == stored
@@ -159,7 +158,7 @@ mod tests {
         let (later, _) = write("b", Some(&imported), named("later"));
         assert_eq!(reversal(std::slice::from_ref(&image), Some(&later)), UndoAction::ChangedSince);
         assert_eq!(reversal(std::slice::from_ref(&image), None), UndoAction::ChangedSince);
-        // Another who writes the very same has written it all the same.
+        // An equal write by another writer is a change all the same.
         let (equal, _) = write("b", Some(&later), named("imported"));
         assert_eq!(reversal(&[image], Some(&equal)), UndoAction::ChangedSince);
     }
@@ -177,7 +176,7 @@ mod tests {
         assert_eq!(undone(&[again], &revived).content.status, Status::Deleted);
     }
 
-    /// Invariant: whoever else wrote in between keeps what they wrote.
+    /// Invariant: a change that another writer made in between stays.
     #[test]
     fn images_join_only_where_nobody_else_wrote_in_between() {
         let before = stored(named("before"), 1, None);
@@ -191,7 +190,7 @@ mod tests {
         let back = undone(&images, &again);
         assert_eq!(back.content, others.content);
         assert_eq!(reversal(&images, Some(&back)), UndoAction::ChangedSince, "it is as somebody else left it");
-        // Once the other import is taken back too, the first writing of this one is.
+        // Once the other import is undone too, the first write of this one is.
         let half = undone(&[theirs], &back);
         assert_eq!(undone(&images, &half).content, before.content);
     }
@@ -205,7 +204,7 @@ mod tests {
         assert_eq!(undone(&[died, image], &again).content, others.content);
     }
 
-    /// Invariant 11: what the release before wrote can be taken back.
+    /// Invariant 11: what the release before wrote can be undone.
     #[test]
     fn images_without_states_join_by_what_was_written() {
         let (before, half, whole, theirs) = (named("before"), named("half"), named("whole"), named("theirs"));

@@ -9,7 +9,7 @@ use crate::{Customer, Status};
 /// What has been read of the store.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Who has what; an entry without anybody where nobody has it.
+    /// The customers that have a claim; an empty entry if there are none.
     pub claimants: HashMap<Claim, Claimants>,
     /// The customers by id; `None` if there is none.
     pub customers: HashMap<String, Option<Customer>>,
@@ -18,7 +18,7 @@ pub struct Known {
 /// What has to be read before every row can be matched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Claims whose claimants are not known, or not all of them: the next pages are wanted.
+    /// Claims whose claimants are not all known: the next pages are wanted.
     pub claims: BTreeSet<Claim>,
     /// Ids of customers that are not known.
     pub customers: BTreeSet<String>,
@@ -32,7 +32,7 @@ pub enum RowOutcome {
     Taken(Matched),
     /// It is dropped: its customer is to stay as it is.
     Ignored(Matched),
-    /// It can't be taken over: why, without anybody's data.
+    /// It can't be taken over: why, without personal data.
     Failed(String),
 }
 
@@ -52,9 +52,9 @@ pub struct Matched {
     pub card_number: Option<String>,
 }
 
-/// Ids and card numbers that are tried for one row, where others have them already.
+/// Ids and card numbers that are tried for one row, if others are taken.
 const ATTEMPTS: u32 = 20;
-/// Rows of one request that change one customer: what they make of it must be stored as one record.
+/// Rows of one request that change one customer: the result must fit into one record.
 pub const MOST_ROWS_OF_ONE: u32 = 500;
 
 /// Why a row is not matched.
@@ -67,15 +67,15 @@ enum Stop {
 
 /// Finds the customer of every row, as the rows before it leave the customers.
 ///
-/// The first of `code`, `card_number` and `email` that a row gives decides. A code names a customer who is there, or a
-/// new one; so does a card number, whose new customer gets a generated id; the same holds for an address, if no more
-/// than one customer has it. A card number is never two customers': a row whose code and card number belong to two
-/// matches both, and fails. Customers who are deleted are not there.
+/// The first of `code`, `card_number` and `email` that a row gives decides. A code names an existing customer, or a new
+/// one; so does a card number, whose new customer gets a generated id; the same holds for an address, if no more than
+/// one customer has it. A card number belongs to one customer: a row whose code and card number belong to two matches
+/// both, and fails. Deleted customers do not exist here.
 ///
-/// What becomes of a row depends on everything that the rows themselves change. So where a request is carried out
-/// again, the rows that were taken over before keep their customers; the others wrote nothing, and are judged anew.
+/// What becomes of a row depends on everything that the rows themselves change. So if a request is repeated, the rows
+/// that were taken over before keep their customers; the others wrote nothing, and are judged anew.
 ///
-/// The work is in proportion to the rows and to what has been read; it is done in steps, so that others have their
+/// The work is in proportion to the rows and to what has been read. It is done in steps, so that other tasks get their
 /// turn.
 pub struct Matching<'a> {
     request: &'a Request,
@@ -83,7 +83,7 @@ pub struct Matching<'a> {
     /// What became of the rows when the same request came before.
     before: &'a [RowOutcome],
     known: &'a Known,
-    /// The place of the row that comes next.
+    /// The index of the next row.
     next: usize,
     outcomes: Vec<RowOutcome>,
     /// The customers that rows before this one have changed.
@@ -94,7 +94,7 @@ pub struct Matching<'a> {
     missing: Missing,
 }
 
-/// Who has something now, as far as it is known.
+/// The customers that have a claim now, as far as they are known.
 #[derive(Default)]
 struct Holders {
     ids: BTreeSet<String>,
@@ -105,8 +105,8 @@ struct Holders {
 }
 
 impl<'a> Matching<'a> {
-    /// Begins with the first row. `before` is what became of the rows when the same request came before; empty where it
-    /// comes for the first time.
+    /// Begins with the first row. `before` is what became of the rows when the same request came before; empty the
+    /// first time.
     pub fn new(
         request: &'a Request,
         fingerprint: &'a RequestFingerprint,
@@ -127,7 +127,7 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// Matches up to `rows` more. Whether there are any left.
+    /// Matches up to `rows` more. Returns whether any are left.
     pub fn go_on(&mut self, rows: usize) -> bool {
         let end = self.request.rows.len().min(self.next + rows);
         while self.next < end {
@@ -140,7 +140,7 @@ impl<'a> Matching<'a> {
             };
             match outcome {
                 Ok(outcome) => self.outcomes.push(outcome),
-                // Others are matched in spite of it, to learn at once what they miss.
+                // The following rows are matched in spite of it, to learn at once what they miss.
                 Err(Stop::Unknown) => {}
                 Err(Stop::Failed(reason)) => self.outcomes.push(RowOutcome::Failed(reason)),
             }
@@ -159,7 +159,7 @@ impl<'a> Matching<'a> {
     fn judged(&mut self, row: &Row) -> Result<RowOutcome, Stop> {
         let card = row.get(Field::CardNumber).map(Claim::card);
         let email = row.get(Field::Email).map(Claim::email);
-        // All at once: each look into the store takes its time.
+        // All at once: each read of the store takes time.
         let unread = card.iter().chain(&email).filter(|claim| !self.known.claimants.contains_key(*claim));
         self.missing.claims.extend(unread.cloned());
 
@@ -210,12 +210,12 @@ impl<'a> Matching<'a> {
     }
 
     /// A row that was taken over before. If its customer was not stored, it is judged anew: another import may have
-    /// brought that customer meanwhile. It fails only if it would give a customer the card number that is another's by
-    /// now: that is for this time.
+    /// brought that customer meanwhile. It fails only if it would give a customer a card number that now belongs to
+    /// another; that holds for this time only.
     fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<RowOutcome, Stop> {
         let Some(before) = self.identity(&matched.source_id)? else { return self.judged(row) };
         if self.request.overwrite == Overwrite::Ignore {
-            // It was new, so this very request has brought it, and it stays as it is.
+            // It was new, so this very request brought it, and it stays as it is.
             return Ok(RowOutcome::Taken(matched.clone()));
         }
         let card = row.get(Field::CardNumber).or(matched.card_number.as_deref()).map(Claim::card);
@@ -228,7 +228,7 @@ impl<'a> Matching<'a> {
         Ok(RowOutcome::Taken(matched.clone()))
     }
 
-    /// What a customer who was so before has of it once a row is written to it.
+    /// What an existing customer keeps of `before` once a row is written to it.
     fn kept(&self, before: Option<Identity>) -> Identity {
         match (before, self.request.overwrite) {
             (Some(before), Overwrite::Ignore | Overwrite::Update) => before,
@@ -237,7 +237,7 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// Changes a customer as a row does that is taken over.
+    /// Changes a customer as the row that is taken over does.
     fn take(&mut self, matched: &Matched, card: Option<Claim>, email: Option<Claim>, kept: Identity, origin: String) {
         let source_id = &matched.source_id;
         let now = Identity {
@@ -266,7 +266,7 @@ impl<'a> Matching<'a> {
         stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect()
     }
 
-    /// A card number is one customer's.
+    /// Fails if another customer has the card number.
     fn expect_free(&mut self, card: Option<&Claim>, source_id: &str) -> Result<(), Stop> {
         let Some(card) = card else { return Ok(()) };
         let is_of_another = |holders: &Holders| holders.ids.iter().any(|holder| holder != source_id);
@@ -276,8 +276,8 @@ impl<'a> Matching<'a> {
         Ok(())
     }
 
-    /// The customer who has it, if anybody does. Two who do are an error of the row. `before` is the claim that the
-    /// releases before gave for the same.
+    /// The customer that has it, if any. If two have it, the row is in error. `before` is the claim that the releases
+    /// before gave for the same.
     fn only_holder(&mut self, claim: &Claim, before: Option<&Claim>, column: &str) -> Result<Option<String>, Stop> {
         if self.look(claim, before, |holders| holders.ids.len() > 1)? {
             return Err(Stop::Failed(format!("matches two customers by its `{column}`: send their `code`")));
@@ -285,7 +285,8 @@ impl<'a> Matching<'a> {
         Ok(self.holders.get(claim).and_then(|holders| holders.ids.first()).cloned())
     }
 
-    /// Whether `is_decided` by those who have it now. Claimants are looked at until it is, or until there are no more.
+    /// Whether `is_decided` by the customers that have it now. Claimants are checked until it is, or until none are
+    /// left.
     fn look(
         &mut self,
         claim: &Claim,
@@ -312,8 +313,8 @@ impl<'a> Matching<'a> {
         answer
     }
 
-    /// Adds those of a claim's claimants who have `claim` now, as far as they are known, and says what is missing.
-    /// Whether not all were remembered.
+    /// Adds those of a claim's claimants that have `claim` now, as far as they are known, and notes what is missing.
+    /// Returns whether not all were remembered.
     fn look_at(&mut self, source: &Claim, claim: &Claim, holders: &mut Holders) -> bool {
         let Some(claimants) = self.known.claimants.get(source) else {
             self.missing.claims.insert(source.clone());
@@ -321,13 +322,13 @@ impl<'a> Matching<'a> {
             return false;
         };
         if holders.is_unknown {
-            // Everything that is missing for it has been said.
+            // Everything that is missing for it has been noted.
             return claimants.is_cut;
         }
-        // Who had an older claim is looked at each time: there are few of them.
+        // The claimants of an older claim are checked each time: there are few of them.
         let seen = if source == claim { holders.pages } else { 0 };
         for candidate in claimants.pages.iter().skip(seen).flatten() {
-            // Whom a row has changed is among the holders already, if it has it still.
+            // A customer that a row has changed is among the holders already, if it still has it.
             if self.now.contains_key(candidate) {
                 continue;
             }
@@ -349,7 +350,7 @@ impl<'a> Matching<'a> {
         claimants.is_cut
     }
 
-    /// Who a customer is now; `None` if there is none.
+    /// A customer's current identity; `None` if there is no such customer.
     fn identity(&mut self, source_id: &str) -> Result<Option<Identity>, Stop> {
         if let Some(now) = self.now.get(source_id) {
             return Ok(Some(now.clone()));
@@ -366,7 +367,7 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// The first id that nobody has, or that this very row was given before.
+    /// The first id that is free, or that this very row was given before.
     fn generated_id(&mut self, row: &Row) -> Result<String, Stop> {
         let own = Some(self.fingerprint.origin(row.number));
         for attempt in 0..ATTEMPTS {
@@ -378,7 +379,7 @@ impl<'a> Matching<'a> {
         Err(Stop::Failed("no free id was found".to_owned()))
     }
 
-    /// The first card number that nobody else has.
+    /// The first card number that no other customer has.
     fn generated_card(&mut self, row: &Row, digits: u8, source_id: &str) -> Result<String, Stop> {
         for attempt in 0..ATTEMPTS {
             let candidate = self.fingerprint.card_number(row.number, attempt, digits);

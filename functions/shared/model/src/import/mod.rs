@@ -1,5 +1,5 @@
 //! The rules of a batch import: which customer a row is about, what becomes of that customer, and how an import is
-//! taken back.
+//! undone.
 //!
 //! ```text
 //!   Request ──► Matching ──► one RowOutcome per row ──► apply_rows, by customer ──► content to write, BeforeImage to undo it with
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Rows are independent: a row that can't be taken over costs itself alone. They count in their order, so that a
-//! customer who comes twice is added by the first row and updated by the second.
+//! customer that comes twice is added by the first row and updated by the second.
 
 mod claims;
 mod field;

@@ -6,7 +6,7 @@ use crate::{Address, Attribute, Attributes, Content, Email, Name, Phone};
 /// What the rows of a request have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Application<'a> {
-    /// What becomes of a customer that is there already.
+    /// What becomes of an existing customer.
     pub overwrite: Overwrite,
     /// The campaigns of the request.
     pub campaigns: &'a [String],
@@ -14,23 +14,23 @@ pub struct Application<'a> {
     pub import: &'a str,
 }
 
-/// What the columns of a row can't say by themselves.
+/// What the columns of a row do not hold themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct RowExtras<'a> {
     /// The card number that was generated for the row.
     pub card_number: Option<&'a str>,
-    /// Which row the customer's id was generated for, where it was.
+    /// The row that the customer's id was generated for, if it was.
     pub origin: Option<&'a str>,
     /// The salted hashes of the row's secrets.
     pub sealed: &'a BTreeMap<Field, String>,
 }
 
-/// Names in [`Content::attributes`] that are no columns.
+/// A name in [`Content::attributes`] that is no column.
 const CAMPAIGNS: &str = "campaigns";
 /// The name in [`Content::hidden`] of the row that an id was generated for.
 pub(super) const ORIGIN: &str = "origin";
 
-/// What a customer is after its rows, from what it was before, or from nothing.
+/// A customer after its rows, from its content before, or from nothing.
 ///
 /// | column | field |
 /// |---|---|
@@ -85,7 +85,7 @@ fn apply_row(content: &mut Content, row: &Row, extras: &RowExtras<'_>, overwrite
     }
 }
 
-/// Blanks every field, and leaves what is no field.
+/// Blanks every field, and keeps what is no field.
 fn blank(content: &mut Content) {
     let origin = content.hidden.remove_entry(ORIGIN);
     *content = Content { hidden: origin.into_iter().collect(), ..Content::default() };
@@ -94,7 +94,7 @@ fn blank(content: &mut Content) {
 fn write(content: &mut Content, field: Field, value: &str) {
     let text = || Some(value.to_owned());
     match field {
-        // The code is the id; secrets come sealed, and amounts with where they came from.
+        // The code is the id; secrets come sealed, and amounts with their origin.
         Field::Code | Field::CustomerPassword | Field::CustomerPin | Field::AutoAdd => {}
         Field::CardNumber => content.external_id = text(),
         Field::FirstName => content.name.first = text(),
@@ -121,8 +121,8 @@ fn address(content: &mut Content) -> &mut Address {
     &mut content.addresses[0]
 }
 
-/// The lines of an address are those that are not empty. Where only the second is there, `attributes.street2` says so:
-/// a first line that comes later must not replace it.
+/// The lines of an address are those that are not empty. If only the second is given, `attributes.street2` marks it: a
+/// first line that comes later must not replace it.
 fn write_street(content: &mut Content, field: Field, value: &str) {
     let second_alone = Field::Street2.name();
     let was_alone = content.attributes.remove(&*second_alone).is_some();
@@ -155,7 +155,7 @@ fn add_campaigns(attributes: &mut Attributes, campaigns: &[String]) {
 /// What was added to a customer's account.
 struct Amounts {
     entries: Vec<Attribute>,
-    /// The rows of the import that are among them.
+    /// The rows of the import that are already counted.
     rows: HashSet<String>,
 }
 
@@ -191,7 +191,7 @@ impl Amounts {
     }
 }
 
-/// The list that is called so, out of the attributes; an empty one where it is missing.
+/// The list of this name in the attributes; an empty one if it is missing.
 fn take_list(attributes: &mut Attributes, name: &str) -> Vec<Attribute> {
     match attributes.remove(name) {
         None => Vec::new(),

@@ -19,15 +19,15 @@ pub enum Overwrite {
 /// A batch of customers to import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What becomes of customers that are there already.
+    /// What becomes of existing customers.
     pub overwrite: Overwrite,
     /// The campaigns that the customers belong to, at least one; `auto_add` counts on the first.
     pub campaigns: Vec<String>,
-    /// How many digits a generated card number has, where any are to be generated: 1 to 30.
+    /// How many digits a generated card number has, 1 to 30; `None` if none are generated.
     pub card_digits: Option<u8>,
     /// The rows that can be read, in their order.
     pub rows: Vec<Row>,
-    /// The lines that bring no customer, in their order. They count for whether two requests are the same.
+    /// The lines that bring no customer, in their order. They are part of the fingerprint.
     pub unreadable: Vec<UnreadableRow>,
 }
 
@@ -40,7 +40,7 @@ pub struct UnreadableRow {
     pub bytes: Vec<u8>,
 }
 
-/// Without what it holds: that may be anybody's data.
+/// Without what it holds: that may be personal data.
 impl fmt::Debug for UnreadableRow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "UnreadableRow {} of {} bytes", self.number, self.bytes.len())
@@ -56,12 +56,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row with these values, of which blank ones are left out.
+    /// The row with these values, without blank ones.
     pub fn new(number: u32, values: impl IntoIterator<Item = (Field, String)>) -> Self {
         Self { number, values: values.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
     }
 
-    /// The value in a column, where it is given.
+    /// The value in a column, if it is given.
     pub fn get(&self, field: Field) -> Option<&str> {
         self.values.get(&field).map(String::as_str)
     }
@@ -82,8 +82,8 @@ impl fmt::Debug for Row {
 impl Request {
     /// What tells this request from every other that `connection` may get: equal requests have equal fingerprints.
     ///
-    /// Passwords and PINs of rows that can be read are left out, so that nobody can try secrets on a fingerprint faster
-    /// than on their own hashes.
+    /// Passwords and PINs of rows that can be read are left out: otherwise secrets could be guessed on a fingerprint
+    /// faster than on their own hashes.
     pub fn fingerprint(&self, connection: &ConnectionKey, secret: &IdSecret) -> RequestFingerprint {
         let mut parts = RequestFingerprintBuilder::keyed(secret.as_bytes());
         self.add_to(&mut parts, connection);
@@ -95,7 +95,7 @@ impl Request {
         parts.finish()
     }
 
-    /// The fingerprint that the releases before gave: what they began is gone on with.
+    /// The fingerprint that the releases before gave: what they began is continued.
     pub fn unkeyed_fingerprint(&self, connection: &ConnectionKey) -> RequestFingerprint {
         let mut parts = RequestFingerprintBuilder::plain();
         self.add_to(&mut parts, connection);

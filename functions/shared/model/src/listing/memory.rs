@@ -1,4 +1,4 @@
-//! Whom a listing saw last.
+//! The records that a listing saw last.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +7,8 @@ use crate::ContentHash;
 
 /// How many records are remembered: some 30 bytes each, in the item of the batch.
 pub(super) const MOST_REMEMBERED: usize = 64;
-/// So many records in a row prove a place even where strangers stand before them: a page that had to step back may
-/// begin before all that is remembered.
+/// So many known records in a row prove a place even after unknown ones: a page that had to step back may begin before
+/// all that is remembered.
 const PROVING_RUN: usize = 3;
 
 /// A record as it is remembered: fingerprints of its id, its date and its content.
@@ -17,7 +17,7 @@ struct Remembered(u64, u32, u64);
 
 impl Remembered {
     fn of(told: &ListedRecord) -> Self {
-        // An undated record is unmoved only where it says the same as before.
+        // An undated record is unmoved only if its content is the same.
         let date = match told.date {
             Some(date) => short(&ContentHash::of(&date.to_string())),
             None => short(&told.content),
@@ -31,17 +31,17 @@ impl Remembered {
     }
 }
 
-/// The first 53 bits: what every reader of JSON keeps whole.
+/// The first 53 bits: what every JSON parser keeps exactly.
 fn short(hash: &ContentHash) -> u64 {
     hash.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> 11
 }
 
-/// The records that were told last, in the list's order.
+/// The records that were listed last, in the list's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Memory(Vec<Remembered>);
 
-/// Where a page joins what is remembered: indices of the first and the last record that stand on it unmoved.
+/// Where a page joins the remembered records: indices of the first and the last record that stand on it unmoved.
 pub(super) struct Seam {
     pub(super) first: usize,
     pub(super) last: usize,
@@ -63,9 +63,9 @@ impl Memory {
         self.0.iter().any(|known| known.is_unmoved(sought))
     }
 
-    /// Where a page joins; `None` if it does not: nobody on it stands where he stood, or strangers stand between
-    /// those who do, or their order is another. A stranger who was changed just now is none: he came in between. The
-    /// last ones that are remembered, `unproven` of them, prove nothing by themselves.
+    /// Where a page joins. `None` if no record on it is unmoved, if unknown records stand before or between the unmoved
+    /// ones, or if these are in another order. A record that was changed just now does not count as unknown: it came in
+    /// meanwhile. The last `unproven` remembered records prove nothing by themselves.
     pub(super) fn seam(&self, page: ListedPage<'_>, back: u64, unproven: usize) -> Option<Seam> {
         let mut seam: Option<Seam> = None;
         let mut strangers = 0;
@@ -101,19 +101,19 @@ impl Memory {
         seam.filter(|seam| seam.remembered_first < proven && (strangers_before == 0 || may_begin_earlier))
     }
 
-    /// From this index on come these records instead.
+    /// Replaces the records from this index on.
     pub(super) fn replace_from(&mut self, index: usize, records: &[ListedRecord]) {
         self.0.truncate(index);
         self.append(records);
     }
 
-    /// These records come next. How many of them were remembered.
+    /// Adds the next records. Returns how many of them were remembered.
     pub(super) fn append(&mut self, records: &[ListedRecord]) -> usize {
         let from = records.len().saturating_sub(MOST_REMEMBERED);
         let mut added = 0;
         for told in &records[from..] {
             let next = Remembered::of(told);
-            // Who is told again stands where he was told last.
+            // A record that is listed again stands at its last place.
             self.0.retain(|known| known.0 != next.0);
             self.0.push(next);
             added += 1;

@@ -1,4 +1,4 @@
-//! How far a list was read, page by page, and what shows that nobody was passed over.
+//! How far a list was read, page by page, and what proves that no record was passed over.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -11,16 +11,17 @@ use crate::ContentHash;
 const PLACES_OF_AN_OLDER_PAGE: u64 = 100;
 /// A page begins at most so many records before the end of what was read, unless it has to step back.
 const LONGEST_OVERLAP: u64 = 10;
-/// Steps back in a row, before the list is read from its beginning again.
+/// Steps back in a row, before the list is read again from its beginning.
 const MOST_STEPS: u32 = 64;
-/// How often the list is read from its beginning again, before it is given up.
+/// How often the list is read again from its beginning, before it is given up.
 const MOST_RESTARTS: u32 = 3;
-/// A list that ends with news and is shorter than this is not suspected of having been cut: the next one tells more.
+/// A list that ends with recent changes and is shorter than this is not suspected of having been cut: the next one
+/// finds the rest.
 const SHORTEST_CUT: u64 = 20;
-/// How many pages in a row may be as the one before although they begin elsewhere: once may be chance.
+/// How many pages in a row may equal the one before although they begin elsewhere: once may be chance.
 const MOST_REPEATED: u32 = 3;
 
-/// A record as a page tells it, as far as the listing must know it.
+/// A record on a page, as far as the listing must know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRecord {
     /// The id in the source.
@@ -29,7 +30,7 @@ pub struct ListedRecord {
     pub date: Option<DateTime>,
     /// The instant of that date.
     pub updated: Option<Timestamp>,
-    /// The fingerprint of all that is told of it.
+    /// The fingerprint of all that the source says of it.
     pub content: ContentHash,
 }
 
@@ -40,7 +41,7 @@ pub struct ListedPage<'a> {
     pub records: &'a [ListedRecord],
     /// Whether the source says that there are more.
     pub more: bool,
-    /// What was changed at this time or later is told by the next listing in any case.
+    /// What was changed at this time or later is in the next listing in any case.
     pub settled_before: Timestamp,
 }
 
@@ -58,7 +59,7 @@ pub struct PageRequest {
 pub enum ListingState {
     /// With another page.
     Continues,
-    /// It is over: everybody was seen who was on the list, but for those who were changed meanwhile.
+    /// It is over: every record on the list was seen, but for those that were changed meanwhile.
     Ended,
     /// It can't be brought to an end; why.
     Broken(&'static str),
@@ -66,21 +67,21 @@ pub enum ListingState {
 
 /// How far a list was read.
 ///
-/// A list is read by places while it changes: who is edited or removed leaves his place, and everybody behind moves up,
-/// one of them perhaps across the border of a page that was read. So pages **overlap**, and each one proves its
-/// **seam**: a record that was told before stands on it unmoved, with its id and its date, and nobody unknown stands
-/// before that one. Then everybody behind it is on this page or a later one. Where the seam does not fit, the next page
-/// begins further back. Places count what pages held, whatever their size.
+/// A list is read by places while it changes: a record that is edited or removed leaves its place, and all behind it
+/// move up, one of them perhaps onto a page that was already read. So pages **overlap**, and each one proves its
+/// **seam**: a record that was listed before stands on it unmoved, with its id and its date, and no unknown record
+/// stands before that one. Then every record behind it is on this page or a later one. If the seam does not fit, the
+/// next page begins further back. Places count what pages held, whatever their size.
 ///
 /// The **end** is proven as well: a list in the order of its dates is asked for once more, from the newest date that
-/// was told. Who comes then, and is not new, shows that the source ends its lists early; it is read on from there. If
-/// nobody comes, and this list is shorter than one before, nobody was left out.
+/// was listed. A record that comes then, and is not a recent change, shows that the source ends its lists early; it is
+/// read on from there. If none comes, and this list is shorter than one before, no record was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListingProgress {
     /// How many pages were asked for.
     requests: u32,
-    /// How many of them came on, up to the first end of the list.
+    /// How many of them brought the reading forward, up to the first end of the list.
     listed_pages: u32,
     /// From which date the list is asked; `None`: from the listing's cursor.
     from: Option<DateTime>,
@@ -90,14 +91,14 @@ pub struct ListingProgress {
     first_end: u64,
     /// The place behind what was read.
     position: u64,
-    /// So many places before that the next page begins.
+    /// The next page begins so many places before that.
     back: u64,
     /// Where the last page began; `None` before the first from this date on.
     last_start: Option<u64>,
-    /// How many pages in a row, from other places, were as the one before.
+    /// How many pages in a row, from different places, equalled the one before.
     repeated: u32,
     memory: Memory,
-    /// The last ones of the memory stand on a page that overlapped with none: so many.
+    /// So many of the last remembered records stand on a page that overlapped with none.
     unproven: usize,
     /// The date of the last record; `None` before the first.
     last_date: Option<DateTime>,
@@ -106,7 +107,7 @@ pub struct ListingProgress {
     date_from: u64,
     /// Whether the dates were out of order anywhere.
     is_unordered: bool,
-    /// Whether the source said that nobody comes after what was read.
+    /// Whether the source said that nothing comes after what was read.
     at_end: bool,
     /// Whether the source ended its list although there were more.
     was_cut: bool,
@@ -137,24 +138,25 @@ impl ListingProgress {
         self.listed_pages
     }
 
-    /// How many pages an older release takes this for: it would go on where nobody is passed over that was not told.
+    /// The number of pages that an older release is given: it continues at a place before which every record was
+    /// listed.
     pub fn older_pages(&self) -> u32 {
         let position = if self.is_first() { self.position } else { self.first_end };
         u32::try_from(position / PLACES_OF_AN_OLDER_PAGE).unwrap_or(u32::MAX)
     }
 
-    /// Whether the source ended its list although there were more. Such a list proves nobody's absence.
+    /// Whether the source ended its list although there were more. Such a list does not prove that a record is missing.
     pub fn was_cut(&self) -> bool {
         self.was_cut
     }
 
     /// Whether the end that the list came to is proven. That of a list in another order than its dates' is not, for
-    /// nobody can ask for what comes after its last one; nor is that of a long list all of one date.
+    /// what comes after its last record can't be asked for; nor is that of a long list with one date only.
     pub fn is_end_proven(&self) -> bool {
         self.is_end_proven
     }
 
-    /// Whether this is still the first time through the list: it was neither proven nor read on from a date.
+    /// Whether this is still the first reading of the list: it was neither proven nor read on from a date.
     pub fn is_first(&self) -> bool {
         self.from.is_none()
     }
@@ -164,8 +166,8 @@ impl ListingProgress {
         self.steps == 0 && self.unproven == 0
     }
 
-    /// Whether dates came in order so far, and every seam fitted: then everybody was told who has an older date than
-    /// the last one.
+    /// Whether dates came in order so far, and every seam fitted: then every record with an older date than the last
+    /// one was listed.
     pub(super) fn is_in_order(&self) -> bool {
         !self.is_unordered && self.fits()
     }
@@ -190,7 +192,7 @@ impl ListingProgress {
         self.last_updated
     }
 
-    /// Whether a record says anything that was not told a moment ago.
+    /// Whether a record differs from what was listed a moment ago.
     pub fn is_new_to(&self, told: &ListedRecord) -> bool {
         !self.memory.holds_the_same(told)
     }
@@ -231,21 +233,21 @@ impl ListingProgress {
         self.come_on(page, is_new)
     }
 
-    /// Whether a page ends with the very one before those who stand on a page of their own: he is still where he was,
-    /// so nobody came between him and them.
+    /// Whether a page ends with the very record before the unproven ones: it is still at its place, so no record came
+    /// between it and them.
     fn proves_the_unproven(&self, page: ListedPage<'_>, seam: &Seam) -> bool {
         let is_last = seam.last + 1 == page.records.len();
         self.unproven > 0 && is_last && seam.remembered_last + 1 + self.unproven == self.memory.len()
     }
 
-    /// The page holds the list from its beginning: nothing can be missing before it.
+    /// The page holds the list from its beginning: no record can be missing before it.
     fn take_beginning(&mut self, page: ListedPage<'_>) -> ListingState {
         let had = self.position > 0;
         if page.records.is_empty() && had {
             if self.is_first() {
                 return ListingState::Broken("the source listed contacts, and then none at all");
             }
-            // Whoever had the newest date is gone, or the list is: nothing is proven.
+            // The records with the newest date are gone, or the list is: nothing is proven.
             self.was_cut = true;
             return ListingState::Ended;
         }
@@ -253,10 +255,10 @@ impl ListingProgress {
             self.restarts += 1;
             if self.restarts > MOST_RESTARTS {
                 return ListingState::Broken(
-                    "the source's list changes its order from page to page: who is on it can't be proven",
+                    "the source's list changes its order from page to page: which contacts are on it can't be proven",
                 );
             }
-            // What stood before does not fit any more: dates are compared anew.
+            // What stood before no longer fits: dates are compared anew.
             self.last_date = self.from;
         }
         let is_new = !had || page.records.iter().any(|told| !self.memory.holds_unmoved(told));
@@ -275,7 +277,7 @@ impl ListingProgress {
             self.back = 1;
             return ListingState::Continues;
         }
-        // No more than can be remembered beside the one before them; the others are told again.
+        // No more than can be remembered beside the one before them; the others are read again.
         let taken = &page.records[..page.records.len().min(MOST_REMEMBERED / 2)];
         self.note_cut(page, taken);
         self.note_dates(taken, self.position);
@@ -299,7 +301,7 @@ impl ListingProgress {
             self.back = (page.records.len() as u64 / 10).clamp(1, LONGEST_OVERLAP);
             return ListingState::Continues;
         }
-        // The page ends where the last one did. The source may say that there are more where there are none.
+        // The page ends where the last one did. The source may say that there are more when there are none.
         if was_empty_beyond {
             return self.end(page);
         }
@@ -324,13 +326,13 @@ impl ListingProgress {
     fn end(&mut self, page: ListedPage<'_>) -> ListingState {
         let Some(date) = self.last_date.filter(|_| !self.is_unordered) else { return ListingState::Ended };
         self.longest_list = self.longest_list.max(self.position);
-        // No list is cut so soon; and while people work at the source, there would always be somebody newer.
+        // No list is cut so soon; and while the source is in use, there would always be a newer record.
         let is_asked_again = self.last_updated.is_some_and(|updated| updated >= page.settled_before);
         let is_short = self.position < SHORTEST_CUT;
         if self.from == Some(date) || (is_asked_again && is_short) {
             // The source has shown lists that are longer: so it did not cut this one.
             self.is_end_proven = is_short || self.position < self.longest_list;
-            // No record gets a date that is past: those that were not told before had been cut off.
+            // No record gets a past date: those that were not listed before had been cut off.
             let has_more = !is_asked_again && self.told_of_from.is_some_and(|told| self.position > told);
             if (self.was_cut || has_more) && !self.is_end_proven {
                 return ListingState::Broken(
@@ -351,8 +353,8 @@ impl ListingProgress {
         ListingState::Continues
     }
 
-    /// Whether records show that the list was ended early: they were there, and come after all that it held. Who has
-    /// the very date that it ended with may have been told long ago.
+    /// Notes that the list was ended early, if records show it: they existed before, and come after all that it held. A
+    /// record with the very date that it ended with may have been listed long ago.
     fn note_cut(&mut self, page: ListedPage<'_>, records: &[ListedRecord]) {
         self.was_cut |= self.from.is_some()
             && records.iter().any(|told| {
@@ -361,7 +363,7 @@ impl ListingProgress {
             });
     }
 
-    /// Takes note of the dates of records in a row, the first of which has this place.
+    /// Notes the dates of records in a row, the first of which has this place.
     fn note_dates(&mut self, records: &[ListedRecord], place: u64) {
         let mut before = if place == self.position { self.last_date } else { None };
         for (told, place) in records.iter().zip(place..) {

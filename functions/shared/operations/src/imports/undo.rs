@@ -14,7 +14,7 @@ const CHUNK: usize = 500;
 /// How long an undo holds the lease without renewing it: longer than a chunk takes.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Takes imports back.
+/// Undoes imports.
 #[derive(Clone, Debug)]
 pub struct Undo {
     shadow: Shadow,
@@ -26,25 +26,25 @@ pub struct Undo {
 /// What an undo did, or would do: customers' ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UndoReport {
-    /// Customers who are again as they were before.
+    /// Customers that are again as they were before.
     pub restored: Vec<String>,
-    /// Customers whom the import brought and who are deleted.
+    /// Customers that the import brought and that are deleted.
     pub removed: Vec<String>,
-    /// Customers who were back already.
+    /// Customers that were back already.
     pub already_back: Vec<String>,
-    /// Customers who have changed since, and stay as they are.
+    /// Customers that have changed since, and stay as they are.
     pub changed_since: Vec<String>,
-    /// Customers whose card number is another's by now, and who stay as they are.
+    /// Customers whose card number belongs to another by now, and that stay as they are.
     pub card_taken: Vec<String>,
 }
 
-/// An import that was not taken back, or not whole. It can be tried again: what is back stays back.
+/// An import that was not undone, or not completely. It can be retried: what is back stays back.
 #[derive(Debug, Error)]
 pub enum UndoError {
     /// The import kept no images.
     #[error("it was imported without an undo state")]
     NotSaved,
-    /// Somebody imports all the time.
+    /// Imports hold the lease all the time.
     #[error("another import or undo of this connection is under way; try again")]
     Busy,
     /// The store failed.
@@ -56,13 +56,13 @@ pub enum UndoError {
 }
 
 impl Undo {
-    /// Takes back imports of these tables.
+    /// Undoes imports of these tables.
     pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
         let lease = ImportLease::new(tables.states(), clock.clone(), random);
         Self { shadow: tables.shadow(), imports: tables.imports(), lease, clock }
     }
 
-    /// Says what an undo would do now, and changes nothing.
+    /// Reports what an undo would do now, and changes nothing.
     ///
     /// # Errors
     /// If the import kept no images, or the store fails before the deadline.
@@ -81,7 +81,7 @@ impl Undo {
     }
 
     /// Puts every customer of an import back to how the import found it, unless it has changed since, or would get back
-    /// a card number that is another's by now. Waits for imports that are under way. May be interrupted and done again.
+    /// a card number that is another's by now. Waits for imports that are under way. May be interrupted and repeated.
     ///
     /// # Errors
     /// If the import kept no images, or not everything could be done before the deadline.
@@ -110,7 +110,7 @@ impl Undo {
         let mut record = self.imports.find(connection, import, deadline).await?.ok_or(UndoError::NotSaved)?;
         let plan = self.plan(connection, &record, deadline).await?;
         if record.undo_began_at.is_none() {
-            // From now on nothing comes by this import: the same request is another one.
+            // From now on this import takes nothing more: the same request is another import.
             record.undo_began_at = Some(self.clock.now());
             self.imports.put(connection, &record, deadline).await?;
         }
@@ -183,12 +183,12 @@ struct UndoPlan {
     images: BTreeMap<String, Vec<BeforeImage>>,
     /// Those of them that are stored, as they were read.
     stored: HashMap<String, Customer>,
-    /// Who stays as it is though it could be restored: its card number is another's by now.
+    /// Customers that stay as they are though they could be restored: their card number belongs to another by now.
     stays: BTreeSet<String>,
 }
 
 impl UndoPlan {
-    /// What is to be written to a customer of whom `stored` is stored.
+    /// What is to be written to a customer with `stored` in the shadow.
     fn revise(&self, source_id: &str, stored: Option<&Customer>) -> Option<Revision> {
         if self.stays.contains(source_id) {
             return None;
@@ -199,7 +199,7 @@ impl UndoPlan {
         }
     }
 
-    /// What a customer is going to be.
+    /// The content of a customer after the undo.
     fn then(&self, source_id: &str, stored: Option<&Customer>) -> Option<Content> {
         match self.revise(source_id, stored) {
             Some(revision) => Some(revision.content),
@@ -218,7 +218,7 @@ impl UndoPlan {
         cards.collect()
     }
 
-    /// A card number is one customer's. Whoever stays keeps the one that it has, so another may have to stay for that.
+    /// A card number is one customer's. A customer that stays keeps its own, so another may have to stay for that.
     fn leave_whose_card_is_taken(
         &mut self,
         cards: BTreeMap<String, String>,
@@ -242,7 +242,7 @@ impl UndoPlan {
         }
     }
 
-    /// What the customers of a chunk get back to be found by: a claim may have been forgotten since they had it.
+    /// The claims that the customers of a chunk get back: they may have been forgotten since.
     fn claims(&self, chunk: &[&String]) -> BTreeMap<Claim, BTreeSet<String>> {
         let mut claims: BTreeMap<Claim, BTreeSet<String>> = BTreeMap::new();
         for source_id in chunk {
@@ -259,13 +259,13 @@ impl UndoPlan {
     }
 }
 
-/// The card number of a customer who is there.
+/// The card number of a customer that is not deleted.
 fn card(content: &Content) -> Option<&String> {
     content.external_id.as_ref().filter(|_| content.status != Status::Deleted)
 }
 
 impl UndoReport {
-    /// Counts a customer of whom `before` was stored when it was looked at.
+    /// Counts a customer that was read as `before`.
     fn count(&mut self, source_id: &str, images: &[BeforeImage], before: Option<&Customer>, stays: bool) {
         let group = match reversal(images, before) {
             UndoAction::Restore { .. } if stays => &mut self.card_taken,

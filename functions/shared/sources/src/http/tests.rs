@@ -1,4 +1,4 @@
-//! How long an answer may take, and what of it is read: 9 (progress), 7 (no one stops the others).
+//! How long an answer may take, and what of it is read: 9 (progress), 7 (no connection stops the others).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -163,6 +163,6 @@ async fn a_reader_that_panics_costs_its_answer() {
 fn a_queue_may_take_longer_to_begin_than_any_other_answer() {
     assert!(Patience::QUEUE.begins_within >= 4 * Patience::USUAL.begins_within);
     assert!(Patience::USUAL.ends_within <= Duration::from_secs(60));
-    // The function of the template that asks it lives for 300 s.
+    // The function in the template that calls it has a time-out of 300 s.
     assert!(Patience::QUEUE.ends_within < Duration::from_secs(240));
 }

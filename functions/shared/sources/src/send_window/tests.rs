@@ -32,7 +32,7 @@ enum Event {
     /// A worker dies with its lease.
     Die(usize),
     LoseMessage,
-    /// Another process states from now on.
+    /// Another process polls from now on.
     NewPoller,
     Pass(u64),
 }
@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Chunks that a worker has, or that a message tells of.
+    /// Chunks that a worker or a message has.
     fn under_way(&self) -> usize {
         let held = self.ledger.values().filter(|chunk| chunk.leased && chunk.due_at > self.now);
         let told = self.messages.iter().copied().filter(|chunk| self.ledger.contains_key(chunk));
@@ -152,7 +152,7 @@ proptest! {
             pollers += usize::from(matches!(event, Event::NewPoller));
             connection.happens(event);
             let under_way = connection.under_way();
-            // Whoever states anew does not know which messages still wait, and may send so many beside them.
+            // A new poller does not know which messages still wait, and may send so many beside them.
             prop_assert!(under_way <= MOST + (pollers - 1) * FIRST.max(MOST / 2), "{under_way} under way");
         }
         let seconds = connection.finish();

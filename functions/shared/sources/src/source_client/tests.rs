@@ -1,4 +1,4 @@
-//! A connection with a pace, a source that takes its time, and workers: in steps of a tenth of a second.
+//! A connection with a pace, a slow source, and workers: in steps of a tenth of a second.
 
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ struct Figures {
     seconds: f64,
 }
 
-/// Works on `chunks` at a pace of `per_second`, where each answer takes `latency`.
+/// Works on `chunks` at a pace of `per_second`; each answer takes `latency`.
 fn work(per_second: f64, latency: Duration, chunks: u32, workers: usize) -> Figures {
     let began = Timestamp::UNIX_EPOCH;
     let interval = Duration::from_secs_f64(1.0 / per_second);
@@ -97,8 +97,8 @@ fn answers_in_fifteen_seconds_at_a_pace_of_one_a_second_are_never_cut_off_and_ne
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Invariants 7 and 9: whatever pace and source, our own deadline never throws an answer away, nobody waits long in
-    /// a worker's place, and the pace is made use of.
+    /// Invariants 7 and 9: whatever pace and source, our own deadline never throws an answer away, no worker waits long
+    /// for a slot, and the pace is used.
     #[test]
     fn no_answer_is_thrown_away_for_our_own_haste(
         per_second in prop_oneof![0.1..1.0, 1.0..10.0_f64],

@@ -13,7 +13,7 @@ use crate::item::{Item, Read, number, text};
 pub type ClaimChange<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
 
 impl Imports {
-    /// Who has, or once had, each of these; with an entry for each, and the first page of the claimants.
+    /// The customers that have, or once had, each of these; with an entry for each claim, and the first page.
     ///
     /// # Errors
     /// If not all could be read before the deadline.
@@ -23,7 +23,7 @@ impl Imports {
         claims: impl IntoIterator<Item = Claim>,
         deadline: Timestamp,
     ) -> Result<HashMap<Claim, Claimants>, StoreError> {
-        // An address as the releases before folded it may have the key of another as it is folded now.
+        // An address as earlier releases folded it may have the key of another one as it is folded now.
         let mut by_key: HashMap<String, Vec<Claim>> = HashMap::new();
         for claim in claims {
             by_key.entry(claim_key(connection, &claim)).or_default().push(claim);
@@ -39,7 +39,7 @@ impl Imports {
         Ok(claimants)
     }
 
-    /// Reads the pages that come next of each of these, up to so many in all.
+    /// Reads the next pages of each of these claims, until so many pages of each are known.
     ///
     /// # Errors
     /// If not all could be read before the deadline.
@@ -72,7 +72,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Stores what has changed of claims. Only for one who holds the connection's lease.
+    /// Stores what has changed of claims. Only for a caller that holds the connection's lease.
     ///
     /// # Errors
     /// If not all could be written before the deadline.
@@ -100,14 +100,14 @@ impl Imports {
                 left.extend(keys.map(|key| self.left_behind(key)));
             }
         }
-        // The first page says which others count: it is written after them, and what it leaves behind comes last.
+        // The first page says which others count: it is written after them, and pages that no longer count come last.
         for items in [pages, heads, left] {
             self.table.put(items, deadline).await?;
         }
         Ok(())
     }
 
-    /// Has customers found by claims that they get. Only for one who holds the connection's lease.
+    /// Adds customers to the claims that they get. Only for a caller that holds the connection's lease.
     ///
     /// # Errors
     /// If not all could be read and written before the deadline.
@@ -155,7 +155,7 @@ fn head(key: String, claimants: &Claimants) -> Item {
     item
 }
 
-/// An item of the releases before has `ids` alone, or `crowded` where there were more than they remembered.
+/// An item of the releases before has `ids` alone, or `crowded` if there were more than they remembered.
 fn first_page(read: &Read<'_>) -> Result<Claimants, StoreError> {
     let ids = read.set("ids")?;
     let or_zero = |attribute| Ok::<_, StoreError>(read.number_or_zero(attribute)? as usize);

@@ -7,12 +7,12 @@ use super::Imports;
 use crate::StoreError;
 use crate::item::{Item, Read, bytes, text};
 
-/// What errors call the item.
+/// The item's name in errors.
 const SECRET: &str = "secret";
 
 impl Imports {
-    /// What the ids that a connection's imports generate are derived with: always the same, made when it is first asked
-    /// for.
+    /// The secret that generated ids of a connection's imports are derived with: always the same, made at the first
+    /// use.
     ///
     /// # Errors
     /// If it can't be read, or there is none and none can be made.
@@ -34,7 +34,7 @@ impl Imports {
             .condition_expression("attribute_not_exists(id)");
         match put.send().await {
             Ok(_) => Ok(IdSecret::new(random)),
-            // Somebody else made one at the same time: theirs counts.
+            // Another process made one at the same time: that one counts.
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
                 let stored = self.stored_secret(connection, deadline).await?;
                 stored.ok_or(StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })

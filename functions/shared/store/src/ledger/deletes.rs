@@ -3,8 +3,8 @@
 //! | attribute | of | what |
 //! |---|---|---|
 //! | `deletes_reserved` | the batch | how many customers its chunks may delete so far |
-//! | `deletes_allowed` | the batch | how many they may at most; missing until more than a few are wanted |
-//! | `may_delete` | a chunk | whom it may delete |
+//! | `deletes_allowed` | the batch | how many they may delete at most; missing until more than a few are wanted |
+//! | `may_delete` | a chunk | the customers that it may delete |
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::{ChunkKey, LeasedChunk, StoreError};
 pub(crate) struct Reserved {
     /// How many are reserved.
     pub(crate) count: u64,
-    /// How many may be, where that was counted.
+    /// How many may be reserved, if that was counted.
     pub(crate) allowed: Option<u64>,
     /// Whether a person confirmed the deletions that waited when it began.
     pub(crate) is_confirmed: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Reserved {
 pub(crate) enum Reservation {
     /// It stands.
     Made,
-    /// Somebody else reserved in between, or the batch is over.
+    /// Another worker reserved in between, or the batch is over.
     Overtaken,
     /// Another worker has the chunk.
     LeaseLost,

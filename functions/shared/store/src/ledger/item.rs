@@ -33,8 +33,7 @@ pub(super) fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPla
     item
 }
 
-/// What there is to know of a chunk without its customers. One whose time can't be read is due: whoever takes it finds
-/// out.
+/// The state of a chunk without its customers. One whose time can't be read is due: the worker that takes it finds out.
 pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
     let entry = Read::new("?", item).text("entry")?;
     let read = Read::new(entry, item);

@@ -28,7 +28,7 @@ impl Ledger {
                  attempts = if_not_exists(attempts, :none) + :one",
             )
             .condition_expression(
-                // Its own where the answer to a request that was carried out was lost, and the request is repeated.
+                // Its own lease, if the answer to a request that was carried out was lost, and the request is repeated.
                 "attribute_exists(entry) AND \
                  (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
             )
@@ -42,24 +42,24 @@ impl Ledger {
         read_chunk(&key, owner, &answer.attributes.unwrap_or_default()).map(Some)
     }
 
-    /// Gives up the batch of a chunk that can't be read, such as one of another release: the next batch holds its
+    /// Abandons the batch of a chunk that can't be read, such as one of another release: the next batch holds its
     /// customers again. `false` if that batch is over.
     ///
     /// # Errors
-    /// If the store can't be written, or somebody else moves the batch on.
+    /// If the store can't be written, or another process moves the batch on.
     pub async fn give_up(&self, key: &ChunkKey, owner: &str) -> Result<bool, StoreError> {
         let latest = self.state(&key.connection).await?.latest;
         let latest = latest.filter(|batch| batch.number == key.batch && batch.phase != Phase::Closed);
         if let Some(batch) = &latest {
             self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
         }
-        // The next batch waits for those who hold chunks of this one.
+        // The next batch waits for the workers that hold chunks of this one.
         self.release_lease(key, owner, self.clock.now(), 0).await?;
         Ok(latest.is_some())
     }
 
-    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` if the lease was lost, or
-    /// the batch is over: then nothing is counted, for whoever took the chunk, or its customers, counts them.
+    /// Counts what is done, and removes the chunk or leaves what is left of it. `false` if the lease was lost, or the
+    /// batch is over: then nothing is counted, because the next holder of the chunk, or of its customers, counts them.
     ///
     /// # Errors
     /// If the store can't be written before the deadline.
@@ -88,7 +88,7 @@ impl Ledger {
                 None => return Err(StoreError::aws("TransactWriteItems", error)),
             };
             if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
-                // Where the batch is over, the next one waits for this lease.
+                // If the batch is over, the next one waits for this lease.
                 self.release(chunk, self.clock.now()).await?;
                 return Ok(false);
             }
@@ -99,8 +99,8 @@ impl Ledger {
         }
     }
 
-    /// Gives a chunk back as it was taken, to be tried again at `retry_at`: the attempt does not count. Nothing where
-    /// the lease was lost.
+    /// Gives a chunk back as it was taken, to be retried at `retry_at`: the attempt does not count. Does nothing if the
+    /// lease was lost.
     ///
     /// # Errors
     /// If the store can't be written.

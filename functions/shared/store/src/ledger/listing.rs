@@ -16,9 +16,9 @@ use crate::failures::shortened;
 use crate::item::{Read, bytes, number, text, time};
 use crate::request::{is_done, query_all};
 
-/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the customers.
+/// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the customers.
 const LARGEST_LISTED: usize = 390 * 1024;
-/// When the page was asked for that a chunk is of.
+/// When the page of a chunk was asked for.
 const PAGE_ASKED_AT: &str = "page_asked_at";
 /// How far a list was read, as JSON.
 const READING: &str = "listing_reading";
@@ -30,7 +30,7 @@ impl Ledger {
     /// With `ended` the batch is open: nothing more will come.
     ///
     /// # Errors
-    /// [`StoreError::MovedOn`] where somebody else has gone on with the listing meanwhile.
+    /// [`StoreError::MovedOn`] if another poller has gone on with the listing meanwhile.
     pub async fn commit_page(
         &self,
         connection: &ConnectionKey,
@@ -69,11 +69,11 @@ impl Ledger {
         moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
-    /// Writes the chunks that a page of a listing has become, asked for at `asked_at`. A chunk of a later answer to the
-    /// same question stays: a poller that was overtaken while it wrote does not replace what another has committed.
+    /// Writes the chunks of a page of a listing that was asked for at `asked_at`. A chunk of a later answer to the same
+    /// question stays: a poller that was overtaken while it wrote does not replace what another has committed.
     ///
     /// # Errors
-    /// [`StoreError::MovedOn`] where somebody else has asked later.
+    /// [`StoreError::MovedOn`] if another poller has asked later.
     pub async fn write_page(
         &self,
         connection: &ConnectionKey,
@@ -138,7 +138,7 @@ impl Ledger {
         self.clear(connection, |_| true, SEEN, deadline).await
     }
 
-    /// Removes the chunks of a batch from the number `first` on: a page that was not committed left them.
+    /// Removes the chunks of a batch from the number `first` on, left by a page that was not committed.
     ///
     /// # Errors
     /// If not all could be removed before the deadline.
@@ -167,7 +167,7 @@ impl Ledger {
     }
 }
 
-/// Cuts listed customers so that each part fits a chunk; who would not fit even alone can't be used.
+/// Cuts listed customers so that each part fits a chunk; a customer that would not fit even alone can't be used.
 pub fn split_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> {
     let mut parts: Vec<Vec<ListedCustomer>> = Vec::new();
     let mut room = 0;
@@ -190,7 +190,7 @@ pub fn split_listed(customers: Vec<ListedCustomer>) -> Vec<Vec<ListedCustomer>> 
     parts
 }
 
-/// What was told, for the failure record: the source's own text, or else what was read of it.
+/// The raw document of a failure record: the source's own text, or else what was read of it.
 fn raw_of(news: &ListedChange) -> String {
     match news {
         ListedChange::Present(content) => shortened(&content.canonical_json()),
@@ -203,7 +203,7 @@ fn seen_prefix(batch: u64, scope: ListingScope) -> String {
     format!("{SEEN}{batch:012}/{}/", scope_name(scope))
 }
 
-/// Adds the attributes of a listing to an update of the item of its batch; those without a value are not there.
+/// Adds the attributes of a listing to an update of its batch's item; those without a value are left out.
 pub(super) fn with_listing(
     mut update: UpdateItemFluentBuilder,
     listing: &Listing,
@@ -255,7 +255,7 @@ pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreErro
 }
 
 /// How far the list was read. A listing that another release began, or went on with, is read from the beginning again:
-/// that one remembers nobody.
+/// that release does not remember the contacts.
 fn read_reading(read: &Read<'_>, pages: u32) -> Result<ListingProgress, StoreError> {
     if !read.has(READING) {
         return Ok(ListingProgress::default());

@@ -2,19 +2,19 @@
 //!
 //! A chunk is an item with its ids. A worker takes a *lease* on it and *settles* it: in one transaction the counts go
 //! to the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged thus
-//! changes nothing: a chunk that is due is sent again by the poller.
+//! changes nothing: the poller sends a chunk that is due again.
 //!
 //! | attribute of a chunk | what |
 //! |---|---|
 //! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
-//! | `listed` | customers as a listing told them, as JSON; missing where it told none |
+//! | `listed` | customers as JSON, as a listing reported them; missing if it reported none |
 //! | `attempts` | leases taken since it last came on, but for those that only waited for their turn |
-//! | `lease_owner`, `lease_until` | who works on it; nobody where missing |
-//! | `due_at` | from when on the poller tells a worker of it, again or for the first time |
-//! | `unverified` | present where all that is left waits for a customer that is known to exist |
+//! | `lease_owner`, `lease_until` | the worker that works on it; missing if there is none |
+//! | `due_at` | from when on the poller sends it to a worker, again or for the first time |
+//! | `unverified` | present if all that is left waits for a customer that is known to exist |
 //!
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
-//! that it has them, then workers are told. A chunk that the batch does not have yet is no one's business.
+//! that it has them, then they are sent to workers. Until then no worker may take them.
 
 mod deletes;
 mod item;
@@ -45,7 +45,7 @@ pub(crate) use deletes::Reservation;
 pub use listing::split_listed;
 
 /// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second,
-/// and leave room for the others, for all share one table.
+/// and leave room for the others, because all share one table.
 const WRITES_AT_ONCE: usize = 2;
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
@@ -66,13 +66,13 @@ pub struct LedgerState {
     pub latest: Option<Batch>,
     /// What became of all customers of all batches that are closed.
     pub totals: OutcomeCounts,
-    /// The newest change of a source that is listed, of which all that is not newer was taken over.
+    /// The newest change of a listed source up to which everything was taken over.
     pub cursor: Option<Timestamp>,
-    /// When a customer of the latest batch came to an end last.
+    /// When the last customer of the latest batch came to an end.
     pub came_on_at: Option<Timestamp>,
 }
 
-/// Which chunk.
+/// The key of a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkKey {
     /// The connection.
@@ -95,7 +95,7 @@ impl ChunkKey {
 pub struct ChunkState {
     /// Its number in the batch.
     pub chunk: u32,
-    /// From when on a worker is to be told of it.
+    /// From when on it is to be sent to a worker.
     pub due_at: Timestamp,
     /// Whether a worker has it, or had it when it died.
     pub leased: bool,
@@ -110,7 +110,7 @@ pub struct ChunkState {
 pub struct LeasedChunk {
     /// Which chunk.
     pub key: ChunkKey,
-    /// Who holds it.
+    /// The worker that holds it.
     pub owner: String,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
@@ -118,7 +118,7 @@ pub struct LeasedChunk {
     pub delete: BTreeSet<String>,
     /// Customers as they were listed.
     pub listed: Vec<ListedCustomer>,
-    /// Whom it may delete: see [`DeletionLimit`](crate::DeletionLimit).
+    /// The customers that it may delete: see [`DeletionLimit`](crate::DeletionLimit).
     pub may_delete: BTreeSet<String>,
     /// Which attempt this is since the chunk last came on, from 1.
     pub attempt: u64,
@@ -133,7 +133,7 @@ pub struct Settlement {
     pub fetch: BTreeSet<String>,
     /// Ids that are still to delete.
     pub delete: BTreeSet<String>,
-    /// When what is left is to be tried again.
+    /// When what is left is to be retried.
     pub retry_at: Timestamp,
     /// Whether all that is left waits for a customer that is known to exist.
     pub unverified: bool,
@@ -163,7 +163,7 @@ impl Ledger {
     /// Records that a batch is being opened, which follows `last`. Its chunks come next.
     ///
     /// # Errors
-    /// [`StoreError::MovedOn`] where another batch was opened meanwhile.
+    /// [`StoreError::MovedOn`] if another batch was opened meanwhile.
     pub async fn begin(
         &self,
         connection: &ConnectionKey,
@@ -240,7 +240,7 @@ impl Ledger {
     }
 
     /// Removes the chunks of batches up to the number `last`: what an abandoned batch, or an opener that died, left
-    /// behind. The number keeps a poller that was overtaken from the chunks of those who came after it.
+    /// behind. The number keeps a poller that was overtaken from deleting the chunks of later pollers.
     ///
     /// # Errors
     /// If not all could be removed before the deadline.
@@ -255,11 +255,11 @@ impl Ledger {
     }
 
     /// Until when a worker has a lease on a chunk of a batch up to the number `last`, whatever became of that batch;
-    /// `None` if nobody has.
+    /// `None` if no worker has one.
     ///
-    /// A new batch does not begin before: a worker that still holds news of an earlier one could write them over
-    /// equal news of a later one. Who takes a lease looks after that whether the batch is still in progress
-    /// ([`Ledger::is_in_progress`]), so nobody can begin to work on an abandoned batch after this look.
+    /// A new batch does not begin before: a worker that still holds news of an earlier one could write them over equal
+    /// news of a later one. A worker that takes a lease then checks whether the batch is still in progress
+    /// ([`Ledger::is_in_progress`]), so no worker can begin on an abandoned batch after this look.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -282,8 +282,8 @@ impl Ledger {
         Ok(latest)
     }
 
-    /// Whether a chunk's batch is in progress, for one who has just taken its lease: of a batch that was given up
-    /// nothing is to be written any more.
+    /// Whether a chunk's batch is in progress, for a worker that has just taken its lease: nothing of an abandoned
+    /// batch may be written any more.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -292,8 +292,8 @@ impl Ledger {
         Ok(latest.is_some_and(|batch| batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing)))
     }
 
-    /// Notes that records are stored from the batch `later`, of which a chunk told: its batch can't be acknowledged.
-    /// Nothing where its batch is over.
+    /// Notes that a chunk found records stored from the batch `later`: its batch can't be acknowledged. Does nothing if
+    /// its batch is over.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -339,7 +339,7 @@ impl Ledger {
     /// Moves a batch on.
     ///
     /// # Errors
-    /// [`StoreError::MovedOn`] where somebody else did so before, or where its phase does not allow it.
+    /// [`StoreError::MovedOn`] if another process did so before, or if its phase does not allow it.
     pub async fn advance(
         &self,
         connection: &ConnectionKey,
@@ -376,7 +376,7 @@ impl Ledger {
             update = update.expression_attribute_values(":cursor", time(cursor));
         }
         let removals = match event {
-            // What was not taken over is new, even if the next listing tells the same.
+            // What was not taken over is new, even if the next listing reports the same.
             BatchEvent::Abandoned => vec!["listing_all_pages"],
             // What an abandoned batch has deleted counts for the batch that asks for the same again.
             BatchEvent::Acknowledged => vec!["deletes_reserved", "deletes_allowed"],
@@ -386,9 +386,9 @@ impl Ledger {
         moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
-    /// The first chunks of a batch that are not done, up to `limit`; none where the batch is done. Where all of those
-    /// were tried before and are not done, as many of those behind them whose time has come: no chunk waits for ever
-    /// because those in front of it can't be done.
+    /// The first chunks of a batch that are not done, up to `limit`; none if the batch is done. If all of those were
+    /// tried before, also as many of the due ones behind them: so no chunk waits for ever behind chunks that can't be
+    /// done.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -438,8 +438,8 @@ impl Ledger {
         Ok(query_count(query).await? == 0)
     }
 
-    /// Takes every chunk of a connection from whoever holds it, and has it sent again at once: SQS was lost with them.
-    /// Only for one who knows that the holders are gone.
+    /// Takes every chunk of a connection away from its holder, and has it sent again at once: SQS was lost with the
+    /// holders. Only for a caller that knows that the holders are gone.
     ///
     /// # Errors
     /// If the store can't be read or written.
@@ -464,13 +464,13 @@ impl Ledger {
         write_batch(&self.table.client, &self.table.name, requests, backoff).await
     }
 
-    /// Sends an update of a batch or a chunk: workers settle both in transactions, which stand in each other's way.
+    /// Sends an update of a batch or a chunk: workers settle both in transactions, which conflict with it.
     async fn update(&self, update: UpdateItemFluentBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
         update_past_conflicts(&self.clock, &self.random, update).await
     }
 }
 
-/// What an update of the batch answered; an error if another poller moved the batch on.
+/// The answer to an update of the batch; an error if another poller moved the batch on.
 fn moved_on<T, R: std::fmt::Debug>(
     connection: &ConnectionKey,
     batch: &Batch,

@@ -1,4 +1,4 @@
-//! Some of the customers that a batch was made of, to know its queue again: the entry `queued` of the control table. It
+//! Some of the customers that a batch was made of, to recognise its queue: the entry `queued` of the control table. It
 //! stands apart from the batch, which every chunk writes.
 
 use std::collections::{BTreeSet, HashSet};
@@ -35,7 +35,7 @@ impl Ledger {
         update.send().await.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
-    /// Some of the customers that a batch was made of; nobody where a release opened it that noted nobody.
+    /// Some of the customers that a batch was made of; none if a release opened it that noted none.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -48,10 +48,10 @@ impl Ledger {
         Ok(read.set("ids")?.into_iter().collect())
     }
 
-    /// Counts a purge that failed, and says how many have in this batch.
+    /// Counts a failed purge, and returns how many failed in this batch.
     ///
     /// # Errors
-    /// [`StoreError::MovedOn`] where the batch is over.
+    /// [`StoreError::MovedOn`] if the batch is over.
     pub async fn purge_failed(&self, connection: &ConnectionKey, batch: &Batch) -> Result<u64, StoreError> {
         let answer = self
             .table

@@ -1,21 +1,20 @@
-//! Who has a match name: an e-mail address, or the name of a lead source.
+//! Which record has a match name: an e-mail address, or the name of a lead source.
 //!
-//! **The records say who has a name**, each by its content, and since when. What stands here are *entries*, which say
-//! where to look: the first of a name stands at `staff-name/<name>`, and is whom the name leads to; those who took the
-//! name while others had it stand behind it, at `staff-name/<name>/<id>`. One query reads all of them. An entry says
-//! the revision from which on its record may have the name.
+//! **The records say which of them has a name**, each by its content, and since when. What stands here are *entries*,
+//! which say where to look: the first of a name stands at `staff-name/<name>`, and is the one that the name leads to;
+//! records that took the name while another had it stand behind it, at `staff-name/<name>/<id>`. One query reads all of
+//! them. An entry says the revision from which on its record may have the name.
 //!
-//! **Nobody who has a name is without an entry for it**, whoever dies between whichever two writes:
+//! **No record that has a name is without an entry for it**, whichever process dies between whichever two writes:
 //!
 //! - The entry is written before the record, with the revision that the record is about to have.
-//! - An entry is removed or replaced only where it is still as it was read, and only once its record was seen in that
+//! - An entry is removed or replaced only if it is still as it was read, and only once its record was seen in that
 //!   revision or a later one without the name. A writer that is still on its way would write an earlier revision, which
 //!   fails; one that starts later puts its own, later revision into the entry first.
 //!
-//! So a name is free, or leads on to whoever stands behind, the moment that the record which had it says another one:
-//! what is tidied after that write is what nobody reads any more. Of those who stand behind, the name leads to the one
-//! who has had it longest. Times settle that and clocks differ, so a new time is always later than all that stand in
-//! the entries.
+//! So a name is free, or leads on to a record behind, the moment that the record which had it says another one: what is
+//! tidied after that write is no longer read. Of the records behind, the name leads to the one that has had it longest.
+//! Times settle that and clocks differ, so a new time is always later than all that stand in the entries.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -31,16 +30,16 @@ use crate::request::{is_done, query_all};
 
 /// How many records are read side by side.
 const READS_AT_ONCE: usize = 16;
-/// What a condition finds in an item that is still as it was read.
+/// The condition for an item that is still as it was read.
 const AS_IT_WAS: &str = "id = :id AND revision = :revision AND since = :since";
-/// Likewise of one that the release before wrote.
+/// Likewise for one that the release before wrote.
 const AS_IT_WAS_BEFORE: &str = "id = :id AND attribute_not_exists(revision)";
 
 /// Says of a record that it has a name, or may be about to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     id: String,
-    /// The revision from which on it may have the name, and since when it would; the release before did not say.
+    /// The revision from which on it may have the name, and since when; missing in entries of the release before.
     mark: Option<(u64, Timestamp)>,
 }
 
@@ -53,7 +52,7 @@ impl Entry {
         self.mark.map_or(0, |(revision, _)| revision)
     }
 
-    /// Whether the record, as it is stored, shows that nobody needs the entry any more.
+    /// Whether the record, as it is stored, shows that the entry is not needed any more.
     fn is_over<T: ReferenceData>(&self, name: &str, record: Option<&Stored<T>>) -> bool {
         record.is_some_and(|stored| stored.record.revision >= self.revision() && !stored.has_name(name))
     }
@@ -75,7 +74,7 @@ impl Entries {
         self.first.iter().chain(&self.behind)
     }
 
-    /// A time for whoever takes the name now: later than that of all others.
+    /// A time for a record that takes the name now: later than that of all others.
     fn next_time(&self, now: Timestamp) -> Timestamp {
         let latest = self.all().filter_map(|entry| entry.mark.map(|(_, since)| since)).max();
         let after = latest.map(|latest| latest.saturating_add(SignedDuration::from_millis(1)).unwrap_or(latest));
@@ -83,14 +82,14 @@ impl Entries {
     }
 }
 
-/// Whom a name leads to.
+/// The record that a name leads to.
 #[derive(Debug)]
 pub(super) enum Bearer<T> {
-    /// To the one who has had it longest.
+    /// The record that has had it longest.
     Has(Stored<T>),
-    /// To nobody yet; the record with this id is about to be made with it.
+    /// No record yet; the one with this id is about to be made with it.
     ToBe(String),
-    /// To nobody.
+    /// No record.
     Nobody,
 }
 
@@ -101,7 +100,7 @@ pub(super) struct Look<T> {
     pub(super) bearer: Bearer<T>,
     /// Whether the record of the first entry does not need it any more.
     is_first_over: bool,
-    /// Those behind that nobody needs any more, as far as it was looked.
+    /// Entries behind that are not needed any more, of those that were looked at.
     over: Vec<Entry>,
 }
 
@@ -112,17 +111,17 @@ impl<T> Look<T> {
     }
 }
 
-/// What became of the wish to have a name.
+/// What became of the attempt to take a name.
 #[derive(Debug)]
 pub(super) enum Taking {
     /// The record may be written: it has the name since then.
     Since(Timestamp),
-    /// There is somebody who has it, and whoever wished to be new is that one.
+    /// Another record has it, and the push that would be new means that one.
     ByAnother,
 }
 
 impl<T: ReferenceData> ReferenceTable<T> {
-    /// Whom a name leads to. `known` is a record that the caller has just read or written.
+    /// The record that a name leads to. `known` is a record that the caller has just read or written.
     pub(super) async fn look(
         &self,
         connection: &ConnectionKey,
@@ -143,7 +142,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
                     return Ok(look);
                 }
                 Some(_) => {}
-                // What its sender calls so was to be made, and became a part of another meanwhile.
+                // The sender's key was to become a record of its own, and became a part of another meanwhile.
                 None if self.pointed_at(connection, &first.id).await?.is_some() => look.is_first_over = true,
                 None => look.bearer = Bearer::ToBe(first.id.clone()),
             }
@@ -170,8 +169,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok(look)
     }
 
-    /// Enters the record `id` for a name that it will have from `revision` on: to be called before that is written. One
-    /// that is not made yet, and `may_be_another`, is told so where somebody has the name.
+    /// Enters the record `id` for a name that it will have from `revision` on. To be called before that revision is
+    /// written. If the record is not made yet and `may_be_another`, reports another record that has the name.
     pub(super) async fn take(
         &self,
         connection: &ConnectionKey,
@@ -184,11 +183,11 @@ impl<T: ReferenceData> ReferenceTable<T> {
             let since = look.entries.next_time(as_stored(self.clock.now())?);
             let entry = Entry::new(id, revision, since);
             let is_entered = match &look.bearer {
-                // Somebody has written it meanwhile: the caller's own write finds that out.
+                // Another process has written it meanwhile: the caller's own write finds that out.
                 Bearer::Has(stored) if stored.record.id == id => true,
                 Bearer::Has(_) if may_be_another => return Ok(Taking::ByAnother),
                 Bearer::Has(stored) => {
-                    // First behind, for the place in front may be its own.
+                    // First behind, because the place in front may be its own.
                     self.stand_behind(connection, name, &look.entries, entry).await?
                         && self.lead_to_bearer(connection, name, &look, &stored.record.id).await?
                 }
@@ -204,8 +203,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Err(StoreError::Deadline { operation: "PutItem" })
     }
 
-    /// Lets go of a name that the record `id` has no longer since its `revision`, and says whom it leads to then. To be
-    /// called after that is written: nothing depends on it but that nothing useless is kept.
+    /// Removes the record `id` from a name that it no longer has since its `revision`, and returns the id that the name
+    /// leads to then. To be called after that revision is written; it only tidies up.
     pub(super) async fn let_go(
         &self,
         connection: &ConnectionKey,
@@ -223,7 +222,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             };
             if is_led {
                 self.remove_over(connection, name, &look, "").await?;
-                // Where the name leads to somebody in front, it was not looked at who stands behind.
+                // If the name leads to the record in front, those behind were not looked at.
                 if let Some(entry) = look.entries.behind(&gone.record.id)
                     && entry.is_over(name, Some(gone))
                 {
@@ -248,7 +247,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok(entries)
     }
 
-    /// Puts a record behind the first, unless somebody else has changed its place meanwhile.
+    /// Puts a record behind the first, unless another process has changed its place meanwhile.
     async fn stand_behind(
         &self,
         connection: &ConnectionKey,
@@ -260,7 +259,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         self.put(connection, &place_behind::<T>(name, &entry.id), before, entry).await
     }
 
-    /// Has the name lead to the one who has it, and stands behind or in front.
+    /// Makes the name lead to the record that has it, and stands behind or in front.
     async fn lead_to_bearer(
         &self,
         connection: &ConnectionKey,
@@ -276,8 +275,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         }
     }
 
-    /// Puts a record in front, unless somebody else has changed that place meanwhile. Whoever stood there and may be
-    /// about to have the name stands behind before.
+    /// Puts a record in front, unless another process has changed that place meanwhile. A record that stood there and
+    /// may be about to have the name is put behind before.
     async fn lead_to(
         &self,
         connection: &ConnectionKey,
@@ -305,7 +304,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok(true)
     }
 
-    /// Removes the entry in front, if nobody needs it; whether nobody has changed it meanwhile.
+    /// Removes the entry in front, if it is not needed. `false` if another process has changed it meanwhile.
     async fn remove_first(&self, connection: &ConnectionKey, name: &str, look: &Look<T>) -> Result<bool, StoreError> {
         match &look.entries.first {
             Some(first) if look.is_first_over => self.remove(connection, &pointer_of::<T>(name), first).await,
@@ -313,7 +312,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         }
     }
 
-    /// Removes the entries behind that nobody needs any more, but for that of `id`.
+    /// Removes the entries behind that are not needed any more, except that of `id`.
     async fn remove_over(
         &self,
         connection: &ConnectionKey,
@@ -327,8 +326,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         Ok(())
     }
 
-    /// Writes an entry if what stands there is still `before`. Its revision never falls: somebody may be on his way
-    /// with the later one.
+    /// Writes an entry if what stands there is still `before`. Its revision never falls: another process may be about
+    /// to write the later one.
     async fn put(
         &self,
         connection: &ConnectionKey,
@@ -358,7 +357,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         is_done("PutItem", put.send().await)
     }
 
-    /// Removes an entry if it is still as it was; whether it was.
+    /// Removes an entry if it is still as it was, and returns whether it was.
     async fn remove(&self, connection: &ConnectionKey, place: &str, entry: &Entry) -> Result<bool, StoreError> {
         let (condition, values) = as_it_was(entry);
         let delete = self
@@ -373,8 +372,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
     }
 }
 
-/// Who has had a name longer than another stands before it; at the same time, whoever is not later in the alphabet, so
-/// that everybody finds the same.
+/// A record that has had a name longer stands before another; at the same time, the one with the smaller id, so that
+/// every look finds the same.
 fn order<T>(stored: &Stored<T>) -> (Timestamp, &str) {
     (stored.named_at, &stored.record.id)
 }

@@ -12,16 +12,16 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::is_done;
 
-/// DynamoDB's bound for one item is 400 KB with names and all; the rest is for what stands beside the document.
+/// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
-/// How much of that the keys may take that a record is known by: what its sender says comes first.
+/// How much of that the keys of a record may take: its content comes first.
 const LARGEST_KNOWN_AS: usize = 32 * 1024;
 
 /// A record, and what only the store knows of it.
 #[derive(Clone, Debug)]
 pub(super) struct Stored<T> {
     pub(super) record: Record<T>,
-    /// Since when it has its match name, as the clocks of those who wrote it and of those who had the name before say.
+    /// Since when it has its match name, by the clocks of its writers and of those of the records before it.
     pub(super) named_at: Timestamp,
 }
 
@@ -59,7 +59,7 @@ fn unwritable<T: ReferenceData>() -> StoreError {
     StoreError::Document { what: T::RESOURCE.name().to_owned(), problem: "it can't be written as JSON".to_owned() }
 }
 
-/// A time as it comes back: in milliseconds.
+/// A time as it is read back: in milliseconds.
 pub(super) fn as_stored(time: Timestamp) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(time.as_millisecond())
         .map_err(|error| StoreError::Document { what: "the time".to_owned(), problem: error.to_string() })
@@ -71,8 +71,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         item.as_ref().map(|item| stored(connection, item)).transpose()
     }
 
-    /// Writes a record, if the stored one still has the revision before it. Where the push has a key that is new, that
-    /// is decided by the same write, once and for ever: to be this record, or a part of it.
+    /// Writes a record, if the stored one still has the revision before it. If the push has a new key, the same write
+    /// decides once and for ever whether that key is this record, or a part of it.
     pub(super) async fn put_if_still(
         &self,
         stored: &Stored<T>,
@@ -102,7 +102,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             let put = put.condition_expression(expression).set_expression_attribute_values(values);
             return is_done("PutItem", put.send().await);
         };
-        // What stands under the key's name: nothing, or what leads to nothing.
+        // The entry under the key's name: none, or one that leads to no record.
         let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));
         let leads_nowhere = match &new_key.leads_nowhere {
             None => Condition::Absent,
@@ -124,7 +124,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
             _ => return Err(StoreError::aws("TransactWriteItems", error)),
         };
-        // A conflict is somebody who is writing one of these at this moment.
+        // In a conflict, another process is writing one of these at this moment.
         let is_lost = |reason: &CancellationReason| {
             matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
         };
@@ -147,7 +147,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     }
 }
 
-/// What a sender calls a record for the first time.
+/// A key of a sender that is used for the first time.
 pub(super) struct NewKey {
     /// The id that is computed from it.
     pub(super) own_id: String,
@@ -179,7 +179,7 @@ pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) 
     let read = Read::new(entry, item);
     let corrupt = |attribute| StoreError::Corrupt { key: entry.to_owned(), attribute };
     let id = entry.strip_prefix(&entry_of::<T>("")).ok_or_else(|| corrupt("entry"))?;
-    // What JSON says of a mistake could quote the document.
+    // The JSON error could quote the document.
     let Document { content, known_as } = serde_json::from_str(read.text("doc")?).map_err(|_| corrupt("doc"))?;
     let changed_at = read.time("changed")?;
     Ok(Stored {
@@ -192,7 +192,7 @@ pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) 
             changed_at,
             revision: read.number("revision")?,
         },
-        // The release before did not say. Its record is not given precedence over one that says it.
+        // The release before did not say it. Its record gets no precedence over one that says it.
         named_at: read.optional_time("named")?.unwrap_or(changed_at),
     })
 }

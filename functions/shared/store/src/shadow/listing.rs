@@ -1,4 +1,4 @@
-//! Which customers a connection has: by the index `by-connection`, a shard after the other.
+//! Which customers a connection has: by the index `by-connection`, one shard after the other.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,8 +12,8 @@ use crate::item::{Item, Read, text};
 use crate::request::query_count;
 
 impl Shadow {
-    /// Up to `limit` customers of a connection that are not deleted, from where `cursor` stands, and the cursor to go
-    /// on with; `None` if there is no more.
+    /// Up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor to go on with;
+    /// `None` if there are no more.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -51,7 +51,7 @@ impl Shadow {
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
     }
 
-    /// Where a customer stands in the listing of its connection: a cursor for [`Shadow::list`].
+    /// The place of a customer in the listing of its connection: a cursor for [`Shadow::list`].
     pub fn place_of(source_id: &str) -> (u8, String) {
         (shard_of(source_id), source_id.to_owned())
     }
@@ -108,7 +108,7 @@ impl Shadow {
     /// # Errors
     /// If the store can't be read.
     pub async fn some_existing(&self, connection: &ConnectionKey, count: usize) -> Result<Vec<String>, StoreError> {
-        // From more than are wanted, so that a few that the source has meanwhile deleted are not all there ever is.
+        // Chosen from more than are wanted: the few that the source has deleted meanwhile must not be all there is.
         let candidates_wanted = count * 8;
         let first_shard = self.table.random.below(u64::from(Self::SHARDS)) as u8;
         let mut candidates = Vec::new();

@@ -17,17 +17,17 @@ pub type Revised = Result<(Outcome, Option<Customer>), UpsertError>;
 /// What is to be written to a customer.
 #[derive(Clone, Debug)]
 pub struct Revision {
-    /// What it is then.
+    /// The new content.
     pub content: Content,
-    /// Which state that is, where it is not to be simply its revision.
+    /// The state's name, if it is not simply its revision.
     pub state: Option<String>,
 }
 
 impl Shadow {
-    /// Reads a customer and writes what `revise` makes of it: for what is pushed to us, whose version is its arrival.
-    /// `revise` is asked again where somebody else has written the customer meanwhile, and leaves it alone with `None`.
+    /// Reads a customer and writes what `revise` makes of it: for pushed records, whose version is their arrival. Calls
+    /// `revise` again if another process has written the customer meanwhile; `None` leaves it alone.
     ///
-    /// Returns what became of it, and how it stood before.
+    /// Returns what became of it, and its record before.
     ///
     /// # Errors
     /// If it can't be stored now, or never.
@@ -48,11 +48,11 @@ impl Shadow {
         Err(StoreError::Deadline { operation: "PutItem" }.into())
     }
 
-    /// As [`revise`](Self::revise), of many customers that the caller has read, each id at most once. Says in any order
-    /// what became of each, and how it stood before. Takes as long as DynamoDB needs, until the deadline.
+    /// As [`revise`](Self::revise), for many customers that the caller has read, each id at most once. Returns in any
+    /// order what became of each, and its record before. Takes as long as DynamoDB needs, until the deadline.
     ///
     /// # Errors
-    /// If customers whom somebody else has written meanwhile can't be read again. What fails for one customer stands
+    /// If customers that another process has written meanwhile can't be read again. What fails for one customer stands
     /// beside that customer.
     pub async fn revise_many(
         &self,
@@ -99,7 +99,7 @@ impl Shadow {
         Ok(revised)
     }
 
-    /// As [`put_revision`](Self::put_revision), until the deadline where the table takes no more at this moment.
+    /// As [`put_revision`](Self::put_revision), repeated until the deadline while the table takes no more.
     async fn put_unthrottled(
         &self,
         connection: &ConnectionKey,

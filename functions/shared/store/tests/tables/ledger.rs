@@ -1,4 +1,4 @@
-//! Batches, their chunks, and the leases of those that work on them.
+//! Batches, their chunks, and the leases of their workers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,7 +50,7 @@ async fn a_batch_moves_on_only_once() {
     assert_eq!(ledger.state(connection).await.unwrap().latest.unwrap().phase, Phase::Open);
 }
 
-/// Invariant 9: the same worker, whose first request was carried out and whose answer was lost.
+/// Invariant 9: the same worker asks again after its first request was carried out and the answer was lost.
 #[tokio::test]
 async fn a_lease_that_is_asked_for_twice_by_one_worker_is_that_workers() {
     let database = Database::new().await;

@@ -15,7 +15,7 @@ use local_aws::{EmbeddedDynamoDb, TEMPLATE, Template};
 use model::ConnectionKey;
 use store::{Clock, Random, TableNames, Tables};
 
-/// The tables, and the clock that the store goes by.
+/// The tables, and the store's clock.
 struct Database {
     tables: Tables,
     clock: Clock,

@@ -7,7 +7,7 @@ use store::{Change, IncomingChange, Shadow};
 
 use crate::Database;
 
-/// News of the customer `1`, whose name is this.
+/// News of the customer `1` with this name.
 fn named(name: &str, version: Version) -> IncomingChange {
     let content = Content { name: Name { display: Some(name.to_owned()), ..Name::default() }, ..Content::default() };
     IncomingChange { source_id: "1".to_owned(), version, news: Change::Present(Box::new(content)) }
@@ -69,7 +69,7 @@ async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() 
     assert_eq!(stored(&shadow, &database).await.revision, 3);
 }
 
-/// Invariant 3: a record whose version lies ahead, as after the ledger was lost, is told and not overwritten.
+/// Invariant 3: a record whose version lies ahead, as after the ledger was lost, is reported and not overwritten.
 #[tokio::test]
 async fn a_record_of_a_later_batch_is_told() {
     let database = Database::new().await;

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// The ids of those who were asked for.
+/// The ids that were asked for.
 pub(super) struct Asked {
     ids: HashSet<String>,
     spellings: HashSet<String>,
@@ -18,14 +18,14 @@ impl Asked {
         self.ids.len()
     }
 
-    /// Whether somebody of this id, as it is or in another spelling, was asked for.
+    /// Whether this id, as it is or in another spelling, was asked for.
     pub(super) fn may_be(&self, id: &str) -> bool {
         self.ids.contains(id) || self.spellings.contains(spelling(id).as_ref())
     }
 }
 
-/// What all spellings of an id have in common that the source's procedures are known to use for one customer: leading
-/// zeros or none, and either case.
+/// What the spellings of an id that the source's procedures use for one customer have in common: they differ in leading
+/// zeros and in case.
 fn spelling(id: &str) -> Cow<'_, str> {
     let id = id.trim_start_matches('0');
     if id.chars().any(char::is_uppercase) { Cow::Owned(id.to_lowercase()) } else { Cow::Borrowed(id) }

@@ -12,12 +12,12 @@ pub(super) struct CustomerBuilder {
     id: CustId,
 }
 
-/// What the customer's element says of its id. It is read apart from the tree, so that it is known even of a customer
-/// that has a problem.
+/// The id in the customer's element. It is read apart from the tree, so that it is known even of a customer that has a
+/// problem.
 #[derive(Default)]
 struct CustId {
     is_open: bool,
-    /// How many characters had been left out of the document when it began.
+    /// How many characters of the document had been left out when it began.
     left_out_before: u64,
     text: String,
     found: Option<String>,
@@ -53,12 +53,13 @@ impl CustomerBuilder {
         if self.id.is_invalid.is_some() { None } else { self.id.found.as_deref() }
     }
 
-    /// A prefix of its own makes an element foreign; none is that of a document that qualifies only its outer elements.
+    /// An element with a prefix of its own is foreign. None is foreign in a document that qualifies only its outer
+    /// elements.
     fn is_foreign(&self, tag: &StartTag) -> bool {
         !tag.prefix.is_empty() && tag.prefix != self.prefix
     }
 
-    /// The customer's element or one within it begins.
+    /// Begins the customer's element, or one within it.
     pub(super) fn start(&mut self, tag: &StartTag, document: &ParseContext) {
         if self.is_id(tag, document) {
             self.id.is_open = true;
@@ -76,7 +77,7 @@ impl CustomerBuilder {
         self.record.text(piece, document);
     }
 
-    /// An element within the customer's ends, or the customer's.
+    /// Ends an element within the customer's, or the customer's own.
     pub(super) fn end(&mut self, document: &ParseContext) {
         if self.id.is_open && document.depth() == self.record.depth + 1 {
             self.id.close(&self.record.limits, document.left_out);
@@ -84,7 +85,7 @@ impl CustomerBuilder {
         self.record.end(document);
     }
 
-    /// The customer's element has ended. Its source text comes later: see [`RecordBuilder::raw`].
+    /// Ends the customer. Its source text comes later: see [`RecordBuilder::raw`].
     pub(super) fn finish(&mut self, document: &ParseContext) -> Detail {
         let place = document.place();
         let id = std::mem::take(&mut self.id).into_result();
@@ -113,7 +114,7 @@ impl CustId {
         self.is_open = false;
         let id = self.text.trim();
         if left_out != self.left_out_before {
-            // Without it, it would be somebody else's.
+            // With the character left out, it would be another customer's id.
             self.is_invalid = Some("`custId` holds a control character, or another that XML forbids");
         } else if id.is_empty() {
             self.is_invalid = Some("`custId` is empty");

@@ -12,8 +12,8 @@ use crate::{Charset, Limits, ReadError, RecordError};
 /// Which request an answer belongs to: the `bulk` of [`details_request`](super::details_request).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DetailsMode {
-    /// One `custInfo` per customer that exists, anywhere in the document. Where the document's own element begins with
-    /// a `custId`, it is the one customer itself.
+    /// One `custInfo` per customer that exists, anywhere in the document. If the document's own element begins with a
+    /// `custId`, it is the one customer itself.
     Bulk,
     /// The document's own element is the customer, unless it holds `custInfo` elements or an `error`.
     Single,
@@ -22,24 +22,24 @@ pub enum DetailsMode {
 /// One customer of an answer.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// The source's `custId`; `None` if the customer's element has none, or none that can be one.
+    /// The source's `custId`; `None` if the customer's element has no usable one.
     pub source_id: Option<String>,
-    /// What the source says of the customer, or why that cannot be used.
+    /// The customer's data, or why they can't be used.
     ///
     /// Entries of the sections that have fields stand in one order, however the source lists them: the primary one
-    /// first, then by value. What no field stands for is under `attributes` by the source's names: of entry `i` of
-    /// `phones` at `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
+    /// first, then by value. What has no field is under `attributes` by the source's names: of entry `i` of `phones` at
+    /// `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
     /// `attributes["phones#section"]`.
     pub content: Result<Content, RecordError>,
-    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, but for what tells a secret. It
-    /// is personal data: it may be stored where the customer's record may, and never logged.
+    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, without secrets. It is personal
+    /// data: it may be stored where the customer's record may, and never logged.
     ///
-    /// A reader that knows [who was asked for](DetailsReader::of_asked) keeps it only where somebody may have to look
-    /// at it: of a customer that can't be used, and of one that is longer than that, which a store may refuse.
+    /// A reader that knows [what was asked for](DetailsReader::of_asked) keeps it only if an operator may need it: for
+    /// a customer that can't be used, and for one that is longer than that, which a store may refuse.
     pub raw: String,
 }
 
-/// Those in an answer who were not asked for. Nothing is kept of them but this.
+/// The customers in an answer that were not asked for. Nothing else is kept of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unasked {
     /// How many there were.
@@ -48,16 +48,16 @@ pub struct Unasked {
     pub some: Vec<String>,
 }
 
-/// How many ids are kept of those who were not asked for.
+/// How many ids are kept of customers that were not asked for.
 const SOME_UNASKED: usize = 10;
 
 /// Streams the answer to a [`details_request`](super::details_request) (`GET_CUST_INFO_XML`): one [`Detail`] per
-/// customer, in the answer's order, each as soon as its element has ended. No more is held in memory than the customer
-/// in hand and a chunk of input.
+/// customer, in the answer's order, each as soon as its element has ended. No more than the current customer and a
+/// chunk of input is held in memory.
 ///
-/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on.
-/// An error may come after customers, a failure that the source tells included: what came before it was told well, and
-/// what is missing may only be missing because of the error.
+/// After an error there is nothing more, unless it [is starved](ReadError::is_starved): then reading continues. An
+/// error may come after customers, a failure that the source reports included: what came before it is valid, and what
+/// is missing may only be missing because of the error.
 pub struct DetailsReader<R: Read> {
     scanner: Scanner<R>,
     handler: DetailsHandler,
@@ -65,21 +65,21 @@ pub struct DetailsReader<R: Read> {
 }
 
 impl<R: Read> DetailsReader<R> {
-    /// A reader of one answer, of all who are in it.
+    /// A reader of one answer, of all customers in it.
     pub fn new(input: R, limits: Limits, mode: DetailsMode) -> Self {
         Self::with(input, None, limits, mode, None)
     }
 
-    /// A reader of the answer to a bulk request for these customers, whose header states this character set, if it
-    /// does. Somebody who was not asked for is [counted](Self::unasked), and not kept; whoever comes under an id that
-    /// one who was asked for may be spelled as is told as they come, and so is whoever comes without an id.
+    /// A reader of the answer to a bulk request for these customers; `charset` is the one that its header states, if
+    /// any. A customer that was not asked for is [counted](Self::unasked) and not kept. One whose id may be a spelling
+    /// of one that was asked for is returned as it comes, and so is one without an id.
     pub fn of_asked<'a>(input: R, charset: Option<Charset>, asked: impl IntoIterator<Item = &'a str>) -> Self {
         let asked = Asked::new(asked);
         let limits = Limits::of_details(asked.len());
         Self::with(input, charset, limits, DetailsMode::Bulk, Some(asked))
     }
 
-    /// Those who were not asked for, as far as it has been read.
+    /// The customers that were not asked for, as far as the answer has been read.
     pub fn unasked(&self) -> &Unasked {
         &self.handler.unasked
     }
@@ -132,7 +132,7 @@ impl<R: Read> Iterator for DetailsReader<R> {
     }
 }
 
-/// What the element is that is in hand.
+/// What the current element is.
 ///
 /// ```text
 ///                ┌── root ──► FirstChildDecides ── custId ──► RootUnlessWrapper ── custInfo ──┐
@@ -142,9 +142,9 @@ impl<R: Read> Iterator for DetailsReader<R> {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No customer is in hand.
+    /// No customer's.
     Outside,
-    /// The root of a bulk answer: whether it is a customer, its first child tells.
+    /// The root of a bulk answer: its first child decides whether it is a customer.
     FirstChildDecides,
     /// The root: a customer, unless a `custInfo` in it shows that it only wraps customers.
     RootUnlessWrapper,
@@ -162,16 +162,16 @@ struct DetailsHandler {
     root_is_record: bool,
     /// How many `custInfo` elements there were.
     customers: usize,
-    /// Of the text outside any customer.
+    /// Length of the text outside any customer.
     text_length: usize,
-    /// Who was asked for, where that is known.
+    /// What was asked for, if that is known.
     asked: Option<Asked>,
     unasked: Unasked,
     ready: Option<Detail>,
 }
 
 impl DetailsHandler {
-    /// Whether the customer in hand, which has ended, is somebody who was not asked for: then that much is noted.
+    /// Whether the customer that has just ended was not asked for: if so, it is counted.
     fn is_unasked(&mut self) -> bool {
         let (Some(asked), Some(id)) = (&self.asked, self.record_builder.id()) else {
             return false;
@@ -186,7 +186,7 @@ impl DetailsHandler {
         true
     }
 
-    /// What a tag within the root says about the root.
+    /// What a tag within the root shows about the root.
     fn reconsider_root(&mut self, tag: &StartTag, document: &mut ParseContext) {
         if self.state == State::FirstChildDecides {
             let is_customer = self.record_builder.is_id(tag, document);
@@ -224,7 +224,7 @@ impl DetailsHandler {
         Ok(())
     }
 
-    /// Whether what is read says something of the answer as a whole, and not of the customer in hand.
+    /// Whether what is read is about the answer as a whole, and not about the current customer.
     fn is_in_envelope(&self, depth: usize) -> bool {
         match self.state {
             State::Outside | State::FirstChildDecides => true,

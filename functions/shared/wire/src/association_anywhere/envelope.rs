@@ -2,20 +2,20 @@ use crate::ReadError;
 use crate::scan::StartTag;
 use crate::source_message::{SourceMessage, sanitized, shown};
 
-/// What an answer says of itself, beside the data: `status`, `message` and `error`, wherever they stand.
+/// What an answer says of itself, beside the data: `status`, `message` and `error`, at any place.
 ///
-/// HTTP status is 200 for failures too, so this is the only place that tells them.
+/// HTTP status is 200 for failures too, so only these show them.
 #[derive(Default)]
 pub(super) struct Envelope {
-    /// What is being listened to, and the depth of its element.
+    /// The part that is being read, and the depth of its element.
     listening: Option<(Part, usize)>,
     heard: SourceMessage,
     message: String,
-    /// Whether anything was known of what the answer says of itself.
+    /// Whether any of these parts was found.
     pub(super) is_known: bool,
-    /// The depth of the `status` that said FAILURE.
+    /// The depth of the `status` that was FAILURE.
     failed_at: Option<usize>,
-    /// Whether a `status` said SUCCESS.
+    /// Whether a `status` was SUCCESS.
     pub(super) succeeded: bool,
 }
 
@@ -27,7 +27,7 @@ enum Part {
 }
 
 impl Envelope {
-    /// An element begins at `depth`, outside any customer.
+    /// Begins an element at `depth`, outside any customer.
     pub(super) fn start(&mut self, tag: &StartTag, depth: usize) {
         if self.listening.is_some() {
             // Keeps the texts of an error's own children apart.
@@ -45,7 +45,7 @@ impl Envelope {
         self.listening = Some((part, depth));
     }
 
-    /// Whether an element is open that says something of the answer.
+    /// Whether one of these parts is open.
     pub(super) fn is_listening(&self) -> bool {
         self.listening.is_some()
     }
@@ -57,7 +57,7 @@ impl Envelope {
         }
     }
 
-    /// An element ends at `depth`. An error where the answer has turned out to be a failure.
+    /// Ends an element at `depth`. Fails if the answer turns out to be a failure.
     pub(super) fn end(&mut self, depth: usize) -> Result<(), ReadError> {
         if let Some((part, listening_depth)) = self.listening
             && listening_depth == depth
@@ -76,7 +76,7 @@ impl Envelope {
         let Some(failed_at) = self.failed_at else {
             return Ok(());
         };
-        // The message may follow its status; where the element around them ends, there is none.
+        // The message may follow its status, up to the end of the element around them.
         if depth >= failed_at && depth > 1 && self.message.is_empty() {
             return Ok(());
         }

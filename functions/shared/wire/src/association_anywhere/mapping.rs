@@ -1,4 +1,4 @@
-//! A customer's element as [`Content`]: fields for what is known, [`Content::attributes`] for all else.
+//! A customer's element as [`Content`]: fields for what is known, [`Content::attributes`] for the rest.
 
 use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
 
@@ -6,7 +6,7 @@ use super::Section;
 use crate::dates::date_or_text;
 use crate::record::{Element, Entries, Entry, UnmappedData, attribute_of, fill, is_true, read_fields};
 
-/// What a customer's element says, apart from its id.
+/// The content of a customer's element, apart from its id.
 pub(super) fn content_of(customer: Element) -> Content {
     let mut content = Content::default();
     let mut attributes = UnmappedData::default();
@@ -71,7 +71,7 @@ pub(super) fn content_of(customer: Element) -> Content {
     content
 }
 
-/// `I` and `C` are the types that are known; `None` is to be kept as the source sent it.
+/// `I` and `C` are the known types; for any other, `None`, and it is kept as the source sent it.
 fn customer_type(element: Element) -> Option<CustomerType> {
     if !element.is_plain() {
         return None;
@@ -163,13 +163,13 @@ fn email(element: Element) -> Entry<Email> {
     Entry { value, leftover, preferred, best }
 }
 
-/// The source's booleans; an empty one says no.
+/// The source's booleans; an empty one is false.
 fn flag(text: &str) -> Option<bool> {
     let is_false = text.is_empty() || text.eq_ignore_ascii_case("false");
     if is_false { Some(false) } else { is_true(text).then_some(true) }
 }
 
-/// Looks at `preferred` and `best`, and takes neither: `primary` says less than they do.
+/// Reads `preferred` and `best`, and takes neither: `primary` holds less than they do.
 fn note_standing(child: &str, text: &str, preferred: &mut bool, best: &mut bool) -> bool {
     match child {
         "preferred" => *preferred |= is_true(text),
@@ -204,8 +204,8 @@ fn membership(element: Element) -> Entry<(Membership, IsMember)> {
     Entry::new((membership, IsMember(member.unwrap_or(is_active))), leftover)
 }
 
-/// The names of a subscription's children are not documented: these are the names that each field may come under, the
-/// likeliest first. Matched in lower case and without `-` and `_`.
+/// The names of a subscription's children are not documented: these are the possible names of each field, the likeliest
+/// first. Matched in lower case and without `-` and `_`.
 const SUBSCRIPTION_ID: &[&str] =
     &["subscriptionid", "subscriptioncode", "publicationid", "publicationcode", "productid", "id", "code"];
 const SUBSCRIPTION_NAME: &[&str] = &["subscriptionname", "publicationname", "productname", "name", "descr"];
@@ -230,7 +230,7 @@ fn subscription(element: Element) -> Entry<Subscription> {
     Entry::new(subscription, leftover)
 }
 
-/// The employer of the job that counts most: a preferred one, else a best one, else the first that has no end.
+/// The employer of the most important job: a preferred one, else a best one, else the first without an end.
 #[derive(Default)]
 struct Employer {
     name: Option<String>,

@@ -4,10 +4,10 @@
 //! customer details* returns them, many in one request; *purge* with that number clears what the queue returned and
 //! nothing newer; *force enqueue* puts one customer, or all, into the queue.
 //!
-//! What makes the readers lenient: the source's systems write element names in two dialects, hyphenated (`cust-id`)
-//! and camel case (`custId`), so a name matches in lower case and without `-` and `_`. The names of wrappers are not
-//! documented, so none is tested. HTTP status is 200 for failures too, so each answer is searched for `error` and for
-//! a `status` of `FAILURE`.
+//! The readers are lenient: the source's systems write element names in two dialects, hyphenated (`cust-id`) and camel
+//! case (`custId`), so a name matches in lower case and without `-` and `_`. The names of wrappers are not documented,
+//! so none is tested. HTTP status is 200 for failures too, so each answer is searched for `error` and for a `status` of
+//! `FAILURE`.
 
 mod asked;
 mod customer;

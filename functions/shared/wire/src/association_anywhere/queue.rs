@@ -8,24 +8,24 @@ use crate::parse_context::ParseContext;
 use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Charset, Limits, ReadError};
 
-/// So many bytes of an id that can't be one are kept for whoever has to look at it.
+/// So many bytes of an unusable id are kept for an operator.
 const SHOWN_BYTES: usize = 1_000;
-/// So many different ids that can't be any are kept apart; more make the answer useless.
+/// So many different unusable ids are kept; more make the answer useless.
 const MOST_UNUSABLE: usize = 10_000;
 
-/// An entry of the queue whose id can't be anybody's.
+/// An entry of the queue with an id that no customer can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnusableEntry {
     /// A name that stands for it, and for every entry with the same id.
     pub name: String,
-    /// Why.
+    /// Why it is unusable.
     pub reason: &'static str,
     /// The id, as far as it can be shown: up to 1,000 bytes, without control characters.
     pub raw: String,
 }
 
 impl UnusableEntry {
-    /// What such names begin with. No customer is called so.
+    /// What such names begin with. No customer has such an id.
     pub const PREFIX: &'static str = "unusable-";
 
     fn new(id: &str, reason: &'static str) -> Self {
@@ -50,19 +50,19 @@ const QUEUE_NUMBER_DIGITS: usize = 30;
 /// Reads the answer to a [`queue_request`](super::queue_request). Calls `on_customer` for each queued customer as it
 /// is read, in the answer's order, repetitions included.
 ///
-/// What counts are the elements `cust-id` and `max-queue-num` in either dialect, wherever they stand, and an `action`
-/// of `DELETE` beside an id: within the same parent, after the id, or before it where the parent's first id follows.
+/// What counts are the elements `cust-id` and `max-queue-num` in either dialect, at any place, and an `action` of
+/// `DELETE` beside an id: within the same parent, after the id, or before the parent's first id.
 ///
-/// An answer with no customer is an empty queue where it says anything that a queue's answer says (those two, `status`,
+/// An answer with no customer is an empty queue if it holds any element of a queue's answer (those two, `status`,
 /// `message`, `error`, or an element whose name begins with `cust` or `queue`), and if it holds nothing at all. A
-/// document that holds only other things is another document: a fault of a proxy, a page, an answer to somebody else.
+/// document that holds only other things is another document: a fault of a proxy, a page, an answer to another request.
 pub struct QueueReader<R, F> {
     scanner: Scanner<R>,
     handler: QueueHandler<F>,
 }
 
 impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
-    /// A reader of one answer, whose header states this character set, if it does.
+    /// A reader of one answer; `charset` is the one that its header states, if any.
     pub fn new(input: R, charset: Option<Charset>, limits: Limits, on_customer: F) -> Self {
         let handler = QueueHandler {
             limits,
@@ -87,17 +87,17 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// Reads it to its end, and returns `max-queue-num`, or `None` if the answer has none.
     ///
     /// # Errors
-    /// [`ReadError::Unexpected`] where customers come without a `max-queue-num`, where that number is not 1 to 30
-    /// digits, and if it is another document; [`ReadError::Source`] where the answer is a failure; and every other
-    /// [`ReadError`] that a document can cause. Customers that were handed on before an error count for nothing, but
-    /// for one that [is starved](ReadError::is_starved): after that it goes on.
+    /// [`ReadError::Unexpected`] if customers come without a `max-queue-num`, if that number is not 1 to 30 digits, and
+    /// if it is another document; [`ReadError::Source`] if the answer is a failure; and every other [`ReadError`] that
+    /// a document can cause. Customers that were handed on before an error do not count, unless it [is
+    /// starved](ReadError::is_starved): then reading continues.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
         self.scanner.run(&mut self.handler)?;
         Ok(self.handler.max_queue_num.clone())
     }
 
-    /// The entries whose id is empty, too long, or no text without control characters: each id once. They cost the
-    /// others nothing.
+    /// The entries whose id is empty, too long, or not a text without control characters: each id once. The other
+    /// entries are read all the same.
     pub fn unusable(&self) -> Vec<UnusableEntry> {
         self.handler.unusable.values().cloned().collect()
     }
@@ -124,11 +124,11 @@ struct QueueHandler<F> {
     limits: Limits,
     on_customer: F,
     envelope: Envelope,
-    /// What stands directly within each open element, the document itself first.
+    /// The ids and actions directly within each open element, the document itself first.
     groups: Vec<Group>,
     /// The element whose text is being read, and its depth.
     reading: Option<(Part, usize)>,
-    /// How many characters had been left out of the document when that element began.
+    /// How many characters of the document had been left out when that element began.
     left_out_before: u64,
     text: String,
     customers: usize,
@@ -137,9 +137,9 @@ struct QueueHandler<F> {
     id_problem: Option<&'static str>,
     unusable: BTreeMap<String, UnusableEntry>,
     max_queue_num: Option<String>,
-    /// Whether anything was there that a queue's answer has.
+    /// Whether anything was found that a queue's answer has.
     is_known: bool,
-    /// Whether anything else was there, within the document's element.
+    /// Whether anything else was found within the document's element.
     holds_other: bool,
     /// Whether the document's own element is a fault, or the envelope of one.
     is_fault: bool,
@@ -152,12 +152,12 @@ enum Part {
     MaxQueueNum,
 }
 
-/// The ids and actions that are each other's siblings.
+/// The ids and actions that are siblings.
 #[derive(Default)]
 struct Group {
-    /// The last id, whose action may still follow, and whether one has.
+    /// The last id, whose action may still follow, and whether it has come.
     waiting: Option<(QueuedCustomer, bool)>,
-    /// Whether an action that came before its id says DELETE.
+    /// Whether an action before its id is DELETE.
     leading_delete: Option<bool>,
 }
 
@@ -206,12 +206,12 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         Ok(())
     }
 
-    /// Notes an entry that can't be anybody's. Its action, if it has one, is nobody else's.
+    /// Notes an entry with an unusable id. Its action, if any, belongs to no other entry.
     fn unusable_id(&mut self, id: &str, reason: &'static str, document: &ParseContext) -> Result<(), ReadError> {
         let entry = UnusableEntry::new(id, reason);
         self.unusable.insert(entry.name.clone(), entry);
         if self.unusable.len() > MOST_UNUSABLE {
-            return Err(document.unexpected("more ids that can't be any than can be told apart"));
+            return Err(document.unexpected("too many different unusable ids"));
         }
         let waiting = self.group(document).and_then(|group| {
             group.leading_delete = None;
@@ -233,7 +233,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
                 queued.deleted = deleted;
                 *has_action = true;
             }
-            // Every id so far has its action: this one is for the id that follows, if any.
+            // Every id so far has its action: this one belongs to the id that follows, if any.
             _ => group.leading_delete = Some(deleted),
         }
     }
@@ -255,7 +255,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
 
 const TOO_LONG: &str = "the queue names a customer by an id that is longer than any can be";
 
-/// Why this is no customer's id.
+/// Why this can't be a customer's id.
 fn problem_of(id: &str, limits: &Limits) -> Option<&'static str> {
     if id.is_empty() {
         return Some("the queue names a customer by an id that is empty");
@@ -337,7 +337,7 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
     }
 
     fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
-        // Only where the document's own element is an id.
+        // Only if the document's own element is an id.
         if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
             (self.on_customer)(queued);
         }

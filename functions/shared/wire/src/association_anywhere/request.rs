@@ -17,7 +17,7 @@ pub enum Dialect {
     Camel,
 }
 
-/// What a request authenticates with: it stands inside the document. There is no HTTP authentication.
+/// What a request authenticates with, inside the document. There is no HTTP authentication.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// The name that the source gave to the integrator.
@@ -93,7 +93,7 @@ pub fn purge_request(dialect: Dialect, credentials: &Credentials, max_queue_num:
     format!("<{root}>{content}</{root}>", root = names.purge)
 }
 
-/// Puts one customer into the queue, or every customer where none is named (`FORCE_ENQUEUE_CUSTS_XML`).
+/// Puts one customer into the queue, or every customer if none is given (`FORCE_ENQUEUE_CUSTS_XML`).
 /// [`read_status`](super::read_status) reads the answer.
 pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Option<&str>) -> String {
     let names = Names::of(dialect);
@@ -104,11 +104,11 @@ pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Op
     format!("<{root}>{content}</{root}>", root = names.enqueue)
 }
 
-/// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the source
-/// itself thinks bad, inactive or expired. In bulk, ids that do not exist yield nothing in the answer, which
+/// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the source marks
+/// as bad, inactive or expired. In bulk, ids that do not exist are missing in the answer, which
 /// [`DetailsReader`](super::DetailsReader) reads.
 ///
-/// Sections stand in the order of [`Section::ALL`], each once, however they are given.
+/// Sections come in the order of [`Section::ALL`], each once, in whatever order they are given.
 pub fn details_request<'a>(
     ids: impl IntoIterator<Item = &'a str>,
     sections: &[Section],

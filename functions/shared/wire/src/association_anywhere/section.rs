@@ -1,4 +1,4 @@
-/// A part of a customer's details that a request asks for by name; sections that are not asked for do not come.
+/// A part of a customer's details that a request asks for by name; a section that is not asked for does not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs, reason = "each section is named by the source's own element, see `name`")]
 #[serde(rename_all = "camelCase")]
@@ -81,12 +81,12 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.name() == name)
     }
 
-    /// The section whose element's name, in lower case and without `-` and `_`, is `folded`.
+    /// The section with this `folded` element name: in lower case and without `-` and `_`.
     pub(crate) fn from_folded(folded: &str) -> Option<Section> {
         Self::ALL.into_iter().find(|section| section.name().eq_ignore_ascii_case(folded))
     }
 
-    /// What a request says beside `include="true"`, so that nothing of the section is held back.
+    /// What a request adds to `include="true"`, so that nothing of the section is held back.
     pub(crate) fn further_flags(self) -> &'static [&'static str] {
         match self {
             Self::Addresses | Self::Emails | Self::Websites => &["includeBad"],

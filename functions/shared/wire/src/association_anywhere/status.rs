@@ -12,17 +12,17 @@ pub struct StatusReader<R> {
 }
 
 impl<R: Read> StatusReader<R> {
-    /// A reader of one answer, whose header states this character set, if it does.
+    /// A reader of one answer; `charset` is the one that its header states, if any.
     pub fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
         Self { scanner: Scanner::new(input, charset, limits), handler: StatusHandler::default() }
     }
 
-    /// Reads it to its end: `Ok` only where it says `SUCCESS`.
+    /// Reads it to its end: `Ok` only if it says `SUCCESS`.
     ///
     /// # Errors
-    /// [`ReadError::Source`] where it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] where it says
-    /// neither, and every other [`ReadError`] that a document can cause; after one that
-    /// [is starved](ReadError::is_starved) it goes on.
+    /// [`ReadError::Source`] if it says `FAILURE` or holds an `error`, [`ReadError::Unexpected`] if it says neither,
+    /// and every other [`ReadError`] that a document can cause. After one that [is starved](ReadError::is_starved),
+    /// reading continues.
     pub fn read(&mut self) -> Result<(), ReadError> {
         self.scanner.run(&mut self.handler).map(|_| ())
     }

@@ -1,6 +1,6 @@
 //! What the source's type codes mean.
 
-/// The type of an address as a word; a code that is not known stays as it is.
+/// The type of an address as a word; an unknown code stays as it is.
 pub(super) fn address_type(code: &str) -> String {
     let word = match code {
         "1" => "home",
@@ -18,7 +18,7 @@ pub(super) fn address_type(code: &str) -> String {
 /// What an entry of `phoneNos` is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Contacted {
-    /// A phone number, with its type as a word. A code that is not known, or none, is taken for one.
+    /// A phone number, with its type as a word. An unknown code, or none, is taken for a phone.
     ByPhone(Option<String>),
     /// An e-mail address, with its type as a word.
     ByEmail {

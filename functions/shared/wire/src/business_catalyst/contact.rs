@@ -50,12 +50,11 @@ pub struct Contact {
     pub last_update: Option<LastUpdate>,
     /// Whether the source says that the contact is deleted.
     pub deleted: bool,
-    /// What the source says of the contact, or why that can't be used: then the three fields above are what could be
-    /// read nevertheless.
+    /// The contact's data, or why they can't be used: then the three fields above are what could be read nevertheless.
     ///
     /// `entityId`, `lastUpdateDate` and `deleted` are no part of it: a contact that was only touched has equal content.
-    /// What no field stands for is under `attributes` by the source's names, which the
-    /// [module](crate::business_catalyst) describes.
+    /// What has no field is under `attributes` by the source's names, which the [module](crate::business_catalyst)
+    /// describes.
     pub content: Result<Content, RecordError>,
     /// The exact source text of the contact's element without its `password` elements, cut to [`Limits::raw`] bytes. It
     /// is personal data: it may be stored where the customer's record may, and never logged.
@@ -92,7 +91,7 @@ impl ContactBuilder {
         self.start(tag, envelope, document);
     }
 
-    /// The contact's element or one within it begins.
+    /// Begins the contact's element, or one within it.
     pub(super) fn start(&mut self, tag: &StartTag, envelope: &Envelope, document: &ParseContext) {
         let known_name = envelope.known_name(tag);
         if document.depth() == self.record.depth + 1 {
@@ -113,7 +112,7 @@ impl ContactBuilder {
         self.record.text(piece, document);
     }
 
-    /// An element within the contact's ends, or the contact's.
+    /// Ends an element within the contact's, or the contact's own.
     pub(super) fn end(&mut self, document: &ParseContext) {
         if document.depth() == self.record.depth + 1 {
             for field in self.header() {
@@ -123,8 +122,8 @@ impl ContactBuilder {
         self.record.end(document);
     }
 
-    /// The contact's element has ended; nothing where it says itself that it is not there. Its source text comes later:
-    /// see [`RecordBuilder::raw`].
+    /// Ends the contact; `None` if `xsi:nil` says that it is not there. Its source text comes later: see
+    /// [`RecordBuilder::raw`].
     pub(super) fn finish(&mut self, document: &ParseContext) -> Option<Contact> {
         if self.is_nil && self.record.element().is_some_and(|contact| contact.is_hollow()) {
             return None;
@@ -181,7 +180,7 @@ fn deleted(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A boolean as XML Schema has it, in any case.
+/// An XML Schema boolean, in upper or lower case.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" => Some(true),
@@ -192,7 +191,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// What a contact says of itself in a child of this name. It is read apart from the tree, so that it is known even of a
+/// A child of this name with data about the contact. It is read apart from the tree, so that it is known even of a
 /// contact that has a problem.
 struct HeaderField {
     name: &'static str,
@@ -237,7 +236,7 @@ impl HeaderField {
         }
     }
 
-    /// The text, empty where there is none.
+    /// The text, or an empty one if there is none.
     fn value(&self) -> Result<&str, String> {
         match self.problem {
             Some(problem) => Err(format!("`{}` {problem}", self.name)),

@@ -23,9 +23,9 @@ pub enum PageEnd {
     EmptyResult,
     /// No contacts: there was no result.
     NoResult,
-    /// No contacts, as far as is known: instead of an answer came the fault that the source is known to send where
-    /// there is nothing to list. It may as well hide a failure: it says nothing about what an earlier page promised,
-    /// and nothing about contacts that are not listed.
+    /// No contacts, as far as is known: the answer was the fault that the source is known to send if there is nothing
+    /// to list. It may also hide a failure: it proves nothing about what an earlier page promised, nor about contacts
+    /// that are not listed.
     Fault {
         /// The source's own words: at most 200 characters, none of them a control character.
         message: String,
@@ -41,10 +41,10 @@ impl PageEnd {
 
 /// Streams the answer to a [`retrieve_request`](super::retrieve_request) (`ContactList_Retrieve`), whatever the HTTP
 /// status that it came with: one [`Contact`] per `ContactRecord`, in the answer's order, each as soon as its element
-/// has ended. No more is held in memory than the contact in hand and a chunk of input. `password` elements never are.
+/// has ended. No more than the current contact and a chunk of input is held in memory. `password` elements never are.
 ///
-/// After an error there is nothing more, but for one that [is starved](ReadError::is_starved): after that it goes on.
-/// An error may come after contacts: what came before it was told well, and the page is not complete.
+/// After an error there is nothing more, unless it [is starved](ReadError::is_starved): then reading continues. An
+/// error may come after contacts: what came before it is valid, and the page is not complete.
 ///
 /// # Errors
 /// [`ReadError::Source`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this
@@ -62,7 +62,7 @@ impl<R: Read> ContactListReader<R> {
         Self::in_charset(input, None, limits)
     }
 
-    /// A reader of one answer, whose header states this character set, if it does.
+    /// A reader of one answer; `charset` is the one that its header states, if any.
     pub fn in_charset(input: R, charset: Option<Charset>, limits: Limits) -> Self {
         let handler = ContactListHandler {
             limits,
@@ -121,7 +121,7 @@ impl<R: Read> Iterator for ContactListReader<R> {
 enum Part {
     /// `ContactList_RetrieveResult`.
     Result,
-    /// `recordStart`: whether it moves is not documented, so nobody asks.
+    /// `recordStart`: whether it moves is not documented, so it is not used.
     RecordStart,
     /// `moreRecords`.
     MoreRecords,
@@ -139,7 +139,7 @@ struct ContactListHandler {
     /// How many of them were contacts.
     contacts: usize,
     has_result: bool,
-    /// Of the text outside any contact.
+    /// Length of the text outside any contact.
     text_length: usize,
     more_text: ShortText,
     more_records: Option<bool>,
@@ -150,8 +150,8 @@ struct ContactListHandler {
 }
 
 impl ContactListHandler {
-    /// An element begins in the answer, outside any contact. What is not known could hold contacts under another name,
-    /// and a list that lacks them must not be taken for complete.
+    /// Begins an element in the answer, outside any contact. An unknown one could hold contacts under another name, and
+    /// a list without them must not be taken for complete.
     fn start_in_response(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         match (self.part, self.envelope.known_name(tag)) {
             (None, "contactlistretrieveresult") => {
@@ -292,7 +292,7 @@ impl Handler for ContactListHandler {
             (None, None) if self.contacts > 0 => {
                 return Err(document.unexpected("contacts, but no `moreRecords`"));
             }
-            // Neither to go on nor to end would be right.
+            // Neither continuing nor ending would be right.
             (None, Some(true)) => {
                 return Err(document.unexpected("`moreRecords` is true, but there are no contacts"));
             }

@@ -19,7 +19,7 @@ pub struct ContactToWrite {
     /// The source's id; a new contact has none.
     pub entity_id: Option<i32>,
     pub external_id: Option<String>,
-    /// What counts on writes, whatever `phone_numbers` say.
+    /// The address that counts on writes, whatever `phone_numbers` hold.
     pub email_address: Option<String>,
     pub contact_title: Option<String>,
     pub deleted: Option<bool>,
@@ -43,7 +43,7 @@ pub struct ContactToWrite {
     pub master_opt_in: Option<bool>,
 }
 
-/// Nothing of a contact belongs into a log.
+/// No data of a contact may be logged.
 impl fmt::Debug for ContactToWrite {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ContactToWrite").finish_non_exhaustive()
@@ -108,20 +108,20 @@ pub enum WriteError {
     /// The source could not find the contact again.
     #[error("contact {position} of the list has neither an `externalId` nor an `emailAddress`")]
     NotIdentified {
-        /// Where in the list the contact stands, from 1.
+        /// The contact's place in the list, from 1.
         position: usize,
     },
     /// A text holds a character that no XML document may hold.
     #[error("contact {position} of the list has a character in `{element}` that XML does not allow")]
     Character {
-        /// Where in the list the contact stands, from 1.
+        /// The contact's place in the list, from 1.
         position: usize,
         /// The source's element.
         element: &'static str,
     },
 }
 
-/// The contact's element; `position` is where in the list it stands.
+/// The contact's element; `position` is its place in the list.
 pub(super) fn written_contact(contact: &ContactToWrite, position: usize) -> Result<String, WriteError> {
     if is_blank(contact.external_id.as_deref()) && is_blank(contact.email_address.as_deref()) {
         return Err(WriteError::NotIdentified { position });
@@ -188,7 +188,7 @@ fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
 #[derive(Default)]
 struct Writer {
     text: String,
-    /// The first element whose text XML does not allow.
+    /// The first element with a text that XML does not allow.
     unwritable: Option<&'static str>,
 }
 

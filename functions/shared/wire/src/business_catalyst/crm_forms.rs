@@ -15,8 +15,8 @@ use crate::record::{Element, UnmappedData, fill, read_fields};
 ///                                                         "Topic":  { "fieldId": "8", "fieldTypeId": "5" } } } }
 /// ```
 ///
-/// Where forms or fields share a name, a list of them stands under it, in both shapes in the same order. What has no
-/// name stands under `#` and its id.
+/// If forms or fields share a name, a list of them stands under it, in both shapes in the same order. What has no name
+/// stands under `#` and its id.
 #[derive(Default)]
 pub(super) struct CrmForms {
     forms: Vec<Form>,
@@ -24,7 +24,7 @@ pub(super) struct CrmForms {
     beside: UnmappedData,
 }
 
-/// Equal data have one order, whatever the source's.
+/// Equal data have the same order, whatever the source's order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     name: String,
@@ -94,7 +94,7 @@ fn form(element: Element) -> Form {
     Form { name: name.unwrap_or_else(|| nameless(&details, "formId")), details, fields }
 }
 
-/// Reads the wrapper of a form's fields, which has the name that each of the fields has.
+/// Reads the wrapper of a form's fields, which has the same name as each field.
 fn read_form_fields(element: Element, fields: &mut Vec<Field>, details: &mut UnmappedData) {
     let mut beside = UnmappedData::default();
     beside.insert_own_data(element);

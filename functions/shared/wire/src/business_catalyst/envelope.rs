@@ -18,13 +18,13 @@ pub(super) struct Envelope {
     fault: FaultBuilder,
 }
 
-/// What the innermost element is of which the envelope takes care.
+/// The innermost element that the envelope handles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// None: the document begins or has ended.
     Outside,
     Envelope,
-    /// A header, or what else may stand beside the body: nothing in it matters.
+    /// A header, or another element beside the body: it is ignored.
     Aside,
     Body,
     /// The answer.
@@ -46,13 +46,12 @@ impl Envelope {
         }
     }
 
-    /// What prefixes stand for at the tag that was read last.
+    /// The meanings of prefixes at the last tag.
     pub(super) fn namespaces(&self) -> &Namespaces {
         &self.namespaces
     }
 
-    /// The name of an element as the source knows it, folded; nothing for an element of another namespace. One without
-    /// any namespace is taken for the source's.
+    /// The folded name of an element of the source's namespace, or of none; empty for an element of another namespace.
     pub(super) fn known_name<'a>(&self, tag: &StartTag<'a>) -> &'a str {
         match self.namespaces.of_element(tag) {
             Namespace::None | Namespace::BusinessCatalyst => tag.folded,
@@ -60,7 +59,7 @@ impl Envelope {
         }
     }
 
-    /// The same of an element as SOAP knows it.
+    /// The same for an element of SOAP.
     fn soap_name<'a>(&self, tag: &StartTag<'a>) -> &'a str {
         match self.namespaces.of_element(tag) {
             Namespace::None | Namespace::Soap => tag.folded,
@@ -68,12 +67,12 @@ impl Envelope {
         }
     }
 
-    /// Whether the innermost element is the answer, or stands within it.
+    /// Whether the innermost element is the answer, or within it.
     pub(super) fn is_in_response(&self) -> bool {
         self.state == State::Response
     }
 
-    /// An element begins. An error where this can't become the expected answer.
+    /// Begins an element. Fails if this can't become the expected answer.
     pub(super) fn start(&mut self, tag: &StartTag, document: &ParseContext) -> Result<(), ReadError> {
         self.namespaces.enter(tag, document.depth());
         let soap_name = self.soap_name(tag);
@@ -104,7 +103,7 @@ impl Envelope {
         Ok(())
     }
 
-    /// A piece of text. An error where none can stand.
+    /// Takes a piece of text. Fails if none may stand here.
     pub(super) fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         match self.state {
             State::Envelope | State::Body => check_blank(piece, document),
@@ -116,7 +115,7 @@ impl Envelope {
         }
     }
 
-    /// The innermost element ends; a fault where it was one.
+    /// Ends the innermost element; returns a fault if it was one.
     pub(super) fn end(&mut self, document: &ParseContext) -> Option<Fault> {
         let depth = document.depth();
         self.namespaces.leave(depth);
@@ -134,7 +133,7 @@ impl Envelope {
         ended
     }
 
-    /// The document has ended. An error where it held no answer.
+    /// Ends the document. Fails if it held no answer.
     pub(super) fn finish(&self, document: &ParseContext) -> Result<(), ReadError> {
         if self.is_answered { Ok(()) } else { Err(document.unexpected(self.missing())) }
     }
@@ -144,7 +143,7 @@ impl Envelope {
     }
 }
 
-/// An error where a piece of text is more than white space between elements.
+/// Fails if a piece of text is more than white space between elements.
 pub(super) fn check_blank(piece: &str, document: &ParseContext) -> Result<(), ReadError> {
     if piece.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Ok(());

@@ -2,10 +2,10 @@ use crate::ReadError;
 use crate::scan::StartTag;
 use crate::source_message::{SourceMessage, sanitized, shown};
 
-/// What stands before the source's own words where it tells a failure.
+/// What stands before the source's own words if it reports a failure.
 const FAILURE_MARK: &str = "ERROR:";
 
-/// What the source says where something went wrong, in lower case.
+/// What the source says if something went wrong, in lower case.
 const UNABLE: &str = "server was unable to process request";
 
 /// A SOAP fault, while it is being read: `faultstring` of SOAP 1.1, `Reason/Text` of SOAP 1.2.
@@ -20,7 +20,7 @@ pub(super) struct FaultBuilder {
 }
 
 impl FaultBuilder {
-    /// An element within the fault begins.
+    /// Begins an element within the fault.
     pub(super) fn start(&mut self, tag: &StartTag) {
         self.depth += 1;
         if self.depth == 1 {
@@ -31,7 +31,7 @@ impl FaultBuilder {
             2 => self.is_in_reason && tag.folded == "text",
             _ => false,
         };
-        // A reason may be told in several languages: the first that says anything counts.
+        // A reason may come in several languages: the first that is not empty counts.
         if tells && sanitized(self.words.as_str()).is_empty() {
             self.words.clear();
             self.listening = Some(self.depth);
@@ -44,7 +44,7 @@ impl FaultBuilder {
         }
     }
 
-    /// An element within the fault ends.
+    /// Ends an element within the fault.
     pub(super) fn end(&mut self) {
         if self.listening == Some(self.depth) {
             self.listening = None;
@@ -52,7 +52,7 @@ impl FaultBuilder {
         self.depth -= 1;
     }
 
-    /// The fault has ended.
+    /// Ends the fault.
     pub(super) fn take(&mut self) -> Fault {
         Fault { words: std::mem::take(self).words }
     }
@@ -64,12 +64,12 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// Whether the source only says that something went wrong, and names no cause whatever: so it answers where it has
-    /// nothing to list. Whatever stands behind those words, such as `---> Timeout expired`, is the cause of a failure.
+    /// Whether the source only says that something went wrong, and names no cause: this is its answer if it has nothing
+    /// to list. Whatever follows those words, such as `---> Timeout expired`, is the cause of a failure.
     pub(super) fn is_silent(&self) -> bool {
         let words = sanitized(self.words.as_str()).to_ascii_lowercase();
         let Some((before, after)) = words.split_once(UNABLE) else { return false };
-        // The kind of exception, as SOAP libraries put it in front, is no cause.
+        // The kind of exception that SOAP libraries put in front is no cause.
         let is_kind = before.is_empty() || (before.trim_end().ends_with(':') && !before.trim_end().contains(' '));
         is_kind && after.chars().all(|letter| matches!(letter, ' ' | '.' | '-' | '>'))
     }

@@ -9,15 +9,15 @@ const UNSET: Date = date(1, 1, 1);
 /// What the source writes for a time that never comes.
 const FOR_EVER: Date = date(9999, 12, 31);
 
-/// What a date of birth says.
+/// A date of birth.
 pub(super) enum BirthDate {
     /// Nothing: it is empty, not set, or never comes.
     None,
     /// A day, as `YYYY-MM-DD`.
     Day(String),
-    /// A day, and a time of day beside midnight, which no field stands for.
+    /// A day, and a time of day other than midnight, which has no field.
     DayAndTime(String),
-    /// No date that we know.
+    /// No known form of date.
     Text,
 }
 
@@ -35,12 +35,12 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
     if has_offset { text.parse().ok() } else { None }
 }
 
-/// Whether a local time stands for none.
+/// Whether a local time means that no time is set.
 pub(super) fn is_unset(time: DateTime) -> bool {
     matches!(time.date(), UNSET | FOR_EVER)
 }
 
-/// As the source writes it; parts of a second are left out.
+/// The text as the source writes it; parts of a second are left out.
 pub(super) fn written(time: DateTime) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
@@ -59,7 +59,7 @@ pub(super) fn birth_date(text: &str) -> BirthDate {
 
 /// The beginning of a day that is written without a time.
 fn day(text: &str) -> Option<DateTime> {
-    // A longer text could hold a time or a zone, which parsing a date would pass over.
+    // A longer text could hold a time or a zone, which parsing as a date would ignore.
     let is_short = text.len() == "2012-05-01".len();
     if is_short { text.parse().ok().map(Date::into) } else { None }
 }

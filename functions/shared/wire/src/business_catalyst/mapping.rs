@@ -1,4 +1,4 @@
-//! A contact's element as [`Content`]: fields for what is known, [`Content::attributes`] for all else.
+//! A contact's element as [`Content`]: fields for what is known, [`Content::attributes`] for the rest.
 
 use model::{Address, Attribute, Attributes, Content, Email, Name, Phone};
 
@@ -7,8 +7,8 @@ use super::crm_forms::CrmForms;
 use super::local_time::{BirthDate, birth_date};
 use crate::record::{Element, Entries, Entry, UnmappedData, attribute_of, fill, read_fields};
 
-/// The source's names of what is kept under `attributes`, as it writes them: a site that writes them otherwise has the
-/// same contents.
+/// The source's names of what is kept under `attributes`, in its usual spelling: contents are the same if a site spells
+/// them otherwise.
 const KEPT_NAMES: [&str; 18] = [
     "entityId",
     "externalId",
@@ -30,7 +30,7 @@ const KEPT_NAMES: [&str; 18] = [
     "MasterOptIn",
 ];
 
-/// What a contact's element says, apart from its id, the time of its last update, and whether it is deleted.
+/// The content of a contact's element, apart from its id, the time of its last update, and whether it is deleted.
 pub(super) fn content_of(contact: Element) -> Content {
     let mut content = Content::default();
     let mut attributes = UnmappedData::default();
@@ -69,7 +69,7 @@ pub(super) fn content_of(contact: Element) -> Content {
     content
 }
 
-/// Takes an element's text for a field. What a field does not stand for, the element is kept for.
+/// Takes an element's text for a field. Data of the element that the field does not hold are kept.
 fn take(element: Element, field: &mut Option<String>, attributes: &mut UnmappedData) {
     if !fill(field, &element.text()) || !element.is_plain() {
         keep(element, attribute_of(element), attributes);
@@ -92,7 +92,7 @@ fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mu
     }
 }
 
-/// Keeps what an element has beside its text: that is told beside the content.
+/// Keeps what an element has beside its text; the text is in the content.
 fn keep_all_but_text(element: Element, attributes: &mut UnmappedData) {
     let mut rest = read_fields(element, |_, _| false);
     rest.remove("#text");
@@ -106,7 +106,7 @@ fn keep(element: Element, value: Attribute, attributes: &mut UnmappedData) {
     attributes.insert(documented.unwrap_or(element.key()).to_owned(), value);
 }
 
-/// A list in the one order that equal data have: the source states none. What is empty in it is left out.
+/// A list in the one order that equal data have: the source states none. Empty entries are left out.
 fn in_one_order(value: Attribute) -> Attribute {
     let Attribute::List(mut entries) = value else {
         return value;
@@ -123,7 +123,7 @@ fn complete_display_name(name: &mut Name) {
     }
 }
 
-/// An address; none where only its type is said.
+/// An address; `None` if it holds only its type.
 fn address(element: Element) -> Option<Entry<Address>> {
     let mut address = Address::default();
     let mut lines = [None, None];
@@ -183,7 +183,7 @@ impl Numbers {
     }
 
     /// The phone numbers and the e-mail addresses; the rest goes to `attributes`. The contact's `email_address` is the
-    /// primary one where none of the others says that it is.
+    /// primary one if no other is marked as such.
     fn into_values(mut self, email_address: Option<String>, attributes: &mut UnmappedData) -> (Vec<Phone>, Vec<Email>) {
         if let Some(address) = email_address {
             match self.emails.find(|email| email.address == address) {

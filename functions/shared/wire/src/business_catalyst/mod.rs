@@ -5,34 +5,34 @@
 //! records itself and asks for page after page while the source says that there are more. `ContactList_UpdateInsert`
 //! writes contacts, matched by the caller's own `externalId` or by e-mail address.
 //!
-//! What makes the readers lenient: elements match by namespace where they have one, whatever its prefix, and in any
-//! case. Either version of SOAP is read, whatever was asked. An element that is empty, that says `xsi:nil`, or that is
-//! not there means the same. What makes them strict: an answer in which contacts could stand under a name that is not
-//! known is an error, and never a list without them.
+//! The readers are lenient in this: elements match by namespace if they have one, whatever its prefix, and in any case.
+//! Either version of SOAP is read, whatever was asked. An element that is empty, that says `xsi:nil`, or that is
+//! missing means the same. They are strict in this: an answer in which contacts could stand under an unknown name is an
+//! error, and never a list without them.
 //!
-//! A contact holds somebody's `password`. Elements of that name never reach a reader, at whatever depth they stand.
+//! A contact holds a person's `password`. Elements of that name are never passed on, at whatever depth they stand.
 //!
 //! # A contact as content
 //!
-//! A contact is a person. The types of addresses and phone numbers are words, such as `home fax`; a code that is not
-//! known stays a number. E-mail addresses stand among the phone numbers, with the types `email 1`, which is the primary
-//! one, to `email 3`; the contact's own `emailAddress` counts where it is none of them. The lists stand in one order,
-//! whatever the source's: the primary entry first, then by value. Under `attributes` stand:
+//! A contact is a person. The types of addresses and phone numbers are words, such as `home fax`; an unknown code stays
+//! a number. E-mail addresses stand among the phone numbers, with the types `email 1`, which is the primary one, to
+//! `email 3`; the contact's own `emailAddress` counts if it is none of them. The lists stand in one order, whatever the
+//! source's: the primary entry first, then by value. Under `attributes` stand:
 //!
 //! - `username`, `customerType`, `industryType`, `leadSourceType`, `ratingType`, `createDate`, `MasterOptIn`,
-//!   `relationships`, and every element that is not known, by the source's names;
-//! - `crmForms`: the values of the site's own forms, by form name and field name; `crmForms#details`: their ids and
-//!   all else, in the same shape. Where forms or fields share a name, a list stands under it, in both in the same order;
-//!   what has no name stands under `#` and its id;
+//!   `relationships`, and every unknown element, by the source's names;
+//! - `crmForms`: the values of the site's own forms, by form name and field name; `crmForms#details`: their ids and all
+//!   else, in the same shape. If forms or fields share a name, a list stands under it, in both in the same order; what
+//!   has no name stands under `#` and its id;
 //! - `webAddresses`, which the source lists among the phone numbers;
-//! - of entry `i` of `phones`, `emails` and `addresses`, what no field stands for at `attributes["phones"][i]`, and
-//!   what stands on or in the source's element beside its entries at `attributes["phones#section"]`;
-//! - an element that a field stands for where there is more to it, such as a date of birth with a time of day.
+//! - of entry `i` of `phones`, `emails` and `addresses`, what has no field at `attributes["phones"][i]`, and what
+//!   stands on or in the source's element beside its entries at `attributes["phones#section"]`;
+//! - an element that has a field, if it holds more than that, such as a date of birth with a time of day.
 //!
 //! # Times
 //!
-//! The source's times have no zone: they are the site's local times. [`instant_of`] tells which instant one is, and
-//! [`earliest_local_at_or_after`] which local time to list from; both say what happens where clocks are changed.
+//! The source's times have no zone: they are the site's local times. [`instant_of`] returns the instant of one, and
+//! [`earliest_local_at_or_after`] the local time to list from; both describe what happens when clocks are changed.
 
 mod codes;
 mod contact;

@@ -7,10 +7,10 @@ pub(super) const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 pub(super) const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// The prefix that everybody gives to [`SCHEMA_INSTANCE`]: it is known also where nobody declares it.
+/// The usual prefix of [`SCHEMA_INSTANCE`]: it is known even if it is not declared.
 const SCHEMA_INSTANCE_PREFIX: &str = "xsi";
 
-/// What a name belongs to.
+/// The namespace of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Namespace {
     /// None at all.
@@ -19,7 +19,7 @@ pub(super) enum Namespace {
     Soap,
     /// The source's service.
     BusinessCatalyst,
-    /// What XML Schema says within documents, such as `xsi:nil`.
+    /// Attributes of XML Schema within documents, such as `xsi:nil`.
     SchemaInstance,
     /// Any other.
     Other,
@@ -37,13 +37,13 @@ impl Namespace {
     }
 }
 
-/// What prefixes stand for where a document has been read to.
+/// The meanings of prefixes at the current place in a document.
 pub(super) struct Namespaces {
-    /// Per prefix, what it stands for in the innermost element that says so, last.
+    /// Per prefix, its meanings; that of the innermost element that declares it is last.
     meanings: HashMap<String, Vec<Namespace>>,
     /// The prefixes that open elements declare, with the depth of each, the innermost last.
     declared: Vec<(usize, String)>,
-    /// Elements below this depth declare nothing: a document that goes ever deeper must not fill the memory.
+    /// Elements below this depth declare nothing: a document that is nested ever deeper must not fill the memory.
     deepest: usize,
 }
 
@@ -52,7 +52,7 @@ impl Namespaces {
         Self { meanings: HashMap::new(), declared: Vec::new(), deepest }
     }
 
-    /// An element begins at this depth.
+    /// Begins an element at this depth.
     pub(super) fn enter(&mut self, tag: &StartTag, depth: usize) {
         if depth > self.deepest {
             return;
@@ -63,7 +63,7 @@ impl Namespaces {
         }
     }
 
-    /// The element at this depth ends.
+    /// Ends the element at this depth.
     pub(super) fn leave(&mut self, depth: usize) {
         while let Some((_, prefix)) = self.declared.pop_if(|(declared_at, _)| *declared_at == depth) {
             if let Some(meanings) = self.meanings.get_mut(&prefix) {
@@ -75,17 +75,17 @@ impl Namespaces {
         }
     }
 
-    /// What an element belongs to.
+    /// The namespace of an element.
     pub(super) fn of_element(&self, tag: &StartTag) -> Namespace {
         self.meaning(tag.prefix).unwrap_or(if tag.prefix.is_empty() { Namespace::None } else { Namespace::Other })
     }
 
-    /// Whether an attribute of this name is data, and not what XML Schema says of its element.
+    /// Whether an attribute of this name is data, and not an instruction of XML Schema.
     pub(super) fn is_data(&self, attribute_name: &str) -> bool {
         !attribute_name.split_once(':').is_some_and(|(prefix, _)| self.is_schema_instance(prefix))
     }
 
-    /// Whether `xsi:nil` says of an element that it is not there.
+    /// Whether `xsi:nil` marks an element as missing.
     pub(super) fn is_nil(&self, tag: &StartTag) -> bool {
         tag.attributes().any(|(name, value)| {
             let is_nil =

@@ -9,7 +9,7 @@ use super::local_time::written;
 use super::namespaces::{SOAP_1_1, SOAP_1_2};
 use crate::request_text::element;
 
-/// Which SOAP a site speaks. Answers are read in either, whatever the request was.
+/// The SOAP version of a site. Answers are read in either, whatever the request was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SoapVersion {
     /// SOAP 1.1.
@@ -65,10 +65,10 @@ impl SoapVersion {
     }
 }
 
-/// What a request authenticates with: it stands inside the document. There is no HTTP authentication.
+/// What a request authenticates with, inside the document. There is no HTTP authentication.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// The e-mail address of one of the site's users; empty where the site's token stands in `password`.
+    /// The e-mail address of one of the site's users; empty if the site's token stands in `password`.
     pub username: &'a str,
     /// Its password, or the site's token.
     pub password: &'a str,
@@ -91,8 +91,8 @@ impl Credentials<'_> {
 }
 
 /// Asks for a page of the contacts that were updated since `last_update`, a local time of the site, beginning with the
-/// one at `record_start`: 0, and then 100 more for each page, until there are no more records
-/// (`ContactList_Retrieve`). [`ContactListReader`](super::ContactListReader) reads the answer.
+/// one at `record_start`: 0, and then 100 more for each page, until there are no more records (`ContactList_Retrieve`).
+/// [`ContactListReader`](super::ContactListReader) reads the answer.
 ///
 /// Parts of a second are cut off `last_update`.
 pub fn retrieve_request(
@@ -108,8 +108,8 @@ pub fn retrieve_request(
     envelope(version, Operation::Retrieve, &content)
 }
 
-/// Writes contacts (`ContactList_UpdateInsert`): the source updates the contact that has the `externalId`, or without
-/// one that has the e-mail address, and inserts a contact where it finds none.
+/// Writes contacts (`ContactList_UpdateInsert`): the source updates the contact that has the `externalId`, or, if none
+/// is given, the one that has the e-mail address. It inserts a contact if it finds none.
 /// [`read_update_insert_answer`](super::read_update_insert_answer) reads the answer.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-/// No number, time or boolean of the source's is longer.
+/// No number, time or boolean of the source is longer.
 const SHORT_BYTES: usize = 64;
 
 /// A text that is short, or wrong.

@@ -1,4 +1,4 @@
-//! The times of a site: its own local times, without a zone, and what instants they are.
+//! The times of a site: its own local times without a zone, and their instants.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// No clock was ever set back by more than this, across the date line included.
 const LONGEST_STEP_BACK: SignedDuration = SignedDuration::from_hours(48);
 
-/// A name that is none of the IANA time zone database's.
+/// A name that is not in the IANA time zone database.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{name:?} is not a time zone of the IANA database, such as \"Australia/Sydney\"")]
 pub struct UnknownZone {
@@ -26,16 +26,16 @@ pub fn site_zone(name: &str) -> Result<TimeZone, UnknownZone> {
     zone.filter(|zone| !zone.is_unknown()).ok_or_else(|| UnknownZone { name: name.to_owned() })
 }
 
-/// The instant at which the clocks of `zone` show `local`. `not_after` is when the listing began that told `local`.
+/// The instant at which the clocks of `zone` show `local`. `not_after` is when the listing began that returned `local`.
 ///
-/// Where clocks are changed, a local time may not be one instant:
-/// - One that does **not exist**, for clocks went forward over it, is moved forward by what they went forward.
-/// - One that exists **twice**, for clocks were set back over it, is the later of the two where that is not after
-///   `not_after`, and otherwise the earlier. An edit in the second pass of the hour must be newer than what was seen
-///   in the first, or it would be taken for stale; and what a listing told cannot have happened after it began, so
-///   that an edit in the first pass, seen in the first pass, is not newer than one that is still to come in the second.
+/// When clocks are changed, a local time may not be one instant:
+/// - One that does **not exist**, because clocks went forward over it, is moved forward by the same amount.
+/// - One that exists **twice**, because clocks were set back over it, is the later of the two if that is not after
+///   `not_after`, and otherwise the earlier. An edit in the second pass of the hour must be newer than one seen in the
+///   first, or it would be taken for stale. And what a listing returned can't have happened after it began: so an edit
+///   in the first pass, seen in the first pass, is not newer than one that is still to come in the second.
 ///
-/// What no [`Timestamp`] can be becomes the nearest that can.
+/// An instant beyond the range of [`Timestamp`] becomes the nearest within it.
 pub fn instant_of(local: DateTime, zone: &TimeZone, not_after: Timestamp) -> Timestamp {
     let ambiguous = zone.to_ambiguous_timestamp(local);
     let instant = match ambiguous.offset() {
@@ -53,10 +53,10 @@ pub fn instant_of(local: DateTime, zone: &TimeZone, not_after: Timestamp) -> Tim
 /// right after they are next set back, if that is less.
 ///
 /// The source compares local times. A listing from this one on misses no edit that is made after `instant`, not even
-/// one of the hour that comes a second time; a listing from what the clocks show at `instant` could.
+/// one in the hour that comes a second time; a listing from the clocks' time at `instant` could.
 pub fn earliest_local_at_or_after(instant: Timestamp, zone: &TimeZone) -> DateTime {
     let now = zone.to_datetime(instant);
-    // A change that is further off than the longest step back cannot lead back to before now.
+    // A change that is further off than the longest step back can't lead back to before now.
     let end = instant.saturating_add(LONGEST_STEP_BACK).unwrap_or(Timestamp::MAX);
     zone.following(instant)
         .take_while(|change| change.timestamp() <= end)

@@ -6,7 +6,7 @@ use crate::scan::{Flow, Handler, Scanner, StartTag};
 use crate::{Limits, ReadError};
 
 /// Reads the answer to an [`update_insert_request`](super::update_insert_request) (`ContactList_UpdateInsert`),
-/// whatever the HTTP status that it came with: `Ok` only where it is the element that the source answers with where
+/// whatever the HTTP status that it came with: `Ok` only if it is the element with which the source confirms that
 /// everything was written. That element is empty; it names no ids.
 ///
 /// # Errors

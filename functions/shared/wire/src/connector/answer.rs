@@ -1,4 +1,4 @@
-//! What we answer, as text.
+//! Our answers, as text.
 
 use model::{Attribute, Content, ExternalKey, LeadSource, Stage, Status};
 use quick_xml::escape::escape;
@@ -7,10 +7,10 @@ use super::NAMESPACE;
 use super::user::{LEAD_INFO, LEAD_SOURCE_ID, OWNER_ID};
 use crate::reference::push_allowed;
 
-/// What kind of thing went wrong, in the source's words.
+/// The kind of error, in the source's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The request is not right.
+    /// The request is not valid.
     Validation,
     /// The store failed: the same request may succeed later.
     Database,
@@ -59,8 +59,8 @@ pub fn response(uuid: &str) -> String {
     root("response", None, &element("uuid", Some(uuid)))
 }
 
-/// The answer to what could not be done. `uuid` is what support is told; `message` says what is wrong with which
-/// element.
+/// The answer to a failed request. `uuid` is for the caller to quote to support; `message` says what is wrong with
+/// which element.
 pub fn error(reason: Reason, uuid: &str, message: &str) -> String {
     let content =
         [element("reason", Some(reason.word())), element("errorUUID", Some(uuid)), element("message", Some(message))];
@@ -77,7 +77,7 @@ pub fn listed_user(shown: &ShownUser) -> String {
     format!("<user>{}</user>", user_content(shown))
 }
 
-/// A page of those, one after the other; with the cursor to go on with, where there may be more.
+/// A page of those, one after the other; with the cursor for the next page, if there may be more.
 pub fn users(listed: &str, cursor: Option<&str>) -> String {
     root("users", cursor, listed)
 }
@@ -92,7 +92,7 @@ pub fn listed_lead_source(shown: &ShownLeadSource) -> String {
     format!("<leadSource>{}</leadSource>", lead_source_content(shown))
 }
 
-/// A page of those, one after the other; with the cursor to go on with, where there may be more.
+/// A page of those, one after the other; with the cursor for the next page, if there may be more.
 pub fn lead_sources(listed: &str, cursor: Option<&str>) -> String {
     root("leadSources", cursor, listed)
 }
@@ -102,8 +102,7 @@ fn root(name: &str, cursor: Option<&str>, content: &str) -> String {
     format!(r#"<{name} xmlns="{NAMESPACE}"{cursor}>{content}</{name}>"#)
 }
 
-/// An element, or nothing where it has nothing to say. What XML can't hold goes: something may have been stored with
-/// it.
+/// An element, or nothing if there is no text. Characters that XML can't hold are left out: they may have been stored.
 fn element(name: &str, text: Option<&str>) -> String {
     let Some(text) = text else { return String::new() };
     let mut allowed = String::with_capacity(text.len());
@@ -153,7 +152,7 @@ fn user_content(shown: &ShownUser) -> String {
         ("homePhone", phone("homePhone")),
         ("workPhone", phone("workPhone")),
         ("company", content.organization.as_deref()),
-        // Whoever pushes a record made it, and changes it.
+        // The system that pushes a record creates it and changes it.
         ("createdBy", Some(key.identifier.as_str())),
         ("createdDate", Some(created.as_str())),
         ("modifiedBy", Some(key.identifier.as_str())),
@@ -166,7 +165,7 @@ fn user_content(shown: &ShownUser) -> String {
     text + "</userInfo>" + &lead_info(content)
 }
 
-/// What only prospects have; what they refer to by our own ids, where those are known.
+/// What only prospects have; references are our own ids, if those are known.
 fn lead_info(content: &Content) -> String {
     let Some(Attribute::Object(sent)) = content.attributes.get(LEAD_INFO) else { return String::new() };
     let text_of = |name: &str| match sent.get(name) {

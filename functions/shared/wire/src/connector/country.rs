@@ -8,7 +8,7 @@ const COUNTRIES: &str = "\
     PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM \
     TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
-/// The country code that a text is, in capitals; `None` if no country has it.
+/// The text as a country code, in capitals; `None` if no country has it.
 pub(super) fn country(text: &str) -> Option<String> {
     let code = text.to_ascii_uppercase();
     COUNTRIES.split(' ').any(|known| known == code).then_some(code)

@@ -3,18 +3,18 @@ use thiserror::Error;
 
 use crate::ReadError;
 
-/// Why a pushed document is refused. It names elements, and never repeats what they say.
+/// Why a pushed document is refused. It names elements, and never repeats their values.
 #[derive(Debug, Error)]
 pub enum PushError {
     /// It can't be read.
     #[error(transparent)]
     Unreadable(#[from] ReadError),
-    /// It can be read, and is not right.
+    /// It can be read, and is not valid.
     #[error("{}", problems.join("; "))]
     Invalid {
         /// Everything that is wrong, each with its element.
         problems: Vec<String>,
-        /// Who sent it, where that much is clear: whoever may not push is told only that.
+        /// The sender, if that is known: one that may not push gets no other detail.
         sender: Option<ExternalKey>,
     },
 }
@@ -36,7 +36,7 @@ impl Problems {
         value
     }
 
-    /// What one of a few words stands for, in any case; `None` if the element is missing or says another word.
+    /// The value of one of a few words, in any case; `None` if the element is missing or holds another word.
     pub(super) fn choice<T: Copy>(&mut self, element: &str, word: Option<&str>, choices: &[(&str, T)]) -> Option<T> {
         let word = word?;
         let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, value)| *value);
@@ -47,7 +47,7 @@ impl Problems {
         chosen
     }
 
-    /// An error where anything is wrong, and otherwise the record's key.
+    /// Fails if anything is wrong, and otherwise returns the record's key.
     pub(super) fn none_or_err(self, sender: Option<ExternalKey>) -> Result<ExternalKey, PushError> {
         match sender {
             Some(key) if self.0.is_empty() => Ok(key),

@@ -7,8 +7,8 @@ use super::{Push, PushError};
 use crate::Limits;
 use crate::record::{UnmappedData, fill, read_fields};
 
-/// Reads a pushed `leadSource`. Mandatory are the four parts of `providerInfo`, and `name`; one that does not say
-/// whether it is `active` is.
+/// Reads a pushed `leadSource`. Mandatory are the four parts of `providerInfo`, and `name`; `active` is true by
+/// default.
 ///
 /// # Errors
 /// If it can't be read, or anything is wrong with it.

@@ -2,14 +2,14 @@
 //! receive).
 //!
 //! A hub between the systems of health clubs pushes its records to us: **prospects** and **members**, which are one
-//! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document says
-//! whose record it is in `providerInfo`, and is answered with the `uuid` that we gave the record. What the source's
-//! document does not show is our own smallest dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is
-//! fetched, and the element around an error.
+//! resource, `user`; **staff**, whose documents are the same as a user's; and **lead sources**. Each document names the
+//! record in `providerInfo`, and is answered with the `uuid` that we gave the record. What the source's document does
+//! not show is our own minimal dialect: `leadInfo` of a user, the wrappers of lists, `uuid` in what is fetched, and the
+//! element around an error.
 //!
-//! Requests carry no namespace and answers carry one; a request may carry it as well. Names of elements match whatever
-//! their case. What is not known is kept; what is known must be right: a push is refused whole, and told everything
-//! that is wrong with it at once.
+//! Requests carry no namespace and answers carry one; a request may carry it as well. Names of elements match in any
+//! case. Unknown elements are kept; known ones must be valid: a push is refused as a whole, with everything that is
+//! wrong with it at once.
 
 mod answer;
 mod country;
@@ -37,13 +37,13 @@ pub const NAMESPACE: &str = "http://www.intouchfollowup.com/api/2011-11";
 /// One document that was pushed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push<T> {
-    /// What its sender calls the record.
+    /// The sender's key of the record.
     pub key: ExternalKey,
     /// What it says.
     pub content: T,
 }
 
-/// How much of a pushed document is read: what comes as 1 MB may be three times as long once it is UTF-8.
+/// How much of a pushed document is read: 1 MB in another encoding may become three times as long in UTF-8.
 pub fn limits() -> Limits {
     Limits { document_bytes: 3 * 1024 * 1024, ..Limits::default() }
 }

@@ -3,9 +3,9 @@ use model::{Attributes, ExternalKey};
 use super::error::Problems;
 use crate::record::{Element, fill, read_fields};
 
-/// Reads `providerInfo`: whose record the document is. Also what else stands in it.
+/// Reads `providerInfo`, which names the record of the document. Returns the other data in it, too.
 ///
-/// All four parts are mandatory. Each counts once: a document that says two things of whose it is is nobody's.
+/// All four parts are mandatory. Each must come once: a document that gives one of them twice has no valid key.
 pub(super) fn read_provider(root: Element, problems: &mut Problems) -> (Option<ExternalKey>, Attributes) {
     let mut parts = [
         ("providerInfo/identifier", "identifier", None),

@@ -15,7 +15,7 @@ struct WholeDocument {
     limits: Limits,
     roots: &'static [&'static str],
     tree: Tree,
-    /// The prefix of the document's own element: any other makes an element foreign.
+    /// The prefix of the document's own element: an element with any other is foreign.
     prefix: String,
     elements: usize,
 }

@@ -13,7 +13,7 @@ use crate::record::{Element, UnmappedData, attribute_of, fill, read_fields};
 pub const LEAD_INFO: &str = "leadInfo";
 /// The element of [`LEAD_INFO`] that refers to the member of staff who looks after the prospect.
 pub const OWNER_ID: &str = "ownerID";
-/// The element of [`LEAD_INFO`] that refers to where the prospect came from.
+/// The element of [`LEAD_INFO`] that refers to the prospect's lead source.
 pub const LEAD_SOURCE_ID: &str = "leadSourceID";
 const TRIAL_START_DATE: &str = "trialStartDate";
 const TRIAL_END_DATE: &str = "trialEndDate";
@@ -21,24 +21,24 @@ const TRIAL_END_DATE: &str = "trialEndDate";
 /// A prospect or a member, as pushed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct User {
-    /// What the document says. What it refers to is not looked up yet: [`Content::owner_staff_id`] and
+    /// The document's content. Its references are not looked up yet: [`Content::owner_staff_id`] and
     /// [`Content::lead_source_id`] are empty, and the references stand under [`LEAD_INFO`].
     pub content: Content,
-    /// What only prospects have; `None` if the document says nothing of it.
+    /// What only prospects have; `None` if the document has no such element.
     pub lead: Option<Lead>,
 }
 
-/// What a prospect refers to, as its sender says it.
+/// A prospect's references, in its sender's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lead {
-    /// Who looks after it.
+    /// The member of staff who looks after it.
     pub owner: Option<String>,
-    /// Where it came from.
+    /// The lead source that it came from.
     pub lead_source: Option<String>,
 }
 
 /// Reads a pushed `user`. Mandatory are the four parts of `providerInfo`, and `firstname`, `lastname`, `userStatus` and
-/// `userType`. An element that is empty says nothing.
+/// `userType`. An empty element counts as missing.
 ///
 /// # Errors
 /// If it can't be read, or anything is wrong with it.
@@ -47,8 +47,8 @@ pub fn read_user(document: &[u8], limits: &Limits) -> Result<Push<User>, PushErr
     Ok(Push { key, content: user })
 }
 
-/// Reads a pushed member of staff, whose document is a `user`'s. It need not say a `userType`: staff are neither
-/// prospects nor members.
+/// Reads a pushed member of staff, whose document is a `user`'s. `userType` is optional: staff are neither prospects
+/// nor members.
 ///
 /// # Errors
 /// As [`read_user`].
@@ -77,7 +77,7 @@ fn read(
         let mut is_read = false;
         for child in root.children() {
             match child.known_name() {
-                // The `uuid` is ours, from what was fetched here.
+                // The `uuid` is our own, from a fetched document.
                 "providerinfo" | "uuid" => {}
                 "userinfo" if !is_read => {
                     is_read = true;
@@ -119,7 +119,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// Reads `userInfo`; what it holds beyond these fields is returned. A `leadInfo` in it goes to `on_lead`.
+    /// Reads `userInfo`, and returns what it holds beyond these fields. A `leadInfo` in it goes to `on_lead`.
     fn read(&mut self, user_info: Element, mut on_lead: impl FnMut(Element)) -> model::Attributes {
         let mut leftover = read_fields(user_info, |child, text| match child {
             "firstname" => fill(&mut self.first_name, text),
@@ -198,7 +198,7 @@ impl Fields {
     }
 }
 
-/// Numbers by the source's own element names; the first is the one to use.
+/// Numbers with the source's element names as types; the first is the primary one.
 fn phones(numbers: [(&str, Option<String>); 3]) -> Vec<Phone> {
     let given = numbers.into_iter().filter_map(|(kind, number)| Some((kind, number?)));
     given
@@ -207,7 +207,7 @@ fn phones(numbers: [(&str, Option<String>); 3]) -> Vec<Phone> {
         .collect()
 }
 
-/// Reads a `leadInfo`: to `lead` what it refers to, to `attributes` all of it.
+/// Reads a `leadInfo`: its references to `lead`, all of it to `attributes`.
 fn read_lead(element: Element, lead: &mut Option<Lead>, attributes: &mut UnmappedData, problems: &mut Problems) {
     if lead.is_some() {
         problems.add(LEAD_INFO, "is given twice");

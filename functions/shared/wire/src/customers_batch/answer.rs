@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::customers_batch::RowProblem;
 
-/// How an answer is wanted.
+/// The requested form of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// The form of the document.
@@ -30,22 +30,22 @@ pub enum Format {
 pub enum Answer {
     /// It was carried out.
     Imported(Imported),
-    /// It was not, and nothing was written: why, in words for who sent it.
+    /// It was not, and nothing was written: why, in words for the caller.
     Error(String),
 }
 
-/// What came of an import: new + updated + ignored + failed = rows.
+/// The result of an import: new + updated + ignored + failed = rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// The id of the import.
     pub import: String,
     /// Rows that brought a customer.
     pub new: u64,
-    /// Rows whose customer was there already.
+    /// Rows with an existing customer.
     pub updated: u64,
-    /// Rows that were dropped, for their customer is to stay.
+    /// Rows that were dropped, because their customer is to stay as it is.
     pub ignored: u64,
-    /// Whether the import can be taken back.
+    /// Whether the import can be undone.
     pub saves_undo: bool,
     /// What was generated, row by row.
     pub generated: Vec<GeneratedIds>,
@@ -60,7 +60,7 @@ pub struct Imported {
 pub struct GeneratedIds {
     /// The row's number, from 1.
     pub row: u32,
-    /// The customer's id, which goes as `code` from now on.
+    /// The customer's id, to be sent as `code` from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The card number.
@@ -69,7 +69,8 @@ pub struct GeneratedIds {
 }
 
 impl Answer {
-    /// The answer's media type and its text. The counts stand where the source has them, and what is ours beside them.
+    /// The answer's media type and its text. The counts stand where the source has them, with our own fields beside
+    /// them.
     pub fn render(&self, output: &Output) -> (&'static str, String) {
         match &output.format {
             Format::Xml => ("text/xml; charset=utf-8", self.to_xml()),
@@ -87,7 +88,7 @@ impl Answer {
             Self::Error(error) => Document { batch: None, error: Some(error), status: "error" },
         };
         let text = if condensed { serde_json::to_string(&document) } else { serde_json::to_string_pretty(&document) };
-        // Serialisation to a string fails on non-string keys and on I/O only, and there is neither.
+        // Serialisation to a string fails on non-string keys and on I/O only, and neither occurs.
         #[allow(clippy::expect_used)]
         text.expect("an answer is plain data")
     }
@@ -120,12 +121,12 @@ impl Answer {
     }
 }
 
-/// JSON as a script may hold it: these two end a line of a script, and in JSON they stand in texts alone.
+/// JSON as a script may hold it: these two characters end a line of a script, and in JSON they occur only in texts.
 fn for_script(json: &str) -> String {
     json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// One row's element, with those of its children that are there.
+/// The element of a row, with those children that have a value.
 fn element(xml: &mut String, name: &str, row: u32, children: &[(&str, Option<&str>)]) {
     // Writing to a string does not fail.
     let _ = write!(xml, "<{name}><row>{row}</row>");

@@ -1,9 +1,9 @@
-/// The longest callback: what libraries make up has some thirty characters.
+/// The longest callback: libraries generate some thirty characters.
 const LONGEST: usize = 100;
 
 /// Whether a text is a plain path of JavaScript identifiers, such as `jQuery.callbacks.cb_1`: the answer calls it, so
-/// anything else would let a request write a script. A word that JavaScript keeps for itself breaks the caller's own
-/// page and nothing else.
+/// anything else would let a request inject a script. A reserved word of JavaScript breaks the caller's own page and
+/// nothing else.
 pub(super) fn is_identifier_path(text: &str) -> bool {
     text.len() <= LONGEST && text.split('.').all(is_identifier)
 }

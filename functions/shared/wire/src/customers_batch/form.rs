@@ -6,20 +6,21 @@ use thiserror::Error;
 use crate::customers_batch::problem::shown;
 use crate::customers_batch::{Format, Output, Problem, multipart, read_output};
 
-/// The fields of a form, by their names in lower case. Values are bytes: one that is not text costs no other.
+/// The fields of a form, by their names in lower case. Values are bytes: one that is not text does not affect the
+/// others.
 pub struct Form(BTreeMap<String, Vec<u8>>);
 
-/// Why a body is no form that can be used, and how the answer is wanted, as far as that can be read.
+/// Why a body is no usable form, and the requested form of the answer, as far as that can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{problem}")]
 pub struct FormProblem {
     /// What is wrong.
     pub problem: Problem,
-    /// How to say so.
+    /// The requested form of the answer.
     pub output: Output,
 }
 
-/// Where nothing can be read.
+/// The default output, if none can be read.
 impl From<Problem> for FormProblem {
     fn from(problem: Problem) -> Self {
         Self { problem, output: Output { format: Format::Xml, condensed: false } }
@@ -29,12 +30,11 @@ impl From<Problem> for FormProblem {
 /// Names and values as they were sent.
 pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Fields of one form. A request has some thirty: headers, and what stands beside them.
+/// Fields of one form. A request has some thirty: headers and parameters.
 const MOST_FIELDS: usize = 500;
 
 impl Form {
-    /// Reads the body of a POST: `application/x-www-form-urlencoded`, also where nothing is said, or
-    /// `multipart/form-data`.
+    /// Reads the body of a POST: `application/x-www-form-urlencoded`, which is the default, or `multipart/form-data`.
     ///
     /// # Errors
     /// If the body is no such form, has more than 500 fields, or has one of them twice.
@@ -53,7 +53,7 @@ impl Form {
         for (name, value) in pairs {
             let name = String::from_utf8_lossy(&name).to_lowercase();
             if form.0.contains_key(&name) {
-                // The first counts for how to say so.
+                // The first of each name decides the form of the answer.
                 let name = shown(&name).unwrap_or_default();
                 problem.get_or_insert(Problem(format!("the form has a field twice {name}").trim_end().to_owned()));
             } else if form.0.len() == MOST_FIELDS {
@@ -69,7 +69,7 @@ impl Form {
         }
     }
 
-    /// The bytes of a field, where it is there.
+    /// The bytes of a field, if it is there.
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.0.get(&name.to_lowercase()).map(Vec::as_slice)
     }
@@ -122,7 +122,7 @@ fn urlencoded(body: &[u8]) -> Pairs {
         .collect()
 }
 
-/// `+` is a space; a `%` without two hexadecimal digits stands for itself, as browsers read it.
+/// `+` is a space; a `%` without two hexadecimal digits stands for itself, as in browsers.
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;

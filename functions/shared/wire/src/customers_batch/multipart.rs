@@ -1,5 +1,5 @@
-//! `multipart/form-data` (RFC 7578) of a body that is in memory. The crates for it read streams, asynchronously; there
-//! is neither here.
+//! `multipart/form-data` (RFC 7578) of a body that is in memory. The crates for it read asynchronous streams; there are
+//! none here.
 
 use memchr::memmem;
 
@@ -17,7 +17,7 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Pairs, Problem> {
     let next = format!("\r\n{first}");
     let finder = memmem::Finder::new(&next);
 
-    // What stands before the first boundary is no part.
+    // What comes before the first boundary is no part.
     let mut rest = if body.starts_with(first.as_bytes()) {
         &body[first.len()..]
     } else {
@@ -51,7 +51,7 @@ fn name_of(headers: &[u8]) -> Result<Vec<u8>, Problem> {
     name.map(String::into_bytes).ok_or_else(|| Problem("a part of the multipart form has no name".to_owned()))
 }
 
-/// A parameter of a header's value: `…; name="text"`, or without the quotes.
+/// A parameter of a header's value: `…; name="text"`, with or without the quotes.
 fn parameter(value: &str, wanted: &str) -> Option<String> {
     let mut rest = value.split_once(';')?.1;
     loop {

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-/// Why a whole request can't be carried out, in words for who sent it. Nothing was written.
+/// Why a whole request can't be carried out, in words for the caller. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct Problem(pub String);
@@ -25,8 +25,8 @@ pub struct RowProblem {
     pub reason: String,
 }
 
-/// A name that the request gave, as part of an error, where it looks like one: a form that is garbage may have
-/// anybody's data in the place of names.
+/// A name from the request, as part of an error, if it looks like one: a malformed form may have personal data in the
+/// place of names.
 pub(super) fn shown(name: &str) -> Option<String> {
     let is_name =
         (1..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -8,9 +8,10 @@ use crate::customers_batch::problem::shown;
 use crate::customers_batch::rows::{Lines, read_rows};
 use crate::customers_batch::{Form, Format, Output, Problem, RowProblem};
 
-/// Rows that one request may have: what is written within the time that API Gateway gives.
+/// Rows that one request may have: as many as can be written within API Gateway's time-out.
 pub const MOST_ROWS: usize = 20_000;
-/// Passwords and PINs that one request may have: what is hashed within that time, 24 ms each on one of two processors.
+/// Passwords and PINs that one request may have: as many as can be hashed within that time, 24 ms each on one of two
+/// processors.
 pub const MOST_SECRETS: usize = 500;
 /// The highest number of a header, and the most headers.
 const LAST_HEADER: u32 = 200;
@@ -20,13 +21,13 @@ const MOST_CARD_DIGITS: u8 = 30;
 /// Which version of the dialect a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The first, which says nothing of a version.
+    /// The first, which gives no version.
     Legacy,
     /// `API=1.5`.
     V1_5,
 }
 
-/// Who asks, and for which account.
+/// The credentials of a request, and its account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Access {
     /// The user's name.
@@ -49,15 +50,15 @@ impl fmt::Debug for Access {
 pub struct BatchRequest {
     /// What can be imported.
     pub import: Request,
-    /// The rows that are no customers: the headers once more.
+    /// The rows that are no customers: repeated headers.
     pub ignored: Vec<RowProblem>,
     /// The rows that can't be read.
     pub failed: Vec<RowProblem>,
-    /// Whether the import can be taken back later.
+    /// Whether the import can be undone later.
     pub saves_undo: bool,
 }
 
-/// How the answer is wanted: the best that can be made of it, and what is wrong with it.
+/// The requested form of the answer, as well as it can be read, and what is wrong with it.
 pub fn read_output(form: &Form) -> (Output, Result<(), Problem>) {
     let condensed = form.text("condensed").is_ok_and(is_yes);
     let (format, problem) = read_format(form);
@@ -88,10 +89,10 @@ fn read_format(form: &Form) -> (Format, Result<(), Problem>) {
     }
 }
 
-/// Who asks. `header` is the value of `api_access_key`, where it was sent.
+/// The credentials. `header` is the value of `api_access_key`, if it was sent.
 ///
 /// # Errors
-/// If the version is not known, or something is missing.
+/// If the version is unknown, or something is missing.
 pub fn read_access(form: &Form, header: Option<&str>) -> Result<Access, Problem> {
     let secret = match (version(form)?, header) {
         (Version::Legacy, _) => form.required("user_password")?,
@@ -105,7 +106,7 @@ pub fn read_access(form: &Form, header: Option<&str>) -> Result<Access, Problem>
     })
 }
 
-/// Whether the request is one that this dialect has here.
+/// Checks that the request has the supported type.
 ///
 /// # Errors
 /// If its type is missing, or another.
@@ -119,10 +120,10 @@ pub fn expect_batch(form: &Form) -> Result<(), Problem> {
     }
 }
 
-/// What is to be imported.
+/// Reads what is to be imported.
 ///
 /// # Errors
-/// The first problem of the request. What is wrong with a row stands beside the others.
+/// The first problem of the request. Problems of single rows stand beside the others.
 pub fn read_request(form: &Form) -> Result<BatchRequest, Problem> {
     let version = version(form)?;
     let delimiter = match form.required("delimiter")? {

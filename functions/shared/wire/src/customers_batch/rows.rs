@@ -3,18 +3,18 @@ use model::without_marks;
 
 use crate::customers_batch::{MOST_ROWS, MOST_SECRETS, Problem, RowProblem};
 
-/// What spreadsheets write in front of UTF-8: no part of the data.
+/// What spreadsheets write in front of UTF-8: not part of the data.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The lines of some data: each that holds something is a row, ignored, or failed.
+/// The lines of some data: each line that is not blank is a row, ignored, or failed.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     pub(super) rows: Vec<Row>,
-    /// The first line, where it repeats the headers.
+    /// The first line, if it repeats the headers.
     pub(super) ignored: Vec<RowProblem>,
     /// Those that can't be read.
     pub(super) failed: Vec<RowProblem>,
-    /// What the ignored and the failed ones hold.
+    /// The contents of the ignored and the failed ones.
     pub(super) unreadable: Vec<UnreadableRow>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Lines {
 pub(super) fn read_rows(data: &[u8], delimiter: u8, columns: &[Field]) -> Result<Lines, Problem> {
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
     let is_blank = |line: &&[u8]| line.iter().all(|byte| byte.is_ascii_whitespace() && *byte != delimiter);
-    // A line ends with either or both: what is between the two is a line that holds nothing.
+    // A line ends with either or both: between the two is a blank line.
     let lines: Vec<&[u8]> = data.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !is_blank(line)).collect();
     if lines.is_empty() {
         return Err(Problem::of("profiles_data", "holds no row"));
@@ -49,7 +49,7 @@ pub(super) fn read_rows(data: &[u8], delimiter: u8, columns: &[Field]) -> Result
     Ok(read)
 }
 
-/// Files often begin with the names of their columns: that is nobody called `first_name`.
+/// Files often begin with the names of their columns: a first row with `first_name` as the first name is no customer.
 fn repeats_headers(line: &[u8], delimiter: u8, columns: &[Field]) -> bool {
     let Ok(line) = std::str::from_utf8(line) else { return false };
     let names = line.split(char::from(delimiter)).map(|name| Field::from_name(name.trim()));
@@ -78,7 +78,7 @@ fn values(line: &[u8], delimiter: u8, columns: &[Field]) -> Result<Vec<(Field, S
     let mut values = Vec::with_capacity(count);
     for (field, value) in columns.iter().zip(line.split(char::from(delimiter))) {
         let value = match field {
-            // Nobody sees the marks: with them it would be the id of somebody else.
+            // The marks are invisible: with them, it would be another customer's id.
             Field::Code | Field::CardNumber | Field::Email => without_marks(value),
             _ => value.to_owned(),
         };

@@ -1,4 +1,4 @@
-//! The sections that have fields of their own: an entry is what fields stand for, and a leftover of all else in it.
+//! The sections that have fields of their own: an entry has a value of fields, and a leftover of everything else in it.
 
 use model::{Attribute, Attributes};
 
@@ -7,9 +7,9 @@ use super::unmapped::UnmappedData;
 
 /// One entry of a section, such as a `phone` of `phones`.
 pub(crate) struct Entry<T> {
-    /// What fields stand for.
+    /// The fields.
     pub(crate) value: T,
-    /// What they do not.
+    /// What has no field.
     pub(crate) leftover: Attributes,
     /// Whether the source says that the entry is preferred.
     pub(crate) preferred: bool,
@@ -23,8 +23,8 @@ impl<T> Entry<T> {
     }
 }
 
-/// Reads one element's children into fields: `take` gets each child's folded name and text, and says whether a field
-/// stands for it now. The leftover is what it did not take, and what had more to it than a text.
+/// Reads one element's children into fields: `take` gets each child's folded name and text, and returns whether a field
+/// holds it now. The leftover is what it did not take, and children that hold more than a text.
 pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> bool) -> Attributes {
     let mut leftover = UnmappedData::default();
     leftover.insert_own_data(element);
@@ -37,7 +37,7 @@ pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> 
     leftover.into_attributes()
 }
 
-/// Puts a text into an empty field. `false` if the field is filled already: what comes second is left over.
+/// Puts a text into an empty field. `false` if the field is filled already: a second value is left over.
 pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
     if field.is_some() {
         return false;
@@ -65,12 +65,12 @@ impl<T: Ord> Entries<T> {
         Self { entries: Vec::new(), beside: UnmappedData::default() }
     }
 
-    /// Reads a section's element, whose entries are named `entry_name`. An entry that holds nothing is none.
+    /// Reads a section's element, with entries named `entry_name`. An empty entry is left out.
     pub(crate) fn read(&mut self, section: Element, entry_name: &str, read_entry: impl Fn(Element) -> Entry<T>) {
         self.read_some(section, entry_name, |element| Some(read_entry(element)));
     }
 
-    /// The same of a section that has entries of several kinds: `read_entry` returns those of this one.
+    /// The same for a section with several kinds of entries: `read_entry` returns those of this kind.
     pub(crate) fn read_some(
         &mut self,
         section: Element,
@@ -87,7 +87,7 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// An entry that was read elsewhere.
+    /// Adds an entry that was read elsewhere.
     pub(crate) fn push(&mut self, entry: Entry<T>) {
         self.entries.push(entry);
     }
@@ -97,8 +97,8 @@ impl<T: Ord> Entries<T> {
         self.entries.iter_mut().find(|entry| is_sought(&entry.value))
     }
 
-    /// Brings the entries into the one order that equal data have: the source states none. `mark_primary` is called
-    /// for the entry to use: the first that is preferred, or else the first that is the best; it goes to the front.
+    /// Brings the entries into the one order that equal data have: the source states none. `mark_primary` is called for
+    /// the entry to use: the first that is preferred, or else the first that is the best. It comes first.
     pub(crate) fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
         self.entries.sort_by(|one, other| (&one.value, &one.leftover).cmp(&(&other.value, &other.leftover)));
         let preferred = self.entries.iter().position(|entry| entry.preferred);
@@ -109,8 +109,8 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// The entries' values; what is left over of them goes to `attributes` under the section's name, one object per
-    /// entry in the same order, and what stood beside them under that name with `#section` after it.
+    /// The entries' values. Their leftovers go to `attributes` under the section's name, one object per entry in the
+    /// same order, and what stood beside them under that name with `#section` appended.
     pub(crate) fn into_values(self, name: &str, attributes: &mut UnmappedData) -> Vec<T> {
         let has_leftovers = self.entries.iter().any(|entry| !entry.leftover.is_empty());
         let mut values = Vec::with_capacity(self.entries.len());

@@ -1,4 +1,4 @@
-//! One record of an answer, such as a customer: its element as a tree, its source text, and what no field stands for.
+//! One record of an answer, such as a customer: its element as a tree, its source text, and what has no field.
 
 mod entries;
 mod record_builder;

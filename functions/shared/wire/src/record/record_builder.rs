@@ -5,8 +5,8 @@ use crate::{Limits, RecordError};
 
 /// The record whose element is open, in buffers that are reused from record to record.
 ///
-/// What is wrong with a record and leaves the XML well-formed costs that record only: the first such problem is noted,
-/// the rest of the element is passed over, and the next record is read as if nothing had been.
+/// A problem that leaves the XML well-formed costs only its record: the first such problem is noted, the rest of the
+/// element is passed over, and the next record is read as usual.
 pub(crate) struct RecordBuilder {
     pub(crate) limits: Limits,
     /// The depth of the record's element.
@@ -33,7 +33,7 @@ impl RecordBuilder {
         }
     }
 
-    /// The record's element begins: its tag comes to [`start`](Self::start) next.
+    /// Begins the record's element: its tag comes to [`start`](Self::start) next.
     pub(crate) fn begin(&mut self, document: &mut ParseContext) {
         self.depth = document.depth();
         self.begins_at = document.offset;
@@ -45,7 +45,7 @@ impl RecordBuilder {
         document.source_from = Some(document.offset);
     }
 
-    /// Source text of the record's element, piece by piece.
+    /// Takes a piece of the source text of the record's element.
     pub(crate) fn source(&mut self, piece: &str) {
         if self.raw_is_full {
             return;
@@ -55,8 +55,8 @@ impl RecordBuilder {
         self.raw.push_str(&piece[..piece.floor_char_boundary(room)]);
     }
 
-    /// The record's element or one within it begins. A foreign one is kept, and never matched; an attribute is kept
-    /// where `is_data` says so of its name.
+    /// Begins the record's element, or one within it. A foreign one is kept, and never matched; an attribute is kept if
+    /// `is_data` is true for its name.
     pub(crate) fn start(
         &mut self,
         tag: &StartTag,
@@ -98,7 +98,7 @@ impl RecordBuilder {
         self.over_limit("text_bytes", self.limits.text_bytes as u64, document);
     }
 
-    /// An element within the record's ends, or the record's.
+    /// Ends an element within the record's, or the record's own.
     pub(crate) fn end(&mut self, document: &ParseContext) {
         if self.problem.is_some() {
             return;
@@ -107,7 +107,7 @@ impl RecordBuilder {
         self.check_length(document);
     }
 
-    /// The record's element, if it holds anything that can be used.
+    /// The record's element, if it holds anything usable.
     pub(crate) fn element(&self) -> Option<Element<'_>> {
         self.tree.root()
     }
@@ -122,7 +122,7 @@ impl RecordBuilder {
         self.raw.clone()
     }
 
-    /// Whether the source text is longer than what is handed on of it.
+    /// Whether the source text is longer than the part that is handed on.
     pub(crate) fn raw_is_cut(&self) -> bool {
         self.raw_is_full
     }
@@ -133,7 +133,7 @@ impl RecordBuilder {
         }
     }
 
-    /// A reference stands for an entity that XML does not define.
+    /// A reference to an entity that XML does not define.
     pub(crate) fn unknown_entity(&mut self, document: &ParseContext) {
         self.note("a reference to an entity that XML does not define".to_owned(), document);
     }
@@ -142,7 +142,7 @@ impl RecordBuilder {
         self.note(format!("more than {limit} = {value} allows"), document);
     }
 
-    /// Notes what is wrong, if nothing was before.
+    /// Notes what is wrong, unless something was noted before.
     fn note(&mut self, what: String, document: &ParseContext) {
         if self.problem.is_none() {
             self.problem = Some(RecordError { what, place: document.place() });

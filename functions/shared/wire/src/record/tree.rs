@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::scan::StartTag;
 
-/// What XML calls white space: it means nothing at either end of a text.
+/// What XML calls white space: it is ignored at either end of a text.
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// An element with all that is in it. Every name and text stands in one buffer.
@@ -19,7 +19,7 @@ pub(crate) struct Tree {
 }
 
 struct Node {
-    /// The name as data are kept under it: the local name as written, for a foreign element with its prefix.
+    /// The name that data are kept under: the local name as written, for a foreign element with its prefix.
     key: Range<usize>,
     folded: Range<usize>,
     foreign: bool,
@@ -45,7 +45,7 @@ impl Tree {
         self.open.clear();
     }
 
-    /// An element begins. A foreign one is kept, and never matched; of its attributes those that are data are kept.
+    /// Begins an element. A foreign one is kept, and never matched; of its attributes, those that are data are kept.
     pub(crate) fn open(&mut self, tag: &StartTag, foreign: bool, is_data: impl Fn(&str) -> bool) {
         let attributes_start = self.attributes.len();
         for (name, value) in tag.attributes().filter(|(name, _)| is_data(name)) {
@@ -82,7 +82,7 @@ impl Tree {
         self.open.push(index);
     }
 
-    /// Adds to the innermost element's text. The length of that text so far.
+    /// Adds to the innermost element's text. Returns the length of that text so far.
     pub(crate) fn push_text(&mut self, piece: &str) -> usize {
         let Some(node) = self.open.last().and_then(|index| self.nodes.get_mut(*index)) else {
             return 0;
@@ -100,7 +100,7 @@ impl Tree {
         node.text.len() + node.late_text.len()
     }
 
-    /// The innermost element ends.
+    /// Ends the innermost element.
     pub(crate) fn close(&mut self) {
         self.open.pop();
     }
@@ -130,7 +130,7 @@ impl<'t> Element<'t> {
         &self.tree.buffer[self.node.key.clone()]
     }
 
-    /// The name to compare with names that are known; empty for a foreign element, which is known by none.
+    /// The name to compare with known names; empty for a foreign element, which never matches.
     pub(crate) fn known_name(self) -> &'t str {
         if self.node.foreign { "" } else { self.folded_name() }
     }
@@ -171,7 +171,7 @@ impl<'t> Element<'t> {
         self.node.first_child.is_some()
     }
 
-    /// Whether its text is all that it holds.
+    /// Whether it holds nothing but text.
     pub(crate) fn is_plain(self) -> bool {
         !self.has_attributes() && !self.has_children()
     }
@@ -181,7 +181,7 @@ impl<'t> Element<'t> {
         self.is_plain() && self.text().is_empty()
     }
 
-    /// Whether it and all that is in it hold neither a text nor an attribute.
+    /// Whether neither it nor anything within it holds a text or an attribute.
     pub(crate) fn is_hollow(self) -> bool {
         !self.has_attributes() && self.text().is_empty() && self.children().all(Element::is_hollow)
     }

@@ -1,4 +1,4 @@
-//! What no field of a record stands for: the source's own data as structure, losing nothing.
+//! What has no field in a record: the source's own data as structure, without loss.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
@@ -7,7 +7,7 @@ use model::{Attribute, Attributes};
 
 use super::tree::Element;
 
-/// Collects data by name; what comes under one name more than once becomes a list.
+/// Collects data by name; a name that comes more than once gets a list.
 #[derive(Default)]
 pub(crate) struct UnmappedData {
     data: Attributes,
@@ -36,12 +36,12 @@ impl UnmappedData {
         }
     }
 
-    /// An element under its own name.
+    /// Inserts an element under its own name.
     pub(crate) fn insert_element(&mut self, element: Element) {
         self.insert(element.key().to_owned(), attribute_of(element));
     }
 
-    /// The XML attributes of an element, and its text where it has any.
+    /// Inserts the XML attributes of an element, and its text if it has any.
     pub(crate) fn insert_own_data(&mut self, element: Element) {
         for (name, value) in element.attributes() {
             self.insert(format!("@{name}"), Attribute::Text(value.to_owned()));
@@ -52,7 +52,7 @@ impl UnmappedData {
         }
     }
 
-    /// What was left over of a section, under the section's name.
+    /// Inserts what was left over of a section, under the section's name.
     pub(crate) fn insert_leftover(&mut self, name: &str, leftover: Attributes) {
         if !leftover.is_empty() {
             self.insert(name.to_owned(), Attribute::Object(leftover));
@@ -64,8 +64,8 @@ impl UnmappedData {
     }
 }
 
-/// An element as structure: text where that is all it holds, a list where it only wraps what it is the plural of, and
-/// otherwise an object of its children, its attributes (`@name`) and its text (`#text`).
+/// An element as structure: text if that is all it holds, a list if it only wraps elements that its name is the plural
+/// of, and otherwise an object of its children, its attributes (`@name`) and its text (`#text`).
 pub(crate) fn attribute_of(element: Element) -> Attribute {
     if element.is_plain() {
         return Attribute::Text(element.text().into_owned());
@@ -81,7 +81,7 @@ pub(crate) fn attribute_of(element: Element) -> Attribute {
     Attribute::Object(kept.into_attributes())
 }
 
-/// Whether an element only wraps a list, so that its shape is the same for one entry as for many.
+/// Whether an element only wraps a list. Its shape is then the same for one entry as for many.
 fn is_list(element: Element) -> bool {
     let Some(first) = element.children().next() else {
         return false;

@@ -1,4 +1,4 @@
-//! What no field stands for is kept, and nothing overwrites anything.
+//! What has no field is kept, and nothing overwrites anything.
 
 use crate::sample::{contact, content, content_with, list, object, text};
 

@@ -1,4 +1,4 @@
-//! What a contact's element becomes.
+//! The content of a contact's element.
 
 use model::{Address, CustomerType, Email, Name, Phone, Status};
 use wire::business_catalyst::LastUpdate;

@@ -118,7 +118,7 @@ fn one_contact_has_one_content_in_every_encoding() {
     let expected = content(&contact).hash();
     let latin = Encoding::for_label(b"ISO-8859-1").unwrap().encode(&document("ISO-8859-1")).0.into_owned();
     let utf_16: Vec<u8> = format!("\u{feff}{}", document("utf-16")).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    // The source's stack declares utf-16 where it made the document as a string.
+    // The source's stack declares utf-16 if it made the document as a string.
     for bytes in [latin, utf_16, document("utf-16").into_bytes(), document("UTF-8").into_bytes()] {
         let (contacts, end) = read(&bytes).unwrap();
         assert_eq!(contacts[0].content.as_ref().unwrap().hash(), expected);

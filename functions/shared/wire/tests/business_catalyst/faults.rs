@@ -1,4 +1,4 @@
-//! Failures that the source tells.
+//! Failures that the source reports.
 
 use wire::business_catalyst::PageEnd;
 

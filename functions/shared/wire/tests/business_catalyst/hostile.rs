@@ -1,4 +1,4 @@
-//! Documents that are not what they should be.
+//! Malformed, hostile and wrong documents.
 
 use std::io::{self, Cursor, ErrorKind, Read};
 
@@ -7,7 +7,7 @@ use wire::{Limits, ReadError};
 
 use crate::sample::{JANE, answer, contact, content, fault, in_body, last_page, read, read_all};
 
-/// Both readers say the same of a document that no reader accepts.
+/// Both readers report the same for a document that no reader accepts.
 fn everywhere(document: &str, expected: fn(&ReadError) -> bool) {
     let written = read_update_insert_answer(document.as_bytes(), &Limits::default());
     for result in [read(document).map(|_| ()), written] {

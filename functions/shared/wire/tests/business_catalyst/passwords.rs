@@ -5,7 +5,7 @@ use wire::{Limits, ReadError};
 
 use crate::sample::{JANE, contact, contact_with, content_with, fault, last_page, only, read, read_all};
 
-/// Everything that is told of a document, and of a contact in it.
+/// Everything that is shown of a document, and of a contact in it.
 fn told(document: &str, limits: Limits) -> String {
     let mut reader = ContactListReader::new(document.as_bytes(), limits);
     let mut told = String::new();

@@ -1,4 +1,4 @@
-//! What holds of every document.
+//! Properties of every document.
 
 use std::io::{self, Read};
 
@@ -98,7 +98,7 @@ impl Read for InPieces<'_> {
     }
 }
 
-/// A contact's children, of which each names itself once.
+/// A contact's children, each of a different name.
 fn children() -> impl Strategy<Value = Vec<String>> {
     let text = "[a-zA-Z0-9 .@&é-]{0,12}".prop_map(|text| text.replace('&', "&amp;"));
     let numbers = vec((0..12_u8, text.clone()), 0..5).prop_map(|entries| {
@@ -138,7 +138,7 @@ fn children() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// The same child with the entries of its list turned around.
+/// The same child with the entries of its list in reverse order.
 fn turned(child: &str) -> String {
     for (wrapper, entry) in [("phoneNos", "PhoneNo"), ("relationships", "Relationship"), ("crmForms", "CrmForms")] {
         let (open, close) = (format!("<{wrapper}>"), format!("</{wrapper}>"));

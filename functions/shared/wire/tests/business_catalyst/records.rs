@@ -1,4 +1,4 @@
-//! What is wrong with one contact costs that contact only.
+//! A problem in one contact costs that contact only.
 
 use jiff::Timestamp;
 use wire::Limits;

@@ -9,7 +9,7 @@ use wire::business_catalyst::{ContactListReader, PageEnd};
 
 use crate::sample::{contact, last_page};
 
-/// An answer that is made only as it is read.
+/// An answer that is generated only as it is read.
 struct Endless {
     pieces: Box<dyn Iterator<Item = String>>,
     piece: Vec<u8>,

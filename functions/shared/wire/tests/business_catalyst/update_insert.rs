@@ -1,4 +1,4 @@
-//! The answer to contacts that were written.
+//! The answer to written contacts.
 
 use wire::business_catalyst::{NAMESPACE, read_update_insert_answer};
 use wire::{Limits, ReadError};

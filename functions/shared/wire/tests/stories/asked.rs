@@ -1,4 +1,4 @@
-//! An answer takes no more memory than what was asked for can mean (9: bounds).
+//! An answer takes no more memory than the request can have meant (9: bounds).
 
 use wire::{DetailsReader, Limits, ReadError};
 
@@ -16,7 +16,7 @@ fn who_was_not_asked_for_is_counted_and_named_and_not_kept() {
     let document = bulk(&[relatives.as_str(), &customer("1"), "<custInfo/>", &customer("x41")].concat());
     let (reader, details) = read(&document, &["1", "2"]);
     let details: Vec<_> = details.into_iter().collect::<Result<_, _>>().unwrap();
-    // Whoever has no id may be anybody: the caller is told.
+    // A customer without an id may be any: it is returned to the caller.
     assert_eq!(ids(&details), [Some("1"), None]);
     assert_eq!(reader.unasked().count, 41);
     let named: Vec<String> = (1..=10).map(|id| format!("x{id}")).collect();

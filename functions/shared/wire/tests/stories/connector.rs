@@ -1,4 +1,4 @@
-//! What the Connector pushes, and what it is answered.
+//! What the Connector pushes, and the answers to it.
 
 use std::time::Instant;
 

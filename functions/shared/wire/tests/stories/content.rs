@@ -1,4 +1,4 @@
-//! What a customer's element becomes.
+//! The content of a customer's element.
 
 use model::{Address, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
 

@@ -32,7 +32,7 @@ const EXAMPLE: [(&str, &str); 14] = [
     ),
 ];
 
-/// The example, with these fields set to something else, added, or taken out where the value is `-`.
+/// The example, with these fields set to something else, added, or removed if the value is `-`.
 fn example(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> =
         EXAMPLE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -258,7 +258,7 @@ fn one_header_may_be_left_out_and_takes_no_column() {
     assert_eq!(request(&moved).import, request(&[]).import);
     let first = [("profiles_header_1", "-"), ("Profiles_Data", "5|jane|doe|1970-07-14|555")];
     assert_eq!(request(&first).import.rows[0].get(Field::CardNumber), Some("5"));
-    // A sender that counts the gap as a column has one too many, and hears of it.
+    // A sender that counts the gap as a column has one too many, and gets an error.
     let counted = [moved[0], moved[1], ("Profiles_Data", "1|1|jane|doe|1970-07-14||555-5555")];
     assert_eq!(request(&counted).failed[0].reason, "has 7 columns, and the headers name 6");
 }
@@ -341,7 +341,7 @@ fn more_rows_than_fit_are_refused_with_a_way_to_split_them() {
     assert_eq!(text, "`profiles_data`: has 40001 rows; one request takes at most 20000: send it as 3 requests");
 }
 
-/// The rows of some data under the headers `code` and `email`, and who is called how by them.
+/// The rows of some data under the headers `code` and `email`, and the customer of each.
 fn read(data: &[u8]) -> BatchRequest {
     let head = "delimiter=pipe&campaigns_to_include=1&profiles_header_1=code&profiles_header_2=email&profiles_data=";
     read_request(&Form::read(None, format!("{head}{}", encoded(data)).as_bytes()).unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! Characters that XML forbids cost nobody: they are left out, and counted (4: one bad record costs one record).
+//! Characters that XML forbids cost no record: they are left out, and counted (4: one bad record costs one record).
 
 use proptest::prelude::*;
 use wire::business_catalyst::ContactListReader;
@@ -7,7 +7,7 @@ use wire::{DetailsMode, DetailsReader, Limits, ReadError, read_queue};
 
 use crate::sample::{bulk, customer, ids};
 
-/// The note of customer 1, whose element stands between two good ones, and how many characters were left out.
+/// The note of customer 1, which stands between two good ones, and how many characters were left out.
 fn note(written: &str) -> (String, u64) {
     let bad = format!("<custInfo a=\"{written}\"><custId>1</custId><note>{written}</note></custInfo>");
     let document = bulk(&[customer("0").as_str(), &bad, &customer("2")].concat());
@@ -138,7 +138,7 @@ fn whoever_pushes_is_told_of_them_and_nothing_is_stored() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
-    /// Whatever characters a name is made of, as they are or as references: it comes through as what XML allows of it.
+    /// Whatever characters a name is made of, as they are or as references: the result is what XML allows of it.
     #[test]
     fn any_characters_cost_nobody_and_what_is_allowed_comes_through(
         characters in proptest::collection::vec((0..0x11_0000_u32, 0..3_u8, any::<bool>()), 0..20)

@@ -1,4 +1,4 @@
-//! Documents that are not what they should be.
+//! Malformed, hostile and wrong documents.
 
 use std::io::{self, Cursor, ErrorKind, Read};
 
@@ -6,7 +6,7 @@ use wire::{DetailsMode, DetailsReader, Limits, ReadError, read_queue, read_statu
 
 use crate::sample::{JANE, bulk, customer, error_text, read_bulk, read_single};
 
-/// Every reader says the same of a document that no reader accepts.
+/// Every reader reports the same for a document that no reader accepts.
 fn everywhere(document: &str, expected: fn(&ReadError) -> bool) {
     let queue = read_queue(document.as_bytes(), &Limits::default(), |_| {}).map(|_| ());
     let status = read_status(document.as_bytes(), &Limits::default());
@@ -140,7 +140,8 @@ fn an_input_that_gives_one_byte_at_a_time_is_read_alike() {
     assert_eq!(slow, [read_bulk(&document).unwrap()[0].content.as_ref().unwrap().hash()]);
 }
 
-/// Old systems write it so; an entry, a customer or a contact is read as it is meant, wherever a piece of it ends.
+/// Old systems write it so; an entry, a customer or a contact is read as it is meant, at whatever place a piece of it
+/// ends.
 #[test]
 fn an_ampersand_that_begins_no_reference_stands_for_itself() {
     for name in ["A & B", "AT&T", "&", "&& co", "x &amp", "A &amp; B & C", "B & a company of more than sixteen letters"]

@@ -1,4 +1,4 @@
-//! What no field stands for is kept, by the source's own names.
+//! What has no field is kept, by the source's own names.
 
 use model::Attribute;
 use wire::Section;

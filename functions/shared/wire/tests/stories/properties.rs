@@ -1,4 +1,4 @@
-//! What holds of every document.
+//! Properties of every document.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ fn xml_pieces() -> impl Strategy<Value = String> {
     vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// A customer's children, of which each names itself once.
+/// A customer's children, each of a different name.
 fn children() -> impl Strategy<Value = Vec<String>> {
     let text = "[a-zA-Z0-9 .@&é-]{0,12}".prop_map(|text| text.replace('&', "&amp;"));
     let entry = (text.clone(), text.clone(), any::<bool>(), any::<bool>());
@@ -133,7 +133,7 @@ fn children() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
-/// The same children in another order, and the entries of each typed section turned around.
+/// The same children in another order, with the entries of each typed section in reverse order.
 fn turned(child: &str) -> String {
     for entry in ["phone", "membership", "role"] {
         let (open, close) = (format!("<{entry}s>"), format!("</{entry}s>"));

@@ -47,7 +47,7 @@ fn an_empty_queue_may_come_with_a_number_or_without() {
     assert_eq!(read("<q><max-queue-num> 12 </max-queue-num></q>").unwrap(), (Some("12".into()), vec![]));
 }
 
-/// What is no answer of a queue never makes a connection look fresh (6: nothing is dropped in silence).
+/// A document that is no answer of a queue never makes a connection look fresh (6: nothing is dropped in silence).
 #[test]
 fn another_document_is_no_empty_queue() {
     for document in [

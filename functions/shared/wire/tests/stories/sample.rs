@@ -74,7 +74,7 @@ pub fn content_with(children: &str) -> Content {
     content(&format!("<custInfo><custId>1</custId>{children}</custInfo>"))
 }
 
-/// What a reader says of a document that it cannot read.
+/// The error of a reader for a document that it can't read.
 pub fn error_text(document: impl AsRef<[u8]>) -> String {
     read_bulk(document).expect_err("an error").to_string()
 }

@@ -1,4 +1,4 @@
-//! Somebody's password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
+//! A password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
 
 use proptest::prelude::*;
 use wire::{DetailsMode, DetailsReader, Limits, ReadError, connector, read_queue, read_status};
@@ -112,8 +112,7 @@ fn about_a_person() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-    /// 8: nobody's name, address or number is shown, wherever it stands among a system's words and whatever is around
-    /// it.
+    /// 8: no name, address or number of a person is shown, at any place among a system's words and in any surroundings.
     #[test]
     fn nothing_about_a_person_is_shown_of_a_sources_words(
         parts in proptest::collection::vec((0..8_usize, about_a_person(), 0..6_usize), 1..5)

@@ -1,4 +1,4 @@
-//! A reader whose input has no more for the moment goes on later, as if nothing had been.
+//! A reader whose input has no more for the moment continues later as if there had been no pause.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -10,7 +10,7 @@ use wire::{DetailsMode, DetailsReader, Limits, ReadError};
 
 use crate::sample::{JANE, bulk, customer, read_bulk};
 
-/// Gives as many bytes at once as it is told, and pauses after each time.
+/// Gives at most so many bytes at once, and pauses after each time.
 struct Halting<'a> {
     left: &'a [u8],
     pieces: std::iter::Cycle<std::vec::IntoIter<usize>>,
@@ -34,7 +34,7 @@ impl Read for Halting<'_> {
     }
 }
 
-/// Asks until there is an answer, or an error that is one.
+/// Calls until there is an answer, or a real error.
 fn patiently<T>(mut ask: impl FnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
     loop {
         match ask() {
@@ -82,7 +82,7 @@ proptest! {
         let mut reader = StatusReader::new(Halting::new(document.as_bytes(), pieces.clone()), None, Limits::of_status());
         prop_assert!(patiently(|| reader.read()).is_ok());
 
-        // A document that is no list of contacts, in the same words.
+        // A document that is no list of contacts gives the same error.
         let whole = ContactListReader::new(document.as_bytes(), Limits::default()).next().unwrap().unwrap_err();
         let mut reader = ContactListReader::new(Halting::new(document.as_bytes(), pieces), Limits::default());
         let halted = patiently(|| reader.next().unwrap()).unwrap_err();

@@ -8,7 +8,7 @@ use wire::{DetailsMode, DetailsReader, Limits};
 
 use crate::sample::{customer, ids, read_all};
 
-/// An answer with a hundred thousand customers, which is made only as it is read.
+/// An answer with a hundred thousand customers, which is generated only as it is read.
 struct Endless {
     piece: Vec<u8>,
     position: usize,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::import::{Application, IdSecret, RowExtras, apply_rows};
 use crate::{ConnectionKey, Content, Version};
 
-/// A store that answers what is asked, and that rows are written to.
+/// A store that answers reads, and that rows are written to.
 #[derive(Default)]
 struct Store {
     customers: BTreeMap<String, Content>,
@@ -36,7 +36,7 @@ impl Store {
         self.carry_out_again(request, &[])
     }
 
-    /// Imports a request whose rows came to these ends before.
+    /// Imports a request again whose rows came to these ends before.
     fn carry_out_again(&mut self, request: &Request, before: &[RowOutcome]) -> Vec<RowOutcome> {
         let connection = ConnectionKey::new("acme", "imports");
         let fingerprint = request.fingerprint(&connection, &IdSecret::new([1; 32]));
@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// Whose row it is, and whether they are new.
+/// The customer of a row, and whether it is new.
 #[track_caller]
 fn taken(outcome: &RowOutcome) -> (&str, bool) {
     match outcome {
@@ -125,7 +125,7 @@ fn a_code_names_a_customer_who_is_there_or_a_new_one() {
     let mut store = Store::default();
     assert_eq!(taken(&store.import(&[&[(CODE, "1"), (EMAIL, "a@x")]])[0]), ("1", true));
     assert_eq!(taken(&store.import(&[&[(CODE, "1"), (NAME, "jane")]])[0]), ("1", false));
-    // One address, two people: a code that nobody has is somebody new.
+    // One address, two people: a code that no customer has is a new customer.
     assert_eq!(taken(&store.import(&[&[(CODE, "2"), (EMAIL, "a@x")]])[0]), ("2", true));
 }
 
@@ -135,7 +135,7 @@ fn without_a_code_the_card_number_decides_and_without_that_the_address() {
     store.import(&[&[(CODE, "1"), (CARD, "500"), (EMAIL, "Jane@Example.org")], &[(CODE, "2"), (CARD, "600")]]);
     assert_eq!(taken(&store.import(&[&[(CARD, "600"), (NAME, "jim")]])[0]), ("2", false));
     assert_eq!(taken(&store.import(&[&[(EMAIL, "jane@example.ORG"), (NAME, "jane")]])[0]), ("1", false));
-    // A card number that nobody has is somebody new, though the address is another's.
+    // A card number that no customer has is a new customer, though the address is another's.
     let outcomes = store.import(&[&[(CARD, "700"), (EMAIL, "jane@example.org")]]);
     let (source_id, is_new) = taken(&outcomes[0]);
     assert!(is_new && source_id.len() == 16, "{source_id}");
@@ -155,7 +155,7 @@ fn a_row_that_matches_two_customers_fails_alone() {
     assert!(reason(&outcomes[1]).contains("two customers"));
     assert!(reason(&outcomes[2]).contains("two customers") && reason(&outcomes[2]).contains("`email`"));
     assert_eq!(taken(&outcomes[3]), ("1", false));
-    // What a customer had is free for another, and so is an address that only one has left.
+    // What a customer had is free for another, and so is an address that only one still has.
     let outcomes = store.import(&[&[(CODE, "3"), (CARD, "500")], &[(EMAIL, "a@x"), (NAME, "jim")]]);
     assert_eq!((taken(&outcomes[0]), taken(&outcomes[1])), (("3", true), ("2", false)));
 }
@@ -232,7 +232,7 @@ fn generated_card_numbers_are_nobody_elses() {
         }
     }
     assert!(cards.len() >= 6, "{cards:?}");
-    // Who has a card keeps it.
+    // A customer with a card keeps it.
     let outcomes =
         store.carry_out(&request(Overwrite::Update, Some(10), &[&[(CODE, "1"), (CARD, "500")], &[(CODE, "1")]]));
     let RowOutcome::Taken(matched) = &outcomes[1] else { panic!("{outcomes:?}") };
@@ -263,7 +263,7 @@ fn import_all(store: &mut Store, codes: std::ops::Range<u32>, address: impl Fn(u
     store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>())
 }
 
-/// Invariant: a claim is a hint; whoever does not have an address does not count, however many once had it.
+/// Invariant: a claim is a hint; a customer that does not have an address does not count, however many once had it.
 #[test]
 fn an_address_finds_who_has_it_however_many_once_had_it() {
     let mut store = Store::default();
@@ -272,7 +272,7 @@ fn an_address_finds_who_has_it_however_many_once_had_it() {
     assert!(pages.len() > 1 && pages.iter().all(|page| page.len() <= Claimants::PAGE));
     assert!(reason(&store.import(&[&[(EMAIL, "no@x"), (NAME, "jane")]])[0]).contains("two customers"));
     assert_eq!(taken(&store.import(&[&[(CODE, "7"), (EMAIL, "no@x")]])[0]), ("7", false));
-    // All but one move on, in the same request in which it is looked for.
+    // All but one change theirs, in the same request that looks for it.
     import_all(&mut store, 0..200, |code| format!("{code}@x"));
     let values: Vec<[String; 2]> = (200..449)
         .map(|code| [code.to_string(), format!("{code}@x")])
@@ -282,7 +282,7 @@ fn an_address_finds_who_has_it_however_many_once_had_it() {
         values.iter().map(|[code, email]| [(CODE, &**code), (EMAIL, &**email)]).collect();
     let outcomes = store.import(&rows.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>());
     assert_eq!(taken(&outcomes[249]), ("449", false));
-    // Then nobody has it.
+    // Then no customer has it.
     store.delete("449");
     assert!(taken(&store.import(&[&[(EMAIL, "NO@x")]])[0]).1);
 }
@@ -296,7 +296,7 @@ fn claimants_that_the_release_before_did_not_remember_all_decide_nothing() {
     assert_eq!(taken(&outcomes[1]), ("1", true));
 }
 
-/// Invariant 11: an address that a release before folded otherwise finds who has it.
+/// Invariant 11: an address that a release before folded differently finds its customers.
 #[test]
 fn who_was_stored_by_the_release_before_is_found_by_the_same_address() {
     let mut store = Store::default();
@@ -332,7 +332,7 @@ fn a_row_that_failed_goes_through_once_its_cause_is_gone() {
     assert_eq!(store.carry_out_again(&request, &again), again);
 }
 
-/// Invariant: one customer per identity, also where a request is carried out again after others moved on.
+/// Invariant: one customer per identity, also if a request is repeated after others changed customers.
 #[test]
 fn a_card_number_of_another_by_now_is_not_given_again() {
     let mut store = Store::default();
@@ -386,7 +386,7 @@ fn a_whole_request_is_matched_in_few_looks_into_the_store() {
     assert_eq!(store.looks, 2, "claims, then who has them");
 }
 
-/// What this thread has worked, not what others on the machine have: a ratio of two of these is what it is.
+/// The processor time of this thread alone, without that of others on the machine: so a ratio of two is reliable.
 fn worked(work: impl FnOnce()) -> std::time::Duration {
     let on_cpu = || {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
@@ -424,7 +424,7 @@ fn twice_the_rows_of_one_customer_take_twice_the_work() {
     });
 }
 
-/// What becomes of rows where nobody is there.
+/// What becomes of rows if there is no customer.
 fn matched_by_nobody(request: &Request) -> Vec<RowOutcome> {
     let fingerprint = request.fingerprint(&ConnectionKey::new("acme", "imports"), &IdSecret::new([1; 32]));
     let mut known = Known::default();
@@ -443,7 +443,7 @@ fn matched_by_nobody(request: &Request) -> Vec<RowOutcome> {
 
 #[test]
 fn twice_the_rows_of_one_address_take_twice_the_work() {
-    // Half of the customers get an address and give it up again; then the others are looked for by it.
+    // Half of the customers get an address and give it up again; then the others are looked up by it.
     expect_linear(|rows| {
         let third = rows / 3;
         let moved = (0..third).map(|code| vec![(CODE, code.to_string()), (EMAIL, "no@x".to_owned())]);

@@ -23,7 +23,7 @@ fn applied(base: Option<&Content>, overwrite: Overwrite, row: &Row) -> Content {
     apply_rows(base, [(row, extras)], &application)
 }
 
-/// What a customer has in a column, as the reader of the shadow finds it.
+/// A customer's value in a column, as the reader of the shadow finds it.
 fn value_of(content: &Content, field: Field) -> Option<String> {
     let address = content.addresses.first();
     let attribute = |name: &str| match content.attributes.get(name) {
@@ -54,7 +54,7 @@ fn stored(field: Field, value: &str) -> Option<String> {
     Some(if field.is_secret() { format!("sealed({value})") } else { value.to_owned() })
 }
 
-/// A customer whose every column is `old`.
+/// A customer with `old` in every column.
 fn full() -> Content {
     let values: Vec<(Field, &str)> = fields().map(|field| (field, "old")).collect();
     applied(None, Overwrite::Update, &row(1, &values))
@@ -76,7 +76,7 @@ fn the_modes_by_given_blank_and_absent_for_new_and_matched_customers() {
             assert_eq!(value_of(&applied(None, mode, &blank), field), None, "{field:?} {mode:?} new, blank");
             assert_eq!(value_of(&applied(None, mode, &absent), field), None, "{field:?} {mode:?} new, absent");
         }
-        // A matched customer who is ignored never comes here; see the matching.
+        // A matched customer that is ignored never comes here; see the matching.
         for (mode, row, expected, case) in [
             (Overwrite::Yes, &given, &new, "given"),
             (Overwrite::Yes, &blank, &None, "blank"),
@@ -180,7 +180,7 @@ fn secrets_are_nowhere_in_clear() {
     }
 }
 
-/// Invariant: rows of one customer make of it what they make one after the other.
+/// Invariant: rows of one customer together have the same result as one after the other.
 #[test]
 fn rows_together_are_rows_in_turn() {
     let rows = [

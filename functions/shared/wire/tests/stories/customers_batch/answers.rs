@@ -1,4 +1,4 @@
-//! What an import is answered with.
+//! The answer to an import.
 
 use super::*;
 
