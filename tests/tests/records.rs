@@ -339,7 +339,7 @@ async fn a_customer_who_is_gone_waits_in_the_queue_until_somebody_exists_to_prov
     world.run_for(60).await;
     assert!(world.customer(999_999).await.is_none());
     assert_eq!(world.source.queue(), [999_999], "not proven, so not purged");
-    assert!(world.status().await.error.unwrap().message.contains("vouches"));
+    assert!(world.status().await.error.unwrap().message.contains("confirms"));
     // A new customer comes through the same queue: nothing was blocked, and now there is a companion.
     world.source.create(5_000);
     world.sync().await;

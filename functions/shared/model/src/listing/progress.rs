@@ -18,6 +18,8 @@ const MOST_RESTARTS: u32 = 3;
 /// A list that ends with recent changes and is shorter than this is not suspected of having been cut: the next one
 /// finds the rest.
 const SHORTEST_CUT: u64 = 20;
+/// So many dates, each later than the one before, are in order because the list is ordered by them, and not by chance.
+const FEWEST_DATES: u32 = 8;
 /// How many pages in a row may equal the one before although they begin elsewhere: once may be chance.
 const MOST_REPEATED: u32 = 3;
 
@@ -105,6 +107,14 @@ pub struct ListingProgress {
     last_updated: Option<Timestamp>,
     /// The place of the first record of that date.
     date_from: u64,
+    /// How many dates were listed that are later than all before.
+    dates: u32,
+    /// The id of the last record; `None` before the first.
+    last_id: Option<String>,
+    /// Whether ids were out of order anywhere, compared as texts.
+    is_unordered_by_text: bool,
+    /// The same, compared as numbers.
+    is_unordered_by_number: bool,
     /// Whether the dates were out of order anywhere.
     is_unordered: bool,
     /// Whether the source said that nothing comes after what was read.
@@ -151,7 +161,8 @@ impl ListingProgress {
     }
 
     /// Whether the end that the list came to is proven. That of a list in another order than its dates' is not, for
-    /// what comes after its last record can't be asked for; nor is that of a long list with one date only.
+    /// what comes after its last record can't be asked for; nor is that of a long list with few dates, or in which ids
+    /// are in order as well.
     pub fn is_end_proven(&self) -> bool {
         self.is_end_proven
     }
@@ -260,6 +271,8 @@ impl ListingProgress {
             }
             // What stood before no longer fits: dates are compared anew.
             self.last_date = self.from;
+            self.dates = 0;
+            self.last_id = None;
         }
         let is_new = !had || page.records.iter().any(|told| !self.memory.holds_unmoved(told));
         self.note_cut(page, page.records);
@@ -331,10 +344,11 @@ impl ListingProgress {
         let is_short = self.position < SHORTEST_CUT;
         if self.from == Some(date) || (is_asked_again && is_short) {
             // The source has shown lists that are longer: so it did not cut this one.
-            self.is_end_proven = is_short || self.position < self.longest_list;
+            let is_whole = is_short || self.position < self.longest_list;
+            self.is_end_proven = is_short || (is_whole && self.is_ordered_by_date());
             // No record gets a past date: those that were not listed before had been cut off.
-            let has_more = !is_asked_again && self.told_of_from.is_some_and(|told| self.position > told);
-            if (self.was_cut || has_more) && !self.is_end_proven {
+            self.was_cut |= !is_asked_again && self.told_of_from.is_some_and(|told| self.position > told);
+            if self.was_cut && !is_whole {
                 return ListingState::Broken(
                     "the source has more contacts of one date than it lists at once: the others can't be asked for",
                 );
@@ -353,6 +367,11 @@ impl ListingProgress {
         ListingState::Continues
     }
 
+    /// Whether dates are what the list is ordered by.
+    fn is_ordered_by_date(&self) -> bool {
+        !self.is_unordered && self.dates >= FEWEST_DATES && self.is_unordered_by_text && self.is_unordered_by_number
+    }
+
     /// Notes that the list was ended early, if records show it: they existed before, and come after all that it held. A
     /// record with the very date that it ended with may have been listed long ago.
     fn note_cut(&mut self, page: ListedPage<'_>, records: &[ListedRecord]) {
@@ -369,6 +388,7 @@ impl ListingProgress {
         for (told, place) in records.iter().zip(place..) {
             let Some(date) = told.date else { continue };
             self.is_unordered |= before.is_some_and(|before| before > date);
+            self.dates += u32::from(self.last_date.max(before).is_none_or(|latest| latest < date));
             if before != Some(date) {
                 let goes_on = before.is_none() && self.last_date == Some(date);
                 self.date_from = if goes_on { self.date_from.min(place) } else { place };
@@ -377,5 +397,18 @@ impl ListingProgress {
             self.last_updated = told.updated;
         }
         self.last_date = before.or(self.last_date);
+        self.note_ids(records, place);
+    }
+
+    /// Notes the ids of records in a row, the first of which has this place.
+    fn note_ids(&mut self, records: &[ListedRecord], place: u64) {
+        let last = if place == self.position { self.last_id.take() } else { None };
+        let ids = last.as_deref().into_iter().chain(records.iter().map(|told| told.source_id.as_str()));
+        for (before, id) in ids.clone().zip(ids.skip(1)) {
+            self.is_unordered_by_text |= before > id;
+            // Numbers are written without leading zeros.
+            self.is_unordered_by_number |= (before.len(), before) > (id.len(), id);
+        }
+        self.last_id = records.last().map(|told| told.source_id.clone());
     }
 }
