@@ -20,13 +20,13 @@ from samtranslator.translator.transform import transform
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
-# The command line finds its way in a deployed stack by these.
+# The command finds the resources of a deployed stack by these outputs.
 OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
 
 # What SAM attaches by itself; anything else is a statement of our own.
 MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
 
-# Parts of an access log that name a person or a machine.
+# Parts of an access log that identify a person or a machine.
 PERSONAL = ["$context.path", "$context.identity", "$context.authorizer", "$context.domainName"]
 
 # API Gateway answers 503 for a function that takes longer.
@@ -109,7 +109,7 @@ def expand(template):
     uploaded = json.loads(json.dumps(template))
     for function in resources(uploaded, "AWS::Serverless::Function").values():
         function["Properties"]["CodeUri"] = "s3://uploaded/binary.zip"
-    # samtranslator wants a region, whichever; nothing is asked of AWS.
+    # samtranslator needs any region; it makes no request to AWS.
     os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
     return transform(uploaded, {}, NoManagedPolicies())
 
@@ -127,7 +127,7 @@ def events(template, kind):
 
 
 def possible(template, value):
-    """The least and the greatest number that a value can be, where it is a number or a parameter."""
+    """The least and the greatest number that a value can be, if it is a number or a parameter."""
     parameter = template.get("Parameters", {}).get(referred(value)) if isinstance(value, dict) else None
     if parameter:
         return parameter.get("MinValue", -math.inf), parameter.get("MaxValue", math.inf)

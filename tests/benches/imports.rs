@@ -1,7 +1,7 @@
-//! How fast one machine takes batch imports: the function through the gateway, on a durable store, in this process.
+//! Measures how fast one machine takes batch imports: the function through the gateway, on a durable store, in this
+//! process.
 //!
-//! `cargo bench -p tests --bench imports -- [ROWS]`, 20,000 where nothing is said, which is the most that one call
-//! takes.
+//! `cargo bench -p tests --bench imports -- [ROWS]`, 20,000 by default, which is the most that one call takes.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 
@@ -24,7 +24,7 @@ async fn main() {
     let directory = tempfile::tempdir().unwrap();
     let mut template = Template::parse(TEMPLATE).unwrap();
     for function in &mut template.functions {
-        // What takes longer than API Gateway allows is to be seen, not cut off.
+        // Calls that take longer than API Gateway allows are measured, not cut off.
         function.timeout = Duration::from_secs(600);
     }
     let database = EmbeddedDynamoDb::open(&directory.path().join("dynamodb.sqlite")).unwrap();

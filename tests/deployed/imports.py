@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from telling import READER, STRANGER, expect, listed
 
 SECRET = {"users": [{"user_id": "importer-3", "user_password": "only-importers-know-7d21"}]}
-# Who is imported, and a PIN that nobody may read again.
+# The imported customer, and a PIN that must never be readable again.
 JANE = {"last_name": "Importworthy", "email": "jane.importworthy@example.org", "pin": "271828182"}
 # No word of it may be in a log.
 PERSONAL = list(JANE.values())

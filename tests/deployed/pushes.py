@@ -6,7 +6,7 @@ import re
 from telling import READER, STRANGER, expect
 
 SECRET = {"username": "intouch", "password": "only-the-connector-knows-c4e8"}
-# Whom the Connector pushes.
+# What the Connector pushes.
 PROSPECT = {"firstname": "Zoë", "lastname": "Pushworthy", "email": "zoe.pushworthy@example.org"}
 TRAINER = {"firstname": "Ann", "lastname": "Trainworthy", "email": "ann.trainworthy@club.example"}
 # No word of it may be in a log.

@@ -19,7 +19,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 BUILD = ROOT / ".aws-sam" / "build"
-# Logs and scratch files; kept after the run, for whoever looks into a failure.
+# Logs and scratch files; kept after the run, to look into a failure.
 SCRATCH = TARGET / "deployed"
 REGION = "us-east-1"
 
@@ -76,7 +76,7 @@ def free_port():
 
 
 def request(base, method, path, headers=None, body=None, host=None):
-    """One HTTP request: (status, headers, body as text). `host` is who is asked, where the address does not say so."""
+    """One HTTP request: (status, headers, body as text). `host` is the Host header, if it differs from the address."""
     address = urlsplit(base)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=40)
     try:
@@ -181,7 +181,7 @@ class Stack:
                     gateway.create_route(
                         ApiId=api, RouteKey=f"{event['Properties']['Method']} {event['Properties']['Path']}",
                         Target=f"integrations/{integration['IntegrationId']}")
-                # A number that comes from a parameter stays a text, on which the poller of the queue stumbles.
+                # A number that comes from a parameter stays a text, and the queue's poller fails on it.
                 if event["Type"] == "SQS":
                     mapping = functions.get_event_source_mapping(UUID=self.resources[f"{name}{event_name}"])
                     functions.update_event_source_mapping(

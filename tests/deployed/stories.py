@@ -26,7 +26,7 @@ FIRST = 1001
 VENDOR_SECRET = {"username": "integrator-7", "password": "only-the-source-knows-5b1f"}
 
 STORIES = []
-# Without these, the others would only wait in vain.
+# Without these, the others would only time out.
 FOUNDATIONS = {"connections_are_applied", "every_queued_customer_arrives_in_the_shadow"}
 
 
@@ -268,7 +268,7 @@ def a_failure_that_is_redriven_too_early_fails_again(stack, sources):
         expect(failure["failed_at"] > before["failed_at"], f"still the failure of {failure['failed_at']}")
         return True
     eventually(failed_again, "a new failure record of the same customer")
-    # It is not tried for ever: the wish was fulfilled, if in vain.
+    # It is not retried for ever: the request was carried out, without success.
     counts = eventually(lambda: in_sync(stack, "aa"), "the connection in sync")["counts"]
     expect(counts["failed"] == 2, f"failed: {counts}")
 

@@ -1,4 +1,4 @@
-"""What every module of stories has in common: how a story is told, what it expects, and whom it acts on."""
+"""What every module of stories has in common: how a story is told, what it expects, and what it acts on."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def status_of(stack, connection):
 
 
 def in_sync(stack, connection):
-    """The status of a connection; an error where it is not in sync."""
+    """The status of a connection; an error if it is not in sync."""
     status = status_of(stack, connection)
     expect(status["condition"] == "in_sync" and status["batch"] is None, f"{status}")
     return status

@@ -1,4 +1,4 @@
-"""Stories of SOAP: a client and a server that nobody here wrote agree with our documents. `tests/soap/run` builds what they
+"""Stories of SOAP: a third-party client and server agree with our documents. `tests/soap/run` builds what they
 need and tells them.
 
 zeep, a stock client, reads our description of Business Catalyst's service and drives our simulator. Our own client is
@@ -70,7 +70,7 @@ def serving(*arguments):
         child.stdout.close()
 
 
-# --- a client that nobody here wrote, against our simulator -----------------------------------------------------------
+# --- a third-party client, against our simulator ----------------------------------------------------------------------
 
 
 class Site:
@@ -209,7 +209,7 @@ def what_is_written_is_read_back_in_both_versions(site):
     expect_equal(len(ids), 1, "contacts written")
 
 
-# --- our client, against a server that nobody here wrote --------------------------------------------------------------
+# --- our client, against a third-party server -------------------------------------------------------------------------
 
 
 def customer_sync(*arguments):

@@ -55,7 +55,7 @@ impl AssociationAnywhereFixture {
         world
     }
 
-    /// A world where, beside an empty `aa`, a Connector pushes to the connection `intouch` of `acme`: its client is
+    /// A world in which, beside an empty `aa`, a Connector pushes to the connection `intouch` of `acme`: its client is
     /// `c-1`, its clubs are `k-1` and `k-2`, its providers `INTOUCH` and `PROVIDER_ID`. A push may create lead sources,
     /// and staff if `create_staff`.
     pub async fn with_connector(create_staff: bool) -> Self {

@@ -10,8 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::{CONTACTS_QUEUE, SHADOW_TABLE, TestDeployment, listen};
 
-/// A deployment with one connection, `acme/bc`, to a simulated site of Business Catalyst, whose clock is the
-/// deployment's.
+/// A deployment with one connection, `acme/bc`, to a simulated site of Business Catalyst on the deployment's clock.
 pub struct BusinessCatalystFixture {
     /// The source.
     pub source: BcSimulator,
@@ -90,7 +89,7 @@ impl BusinessCatalystFixture {
         self.sync_within(60).await
     }
 
-    /// The same of a list that is so large that a minute of looks at the ledger, one a second here, are not enough.
+    /// The same for a list that is too large for a minute of looks at the ledger, one a second.
     pub async fn sync_within(&self, seconds: u64) -> u64 {
         for second in 0..seconds {
             self.poll().await;
@@ -121,7 +120,7 @@ impl BusinessCatalystFixture {
         }
     }
 
-    /// Every contact of the source is in the shadow as the source has it, and nobody else is but as a tombstone.
+    /// Every contact of the source is in the shadow as the source has it, and every other record is a tombstone.
     pub async fn assert_shadow_is_the_sources(&self) {
         let existing = self.source.contact_ids();
         for id in &existing {

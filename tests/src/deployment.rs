@@ -38,7 +38,7 @@ pub struct TestDeployment {
     pub database: EmbeddedDynamoDb,
     /// The clock.
     pub clock: Clock,
-    /// The ways out of the functions.
+    /// The clients of the functions.
     pub clients: Clients,
     /// Where secrets stand.
     pub directory: TempDir,
@@ -93,7 +93,7 @@ impl TestDeployment {
         Self::with_most_pages(seed, MOST_PAGES).await
     }
 
-    /// The same, where a batch of a listing has at most `most_pages`.
+    /// The same, but a batch of a listing has at most `most_pages`.
     pub async fn with_most_pages(seed: u64, most_pages: u32) -> Self {
         let mut template = Template::parse(TEMPLATE).unwrap();
         for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {
@@ -107,7 +107,7 @@ impl TestDeployment {
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let store_budget = StoreBudget::default();
         let unlimited = database.client();
-        // What the SDK would try again by itself, after a real pause, is for the functions to get over.
+        // The SDK would retry by itself, after a real pause: here the functions must cope with the error.
         let limited = unlimited.config().to_builder().interceptor(store_budget.clone());
         let limited = limited.retry_config(RetryConfig::disabled()).build();
         let clients = Clients {
@@ -186,7 +186,7 @@ impl TestDeployment {
         self.tables().imports()
     }
 
-    /// What takes batch imports back.
+    /// Undoes batch imports.
     pub fn undo(&self) -> Undo {
         Undo::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
     }

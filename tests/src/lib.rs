@@ -28,7 +28,7 @@ pub const TOKEN: &str = "acme-token";
 /// User name and password of the connection `intouch`.
 pub const CONNECTOR_LOGIN: (&str, &str) = ("intouch", "connector-password");
 
-/// A port of this machine that nobody else has, and its address.
+/// A free port of this machine, and its address.
 async fn listen() -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (format!("http://{}", listener.local_addr().unwrap()), listener)

@@ -1,4 +1,4 @@
-//! Who comes in by which door, what one that is broken costs the others, and how much comes out of it at once.
+//! Which credentials open which API, what a broken registration costs the others, and how large answers are.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 

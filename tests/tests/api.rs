@@ -1,4 +1,4 @@
-//! What the integrator's own UI reads: every route of the API, for whom it answers, and what it refuses.
+//! What the integrator's own UI reads: every route of the API, which readers it answers, and what it refuses.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 

@@ -1,4 +1,4 @@
-//! No one stops the others: many tenants share the workers, and one that floods, hangs or is slow costs only itself.
+//! No tenant stops the others: many share the workers, and one that floods, hangs or is slow costs only itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that fails may panic")]
 
@@ -54,7 +54,7 @@ async fn set_pace(world: &AssociationAnywhereFixture, per_second: &str) {
     world.connections().put(&registration).await.unwrap();
 }
 
-/// How often the chunk was taken without coming on, and how many ids are left in it. Takes it.
+/// How often the chunk was taken without progress, and how many ids are left in it. Takes it.
 async fn attempts(world: &AssociationAnywhereFixture, chunk: u32) -> (u64, usize) {
     let batch = world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number;
     let key = ChunkKey { connection: world.connection(), batch, chunk };
@@ -80,7 +80,7 @@ async fn a_flood_of_one_tenant_is_sent_a_window_at_a_time_and_all_of_it_arrives(
     assert_eq!(world.status().await.counts.ends.written, 6_000);
 }
 
-/// Invariant 7, where one tenant's messages fill the queue.
+/// Invariant 7, if one tenant's messages fill the queue.
 #[tokio::test]
 async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
     let world = AssociationAnywhereFixture::with_customers(12_000).await;
@@ -96,8 +96,8 @@ async fn the_only_message_of_a_quiet_tenant_passes_those_of_a_flood() {
     assert!(next.iter().any(|message| message.body.contains("quiet")), "its turn comes after one of the flood's");
 }
 
-/// Invariant 7, where sources hang: with the workers' places of the template, and each taken for as long as a source
-/// may be silent.
+/// Invariant 7, if sources hang: with the workers' places of the template, and each taken for as long as a source may
+/// be silent.
 #[tokio::test]
 async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
     const PLACES: usize = 100;
@@ -130,7 +130,7 @@ async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
             worst = worst.max(status.freshness_seconds.unwrap_or(u64::MAX));
         }
         world.clock.advance(ONE_SECOND);
-        // Who was given up by then gives the place back.
+        // A chunk that was given up by then gives its place back.
         for _ in 0..200 {
             tokio::task::yield_now().await;
         }
@@ -139,7 +139,7 @@ async fn twenty_sources_that_hang_leave_places_for_one_that_is_well() {
     assert!(worst <= 10, "{worst} s behind, and asked every 5 s");
 }
 
-/// Invariant 7: whoever has no slot soon gives a worker's place to somebody else.
+/// Invariant 7: a chunk that gets no slot soon gives its worker's place to another.
 #[tokio::test]
 async fn a_worker_does_not_wait_long_for_a_slot_and_the_chunk_is_whole_afterwards() {
     let world = AssociationAnywhereFixture::with_customers(300).await;
@@ -223,7 +223,7 @@ async fn a_renewal_that_fails_does_not_end_a_step_while_the_lease_holds() {
     assert_eq!(world.queues.depth(WORK_QUEUE), 1);
 }
 
-/// Invariant 4: a message that is none of ours, and one whose connection is gone, cost themselves only.
+/// Invariant 4: a message that is none of ours, and one of a connection that is gone, cost themselves only.
 #[tokio::test]
 async fn a_message_that_can_not_be_read_costs_that_message() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
@@ -256,7 +256,7 @@ impl Intercept for SlowStore {
     }
 }
 
-/// 9: progress. Between reading a slot and taking it others take theirs, and nobody loses to them for ever.
+/// 9: progress. Between reading a slot and taking it others take theirs, and no request loses to them for ever.
 #[tokio::test]
 async fn everybody_who_enters_a_gate_at_once_finds_a_slot_however_slow_the_store_is() {
     const WORKERS: usize = 80;

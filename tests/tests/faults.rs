@@ -86,7 +86,7 @@ async fn a_purge_that_fails_is_repeated_until_it_succeeds() {
         let world = AssociationAnywhereFixture::with_customers(30).await;
         world.source.fault(Procedure::Purge, Some(fault.clone()));
         world.run_for(12).await;
-        // A purge that was carried out and whose answer is useless is seen in the queue.
+        // A purge that was carried out, with a useless answer, shows in the queue.
         let carried_out = world.source.queue_len() == 0;
         assert_eq!(world.status().await.batch.is_none(), carried_out, "{fault:?}: closed only if it was acknowledged");
         world.source.fault(Procedure::Purge, None);
@@ -125,7 +125,7 @@ async fn one_malformed_customer_costs_that_customer_only_and_holds_up_the_purge_
     }
 }
 
-/// Invariant 4: an entry of the queue that can't be anybody's costs that entry, and is seen.
+/// Invariant 4: an entry of the queue that can't be a customer's id costs that entry, and is reported.
 #[tokio::test]
 async fn an_entry_of_the_queue_that_is_no_id_is_a_failure_record_and_holds_up_nobody() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
@@ -145,7 +145,7 @@ async fn an_entry_of_the_queue_that_is_no_id_is_a_failure_record_and_holds_up_no
     let counts = world.status().await.counts;
     assert_eq!((counts.fetched, counts.ends.failed), (30 + 1 + 4, 4));
 
-    // Nobody can be asked for by such an id: to send it again does nothing, and ends.
+    // No customer can be requested by such an id: a redrive does nothing, and ends.
     world.failures().request_redrive(&world.connection(), &failures[0].source_id, world.now()).await.unwrap();
     world.source.change([1003]);
     world.sync().await;
@@ -153,7 +153,7 @@ async fn an_entry_of_the_queue_that_is_no_id_is_a_failure_record_and_holds_up_no
     assert_eq!(world.status().await.counts.ends.tombstoned, 0);
 }
 
-/// Failure records hold what the source sent, also where it could not be parsed, or was too large.
+/// Failure records hold what the source sent, also if it could not be parsed, or was too large.
 #[tokio::test]
 async fn a_failure_record_of_what_could_not_be_parsed_or_is_too_large_holds_the_raw_document() {
     for poison in [Poison::BrokenXml, Poison::HugeText(500_000), Poison::HugeText(2 * 1024 * 1024), Poison::TooDeep] {
@@ -343,7 +343,7 @@ async fn a_slow_pace_makes_a_long_queue_slow_and_never_stuck() {
     let mut registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
     registration.document = registration.document.replace("1000.0", "0.2");
     world.connections().put(&registration).await.unwrap();
-    // 30 requests at one in five seconds, by workers of whom each has a minute.
+    // 30 requests at one in five seconds, by workers that each have a minute.
     let took = world.until_in_sync(Duration::from_secs(600)).await;
     assert!(took >= Duration::from_secs(150), "{took:?}");
     assert_eq!(world.status().await.counts.ends.written, 3_000);

@@ -1,5 +1,5 @@
 //! Histories of an Association Anywhere and of all that can happen to it and to us: at the end, once nothing goes wrong
-//! any more, the shadow is the source's, and until then nobody who always existed was ever deleted.
+//! any more, the shadow is the source's, and until then no customer that always existed was ever deleted.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
@@ -21,7 +21,7 @@ enum Event {
     Change(u64),
     Delete(u64),
     Create(u64),
-    /// The source builds its environment anew, numbers from far below, and queues everybody.
+    /// The source builds its environment anew, numbers from far below, and queues every customer.
     Rebuild,
     /// It does so behind a batch that is about to be acknowledged, which holds the first; then the second changes.
     RebuildBehindABatch(u64, u64),
@@ -30,7 +30,7 @@ enum Event {
     /// It is lost between two changes of a customer, of which the first was taken over.
     LoseLedgerBetweenChanges(u64),
     PurgeFault(Fault, u32),
-    /// The source answers with only so many of whom it is asked for.
+    /// The source answers with only so many of the requested customers.
     Cap(usize),
     NoCap,
     /// The functions die after so many requests to the store.
@@ -92,7 +92,7 @@ impl History {
 
     fn rebuild(&mut self) {
         self.rebuilds += 1;
-        // A queue whose numbers have passed ours while it holds the same customers can't be told from ours.
+        // A queue that has passed our numbers and holds the same customers can't be told from ours.
         self.world.source.rebuild_queue(9_000_000 - self.rebuilds * 100_000);
         for id in FIRST..FIRST + CUSTOMERS {
             self.world.source.enqueue(id);

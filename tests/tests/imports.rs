@@ -1,4 +1,4 @@
-//! Batch imports: what others post, what becomes of the customers, and what they are told.
+//! Batch imports: what importers post, what becomes of the customers, and what is answered.
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 

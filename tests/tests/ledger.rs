@@ -166,7 +166,7 @@ async fn a_purge_that_was_not_carried_out_is_repeated_with_the_same_number() {
     world.assert_shadow_is_the_sources(1001..1031).await;
 }
 
-/// Invariant 9: a purge that was carried out, whose answer was lost, and that the source refuses when it is repeated,
+/// Invariant 9: a purge that was carried out, with its answer lost, and that the source refuses when it is repeated,
 /// ends.
 #[tokio::test]
 async fn a_purge_that_was_carried_out_and_not_confirmed_ends_whether_or_not_somebody_changed_meanwhile() {
@@ -221,7 +221,7 @@ async fn a_queue_that_was_built_anew_while_a_batch_was_open_loses_nothing_unread
     }
 }
 
-/// Invariant 1: a batch of which nothing was in the queue purges nothing, whatever number the empty queue told.
+/// Invariant 1: a batch of which nothing was in the queue purges nothing, whatever number the empty queue gave.
 #[tokio::test]
 async fn a_redrive_alone_purges_nothing_of_a_queue_that_is_built_anew_meanwhile() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
@@ -258,7 +258,7 @@ async fn a_connection_that_is_pointed_elsewhere_while_a_batch_is_open_purges_not
     assert_eq!(world.source.purges().len(), 1);
 }
 
-/// Invariant 1: likewise where the secret says another user by now, who may ask in another environment.
+/// Invariant 1: likewise if the secret now names another user, which may belong to another environment.
 #[tokio::test]
 async fn a_login_that_changes_while_a_batch_is_open_purges_nothing() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
@@ -280,12 +280,12 @@ async fn a_send_that_fails_in_part_is_completed() {
     assert_eq!(world.queues.depth(WORK_QUEUE), 4);
 }
 
-/// Invariant 9: chunks that can't be done keep nobody behind them from being sent again.
+/// Invariant 9: chunks that can't be done keep none behind them from being sent again.
 #[tokio::test]
 async fn who_stands_behind_chunks_that_can_not_be_done_is_sent_again_too() {
     let world =
         AssociationAnywhereFixture::with(AaSettings { customers: 0, ..AaSettings::default() }, "bulk_size = 2").await;
-    // More chunks of customers who are gone than a poller looks at, and last the one who exists and can prove it.
+    // More chunks of customers that are gone than a poller looks at, and last the one that exists and can prove it.
     for id in 1001..1211 {
         world.source.enqueue(id);
     }
@@ -341,7 +341,7 @@ async fn what_one_chunk_met_is_no_longer_told_once_its_batch_comes_on() {
     assert_eq!((status.condition, status.error), (Condition::Syncing, None));
 }
 
-/// Takes the connection's entry `batch` out of the control table, as where the table was restored, replaced or lost.
+/// Takes the connection's entry `batch` out of the control table, as if the table was restored, replaced or lost.
 async fn lose_the_batch(world: &AssociationAnywhereFixture) {
     let key = [("connection", "acme/aa"), ("entry", "batch")];
     let delete = world.clients.dynamodb.delete_item().table_name(tests::CONTROL_TABLE);
@@ -364,11 +364,11 @@ async fn a_change_arrives_after_the_ledger_was_lost() {
     assert_eq!((world.customer(1005).await.unwrap().revision, world.status().await.counts.ends.stale), (4, 0));
 }
 
-/// Invariants 2 and 6: a record whose version lies ahead of the ledger thaws by itself, and what was told of it
+/// Invariants 2 and 6: a record with a version ahead of the ledger thaws by itself, and what was reported of it
 /// meanwhile is not acknowledged in silence.
 #[tokio::test]
 async fn a_record_from_a_batch_that_lies_ahead_is_told_and_thaws_with_the_next_batch_and_nothing_is_purged_before() {
-    // A ledger whose clock was once ahead, and the two forms that versions of a listing had.
+    // A ledger with a clock that was once ahead, and the two forms that versions of a listing had.
     for ahead in ["009999999999-000000000000001", "253402300799999-000000000007"] {
         let world = AssociationAnywhereFixture::with_customers(30).await;
         world.sync().await;

@@ -87,7 +87,7 @@ impl Wire {
         Self { deployment, asked, closed, serving }
     }
 
-    /// A source whose queue holds these ids until it is purged, and whose details are these.
+    /// A source with these ids in its queue until it is purged, and with these details.
     async fn with_customers(
         ids: &'static [&'static str],
         details: impl Fn(&str) -> Answer + Send + Sync + 'static,
@@ -193,7 +193,7 @@ fn first_name(customer: Option<Customer>) -> Option<String> {
     customer?.content.name.first
 }
 
-/// 9: progress. 7: no one stops the others.
+/// 9: progress. 7: no tenant stops the others.
 #[tokio::test]
 async fn a_source_that_hangs_after_the_head_of_its_answer_is_given_up_and_its_connection_closed() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n<a>\r\n";

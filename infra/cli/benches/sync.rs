@@ -1,6 +1,7 @@
-//! How fast one machine synchronises, with everything in this process: functions, queue, durable store, simulator.
+//! Measures how fast one machine synchronises, with everything in this process: functions, queue, durable store,
+//! simulator.
 //!
-//! `cargo bench -p customer-sync --bench sync -- [CUSTOMERS]`, 100,000 where nothing is said.
+//! `cargo bench -p customer-sync --bench sync -- [CUSTOMERS]`, 100,000 by default.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has failed")]
 
@@ -66,7 +67,7 @@ fn report(what: &str, customers: u64, seconds: f64) {
     println!("{what:<28} {seconds:>8.1} s {:>10.0} customers/s", customers as f64 / seconds);
 }
 
-/// The most memory that this process ever had, in KB, as Linux says.
+/// The peak memory of this process, in KB, as Linux reports it.
 fn peak_memory_kb() -> u64 {
     let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();

@@ -16,7 +16,7 @@ const DEFAULT_DATA: &str = ".customer-sync";
 #[derive(Parser)]
 #[command(name = "customer-sync", version)]
 struct Arguments {
-    /// What to do; `local` where nothing is said
+    /// What to do; `local` by default
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -98,7 +98,7 @@ struct ImportsList {
 
 #[derive(Subcommand)]
 enum ImportsCommand {
-    /// Restore what an import changed, where nothing else has changed it since
+    /// Restore what an import changed, unless it has changed since
     Undo {
         /// Id as `imports` and the answer to the import show it
         id: String,

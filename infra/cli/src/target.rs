@@ -14,7 +14,7 @@ use local_aws::{EmbeddedDynamoDb, LocalSqs, Template};
 
 /// What a command works on: a deployed stack, or the data of a run on this machine.
 pub struct Target {
-    /// The ways out.
+    /// Its clients.
     pub clients: Clients,
     /// Its tables.
     pub tables: Tables,
@@ -53,7 +53,7 @@ pub enum TargetError {
 pub(crate) const DATABASE: &str = "dynamodb.sqlite";
 
 impl Target {
-    /// The data of a run on this machine, which may be running or not.
+    /// Opens the data of a run on this machine, which may be running or not.
     ///
     /// # Errors
     /// If there is none, or it can't be opened.
@@ -71,10 +71,10 @@ impl Target {
         Ok(Self { tables: local_tables(&clients), clients, is_stack: false })
     }
 
-    /// A deployed stack, by its outputs.
+    /// Opens a deployed stack, by its outputs.
     ///
     /// # Errors
-    /// If the stack can't be read, or has not the outputs of ours.
+    /// If the stack can't be read, or lacks an output of `template.yaml`.
     pub async fn stack(name: &str) -> Result<Self, TargetError> {
         let unreadable = |problem: String| TargetError::Stack { name: name.to_owned(), problem };
         let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
@@ -106,7 +106,7 @@ impl Target {
         StatusReader::new(&self.tables)
     }
 
-    /// What takes imports back.
+    /// Undoes imports.
     pub fn undo(&self) -> Undo {
         Undo::new(&self.tables, self.clients.clock.clone(), self.clients.random.clone())
     }
@@ -131,7 +131,7 @@ pub(crate) fn local_tables(clients: &Clients) -> Tables {
     Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())
 }
 
-/// Clients whose AWS is in this process.
+/// Clients of DynamoDB and SQS in this process.
 pub(crate) fn local_clients(
     database: &EmbeddedDynamoDb,
     queues: &LocalSqs,

@@ -1,6 +1,5 @@
-//! Bad neighbours, on the real clock and real sockets:
-//! `cargo test -p customer-sync --features slow --test neighbours -- --nocapture`. It takes `NEIGHBOURS_SECONDS`, 60
-//! where nothing is said; the full run is one of 600.
+//! Bad neighbours, on the real clock and real sockets: `cargo test -p customer-sync --features slow --test neighbours
+//! -- --nocapture`. It takes `NEIGHBOURS_SECONDS`, 60 by default; the full run takes 600.
 //!
 //! | tenant | what it is like |
 //! |---|---|
@@ -51,13 +50,13 @@ enum Source {
     Million,
 }
 
-/// Serves a source that no simulator is. Returns its address.
+/// Serves a source that no simulator covers. Returns its address.
 async fn serve(source: Source) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            // Whoever hangs up ends it.
+            // A client that closes the connection ends it.
             tokio::spawn(async move { drop(answer(source, socket).await) });
         }
     });
@@ -126,7 +125,7 @@ fn connection(tenant: &str, base: &str, credentials: &Path) -> String {
     )
 }
 
-/// Memory in MB and threads of this process, as Linux says.
+/// Memory in MB and threads of this process, as Linux reports them.
 fn process() -> (u64, u64) {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let of = |name: &str| {
@@ -198,7 +197,7 @@ async fn a_source_that_drips_and_one_with_a_million_changes_hold_up_nobody() {
 async fn follow_changes(well: &AaSimulator, shadow: &Shadow, end: Instant) -> Duration {
     let key = ConnectionKey::new("c", "aa");
     let mut worst = Duration::ZERO;
-    // A first synchronisation of its own, beside the others'.
+    // Its own first synchronisation, beside the others'.
     while shadow.get(&key, "1001").await.unwrap().is_none() {
         assert!(Instant::now() < end, "it was never synchronised");
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -13,13 +13,13 @@ use crate::private_files;
 use crate::sdk::{Answer, InProcess};
 use crate::template::Table;
 
-/// How many requests share a flush, beside the first.
+/// How many requests share a flush with the first.
 const LARGEST_GROUP: usize = 127;
 const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
 
-/// DynamoDB in this process: on SQLite, durable where it has a file.
+/// DynamoDB in this process: on SQLite, durable if it has a file.
 ///
-/// SQLite takes one writer at a time, so one thread does all the work, and nobody waits for a lock.
+/// SQLite takes one writer at a time, so one thread does all the work, and no request waits for a lock.
 #[derive(Clone, Debug)]
 pub struct EmbeddedDynamoDb {
     work: mpsc::Sender<Request>,
@@ -27,7 +27,7 @@ pub struct EmbeddedDynamoDb {
     refusals: Arc<Mutex<Vec<Refusal>>>,
 }
 
-/// An answer that AWS gives at times, and SQLite never does.
+/// An error that AWS returns at times, and SQLite never does.
 #[derive(Debug)]
 struct Refusal {
     operation: String,
@@ -58,14 +58,14 @@ impl EmbeddedDynamoDb {
             }
         }
         let database = Database::new(&file.to_string_lossy())?;
-        // SQLite then leaves the flush of each commit to us, see `work_on`.
+        // SQLite then leaves the flush of each commit to `work_on`.
         database.disable_bulk_loading()?;
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
         Ok(Self::serve(database, Some(PathBuf::from(log))))
     }
 
-    /// A database that is gone when the process is.
+    /// Opens a database that ends with the process.
     ///
     /// # Errors
     /// If SQLite can't be started.
@@ -92,13 +92,13 @@ impl EmbeddedDynamoDb {
         Self { work, operations, refusals: Arc::default() }
     }
 
-    /// How often an operation was asked for: what a run would have cost.
+    /// How often an operation was requested: what a run would have cost.
     pub fn operations(&self, operation: &str) -> u64 {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
     }
 
-    /// Refuses the next requests of an operation that are `about` something, a text of the request, with an error code
-    /// of AWS: throttled, or in conflict with a transaction.
+    /// Refuses the next requests of an operation that contain the text `about`, with an error code of AWS: throttled,
+    /// or in conflict with a transaction.
     pub fn refuse(&self, operation: &str, about: &str, code: &str, times: u32) {
         let (operation, about, code) = (operation.to_owned(), about.to_owned(), code.to_owned());
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +139,7 @@ impl EmbeddedDynamoDb {
         aws_sdk_dynamodb::Client::from_conf(config)
     }
 
-    /// Makes a table of the template, unless it is there, and deletes the items in it that have had their time.
+    /// Makes a table of the template, unless it exists, and deletes its expired items.
     ///
     /// # Errors
     /// What the database answers, with the table's name.
@@ -165,14 +165,14 @@ impl EmbeddedDynamoDb {
     }
 }
 
-/// Carries out a group of requests. What was written is on the disk before anybody hears of it: one flush of SQLite's
-/// log serves the whole group.
+/// Carries out a group of requests. Answers come after the writes are on the disk: one flush of SQLite's log serves the
+/// whole group.
 fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>) {
     let mut written = Vec::new();
     for request in group {
         let answer = dispatch(database, &request.operation, &request.body);
         if READS.contains(&request.operation.as_str()) {
-            // Whoever asked may have been cancelled; here as below.
+            // The caller may have been cancelled; here as below.
             let _ = request.answer.send(answer);
         } else {
             written.push((request, answer));
@@ -191,7 +191,7 @@ fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>) {
     }
 }
 
-/// The answer to a request that is to be refused.
+/// The error for a request that is to be refused; `None` for any other.
 fn refusal(refusals: &Mutex<Vec<Refusal>>, operation: &str, body: &[u8]) -> Option<Answer> {
     let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
     let concerned = |refusal: &&mut Refusal| {
@@ -212,7 +212,7 @@ fn failure(error: &DynoxideError) -> Answer {
 fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Answer {
     let answer = match operation {
         "CreateTable" => answer_with(body, |request| database.create_table(request)),
-        // AWS deletes what has had its time some days later; here that is when the next run begins.
+        // AWS deletes expired items some days later; here that is when the next run begins.
         "UpdateTimeToLive" => answer_with(body, |request| {
             let answer = database.update_time_to_live(request)?;
             database.sweep_ttl()?;

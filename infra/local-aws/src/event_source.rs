@@ -12,8 +12,8 @@ use crate::functions::sqs_event;
 use crate::sqs::{LocalSqs, ReceivedMessage};
 use crate::template::QueueTrigger;
 
-/// An event source mapping: receives messages, invokes the function, deletes what it has done. So many invocations at a
-/// time as the template says; each ends for itself, and the next begins.
+/// An event source mapping: receives messages, invokes the function, deletes the messages that succeeded. As many
+/// invocations at a time as the template says; when one ends, the next begins.
 pub(crate) struct EventSource {
     pub(crate) trigger: QueueTrigger,
     pub(crate) queues: LocalSqs,
@@ -23,12 +23,12 @@ pub(crate) struct EventSource {
 }
 
 impl EventSource {
-    /// Works until it is dropped, and its invocations with it.
+    /// Runs until it is dropped, and its invocations with it.
     pub(crate) async fn run(self) {
         let source = Arc::new(self);
         let mut invocations = JoinSet::new();
         loop {
-            // Nothing is received before there is a place for it: what waits, waits in the queue, where it is sorted.
+            // Receives only if there is a free place: messages wait in the queue, in its fair order.
             while invocations.len() >= source.trigger.concurrency {
                 invocations.join_next().await;
             }
@@ -41,13 +41,13 @@ impl EventSource {
 
     async fn work_on(&self, messages: &[ReceivedMessage]) {
         let failed = self.invoke(messages).await;
-        // What failed becomes visible again when its timeout is over.
+        // A message that failed becomes visible again after its visibility timeout.
         for message in messages.iter().filter(|message| !failed.contains(&message.message_id)) {
             self.queues.delete(&self.trigger.queue, message);
         }
     }
 
-    /// A batch: as many messages as there are, or as come while the window is open.
+    /// Receives a batch: the messages that are there, and those that arrive during the batching window.
     async fn receive(&self) -> Vec<ReceivedMessage> {
         let mut messages = Vec::new();
         let mut until = None;

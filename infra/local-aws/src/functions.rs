@@ -27,7 +27,7 @@ const FUNCTIONS: [(&str, BuildFunction); 7] = [
     ("import-api", import_api::function),
 ];
 
-/// The functions of a template, ready to be invoked by what the template names.
+/// The functions of a template, ready to be invoked by their triggers.
 #[derive(Clone)]
 pub struct Engine {
     scheduled: Vec<(TemplateFunction, Arc<dyn ScheduleHandler>)>,
@@ -51,7 +51,7 @@ pub enum EngineError {
         /// What should be a queue.
         queue: String,
     },
-    /// A trigger that the function does not take.
+    /// A trigger that the function does not support.
     #[error("template.yaml: the function `{binary}` is not made for {trigger}")]
     WrongTrigger {
         /// The function's binary.
@@ -146,10 +146,10 @@ impl Engine {
         gateway::router(&self.http)
     }
 
-    /// Has every function on a schedule do what there is to do at this moment.
+    /// Runs every scheduled function once.
     pub async fn tick(&self) {
         let ticks = self.scheduled.iter().map(|(function, handler)| async move {
-            // What fails is in the connections' states.
+            // The states of the connections hold the errors.
             let _ = handler.run_once(self.clock.now() + function.timeout).await;
         });
         futures::future::join_all(ticks).await;

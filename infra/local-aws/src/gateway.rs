@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use crate::template::Function;
 
-/// The routes of all functions, as API Gateway serves them: what no function has is not found.
+/// The routes of all functions, as API Gateway serves them: any other route is not found.
 pub(crate) fn router(functions: &[(Function, Router)]) -> Router {
     let mut router = Router::new();
     for (function, handler) in functions {
@@ -25,7 +25,7 @@ pub(crate) fn router(functions: &[(Function, Router)]) -> Router {
 }
 
 async fn invoke(handler: Router, timeout: Duration, mut request: Request) -> Response {
-    // What this router took out of the path is none of the function's business: its own router does that again.
+    // Path parameters of this router must not reach the function: its own router extracts them again.
     request.extensions_mut().clear();
     match tokio::time::timeout(timeout, handler.oneshot(request)).await {
         Ok(Ok(response)) => response,

@@ -1,7 +1,7 @@
-//! Runs the functions of `template.yaml` on one machine: what AWS would do for them, done in this process.
+//! Runs the functions of `template.yaml` on one machine: does in this process what AWS would do for them.
 //!
-//! The handlers are the very ones that run under Lambda, and they speak to DynamoDB and SQS through the AWS SDK; only
-//! the SDK's way out is another. What the template says and this engine can't do is an error.
+//! The handlers are those that run under Lambda, and they call DynamoDB and SQS through the AWS SDK; only the SDK's
+//! HTTP client is replaced. Anything in the template that this engine can't do is an error.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -20,5 +20,5 @@ pub use functions::{Engine, EngineError};
 pub use sqs::{LocalSqs, ReceivedMessage};
 pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, Table, Template, TemplateError};
 
-/// The template of the deployment, which `customer-sync local` carries out on one machine.
+/// The template of the deployment, which `customer-sync local` runs on one machine.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");

@@ -1,4 +1,4 @@
-//! Files that hold other people's personal data, or secrets: nobody else on this machine may read them.
+//! Files that hold personal data or secrets: no other user of this machine may read them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,8 +9,8 @@ const FOR_ITS_OWNER: u32 = 0o600;
 #[cfg(unix)]
 const DIRECTORY_FOR_ITS_OWNER: u32 = 0o700;
 
-/// Makes a directory for its owner alone. One that is there already becomes that, too, where everything in it is ours
-/// by its name: somebody's home, say, keeps the mode that it has, for what we put there is private by itself.
+/// Makes a directory for its owner alone. One that exists gets that mode too, if all names in it are ours. Any other,
+/// such as a home directory, keeps its mode: the files that we put there are private by themselves.
 pub fn make_directory(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
@@ -29,8 +29,8 @@ pub fn make_directory(path: &Path, is_ours: impl Fn(&str) -> bool) -> io::Result
     builder.create(path)
 }
 
-/// Opens a file that we make where it is missing, and leaves what is in it. In the place of a link, which anybody may
-/// have put there, it makes a file: what the link names is neither written nor read.
+/// Opens a file, or makes it if it is missing, and keeps its content. A link, which another user may have put there, is
+/// replaced by a file: the link's target is neither written nor read.
 pub fn open_file(path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         fs::remove_file(path)?;
@@ -40,7 +40,7 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Between the look and the opening somebody may have put a link there again: then it fails.
+        // Another user may put a link there between the check and the opening: then it fails.
         options.mode(FOR_ITS_OWNER).custom_flags(libc::O_NOFOLLOW);
     }
     let file = options.open(path)?;
@@ -49,7 +49,7 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes a file, whatever was in it.
+/// Writes a file; replaces any content.
 pub fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = open_file(path)?;
     file.set_len(0)?;

@@ -1,4 +1,4 @@
-//! The AWS SDK's way out, turned inwards: requests are answered in this process.
+//! An HTTP client for the AWS SDK that answers the requests in this process.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub(crate) type Answer = (u16, String);
 type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Answerer = dyn Fn(String, Vec<u8>) -> AnswerFuture + Send + Sync;
 
-/// Answers the SDK's requests: the operation (`X-Amz-Target` without its prefix) and the JSON body go in.
+/// Answers the SDK's requests: takes the operation (`X-Amz-Target` without its prefix) and the JSON body.
 #[derive(Clone)]
 pub(crate) struct InProcess(Arc<Answerer>);
 
@@ -80,7 +80,7 @@ mod tests {
         }
     }
 
-    /// Invariant 9: a connection that is dead costs a step, not the lease that is renewed beside it.
+    /// Invariant 9: a dead connection costs a step, not the lease that is renewed beside it.
     #[tokio::test]
     async fn a_call_of_aws_that_never_answers_ends_before_a_lease_does() {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);

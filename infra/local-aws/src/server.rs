@@ -19,11 +19,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 
-/// What those who connect may take of this process, whether or not they may come in.
+/// What clients may use of this process, authenticated or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How many connections are open at once. Whoever comes then takes the place of whoever has waited longest without
-    /// asking anything.
+    /// How many connections are open at once. One more replaces the connection that has been open longest without a
+    /// request.
     pub(crate) connections: usize,
     /// How long the head of a request may take, and how long a connection may be idle.
     pub(crate) head: Duration,
@@ -32,15 +32,15 @@ pub(crate) struct Limits {
 }
 
 impl Default for Limits {
-    /// Half of the descriptors that a process usually has, and times that are long for whoever is on this machine.
+    /// Half of the descriptors that a process usually has, and times that are long for a client on this machine.
     fn default() -> Self {
         Self { connections: 512, head: Duration::from_secs(5), body: Duration::from_secs(15) }
     }
 }
 
-/// How long to wait where a connection can't be taken, such as for want of descriptors.
+/// How long to wait if a connection can't be accepted, such as for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many bytes of a body that nobody wants are read: API Gateway takes no larger request.
+/// How many bytes of an unread body are read and dropped: API Gateway takes no larger request.
 const MOST_UNREAD: usize = 10 * 1024 * 1024;
 
 /// Serves HTTP until it is dropped.
@@ -59,7 +59,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits)
         while tasks.try_join_next().is_some() {}
         open.retain(|connection| !connection.task.is_finished());
         if open.len() >= limits.connections && !make_room(&mut open) {
-            // All of them are being answered. Nobody waits here: it is this one who is turned away.
+            // All of them are being answered: the new connection is closed rather than kept waiting.
             continue;
         }
         let is_asking = Arc::new(AtomicBool::new(false));
@@ -68,7 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits)
     }
 }
 
-/// A connection that is open, and whether a request of its is being answered.
+/// An open connection, and whether one of its requests is being answered.
 struct Connection {
     is_asking: Arc<AtomicBool>,
     task: AbortHandle,
@@ -95,11 +95,11 @@ async fn serve_one(stream: TcpStream, router: Router, limits: Limits, is_asking:
     });
     let mut connection = http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    // Whoever hangs up, or takes too long, has had their answer: the end of the connection.
+    // A client that hangs up or takes too long gets no more than the end of the connection.
     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// A body that ends with an error where it is not whole in time.
+/// A body that ends with an error if it is not whole in time.
 fn in_time(body: Body, until: Instant) -> Body {
     let unread = Unread { parts: Some(body.into_data_stream()), until };
     let parts = futures::stream::unfold(unread, move |mut unread| async move {
@@ -118,8 +118,8 @@ fn in_time(body: Body, until: Instant) -> Body {
     Body::from_stream(parts)
 }
 
-/// What is left of a body. What a function leaves unread is thrown away as it comes, up to a bound: whoever is still
-/// sending would not see the answer otherwise, but a broken connection.
+/// The rest of a body. What a function leaves unread is read and dropped, up to [`MOST_UNREAD`]: otherwise a client
+/// that is still sending would see a broken connection instead of the answer.
 struct Unread {
     parts: Option<BodyDataStream>,
     until: Instant,
@@ -165,12 +165,12 @@ mod tests {
         (address, tokio::spawn(serve(listener, router, limits)))
     }
 
-    /// What is answered to this, until the connection ends.
+    /// Sends a request; returns all that is answered until the connection ends.
     async fn ask(address: std::net::SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        // It may end with a reset: what was sent before counts.
+        // It may end with a reset: the bytes before that count.
         let _ = stream.read_to_string(&mut answer).await;
         answer
     }
@@ -188,7 +188,7 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
         for mut stream in held {
             let mut answer = Vec::new();
-            // It ends: with a reset, or with an answer that says that it took too long.
+            // It ends with a reset, or with an answer that reports a time-out.
             let _ = stream.read_to_end(&mut answer).await;
             assert!(!answer.starts_with(b"HTTP/1.1 200"));
         }

@@ -20,9 +20,9 @@ use crate::template::Queue;
 const MOST_ENTRIES: usize = 10;
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// Standard queues of SQS in this process. In memory: the ledger is the truth, so nothing is lost with them.
+/// Standard queues of SQS in this process. In memory: the ledger is the truth, so no change is lost with them.
 ///
-/// They are fair as those of SQS: see `sqs::lines`.
+/// They are fair, like those of SQS: see `sqs::lines`.
 #[derive(Clone, Debug)]
 pub struct LocalSqs {
     clock: Clock,
@@ -42,14 +42,14 @@ struct State {
 struct QueueState {
     settings: Queue,
     visible: Lines,
-    /// By when they become visible again, and by id.
+    /// By the time at which they become visible again, and by id.
     in_flight: BTreeMap<(Timestamp, u64), Message>,
 }
 
 #[derive(Clone, Debug)]
 struct Message {
     id: u64,
-    /// Whose it is. A message of nobody is a group of its own.
+    /// The message group. A message without one is a group of its own.
     group: Option<String>,
     body: String,
     sent_at: Timestamp,
@@ -63,9 +63,9 @@ pub struct ReceivedMessage {
     pub message_id: String,
     /// Its body.
     pub body: String,
-    /// How often it was received, with this time.
+    /// How often it was received, this time included.
     pub receives: u32,
-    /// Which delivery of it this is: what to delete it with.
+    /// The receipt of this delivery, to delete the message with.
     receipt: (Timestamp, u64),
 }
 
@@ -153,7 +153,7 @@ impl LocalSqs {
         self.lock().queues.get(queue).map_or(0, |queue| queue.visible.len() + queue.in_flight.len())
     }
 
-    /// Throws every message of a queue away, as an operator might.
+    /// Drops every message of a queue, as an operator might.
     pub fn purge(&self, queue: &str) {
         if let Some(queue) = self.lock().queues.get_mut(queue) {
             queue.visible = Lines::default();
@@ -166,9 +166,9 @@ impl LocalSqs {
         self.lock().failing_entries = count;
     }
 
-    /// Waits until messages arrive, from now on, or for as long as one should look again anyway.
+    /// Waits until a message arrives after this call, or until it is time to look again anyway.
     pub fn arrival(&self) -> impl Future<Output = ()> + '_ {
-        // It hears of what comes from when it is made, not from when it is first waited for.
+        // The future counts arrivals from its creation, not from its first poll.
         let arrived = self.arrived.notified();
         async move {
             tokio::select! {
@@ -234,8 +234,8 @@ impl LocalSqs {
 }
 
 impl QueueState {
-    /// Makes messages visible again whose timeout is over, and drops those that are too old. Returns those that have
-    /// been received too often.
+    /// Makes messages visible again after their timeout, and drops those that are too old. Returns those that were
+    /// received too often.
     fn come_back(&mut self, now: Timestamp) -> Vec<Message> {
         let later = self.in_flight.split_off(&(now, u64::MAX));
         let back = std::mem::replace(&mut self.in_flight, later).into_values();
@@ -258,7 +258,7 @@ fn is_group_id(group: &str) -> bool {
     (1..=128).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The SDK knows the errors by the codes of the older query protocol. SQS sends those in a header of their own.
+/// The SDK knows errors by the codes of the older query protocol. SQS sends those codes in a separate header.
 fn refusal(code: &str, message: &str) -> Answer {
     let code = format!("com.amazonaws.sqs#AWS.SimpleQueueService.{code}");
     let body: Value = json!({ "__type": code, "message": message });

@@ -1,6 +1,6 @@
 //! Reads `template.yaml`: the functions with their triggers and environment, the queues and the tables.
 //!
-//! Every property is either carried out, or known to mean nothing on one machine, or refused by its place.
+//! Every property is carried out, or known to mean nothing on one machine, or refused with its place.
 
 mod properties;
 mod scalar;
@@ -19,7 +19,7 @@ use properties::{
 };
 use scalar::Scalar;
 
-/// What a run on one machine needs of the template.
+/// The parts of the template that a run on one machine needs.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     /// The functions.
@@ -67,7 +67,7 @@ pub struct QueueTrigger {
     pub window: Duration,
     /// The most invocations at a time.
     pub concurrency: usize,
-    /// Whether the function says which messages failed; if not, all of them do where it fails.
+    /// Whether the function reports which messages failed; if not, all of them fail with it.
     pub reports_failures: bool,
 }
 
@@ -89,7 +89,7 @@ pub struct Queue {
     pub visibility_timeout: Duration,
     /// How long a message is kept.
     pub retention: Duration,
-    /// Where a message goes that was received too often, and how often that is.
+    /// The dead-letter queue, and after how many deliveries a message goes there.
     pub dead_letter: Option<(String, u32)>,
 }
 
@@ -110,7 +110,7 @@ impl Table {
         request
     }
 
-    /// The body of an UpdateTimeToLive request, if its items have their time.
+    /// The body of an UpdateTimeToLive request, if its items expire.
     pub(crate) fn time_to_live_request(&self) -> Option<serde_json::Value> {
         let specification = self.properties.time_to_live_specification.as_ref()?;
         Some(json!({ "TableName": self.name, "TimeToLiveSpecification": specification }))
@@ -125,7 +125,7 @@ pub struct TemplateError {
     problem: String,
 }
 
-/// Of these resources nothing is left on one machine.
+/// Resources that mean nothing on one machine.
 const WITHOUT_MEANING: [&str; 5] = [
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -146,7 +146,7 @@ impl Template {
     /// Reads the text of a template.
     ///
     /// # Errors
-    /// The first thing that can't be carried out, with its place.
+    /// Returns the first thing that can't be carried out, with its place.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let root: Value = serde_yaml_ng::from_str(text).map_err(|error| refuse("the file", &error.to_string()))?;
         let document: Document = read(root, "")?;
@@ -190,7 +190,7 @@ impl Reader {
         read(properties, place)
     }
 
-    /// Puts in what is referred to: a parameter's default, and for a resource its logical id, whatever of it is meant.
+    /// Replaces references: a parameter by its default, a resource or an attribute of it by the logical id.
     fn resolve(&self, value: &mut Value) {
         match value {
             Value::Mapping(entries) => entries.values_mut().for_each(|value| self.resolve(value)),

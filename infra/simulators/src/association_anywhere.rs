@@ -121,7 +121,7 @@ impl Default for AaSettings {
     }
 }
 
-/// Leaves the password out, for settings end up in test output.
+/// Leaves the password out, because settings end up in test output.
 impl fmt::Debug for AaSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -156,12 +156,12 @@ impl Procedure {
 /// What goes wrong with a whole answer.
 ///
 /// With `Delay`, `CutBody`, `Malformed`, `Duplicates` and `WrongDialect` the procedure **is carried out** and only its
-/// answer suffers, so a purge whose answer is cut has purged. With all others it is not carried out.
+/// answer suffers: a purge with a cut answer has purged. With all others it is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The answer, made at once, arrives this much later: what it says may be out of date by then.
     Delay(Duration),
-    /// No answer until the fault is changed (it then comes as if nothing had been) or the client goes away.
+    /// No answer until the fault is changed (then the normal answer comes) or the client goes away.
     Hang,
     /// This HTTP status with a short plain text.
     Status(u16),
@@ -174,7 +174,7 @@ pub enum Fault {
     },
     /// The full `Content-Length`, half of the body, and a closed connection.
     CutBody,
-    /// HTTP 200 and a document whose root holds an `error` with this text.
+    /// HTTP 200 and a document with an `error` of this text in its root.
     ErrorDocument(String),
     /// HTTP 200 and a document with `status` `FAILURE` and this message.
     FailureStatus(String),
@@ -184,7 +184,7 @@ pub enum Fault {
     Malformed,
     /// An HTML maintenance page with HTTP 200.
     NotXml,
-    /// A document type whose entities grow without bounds when expanded.
+    /// A document type with entities that grow without bounds when expanded.
     Doctype,
     /// Each customer twice, in a details answer and in a queue answer.
     Duplicates,
@@ -213,7 +213,7 @@ pub enum Poison {
     HugeText(usize),
 }
 
-/// What a simulator was asked so far.
+/// The requests to a simulator so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestCounts {
     /// Requests for the queue, faulted ones included; likewise below.
@@ -247,14 +247,14 @@ struct Shared {
 }
 
 impl AaSimulator {
-    /// A simulator with its customers, not yet listening anywhere.
+    /// Makes a simulator with its customers. It does not listen yet.
     pub fn new(settings: AaSettings) -> Self {
         let state = Mutex::new(State::new(&settings));
         let faults = FaultPlans::new(Procedure::ALL.len());
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The procedures as routes, for a server of one's own.
+    /// The procedures as routes, for a server of the caller's.
     pub fn router(&self) -> axum::Router {
         server::router(self)
     }
@@ -274,12 +274,12 @@ impl AaSimulator {
         }
     }
 
-    /// Changes this many customers, chosen by the seed, as a renewal does; says which.
+    /// Changes this many customers, chosen by the seed, as a renewal does; returns their ids.
     pub fn change_some(&self, count: usize) -> Vec<u64> {
         self.state().change_some(count)
     }
 
-    /// Deletes a customer. The queue that gives reasons says `DELETE`; the other just holds the id.
+    /// Deletes a customer. The queue with reasons says `DELETE`; the other only holds the id.
     pub fn delete(&self, id: u64) {
         self.state().delete(id, state::Action::Delete);
     }
@@ -309,8 +309,8 @@ impl AaSimulator {
         self.state().enqueue_text(text.into());
     }
 
-    /// Empties the queue, whose next entry gets the number after `last_number`: as when the source builds the
-    /// environment anew.
+    /// Empties the queue; its next entry gets the number after `last_number`, as when the source builds the environment
+    /// anew.
     pub fn rebuild_queue(&self, last_number: u64) {
         self.state().rebuild_queue(last_number);
     }
@@ -320,7 +320,7 @@ impl AaSimulator {
         self.state().habits.answers_at_most = customers;
     }
 
-    /// From now on every bulk answer holds this customer, too, whoever is asked for.
+    /// From now on every bulk answer also holds this customer, whichever ids are requested.
     pub fn always_answer_with(&self, id: Option<u64>) {
         self.state().habits.always_answers = id;
     }
@@ -330,7 +330,7 @@ impl AaSimulator {
         self.state().habits.refuses_empty_purges = true;
     }
 
-    /// From now on an empty queue tells the number of its last entry.
+    /// From now on an empty queue gives the number of its last entry.
     pub fn number_empty_queue(&self) {
         self.state().habits.numbers_empty_queue = true;
     }
@@ -376,7 +376,7 @@ impl AaSimulator {
         self.state().existing_ids()
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.state().counts
     }
@@ -412,7 +412,7 @@ impl AaSimulator {
         Some(Identity::new(self.shared.settings.seed, id, revision))
     }
 
-    /// A panic elsewhere while the lock was held leaves a state that is still worth looking at.
+    /// A panic elsewhere while the lock was held leaves a usable state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -92,7 +92,7 @@ impl Operation {
 pub enum Fault {
     /// The answer, made at once, arrives this much later: what it says may be out of date by then.
     Delay(Duration),
-    /// No answer until the faults are changed (it then comes as if nothing had been) or the client goes away.
+    /// No answer until the faults are changed (then the normal answer comes) or the client goes away.
     Hang,
     /// This HTTP status with a short plain text.
     Status(u16),
@@ -109,7 +109,7 @@ pub enum Fault {
     Malformed,
     /// An HTML maintenance page with HTTP 200.
     NotXml,
-    /// A document type whose entities grow without bounds when expanded.
+    /// A document type with entities that grow without bounds when expanded.
     Doctype,
     /// A well-formed document of this many bytes, streamed without a `Content-Length`.
     Huge(u64),
@@ -125,7 +125,7 @@ pub enum Fault {
     NoResult,
     /// Whatever page is asked for, the first one comes, and says that there are more.
     RepeatPages,
-    /// The listing goes on for ever, with contacts that nobody ever created.
+    /// The listing goes on for ever, with contacts that were never created.
     Endless,
     /// The refusal that wrong credentials get.
     WrongCredentials,
@@ -150,7 +150,7 @@ pub enum Poison {
     HugeText(usize),
 }
 
-/// What people do at the source. Each contact concerned gets a new `lastUpdateDate`, but for one that is removed.
+/// An edit at the source. Each contact concerned gets a new `lastUpdateDate`, except a removed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// New content for these contacts.
@@ -161,14 +161,14 @@ pub enum Action {
     Touch(Vec<u64>),
     /// Deletes a contact: listings go on to hold it, with `deleted` true.
     Delete(u64),
-    /// Removes a contact from all listings without a word.
+    /// Removes a contact from all listings without a trace.
     RemoveSilently(u64),
     /// Creates a contact, or one that was deleted or removed anew, with content that it never had before. One that
     /// exists is changed. Without an id it is the next free one.
     Create(Option<u64>),
 }
 
-/// What a simulator was asked so far.
+/// The requests to a simulator so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestCounts {
     /// Requests for a page of contacts, faulted ones included; likewise below.
@@ -198,14 +198,14 @@ struct Shared {
 }
 
 impl BcSimulator {
-    /// A simulator with its contacts, not yet listening anywhere.
+    /// Makes a simulator with its contacts. It does not listen yet.
     pub fn new(settings: BcSettings) -> Self {
         let state = Mutex::new(State::new(&settings));
         let faults = FaultPlans::new(Operation::ALL.len());
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The service as routes, for a server of one's own. Whatever no other route takes comes to it.
+    /// The service as routes, for a server of the caller's. It takes every path without a route of its own.
     pub fn router(&self) -> axum::Router {
         server::router(self)
     }
@@ -217,7 +217,7 @@ impl BcSimulator {
         serve(router, listener).await
     }
 
-    /// Does what people at the source do; says which contacts were concerned. The methods below are short for it.
+    /// Does an edit at the source; returns the ids of the contacts concerned. The methods below are short for it.
     pub fn act(&self, action: Action) -> Vec<u64> {
         self.state().act(action)
     }
@@ -227,7 +227,7 @@ impl BcSimulator {
         self.act(Action::Change(ids.into_iter().collect()));
     }
 
-    /// Changes this many contacts, chosen by the seed; says which.
+    /// Changes this many contacts, chosen by the seed; returns their ids.
     pub fn change_some(&self, count: usize) -> Vec<u64> {
         self.act(Action::ChangeSome(count))
     }
@@ -242,12 +242,12 @@ impl BcSimulator {
         self.act(Action::Delete(id));
     }
 
-    /// Removes a contact from all listings without a word.
+    /// Removes a contact from all listings without a trace.
     pub fn remove_silently(&self, id: u64) {
         self.act(Action::RemoveSilently(id));
     }
 
-    /// Creates the contact of this id, or of the next free one; says which. See [`Action::Create`].
+    /// Creates the contact of this id, or of the next free one; returns the id. See [`Action::Create`].
     pub fn create(&self, id: Option<u64>) -> u64 {
         self.state().create(id)
     }
@@ -347,7 +347,7 @@ impl BcSimulator {
         self.state().last_update(id)
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.state().counts
     }
@@ -357,7 +357,7 @@ impl BcSimulator {
         self.state().listings.clone()
     }
 
-    /// A panic elsewhere while the lock was held leaves a state that is still worth looking at.
+    /// A panic elsewhere while the lock was held leaves a usable state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,7 +16,7 @@ pub fn exit_code(program: &str, ended: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Listens, or says where it cannot.
+/// Listens; an error names the address.
 pub async fn listen(host: &str, port: u16) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener =
         TcpListener::bind((host, port)).await.map_err(|error| anyhow!("cannot listen on {host}:{port}: {error}"))?;
@@ -26,12 +26,12 @@ pub async fn listen(host: &str, port: u16) -> anyhow::Result<(TcpListener, Socke
 
 /// Prints what a program says at its start.
 pub fn say(text: impl Display) {
-    // Whoever reads this may have gone away, as with `| head -1`: no reason to stop serving.
+    // The reader of the output may have gone away, as with `| head -1`: no reason to stop serving.
     let _ = write!(std::io::stdout(), "{text}");
 }
 
-/// What a connection needs beside its address, or nothing: credentials travel in the documents, so a client wants to be
-/// told that plain HTTP is meant, unless it stays on this machine.
+/// What a connection's configuration needs beside its address, or nothing: credentials travel in the documents, so
+/// plain HTTP to another machine must be allowed explicitly.
 pub fn insecure_http(address: SocketAddr) -> &'static str {
     if address.ip().is_loopback() { "" } else { "insecure_http = true\n" }
 }

@@ -1,9 +1,9 @@
-//! An InTouch Connector: pushes prospects, members, staff and lead sources, as a hub between health clubs does.
+//! An InTouch Connector: pushes prospects, members, staff and lead sources, as a hub for health clubs does.
 //!
-//! It behaves as the source's guides say, and as such a hub does on a bad day. It pushes in **bursts**, and in no
-//! order: a prospect may come long before the staff and the lead source that it names. A push may come as a **double**,
-//! twice at the same time. What fails in passing is pushed **again**, and now and then what went well is pushed again
-//! too, as if the answer had been lost on its way. How it does all that is decided by the seed.
+//! It behaves as the source's guides say, with the faults of a real hub. It pushes in **bursts**, and in no order: a
+//! prospect may come long before the staff and the lead source that it names. A push may come as a **double**, twice at
+//! the same time. A push that fails for a while is sent **again**, and now and then one that went well is sent again
+//! too, as if the answer had been lost. The seed decides all of that.
 //!
 //! ```no_run
 //! use simulators::connector::{ConnectorSettings, ConnectorSimulator};
@@ -30,7 +30,7 @@ pub use records::{Person, Source, Trainer};
 pub struct ConnectorSettings {
     /// Where it pushes to, such as `http://127.0.0.1:8787`.
     pub base: String,
-    /// Who it says it is.
+    /// The provider that it says it is.
     pub provider: String,
     /// The client whose records it pushes.
     pub client_id: String,
@@ -87,7 +87,7 @@ impl Default for ConnectorSettings {
     }
 }
 
-/// Leaves the login out, for settings end up in test output.
+/// Leaves the login out, because settings end up in test output.
 impl fmt::Debug for ConnectorSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -123,7 +123,7 @@ impl Kind {
     }
 }
 
-/// What came of pushes.
+/// The results of pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// How many records were answered with an id.
@@ -134,7 +134,7 @@ pub struct Report {
     pub doubled: usize,
     /// How many went well and were pushed again.
     pub lost: usize,
-    /// How many failed in passing and were pushed again.
+    /// How many failed for a while and were pushed again.
     pub retried: usize,
     /// The records that were not taken, and the HTTP status or the reason.
     pub refused: Vec<(Kind, String, String)>,

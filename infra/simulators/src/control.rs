@@ -11,7 +11,7 @@ pub(crate) fn bad_request(message: impl Display) -> BadRequest {
     (StatusCode::BAD_REQUEST, format!("{message}\n"))
 }
 
-/// The parameter has a value that means nothing.
+/// The parameter has an unknown value.
 pub(crate) fn not_known(name: &str, value: &str) -> BadRequest {
     bad_request(format_args!("{name}: \"{value}\" is not known"))
 }

@@ -43,8 +43,7 @@ impl<Fault: Clone> FaultPlans<Fault> {
         Self { plans: Mutex::new(plans), releases }
     }
 
-    /// From now on requests meet this fault. `None` ends every fault of this place, or of all places where none is
-    /// given.
+    /// From now on requests meet this fault. `None` ends every fault of this place, or of all places if none is given.
     pub(crate) fn set(&self, operation: usize, place: Option<u64>, fault: Option<Fault>) {
         let mut plans = self.plans();
         let plan = &mut plans[operation];
@@ -101,7 +100,7 @@ pub(crate) fn plain_status(status: u16) -> (StatusCode, String) {
     (status, format!("{status}\n"))
 }
 
-/// The same, with what it says about coming back.
+/// The same, with a `Retry-After` header.
 pub(crate) fn retry_after(status: u16, seconds: u32) -> Response {
     ([(header::RETRY_AFTER, seconds.to_string())], plain_status(status)).into_response()
 }

@@ -1,4 +1,4 @@
-//! What simulated people are called and where they live. Written forms may need escaping; plain ones are ASCII.
+//! Names and addresses of simulated people. Written forms may need escaping; plain ones are ASCII.
 
 /// A name as it is written, and as it stands in an e-mail address.
 #[derive(Clone, Copy)]
@@ -131,7 +131,7 @@ pub(crate) const COMPANY_ENDINGS: [&str; 12] = [
     " Institute",
 ];
 
-/// Where they live, after the number.
+/// Streets, as written after the number.
 pub(crate) const STREETS: [&str; 12] = [
     "Main St",
     "Oak Ave",

@@ -1,7 +1,7 @@
 //! Random choices that only a seed decides.
 //!
-//! What is invented of a person draws each of its parts from a sequence of its own, so that a part is the same
-//! whichever others are asked for beside it.
+//! Each part of an invented record draws from its own sequence, so that a part is the same whichever others are
+//! requested with it.
 
 /// The random sequence of one part of one record in one revision.
 pub(crate) fn sequence(seed: u64, id: u64, part: u8, revision: u32) -> fastrand::Rng {
@@ -25,7 +25,7 @@ pub(crate) fn pick<T: Copy>(random: &mut fastrand::Rng, list: &[T]) -> T {
     list[random.usize(0..list.len())]
 }
 
-/// This many of a list, chosen at random; all of it where there are fewer.
+/// This many of a list, chosen at random; all of it if there are fewer.
 pub(crate) fn choose_some<T>(random: &mut fastrand::Rng, mut list: Vec<T>, count: usize) -> Vec<T> {
     let count = count.min(list.len());
     for place in 0..count {

@@ -1,4 +1,4 @@
-//! An accept loop that takes its connections along when it goes.
+//! An accept loop that closes its connections when it is dropped.
 
 use std::{io, time::Duration};
 
@@ -24,7 +24,7 @@ pub(crate) async fn serve(router: Router, listener: TcpListener) -> io::Result<(
                 continue;
             }
         };
-        // Fails where the client has gone already, which its connection will find out.
+        // Fails if the client has gone already; serving the connection then ends too.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         connections.spawn(async move {

@@ -1,4 +1,4 @@
-//! `ContactList_Retrieve`: who is listed, in which order, and what a contact looks like.
+//! `ContactList_Retrieve`: which contacts are listed, in which order, and what a contact looks like.
 
 #![allow(clippy::unwrap_used)]
 

@@ -94,7 +94,7 @@ async fn the_external_id_decides_before_the_e_mail_address() {
     // The e-mail address was written too, so it is now two contacts'.
     assert_eq!(simulator.email(with_both).unwrap(), email);
 
-    // By e-mail address, whose case does not matter. An entity id does not merge_decision anything.
+    // By e-mail address, in any case of letters. An entity id decides nothing.
     let email = simulator.email(without).unwrap().to_uppercase();
     let by_email = format!("<entityId>{with_both}</entityId><emailAddress>{email}</emailAddress>");
     running.write(&format!("<ContactRecord>{by_email}<lastName>Two</lastName></ContactRecord>")).await;

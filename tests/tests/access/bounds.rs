@@ -1,4 +1,4 @@
-//! Answers are bounded in bytes, names in characters; and nobody keeps an answer.
+//! Answers are bounded in bytes, names in characters; and no cache keeps an answer.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ async fn a_list_of_small_records_has_as_many_as_were_asked_for() {
     assert_eq!((ids(&page["customers"]).len(), &page["more"]), (120, &Value::Bool(true)));
 }
 
-/// Nothing is dropped in silence (invariant 6): whoever is not answered is named.
+/// Nothing is dropped in silence (invariant 6): customers that are left out of the answer are named.
 #[tokio::test]
 async fn a_batch_of_large_records_answers_what_fits_and_names_the_rest() {
     let world = AssociationAnywhereFixture::with_customers(0).await;

@@ -1,4 +1,4 @@
-//! Who is let in, who is not, and what is left of that.
+//! Which credentials are accepted, which are refused, and what is logged.
 
 use std::cell::RefCell;
 use std::io;
@@ -65,7 +65,7 @@ async fn a_token_that_was_configured_with_blanks_around_it_opens_what_it_should(
     assert_eq!(read_as(&world, "blanks-around", "/v1/connections").await.status, StatusCode::OK);
 }
 
-/// 401 is final to a sender: a push that is given up is lost (invariant 1).
+/// 401 is final for a sender: a push that is given up is lost (invariant 1).
 #[tokio::test]
 async fn while_a_secret_cannot_be_read_nobody_hears_that_theirs_is_wrong() {
     let world = world().await;
@@ -134,7 +134,7 @@ impl io::Write for Log {
     }
 }
 
-/// Somebody is told (invariant 9), and no secret reaches the log (invariant 8).
+/// The operator learns of it (invariant 9), and no secret reaches the log (invariant 8).
 #[tokio::test]
 async fn whoever_is_refused_leaves_a_warning_with_route_and_request_at_every_door_and_nothing_that_they_presented() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! Failure records: each with its raw document, and none of them read by whoever does not want to see it.
+//! Failure records: each with its raw document, which is read only on request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +90,7 @@ async fn a_record_can_be_read_by_the_release_before() {
     assert!(item["failed_at"].as_n().is_ok());
 }
 
-/// Nothing is dropped in silence (invariant 6): also not whoever has the last of all ids.
+/// Nothing is dropped in silence (invariant 6): not even the customer with the last of all ids.
 #[tokio::test]
 async fn every_record_is_listed_whatever_its_id_begins_with() {
     let world = AssociationAnywhereFixture::with_customers(0).await;
@@ -145,7 +145,7 @@ async fn of_many_records_those_that_are_resolved_are_removed_and_no_others_are_r
     assert_eq!(world.database.operations("Query") - queries, 1);
     assert_eq!(failures.count(&key).await.unwrap(), 397);
     assert!(!failures.is_there(&key, "c200").await.unwrap() && failures.is_there(&key, "c201").await.unwrap());
-    // Where there are few records between the first and the last of them, one look is all.
+    // If there are few records between the first and the last of them, one query suffices.
     let gets = world.database.operations("GetItem");
     let resolved: BTreeSet<String> = ["c001", "c002", "c003"].map(str::to_owned).into();
     failures.remove_resolved(&key, &resolved).await.unwrap();

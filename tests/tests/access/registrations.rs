@@ -1,4 +1,4 @@
-//! One bad registration costs one connection (invariant 4), whosever it is (invariant 7).
+//! One bad registration costs one connection (invariant 4), whichever tenant it belongs to (invariant 7).
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A whole registration of a kind, which nobody can reach.
+/// A whole registration of a kind, with an address that can't be reached.
 fn whole(kind: &str) -> Value {
     match kind {
         "association-anywhere" => json!({
@@ -128,7 +128,7 @@ fn any_registration() -> impl Strategy<Value = (&'static str, bool, String)> {
     proptest::sample::select(KINDS.to_vec()).prop_flat_map(move |kind| (Just(kind), any::<bool>(), document(kind)))
 }
 
-/// Of any registrations, those that can't be read stop none of the others, and are told to their tenant.
+/// Of any registrations, those that can't be read stop none of the others, and are reported to their tenant.
 #[test]
 fn registrations_of_any_kind_and_content_never_stop_the_others() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! Requests to all three doors, and what is answered.
+//! Requests to all three APIs, and their answers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -59,7 +59,7 @@ pub(crate) async fn batch_get(world: &AssociationAnywhereFixture, ids: &[String]
     send(world, request, serde_json::json!({ "ids": ids }).to_string()).await
 }
 
-/// Pushes a document to the Connector's door with this login.
+/// Pushes a document to the Connector's API with this login.
 pub(crate) async fn push_as(
     world: &AssociationAnywhereFixture,
     (user, password): (&str, &str),
@@ -71,7 +71,7 @@ pub(crate) async fn push_as(
     send(world, request.header("Authorization", format!("Basic {login}")), document).await
 }
 
-/// A prospect, as it is pushed, with something more to say of them.
+/// A prospect, as it is pushed, with more elements.
 pub(crate) fn prospect(record: &str, more: &str) -> String {
     format!(
         "<user><providerInfo><identifier>INTOUCH</identifier><clientID>c-1</clientID><clubID>k-1</clubID>\

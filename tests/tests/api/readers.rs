@@ -1,4 +1,4 @@
-//! For whom the API answers, and for whom not.
+//! Which readers the API answers, and which it refuses.
 
 use std::time::Duration;
 

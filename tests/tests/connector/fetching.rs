@@ -179,11 +179,11 @@ async fn pages(world: &AssociationAnywhereFixture, resource: &str) -> Vec<Answer
     pages
 }
 
-/// Invariant 1: a list that no answer can hold ends before it is too large, and goes on where it ended.
+/// Invariant 1: a list that no answer can hold ends before it is too large, and continues from there.
 #[tokio::test]
 async fn lists_of_large_records_end_before_an_answer_is_too_large_and_go_on() {
     let world = AssociationAnywhereFixture::with_connector(true).await;
-    // An ampersand takes five characters where it is written.
+    // An ampersand takes five characters in the document.
     let large = "&amp;".repeat(200_000);
     let mut expected = [Vec::new(), Vec::new(), Vec::new()];
     for number in 0..10 {

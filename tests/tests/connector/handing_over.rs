@@ -1,5 +1,5 @@
-//! Addresses and names that go from one to another: "whoever gives one up frees it", for every order of two pushes, and
-//! wherever a push dies. Invariant 1: nobody is missed.
+//! Addresses and names that go from one to another: a record that gives one up frees it, for every order of two pushes,
+//! and wherever a push dies. Invariant 1: no record is missed.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -132,7 +132,7 @@ async fn names_go_round_a_chain_and_a_cycle_of_three_in_every_order() {
                     let what = format!("{kind:?}, {pushes:?} in the order {order:?}");
                     those_that_hold(&ground, std::slice::from_ref(&model), &what).await;
                 }
-                // Under new recordIDs they are who they are.
+                // Under new recordIDs they are the same records.
                 for (record, address) in [(4, 1), (5, 2), (6, 3)] {
                     ground.push(record, address).await.uuid();
                     model.push(record, address);
@@ -155,7 +155,7 @@ async fn prospects_that_wait_for_an_address_are_completed_when_its_owner_gives_i
     let ann = push(&world, "staff", staff("s-1", "Ann", "ann@club.example")).await.uuid();
     let waiting = push(&world, "user", referring("r-1", "desk@club.example", "")).await.uuid();
     assert_eq!(owner_of(&world, &waiting).await, (Value::Null, json!(["ownerID"])));
-    // By a change of address, not by anybody new.
+    // By a change of address, not by a new record.
     push(&world, "staff", staff("s-1", "Ann", "desk@club.example")).await.uuid();
     assert_eq!(owner_of(&world, &waiting).await, (json!(ann), Value::Null));
 
@@ -252,7 +252,7 @@ async fn an_address_that_the_release_before_refused_is_found_as_soon_as_its_owne
     for (record, address) in [(1, 1), (2, 2), (2, 1)] {
         ground.push(record, address).await.uuid();
     }
-    // The release before made no entry for whoever took what another had, and said no revision in any.
+    // The release before made no entry for a record that took another's address, and no entry had a revision.
     let (table, client) = (tests::CONTROL_TABLE, &world.clients.dynamodb);
     for item in client.scan().table_name(table).send().await.unwrap().items() {
         let entry = item["entry"].as_s().unwrap();
@@ -325,7 +325,7 @@ async fn somebody_who_is_called_anew_five_hundred_times_is_one_and_each_recordid
         stored["known_as"].as_array().unwrap().iter().map(|key| key["record_id"].as_str().unwrap()).collect();
     assert!(known_as.len() <= 100 && known_as[0] == long(0), "{}", known_as.len());
     assert_eq!(known_as[known_as.len() - 1], long(TIMES - 1));
-    // One that is no longer shown is still that one, and pushing it again changes nothing.
+    // A recordID that is no longer shown still has its record, and pushing it again changes nothing.
     let document = staff(&long(7), "Ann", "ann@club.example");
     assert!(!known_as.contains(&long(7).as_str()));
     assert_eq!(push(&world, "staff", document).await.uuid(), ann);

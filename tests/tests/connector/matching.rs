@@ -1,4 +1,4 @@
-//! Who is who among staff and lead sources, and how prospects find them.
+//! How staff and lead sources are matched, and how prospects find them.
 
 use axum::http::StatusCode;
 use futures::future::join_all;
@@ -49,7 +49,7 @@ async fn two_staff_with_the_same_email() {
         .replace(&provider_info("s-2"), &provider_info_of("INTOUCH", "c-1", "k-2", "s-2"));
     assert_eq!(push(&world, "staff", moved).await.uuid(), one);
     assert_eq!(push(&world, "staff", staff("s-1", "Ann", "anne@club.example")).await.uuid(), one);
-    // The address that nobody has any more is free.
+    // The address that was given up is free.
     let third = push(&world, "staff", staff("s-3", "Cy", "front.desk@club.example")).await.uuid();
     assert_ne!(third, one);
 }
@@ -218,11 +218,11 @@ async fn staff_are_created_only_as_the_connection_allows() {
     assert_eq!(message, "`userInfo/email` matches no member of staff, and this connection lets no push create one");
     push(&world, "staff", staff("s-3", "Cy", "")).await.error(StatusCode::FORBIDDEN, "VALIDATION");
     assert_eq!(all_staff(&world).await.len(), 1);
-    // Who is there already can be changed, under the same id and, by e-mail address, under another.
+    // Existing staff can be changed, under the same id and, by e-mail address, under another.
     assert_eq!(push(&world, "staff", staff("s-1", "Anna", "ann@club.example")).await.uuid(), ann);
     assert_eq!(push(&world, "staff", staff("s-4", "Annie", "ANN@club.example")).await.uuid(), ann);
     assert_eq!(all_staff(&world).await[0]["name"]["first"], json!("Annie"));
-    // A prospect of somebody who can't be created is taken all the same.
+    // A prospect of an owner that can't be created is taken all the same.
     let uuid = push(&world, "user", referring("r-1", "bob@club.example", "")).await.uuid();
     assert_eq!(lead_of(&world, &uuid).await, (Value::Null, Value::Null, json!(["ownerID"])));
 }

@@ -1,4 +1,4 @@
-//! Who is found by an address or a name: a model without a store, and how the product is asked the same.
+//! Which record an address or a name finds: a model without a store, and the same question to the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -35,7 +35,7 @@ impl Kind {
     }
 }
 
-/// A part of a world where nobody else has the same recordIDs, addresses and names.
+/// A part of a world with recordIDs, addresses and names of its own.
 pub struct Ground<'a> {
     pub world: &'a AssociationAnywhereFixture,
     pub kind: Kind,
@@ -80,14 +80,14 @@ impl Ground<'_> {
     }
 }
 
-/// Who has which address, as the senders could tell it: a record is known by the first of its recordIDs.
+/// Which record has which address, as the senders see it: a record is named by the first of its recordIDs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Which record a recordID stands for.
     is: BTreeMap<u8, u8>,
     /// Which address a record has; 0 is none.
     has: BTreeMap<u8, u8>,
-    /// Who has an address, whoever has had it longest first.
+    /// The records that have an address, the one that has had it longest first.
     holders: BTreeMap<u8, Vec<u8>>,
 }
 
@@ -118,7 +118,7 @@ impl Model {
         self.is.get(&record).copied()
     }
 
-    /// What the product has otherwise; `None` if it has everything like this.
+    /// How the product differs from this; `None` if it does not.
     pub fn difference(&self, ground: &Ground<'_>, seen: &Seen) -> Option<String> {
         let mut ids: BTreeMap<u8, &str> = BTreeMap::new();
         for (record, who) in &self.is {
@@ -150,7 +150,7 @@ impl Model {
 pub struct Seen {
     /// What each recordID leads to: our id, and the address.
     records: BTreeMap<u8, Option<(String, String)>>,
-    /// Whom each address leads to.
+    /// The record that each address leads to.
     addresses: BTreeMap<u8, Option<String>>,
 }
 
@@ -182,7 +182,7 @@ pub async fn those_that_hold(ground: &Ground<'_>, models: &[Model], addresses: u
     hold
 }
 
-/// Whoever is found gives the address up, one after the other, until nobody has any: each time the next one is found.
+/// The record that is found gives the address up, one after the other, until none has it: each time the next is found.
 pub async fn assert_all_follow(ground: &Ground<'_>, mut models: Vec<Model>, addresses: u8, what: &str) {
     for address in 1..=addresses {
         while let Some(who) = models[0].found(address) {

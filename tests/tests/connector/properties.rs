@@ -24,7 +24,7 @@ enum Event {
     /// The store takes so many requests of a push; it is sent again when so many other events have come, unless the
     /// record is pushed otherwise before.
     Dies { record: u8, address: u8, requests: i64, again_after: usize },
-    /// A prospect names whoever has an address.
+    /// A prospect names the record with an address.
     Prospect { address: u8 },
 }
 
@@ -48,8 +48,8 @@ struct History {
     model: Model,
     /// What is still to be sent again, and after how many other events.
     unanswered: BTreeMap<u8, (u8, usize)>,
-    /// Records that died before they were made, each with the address that it said. Whoever is pushed with that address
-    /// under another recordID is the one that was about to be made: as if that had been made, and answered nobody.
+    /// Records that died before they were made, each with the address that it said. A push with that address under
+    /// another recordID then is that record: as if it had been made, and its answer lost.
     unmade: BTreeSet<(u8, u8)>,
     prospects: Vec<Prospect>,
 }
@@ -136,7 +136,7 @@ impl History {
         }
     }
 
-    /// Who has been completed, and with whom, is right.
+    /// Each prospect that was completed names the right record.
     async fn assert_prospects(&self, ground: &Ground<'_>) {
         let field = match ground.kind {
             Kind::Staff => "owner_staff_id",
@@ -155,8 +155,8 @@ impl History {
     }
 }
 
-/// Whatever happens, every address leads to who has had it longest of those who have it now, and no prospect waits for
-/// an address that somebody has.
+/// Whatever happens, every address leads to the record that has had it longest of those that have it now, and no
+/// prospect waits for an address that a record has.
 async fn tell(world: &AssociationAnywhereFixture, kind: Kind, name: String, events: &[Event]) {
     let ground = Ground { world, kind, name };
     let mut history = History::default();

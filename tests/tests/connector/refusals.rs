@@ -66,7 +66,7 @@ async fn a_push_for_a_club_that_is_not_ours() {
             ("user", prospect("r-1")),
             ("staff", staff("r-1", "Ann", "ann@club.example")),
             ("leadsource", lead_source("r-1", "Facebook")),
-            // Whoever may not push is told only that.
+            // A sender that may not push learns only that.
             ("user", prospect("r-1").replace("PROSPECT", "nonsense")),
         ] {
             let document = document.replace(&provider_info("r-1"), &provider_info_of(identifier, client, club, "r-1"));
@@ -103,7 +103,7 @@ async fn another_tenants_client_is_as_forbidden_as_one_that_nobody_has() {
     assert_eq!(refused, nobodys);
     let query = format!("{}?provider=INTOUCH&client_id=c-9&club_id=k-9&uuid={uuid}", path("user"));
     send(&world, "GET", &query, Some(&authorized()), Vec::new()).await.error(StatusCode::FORBIDDEN, "VALIDATION");
-    // Under our own client, their id is nobody's.
+    // Under our own client, their id is unknown.
     let query = format!("{}?provider=INTOUCH&client_id=c-1&club_id=k-1&uuid={uuid}", path("user"));
     send(&world, "GET", &query, Some(&authorized()), Vec::new()).await.error(StatusCode::NOT_FOUND, "VALIDATION");
     assert_empty(&world).await;
@@ -265,13 +265,13 @@ async fn a_document_that_was_taken_for_utf_8_on_its_way_is_refused_before_it_is_
         text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
     };
     for bytes in [latin, utf_16("\u{feff}"), utf_16("")] {
-        // What API Gateway makes of it where it comes as `application/xml`.
+        // What API Gateway makes of it if it comes as `application/xml`.
         let mangled = String::from_utf8_lossy(&bytes).into_owned();
         let message = push(&world, "user", mangled).await.invalid();
         assert!(message.ends_with("it must come as `application/octet-stream`"), "{message}");
         assert_empty(&world).await;
     }
-    // A character that its sender lost is the sender's.
+    // A replacement character that the sender wrote is kept.
     push(&world, "user", document("UTF-8").replace("Zoë", "Zo\u{fffd}")).await.uuid();
 }
 
@@ -310,7 +310,7 @@ async fn a_query_says_what_is_wrong_with_it() {
     }
 }
 
-/// Invariant 8: source bytes are hostile. What no XML document can hold would make every list of the club unreadable.
+/// Invariant 8: source bytes are hostile. A character that XML forbids would make every list of the club unreadable.
 #[tokio::test]
 async fn a_character_that_xml_does_not_allow_is_refused_as_it_is_and_as_a_reference() {
     let world = AssociationAnywhereFixture::with_connector(true).await;
@@ -355,7 +355,7 @@ async fn a_character_that_xml_does_not_allow_and_that_is_stored_leaves_lists_rea
     }
 }
 
-/// Whoever has no credentials costs no memory.
+/// A client without credentials costs no memory.
 #[tokio::test]
 async fn a_body_is_not_read_before_it_is_known_who_sends_it() {
     let world = AssociationAnywhereFixture::with_connector(true).await;

@@ -31,7 +31,8 @@ fn unruly(base: &str, seed: u64) -> ConnectorSimulator {
     })
 }
 
-/// Everybody whom the Connector has is here once, as it has them, under the id that it was told, with owner and source.
+/// Every record of the Connector is stored once, as it has it, under the id that it was answered, with owner and
+/// source.
 async fn assert_all_here(world: &AssociationAnywhereFixture, connector: &ConnectorSimulator) {
     let stored: BTreeMap<String, Value> = customers(world)
         .await

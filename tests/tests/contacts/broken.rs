@@ -1,4 +1,4 @@
-//! What fails, or can not be read.
+//! What fails, or can't be read.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn a_site_that_lists_nobody_any_more_is_not_called_fresh_and_after_a_while
     }
 }
 
-/// Invariant 9: nor is a request to list everything again done by a list of nobody.
+/// Invariant 9: nor does an empty list fulfil a request to list everything again.
 #[tokio::test]
 async fn a_resync_that_is_answered_with_nobody_is_done_once_somebody_is_listed() {
     let site = BusinessCatalystFixture::with_contacts(30).await;
@@ -123,7 +123,7 @@ async fn a_resync_that_is_answered_with_nobody_is_done_once_somebody_is_listed()
     site.assert_shadow_is_the_sources().await;
 }
 
-/// Invariant 9: nobody has to help where the newest contact was removed, and nobody edits another.
+/// Invariant 9: no operator is needed if the newest contact was removed and no other is edited.
 #[tokio::test]
 async fn a_site_whose_newest_contact_was_removed_stays_fresh() {
     let site = BusinessCatalystFixture::with_contacts(30).await;

@@ -68,7 +68,7 @@ async fn a_contact_that_once_had_a_date_in_the_future_changes_and_is_deleted_as_
     assert_eq!(site.status().await.counts.ends.stale, 0);
 }
 
-/// Invariant 2: nor does a time zone freeze anybody that was wrong once.
+/// Invariant 2: nor does a time zone that was wrong once freeze any record.
 #[tokio::test]
 async fn an_edit_after_a_wrong_time_zone_was_corrected_arrives() {
     for wrong in ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"] {
@@ -86,7 +86,7 @@ async fn an_edit_after_a_wrong_time_zone_was_corrected_arrives() {
     }
 }
 
-/// Invariant 2: a site that is restored from a backup tells older dates, and is right.
+/// Invariant 2: a site that is restored from a backup gives older dates, and is right.
 #[tokio::test]
 async fn a_site_that_was_restored_from_a_backup_wins_with_a_resync() {
     let site = BusinessCatalystFixture::with_contacts(20).await;
@@ -101,7 +101,7 @@ async fn a_site_that_was_restored_from_a_backup_wins_with_a_resync() {
     site.assert_shadow_is_the_sources().await;
 }
 
-/// Invariants 4 and 6: a contact whose date is not set is whole, and one that is deleted is deleted, whatever its date.
+/// Invariants 4 and 6: a contact without a date is whole, and one that is deleted is deleted, whatever its date.
 #[tokio::test]
 async fn a_date_that_is_not_set_or_cannot_be_read_costs_neither_the_contact_nor_its_deletion() {
     let site = BusinessCatalystFixture::with_contacts(20).await;

@@ -55,7 +55,7 @@ async fn a_full_listing_that_holds_somebody_without_an_id_deletes_nobody_and_say
     site.source.remove_silently(1020);
     resync(&site).await;
     let status = site.status().await;
-    // Whoever stands on the list without an id is missing by it as well.
+    // A contact on the list without an id also counts as missing by its id.
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (0, 2));
     assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 150);
     site.source.heal(1010);
@@ -65,7 +65,8 @@ async fn a_full_listing_that_holds_somebody_without_an_id_deletes_nobody_and_say
     assert_eq!(site.status().await.deletes_withheld, 0);
 }
 
-/// Invariant 5: whom a listing with a contact without an id lacks is deleted where a person says so.
+/// Invariant 5: a contact that is missing from a listing that holds one without an id is deleted if an operator
+/// confirms it.
 #[tokio::test]
 async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirmed() {
     let site = BusinessCatalystFixture::with_contacts(150).await;
@@ -81,7 +82,7 @@ async fn deletions_that_wait_for_a_person_are_carried_out_when_they_are_confirme
     assert_eq!(site.status().await.deletes_withheld, 0);
 }
 
-/// Invariant 5: more deletes at once than an organisation could mean wait for a person, told or found missing.
+/// Invariant 5: more deletes at once than an organisation could mean wait for an operator, reported or found missing.
 #[tokio::test]
 async fn more_deletions_than_the_limit_lets_through_wait_until_they_are_confirmed() {
     let site = BusinessCatalystFixture::with_contacts(200).await;
@@ -105,7 +106,7 @@ async fn more_deletions_than_the_limit_lets_through_wait_until_they_are_confirme
     site.assert_shadow_is_the_sources().await;
 }
 
-/// Invariant 5: neither a page that fails nor one that is empty all of a sudden deletes anybody.
+/// Invariant 5: neither a page that fails nor one that is suddenly empty deletes a record.
 #[tokio::test]
 async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
     for fault in [Fault::Status(500), Fault::NoContactsFault, Fault::CutBody, Fault::EmptyResult, Fault::NoResult] {

@@ -54,7 +54,7 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
         let site = BusinessCatalystFixture::with(settings, "Europe/London", "").await;
         site.sync().await;
         site.clock.advance(Duration::from_secs(3_600));
-        // Everyone behind moves up by one: the first of the second page is on no page that is read.
+        // Every contact behind it moves up by one: the first of the second page is on no page that is read.
         site.source.on_page(90, Action::RemoveSilently(1010));
         site.source.on_page(180, Action::Change(vec![1020]));
         resync(&site).await;
@@ -62,7 +62,7 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
         assert_eq!(tombstoned, u64::from(site.is_tombstone(1010).await), "{order:?}");
         resync(&site).await;
         if order == ListingOrder::EntityId {
-            // Of a list in another order than its dates' nobody knows whether it was all.
+            // A list that is not in the order of its dates may not be complete.
             assert_eq!(site.status().await.deletes_withheld, 1);
             site.states().request_confirm(&site.connection(), site.now()).await.unwrap();
             site.clock.advance(Duration::from_secs(60));
@@ -73,8 +73,8 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
     }
 }
 
-/// Who is not in the shadow as the source has them, after a first listing during which this happened and two more
-/// states.
+/// The contacts that the shadow does not have as the source has them, after a first listing with these events and two
+/// more states.
 async fn missing_after(settings: BcSettings, events: &[(u64, Action)]) -> Vec<u64> {
     let site = BusinessCatalystFixture::on(
         tests::TestDeployment::with_most_pages(1, 1_000).await,
@@ -93,7 +93,8 @@ async fn missing_after(settings: BcSettings, events: &[(u64, Action)]) -> Vec<u6
     missing(&site).await
 }
 
-/// Invariant 1: who is edited moves to the end, and those behind move up, across the border of a page that was read.
+/// Invariant 1: an edited contact moves to the end, and those behind move up, across the border of a page that was
+/// read.
 #[tokio::test]
 async fn nobody_is_missed_where_a_contact_is_edited_while_a_listing_runs() {
     for order in [ListingOrder::LastUpdateDate, ListingOrder::EntityId] {
@@ -103,7 +104,7 @@ async fn nobody_is_missed_where_a_contact_is_edited_while_a_listing_runs() {
     }
 }
 
-/// Invariant 1: so do those behind somebody who is removed.
+/// Invariant 1: so do those behind a contact that is removed.
 #[tokio::test]
 async fn nobody_is_missed_where_contacts_are_removed_while_a_listing_runs() {
     for order in [ListingOrder::LastUpdateDate, ListingOrder::EntityId] {
@@ -124,7 +125,7 @@ async fn nobody_is_missed_where_pages_have_another_size() {
     }
 }
 
-/// Invariant 1: a list that the source ends early is read on from the newest date that was told.
+/// Invariant 1: a list that the source ends early is continued from the newest date that was seen.
 #[tokio::test]
 async fn nobody_is_missed_where_the_source_ends_its_lists_early() {
     let settings = BcSettings { contacts: 700, cap: Some(250), ..BcSettings::default() };
@@ -133,7 +134,7 @@ async fn nobody_is_missed_where_the_source_ends_its_lists_early() {
     site.assert_shadow_is_the_sources().await;
 }
 
-/// Invariant 5: and it proves nobody's absence.
+/// Invariant 5: and it proves no contact missing.
 #[tokio::test]
 async fn a_list_that_the_source_ends_early_deletes_nobody() {
     let settings = BcSettings { contacts: 400, cap: Some(250), ..BcSettings::default() };
@@ -145,8 +146,8 @@ async fn a_list_that_the_source_ends_early_deletes_nobody() {
     assert_eq!(site.shadow().existing(&site.connection()).await.unwrap().len(), 400);
 }
 
-/// Invariants 1 and 5: nor does one of which more have one date than the source lists at once; the others can't be
-/// asked for, and the status says so.
+/// Invariants 1 and 5: nor does a list with more contacts of one date than the source lists at once; the others can't
+/// be asked for, and the status says so.
 #[tokio::test]
 async fn more_contacts_of_one_date_than_the_source_lists_at_once_are_told_and_delete_nobody() {
     let settings = BcSettings { contacts: 250, cap: Some(100), ..BcSettings::default() };
@@ -167,7 +168,7 @@ async fn more_contacts_of_one_date_than_the_source_lists_at_once_are_told_and_de
     assert!(status.error.is_some_and(|error| error.message.contains("of one date")), "{:?}", status.condition);
 }
 
-/// Invariant 1: what a second listing tells, to see who is gone, is news as well.
+/// Invariant 1: changes in the second listing, which checks which contacts are gone, are taken over as well.
 #[tokio::test]
 async fn the_news_of_a_confirming_listing_are_taken_over() {
     let site = BusinessCatalystFixture::with_contacts(150).await;
@@ -186,7 +187,7 @@ async fn the_news_of_a_confirming_listing_are_taken_over() {
     site.assert_shadow_is_the_sources().await;
 }
 
-/// Invariant 9: a list that is longer than one batch may be is read in several, and nobody has to help.
+/// Invariant 9: a list that is longer than one batch may be is read in several, without an operator.
 #[tokio::test]
 async fn a_list_with_more_pages_than_a_batch_may_have_is_read_in_several_batches() {
     let site =

@@ -1,4 +1,4 @@
-//! Who may import into what.
+//! Which credentials may import into which account.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn wrong_credentials_get_one_error_whatever_is_wrong_and_nothing_is_writte
         let form = Form::example().with("user_id", user).with("user_password", password).with("account_id", account);
         let answer = post(&world, &form).await;
         assert_eq!(answer.error(), "the user, the password or the account is wrong", "{user} {account}");
-        // What else is wrong with a request is told to those who may send one.
+        // Other faults of a request are reported only to those that may send one.
         let answer = post(&world, &form.with("delimiter", "none")).await;
         assert_eq!(answer.error(), "the user, the password or the account is wrong", "{user} {account}");
     }
@@ -38,7 +38,7 @@ async fn an_unknown_campaign_is_named_and_nothing_is_written() {
     let before = writes(&world);
     let answer = post(&world, &Form::example().with("campaigns_to_include", "898989889|,|4711")).await;
     assert_eq!(answer.error(), "`campaigns_to_include`: the account has no campaign `4711`");
-    // With the separator of the other version it is one campaign, which nobody has.
+    // With the separator of the other version it is one campaign, which is unknown.
     let answer = post(&world, &Form::example().with("campaigns_to_include", "898989889,13234545")).await;
     assert_eq!(answer.error(), "`campaigns_to_include`: the account has no campaign `898989889,13234545`");
     assert_eq!(writes(&world), before);

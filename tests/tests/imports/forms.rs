@@ -137,7 +137,7 @@ async fn a_row_that_matches_two_customers_fails_alone() {
     assert_eq!(failures.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 2]);
     assert!(failures.iter().all(|(_, reason)| reason.contains("two customers")), "{failures:?}");
     assert_eq!(content(&world, "1").await.external_id.as_deref(), Some("500"));
-    // The address has one owner left, who is found by it.
+    // The address has one customer left, and finds it.
     let answer =
         post(&world, &Form::rows("update", &["email", "city"], &["a@x.org|Anytown", "B@X.ORG|Otherville"])).await;
     assert_eq!(answer.counts(), [0, 2, 0, 0]);
@@ -259,7 +259,7 @@ async fn errors_come_in_the_form_that_is_asked_for() {
     );
 }
 
-/// Invariant: a claim is a hint; whoever does not have an address any more does not count, however many once had it.
+/// Invariant: a claim is a hint; a customer that has lost an address does not count, however many once had it.
 #[tokio::test]
 async fn an_address_that_many_once_had_finds_who_has_it_now() {
     let world = world().await;
@@ -269,7 +269,7 @@ async fn an_address_that_many_once_had_finds_who_has_it_now() {
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         post(&world, &Form::rows("update", &headers, &rows)).await
     };
-    // After an undo nobody has it.
+    // After an undo no customer has it.
     let mistake = post_all(desk(0..250)).await;
     undo(&world, &mistake.import()).await;
     let by_address = |name: &str| Form::rows("update", &["email", "first_name"], &[&format!("desk@x.org|{name}")]);

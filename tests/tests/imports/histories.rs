@@ -1,5 +1,5 @@
-//! Whatever is imported, sent again, interrupted and taken back, in any order: an undo restores exactly what held
-//! before its import, or leaves a customer and says so; counts add up; a card number is one customer's.
+//! Whatever is imported, sent again, interrupted and undone, in any order: an undo restores exactly what held before
+//! its import, or leaves a customer and says so; counts add up; a card number is one customer's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -69,15 +69,14 @@ struct Import {
     is_undone: bool,
 }
 
-/// One who wrote to a customer, by place among the imports, and what was there then; nothing for a customer who is
-/// gone.
+/// The writer of a customer, by place among the imports, and the content before; `None` for a customer that was gone.
 type Written = (Option<usize>, Option<Content>);
 
 /// A world, and what must hold in it.
 struct History {
     world: AssociationAnywhereFixture,
     imports: Vec<Import>,
-    /// Who wrote to each customer, the first at the bottom, without what was taken back.
+    /// The writers of each customer, the first at the bottom, without what was undone.
     written: BTreeMap<String, Vec<Written>>,
     has_died: bool,
 }
@@ -139,7 +138,7 @@ impl History {
         assert!(record.finished_at.is_some() && record.undo_began_at.is_none());
     }
 
-    /// Takes an import back: whoever it wrote to last gets back what was there before, and everybody else stays.
+    /// Undoes an import: customers that it wrote last get back what was there before, and all others stay.
     async fn undo(&mut self, import: usize) {
         let before = self.now().await;
         let report = undo(&self.world, &self.imports[import].id).await;
@@ -173,7 +172,7 @@ impl History {
     }
 
     async fn check_cards(&self) {
-        // Until it is sent again, an import that died may have given somebody a card number that it did not yet take
+        // Until it is sent again, an import that died may have given a customer a card number that it did not yet take
         // from another.
         if !self.has_died {
             let now = self.now().await;
@@ -183,7 +182,7 @@ impl History {
     }
 }
 
-/// Who has which card number.
+/// Which customers have which card number.
 fn cards(now: &BTreeMap<String, Option<Content>>) -> HashMap<String, BTreeSet<String>> {
     let mut cards: HashMap<String, BTreeSet<String>> = HashMap::new();
     for (source_id, content) in now {

@@ -87,7 +87,7 @@ async fn an_import_that_is_interrupted_anywhere_goes_on_when_it_is_sent_again() 
             () = async { while requests(&world) < before + cut_off_after { tokio::task::yield_now().await } } => {}
             _ = post(&world, &form) => {}
         }
-        // The lease of whoever is gone runs out.
+        // The lease of the function that died runs out.
         world.clock.advance(Duration::from_secs(30));
         let answer = post(&world, &form).await;
         assert_eq!(answer.counts(), [40, 0, 0, 0], "cut off after {cut_off_after}");
@@ -95,7 +95,7 @@ async fn an_import_that_is_interrupted_anywhere_goes_on_when_it_is_sent_again() 
         for source_id in all_customers(&world).await {
             assert_eq!(amounts(&world, &source_id).await, 1, "cut off after {cut_off_after}");
         }
-        // Everybody is found by what the first attempt knew of them, and the undo knows that nobody was there before.
+        // Every customer is found by what the first attempt stored, and the undo knows that none was there before.
         let found = post(&world, &Form::rows("update", &["email", "city"], &["c7@x.org|Anytown"])).await;
         assert_eq!(found.counts(), [0, 1, 0, 0]);
         undo(&world, &found.import()).await;
@@ -146,7 +146,7 @@ async fn after_twelve_hours_the_same_file_means_once_more() {
     let tuesday = post(&world, &form).await;
     assert_ne!(monday.import(), tuesday.import());
     assert_eq!((tuesday.counts(), amounts(&world, "1").await), ([0, 1, 0, 0], 2));
-    // Who has no code is still nobody new.
+    // A row without a code still makes no new customer.
     let nameless = Form::rows("update", &["first_name"], &["jane"]);
     let first = post(&world, &nameless).await;
     world.clock.advance(Duration::from_secs(12 * 3_600));
@@ -174,7 +174,8 @@ async fn after_an_undo_the_same_request_is_carried_out_again() {
     assert_eq!(revived.revision, 3);
 }
 
-/// Rows whose customers the rows themselves change: who had an address before has it no longer, or is one of two.
+/// Rows whose customers the rows themselves change: the customer that had an address before has it no longer, or is one
+/// of two.
 #[tokio::test]
 async fn rows_that_undermine_each_other_are_the_same_when_they_are_sent_again() {
     let world = world().await;
@@ -209,7 +210,7 @@ fn any_value(random: &Random, column: usize) -> &'static str {
     values[usize::try_from(random.below(values.len() as u64)).unwrap()]
 }
 
-/// Every customer who is there.
+/// Every customer that exists.
 async fn everybody(world: &AssociationAnywhereFixture) -> Vec<(String, Content)> {
     let mut everybody = Vec::new();
     for source_id in all_customers(world).await {
@@ -271,7 +272,7 @@ async fn a_row_that_failed_goes_through_when_it_is_sent_again_after_its_cause_is
     }
     assert_eq!(post(&world, &form).await.text, again.text);
     assert_eq!(record(&world, &first.import()).await.counts.failed, 1);
-    // All of it is taken back.
+    // All of it is undone.
     assert_eq!(report(&undo(&world, &first.import()).await), [1, 2, 0, 0]);
 }
 
@@ -299,7 +300,7 @@ async fn every_request_is_an_entry_of_its_own_also_where_only_its_bad_rows_diffe
     }
 }
 
-/// Invariant 7: one who imports does not hold up others for long.
+/// Invariant 7: an import does not hold up others for long.
 #[tokio::test]
 async fn who_has_waited_three_seconds_for_another_import_is_told_to_send_it_again() {
     let world = world().await;
@@ -313,7 +314,7 @@ async fn who_has_waited_three_seconds_for_another_import_is_told_to_send_it_agai
     assert_eq!(post(&world, &form.with("output", "JSON")).await.counts(), [3, 0, 0, 0]);
 }
 
-/// Invariant 11: what the release before began is gone on with, and no amount is added twice.
+/// Invariant 11: what the release before began is continued, and no amount is added twice.
 #[tokio::test]
 async fn a_request_that_the_release_before_began_is_the_same_import() {
     let world = world().await;

@@ -10,7 +10,7 @@ use super::support::{Form, all_customers, content, customer, post, world};
 
 const HEADERS: [&str; 4] = ["code", "first_name", "city", "custom_field"];
 
-/// A world with one customer, whose every column is there.
+/// A world with one customer that has every column.
 async fn world_with_jane() -> AssociationAnywhereFixture {
     let world = world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|jane|Anytown|blue"])).await;

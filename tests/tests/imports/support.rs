@@ -1,4 +1,4 @@
-//! Senders, what they post, and what they are answered.
+//! Senders, what they post, and the answers.
 
 use std::time::Duration;
 
@@ -180,7 +180,7 @@ pub(crate) async fn post(world: &AssociationAnywhereFixture, form: &Form) -> Ans
 }
 
 /// Posts, and sends it again as long as another import is under way, as it is told to: on a clock that stands still,
-/// who waits moves it on faster than the other works.
+/// the one that waits moves it on faster than the other works.
 pub(crate) async fn post_until_done(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     loop {
         let answer = post(world, form).await;
@@ -190,7 +190,7 @@ pub(crate) async fn post_until_done(world: &AssociationAnywhereFixture, form: &F
     }
 }
 
-/// Posts where the function may take as long as a busy machine needs: the time that API Gateway gives is real.
+/// Posts, and lets the function take as long as a busy machine needs: the time that API Gateway gives is real.
 pub(crate) async fn post_without_hurry(world: &AssociationAnywhereFixture, form: &Form) -> Answer {
     let mut template = Template::parse(TEMPLATE).unwrap();
     for function in &mut template.functions {
@@ -229,7 +229,7 @@ pub(crate) async fn content(world: &AssociationAnywhereFixture, source_id: &str)
     customer(world, source_id).await.unwrap().content
 }
 
-/// Source ids of all who are there.
+/// Source ids of all customers that exist.
 pub(crate) async fn all_customers(world: &AssociationAnywhereFixture) -> Vec<String> {
     let deadline = world.now() + Duration::from_secs(60);
     let (customers, _) = world.shadow().list(&connection(), None, 10_000, deadline).await.unwrap();

@@ -1,4 +1,4 @@
-//! Imports that are taken back.
+//! Undo of imports.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::support::{
 
 const HEADERS: [&str; 4] = ["code", "card_number", "email", "first_name"];
 
-/// A world with two customers, and a third whom an import brings beside changing them. Returns that import.
+/// A world with two customers, and a third that an import creates while it changes them. Returns that import.
 async fn world_after_an_import() -> (AssociationAnywhereFixture, String) {
     let world = world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|500|jane@x.org|jane", "2|600|jim@x.org|jim"])).await;
@@ -47,7 +47,7 @@ async fn an_undo_restores_who_was_there_and_deletes_who_was_not() {
         after.version > before.version && after.revision == before.revision + 1,
         "an undo is a change like any other"
     );
-    // Who is back is found by what they had, and nobody by what they have no longer.
+    // A restored customer is found by what it had, and none by what it no longer has.
     let answer =
         post(&world, &Form::rows("ignore", &["card_number", "email"], &["500|", "|jane@x.org", "|jim@x.org"])).await;
     assert_eq!(answer.counts(), [0, 0, 3, 0]);
@@ -192,7 +192,7 @@ async fn imports_are_listed_for_ninety_days_the_latest_first() {
     assert!(world.imports().list(&connection()).await.unwrap().is_empty());
     let deadline = world.now() + Duration::from_secs(60);
     assert_eq!(world.imports().find(&connection(), &third, deadline).await.unwrap(), None);
-    // Who has which card is not forgotten.
+    // The claims of cards are not forgotten.
     let claims = world.imports().claimants(&connection(), [Claim::Card("600".to_owned())], deadline).await.unwrap();
     assert!(claims[&Claim::Card("600".to_owned())].ids().any(|source_id| source_id == "2"));
 }

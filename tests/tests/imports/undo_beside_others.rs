@@ -1,4 +1,4 @@
-//! Imports that are taken back after others have written: whoever else wrote keeps what they wrote.
+//! Undo of imports after other writers: what others wrote is kept.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn an_undo_of_an_import_that_was_sent_again_keeps_what_another_import_wrot
     assert_eq!(content(&world, "1").await.status, Status::Deleted);
 }
 
-/// Invariant: no tombstone of somebody whom another import brought.
+/// Invariant: no tombstone of a customer that another import created.
 #[tokio::test]
 async fn an_undo_of_an_import_that_died_and_was_sent_again_keeps_whom_another_import_brought() {
     let form = Form::rows("update", &HEADERS, &["7|500|a@x.org|jane"]);
@@ -111,7 +111,7 @@ async fn once_an_undo_has_begun_the_same_request_is_an_import_of_its_own() {
         let has_begun = record(&world, &first).await.undo_began_at.is_some();
         assert_eq!(again.import() != first, has_begun, "died after {after}");
         halves += u32::from(died.is_err() && gone != [false, false]);
-        // Whom the request has brought again stays when the undo is finished.
+        // A customer that the request has created again stays when the undo is finished.
         undo(&world, &first).await;
         assert_eq!([!is_gone("1").await, !is_gone("2").await], gone, "died after {after}");
     }
@@ -132,7 +132,7 @@ async fn who_would_get_back_a_card_number_of_another_now_is_left_alone_and_named
     assert_eq!((report(&undone), undone.card_taken), ([1, 0, 0, 0], vec!["1".to_owned()]));
     assert_eq!(content(&world, "1").await.external_id.as_deref(), Some("501"));
     assert_eq!(content(&world, "2").await.name.first.as_deref(), Some("jim"));
-    // Customers who swapped in the import get theirs back.
+    // Customers that swapped cards in the import get theirs back.
     let world = self::world().await;
     post(&world, &Form::rows("update", &HEADERS, &["1|500||jane", "2|600||jim"])).await;
     let swapped = post(&world, &Form::rows("update", &HEADERS, &["1|501||", "2|500||", "1|600||"])).await;
@@ -141,8 +141,8 @@ async fn who_would_get_back_a_card_number_of_another_now_is_left_alone_and_named
     assert_eq!(content(&world, "1").await.external_id.as_deref(), Some("500"));
 }
 
-/// Invariant: whoever is restored is found by what they have again, though others had it so often meanwhile that they
-/// were forgotten.
+/// Invariant: a restored customer is found by what it has again, even if so many others had it meanwhile that its claim
+/// was removed.
 #[tokio::test]
 async fn who_is_back_is_found_by_an_address_that_was_forgotten_of_them() {
     let world = world().await;

@@ -6,7 +6,7 @@ use store::{ConnectionRegistry, Registration};
 
 use crate::Target;
 
-/// Makes what is configured what the file says, or shows the difference.
+/// Makes the file the configuration, or shows the difference.
 ///
 /// # Errors
 /// If the file can't be read or used: then nothing was changed. If the store fails.
@@ -35,14 +35,14 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     Ok(())
 }
 
-/// One step from what is configured to what should be.
+/// One step from the stored configuration to the file's.
 pub(crate) enum Change {
     Add(Registration),
     Replace(Registration),
     Remove(Registration),
 }
 
-/// What has to change for `configuration` to hold.
+/// The steps that make `configuration` the stored one.
 pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
     let present = Configuration::registered(registry).await?;
     let wanted = configuration.to_registrations();

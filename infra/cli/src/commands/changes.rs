@@ -1,4 +1,4 @@
-//! Which customers change while a run goes on: what is written to the shadow, seen at the client that writes it.
+//! Notes which customers change during a run: an interceptor sees the writes of the client of the shadow.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::{Map, Value};
 
-/// The changes that were seen since they were last taken. A clone sees the same.
+/// The changes since they were last taken. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
-    /// Changes are noted from then on that a run has caught up: before, there are too many to tell.
+    /// Set once a run has caught up: before that, there are too many changes to show.
     is_noting: Arc<AtomicBool>,
     seen: Arc<Mutex<Vec<Change>>>,
 }
@@ -34,12 +34,12 @@ pub(crate) struct Change {
 }
 
 impl Changes {
-    /// Notes what changes from now on.
+    /// Notes changes from now on.
     pub(crate) fn begin(&self) {
         self.is_noting.store(true, Ordering::Relaxed);
     }
 
-    /// The changes since this was last asked for, in their order.
+    /// Takes the changes since the last call, in their order.
     pub(crate) fn take(&self) -> Vec<Change> {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -54,7 +54,7 @@ impl Intercept for Changes {
         "Changes"
     }
 
-    /// Asks for what a customer was before.
+    /// Asks for the record as it was before.
     fn modify_before_serialization(
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,
@@ -65,7 +65,7 @@ impl Intercept for Changes {
             && self.is_of_shadow(input)
         {
             input.return_values = Some(ReturnValue::AllOld);
-            // The request itself is gone by the time of its answer.
+            // The request is gone when its answer arrives.
             state.interceptor_state().store_put(Put(input.item().cloned().unwrap_or_default()));
         }
         Ok(())
@@ -110,7 +110,7 @@ fn document(attribute: Option<&AttributeValue>) -> Map<String, Value> {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// Says it by the names of fields, without any value.
+/// Names the fields that changed, without any value.
 fn what_changed(before: Option<&Map<String, Value>>, now: &Map<String, Value>) -> String {
     let is_deleted = |document: &Map<String, Value>| document.get("status").and_then(Value::as_str) == Some("deleted");
     match before {

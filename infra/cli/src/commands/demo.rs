@@ -1,4 +1,4 @@
-//! What `local` synchronises where nobody says what: simulated systems, with people who go on changing.
+//! What `local` synchronises by default: simulated sources, with customers that go on changing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,18 +27,18 @@ const CHANGES: usize = 3;
 const TOKEN: &str = "demo-token";
 /// The directory of the secrets, in that of a run.
 pub(crate) const SECRETS: &str = "demo";
-/// Where the simulated site is.
+/// The time zone of the simulated site.
 const TIME_ZONE: &str = "Australia/Sydney";
 /// How many contacts the simulated site has.
 const CONTACTS: u64 = 500;
-/// How many people the simulated Connector pushes, and how many members of staff.
+/// How many prospects and members the simulated Connector pushes, and how many members of staff.
 const PEOPLE: usize = 12;
 const STAFF: usize = 3;
-/// The password that they are pushed with, on this machine only.
+/// The password of the pushes, on this machine only.
 const PASSWORD: &str = "demo-password";
 
 /// Starts the simulators, and configures connections to them. Their secrets are written below `data`. One of them
-/// pushes to `api`, and notes in `is_pushed` when all that it has is there.
+/// pushes to `api`, and sets `is_pushed` when all its records are stored.
 pub(crate) async fn start(
     data: &Path,
     api: SocketAddr,
@@ -60,7 +60,7 @@ pub(crate) async fn start(
     Configuration::parse(&file.join("\n"), Deployment::Local).map_err(|problems| problems.to_string())
 }
 
-/// Requests that show what there is to see, ready for a shell.
+/// Requests to try, ready for a shell.
 pub(crate) fn questions(base: &str) -> Vec<String> {
     let curl = format!("curl -H 'Authorization: Bearer {TOKEN}'");
     vec![
@@ -145,7 +145,7 @@ fn connector(
     Ok(connection)
 }
 
-/// The account of the loyalty source's own example, whose requests can be sent as they stand in its document.
+/// The account of the loyalty source's own example: its requests can be sent as they stand in its document.
 fn imports(secrets: &Secrets) -> io::Result<String> {
     let users = json!({ "users": [{ "user_id": "john1970", "user_password": "1959caadac9b13dcb3" }] });
     let credentials = secrets.write("imports.json", &users)?;
@@ -155,7 +155,7 @@ fn imports(secrets: &Secrets) -> io::Result<String> {
     ))
 }
 
-/// Pushes everything that a Connector has, and then, if it is to go on, makes a member of a prospect now and then.
+/// Pushes everything that a Connector has; with `keep_changing`, then makes a prospect a member now and then.
 async fn push(connector: ConnectorSimulator, is_pushed: Arc<AtomicBool>, keep_changing: bool) {
     let mut report = connector.push_everything().await;
     is_pushed.store(true, Ordering::Release);
@@ -194,7 +194,7 @@ impl Secrets {
     fn below(data: &Path) -> io::Result<Self> {
         let directory = data.join(SECRETS);
         private_files::make_directory(&directory, |_| true)?;
-        // Absolute, so that another command finds them from wherever it is called.
+        // Absolute, so that another command finds them from any working directory.
         Ok(Self(directory.canonicalize()?))
     }
 

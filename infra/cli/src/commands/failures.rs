@@ -16,7 +16,7 @@ pub enum FailuresAction {
         /// As JSON, with the raw documents.
         as_json: bool,
     },
-    /// Fetch these customers again with the next batch; all of them where none is named.
+    /// Fetch these customers again with the next batch; all of them if none is named.
     Redrive(Vec<String>),
     /// Forget these records.
     Drop(Vec<String>),
@@ -28,7 +28,7 @@ const PAGE: usize = 100;
 /// Shows, redrives or drops failure records, of one connection or of all.
 ///
 /// # Errors
-/// If an id is not one of a failure record: then nothing was done. If the store fails.
+/// If an id names no failure record: then nothing was done. If the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
     let registrations = all_connections(&target.tables.registry()).await?;
     let keys: Vec<ConnectionKey> = registrations
@@ -64,7 +64,7 @@ fn public_id(key: &ConnectionKey, source_id: &str) -> String {
     CustomerId { connection: key.connection.clone(), source_id: source_id.to_owned() }.to_string()
 }
 
-/// The records with these ids, every one of them; all records where no id is named.
+/// Returns the records with these ids; all records if no id is named. Fails if one of the ids is unknown.
 async fn choose(target: &Target, keys: &[ConnectionKey], ids: &[String]) -> Result<Vec<(ConnectionKey, String)>> {
     let mut chosen = Vec::new();
     if ids.is_empty() {
@@ -99,7 +99,7 @@ async fn find(target: &Target, keys: &[ConnectionKey], text: &str) -> Result<Opt
     Ok(None)
 }
 
-/// Shows records as they are read: they may be more than fit into memory, raw documents and all.
+/// Shows each record as it is read: with their raw documents, all records may not fit into memory.
 async fn list(target: &Target, keys: &[ConnectionKey], as_json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     if as_json {

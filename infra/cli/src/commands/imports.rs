@@ -9,7 +9,7 @@ use store::{ImportCounts, ImportRecord, Imports};
 
 use crate::Target;
 
-/// How long an undo of the largest import may take, with waiting for imports that are under way.
+/// How long an undo of the largest import may take, including the wait for imports in progress.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Shows every import of the last 90 days, the latest of each connection first.
@@ -44,10 +44,10 @@ pub async fn imports(target: &Target, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Takes an import back, or shows what that would do.
+/// Undoes an import, or shows what that would do.
 ///
 /// # Errors
-/// If there is no such import, or it can't be taken back, or not whole: it can be tried again.
+/// If there is no such import, or it can't be undone, or only in part: it can be tried again.
 pub async fn undo_import(target: &Target, import: &str, dry_run: bool, as_json: bool) -> Result<()> {
     let deadline = target.clients.clock.now() + PATIENCE;
     for Connection { key, .. } in accounts(target).await? {

@@ -22,12 +22,12 @@ use crate::commands::progress::Progress;
 use crate::target::{DATABASE, local_clients, local_tables};
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files};
 
-/// The file that says that a run uses the directory.
+/// The lock file: a run uses the directory.
 const LOCK: &str = "lock";
-/// How often the progress is looked at until all is in sync, and from then on.
+/// How often the progress is looked at: until all is in sync, and afterwards.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
-/// With `--once`: how long a connection may fail without coming on before the run gives up.
+/// With `--once`: how long a connection may fail without progress before the run gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
 
 /// What `local` is asked to do.
@@ -43,7 +43,7 @@ pub struct LocalOptions {
     pub once: bool,
 }
 
-/// A run that can't start. One line: what and where.
+/// Why a run can't start. One line: what and where.
 #[derive(Debug, Error)]
 pub enum LocalError {
     /// The directory can't be used.
@@ -73,23 +73,24 @@ pub enum LocalError {
     Template(String),
 }
 
-/// Everything of one run on this machine, started and ready to be watched.
+/// One run on this machine, started and ready to be watched.
 pub struct LocalRun {
     engine: Engine,
     listener: TcpListener,
     address: SocketAddr,
-    /// The ways out of the functions.
+    /// The clients of the functions.
     pub clients: Clients,
     /// How the connections stand.
     pub status: StatusReader,
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
-    /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
+    /// With simulated sources: whether the Connector has pushed all its records.
     demo: Option<Arc<AtomicBool>>,
-    /// Whether a connection of the file is left out.
+    /// Which customers change.
     seen: Changes,
+    /// Whether a connection of the file is left out.
     is_partial: bool,
-    /// Held until the run ends, so that nobody else opens the data.
+    /// Held until the run ends, so that no other process opens the data.
     _lock: File,
     background: JoinSet<()>,
 }
@@ -116,7 +117,7 @@ impl LocalRun {
     /// Opens the data and the port, configures the connections, and builds the functions.
     ///
     /// # Errors
-    /// See [`LocalError`]; nothing was changed where the port, the directory or the file can't be used.
+    /// See [`LocalError`]; nothing was changed if the port, the directory or the file can't be used.
     pub async fn start(options: &LocalOptions) -> Result<Self, LocalError> {
         let template = Template::parse(TEMPLATE).map_err(|error| LocalError::Template(error.to_string()))?;
         let file = match &options.connections {
@@ -156,7 +157,7 @@ impl LocalRun {
         let changes = changes(&registry, &configuration).await.map_err(|error| data(error.to_string()))?;
         carry_out(&registry, changes).await.map_err(|error| data(error.to_string()))?;
         for connection in &configuration.connections {
-            // The lock on the directory proves that whoever held these leases is gone: nobody need wait for them.
+            // The lock on the directory proves that the process with these leases has ended: they need not run out.
             ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
             states.revoke_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
         }
@@ -233,14 +234,14 @@ impl LocalRun {
     }
 }
 
-/// What is looked at while the engine runs.
+/// Watches the connections while the engine runs.
 struct Watch {
     clients: Clients,
     status: StatusReader,
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
     address: SocketAddr,
-    /// Where nobody said what to synchronise: whether the simulated Connector has pushed all that it has.
+    /// With simulated sources: whether the Connector has pushed all its records.
     demo: Option<Arc<AtomicBool>>,
     /// Which customers change.
     seen: Changes,
@@ -255,7 +256,7 @@ impl Watch {
             let now = self.clients.clock.now();
             let statuses = self.status.without_failures(now).await?;
             progress.show(&statuses);
-            // Names only of people whom the simulators made up.
+            // Names are shown only of simulated customers.
             progress.show_changes(&self.seen.take(), self.demo.is_some());
             let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
             let in_sync = is_pushed && statuses.iter().all(|status| self.is_in_sync(status));
@@ -293,7 +294,7 @@ impl Watch {
     fn is_in_sync(&self, status: &ConnectionStatus) -> bool {
         let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
         status.condition == Condition::InSync
-            // As of milliseconds, as it is stored.
+            // In milliseconds, as it is stored.
             && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
     }
 
@@ -321,7 +322,7 @@ impl Watch {
     }
 }
 
-/// Reads the file. A connection that can't be used as it is written costs itself: it is left out, and that is said.
+/// Reads the file. A connection that can't be used as it is written is left out, and reported.
 fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
     let unreadable = |error| LocalError::Connections(format!("{}: {}", path.display(), reason(&error)));
     let text = fs::read_to_string(path).map_err(unreadable)?;
@@ -336,7 +337,7 @@ fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
     Ok(file)
 }
 
-/// Makes the directory and takes it for this process. The operating system gives it back, however the process ends.
+/// Makes the directory and locks it for this process. The operating system unlocks it, however the process ends.
 fn lock_directory(path: &Path) -> Result<File, LocalError> {
     let unusable = |error: &io::Error| LocalError::Data { path: path.to_owned(), problem: reason(error) };
     private_files::make_directory(path, is_ours).map_err(|error| unusable(&error))?;
@@ -348,7 +349,7 @@ fn lock_directory(path: &Path) -> Result<File, LocalError> {
     }
 }
 
-/// Whether a file in the directory of a run is one that a run puts there.
+/// Whether a run puts a file of this name into its directory.
 fn is_ours(name: &str) -> bool {
     [LOCK, demo::SECRETS].contains(&name) || name.starts_with(DATABASE)
 }

@@ -10,14 +10,14 @@ use operations::status::ConnectionStatus;
 use crate::commands::changes::Change;
 use crate::commands::status::{TAKES_PUSHES, word};
 
-/// Shows how a run comes on: bars on a terminal, plain lines elsewhere.
+/// Shows the progress of a run: bars on a terminal, plain lines elsewhere.
 pub(crate) struct Progress {
     view: View,
-    /// How the connections stood when the run began: a summary is of the run.
+    /// The status when the run began: a summary counts the run only.
     baseline: Vec<ConnectionStatus>,
-    /// What was last said of each connection.
+    /// The last line shown for each connection.
     said: Mutex<HashMap<String, String>>,
-    /// Whether all was in sync once: from then on changes are told one by one, and no totals.
+    /// Whether all was in sync once: from then on changes are shown one by one, and no totals.
     has_caught_up: AtomicBool,
 }
 
@@ -27,11 +27,11 @@ enum View {
     Bars(MultiProgress, Mutex<HashMap<String, ProgressBar>>),
 }
 
-/// How many changes are told one by one, of those that come at once.
+/// How many of the changes that come at once are shown one by one.
 const MOST_CHANGES: usize = 10;
-/// A batch that comes once all was in sync is worth a line from this size on.
+/// The least size of a batch that gets a line, once all was in sync.
 const WORTH_A_LINE: u64 = 1_000;
-/// A tenth of a batch is worth a line.
+/// A line for each tenth of a batch.
 const LINES_PER_BATCH: u64 = 10;
 
 impl Progress {
@@ -53,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// Shows how the connections stand now: what is new of them.
+    /// Shows what is new in the status of the connections.
     pub(crate) fn show(&self, statuses: &[ConnectionStatus]) {
         for status in statuses {
             if let View::Bars(bars, by_id) = &self.view {
@@ -69,14 +69,14 @@ impl Progress {
         }
     }
 
-    /// All is in sync: says no more of it than what changes.
+    /// All is in sync: from now on shows only changes.
     pub(crate) fn caught_up(&self, statuses: &[ConnectionStatus]) {
         self.has_caught_up.store(true, Ordering::Relaxed);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.extend(statuses.iter().map(|status| (status.id.clone(), word(status.condition).to_owned())));
     }
 
-    /// Says which customers changed and in what, each on a line; of a great many only how many more there are.
+    /// Shows which customers changed and which fields, each on a line; beyond [`MOST_CHANGES`] only how many more.
     pub(crate) fn show_changes(&self, changes: &[Change], with_names: bool) {
         for Change { id, name, what } in changes.iter().take(MOST_CHANGES) {
             match name.as_deref().filter(|_| with_names) {
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// What is worth a line.
+    /// The next line for a connection, if there is news.
     fn news(&self, status: &ConnectionStatus) -> Option<String> {
         if let Some(error) = &status.error {
             return Some(format!("failing: {}", error.message));
@@ -112,7 +112,7 @@ impl Progress {
         }
     }
 
-    /// Where a connection stands that nothing is wrong with.
+    /// The status of a connection without an error.
     fn standing(&self, status: &ConnectionStatus) -> String {
         if status.kind.is_push() {
             return TAKES_PUSHES.to_owned();
@@ -136,7 +136,7 @@ impl Progress {
         format!("{} fetched = {ends}", run.sum())
     }
 
-    /// Ends the bars and says what the run has come to.
+    /// Ends the bars and shows the result of the run.
     pub(crate) fn summary(&self, statuses: &[ConnectionStatus]) {
         self.finish();
         for status in statuses {
@@ -178,7 +178,7 @@ fn show_bar(bars: &MultiProgress, by_id: &Mutex<HashMap<String, ProgressBar>>, s
     };
     let bar = by_id.entry(status.id.clone()).or_insert_with(|| {
         let bar = bars.add(ProgressBar::new(batch.customers));
-        // A constant: were it wrong, the bar would have its default looks.
+        // A constant: if it were wrong, the bar would keep its default style.
         if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:40}] {pos}/{len} customers, {per_sec}") {
             bar.set_style(style);
         }

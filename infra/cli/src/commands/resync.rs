@@ -12,19 +12,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is to be synchronised again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResyncWhat {
-    /// Everyone.
+    /// Every customer.
     Everyone,
     /// The customer with this id in the source.
     Customer(String),
-    /// Those whose deletions wait, for there were too many at once: what is gone still is deleted.
+    /// The withheld deletions: customers that are still gone are deleted.
     WithheldDeletes,
 }
 
-/// Has one customer, or everyone, reported again: by the source's queue, or by a listing from the beginning. Or has the
-/// deletions that wait carried out with the next batch.
+/// Has one customer, or all, reported again: by the source's queue, or by a listing from the beginning. Or has the
+/// withheld deletions carried out with the next batch.
 ///
 /// # Errors
-/// If there is no such connection, its kind cannot do it, or the source does not.
+/// If there is no such connection, its kind can't do it, or the source refuses.
 pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
     let registrations = all_connections(&target.tables.registry()).await?;
     let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {

@@ -22,7 +22,7 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// All that there is to say of a connection that is pushed to, and never polled.
+/// The status of a connection that takes pushes and is never polled.
 pub(crate) const TAKES_PUSHES: &str = "takes pushes";
 
 /// One connection, in a few lines.

@@ -1,4 +1,4 @@
-//! Association Anywhere at a shell, and what holds for every kind of connection.
+//! Stories of Association Anywhere at a shell, and of what holds for every kind of connection.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -119,7 +119,7 @@ fn a_poisoned_customer_is_seen_redriven_once_healed_or_dropped() {
     let email = source.simulator.email(1005).unwrap();
     assert!(records[0]["raw"].as_str().unwrap().contains(&email), "the raw document is asked for, and there");
 
-    // A run that meets none of them is not a failure: they are known.
+    // Known failures that do not come up again do not fail a run.
     home.sync().succeeded();
     source.simulator.heal(1005);
     source.simulator.heal(1111);
@@ -220,9 +220,9 @@ fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
     assert!(said.error().starts_with("data: another `customer-sync local` uses this directory"), "{said:?}");
     assert_eq!(home.status()["counts"]["written"], 60, "other commands work beside it");
 
-    // What changes while it runs comes in by itself, and so does what `resync` asks for.
+    // Changes during a run arrive by themselves, and so do those that `resync` asks for.
     source.simulator.change([1007]);
-    // Names are a user's own customers': only the id is told.
+    // Names of a user's own customers are personal data: only the id is shown.
     assert!(running.line_with("aa~1007 ").starts_with("aa~1007 changed: "));
     home.run("resync aa --customer 1001 --data data").succeeded();
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! A Connector pushes to the built program: what it was answered is there, however the program ends.
+//! A Connector pushes to the built program: what was answered is stored, however the program ends.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ fn connector(address: &str, people: usize) -> ConnectorSimulator {
     })
 }
 
-/// The records of a kind that were answered with an id: their record ids, and those ids.
+/// The records of a kind that were answered with an id: their record ids, and the ids from the answers.
 fn answered(connector: &ConnectorSimulator) -> Vec<(String, String)> {
     let people = connector.people().into_iter();
     people.filter_map(|person| Some((person.record_id.clone(), connector.id(Kind::User, &person.record_id)?))).collect()
@@ -88,7 +88,7 @@ fn a_push_that_got_its_uuid_is_readable_at_once_and_survives_kill_9() {
             let customer = read(&client, &address, &format!("/v1/customers/intouch~{id}")).await;
             assert_eq!(customer["external_id"], json!(record_id));
         }
-        // The Connector goes on where it was: everybody gets the id that they had, and comes to be there once.
+        // The Connector continues: every record keeps the id that it had, and is stored once.
         let after = connector(&address, people);
         let report = after.push_everything().await;
         assert!(report.is_clean(), "{report}");

@@ -1,4 +1,4 @@
-//! What a run on this machine leaves for others to see, and what it says of a file that holds a secret.
+//! What other users of the machine can see of a run, and what it says of a file that holds a secret.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -45,7 +45,7 @@ fn mode(home: &Home, name: &str) -> u32 {
     fs::metadata(home.path(name)).unwrap().permissions().mode() & 0o777
 }
 
-/// Nobody else on this machine reads the customers (invariant 8), nor has a link of theirs followed.
+/// No other user of this machine can read the customers (invariant 8), or have a link of theirs followed.
 #[test]
 fn the_data_are_for_their_owner_alone_also_where_the_directory_was_there_before() {
     let home = home("");
@@ -74,7 +74,7 @@ fn a_connection_with_a_password_in_its_url_is_left_out_and_the_others_run() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
     }
-    // What is to be the configuration is all right, or nothing is changed.
+    // `apply` takes a file that is right as a whole, or changes nothing.
     let said = home.run("apply connections.toml --data data");
     assert_eq!(said.error(), format!("connections.toml: {refusal}"));
 }

@@ -24,7 +24,7 @@ token = 'file:reader.json'
 /// The secrets and the personal data of the import below.
 const IMPORTED: [&str; 4] = ["import-password-of-acme", "larrabee", "larrabee@example.org", "31415926"];
 
-/// A user's directory with an account that others import into.
+/// A user's directory with an account for imports.
 fn home() -> Home {
     let home = Home::empty();
     home.write("connections.toml", CONNECTIONS);
@@ -62,7 +62,7 @@ fn post(address: &str, rows: &str) -> Value {
 #[test]
 fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     let home = home();
-    // Nothing waits for a connection that others send to.
+    // A connection that takes imports is always in sync.
     let said = home.sync().succeeded();
     assert_eq!(said.stdout, "customer-sync 0.1.0: 1 connection, data in data\nimports: takes pushes\n");
     let status = home.run("status --data data").succeeded();

@@ -1,4 +1,4 @@
-//! `customer-sync` as its users meet it: the built program, its output and its exit codes.
+//! `customer-sync` as its users see it: the built program, its output and its exit codes.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]

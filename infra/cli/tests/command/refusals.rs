@@ -1,4 +1,4 @@
-//! What can't begin, or fails: said in one line a fault, with its place, and without secrets.
+//! Runs that can't begin, or fail: one line for each fault, with its place, and without secrets.
 
 use std::fs;
 use std::net::TcpListener;
@@ -82,7 +82,7 @@ fn wrong_use_is_told_apart_from_failure() {
     }
 }
 
-/// A connection that can't get in sync ends a `--once` after twenty seconds: these all wait at the same time.
+/// A connection that can't get in sync ends a `--once` after twenty seconds: these runs wait side by side.
 #[test]
 fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
     let source = Source::with_customers(3);

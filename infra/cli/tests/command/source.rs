@@ -31,7 +31,7 @@ impl Source {
         Self { simulator, base, runtime }
     }
 
-    /// What no output may hold: secrets, and everybody's personal data.
+    /// What no output may hold: secrets and personal data.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let ids = self.simulator.customer_ids();
         let emails = ids.iter().filter_map(|id| self.simulator.email(*id));

@@ -14,12 +14,12 @@ use tempfile::TempDir;
 pub(crate) const USERNAME: &str = "sync-user-name";
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const TOKEN: &str = "reader-token-of-acme";
-/// Whatever another process has to do is done by then.
+/// How long another process may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// The environment variable that says what is logged.
 pub(crate) const LOG: &str = "CUSTOMER_SYNC_LOG";
 
-/// Its most talkative value for our own crates: every one of them.
+/// The value that logs everything of all our crates.
 pub(crate) fn everything_of_ours() -> String {
     lambda::OURS.iter().fold("off".to_owned(), |filter, name| format!("{filter},{name}=debug"))
 }
@@ -70,7 +70,7 @@ impl Home {
     }
 }
 
-/// What a command said until its end.
+/// The output of a command that has ended.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -90,7 +90,7 @@ impl Said {
         self
     }
 
-    /// What it fails with: one line.
+    /// The error: one line.
     pub(crate) fn error(&self) -> &str {
         match self.errors().as_slice() {
             [error] => error,
@@ -98,15 +98,14 @@ impl Said {
         }
     }
 
-    /// What it fails with, line by line.
+    /// The errors, line by line.
     pub(crate) fn errors(&self) -> Vec<&str> {
         assert_eq!(self.code, Some(1), "{self:?}");
         let error = |line| str::strip_prefix(line, "customer-sync: ");
         self.stderr.lines().map(error).collect::<Option<_>>().unwrap_or_else(|| panic!("no line of an error: {self:?}"))
     }
 
-    /// The figures of the last line that says that a connection is in sync: fetched, and what became of them. They must
-    /// add up.
+    /// The counts in the last line that says that a connection is in sync: fetched, and the outcomes. They must add up.
     #[track_caller]
     pub(crate) fn in_sync(&self, connection: &str) -> (u64, [u64; 5]) {
         let begin = format!("{connection}: in sync: ");
@@ -121,7 +120,7 @@ impl Said {
         (fetched, ends.try_into().unwrap())
     }
 
-    /// Nothing that it said is one of these secrets, or somebody's personal data.
+    /// Asserts that the output holds none of these secrets and personal data.
     #[track_caller]
     pub(crate) fn without(self, secrets: impl IntoIterator<Item = String>) -> Self {
         for secret in secrets {
@@ -188,7 +187,7 @@ impl Running {
         self.ended()
     }
 
-    /// As `kill -9` does: it can't tidy up.
+    /// As `kill -9` does: it can't clean up.
     pub(crate) fn kill(mut self) -> Said {
         self.child.kill().unwrap();
         self.ended()
@@ -204,7 +203,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already where the story went well.
+        // It has ended already if the story went well.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The messages of one queue that wait to be received, in an order that is fair.
+//! The messages of one queue that wait to be received, in a fair order.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use crate::sqs::Message;
 
-/// One line for each group of messages. Whose turn it is: the group with the fewest messages in flight, and of those
-/// the one that had its last turn the longest ago. So a group with many messages, or with slow ones, delays no other.
-/// SQS does the same on a standard queue whose messages have a `MessageGroupId`, if by rougher measures.
+/// One line for each group of messages. The next message comes from the group with the fewest messages in flight, and
+/// of those from the one with its last turn the longest ago. So a group with many or slow messages delays no other. SQS
+/// does about the same on a standard queue if messages have a `MessageGroupId`.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: HashMap<Group, Line>,
-    /// Those with a message to give, in the order of their turns: in flight, last turn, which.
+    /// The groups with a waiting message, in the order of their turns: in flight, last turn, group.
     ready: BTreeSet<(usize, u64, Group)>,
     turns: u64,
     len: usize,
@@ -20,7 +20,7 @@ pub(super) struct Lines {
     oldest: Option<Timestamp>,
 }
 
-/// Whose messages: a group's, or one message's that belongs to nobody.
+/// A message group, or a message without one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Group {
     Nobody(u64),
@@ -51,7 +51,7 @@ impl Lines {
         self.oldest = Some(self.oldest.map_or(message.sent_at, |oldest| oldest.min(message.sent_at)));
         self.len += 1;
         let group = Group::of(&message);
-        // Whoever comes anew stands behind those who are waiting already.
+        // A new group stands behind those that wait already.
         self.turns += 1;
         let newcomer = || Line { last_turn: self.turns, ..Line::default() };
         let line = self.lines.entry(group.clone()).or_insert_with(newcomer);
@@ -61,7 +61,7 @@ impl Lines {
         }
     }
 
-    /// Takes the message whose turn it is; it is in flight until [`Lines::done`].
+    /// Takes the next message; it is in flight until [`Lines::done`].
     pub(super) fn take(&mut self) -> Option<Message> {
         let (_, _, group) = self.ready.pop_first()?;
         self.turns += 1;
@@ -113,7 +113,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Event {
-        /// A message of this group arrives; of nobody where there is none.
+        /// A message arrives, of this group or without a group.
         Add(Option<u8>),
         Take,
         /// One that is in flight is deleted, or comes back.
@@ -134,8 +134,8 @@ mod tests {
     }
 
     proptest! {
-        /// Invariant 7: whose turn it is has no more in flight than anybody else who waits, and of those who have as
-        /// few the one that waited longest comes first. And no message is lost or comes twice.
+        /// Invariant 7: the next group has no more in flight than any other that waits, and of those with as few the
+        /// one that waited longest comes first. And no message is lost or comes twice.
         #[test]
         fn a_turn_is_given_to_whoever_has_the_fewest_in_flight_and_waited_longest(
             events in prop::collection::vec(event(), 1..200),

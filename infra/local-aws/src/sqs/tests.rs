@@ -9,7 +9,7 @@ const VISIBILITY: Duration = Duration::from_secs(30);
 const RETENTION: Duration = Duration::from_secs(3_600);
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
-/// A work queue whose messages die of their third delivery, and a clock that only the story moves.
+/// A work queue with messages that become dead letters after three deliveries, and a clock that only the story moves.
 fn queues() -> (LocalSqs, Clock) {
     let clock = Clock::manual(Timestamp::UNIX_EPOCH);
     let work = Queue {

@@ -1,4 +1,4 @@
-//! What `template.yaml` may say, property by property: a name that stands nowhere here is refused.
+//! What `template.yaml` may say, property by property: any other name is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -124,7 +124,7 @@ pub(super) struct ScheduleEvent {
 }
 
 impl Properties for ScheduleEvent {
-    // The functions on schedules work on every connection of their kind; a machine is never late.
+    // The functions on schedules work on every connection of their kind; a run on one machine is never late.
     const WITHOUT_MEANING: &'static [&'static str] =
         &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name"];
 }
@@ -212,7 +212,7 @@ pub(super) struct TableProperties {
 }
 
 impl Properties for TableProperties {
-    // A stream that no function reads is seen by nobody; an event that reads one is refused.
+    // No function reads the stream; an event that reads one is refused.
     const WITHOUT_MEANING: &'static [&'static str] = &[
         "BillingMode",
         "DeletionProtectionEnabled",

@@ -4,7 +4,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_yaml_ng::Value;
 
-/// A text, a number or a truth value, which CloudFormation takes for one another.
+/// A text, a number or a boolean, which CloudFormation accepts for one another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scalar<T>(pub(super) T);
 
@@ -19,7 +19,7 @@ impl<'de, T: FromStr> Deserialize<'de> for Scalar<T> {
             }
             _ => return Err(D::Error::custom("must be a text, a number, true or false")),
         };
-        // Every text is a text, so it is a number that was wanted.
+        // Every text parses as text, so a failure means that a number was expected.
         text.parse().map(Self).map_err(|_| D::Error::custom(format!("must be a whole number from 0 to {}", u32::MAX)))
     }
 }

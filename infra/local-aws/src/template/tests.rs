@@ -1,7 +1,7 @@
 use super::*;
 use crate::TEMPLATE;
 
-/// What stands in the way of carrying out a template.
+/// The error of a template that can't be carried out.
 fn refusal(text: &str) -> String {
     match Template::parse(text) {
         Ok(template) => panic!("nothing is refused: {template:?}"),
@@ -64,7 +64,7 @@ fn the_templates_workers_are_invoked_with_messages_and_say_which_failed() {
             worker.queues,
             [QueueTrigger {
                 queue: queue.to_owned(),
-                // One that hangs holds up no other.
+                // A message of a source that hangs holds up no other.
                 batch_size: 1,
                 window: Duration::ZERO,
                 concurrency,

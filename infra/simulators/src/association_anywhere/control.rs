@@ -1,4 +1,4 @@
-//! Driving a running simulator from another process.
+//! Controls a running simulator from another process.
 //!
 //! Everything that a story does to a simulator in its own process can be done over HTTP, under `/_simulator/`:
 //!
@@ -10,7 +10,7 @@
 //! | `POST /_simulator/delete-silently?id=1001` | delete a customer, queued as if only changed |
 //! | `POST /_simulator/create?id=5001` | create a customer, or a deleted one anew |
 //! | `POST /_simulator/enqueue?id=1001` | into the queue, though nothing changed |
-//! | `POST /_simulator/enqueue-all` | everyone into the queue |
+//! | `POST /_simulator/enqueue-all` | every customer into the queue |
 //! | `POST /_simulator/enqueue-text?text=10%3Cb%3E01` | into the queue what is no customer's id, as it is |
 //! | `POST /_simulator/poison?id=1001&kind=broken-xml` | from now on something is wrong with this customer |
 //! | `POST /_simulator/heal?id=1001` | no longer |

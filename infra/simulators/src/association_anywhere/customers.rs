@@ -1,7 +1,7 @@
-//! What a customer is made of, worked out from seed, id and revision each time it is asked for.
+//! The content of a customer, computed from seed, id and revision at each request.
 //!
-//! Every part draws from a random sequence of its own, so that a part is the same whichever others are asked for beside
-//! it. What people keep (names, where they live) hangs on seed and id; what renewals change hangs on the revision too.
+//! Every part draws from its own random sequence, so that a part is the same whichever others are requested with it.
+//! Names and addresses depend on seed and id; what renewals change depends on the revision too.
 
 use crate::{
     names::{self, Name},

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::xml::{DECLARATION, Element, write_or_ignore};
 
-/// The parts of a customer that a request asks for with `include="true"`. Names that stand for parts that no simulated
-/// customer has are fine, and yield nothing.
+/// The parts of a customer that a request asks for with `include="true"`. Names of parts that no simulated customer has
+/// are accepted, and yield nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sections {
     pub(super) roles: bool,

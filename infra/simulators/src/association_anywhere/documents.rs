@@ -121,7 +121,7 @@ pub(super) fn status(procedure: Procedure, dialect: Dialect, status: &str, messa
     out
 }
 
-/// A document whose root holds only an `error`.
+/// A document with only an `error` in its root.
 pub(super) fn error(procedure: Procedure, dialect: Dialect, message: &str) -> String {
     let root = root(procedure, dialect);
     let mut out = format!("{DECLARATION}<{root}><error>");
@@ -130,7 +130,7 @@ pub(super) fn error(procedure: Procedure, dialect: Dialect, message: &str) -> St
     out
 }
 
-/// How a procedure says no: details with an `error`, the others with a `FAILURE`.
+/// How a procedure refuses: details with an `error`, the others with a `FAILURE`.
 pub(super) fn refusal(procedure: Procedure, dialect: Dialect, message: &str) -> String {
     match procedure {
         Procedure::Details => error(procedure, dialect, message),
@@ -148,7 +148,7 @@ pub(super) fn empty(procedure: Procedure, dialect: Dialect) -> String {
     }
 }
 
-/// Where a client looks for a name, one that grows without bounds.
+/// A document with a name that grows without bounds when expanded.
 pub(super) fn entity_bomb() -> String {
     crate::xml::entity_bomb(
         "<custInfoResponse><custInfo><custId>1</custId><name><displayName>",

@@ -30,7 +30,7 @@ pub(super) fn instead_of_answer(fault: &Fault, procedure: Procedure, dialect: Di
     Some(xml(document))
 }
 
-/// The answer of a procedure that was carried out, as the fault leaves it. Names and entries were seen to before.
+/// The answer of a procedure that was carried out, as the fault leaves it. Names and entries were spoiled before.
 pub(super) async fn spoil(fault: Option<&Fault>, document: String) -> Response {
     match fault {
         Some(Fault::Delay(delay)) => {
@@ -45,7 +45,7 @@ pub(super) async fn spoil(fault: Option<&Fault>, document: String) -> Response {
 
 const XML_TYPE: &str = "text/xml; charset=UTF-8";
 
-/// An XML document as it comes on a good day.
+/// An XML document without a fault.
 fn xml(document: String) -> Response {
     ([(header::CONTENT_TYPE, XML_TYPE)], document).into_response()
 }

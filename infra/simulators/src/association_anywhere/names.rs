@@ -1,6 +1,6 @@
-//! What the simulated customers belong to and do. Texts may need escaping.
+//! Memberships, jobs and committees of the simulated customers. Texts may need escaping.
 
-/// Id and name of what one can be a member of.
+/// Id and name of chapters.
 pub(super) const CHAPTERS: [(&str, &str); 6] = [
     ("NATL", "National"),
     ("VA", "Virginia Chapter"),
@@ -14,7 +14,7 @@ pub(super) const CHAPTERS: [(&str, &str); 6] = [
 pub(super) const MEMBER_CLASSES: [(&str, &str); 5] =
     [("REG", "Regular"), ("STU", "Student"), ("RET", "Retired"), ("FEL", "Fellow"), ("COR", "Corporate")];
 
-/// Id and name of what one can subscribe to.
+/// Id and name of publications.
 pub(super) const PUBLICATIONS: [(&str, &str); 5] = [
     ("JRNL", "Journal"),
     ("NEWS", "Monthly Newsletter"),
@@ -23,7 +23,7 @@ pub(super) const PUBLICATIONS: [(&str, &str); 5] = [
     ("LIBR", "Online Library"),
 ];
 
-/// What people do for a living.
+/// Job titles.
 pub(super) const JOB_TITLES: [&str; 8] = [
     "Director of R&D",
     "Senior Engineer",
@@ -43,7 +43,7 @@ pub(super) const COMMITTEES: [(&str, &str); 4] = [
     ("ETH", "Ethics Committee"),
 ];
 
-/// Code and description of what one can be there.
+/// Code and description of positions in a committee.
 pub(super) const POSITIONS: [(&str, &str); 3] = [("CHR", "Chair"), ("MBR", "Member"), ("SEC", "Secretary")];
 
 /// Type, its name, code and the code's description of attributes.

@@ -1,4 +1,4 @@
-//! What each procedure does with a request, and where faults and poisons come in.
+//! What each procedure does with a request, and when faults and poisons apply.
 
 use axum::response::{IntoResponse, Response};
 
@@ -62,7 +62,7 @@ pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) 
     }
 }
 
-/// The procedure failed inside, on a customer that is poisoned so.
+/// The procedure failed on a customer with [`Poison::ServerError`].
 struct InternalError;
 
 /// Details always come in camelCase. The form of the queue decides its spelling. The others answer as they are asked.

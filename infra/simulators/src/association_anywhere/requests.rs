@@ -2,7 +2,7 @@
 
 use crate::xml::Element;
 
-/// The value of `p_input_xml_doc`, whose name is case-insensitive, in a form body or a query string.
+/// The value of `p_input_xml_doc` (in any case of letters) in a form body or a query string.
 pub(super) fn document_parameter(form: &[u8]) -> Option<String> {
     form_urlencoded::parse(form)
         .find(|(name, _)| name.eq_ignore_ascii_case("p_input_xml_doc"))
@@ -19,7 +19,7 @@ pub(super) trait FoldedNames {
     /// The first child of this folded name.
     fn child(&self, folded_name: &str) -> Option<&Element>;
 
-    /// The text of the first child of this folded name, trimmed; empty where there is none.
+    /// The text of the first child of this folded name, trimmed; empty if there is none.
     fn child_text(&self, folded_name: &str) -> &str;
 
     /// The texts of all children of this folded name, trimmed, in order.

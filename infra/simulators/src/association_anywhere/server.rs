@@ -37,7 +37,7 @@ async fn call_procedure(
         return plain_status(404).into_response();
     };
     let form = if method == Method::POST { body } else { Bytes::from(query.unwrap_or_default()) };
-    // The database looks procedures up by name and parameters, so one without its parameter is one that does not exist.
+    // The database looks procedures up by name and parameters: without its parameter a procedure does not exist.
     let Some(document) = requests::document_parameter(&form) else {
         return plain_status(404).into_response();
     };

@@ -20,7 +20,7 @@ pub(super) enum Action {
 /// One customer, or an id that is only queued.
 #[derive(Clone, Copy, Debug, Default)]
 struct CustomerState {
-    /// 0 where the id is not in the queue.
+    /// 0 if the id is not in the queue.
     queue_number: u64,
     /// Counts on over a deletion, so that what is created anew differs from all that was before.
     revision: u32,
@@ -53,7 +53,7 @@ pub(super) struct State {
     texts: BTreeMap<u64, String>,
 }
 
-/// What this source does otherwise than most.
+/// How this source differs from most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Habits {
     /// A details answer holds at most so many customers, those with the greatest ids.
@@ -62,7 +62,7 @@ pub(super) struct Habits {
     pub(super) refuses_empty_purges: bool,
     /// The queue writes ids with three leading zeros; the details do not.
     pub(super) queues_with_zeros: bool,
-    /// An empty queue tells a number, too.
+    /// An empty queue has a number, too.
     pub(super) numbers_empty_queue: bool,
     /// Every details answer holds this customer, too.
     pub(super) always_answers: Option<u64>,
@@ -199,7 +199,7 @@ impl State {
         self.queue.values().copied().collect()
     }
 
-    /// The queue in order, and its greatest number, which an empty queue has only by habit.
+    /// The queue in order, and its greatest number. An empty queue has one only with [`Habits::numbers_empty_queue`].
     pub(super) fn queue_snapshot(&self) -> (Vec<Queued>, Option<u64>) {
         let entries = self
             .queue

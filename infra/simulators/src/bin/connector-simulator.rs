@@ -1,4 +1,4 @@
-//! `connector-simulator`: pushes what an InTouch Connector would, to wherever it is pointed at.
+//! `connector-simulator`: pushes what an InTouch Connector would, to a given address.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! The site's clock. It shows the site's local time, and says nothing about the zone.
+//! The site's clock. It shows the site's local time, without a zone.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
-/// Where a simulator has the time from that it dates changes with.
+/// The source of the time with which a simulator dates changes.
 #[derive(Clone)]
 pub enum Clock {
     /// It stands at this local time, and each change moves it on by the settings' `step`.
@@ -13,7 +13,7 @@ pub enum Clock {
     Following(Arc<dyn Fn() -> Timestamp + Send + Sync>),
 }
 
-/// A clock on the site's wall.
+/// The site's clock.
 pub(super) struct SiteClock {
     clock: Clock,
     zone: TimeZone,

@@ -9,7 +9,7 @@ pub(super) const EMAIL_TYPE: i64 = 7;
 
 /// A contact's own content. An item of a list that is `None` is written as nil.
 ///
-/// It has no `Debug`, for it holds a password.
+/// It has no `Debug`, because it holds a password.
 #[derive(Clone, Default)]
 pub(super) struct Contact {
     pub(super) external_id: String,
@@ -31,7 +31,7 @@ pub(super) struct Contact {
     pub(super) opted_in: bool,
 }
 
-/// What a contact has to do with a company or another contact.
+/// A contact's relation to a company or another contact.
 #[derive(Clone)]
 pub(super) struct Relationship {
     pub(super) entity_id: i64,
@@ -81,7 +81,7 @@ impl Contact {
         self.phones.iter().flatten().find(|phone| phone.type_id == EMAIL_TYPE).map(|phone| phone.number.as_str())
     }
 
-    /// Gives it this primary e-mail address; none where it is empty.
+    /// Sets the primary e-mail address; an empty one removes it.
     pub(super) fn set_email(&mut self, address: &str) {
         self.phones.retain(|phone| phone.as_ref().is_none_or(|phone| phone.type_id != EMAIL_TYPE));
         if !address.is_empty() {

@@ -1,4 +1,4 @@
-//! Driving a running simulator from another process.
+//! Controls a running simulator from another process.
 //!
 //! Everything that a story does to a simulator in its own process can be done over HTTP, under `/_simulator/`:
 //!

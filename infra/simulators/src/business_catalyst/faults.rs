@@ -47,7 +47,7 @@ pub(super) fn instead_of_answer(
     Some(answer.into_response())
 }
 
-/// Where a client looks for a contact's name, one that grows without bounds.
+/// An answer with a contact's name that grows without bounds when expanded.
 fn bomb(version: SoapVersion) -> Answer {
     let (before, after) = version.envelope();
     let document = entity_bomb(
@@ -63,7 +63,7 @@ fn bomb(version: SoapVersion) -> Answer {
     Answer { status: StatusCode::OK, content_type: version.content_type(), document }
 }
 
-/// The answer of an operation that was carried out, as the fault leaves it. What a listing holds was seen to before.
+/// The answer of an operation that was carried out, as the fault leaves it. What a listing holds was spoiled before.
 pub(super) async fn spoil(fault: Option<&Fault>, answer: Answer) -> Response {
     match fault {
         Some(Fault::Delay(delay)) => {

@@ -1,7 +1,7 @@
-//! Contacts worked out from seed, id and revision each time they are asked for.
+//! Contacts computed from seed, id and revision at each request.
 //!
-//! What people keep (who they are, where they live) hangs on seed and id; what they answer in forms, how they are
-//! rated, and what [`Contact::revise`] changes, hangs on the revision too.
+//! Names and addresses depend on seed and id; answers in forms, ratings, and what [`Contact::revise`] changes, depend
+//! on the revision too.
 
 use jiff::{SignedDuration, civil, civil::DateTime};
 

@@ -1,4 +1,4 @@
-//! What each operation does with a request, and where faults come in.
+//! What each operation does with a request, and when faults apply.
 
 use axum::response::Response;
 
@@ -57,7 +57,7 @@ pub(super) async fn answer(
     faults::spoil(fault.as_ref(), carried_out).await
 }
 
-/// Why a request gets nowhere.
+/// Why a request is refused.
 enum Refusal {
     Unreadable(String),
     Credentials(&'static str),

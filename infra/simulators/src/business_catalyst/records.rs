@@ -117,7 +117,7 @@ fn list<T>(out: &mut String, array: &str, item: &str, items: &[Option<T>], write
     write_or_ignore(out, format_args!("</{array}>"));
 }
 
-/// How the source writes a date that nobody gave.
+/// How the source writes a date that is not set.
 const UNSET: DateTime = jiff::civil::datetime(1, 1, 1, 0, 0, 0, 0);
 
 fn date(out: &mut String, name: &str, date: DateTime) {

@@ -47,7 +47,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The service says of itself that it is where the client found it.
+/// The description gives the address that the client used.
 fn description(headers: &HeaderMap) -> Response {
     let host = header_text(headers, "host").unwrap_or("localhost");
     let mut address = String::new();

@@ -10,7 +10,7 @@ use jiff::{
 
 use super::Clock;
 
-/// When the site's clock starts, unless it is told otherwise.
+/// When the site's clock starts by default.
 const START: DateTime = civil::datetime(2024, 5, 1, 9, 0, 0, 0);
 
 /// In which order a listing holds its contacts.
@@ -73,7 +73,7 @@ impl Default for BcSettings {
     }
 }
 
-/// Leaves password and token out, for settings end up in test output.
+/// Leaves password and token out, because settings end up in test output.
 impl fmt::Debug for BcSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -21,7 +21,7 @@ pub(super) enum SoapVersion {
     V12,
 }
 
-/// Whose fault a fault is.
+/// Which side caused a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blame {
     Client,
@@ -125,7 +125,7 @@ impl SoapVersion {
         self.fault(Blame::Server, &format!("{UNABLE_TO_PROCESS} ---> ERROR: {text}"))
     }
 
-    /// What the service says of a request that it cannot make sense of.
+    /// What the service answers to a request that it can't read.
     pub(super) fn unreadable(self, reason: &str) -> Answer {
         let text = format!("Server was unable to read request. ---> There is an error in XML document: {reason}");
         self.fault(Blame::Client, &text)

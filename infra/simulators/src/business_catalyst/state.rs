@@ -1,7 +1,7 @@
 //! What the simulator remembers: which contacts there are, when each was last changed, and what clients wrote.
 //!
-//! An invented contact's content is worked out whenever it is asked for, so many of them cost little; only what clients
-//! wrote is kept.
+//! An invented contact's content is computed at each request, so many of them cost little; only what clients wrote is
+//! kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ enum Presence {
     Exists,
     /// Listed with `deleted` true.
     Deleted,
-    /// In no listing any more; what is known of it only serves to create it anew, unlike before.
+    /// In no listing any more; its revision is kept, so that it is created anew with other content.
     Gone,
 }
 
@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    /// Does what people at the source do, and says to whom.
+    /// Does an edit at the source; returns the ids of the contacts concerned.
     pub(super) fn act(&mut self, action: Action) -> Vec<u64> {
         match action {
             Action::Change(ids) => ids.into_iter().filter(|&id| self.change(id)).collect(),
@@ -230,12 +230,12 @@ impl State {
         self.records.last_key_value().map_or(self.first_id, |(&id, _)| id + 1)
     }
 
-    /// The contact with this external id: the one with the least id where there are several. Deleted ones do not count.
+    /// The contact with this external id: the one with the least id if there are several. Deleted ones do not count.
     pub(super) fn id_by_external_id(&self, external_id: &str) -> Option<u64> {
         self.first_with(id_in_external_id(external_id), |contact| contact.external_id == external_id)
     }
 
-    /// The contact with this primary e-mail address, whose case does not matter; likewise.
+    /// The contact with this primary e-mail address, in any case of letters; likewise.
     pub(super) fn id_by_email(&self, address: &str) -> Option<u64> {
         self.first_with(ids_in_email(address), |contact| {
             contact.email().is_some_and(|email| email.eq_ignore_ascii_case(address))
@@ -298,7 +298,7 @@ impl State {
         Page { contacts: ids.into_iter().filter_map(|id| self.listed(id)).collect(), more_records }
     }
 
-    /// The same, but where the listing ends, it goes on with contacts that nobody ever created.
+    /// The same, but after its end the listing goes on with contacts that were never created.
     pub(super) fn page_without_end(&self, since: DateTime, record_start: usize) -> Page {
         let mut contacts = self.page(since, record_start).contacts;
         let total = self.ids_since(since).count();

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::xml::Element;
 
-/// Writes all of these contacts, or none where one of them cannot be read. Says how many were written.
+/// Writes all of these contacts, or none if one of them can't be read. Returns how many were written.
 ///
-/// A contact is matched by its `externalId` where it has one, else by its e-mail address; with neither, or where
-/// nothing matches, it is new. What it does not say of a contact that is there stays as it was.
+/// A contact is matched by its `externalId` if it has one, else by its e-mail address; with neither, or if nothing
+/// matches, it is new. Elements that it leaves out keep their old values.
 pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<usize, String> {
     let records: Vec<&Element> = items(request, "contactsList", "ContactRecord")
         .ok_or_else(|| "<ContactList_UpdateInsert> lacks its <contactsList>".to_owned())?

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt};
 
 use super::{ConnectorSimulator, Kind, Login, Report, documents};
 
-/// How often a push is sent that fails in passing.
+/// How often a push is sent that fails for a while.
 const ATTEMPTS: u32 = 6;
 /// The pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ struct Push {
 /// What became of one request.
 enum Answer {
     Id(String),
-    /// It may go well another time.
+    /// A retry may succeed.
     Transient(String),
     Refused(String),
 }
@@ -52,7 +52,7 @@ impl ConnectorSimulator {
         self.push(pushes).await
     }
 
-    /// Makes members of some prospects, and pushes them; returns whom, too.
+    /// Makes members of some prospects, and pushes them; also returns their record ids.
     pub async fn convert_some(&self, count: usize) -> (Vec<String>, Report) {
         let pushes: Vec<(Kind, String, String)> = {
             let mut state = self.state();

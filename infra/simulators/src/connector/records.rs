@@ -35,13 +35,13 @@ pub struct Person {
     pub gender: Option<&'static str>,
     /// Whether a member, or still a prospect.
     pub is_member: bool,
-    /// The record id of the member of staff who looks after them.
+    /// The record id of the member of staff that is the owner.
     pub owner: Option<String>,
-    /// How the push says that.
+    /// How the push writes it.
     pub owner_written: Option<String>,
-    /// The record id of the lead source that they came from.
+    /// The record id of the lead source.
     pub source: Option<String>,
-    /// How the push says that.
+    /// How the push writes it.
     pub source_written: Option<String>,
     pub(super) place: Option<(u16, &'static str, Place)>,
 }
@@ -138,7 +138,7 @@ fn person(
     let owner = (!staff.is_empty() && percent(random, 70)).then(|| &staff[random.usize(0..staff.len())]);
     let source = (!sources.is_empty() && percent(random, 70)).then(|| random.usize(0..sources.len()));
     let club_id = club(settings, random);
-    // The Connector's own id of a member of staff is known in that one's club alone.
+    // The Connector's own id of a member of staff is known in its club alone.
     let by_id = percent(random, 50) && owner.is_some_and(|owner| owner.club_id == club_id);
     let in_capitals = percent(random, 20);
     let owner_written = owner.map(|owner| match (by_id, in_capitals) {

@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 16;
 /// An element of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Element {
-    /// Empty where it is in none.
+    /// Empty if it is in none.
     pub(crate) namespace: String,
     /// As it was written, without the prefix.
     pub(crate) name: String,

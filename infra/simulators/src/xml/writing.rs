@@ -4,7 +4,7 @@ use std::fmt::{Arguments, Write};
 
 pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-/// An element whose text may need escaping.
+/// An element with text that may need escaping.
 pub(crate) fn text_element(out: &mut String, name: &str, text: &str) {
     out.push('<');
     out.push_str(name);
@@ -15,7 +15,7 @@ pub(crate) fn text_element(out: &mut String, name: &str, text: &str) {
     out.push('>');
 }
 
-/// An element whose text is safe as it is.
+/// An element with text that is safe as it is.
 pub(crate) fn element(out: &mut String, name: &str, text: Arguments<'_>) {
     out.push('<');
     out.push_str(name);

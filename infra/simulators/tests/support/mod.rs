@@ -102,7 +102,7 @@ pub fn details_request_for(ids: &[u64], bulk: bool, sections: &str) -> String {
     )
 }
 
-/// Ends the program even where an assertion fails.
+/// Ends the program even if an assertion fails.
 pub struct Program(pub Child);
 
 impl Drop for Program {
