@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use model::ConnectionKey;
 use model::import::{Claim, Claimants, Known};
 use store::StoreError;
 
-use crate::importer::Importer;
+use crate::lookup::Lookup;
 use crate::plan::Plan;
 
 /// The claims that must be stored before the customers are: their claimants before and after.
@@ -15,6 +15,45 @@ pub(crate) struct Claims(BTreeMap<Claim, (Claimants, Claimants)>);
 pub(crate) type Change<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
 
 impl Claims {
+    /// The changes that a plan makes to claims. Customers that no longer have a claim are left out once its claimants
+    /// have grown.
+    pub(crate) async fn of(
+        plan: &Plan<'_>,
+        lookup: &Lookup,
+        connection: &ConnectionKey,
+        known: &mut Known,
+        deadline: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let new = plan.new_claims();
+        let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
+        let read = lookup.imports.claimants(connection, unread, deadline).await?;
+        known.claimants.extend(read);
+        // A customer that is remembered twice would be counted twice: so all claimants must be known.
+        let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
+        lookup.imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
+        let mut changes = BTreeMap::new();
+        for (claim, source_ids) in new {
+            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
+            let mut after = before.clone();
+            after.add(source_ids.iter().map(String::as_str));
+            if after.is_worth_a_look() {
+                lookup.read_claimants(connection, &before, known, deadline).await?;
+                after.keep(|source_id| source_ids.contains(source_id) || has(known, source_id, &claim));
+            }
+            if after != before {
+                changes.insert(claim, (before, after));
+            }
+        }
+        for (claim, before) in &known.claimants {
+            if !changes.contains_key(claim)
+                && let Some(after) = mostly_gone(claim, before, known)
+            {
+                changes.insert(claim.clone(), (before.clone(), after));
+            }
+        }
+        Ok(Self(changes))
+    }
+
     /// Claims that fill more than one item: they belong to no chunk of customers.
     pub(crate) fn spread(&self) -> impl Iterator<Item = Change<'_>> {
         self.0.iter().filter(|(_, change)| is_spread(change)).map(|(claim, (before, after))| (claim, before, after))
@@ -32,58 +71,6 @@ impl Claims {
 
 fn is_spread((before, after): &(Claimants, Claimants)) -> bool {
     before.page_count > 1 || after.page_count > 1 || before.layout != after.layout
-}
-
-impl Importer {
-    /// What changes of the claims. Customers that no longer have a claim are left out once its claimants have grown.
-    pub(crate) async fn claims(
-        &self,
-        connection: &ConnectionKey,
-        plan: &Plan<'_>,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<Claims, StoreError> {
-        let new = plan.new_claims();
-        let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
-        let read = self.imports.claimants(connection, unread, deadline).await?;
-        known.claimants.extend(read);
-        // A customer that is remembered twice would be counted twice: so all claimants must be known.
-        let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
-        self.imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
-        let mut changes = BTreeMap::new();
-        for (claim, source_ids) in new {
-            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
-            let mut after = before.clone();
-            after.add(source_ids.iter().map(String::as_str));
-            if after.is_worth_a_look() {
-                self.read_customers_of(connection, &before, known, deadline).await?;
-                after.keep(|source_id| source_ids.contains(source_id) || has(known, source_id, &claim));
-            }
-            if after != before {
-                changes.insert(claim, (before, after));
-            }
-        }
-        for (claim, before) in &known.claimants {
-            if !changes.contains_key(claim)
-                && let Some(after) = mostly_gone(claim, before, known)
-            {
-                changes.insert(claim.clone(), (before.clone(), after));
-            }
-        }
-        Ok(Claims(changes))
-    }
-
-    async fn read_customers_of(
-        &self,
-        connection: &ConnectionKey,
-        claimants: &Claimants,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let unread = claimants.ids().filter(|source_id| !known.customers.contains_key(*source_id)).map(str::to_owned);
-        let unread: BTreeSet<String> = unread.collect();
-        self.read_customers(connection, unread, known, deadline).await
-    }
 }
 
 /// Claimants of which most no longer have the claim, without those: the next look is short.

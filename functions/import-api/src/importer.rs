@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use lambda::Metrics;
-use model::import::{Known, Matching, Missing, Request, RequestFingerprint, RowOutcome};
+use model::import::{Known, Matching, Request, RequestFingerprint, RowOutcome};
 use model::{ConnectionKey, Customer};
 use operations::imports::ImportLease;
 use store::{Clock, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
@@ -12,6 +12,7 @@ use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
 use crate::claims::Claims;
+use crate::lookup::Lookup;
 use crate::password_hash::{Secret, hash_secrets};
 use crate::plan::{Plan, Summary};
 use crate::turns::Turns;
@@ -34,6 +35,7 @@ const CHUNKS_AT_ONCE: usize = 2;
 pub(crate) struct Importer {
     pub(crate) shadow: Shadow,
     pub(crate) imports: Imports,
+    pub(crate) lookup: Lookup,
     pub(crate) lease: ImportLease,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -97,7 +99,7 @@ impl Importer {
             self.imports.add_images(connection, &mut record, &images, deadline).await?;
         }
         self.imports.begin(connection, &fingerprint, &record, deadline).await?;
-        let claims = self.claims(connection, &plan, &mut known, deadline).await?;
+        let claims = Claims::of(&plan, &self.lookup, connection, &mut known, deadline).await?;
         let unstored = self.store(connection, &plan, &known, &claims, deadline).await?;
         let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
         record.counts = counts;
@@ -171,59 +173,9 @@ impl Importer {
             }
             match matching.end() {
                 Ok(outcomes) => return Ok(outcomes),
-                Err(missing) => self.read(connection, missing, known, deadline).await?,
+                Err(missing) => self.lookup.read(connection, missing, known, deadline).await?,
             }
         }
-    }
-
-    async fn read(
-        &self,
-        connection: &ConnectionKey,
-        missing: Missing,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Missing { claims, customers } = missing;
-        // For claims whose first pages are known, twice as many pages are read: so there are few rounds, however many
-        // pages.
-        let (more, unread): (BTreeSet<_>, BTreeSet<_>) =
-            claims.into_iter().partition(|claim| known.claimants.contains_key(claim));
-        let more: Vec<_> = more
-            .into_iter()
-            .map(|claim| {
-                let pages = known.claimants.get(&claim).map_or(0, |claimants| claimants.pages.len());
-                (claim, 2 * pages.max(1))
-            })
-            .collect();
-        let mut claimants = std::mem::take(&mut known.claimants);
-        let (read, more, customers) = futures::join!(
-            self.imports.claimants(connection, unread, deadline),
-            self.imports.read_on(connection, more, &mut claimants, deadline),
-            self.read_customers(connection, customers, known, deadline)
-        );
-        more?;
-        customers?;
-        claimants.extend(read?);
-        known.claimants = claimants;
-        Ok(())
-    }
-
-    pub(crate) async fn read_customers(
-        &self,
-        connection: &ConnectionKey,
-        customers: BTreeSet<String>,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let ids = customers.iter().map(|source_id| (connection.clone(), source_id.clone()));
-        let found = self.shadow.get_many(ids, deadline).await?;
-        let mut found: HashMap<_, _> =
-            found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect();
-        known.customers.extend(customers.into_iter().map(|source_id| {
-            let customer = found.remove(&source_id);
-            (source_id, customer)
-        }));
-        Ok(())
     }
 
     /// Writes claims and customers. Returns why customers could not be stored.

@@ -23,6 +23,7 @@
 mod auth;
 mod claims;
 mod importer;
+mod lookup;
 mod password_hash;
 mod plan;
 mod routes;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Accounts;
 use crate::importer::Importer;
+use crate::lookup::Lookup;
 
 /// The function, with what its route needs.
 struct ImportApi {
@@ -65,6 +67,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         readers: Semaphore::new(READ_AT_ONCE),
         random: random.clone(),
         importer: Importer {
+            lookup: Lookup { shadow: tables.shadow(), imports: tables.imports() },
             shadow: tables.shadow(),
             imports: tables.imports(),
             lease: ImportLease::new(tables.states(), clock.clone(), random),

@@ -3,12 +3,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use futures::FutureExt;
 use lambda::{QueueHandler, handle_messages};
 use store::Clock;
 use tokio::task::JoinSet;
 
-use crate::functions::sqs_event;
 use crate::sqs::{LocalSqs, ReceivedMessage};
 use crate::template::QueueTrigger;
 
@@ -90,4 +90,19 @@ impl EventSource {
         }
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
     }
+}
+
+/// The event that Lambda makes of messages.
+pub(crate) fn sqs_event(messages: &[ReceivedMessage]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = messages
+        .iter()
+        .map(|message| {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(message.message_id.clone());
+            record.body = Some(message.body.clone());
+            record
+        })
+        .collect();
+    event
 }

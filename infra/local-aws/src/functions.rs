@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use axum::Router;
 use lambda::{
     BuildFunction, Clients, Environment, EnvironmentError, Function, QueueHandler, ScheduleHandler, handle_messages,
@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::event_source::EventSource;
+use crate::event_source::{EventSource, sqs_event};
 use crate::gateway;
 use crate::server::{self, Limits};
 use crate::sqs::{LocalSqs, ReceivedMessage};
@@ -165,21 +165,6 @@ impl Engine {
         }
         SqsBatchResponse::default()
     }
-}
-
-/// The event that Lambda makes of messages.
-pub(crate) fn sqs_event(messages: &[ReceivedMessage]) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    event.records = messages
-        .iter()
-        .map(|message| {
-            let mut record = SqsMessage::default();
-            record.message_id = Some(message.message_id.clone());
-            record.body = Some(message.body.clone());
-            record
-        })
-        .collect();
-    event
 }
 
 /// Invokes a function at intervals; an invocation may outlive its interval, as on AWS.

@@ -28,6 +28,7 @@ mod generator;
 mod operations;
 mod records;
 mod requests;
+mod responses;
 mod server;
 mod settings;
 mod site_setup;

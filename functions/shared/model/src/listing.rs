@@ -12,6 +12,7 @@
 //! listing, right after the first. What the second one lists is taken over as well.
 
 mod memory;
+mod page;
 mod progress;
 
 use jiff::Timestamp;
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
 
-pub use progress::{ListedPage, ListedRecord, ListingProgress, ListingState, PageRequest};
+pub use page::{ListedPage, ListedRecord};
+pub use progress::{ListingProgress, ListingState, PageRequest};
 
 /// What a listing is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

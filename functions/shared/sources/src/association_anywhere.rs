@@ -14,7 +14,7 @@ use wire::association_anywhere::{
 use wire::{Limits, ReadError};
 
 use crate::SourceHttp;
-use crate::feed::Body;
+use crate::body::Body;
 use crate::http::{Patience, RequestError, SourceError};
 use crate::source_client::{ANSWER_TIME, Login, SourceClient};
 use config::AssociationAnywhereConfig as Settings;

@@ -14,7 +14,7 @@ use wire::{Limits, ReadError};
 
 use crate::SourceHttp;
 use crate::association_anywhere::tell_left_out;
-use crate::feed::Body;
+use crate::body::Body;
 use crate::http::{RequestError, SourceError};
 use crate::source_client::SourceClient;
 use config::BusinessCatalystConfig as Settings;

@@ -1,14 +1,8 @@
-//! The body of an answer between the network and a reader: what has come and was not read yet.
+//! The bytes of an answer between the network and a reader: what has come and was not read yet.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use reqwest::header::CONTENT_TYPE;
-use reqwest::header::HeaderMap;
-use wire::Charset;
-
-use crate::coding::{Coding, Decoded};
 
 /// The bytes of a body. A clone is the same feed: one writes, the other reads. A read of more than there is, or than is
 /// allowed for the moment, returns [`ErrorKind::WouldBlock`], and never waits.
@@ -101,29 +95,5 @@ impl Read for Feed {
             Some(result) if parts.is_empty() => std::mem::replace(result, Ok(())).map(|()| 0),
             _ => Err(ErrorKind::WouldBlock.into()),
         }
-    }
-}
-
-/// The body of an answer as a reader of its document takes it.
-pub(crate) struct Body {
-    decoded: Decoded,
-    charset: Option<Charset>,
-}
-
-impl Body {
-    pub(crate) fn new(feed: Feed, coding: Coding, headers: &HeaderMap) -> Self {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        Self { decoded: coding.decoded(feed), charset: content_type.and_then(Charset::of_content_type) }
-    }
-
-    /// The character set that the header states, if it is known.
-    pub(crate) fn charset(&self) -> Option<Charset> {
-        self.charset
-    }
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.decoded.read(buffer)
     }
 }

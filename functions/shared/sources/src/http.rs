@@ -13,8 +13,9 @@ use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
 use wire::ReadError;
 
+use crate::body::Body;
 use crate::coding::Coding;
-use crate::feed::{Body, Feed};
+use crate::feed::Feed;
 use crate::seats::Seats;
 
 /// How long a source may take to accept a connection.

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod association_anywhere;
+mod body;
 pub mod business_catalyst;
 mod coding;
 mod feed;

@@ -2,11 +2,11 @@
 
 use quick_xml::events::{BytesStart, Event};
 
+use crate::handler::{Flow, Handler};
 use crate::name::NameBuffer;
 use crate::parse_context::ParseContext;
 use crate::redacted_ranges::RedactedRanges;
 use crate::reference::{self, BadReference, Reference};
-use crate::scan::{Flow, Handler};
 use crate::tag::{AttributeList, BadAttributes, StartTag};
 use crate::token_skipper::SkippedToken;
 use crate::{Limits, ReadError};

@@ -22,6 +22,7 @@ mod dates;
 mod decode;
 mod dispatcher;
 mod error;
+mod handler;
 mod limits;
 mod name;
 mod parse_context;

@@ -17,7 +17,6 @@ use simulators::connector::{ConnectorSettings, ConnectorSimulator, Login};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::commands::local::reason;
 use local_aws::private_files;
 
 /// How often the simulators change some customers, and how many.
@@ -45,19 +44,19 @@ pub(crate) async fn start(
     keep_changing: bool,
     is_pushed: &Arc<AtomicBool>,
     background: &mut JoinSet<()>,
-) -> Result<Configuration, String> {
-    let secrets = Secrets::below(data).map_err(|error| reason(&error))?;
+) -> io::Result<Configuration> {
+    let secrets = Secrets::below(data)?;
     let file = [
-        association_anywhere(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
-        business_catalyst(&secrets, keep_changing, background).await.map_err(|error| reason(&error))?,
-        connector(&secrets, api, keep_changing, is_pushed, background).map_err(|error| reason(&error))?,
-        imports(&secrets).map_err(|error| reason(&error))?,
+        association_anywhere(&secrets, keep_changing, background).await?,
+        business_catalyst(&secrets, keep_changing, background).await?,
+        connector(&secrets, api, keep_changing, is_pushed, background)?,
+        imports(&secrets)?,
         format!(
             "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
-            secrets.write("reader.json", &json!({ "token": TOKEN })).map_err(|error| reason(&error))?
+            secrets.write("reader.json", &json!({ "token": TOKEN }))?
         ),
     ];
-    Configuration::parse(&file.join("\n"), Deployment::Local).map_err(|problems| problems.to_string())
+    Configuration::parse(&file.join("\n"), Deployment::Local).map_err(|problems| io::Error::other(problems.to_string()))
 }
 
 /// Requests to try, ready for a shell.

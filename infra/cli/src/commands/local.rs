@@ -149,7 +149,7 @@ impl LocalRun {
                 let is_pushed = Arc::new(AtomicBool::new(false));
                 let configuration =
                     demo::start(&options.data, address, !options.once, &is_pushed, &mut background).await;
-                (configuration.map_err(data)?, Some(is_pushed))
+                (configuration.map_err(|error| data(reason(&error)))?, Some(is_pushed))
             }
         };
         let tables = local_tables(&clients);
@@ -355,7 +355,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// An I/O error in the system's own words, without its number.
-pub(crate) fn reason(error: &io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),

@@ -2,14 +2,59 @@
 
 use super::{
     customers::{Identity, Part},
-    details::Sections,
     names,
+    requests::{self, FoldedNames},
 };
 use crate::{
     names::{COMPANY_ENDINGS, LAST_NAMES, PLACES, STREETS},
     random::{percent, pick},
-    xml::{element, escape_into, text_element, write_or_ignore},
+    xml::{Element, element, escape_into, text_element, write_or_ignore},
 };
+
+/// The parts of a customer that a request asks for with `include="true"`. Names of parts that no simulated customer has
+/// are accepted, and yield nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sections {
+    pub(super) roles: bool,
+    pub(super) addresses: bool,
+    pub(super) phones: bool,
+    pub(super) emails: bool,
+    pub(super) websites: bool,
+    pub(super) jobs: bool,
+    pub(super) committee_positions: bool,
+    pub(super) memberships: bool,
+    pub(super) subscriptions: bool,
+    pub(super) communication_preferences: bool,
+    pub(super) customer_attributes: bool,
+    pub(super) bio: bool,
+    pub(super) aliases: bool,
+}
+
+impl Sections {
+    pub(super) fn of_request(request: &Element) -> Self {
+        let mut sections = Self::default();
+        let Some(details) = request.child("details") else { return sections };
+        for section in details.children.iter().filter(|section| section.attribute_is_true("include")) {
+            match requests::folded(&section.name).as_str() {
+                "roles" => sections.roles = true,
+                "addresses" => sections.addresses = true,
+                "phones" => sections.phones = true,
+                "emails" => sections.emails = true,
+                "websites" => sections.websites = true,
+                "jobs" => sections.jobs = true,
+                "committeepositions" => sections.committee_positions = true,
+                "memberships" => sections.memberships = true,
+                "subscriptions" => sections.subscriptions = true,
+                "communicationpreferences" => sections.communication_preferences = true,
+                "customerattributes" => sections.customer_attributes = true,
+                "bio" => sections.bio = true,
+                "aliases" => sections.aliases = true,
+                _ => {}
+            }
+        }
+        sections
+    }
+}
 
 impl Identity {
     pub(super) fn write_sections(&self, out: &mut String, sections: Sections) {

@@ -7,7 +7,7 @@ use axum::{
 
 use super::{
     Fault, NAMESPACE, Operation,
-    operations::{WRONG_CREDENTIALS, empty_response, listing_response},
+    responses::{WRONG_CREDENTIALS, empty_response, listing_response},
     soap::{Answer, Blame, SoapVersion, UNABLE_TO_PROCESS},
     state::Listed,
 };

@@ -3,16 +3,14 @@
 use axum::response::Response;
 
 use super::{
-    BcSimulator, Fault, ListingRequest, NAMESPACE, Operation, faults,
-    records::write_record,
+    BcSimulator, Fault, ListingRequest, Operation, faults,
     requests::{number, required, text},
+    responses::{WRONG_CREDENTIALS, empty_response, listing_response},
     soap::{Answer, SoapVersion},
-    state::{Listed, Page},
+    state::Page,
     updates,
 };
-use crate::xml::{Element, element, write_or_ignore};
-
-pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";
+use crate::xml::Element;
 
 pub(super) async fn answer(
     simulator: &BcSimulator,
@@ -98,29 +96,6 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
     version.answer(&listing_response(Some(&page.contacts), listing.record_start, page.more_records))
 }
 
-const BYTES_A_CONTACT: usize = 2000;
-
-/// A page; one without `contacts` lacks the element that would hold them.
-pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, more_records: bool) -> String {
-    let mut out = String::with_capacity(500 + contacts.unwrap_or_default().len() * BYTES_A_CONTACT);
-    write_or_ignore(&mut out, format_args!("<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\">"));
-    match contacts {
-        None => {}
-        Some([]) => out.push_str("<ContactList_RetrieveResult />"),
-        Some(contacts) => {
-            out.push_str("<ContactList_RetrieveResult>");
-            for listed in contacts {
-                write_record(&mut out, listed);
-            }
-            out.push_str("</ContactList_RetrieveResult>");
-        }
-    }
-    element(&mut out, "recordStart", format_args!("{record_start}"));
-    element(&mut out, "moreRecords", format_args!("{more_records}"));
-    out.push_str("</ContactList_RetrieveResponse>");
-    out
-}
-
 fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Answer {
     let mut state = simulator.state();
     match updates::update_or_insert(&mut state, request) {
@@ -130,9 +105,4 @@ fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Ele
         }
         Err(reason) => version.unreadable(&reason),
     }
-}
-
-/// The response element with nothing in it, which is all that an update answers.
-pub(super) fn empty_response(operation: Operation) -> String {
-    format!("<{}Response xmlns=\"{NAMESPACE}\" />", operation.name())
 }

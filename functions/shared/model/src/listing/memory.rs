@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::progress::{ListedPage, ListedRecord};
+use super::page::{ListedPage, ListedRecord};
 use crate::ContentHash;
 
 /// How many records are remembered: some 30 bytes each, in the item of the batch.

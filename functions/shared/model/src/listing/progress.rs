@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{MOST_REMEMBERED, Memory, Seam};
-use crate::ContentHash;
+use super::page::{ListedPage, ListedRecord};
 
 /// An older release asks for `pages x 100`.
 const PLACES_OF_AN_OLDER_PAGE: u64 = 100;
@@ -22,30 +22,6 @@ const SHORTEST_CUT: u64 = 20;
 const FEWEST_DATES: u32 = 8;
 /// How many pages in a row may equal the one before although they begin elsewhere: once may be chance.
 const MOST_REPEATED: u32 = 3;
-
-/// A record on a page, as far as the listing must know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedRecord {
-    /// The id in the source.
-    pub source_id: String,
-    /// Its date of change as the source writes it: what its list is ordered by, and can be asked from.
-    pub date: Option<DateTime>,
-    /// The instant of that date.
-    pub updated: Option<Timestamp>,
-    /// The fingerprint of all that the source says of it.
-    pub content: ContentHash,
-}
-
-/// A page as a listing takes it.
-#[derive(Clone, Copy, Debug)]
-pub struct ListedPage<'a> {
-    /// Its records, in its order.
-    pub records: &'a [ListedRecord],
-    /// Whether the source says that there are more.
-    pub more: bool,
-    /// What was changed at this time or later is in the next listing in any case.
-    pub settled_before: Timestamp,
-}
 
 /// What the next page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

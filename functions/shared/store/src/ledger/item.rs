@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 
-use super::listing::{read_fingerprint, read_listing};
+use super::listing_item::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
 use crate::control::ControlTable;

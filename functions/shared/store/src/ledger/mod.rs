@@ -20,6 +20,7 @@ mod deletes;
 mod item;
 mod lease;
 mod listing;
+mod listing_item;
 mod queued;
 
 use std::collections::BTreeSet;
@@ -39,7 +40,7 @@ use crate::item::{Item, Read, bytes, number, text, time};
 use crate::request::{ITEMS_PER_WRITE, delete, is_done, put, query_all, query_count, unless_refused, write_batch};
 use crate::{Clock, Random, StoreError};
 use item::{chunk_item, chunk_state, phase_name, read_batch, read_counts, set_and_remove};
-use listing::with_listing;
+use listing_item::with_listing;
 
 pub(crate) use deletes::Reservation;
 pub use listing::split_listed;

@@ -1,13 +1,13 @@
 use std::io::Read;
 
-use model::Content;
-
 use super::asked::Asked;
-use super::customer::CustomerBuilder;
+use super::customer::{CustomerBuilder, Detail};
 use super::envelope::Envelope;
+use crate::handler::{Flow, Handler};
 use crate::parse_context::ParseContext;
-use crate::scan::{Flow, Handler, Scanner, StartTag};
-use crate::{Charset, Limits, ReadError, RecordError};
+use crate::scan::Scanner;
+use crate::tag::StartTag;
+use crate::{Charset, Limits, ReadError};
 
 /// Which request an answer belongs to: the `bulk` of [`details_request`](super::details_request).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,26 +17,6 @@ pub enum DetailsMode {
     Bulk,
     /// The document's own element is the customer, unless it holds `custInfo` elements or an `error`.
     Single,
-}
-
-/// One customer of an answer.
-#[derive(Clone, Debug)]
-pub struct Detail {
-    /// The source's `custId`; `None` if the customer's element has no usable one.
-    pub source_id: Option<String>,
-    /// The customer's data, or why they can't be used.
-    ///
-    /// Entries of the sections that have fields stand in one order, however the source lists them: the primary one
-    /// first, then by value. What has no field is under `attributes` by the source's names: of entry `i` of `phones` at
-    /// `attributes["phones"][i]`, and what stands on or in the `phones` element beside its entries at
-    /// `attributes["phones#section"]`.
-    pub content: Result<Content, RecordError>,
-    /// The exact source text of the customer's element, cut to [`Limits::raw`] bytes, without secrets. It is personal
-    /// data: it may be stored where the customer's record may, and never logged.
-    ///
-    /// A reader that knows [what was asked for](DetailsReader::of_asked) keeps it only if an operator may need it: for
-    /// a customer that can't be used, and for one that is longer than that, which a store may refuse.
-    pub raw: String,
 }
 
 /// The customers in an answer that were not asked for. Nothing else is kept of them.

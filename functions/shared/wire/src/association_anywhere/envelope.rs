@@ -1,6 +1,6 @@
 use crate::ReadError;
-use crate::scan::StartTag;
 use crate::source_message::{SourceMessage, sanitized, shown};
+use crate::tag::StartTag;
 
 /// What an answer says of itself, beside the data: `status`, `message` and `error`, at any place.
 ///

@@ -19,7 +19,8 @@ mod request;
 mod section;
 mod status;
 
-pub use details::{Detail, DetailsMode, DetailsReader, Unasked};
+pub use customer::Detail;
+pub use details::{DetailsMode, DetailsReader, Unasked};
 pub use queue::{QueueReader, UnusableEntry, read_queue};
 pub use request::{Credentials, Dialect, details_request, enqueue_request, purge_request, queue_request};
 pub use section::Section;

@@ -4,8 +4,10 @@ use std::io::Read;
 use model::{ContentHash, QueuedCustomer};
 
 use super::envelope::Envelope;
+use crate::handler::{Flow, Handler};
 use crate::parse_context::ParseContext;
-use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::scan::Scanner;
+use crate::tag::StartTag;
 use crate::{Charset, Limits, ReadError};
 
 /// So many bytes of an unusable id are kept for an operator.

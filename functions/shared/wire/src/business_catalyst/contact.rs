@@ -10,7 +10,7 @@ use super::short_text::ShortText;
 use super::site_time::instant_of;
 use crate::parse_context::ParseContext;
 use crate::record::RecordBuilder;
-use crate::scan::StartTag;
+use crate::tag::StartTag;
 use crate::{Limits, RecordError};
 
 /// When a contact was last updated.

@@ -4,8 +4,10 @@ use super::contact::{Contact, ContactBuilder, boolean};
 use super::envelope::{Envelope, check_blank};
 use super::fault::Fault;
 use super::short_text::ShortText;
+use crate::handler::{Flow, Handler};
 use crate::parse_context::ParseContext;
-use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::scan::Scanner;
+use crate::tag::StartTag;
 use crate::{Charset, Limits, ReadError};
 
 /// The depth of what stands directly in the answer's element.

@@ -1,7 +1,7 @@
 use super::fault::{Fault, FaultBuilder};
 use super::namespaces::{Namespace, Namespaces};
 use crate::parse_context::ParseContext;
-use crate::scan::StartTag;
+use crate::tag::StartTag;
 use crate::{Limits, ReadError};
 
 /// The SOAP envelope around an answer, of either version and with any prefixes.

@@ -1,6 +1,6 @@
 use crate::ReadError;
-use crate::scan::StartTag;
 use crate::source_message::{SourceMessage, sanitized, shown};
+use crate::tag::StartTag;
 
 /// What stands before the source's own words if it reports a failure.
 const FAILURE_MARK: &str = "ERROR:";

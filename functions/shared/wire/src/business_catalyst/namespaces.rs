@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::NAMESPACE;
-use crate::scan::StartTag;
+use crate::tag::StartTag;
 
 pub(super) const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 pub(super) const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";

@@ -1,8 +1,10 @@
 use std::io::Read;
 
 use super::envelope::Envelope;
+use crate::handler::{Flow, Handler};
 use crate::parse_context::ParseContext;
-use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::scan::Scanner;
+use crate::tag::StartTag;
 use crate::{Limits, ReadError};
 
 /// Reads the answer to an [`update_insert_request`](super::update_insert_request) (`ContactList_UpdateInsert`),

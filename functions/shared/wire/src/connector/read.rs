@@ -1,6 +1,8 @@
+use crate::handler::{Flow, Handler};
 use crate::parse_context::ParseContext;
 use crate::record::Tree;
-use crate::scan::{Flow, Handler, Scanner, StartTag};
+use crate::scan::Scanner;
+use crate::tag::StartTag;
 use crate::{Limits, ReadError};
 
 /// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.

@@ -3,8 +3,9 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::customers_batch::multipart::{self, Pairs};
 use crate::customers_batch::problem::shown;
-use crate::customers_batch::{Format, Output, Problem, multipart, read_output};
+use crate::customers_batch::{Format, Output, Problem, read_output};
 
 /// The fields of a form, by their names in lower case. Values are bytes: one that is not text does not affect the
 /// others.
@@ -26,9 +27,6 @@ impl From<Problem> for FormProblem {
         Self { problem, output: Output { format: Format::Xml, condensed: false } }
     }
 }
-
-/// Names and values as they were sent.
-pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Fields of one form. A request has some thirty: headers and parameters.
 const MOST_FIELDS: usize = 500;

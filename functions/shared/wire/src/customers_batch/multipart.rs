@@ -4,7 +4,9 @@
 use memchr::memmem;
 
 use crate::customers_batch::Problem;
-use crate::customers_batch::form::Pairs;
+
+/// Names and values as they were sent.
+pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// RFC 2046's bound for a boundary.
 const LONGEST_BOUNDARY: usize = 70;

@@ -1,6 +1,6 @@
 use super::tree::{Element, Tree};
 use crate::parse_context::ParseContext;
-use crate::scan::StartTag;
+use crate::tag::StartTag;
 use crate::{Limits, RecordError};
 
 /// The record whose element is open, in buffers that are reused from record to record.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::scan::StartTag;
+use crate::tag::StartTag;
 
 /// What XML calls white space: it is ignored at either end of a text.
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
