@@ -101,7 +101,7 @@ struct Heard {
     raw: String,
 }
 
-/// A customer in an answer that can't be told apart.
+/// A customer in an answer that has no usable id.
 struct Unidentified {
     reason: String,
     raw: String,
@@ -313,13 +313,13 @@ impl<'a> ChunkWork<'a> {
             }
         }
         wanted.retain(|source_id| !found.contains_key(*source_id));
-        for (source_id, told) in respelled {
+        for (source_id, detail) in respelled {
             let mut meant = wanted.iter().copied().filter(|id| is_spelling_of(id, &source_id));
             if let (Some(queued), None) = (meant.next(), meant.next()) {
                 wanted.remove(queued);
                 // Stored as the details write it, so that there is one record of it however the queue writes it.
                 self.written_as.insert(source_id.clone(), queued.to_owned());
-                found.insert(source_id, told);
+                found.insert(source_id, detail);
             } else {
                 heard.holds_others = true;
             }

@@ -35,7 +35,7 @@ const MOST_PAGES_AHEAD: u32 = 10;
 /// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
 /// contacts, and a look costs as much as it reads.
 const FRONT: i32 = 10;
-/// Why a deletion waits if a contact on the list can't be told apart.
+/// Why a deletion waits if a contact on the list has no usable id.
 const UNIDENTIFIED_WAITS: &str =
     "its deletion waits: the source lists it no longer, but lists a contact without an id, which may be it";
 /// Why a deletion waits if the list may have been cut off.
@@ -157,7 +157,7 @@ impl PollContacts {
         let scope = listing.scope;
         let mut batch = Batch { resync, confirmed, ..Batch::listed(state.latest.as_ref(), listing, clock.now()) };
         let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
-        let (pages, told) = match self.look_ahead(connection, &batch, last, deadline).await {
+        let (pages, ahead) = match self.look_ahead(connection, &batch, last, deadline).await {
             Ok(found) => found,
             Err(error) => return self.poller.report(key, "contact list", error, retry_pause(settings)).await,
         };
@@ -168,7 +168,7 @@ impl PollContacts {
             let is_final = scope != ListingScope::Changes || pages.iter().any(|page| page.is_fault);
             return self.listed_nobody(connection, cursor, batch.asked_at, is_final, deadline).await;
         }
-        let is_known = is_nobody || last.is_some_and(|last| told.tells_the_same_as(last));
+        let is_known = is_nobody || last.is_some_and(|last| ahead.lists_the_same_as(last));
         if is_whole && is_known && scope == ListingScope::Changes {
             states.mark_synced(key, batch.asked_at).await?;
             return Ok(Next::After(Self::pause(settings)));
@@ -204,10 +204,10 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<(Vec<Page>, Listing), SourceError> {
         let Connection { key, settings } = connection;
-        let mut told = batch.listing.clone().unwrap_or_else(Listing::of_everything);
+        let mut ahead = batch.listing.clone().unwrap_or_else(Listing::of_everything);
         let most = match last {
             Some(last)
-                if told.scope == ListingScope::Changes && (last.scope, last.since) == (told.scope, told.since) =>
+                if ahead.scope == ListingScope::Changes && (last.scope, last.since) == (ahead.scope, ahead.since) =>
             {
                 last.reading.listed_pages().min(MOST_PAGES_AHEAD)
             }
@@ -216,14 +216,14 @@ impl PollContacts {
         let settled_before = settings.behind(batch.asked_at);
         let mut pages: Vec<Page> = Vec::new();
         loop {
-            let answer = self.source.contacts(key, settings, &told, deadline).await?;
-            let page = Page::of(answer, &settings.zone(), batch.number, &told);
+            let answer = self.source.contacts(key, settings, &ahead, deadline).await?;
+            let page = Page::of(answer, &settings.zone(), batch.number, &ahead);
             let more = page.more;
             let course;
-            (told, course) = told.after_page(page.told(settled_before), page.fingerprint, None);
+            (ahead, course) = ahead.after_page(page.listed(settled_before), page.fingerprint, None);
             pages.push(page);
-            if !more || told.reading.requests() >= most || course != ListingState::Continues {
-                return Ok((pages, told));
+            if !more || ahead.reading.requests() >= most || course != ListingState::Continues {
+                return Ok((pages, ahead));
             }
         }
     }
@@ -267,7 +267,7 @@ impl PollContacts {
             return self.abandon(connection, batch, "its listing is not known").await;
         };
         let settled_before = connection.settings.behind(batch.asked_at);
-        let (mut next, course) = listing.after_page(page.told(settled_before), page.fingerprint, page.newest);
+        let (mut next, course) = listing.after_page(page.listed(settled_before), page.fingerprint, page.newest);
         let requests = next.reading.requests();
         let is_long = requests >= self.most_pages && (next.reading.fits() || requests >= 2 * self.most_pages);
         let course = if course == ListingState::Continues && is_long { next.pause(settled_before) } else { course };
@@ -307,7 +307,7 @@ impl PollContacts {
 
     /// The customers that are stored, and were on no page of this batch. None if a listing was empty: a source that
     /// answers with nothing deletes nothing. None either if the source ended a list early: that proves no absence. If a
-    /// contact on the list can't be told apart, or the end of the list can't be proven, the deletions wait for a
+    /// contact on the list has no usable id, or the end of the list can't be proven, the deletions wait for a
     /// person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
         let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();

@@ -8,7 +8,7 @@ use wire::business_catalyst::Contact;
 
 const NO_ID: &str = "`entityId` is missing";
 
-/// Stands for a contact that can't be told apart. No contact has this id: the source's are numbers.
+/// Stands for a contact without a usable id. No contact has this id: the source's are numbers.
 pub(crate) const UNIDENTIFIED: &str = "?";
 
 /// A page of a listing, as the ledger takes it.
@@ -19,7 +19,7 @@ pub(crate) struct Page {
     records: Vec<ListedRecord>,
     /// Each contact once, by id, if it differs from the page before. If the source sent a contact twice, the newer one.
     pub(crate) customers: Vec<ListedCustomer>,
-    /// The ids of all; [`UNIDENTIFIED`] for those that can't be told apart.
+    /// The ids of all; [`UNIDENTIFIED`] for those without a usable id.
     pub(crate) ids: BTreeSet<String>,
     /// The newest update.
     pub(crate) newest: Option<Timestamp>,
@@ -49,14 +49,14 @@ impl Page {
             let date = contact.last_update.map(|update| update.local(zone));
             let customer = listed(contact, version.clone(), &mut ids);
             let source_id = customer.source_id.clone();
-            let told = ListedRecord { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
+            let record = ListedRecord { source_id: source_id.clone(), date, updated, content: ContentHash::of(&says) };
             // A contact without a date counts as updated when it was listed.
             let updated = updated.unwrap_or(began);
             let is_newer = |(known, ..): &(Timestamp, bool, ListedCustomer)| *known <= updated;
             if customers.get(&source_id).is_none_or(is_newer) {
-                customers.insert(source_id, (updated, listing.reading.is_new_to(&told), customer));
+                customers.insert(source_id, (updated, listing.reading.is_new_to(&record), customer));
             }
-            records.push(told);
+            records.push(record);
         }
         let news = customers.into_values().filter(|(_, is_new_to, _)| *is_new_to);
         Self {
@@ -77,7 +77,7 @@ impl Page {
     }
 
     /// The page as a listing takes it; see [`ListedPage`] for `settled_before`.
-    pub(crate) fn told(&self, settled_before: Timestamp) -> ListedPage<'_> {
+    pub(crate) fn listed(&self, settled_before: Timestamp) -> ListedPage<'_> {
         ListedPage { records: &self.records, more: self.more, settled_before }
     }
 }

@@ -110,15 +110,15 @@ impl Listing {
     /// with changes of this very moment, that listed no newer record than the last one did, or whose seams do not fit;
     /// nor for a full listing, which looks for missing records.
     pub fn pause(&mut self, settled_before: Timestamp) -> ListingState {
-        let told = self.reading.last_updated().filter(|told| *told < settled_before);
+        let newest = self.reading.last_updated().filter(|newest| *newest < settled_before);
         // If the last seam does not fit, records may have been passed over.
         let comes_on = self.reading.fits()
             && self.reading.is_in_order()
-            && told.is_some_and(|told| self.since.is_none_or(|since| told > since));
+            && newest.is_some_and(|newest| self.since.is_none_or(|since| newest > since));
         if self.scope != ListingScope::Changes || !comes_on {
             return ListingState::Broken("the source's list has no end");
         }
-        self.newest = told;
+        self.newest = newest;
         self.reading.pause();
         ListingState::Ended
     }
@@ -139,7 +139,7 @@ impl Listing {
     /// Whether this listing, which has come to the end of its list, listed the same as `last`: every listing starts a
     /// little before the cursor, so the newest records come again and again. A list that was cut may continue
     /// elsewhere.
-    pub fn tells_the_same_as(&self, last: &Listing) -> bool {
+    pub fn lists_the_same_as(&self, last: &Listing) -> bool {
         let is_whole = !last.reading.was_cut() && self.reading.requests() == self.reading.listed_pages();
         is_whole && (self.scope, self.since) == (last.scope, last.since) && self.all_pages == last.all_pages
     }
@@ -166,8 +166,8 @@ mod tests {
     /// Takes pages of one record each, of a list that is longer than they are.
     fn listing(since: Option<Timestamp>, pages: &[&str]) -> Listing {
         pages.iter().fold(Listing::of_changes_since(since), |listing, text| {
-            let told = ListedRecord { source_id: (*text).into(), date: None, updated: None, content: page(text) };
-            let records = [told.clone(), ListedRecord { source_id: format!("{text} too"), ..told }];
+            let record = ListedRecord { source_id: (*text).into(), date: None, updated: None, content: page(text) };
+            let records = [record.clone(), ListedRecord { source_id: format!("{text} too"), ..record }];
             let shown = ListedPage { records: &records, more: true, settled_before: at(1_000) };
             // Places do not matter here: each page is read as the first one.
             let fresh = Listing { reading: ListingProgress::default(), ..listing };
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_listing_tells_the_same_only_with_the_same_pages_in_order_since_the_same_cursor() {
         let last = listing(Some(at(50)), &["a", "b"]);
-        assert!(listing(Some(at(50)), &["a", "b"]).tells_the_same_as(&last));
+        assert!(listing(Some(at(50)), &["a", "b"]).lists_the_same_as(&last));
         for other in [
             listing(Some(at(51)), &["a", "b"]),
             listing(Some(at(50)), &["b", "a"]),
@@ -186,7 +186,7 @@ mod tests {
             listing(Some(at(50)), &["a", "b", "c"]),
             Listing::of_everything(),
         ] {
-            assert!(!other.tells_the_same_as(&last), "{other:?}");
+            assert!(!other.lists_the_same_as(&last), "{other:?}");
         }
     }
 

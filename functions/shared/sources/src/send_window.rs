@@ -34,13 +34,13 @@ const SOON: Duration = Duration::from_millis(100);
 pub struct SendWindow {
     batch: u64,
     size: usize,
-    told: BTreeMap<u32, ListedRecord>,
+    sent: BTreeMap<u32, Sent>,
     pause: Duration,
 }
 
 /// When a chunk was last sent to the workers.
 #[derive(Clone, Copy, Debug)]
-struct ListedRecord {
+struct Sent {
     at: Timestamp,
     /// When it was due by the ledger: another time shows that a worker has taken it since.
     due_at: Timestamp,
@@ -48,7 +48,7 @@ struct ListedRecord {
     before: u32,
 }
 
-impl ListedRecord {
+impl Sent {
     /// Whether its message may still be waiting.
     fn may_wait(&self, due_at: Timestamp, now: Timestamp) -> bool {
         self.due_at == due_at && now < self.at + RESEND_AFTER * 2_u32.pow(self.before.min(MOST_DOUBLINGS))
@@ -70,35 +70,35 @@ impl SendWindow {
     /// when to look again if nothing moves.
     pub fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, first: usize, at_most: Duration) -> Look {
         if self.batch != batch || self.size == 0 {
-            *self = Self { batch, size: first, told: BTreeMap::new(), pause: SOON };
+            *self = Self { batch, size: first, sent: BTreeMap::new(), pause: SOON };
         }
-        let told_before = std::mem::take(&mut self.told);
+        let sent_before = std::mem::take(&mut self.sent);
         let mut failed = 0;
         let mut under_way = 0;
         let mut due = Vec::new();
         for chunk in front {
-            let told = told_before.get(&chunk.chunk).copied();
-            if let Some(told) = told.filter(|told| told.may_wait(chunk.due_at, now)) {
-                self.told.insert(chunk.chunk, told);
+            let sent = sent_before.get(&chunk.chunk).copied();
+            if let Some(sent) = sent.filter(|sent| sent.may_wait(chunk.due_at, now)) {
+                self.sent.insert(chunk.chunk, sent);
                 under_way += 1;
             } else if chunk.due_at > now {
                 // A worker has it, or gave it back for later. A chunk that waits for another customer takes no place:
                 // those behind it may bring that customer.
                 under_way += usize::from(!chunk.unverified);
-                match told {
-                    Some(told) if chunk.leased => {
-                        self.told.insert(chunk.chunk, told);
+                match sent {
+                    Some(sent) if chunk.leased => {
+                        self.sent.insert(chunk.chunk, sent);
                     }
                     Some(_) => failed += usize::from(has_failed(chunk)),
                     None => {}
                 }
             } else {
-                let came_back = told.is_some_and(|told| told.due_at != chunk.due_at);
+                let came_back = sent.is_some_and(|sent| sent.due_at != chunk.due_at);
                 failed += usize::from(came_back && has_failed(chunk));
                 due.push(chunk);
             }
         }
-        let settled = told_before.keys().filter(|told| !front.iter().any(|chunk| chunk.chunk == **told)).count();
+        let settled = sent_before.keys().filter(|sent| !front.iter().any(|chunk| chunk.chunk == **sent)).count();
         if settled > 0 {
             self.size = (self.size + settled).min(MOST);
         } else if failed > 0 {
@@ -106,15 +106,15 @@ impl SendWindow {
         }
         // Chunks whose messages may still wait come first: they count as under way, if any do. Then those that were
         // never tried, or chunks that can't be done would come back in front of them for ever.
-        let still_told = |chunk: &ChunkState| told_before.get(&chunk.chunk).filter(|told| told.due_at == chunk.due_at);
-        due.sort_by_key(|chunk| (still_told(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
+        let still_sent = |chunk: &ChunkState| sent_before.get(&chunk.chunk).filter(|sent| sent.due_at == chunk.due_at);
+        due.sort_by_key(|chunk| (still_sent(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
         let room = self.size.saturating_sub(under_way).min(due.len());
         let (due, later) = due.split_at(room);
         for chunk in due {
-            let before = still_told(chunk).map_or(0, |told| told.before + 1);
-            self.told.insert(chunk.chunk, ListedRecord { at: now, due_at: chunk.due_at, before });
+            let before = still_sent(chunk).map_or(0, |sent| sent.before + 1);
+            self.sent.insert(chunk.chunk, Sent { at: now, due_at: chunk.due_at, before });
         }
-        self.told.extend(later.iter().filter_map(|chunk| Some((chunk.chunk, *still_told(chunk)?))));
+        self.sent.extend(later.iter().filter_map(|chunk| Some((chunk.chunk, *still_sent(chunk)?))));
         let moved = settled > 0 || !due.is_empty();
         self.pause = match moved {
             // The window would run dry: the faster the workers are, the sooner it is filled again.

@@ -16,14 +16,14 @@ const PROVING_RUN: usize = 3;
 struct Remembered(u64, u32, u64);
 
 impl Remembered {
-    fn of(told: &ListedRecord) -> Self {
+    fn of(record: &ListedRecord) -> Self {
         // An undated record is unmoved only if its content is the same.
-        let date = match told.date {
+        let date = match record.date {
             Some(date) => short(&ContentHash::of(&date.to_string())),
-            None => short(&told.content),
+            None => short(&record.content),
         };
         let date = u32::try_from(date >> 21).unwrap_or_default();
-        Self(short(&ContentHash::of(&told.source_id)), date, short(&told.content))
+        Self(short(&ContentHash::of(&record.source_id)), date, short(&record.content))
     }
 
     fn is_unmoved(self, other: Self) -> bool {
@@ -54,12 +54,12 @@ impl Memory {
         self.0.len()
     }
 
-    pub(super) fn holds_the_same(&self, told: &ListedRecord) -> bool {
-        self.0.contains(&Remembered::of(told))
+    pub(super) fn holds_the_same(&self, record: &ListedRecord) -> bool {
+        self.0.contains(&Remembered::of(record))
     }
 
-    pub(super) fn holds_unmoved(&self, told: &ListedRecord) -> bool {
-        let sought = Remembered::of(told);
+    pub(super) fn holds_unmoved(&self, record: &ListedRecord) -> bool {
+        let sought = Remembered::of(record);
         self.0.iter().any(|known| known.is_unmoved(sought))
     }
 
@@ -71,10 +71,10 @@ impl Memory {
         let mut strangers = 0;
         let mut strangers_before = 0;
         let mut run = 0;
-        for (index, told) in page.records.iter().enumerate() {
-            let sought = Remembered::of(told);
+        for (index, record) in page.records.iter().enumerate() {
+            let sought = Remembered::of(record);
             let Some(place) = self.0.iter().position(|known| known.0 == sought.0) else {
-                let is_settled = told.updated.is_none_or(|updated| updated < page.settled_before);
+                let is_settled = record.updated.is_none_or(|updated| updated < page.settled_before);
                 strangers += usize::from(is_settled);
                 continue;
             };
@@ -111,8 +111,8 @@ impl Memory {
     pub(super) fn append(&mut self, records: &[ListedRecord]) -> usize {
         let from = records.len().saturating_sub(MOST_REMEMBERED);
         let mut added = 0;
-        for told in &records[from..] {
-            let next = Remembered::of(told);
+        for record in &records[from..] {
+            let next = Remembered::of(record);
             // A record that is listed again stands at its last place.
             self.0.retain(|known| known.0 != next.0);
             self.0.push(next);
@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn an_undated_record_is_unmoved_only_where_it_says_the_same() {
-        let told = |content: &str| ListedRecord {
+        let record = |content: &str| ListedRecord {
             source_id: "1".into(),
             date: None,
             updated: None,
             content: ContentHash::of(content),
         };
         let mut memory = Memory::default();
-        memory.append(&[told("a")]);
-        assert!(memory.holds_unmoved(&told("a")));
-        assert!(!memory.holds_unmoved(&told("b")));
+        memory.append(&[record("a")]);
+        assert!(memory.holds_unmoved(&record("a")));
+        assert!(!memory.holds_unmoved(&record("b")));
     }
 }

@@ -64,7 +64,7 @@ pub struct ListingProgress {
     /// From which date the list is asked; `None`: from the listing's cursor.
     from: Option<DateTime>,
     /// How many records of that date the list before this one ended with; `None` from the listing's cursor.
-    told_of_from: Option<u64>,
+    listed_of_from: Option<u64>,
     /// The place behind what was read when the list first came to its end.
     first_end: u64,
     /// The place behind what was read.
@@ -180,8 +180,8 @@ impl ListingProgress {
     }
 
     /// Whether a record differs from what was listed a moment ago.
-    pub fn is_new_to(&self, told: &ListedRecord) -> bool {
-        !self.memory.holds_the_same(told)
+    pub fn is_new_to(&self, record: &ListedRecord) -> bool {
+        !self.memory.holds_the_same(record)
     }
 
     /// Takes a page that answers [`question`](Self::question).
@@ -250,7 +250,7 @@ impl ListingProgress {
             self.dates = 0;
             self.last_id = None;
         }
-        let is_new = !had || page.records.iter().any(|told| !self.memory.holds_unmoved(told));
+        let is_new = !had || page.records.iter().any(|record| !self.memory.holds_unmoved(record));
         self.note_cut(page, page.records);
         self.note_dates(page.records, 0);
         self.memory.replace_from(0, page.records);
@@ -323,7 +323,7 @@ impl ListingProgress {
             let is_whole = is_short || self.position < self.longest_list;
             self.is_end_proven = is_short || (is_whole && self.is_ordered_by_date());
             // No record gets a past date: those that were not listed before had been cut off.
-            self.was_cut |= !is_asked_again && self.told_of_from.is_some_and(|told| self.position > told);
+            self.was_cut |= !is_asked_again && self.listed_of_from.is_some_and(|listed| self.position > listed);
             if self.was_cut && !is_whole {
                 return ListingState::Broken(
                     "the source has more contacts of one date than it lists at once: the others can't be asked for",
@@ -336,7 +336,7 @@ impl ListingProgress {
         }
         self.from = Some(date);
         self.position = self.position.saturating_sub(self.date_from);
-        self.told_of_from = Some(self.position);
+        self.listed_of_from = Some(self.position);
         self.date_from = 0;
         self.back = self.position.min(LONGEST_OVERLAP);
         self.last_start = None;
@@ -352,17 +352,17 @@ impl ListingProgress {
     /// record with the very date that it ended with may have been listed long ago.
     fn note_cut(&mut self, page: ListedPage<'_>, records: &[ListedRecord]) {
         self.was_cut |= self.from.is_some()
-            && records.iter().any(|told| {
-                let was_there = told.updated.is_none_or(|updated| updated < page.settled_before);
-                was_there && told.date > self.from && !self.memory.holds_unmoved(told)
+            && records.iter().any(|record| {
+                let was_there = record.updated.is_none_or(|updated| updated < page.settled_before);
+                was_there && record.date > self.from && !self.memory.holds_unmoved(record)
             });
     }
 
     /// Notes the dates of records in a row, the first of which has this place.
     fn note_dates(&mut self, records: &[ListedRecord], place: u64) {
         let mut before = if place == self.position { self.last_date } else { None };
-        for (told, place) in records.iter().zip(place..) {
-            let Some(date) = told.date else { continue };
+        for (record, place) in records.iter().zip(place..) {
+            let Some(date) = record.date else { continue };
             self.is_unordered |= before.is_some_and(|before| before > date);
             self.dates += u32::from(self.last_date.max(before).is_none_or(|latest| latest < date));
             if before != Some(date) {
@@ -370,7 +370,7 @@ impl ListingProgress {
                 self.date_from = if goes_on { self.date_from.min(place) } else { place };
             }
             before = Some(date);
-            self.last_updated = told.updated;
+            self.last_updated = record.updated;
         }
         self.last_date = before.or(self.last_date);
         self.note_ids(records, place);
@@ -379,12 +379,12 @@ impl ListingProgress {
     /// Notes the ids of records in a row, the first of which has this place.
     fn note_ids(&mut self, records: &[ListedRecord], place: u64) {
         let last = if place == self.position { self.last_id.take() } else { None };
-        let ids = last.as_deref().into_iter().chain(records.iter().map(|told| told.source_id.as_str()));
+        let ids = last.as_deref().into_iter().chain(records.iter().map(|record| record.source_id.as_str()));
         for (before, id) in ids.clone().zip(ids.skip(1)) {
             self.is_unordered_by_text |= before > id;
             // Numbers are written without leading zeros.
             self.is_unordered_by_number |= (before.len(), before) > (id.len(), id);
         }
-        self.last_id = records.last().map(|told| told.source_id.clone());
+        self.last_id = records.last().map(|record| record.source_id.clone());
     }
 }
