@@ -63,6 +63,7 @@ impl Lookup {
         }));
         Ok(())
     }
+
     /// Reads the claimants of a claim that are not known yet.
     pub(crate) async fn read_claimants(
         &self,

@@ -390,6 +390,8 @@ proptest! {
             let (next, course) = listing.after_page(page, ContentHash::of(&format!("{records:?}")), None);
             let stored = serde_json::to_string(&next.reading).unwrap();
             prop_assert!(stored.len() < 4_096, "{} bytes", stored.len());
+            // Invariant 11: the release before reads it by this name.
+            prop_assert!(stored.contains("\"told_of_from\":"), "{}", stored);
             prop_assert_eq!(&serde_json::from_str::<model::ListingProgress>(&stored).unwrap(), &next.reading);
             listing = next;
             if course != ListingState::Continues {

@@ -64,6 +64,7 @@ pub struct ListingProgress {
     /// From which date the list is asked; `None`: from the listing's cursor.
     from: Option<DateTime>,
     /// How many records of that date the list before this one ended with; `None` from the listing's cursor.
+    #[serde(rename = "told_of_from")]
     listed_of_from: Option<u64>,
     /// The place behind what was read when the list first came to its end.
     first_end: u64,
