@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -11,7 +12,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use config::{Configuration, Deployment};
+use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, Deployment, Settings};
 use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
@@ -21,12 +22,13 @@ use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
 use sources::SourceHttp;
 use store::{
-    Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, Random, Secrets, Shadow, TableNames, Tables,
+    Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, PollPurpose, PollRequest, PollRequests,
+    Random, Secrets, Shadow, TableNames, Tables,
 };
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::{CONTROL_TABLE, IMPORT_TABLE, SHADOW_TABLE, TOKEN};
+use crate::{CONTACT_POLLS, CONTACTS_QUEUE, CONTROL_TABLE, IMPORT_TABLE, QUEUE_POLLS, SHADOW_TABLE, TOKEN, WORK_QUEUE};
 
 /// Everything of one deployment but its sources.
 pub struct TestDeployment {
@@ -196,9 +198,35 @@ impl TestDeployment {
         StatusReader::new(&self.tables()).all(Some("acme"), self.clock.now()).await.unwrap()
     }
 
-    /// Lets the pollers do what there is to do now.
+    /// Lets the pollers do what there is to do now, whenever they asked last. Requests that wait are dropped: each is a
+    /// hint.
     pub async fn poll(&self) {
-        self.engine.tick().await;
+        let polls = [(QUEUE_POLLS, AssociationAnywhereConfig::KIND), (CONTACT_POLLS, BusinessCatalystConfig::KIND)];
+        let polls = polls.map(|(queue, kind)| async move {
+            let registered = self.connections().of_kind(kind.name()).await.unwrap();
+            let connections = registered.into_iter().map(|registration| registration.key).collect();
+            self.queues.purge(queue);
+            let Clients { sqs, clock, random, .. } = self.clients.clone();
+            let request = PollRequest { purpose: PollPurpose::Now, connections };
+            let requests = PollRequests::new(sqs, queue, clock, random);
+            requests.send(vec![(0, request)], self.now() + Duration::from_secs(1)).await.unwrap();
+            self.work_on(queue).await;
+        });
+        futures::future::join_all(polls).await;
+    }
+
+    /// Lets seconds pass with everything at work as its triggers say: a plan in each minute, polls when they are due, and
+    /// workers at once.
+    pub async fn run_triggers_for(&self, seconds: u64) {
+        for second in 0..seconds {
+            if second % 60 == 0 {
+                self.engine.tick().await;
+            }
+            for queue in [QUEUE_POLLS, CONTACT_POLLS, WORK_QUEUE, CONTACTS_QUEUE, QUEUE_POLLS, CONTACT_POLLS] {
+                self.work_on(queue).await;
+            }
+            self.clock.advance(Duration::from_secs(1));
+        }
     }
 
     /// Has a worker of a queue work on messages, one after the other, and deletes those that it is done with.

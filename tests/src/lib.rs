@@ -23,6 +23,10 @@ pub const IMPORT_TABLE: &str = "ImportTable";
 pub const WORK_QUEUE: &str = "WorkQueue";
 /// The queue of chunks of contacts.
 pub const CONTACTS_QUEUE: &str = "ContactsQueue";
+/// The queue of requests to poll Association Anywhere.
+pub const QUEUE_POLLS: &str = "QueuePolls";
+/// The queue of requests to poll Business Catalyst.
+pub const CONTACT_POLLS: &str = "ContactPolls";
 /// The bearer token of the tenant `acme`.
 pub const TOKEN: &str = "acme-token";
 /// User name and password of the connection `intouch`.

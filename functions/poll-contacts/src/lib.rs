@@ -1,5 +1,6 @@
-//! Triggered by a schedule. Lists the contacts of every Business Catalyst connection that changed since its cursor,
-//! makes a batch of them page by page, and moves the cursor once every contact of the batch has come to an end.
+//! Triggered by SQS: messages of `schedule-polls`, and of the worker that settled the last chunk of a batch. Lists the
+//! contacts of Business Catalyst connections that changed since their cursor, makes a batch of them page by page, and
+//! moves the cursor once every contact of the batch has come to an end.
 //!
 //! | reads | writes |
 //! |---|---|
@@ -12,6 +13,7 @@ mod nobody;
 mod page;
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
-use polling::{Next, Poll, Poller, Polling};
+use polling::{Next, Poll, Poller, Polling, Tended};
 use sources::SourceError;
 use sources::business_catalyst::BusinessCatalystClient;
 use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, Withheld, split_listed};
@@ -84,7 +86,7 @@ impl Work {
 /// # Errors
 /// If a variable of its environment is missing or is no number: see [`PollContacts::new`].
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
-    Ok(Function::Schedule(Arc::new(Polling(PollContacts::new(environment, clients)?))))
+    Ok(Function::Queue(Arc::new(Polling(PollContacts::new(environment, clients)?))))
 }
 
 /// The function.
@@ -120,6 +122,7 @@ impl PollContacts {
 
 impl Poll for PollContacts {
     type Settings = Settings;
+    type News = Infallible;
 
     fn poller(&self) -> &Poller {
         &self.poller
@@ -129,13 +132,23 @@ impl Poll for PollContacts {
         Duration::from_secs(u64::from(settings.poll_seconds))
     }
 
-    async fn step(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
+    async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {
         let state = self.poller.ledger.state(&connection.key).await?;
-        match (Batch::next_action(state.latest.as_ref()), &state.latest) {
-            (NextAction::WatchLedger, Some(batch)) => self.watch(connection, batch, deadline).await,
-            (NextAction::GoOnListing, Some(batch)) => self.go_on(connection, batch, deadline).await,
-            _ => self.begin(connection, &state, deadline).await,
-        }
+        Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
+            (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
+            (NextAction::GoOnListing, Some(batch)) => Tended::Batch(self.go_on(connection, batch, deadline).await?),
+            _ => Tended::Nothing(state),
+        })
+    }
+
+    async fn ask(
+        &self,
+        connection: &Connection<Settings>,
+        ledger: LedgerState,
+        _news: Option<Infallible>,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        self.begin(connection, &ledger, deadline).await
     }
 }
 
@@ -171,7 +184,7 @@ impl PollContacts {
         let is_known = is_nobody || last.is_some_and(|last| ahead.lists_the_same_as(last));
         if is_whole && is_known && scope == ListingScope::Changes {
             states.mark_synced(key, batch.asked_at).await?;
-            return Ok(Next::After(Self::pause(settings)));
+            return Ok(Next::InSync);
         }
         states.mark_answered(key, batch.asked_at).await?;
         let number = state.latest.as_ref().map_or(batch.number - 1, |last| last.number);
@@ -408,7 +421,7 @@ impl PollContacts {
             return Ok(Next::Now);
         }
         states.mark_synced(key, batch.asked_at).await?;
-        Ok(Next::After(Self::pause(&connection.settings)))
+        Ok(Next::InSync)
     }
 
     async fn abandon(&self, connection: &Connection<Settings>, batch: &Batch, why: &str) -> Result<Next, StoreError> {

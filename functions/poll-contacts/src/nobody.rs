@@ -42,7 +42,7 @@ impl PollContacts {
                     Ok(answer) if answer.contacts.is_empty() => {}
                     Ok(_) => {
                         states.mark_synced(key, asked_at).await?;
-                        return Ok(Next::After(Self::pause(settings)));
+                        return Ok(Next::InSync);
                     }
                     Err(error) => {
                         return self.poller.report(key, "contact list", error, retry_pause(settings)).await;

@@ -1,5 +1,6 @@
-//! Triggered by a schedule. Asks every Association Anywhere connection which customers changed, makes a batch of
-//! them, and purges the source's queue once every customer of the batch has come to an end.
+//! Triggered by SQS: messages of `schedule-polls`, and of the worker that settled the last chunk of a batch. Asks
+//! Association Anywhere connections which customers changed, makes a batch of them, and purges the source's queue once
+//! every customer of the batch has come to an end.
 //!
 //! | reads | writes |
 //! |---|---|
@@ -7,7 +8,7 @@
 //!
 //! **When it fails** nothing is lost: a batch that was not completely opened is cleared and asked for again, a chunk
 //! whose message or worker was lost is sent again, and a queue is purged only if it is seen to be still the one that
-//! was read. The next tick goes on from there.
+//! was read. The next message goes on from there.
 
 mod acknowledge;
 
@@ -17,9 +18,12 @@ use std::time::Duration;
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
-use model::{Batch, BatchEvent, ConnectionKey, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks};
-use polling::{Next, Poll, Poller, Polling, aside};
-use sources::association_anywhere::{AssociationAnywhereClient, UnusableEntry};
+use model::{
+    Batch, BatchEvent, ConnectionKey, ContentHash, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks,
+};
+use polling::{Ahead, Next, Poll, Poller, Polling, Tended, aside};
+use sources::SourceError;
+use sources::association_anywhere::{AssociationAnywhereClient, QueueAnswer, UnusableEntry};
 use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::sample_of;
@@ -34,7 +38,7 @@ const FRONT: i32 = 100;
 /// # Errors
 /// If a variable of its environment is missing or is no number: see [`PollQueue::new`].
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
-    Ok(Function::Schedule(Arc::new(Polling(PollQueue::new(environment, clients)?))))
+    Ok(Function::Queue(Arc::new(Polling(PollQueue::new(environment, clients)?))))
 }
 
 /// The function.
@@ -62,8 +66,17 @@ impl PollQueue {
     }
 }
 
+/// What a queue answered.
+#[derive(Debug)]
+pub struct QueueNews {
+    asked_at: Timestamp,
+    origin: ContentHash,
+    answer: QueueAnswer,
+}
+
 impl Poll for PollQueue {
     type Settings = Settings;
+    type News = QueueNews;
 
     fn poller(&self) -> &Poller {
         &self.poller
@@ -73,39 +86,78 @@ impl Poll for PollQueue {
         Duration::from_secs(u64::from(settings.poll_seconds))
     }
 
-    async fn step(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
+    async fn ask_ahead(
+        &self,
+        Connection { key, settings }: &Connection<Settings>,
+        deadline: Timestamp,
+    ) -> Result<Ahead<QueueNews>, SourceError> {
+        // Requests in a row must keep the distance that the limiter would keep, because they don't pass it.
+        if settings.max_requests_per_second * f64::from(settings.poll_seconds) < 1.0 {
+            return Ok(Ahead::NotAsked);
+        }
+        let asked_at = self.poller.clock.now();
+        let queue = self.source.queue(key, settings).await?;
+        let answer = queue.read_alone(deadline).await?;
+        Ok(if answer.is_empty() {
+            Ahead::Nothing
+        } else {
+            Ahead::News(QueueNews { asked_at, origin: queue.origin(), answer })
+        })
+    }
+
+    async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {
         let ledger = &self.poller.ledger;
-        let LedgerState { latest, .. } = ledger.state(&connection.key).await?;
-        match (Batch::next_action(latest.as_ref()), latest) {
-            (NextAction::WatchLedger, Some(batch)) => self.watch(connection, &batch, deadline).await,
+        let state = ledger.state(&connection.key).await?;
+        Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
+            (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
             (NextAction::ClearOpening, Some(batch)) => {
-                ledger.advance(&connection.key, &batch, BatchEvent::Abandoned).await?;
-                Ok(Next::Now)
+                ledger.advance(&connection.key, batch, BatchEvent::Abandoned).await?;
+                Tended::Batch(Next::Now)
             }
-            (_, latest) => self.ask(connection, latest.as_ref(), deadline).await,
+            _ => Tended::Nothing(state),
+        })
+    }
+
+    async fn ask(
+        &self,
+        connection: &Connection<Settings>,
+        LedgerState { latest, .. }: LedgerState,
+        news: Option<QueueNews>,
+        deadline: Timestamp,
+    ) -> Result<Next, StoreError> {
+        let Connection { key, settings } = connection;
+        let news = match news {
+            Some(news) => Ok(news),
+            None => self.read_queue(connection, deadline).await,
+        };
+        match news {
+            Ok(news) => self.open(connection, latest.as_ref(), news, deadline).await,
+            Err(error) => self.poller.report(key, "queue", error, Self::pause(settings)).await,
         }
     }
 }
 
 impl PollQueue {
-    /// Asks the source which customers changed, and opens a batch of them.
-    async fn ask(
+    async fn read_queue(
+        &self,
+        Connection { key, settings }: &Connection<Settings>,
+        deadline: Timestamp,
+    ) -> Result<QueueNews, SourceError> {
+        let asked_at = self.poller.clock.now();
+        let queue = self.source.queue(key, settings).await?;
+        Ok(QueueNews { asked_at, origin: queue.origin(), answer: queue.read(deadline).await? })
+    }
+
+    /// Opens a batch of the customers that changed, and of those that operators send again.
+    async fn open(
         &self,
         connection: &Connection<Settings>,
         latest: Option<&Batch>,
+        QueueNews { asked_at, origin, answer }: QueueNews,
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, states, clock, .. } = &self.poller;
-        let asked_at = clock.now();
-        let asked = async {
-            let queue = self.source.queue(key, settings).await?;
-            Ok((queue.origin(), queue.read(deadline).await?))
-        };
-        let (origin, answer) = match asked.await {
-            Ok(asked) => asked,
-            Err(error) => return self.poller.report(key, "queue", error, Self::pause(settings)).await,
-        };
+        let Poller { ledger, states, .. } = &self.poller;
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
         let confirmed = states.state(key).await?.confirm_requested;
@@ -120,7 +172,7 @@ impl PollQueue {
                 states.confirmed(key, request).await?;
             }
             states.mark_synced(key, asked_at).await?;
-            return Ok(Next::After(Self::pause(settings)));
+            return Ok(Next::InSync);
         }
         states.mark_answered(key, asked_at).await?;
         let unusable = answer.unusable.len() as u64;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use axum::Router;
@@ -16,8 +17,12 @@ use crate::server::{self, Limits};
 use crate::sqs::{LocalSqs, ReceivedMessage};
 use crate::template::{Function as TemplateFunction, HttpRoute, QueueTrigger, Schedule, Template};
 
+/// When Lambda repeats an asynchronous invocation for the first time; for the second time it waits twice as long.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// The functions that are built into this program, by binary.
-const FUNCTIONS: [(&str, BuildFunction); 7] = [
+const FUNCTIONS: [(&str, BuildFunction); 8] = [
+    ("schedule-polls", schedule_polls::function),
     ("poll-queue", poll_queue::function),
     ("poll-contacts", poll_contacts::function),
     ("fetch-customers", fetch_customers::function),
@@ -148,11 +153,11 @@ impl Engine {
 
     /// Runs every scheduled function once.
     pub async fn tick(&self) {
-        let ticks = self.scheduled.iter().map(|(function, handler)| async move {
-            // The states of the connections hold the errors.
-            let _ = handler.run_once(self.clock.now() + function.timeout).await;
-        });
-        futures::future::join_all(ticks).await;
+        for (function, handler) in &self.scheduled {
+            if let Err(error) = handler.run(self.clock.now() + function.timeout).await {
+                tracing::error!(%error, "a scheduled invocation failed");
+            }
+        }
     }
 
     /// Invokes the function that works on `queue` with `messages`, and returns what it answers.
@@ -171,22 +176,29 @@ impl Engine {
 async fn run_schedule(schedule: Schedule, function: TemplateFunction, handler: Arc<dyn ScheduleHandler>, clock: Clock) {
     let mut invocations = JoinSet::new();
     loop {
-        let (retries, timeout, handler, clock_of_invocation) =
-            (schedule.retries, function.timeout, handler.clone(), clock.clone());
-        invocations.spawn(async move {
-            for _ in 0..=retries {
-                let clock = &clock_of_invocation;
-                tokio::select! {
-                    done = handler.run(clock.now() + timeout) => match done {
-                        Ok(()) => return,
-                        Err(error) => tracing::error!(%error, "a scheduled invocation failed"),
-                    },
-                    () = clock.sleep(timeout) => tracing::error!("a scheduled invocation timed out"),
-                }
-            }
-        });
+        invocations.spawn(invoke_asynchronously(function.clone(), handler.clone(), clock.clone()));
         clock.sleep(schedule.every).await;
         while invocations.try_join_next().is_some() {}
+    }
+}
+
+/// The schedule hands its event to Lambda, which invokes the function asynchronously: one that fails is invoked again
+/// after a minute and after two more, unless the event is too old by then.
+async fn invoke_asynchronously(function: TemplateFunction, handler: Arc<dyn ScheduleHandler>, clock: Clock) {
+    let arrived_at = clock.now();
+    for attempt in 0..=function.retries {
+        clock.sleep(RETRY_AFTER * attempt).await;
+        if attempt > 0 && clock.now() > arrived_at + function.most_age {
+            tracing::error!("a scheduled event was dropped: it is too old");
+            return;
+        }
+        tokio::select! {
+            done = handler.run(clock.now() + function.timeout) => match done {
+                Ok(()) => return,
+                Err(error) => tracing::error!(%error, "a scheduled invocation failed"),
+            },
+            () = clock.sleep(function.timeout) => tracing::error!("a scheduled invocation timed out"),
+        }
     }
 }
 

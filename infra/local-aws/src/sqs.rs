@@ -19,6 +19,8 @@ use crate::template::Queue;
 /// SQS's bounds for one SendMessageBatch.
 const MOST_ENTRIES: usize = 10;
 const MOST_BYTES: usize = 1024 * 1024;
+/// How long SQS delays a message at most, in seconds.
+const MOST_DELAY: u32 = 900;
 
 /// Standard queues of SQS in this process. In memory: the ledger is the truth, so no change is lost with them.
 ///
@@ -42,6 +44,8 @@ struct State {
 struct QueueState {
     settings: Queue,
     visible: Lines,
+    /// Sent, and not to be delivered before a time: by that time, and by id.
+    delayed: BTreeMap<(Timestamp, u64), Message>,
     /// By the time at which they become visible again, and by id.
     in_flight: BTreeMap<(Timestamp, u64), Message>,
 }
@@ -82,14 +86,17 @@ struct Entry {
     id: String,
     message_body: String,
     message_group_id: Option<String>,
+    #[serde(default)]
+    delay_seconds: u32,
 }
 
 impl LocalSqs {
     /// The queues of a template.
     pub fn new(queues: &[Queue], clock: Clock) -> Self {
         let queues = queues.iter().map(|queue| {
-            let state = QueueState { settings: queue.clone(), visible: Lines::default(), in_flight: BTreeMap::new() };
-            (queue.name.clone(), state)
+            let settings = queue.clone();
+            let (visible, delayed, in_flight) = Default::default();
+            (queue.name.clone(), QueueState { settings, visible, delayed, in_flight })
         });
         let state = State { queues: queues.collect(), ..State::default() };
         Self { clock, state: Arc::new(Mutex::new(state)), arrived: Arc::default() }
@@ -148,15 +155,19 @@ impl LocalSqs {
         }
     }
 
-    /// How many messages a queue holds, visible or in flight.
+    /// How many messages a queue holds: visible, delayed or in flight.
     pub fn depth(&self, queue: &str) -> usize {
-        self.lock().queues.get(queue).map_or(0, |queue| queue.visible.len() + queue.in_flight.len())
+        self.lock()
+            .queues
+            .get(queue)
+            .map_or(0, |queue| queue.visible.len() + queue.delayed.len() + queue.in_flight.len())
     }
 
     /// Drops every message of a queue, as an operator might.
     pub fn purge(&self, queue: &str) {
         if let Some(queue) = self.lock().queues.get_mut(queue) {
             queue.visible = Lines::default();
+            queue.delayed.clear();
             queue.in_flight.clear();
         }
     }
@@ -201,6 +212,9 @@ impl LocalSqs {
         if entries.iter().filter_map(|entry| entry.message_group_id.as_deref()).any(|group| !is_group_id(group)) {
             return refusal("InvalidParameterValue", "a MessageGroupId has 1 to 128 letters, digits and punctuation");
         }
+        if entries.iter().any(|entry| entry.delay_seconds > MOST_DELAY) {
+            return refusal("InvalidParameterValue", "DelaySeconds is at most 900");
+        }
         if entries.iter().map(|entry| entry.message_body.len()).sum::<usize>() > MOST_BYTES {
             return refusal("BatchRequestTooLong", "the entries have more than 1 MiB");
         }
@@ -212,7 +226,7 @@ impl LocalSqs {
         };
         let mut successful = Vec::new();
         let mut failed = Vec::new();
-        for Entry { id, message_body, message_group_id } in entries {
+        for Entry { id, message_body, message_group_id, delay_seconds } in entries {
             if *failing_entries > 0 {
                 *failing_entries -= 1;
                 failed.push(json!({ "Id": id, "Code": "InternalError", "SenderFault": false }));
@@ -221,7 +235,8 @@ impl LocalSqs {
             *next_id += 1;
             successful.push(json!({ "Id": id, "MessageId": next_id.to_string(), "MD5OfMessageBody": "" }));
             let group = message_group_id;
-            queue.visible.add(Message { id: *next_id, group, body: message_body, sent_at: now, receives: 0 });
+            let message = Message { id: *next_id, group, body: message_body, sent_at: now, receives: 0 };
+            queue.send(message, now + Duration::from_secs(delay_seconds.into()), now);
         }
         drop(state);
         self.arrived.notify_waiters();
@@ -234,13 +249,25 @@ impl LocalSqs {
 }
 
 impl QueueState {
-    /// Makes messages visible again after their timeout, and drops those that are too old. Returns those that were
+    fn send(&mut self, message: Message, visible_at: Timestamp, now: Timestamp) {
+        if visible_at <= now {
+            self.visible.add(message);
+        } else {
+            self.delayed.insert((visible_at, message.id), message);
+        }
+    }
+
+    /// Makes messages visible after their delay, or again after their timeout, and drops those that are too old. Returns those that were
     /// received too often.
     fn come_back(&mut self, now: Timestamp) -> Vec<Message> {
         let later = self.in_flight.split_off(&(now, u64::MAX));
         let back = std::mem::replace(&mut self.in_flight, later).into_values();
         let most_receives = self.settings.dead_letter.as_ref().map_or(u32::MAX, |(_, most)| *most);
         let mut dead = Vec::new();
+        let delayed = self.delayed.split_off(&(now, u64::MAX));
+        for message in std::mem::replace(&mut self.delayed, delayed).into_values() {
+            self.visible.add(message);
+        }
         for message in back {
             self.visible.done(&message);
             if message.receives >= most_receives {

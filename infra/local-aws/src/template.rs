@@ -37,6 +37,10 @@ pub struct Function {
     pub binary: String,
     /// How long an invocation may take.
     pub timeout: Duration,
+    /// How often an asynchronous invocation that fails is repeated.
+    pub retries: u32,
+    /// How old the event of an asynchronous invocation may become.
+    pub most_age: Duration,
     /// Its environment variables.
     pub environment: HashMap<String, String>,
     /// Its schedules.
@@ -52,8 +56,6 @@ pub struct Function {
 pub struct Schedule {
     /// From one invocation to the next.
     pub every: Duration,
-    /// How often an invocation that fails is repeated.
-    pub retries: u32,
 }
 
 /// Invokes a function with messages of a queue.
@@ -139,8 +141,9 @@ const DEFAULT_VISIBILITY: u32 = 30;
 const DEFAULT_RETENTION: u32 = 345_600;
 const DEFAULT_CONCURRENCY: u32 = 5;
 const DEFAULT_BATCH_SIZE: u32 = 10;
-/// How often EventBridge Scheduler repeats an invocation that fails.
-const DEFAULT_RETRIES: u32 = 185;
+/// How often Lambda repeats an asynchronous invocation that fails, and how old its event may become.
+const DEFAULT_RETRIES: u32 = 2;
+const DEFAULT_AGE: u32 = 6 * 3_600;
 
 impl Template {
     /// Reads the text of a template.
@@ -219,6 +222,8 @@ impl Reader {
         let mut function = Function {
             binary,
             timeout: seconds(own.timeout.or(globals.timeout), DEFAULT_TIMEOUT),
+            retries: own.event_invoke_config.maximum_retry_attempts.map_or(DEFAULT_RETRIES, |most| most.0),
+            most_age: seconds(own.event_invoke_config.maximum_event_age_in_seconds, DEFAULT_AGE),
             environment: variables.map(|(variable, value)| (variable, value.0)).collect(),
             schedules: Vec::new(),
             queues: Vec::new(),
@@ -229,8 +234,7 @@ impl Reader {
             match kind.as_str() {
                 "ScheduleV2" => {
                     let event: ScheduleEvent = self.read(properties, &place)?;
-                    let retries = event.retry_policy.maximum_retry_attempts.map_or(DEFAULT_RETRIES, |most| most.0);
-                    function.schedules.push(Schedule { every: event.schedule_expression, retries });
+                    function.schedules.push(Schedule { every: event.schedule_expression });
                 }
                 "SQS" => function.queues.push(queue_trigger(self.read(properties, &place)?, &place)?),
                 "HttpApi" => function.routes.push(route(self.read(properties, &place)?, &place)?),

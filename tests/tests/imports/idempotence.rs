@@ -305,7 +305,13 @@ async fn every_request_is_an_entry_of_its_own_also_where_only_its_bad_rows_diffe
 async fn who_has_waited_three_seconds_for_another_import_is_told_to_send_it_again() {
     let world = world().await;
     let states = world.states();
-    assert!(states.lease(&connection(), "another", world.now(), world.now() + Duration::from_secs(29)).await.unwrap());
+    assert!(
+        states
+            .lease(&connection(), "another", world.now(), world.now() + Duration::from_secs(29))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let (form, began, before) = (Form::example(), world.now(), writes(&world));
     let answer = post(&world, &form).await;
     assert_eq!(answer.error(), "another import of this account is under way: send the request again");

@@ -34,11 +34,8 @@ pub type BuildFunction = fn(&Environment, Clients) -> Result<Function, Environme
 
 /// What a function does that a schedule invokes.
 pub trait ScheduleHandler: Send + Sync {
-    /// Works until the next tick's invocation has come, or `deadline` is near.
+    /// Does what is to be done at this moment, before `deadline`.
     fn run(&self, deadline: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
-
-    /// Works only until there is nothing left to do at this moment.
-    fn run_once(&self, deadline: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// What a function does that messages of a queue invoke.

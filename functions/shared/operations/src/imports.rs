@@ -75,7 +75,7 @@ impl ImportLease {
         ahead: SignedDuration,
     ) -> Result<bool, StoreError> {
         let now = self.clock.now() + ahead;
-        self.states.lease(connection, owner, now, now + held).await
+        self.states.lease(connection, owner, now, now + held).await.map(|held| held.is_some())
     }
 
     /// Releases the lease. If that fails, others wait no longer than until the lease runs out.

@@ -46,6 +46,13 @@ pub struct QueueAnswer {
     pub queue_number: Option<String>,
 }
 
+impl QueueAnswer {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.customers.is_empty() && self.unusable.is_empty()
+    }
+}
+
 /// Whether the change queue holds certain customers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueGlance {
@@ -226,23 +233,40 @@ impl ChangeQueue<'_> {
     /// See [`SourceError`].
     pub async fn read(&self, deadline: Timestamp) -> Result<QueueAnswer, SourceError> {
         let Self { client, key, settings, login } = self;
+        client.ask(key, settings, deadline, login, || self.post_read()).await
+    }
+
+    /// As [`read`](Self::read), for a caller that knows that no other request of this connection is under way: an answer
+    /// without customers costs no write to the limiter.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn read_alone(&self, deadline: Timestamp) -> Result<QueueAnswer, SourceError> {
+        let Self { client, key, settings, login } = self;
+        let answer = client.0.ask_alone(key, deadline, login, || self.post_read()).await?;
+        if !answer.is_empty() {
+            client.0.count_request(key, settings.max_requests_per_second).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn post_read(&self) -> Result<QueueAnswer, RequestError> {
+        let Self { client, key, settings, login } = self;
         let request = documents::queue_request(settings.dialect, &credentials_of(login));
         client
-            .ask(key, settings, deadline, login, || {
-                client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
-                    let charset = body.charset();
-                    let customers = Arc::new(Mutex::new(Vec::new()));
-                    let found = customers.clone();
-                    let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
-                        lock(&found).push(customer);
-                    });
-                    move || {
-                        let queue_number = reader.read()?;
-                        tell_left_out(key, reader.left_out());
-                        let customers = std::mem::take(&mut *lock(&customers));
-                        Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
-                    }
-                })
+            .post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let customers = Arc::new(Mutex::new(Vec::new()));
+                let found = customers.clone();
+                let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
+                    lock(&found).push(customer);
+                });
+                move || {
+                    let queue_number = reader.read()?;
+                    tell_left_out(key, reader.left_out());
+                    let customers = std::mem::take(&mut *lock(&customers));
+                    Ok(QueueAnswer { customers, unusable: reader.unusable(), queue_number })
+                }
             })
             .await
     }

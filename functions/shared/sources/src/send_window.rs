@@ -6,13 +6,15 @@
 //! many they are. If workers need no source, because the chunks hold all data, a window is [`MOST`] wide from the
 //! beginning.
 //!
-//! The window is only in the poller's memory. The next poller begins with an empty one, and at worst sends some chunks
-//! again whose messages still wait: then a worker finds them leased or done.
+//! The window goes from one invocation of the poller to the next with the connection's lease. If it is lost with a poller
+//! that dies, the next one begins with an empty window, and at worst sends some chunks again whose messages still wait:
+//! then a worker finds them leased or done.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use store::ChunkState;
 
 /// Chunks under way before any of the batch was settled.
@@ -30,22 +32,42 @@ const MOST_DOUBLINGS: u32 = 4;
 const SOON: Duration = Duration::from_millis(100);
 
 /// The chunks of one connection's batch that were sent to workers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SendWindow {
     batch: u64,
     size: usize,
     sent: BTreeMap<u32, Sent>,
+    /// How long nothing moved, as the time to the next look: it begins anew with each invocation.
+    #[serde(skip)]
     pause: Duration,
+    /// Whether chunks that were due found no place at the last look.
+    #[serde(skip)]
+    is_full: bool,
 }
 
 /// When a chunk was last sent to the workers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(i64, i64, u32)", into = "(i64, i64, u32)")]
 struct Sent {
     at: Timestamp,
     /// When it was due by the ledger: another time shows that a worker has taken it since.
     due_at: Timestamp,
     /// How often it was sent before while no worker took it.
     before: u32,
+}
+
+/// In milliseconds: the ledger knows no smaller unit.
+impl From<Sent> for (i64, i64, u32) {
+    fn from(sent: Sent) -> Self {
+        (sent.at.as_millisecond(), sent.due_at.as_millisecond(), sent.before)
+    }
+}
+
+impl From<(i64, i64, u32)> for Sent {
+    fn from((at, due_at, before): (i64, i64, u32)) -> Self {
+        let time = |millis| Timestamp::from_millisecond(millis).unwrap_or_default();
+        Self { at: time(at), due_at: time(due_at), before }
+    }
 }
 
 impl Sent {
@@ -65,12 +87,30 @@ pub struct Look {
 }
 
 impl SendWindow {
+    /// The window as a poller left it; an empty one if there is none that this release can read.
+    pub fn from_stored(stored: Option<&str>) -> Self {
+        stored.and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default()
+    }
+
+    /// The window for the next poller; `None` if nothing is in it.
+    pub fn to_stored(&self) -> Option<String> {
+        serde_json::to_string(self).ok().filter(|_| !self.sent.is_empty())
+    }
+
+    /// Whether chunks that were due found no place at the last look.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     /// Compares the ledger with what was sent, opens or narrows the window, and returns what to send. `front` are the
     /// first chunks of the batch that are not done; `first` is how wide the window is for a new batch, and `at_most`
     /// when to look again if nothing moves.
     pub fn look(&mut self, batch: u64, front: &[ChunkState], now: Timestamp, first: usize, at_most: Duration) -> Look {
         if self.batch != batch || self.size == 0 {
-            *self = Self { batch, size: first, sent: BTreeMap::new(), pause: SOON };
+            *self = Self { batch, size: first, ..Self::default() };
+        }
+        if self.pause.is_zero() {
+            self.pause = SOON;
         }
         let sent_before = std::mem::take(&mut self.sent);
         let mut failed = 0;
@@ -110,6 +150,7 @@ impl SendWindow {
         due.sort_by_key(|chunk| (still_sent(chunk).is_none(), chunk.attempts > 0, chunk.due_at));
         let room = self.size.saturating_sub(under_way).min(due.len());
         let (due, later) = due.split_at(room);
+        self.is_full = !later.is_empty();
         for chunk in due {
             let before = still_sent(chunk).map_or(0, |sent| sent.before + 1);
             self.sent.insert(chunk.chunk, Sent { at: now, due_at: chunk.due_at, before });

@@ -92,9 +92,39 @@ impl SourceClient {
             }
         };
         self.clock.wait_until(slot).await;
+        self.send(key, failures, deadline, login, request()).await
+    }
+
+    /// Sends a request without a slot of its own, for a caller that knows that no other request is under way: it costs no
+    /// write. The limiter is told if it fails.
+    pub(crate) async fn ask_alone<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl FnOnce() -> F,
+    ) -> Result<T, SourceError> {
+        self.send(key, 0, deadline, login, request()).await
+    }
+
+    /// Takes the next slot after a request that was sent without one: those that follow keep their distance.
+    pub(crate) async fn count_request(&self, key: &ConnectionKey, per_second: f64) -> Result<(), SourceError> {
+        let latest = self.clock.now() + LONGEST_WAIT;
+        self.limiter.acquire(key, per_second, latest).await?;
+        Ok(())
+    }
+
+    async fn send<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        failures: u64,
+        deadline: Timestamp,
+        login: &Login,
+        request: F,
+    ) -> Result<T, SourceError> {
         let sent_at = self.clock.now();
         let answer = tokio::select! {
-            answer = request() => answer,
+            answer = request => answer,
             () = self.clock.sleep_until(deadline) => {
                 // Held up on our side before it was sent: it did not have the time that an answer may take.
                 if self.clock.now() < sent_at + ANSWER_TIME {

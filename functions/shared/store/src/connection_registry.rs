@@ -56,6 +56,16 @@ impl ConnectionRegistry {
         Ok(Some(Registration { key: key.clone(), kind, document: document(&item) }))
     }
 
+    /// Those of some registrations that exist, as they stood a moment ago: half the price of a look at each.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn glance(&self, keys: &[ConnectionKey]) -> Result<Vec<Registration>, StoreError> {
+        let items = self.0.glance(keys.iter().map(|key| ControlTable::key(key, ENTRY)).collect()).await?;
+        let kind = |item: &Item| item.get("kind").and_then(|kind| kind.as_s().ok()).cloned().unwrap_or_default();
+        Ok(items.iter().filter_map(|item| registration(item, &kind(item))).collect())
+    }
+
     /// Adds or replaces a registration.
     ///
     /// # Errors

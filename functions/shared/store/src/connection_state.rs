@@ -1,12 +1,37 @@
+//! How the polling of each connection stands: the entry `poll` of the control table, small, because every poll writes it.
+//!
+//! | attribute | what |
+//! |---|---|
+//! | `lease_owner`, `lease_until` | the poller, or the import, that works on the connection |
+//! | `due_at` | before this the source is not asked again; missing if it may be asked at once |
+//! | `idle` | present if nothing is open, no request waits and the source answers at once: it may be asked without a lease |
+//! | `has_batch`, `tend_at` | a batch was open when the last poller left, and before when it is not looked after |
+//! | `requests` | how many requests operators have made: a poller that did not see the last one leaves no `idle` |
+//! | `send_window` | which chunks were sent to workers, as JSON |
+//! | `answered_at`, `fresh_as_of` | when the source last answered, and through when the shadow holds all it reported |
+//! | `watched_since` | since when freshness is counted for a connection that never was in sync |
+//! | `failed_at`, `message` | what stands in the way |
+//! | `resync_at`, `resync_count`, `confirm_at`, `confirm_count` | the requests of operators |
+//!
+//! Whatever takes the lease, and every request, removes `idle`. A poller that dies leaves none, so that the next one
+//! takes the lease and looks at everything. A release that knows none of these attributes leaves them as they are; what it
+//! opens is found, because the source goes on reporting it.
+
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use model::ConnectionKey;
 
 use crate::StoreError;
 use crate::control::ControlTable;
-use crate::item::{Read, number, text, time};
-use crate::request::is_done;
+use crate::item::{Item, Read, number, text, time};
+use crate::request::{is_done, unless_refused};
+
+/// The sort key.
+pub(crate) const POLL: &str = "poll";
 
 /// When everything was asked to be listed again, and how often that was asked for.
 const RESYNC: (&str, &str) = ("resync_at", "resync_count");
@@ -35,6 +60,37 @@ pub struct ConnectionState {
     pub resync_requested: Option<u64>,
     /// The number of the request to carry out the deletions that wait, if one is to be done.
     pub confirm_requested: Option<u64>,
+    /// Until when a poller has the lease, or had it when it died.
+    pub lease_until: Option<Timestamp>,
+    /// Before this the source is not asked again.
+    pub due_at: Option<Timestamp>,
+    /// Whether the source may be asked without a lease: nothing is open, and nothing waits.
+    pub is_idle: bool,
+    /// Whether a batch was open when the last poller left.
+    pub has_batch: bool,
+    /// Before this the open batch is not looked after.
+    pub tend_at: Option<Timestamp>,
+    /// Since when freshness is counted if the connection never was in sync.
+    pub watched_since: Option<Timestamp>,
+    /// Which chunks were sent to workers, as the poller writes it.
+    pub send_window: Option<String>,
+    /// How many requests operators have made.
+    pub requests: u64,
+}
+
+/// How a poller leaves a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Departure {
+    /// Before this the source is not asked again.
+    pub due_at: Option<Timestamp>,
+    /// Whether the source may be asked without a lease next time. Does not hold if an operator made a request meanwhile.
+    pub is_idle: bool,
+    /// Whether a batch is open.
+    pub has_batch: bool,
+    /// Before this the open batch is not looked after.
+    pub tend_at: Option<Timestamp>,
+    /// Which chunks were sent to workers.
+    pub send_window: Option<String>,
 }
 
 /// The pollers' leases and what they found, in the control table.
@@ -47,7 +103,8 @@ impl ConnectionStates {
         Self(ControlTable::new(client, table))
     }
 
-    /// Takes or renews the lease: two pollers never work on one connection. `false` if another holds it.
+    /// Takes or renews the lease: two pollers never work on one connection. The state as it stands then; `None` if
+    /// another holds the lease.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -57,17 +114,84 @@ impl ConnectionStates {
         owner: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<ConnectionState>, StoreError> {
         let answer = self
             .update(connection)
-            .update_expression("SET lease_owner = :owner, lease_until = :until")
+            .update_expression("SET lease_owner = :owner, lease_until = :until REMOVE idle")
             .condition_expression("attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(now))
+            .return_values(ReturnValue::AllNew)
             .send()
             .await;
-        is_done("UpdateItem", answer)
+        let answer = unless_refused("UpdateItem", answer)?;
+        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+    }
+
+    /// Takes the lease if the connection is still idle, and as it was `seen`: nothing was opened since.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn lease_idle(
+        &self,
+        connection: &ConnectionKey,
+        owner: &str,
+        seen: &ConnectionState,
+        until: Timestamp,
+    ) -> Result<Option<ConnectionState>, StoreError> {
+        let due_at = seen.due_at.map_or(number(0), time);
+        let answer = self
+            .update(connection)
+            .update_expression("SET lease_owner = :owner, lease_until = :until REMOVE idle")
+            .condition_expression("attribute_exists(idle) AND due_at = :due_at")
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":until", time(until))
+            .expression_attribute_values(":due_at", due_at)
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        let answer = unless_refused("UpdateItem", answer)?;
+        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+    }
+
+    /// The source of an idle connection had nothing new at `as_of`, and is asked again at `due_at`. Does nothing if the
+    /// connection is idle no longer, or was asked again since.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn mark_still_synced(
+        &self,
+        connection: &ConnectionKey,
+        as_of: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let answer = self
+            .update(connection)
+            .update_expression("SET answered_at = :at, fresh_as_of = :at, due_at = :due_at")
+            .condition_expression("attribute_exists(idle) AND answered_at < :at")
+            .expression_attribute_values(":at", time(as_of))
+            .expression_attribute_values(":due_at", time(due_at))
+            .send()
+            .await;
+        is_done("UpdateItem", answer).map(|_| ())
+    }
+
+    /// The source is not asked again before `due_at`.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn postpone(&self, connection: &ConnectionKey, due_at: Timestamp) -> Result<(), StoreError> {
+        self.set(self.update(connection).update_expression("SET due_at = :at"), due_at).await
+    }
+
+    /// Counts the freshness of a connection that never was in sync from `now` on, unless it is counted already.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn watch(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(connection).update_expression("SET watched_since = if_not_exists(watched_since, :at)");
+        self.set(update, now).await
     }
 
     /// The time by the store's own clock, to the second; `None` if it does not report it.
@@ -78,7 +202,7 @@ impl ConnectionStates {
         self.0.time(connection).await
     }
 
-    /// Gives the lease back, if it is still held.
+    /// Gives the lease back, if it is still held, and changes nothing else.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -91,6 +215,65 @@ impl ConnectionStates {
             .send()
             .await;
         is_done("UpdateItem", answer).map(|_| ())
+    }
+
+    /// Gives the lease back that was taken when the connection was as `seen`, and notes how the poller leaves it.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn leave(
+        &self,
+        connection: &ConnectionKey,
+        owner: &str,
+        seen: &ConnectionState,
+        departure: &Departure,
+    ) -> Result<(), StoreError> {
+        let done = departure.is_idle && self.try_to_leave(connection, owner, seen, departure).await?;
+        if !done {
+            let departure = Departure { is_idle: false, ..departure.clone() };
+            self.try_to_leave(connection, owner, seen, &departure).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_to_leave(
+        &self,
+        connection: &ConnectionKey,
+        owner: &str,
+        seen: &ConnectionState,
+        departure: &Departure,
+    ) -> Result<bool, StoreError> {
+        let attributes: [(&str, Option<AttributeValue>); 5] = [
+            ("due_at", departure.due_at.map(time)),
+            ("idle", departure.is_idle.then_some(AttributeValue::Bool(true))),
+            ("has_batch", departure.has_batch.then_some(AttributeValue::Bool(true))),
+            ("tend_at", departure.tend_at.map(time)),
+            ("send_window", departure.send_window.as_ref().map(text)),
+        ];
+        let mut update = self.update(connection).expression_attribute_values(":owner", text(owner));
+        let mut assignments = Vec::new();
+        let mut removals = vec!["lease_owner", "lease_until"];
+        for (name, value) in attributes {
+            match value {
+                Some(value) => {
+                    assignments.push(format!("{name} = :{name}"));
+                    update = update.expression_attribute_values(format!(":{name}"), value);
+                }
+                None => removals.push(name),
+            }
+        }
+        let mut condition = "lease_owner = :owner".to_owned();
+        if departure.is_idle {
+            condition += " AND (requests = :requests OR (:requests = :none AND attribute_not_exists(requests)))";
+            update = update
+                .expression_attribute_values(":requests", number(seen.requests))
+                .expression_attribute_values(":none", number(0));
+        }
+        let mut expression = format!("REMOVE {}", removals.join(", "));
+        if !assignments.is_empty() {
+            expression += &format!(" SET {}", assignments.join(", "));
+        }
+        is_done("UpdateItem", update.update_expression(expression).condition_expression(condition).send().await)
     }
 
     /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.
@@ -126,7 +309,7 @@ impl ConnectionStates {
     /// If the store can't be written.
     pub async fn mark_failed(&self, connection: &ConnectionKey, error: &LastError) -> Result<(), StoreError> {
         let update = self.update(connection).expression_attribute_values(":message", text(&error.message));
-        self.set(update.update_expression("SET failed_at = :at, message = :message"), error.at).await
+        self.set(update.update_expression("SET failed_at = :at, message = :message REMOVE idle"), error.at).await
     }
 
     /// Asks for everything to be listed again, from the beginning. Requests are numbered, so that a batch clears just
@@ -168,7 +351,9 @@ impl ConnectionStates {
         (at, count): (&str, &str),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let update = self.update(connection).update_expression(format!("SET {at} = :at ADD {count} :one"));
+        let update = self
+            .update(connection)
+            .update_expression(format!("SET {at} = :at REMOVE idle ADD {count} :one, requests :one"));
         self.set(update.expression_attribute_values(":one", number(1)), now).await
     }
 
@@ -196,28 +381,63 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be read.
     pub async fn state(&self, connection: &ConnectionKey) -> Result<ConnectionState, StoreError> {
-        let item = self.0.get(connection, "poll").await?.unwrap_or_default();
-        let read = Read::new("poll", &item);
-        let error = match read.optional_time("failed_at")? {
-            Some(at) => Some(LastError { at, message: read.text("message")?.to_owned() }),
-            None => None,
-        };
-        Ok(ConnectionState {
-            fresh_as_of: read.optional_time("fresh_as_of")?,
-            answered_at: read.optional_time("answered_at")?,
-            error,
-            resync_requested: requested(&read, RESYNC)?,
-            confirm_requested: requested(&read, CONFIRM)?,
-        })
+        ConnectionState::read(&self.0.get(connection, POLL).await?.unwrap_or_default())
     }
 
     fn update(&self, connection: &ConnectionKey) -> UpdateItemFluentBuilder {
-        self.0.update(connection, "poll")
+        self.0.update(connection, POLL)
+    }
+
+    /// The states of many connections, as they stood a moment ago: half the price of a look at each.
+    /// A connection whose state can't be read stands among them with the error.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn glance(
+        &self,
+        connections: &[ConnectionKey],
+    ) -> Result<Vec<(ConnectionKey, Result<ConnectionState, StoreError>)>, StoreError> {
+        let keys = connections.iter().map(|key| ControlTable::key(key, POLL)).collect();
+        let mut items: HashMap<String, Item> = HashMap::new();
+        for item in self.0.glance(keys).await? {
+            let key = Read::new(POLL, &item).text("connection")?.to_owned();
+            items.insert(key, item);
+        }
+        let read = |key: &ConnectionKey| {
+            let item = items.remove(&key.to_string()).unwrap_or_default();
+            (key.clone(), ConnectionState::read(&item))
+        };
+        Ok(connections.iter().map(read).collect())
     }
 
     async fn set(&self, update: UpdateItemFluentBuilder, at: Timestamp) -> Result<(), StoreError> {
         let answer = update.expression_attribute_values(":at", time(at)).send().await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+    }
+}
+
+impl ConnectionState {
+    pub(crate) fn read(item: &Item) -> Result<Self, StoreError> {
+        let read = Read::new(POLL, item);
+        let error = match read.optional_time("failed_at")? {
+            Some(at) => Some(LastError { at, message: read.text("message")?.to_owned() }),
+            None => None,
+        };
+        Ok(Self {
+            fresh_as_of: read.optional_time("fresh_as_of")?,
+            answered_at: read.optional_time("answered_at")?,
+            error,
+            resync_requested: requested(&read, RESYNC)?,
+            confirm_requested: requested(&read, CONFIRM)?,
+            lease_until: read.optional_time("lease_until")?,
+            due_at: read.optional_time("due_at")?,
+            is_idle: read.has("idle"),
+            has_batch: read.has("has_batch"),
+            tend_at: read.optional_time("tend_at")?,
+            watched_since: read.optional_time("watched_since")?,
+            send_window: read.optional_text("send_window")?,
+            requests: read.number_or_zero("requests")?,
+        })
     }
 }
 

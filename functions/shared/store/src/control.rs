@@ -6,12 +6,16 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use model::ConnectionKey;
 
 use crate::StoreError;
 use crate::item::{Item, text};
+
+/// DynamoDB's limit for one BatchGetItem.
+const KEYS_PER_READ: usize = 100;
 
 /// The control table, as all its parts use it.
 #[derive(Clone, Debug)]
@@ -34,6 +38,28 @@ impl ControlTable {
         let key = Self::key(connection, entry);
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
         get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
+    }
+
+    /// Items by key, as they stood a moment ago: an eventually consistent read costs half as much. What DynamoDB leaves
+    /// unread is read again; a request of which it reads nothing is an error.
+    pub(crate) async fn glance(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        for page in keys.chunks(KEYS_PER_READ) {
+            let mut wanted = page.to_vec();
+            while !wanted.is_empty() {
+                let request = KeysAndAttributes::builder().set_keys(Some(std::mem::take(&mut wanted))).build();
+                let request = request.map_err(|_| StoreError::Aws {
+                    operation: "BatchGetItem",
+                    problem: "the request could not be built".to_owned(),
+                })?;
+                let answer = self.client.batch_get_item().request_items(&self.name, request).send().await;
+                let answer = answer.map_err(|error| StoreError::aws("BatchGetItem", error))?;
+                items.extend(answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default());
+                let unread = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
+                wanted = unread.map(|unread| unread.keys).unwrap_or_default();
+            }
+        }
+        Ok(items)
     }
 
     /// The time by DynamoDB's own clock, to the second, as each of its answers says; `None` if it does not.

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use model::ConnectionKey;
 
 use crate::StoreError;
+use crate::connection_state::POLL;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, query_all, query_count};
@@ -357,7 +358,11 @@ impl Failures {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // A new request replaces one that a batch has taken in already: so that batch does not clear it.
-        self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await
+        self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await?;
+        // The poller asks the source without a look at the requests as long as the connection is idle.
+        let poll = self.0.update(connection, POLL).update_expression("REMOVE idle ADD requests :one");
+        let answer = poll.expression_attribute_values(":one", number(1)).send().await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
     /// The customers that are to be fetched again, by id.

@@ -7,7 +7,7 @@
 //! | `connection` | `entry` | what |
 //! |---|---|---|
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
-//! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
+//! | `acme/aa` | `poll` | the poller's lease, when the source is due, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
@@ -50,14 +50,14 @@ mod tables;
 
 pub use clock::Clock;
 pub use connection_registry::{ConnectionRegistry, Registration};
-pub use connection_state::{ConnectionState, ConnectionStates, LastError};
+pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use deletion_limit::DeletionLimit;
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures, Withheld};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
-pub use queue::WorkQueue;
+pub use queue::{PollPurpose, PollRequest, PollRequests, WorkQueue};
 pub use random::Random;
 pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};

@@ -10,7 +10,7 @@ use lambda::{Clients, Environment, EnvironmentError, Metrics, QueueHandler};
 use model::ConnectionKey;
 use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, LastError, LeasedChunk,
-    Ledger, Random, Settlement, Shadow, StoreError,
+    Ledger, PollPurpose, PollRequest, PollRequests, Random, Settlement, Shadow, StoreError,
 };
 use tracing::Instrument;
 
@@ -67,16 +67,20 @@ pub struct Worker {
     pub clock: Clock,
     random: Random,
     metrics: Metrics,
+    /// The queue of the function that polls these connections.
+    poll_requests: PollRequests,
 }
 
 impl Worker {
-    /// A worker with the tables that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+    /// A worker with the tables and the queue that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`,
+    /// `POLL_REQUESTS_URL`.
     ///
     /// # Errors
     /// If a variable is missing.
     pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
-        let Clients { clock, random, metrics, .. } = clients;
+        let requests_url = environment.required("POLL_REQUESTS_URL")?;
+        let Clients { sqs, clock, random, metrics, .. } = clients;
         Ok(Self {
             registry: tables.registry(),
             ledger: tables.ledger(),
@@ -87,6 +91,7 @@ impl Worker {
             clock: clock.clone(),
             random: random.clone(),
             metrics: metrics.clone(),
+            poll_requests: PollRequests::new(sqs.clone(), requests_url, clock.clone(), random.clone()),
         })
     }
 
@@ -141,7 +146,18 @@ impl Worker {
         let counts = settlement.counts.by_name().into_iter().chain([("deletes_withheld", withheld)]);
         let counts: Vec<_> = counts.collect();
         self.metrics.count(&chunk.key.connection.to_string(), self.clock.now(), &counts);
+        if settlement.fetch.is_empty() && settlement.delete.is_empty() && self.ledger.is_settled(&chunk.key).await? {
+            self.request_acknowledgement(&chunk.key.connection, deadline).await;
+        }
         Ok(())
+    }
+
+    /// Asks the poller to acknowledge the batch whose last chunk is settled. A hint: its next visit finds that anyway.
+    async fn request_acknowledgement(&self, key: &ConnectionKey, deadline: Timestamp) {
+        let request = PollRequest { purpose: PollPurpose::Batch, connections: vec![key.clone()] };
+        if let Err(error) = self.poll_requests.send(vec![(0, request)], deadline).await {
+            tracing::warn!(%error, "the acknowledgement could not be requested");
+        }
     }
 
     /// Notes for the operator why a chunk is not done, and that `left` of its customers wait.

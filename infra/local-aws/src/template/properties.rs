@@ -79,6 +79,7 @@ pub(super) struct FunctionProperties {
     pub(super) timeout: Option<Scalar<u32>>,
     pub(super) environment: Environment,
     pub(super) events: BTreeMap<String, Event>,
+    pub(super) event_invoke_config: EventInvokeConfig,
 }
 
 impl Properties for FunctionProperties {
@@ -117,24 +118,22 @@ pub(super) struct Event {
 pub(super) struct ScheduleEvent {
     #[serde(deserialize_with = "rate")]
     pub(super) schedule_expression: Duration,
-    #[serde(default)]
-    pub(super) retry_policy: RetryPolicy,
     #[serde(rename = "State")]
     _state: Option<ScheduleState>,
 }
 
 impl Properties for ScheduleEvent {
-    // The functions on schedules work on every connection of their kind; a run on one machine is never late.
+    // The functions on schedules read no event; the hand-over to Lambda never fails on one machine.
     const WITHOUT_MEANING: &'static [&'static str] =
-        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name"];
+        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name", "RetryPolicy"];
 }
 
+/// How Lambda carries out asynchronous invocations.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
-pub(super) struct RetryPolicy {
+pub(super) struct EventInvokeConfig {
     pub(super) maximum_retry_attempts: Option<Scalar<u32>>,
-    #[serde(rename = "MaximumEventAgeInSeconds")]
-    _age: IgnoredAny,
+    pub(super) maximum_event_age_in_seconds: Option<Scalar<u32>>,
 }
 
 #[derive(Deserialize)]

@@ -44,12 +44,20 @@ fn ours(binary: &str) -> Function {
 }
 
 #[test]
-fn the_templates_pollers_are_invoked_every_minute() {
-    for binary in ["poll-queue", "poll-contacts"] {
+fn the_templates_polls_are_planned_every_minute_and_a_plan_that_fails_is_not_repeated() {
+    let plan = ours("schedule-polls");
+    assert_eq!(plan.schedules, [Schedule { every: Duration::from_secs(60) }]);
+    assert_eq!((plan.retries, plan.most_age), (0, Duration::from_secs(60)));
+    assert!(plan.queues.is_empty() && plan.routes.is_empty());
+}
+
+#[test]
+fn the_templates_pollers_are_invoked_with_one_message_at_a_time() {
+    for (binary, queue) in [("poll-queue", "QueuePolls"), ("poll-contacts", "ContactPolls")] {
         let poll = ours(binary);
         assert_eq!(poll.timeout, Duration::from_secs(300), "{binary}");
-        assert_eq!(poll.schedules, [Schedule { every: Duration::from_secs(60), retries: 0 }], "{binary}");
-        assert!(poll.queues.is_empty() && poll.routes.is_empty(), "{binary}");
+        assert_eq!((poll.queues[0].queue.as_str(), poll.queues[0].batch_size), (queue, 1), "{binary}");
+        assert!(poll.schedules.is_empty() && poll.routes.is_empty(), "{binary}");
     }
 }
 
@@ -134,10 +142,11 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         "IMPORT_TABLE=ImportTable",
     ];
     for (binary, own) in [
-        ("poll-queue", &["WORK_QUEUE_URL=WorkQueue"][..]),
-        ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "MOST_PAGES=20000"]),
-        ("fetch-customers", &[]),
-        ("upsert-customers", &[]),
+        ("schedule-polls", &["QUEUE_POLLS_URL=QueuePolls", "CONTACT_POLLS_URL=ContactPolls"][..]),
+        ("poll-queue", &["WORK_QUEUE_URL=WorkQueue", "POLL_REQUESTS_URL=QueuePolls"]),
+        ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "POLL_REQUESTS_URL=ContactPolls", "MOST_PAGES=20000"]),
+        ("fetch-customers", &["POLL_REQUESTS_URL=QueuePolls"]),
+        ("upsert-customers", &["POLL_REQUESTS_URL=ContactPolls"]),
         ("customers-api", &[]),
         ("connector-api", &[]),
         ("import-api", &[]),
@@ -160,8 +169,10 @@ fn the_templates_queues_have_the_times_and_the_dead_letters_that_it_says() {
     assert_eq!(
         Template::parse(TEMPLATE).unwrap().queues,
         [
+            queue("ContactPolls", 360, 120, None),
             queue("ContactsDeadLetterQueue", 30, 1_209_600, None),
             queue("ContactsQueue", 360, 86_400, Some("ContactsDeadLetterQueue")),
+            queue("QueuePolls", 360, 120, None),
             queue("WorkDeadLetterQueue", 30, 1_209_600, None),
             queue("WorkQueue", 360, 86_400, Some("WorkDeadLetterQueue")),
         ]
@@ -245,7 +256,7 @@ fn triggers_have_the_defaults_of_aws() {
         }]
     );
     let worker = only_function(&event("Type: ScheduleV2\nProperties:\n  ScheduleExpression: rate(2 hours)"));
-    assert_eq!(worker.schedules, [Schedule { every: Duration::from_secs(7_200), retries: 185 }]);
+    assert_eq!(worker.schedules, [Schedule { every: Duration::from_secs(7_200) }]);
     let template = Template::parse(&resource("AWS::SQS::Queue", "SqsManagedSseEnabled: true")).unwrap();
     assert_eq!(
         template.queues,
@@ -280,7 +291,7 @@ fn everything_that_a_trigger_can_say_is_carried_out() {
             "Type: ScheduleV2\nProperties:\n  ScheduleExpression: rate({rate})\n  State: ENABLED\n  \
              RetryPolicy: {{ MaximumRetryAttempts: 2, MaximumEventAgeInSeconds: 60 }}"
         )));
-        assert_eq!(worker.schedules, [Schedule { every: Duration::from_secs(seconds), retries: 2 }], "{rate}");
+        assert_eq!(worker.schedules, [Schedule { every: Duration::from_secs(seconds) }], "{rate}");
     }
     let worker = only_function(&event("Type: HttpApi\nProperties:\n  Method: get\n  Path: /v1/things/{id}"));
     assert_eq!(worker.routes, [HttpRoute { method: "GET".to_owned(), path: "/v1/things/{id}".to_owned() }]);
@@ -328,7 +339,7 @@ fn a_resource_that_means_nothing_here_is_left_out() {
 fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
     for (text, place) in [
         (function("ReservedConcurrentExecutions: 1"), "Worker.ReservedConcurrentExecutions"),
-        (function("EventInvokeConfig: { MaximumRetryAttempts: 0 }"), "Worker.EventInvokeConfig"),
+        (function("EventInvokeConfig: { DestinationConfig: {} }"), "Worker.EventInvokeConfig.DestinationConfig"),
         (format!("{}\n    Condition: IsProduction", function("Timeout: 1").trim_end()), "Resources.Worker.Condition"),
         (
             format!("Globals:\n  Function:\n    VpcConfig: {{}}\n{}", function("Timeout: 1")),
@@ -345,7 +356,6 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
         ),
         (event("Type: ScheduleV2\nProperties:\n  State: DISABLED"), "Worker.Events.Go.State"),
         (event("Type: ScheduleV2\nProperties:\n  StartDate: '2026-01-01'"), "Worker.Events.Go.StartDate"),
-        (event("Type: ScheduleV2\nProperties:\n  RetryPolicy: { Backoff: 1 }"), "Worker.Events.Go.RetryPolicy.Backoff"),
         (event("Type: HttpApi\nProperties:\n  Auth: {}"), "Worker.Events.Go.Auth"),
     ] {
         assert_eq!(refusal(&text), format!("template.yaml: {place}: is not supported on one machine"));

@@ -293,6 +293,16 @@ impl Ledger {
         Ok(latest.is_some_and(|batch| batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing)))
     }
 
+    /// Whether every customer of a chunk's batch has come to an end, and the batch is still to be acknowledged.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
+        let latest = self.state(&key.connection).await?.latest;
+        let is_settled = |batch: Batch| batch.number == key.batch && batch.phase == Phase::Open && batch.left() == 0;
+        Ok(latest.is_some_and(is_settled))
+    }
+
     /// Notes that a chunk found records stored from the batch `later`: its batch can't be acknowledged. Does nothing if
     /// its batch is over.
     ///

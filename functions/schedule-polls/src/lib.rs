@@ -1,0 +1,124 @@
+//! Triggered by a schedule, once a minute. Plans which connections are polled within the next minute, and sends the
+//! polling functions a message for each second in which one is due: SQS delays it until then, so that no function waits.
+//!
+//! | reads | writes |
+//! |---|---|
+//! | connections, and when each is due | messages on SQS, the metric `freshness` |
+//!
+//! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks no
+//! source more often: when it was asked last stands in the connection's state.
+
+mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Connection, Settings};
+use futures::future::{self, BoxFuture};
+use jiff::Timestamp;
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, ScheduleHandler};
+use model::ConnectionKey;
+use store::{Clock, ConnectionRegistry, ConnectionState, ConnectionStates, PollRequests, StoreError};
+
+use crate::plan::Plan;
+
+/// The part of the deadline that is kept for the end.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing: see [`SchedulePolls::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Schedule(Arc::new(SchedulePolls::new(environment, &clients)?)))
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct SchedulePolls {
+    registry: ConnectionRegistry,
+    states: ConnectionStates,
+    queue_polls: PollRequests,
+    contact_polls: PollRequests,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl SchedulePolls {
+    /// The function with the table and the queues that its environment names: `CONTROL_TABLE`, `QUEUE_POLLS_URL`,
+    /// `CONTACT_POLLS_URL`.
+    ///
+    /// # Errors
+    /// If a variable is missing.
+    pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
+        let tables = clients.tables(environment)?;
+        let Clients { sqs, clock, random, metrics, .. } = clients;
+        let queue = |url| Ok(PollRequests::new(sqs.clone(), environment.required(url)?, clock.clone(), random.clone()));
+        Ok(Self {
+            registry: tables.registry(),
+            states: tables.states(),
+            queue_polls: queue("QUEUE_POLLS_URL")?,
+            contact_polls: queue("CONTACT_POLLS_URL")?,
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Plans the next minute for one kind of source.
+    async fn plan<S: Settings>(
+        &self,
+        requests: &PollRequests,
+        poll_seconds: fn(&S) -> u32,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let connections = Connection::<S>::all(&self.registry).await?;
+        let keys: Vec<ConnectionKey> = connections.iter().map(|connection| connection.key.clone()).collect();
+        let states = self.states.glance(&keys).await?;
+        let now = self.clock.now();
+        let mut plan = Plan::default();
+        for (Connection { key, settings }, (_, state)) in connections.iter().zip(&states) {
+            let state = state.as_ref();
+            let state = state.inspect_err(|error| tracing::error!(connection = %key, %error, "a state can't be read"));
+            plan.add(key, state.ok(), Duration::from_secs(u64::from(poll_seconds(settings))), now);
+        }
+        requests.send(plan.into_requests(), deadline).await?;
+        for (key, state) in &states {
+            if let Ok(state) = state {
+                self.publish_freshness(key, state, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes how old the shadow of a connection is. If it never was in sync, that is since it was first seen here.
+    async fn publish_freshness(
+        &self,
+        key: &ConnectionKey,
+        state: &ConnectionState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let since = match state.fresh_as_of.or(state.watched_since) {
+            Some(since) => since,
+            None => {
+                self.states.watch(key, now).await?;
+                now
+            }
+        };
+        let seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
+        self.metrics.seconds(&key.to_string(), now, &[("freshness", seconds)]);
+        Ok(())
+    }
+}
+
+impl ScheduleHandler for SchedulePolls {
+    fn run(&self, deadline: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        let deadline = deadline - MARGIN;
+        Box::pin(async move {
+            let queues = self.plan::<AssociationAnywhereConfig>(&self.queue_polls, |aa| aa.poll_seconds, deadline);
+            let contacts = self.plan::<BusinessCatalystConfig>(&self.contact_polls, |bc| bc.poll_seconds, deadline);
+            // One kind that fails does not keep the other from being planned.
+            let (queues, contacts) = future::join(queues, contacts).await;
+            queues.and(contacts)
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Which connections to look at in the next minute, and when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::ConnectionKey;
+use store::{ConnectionState, PollPurpose, PollRequest};
+
+/// A minute, until the next plan, and a little more: a schedule is not exact. What both plans hold is looked at once, for
+/// then it is not due any more.
+const PLANNED: u32 = 65;
+/// How often an open batch is looked after.
+const LOOK_EVERY: u32 = 2;
+/// How many connections one message names. Those of another message are polled by another invocation.
+const CONNECTIONS_PER_MESSAGE: usize = 50;
+
+/// The requests of one minute for one polling function.
+#[derive(Debug, Default)]
+pub(crate) struct Plan(BTreeMap<(u32, PollPurpose), Vec<ConnectionKey>>);
+
+impl Plan {
+    /// Adds a connection that is polled every `pause`, as it stands now. One whose state is not known is due at once.
+    pub(crate) fn add(
+        &mut self,
+        key: &ConnectionKey,
+        state: Option<&ConnectionState>,
+        pause: Duration,
+        now: Timestamp,
+    ) {
+        let state = state.cloned().unwrap_or_default();
+        let is_requested = state.resync_requested.is_some() || state.confirm_requested.is_some();
+        // A time farther away than the pause was noted before the settings changed.
+        let due_at = state.due_at.filter(|due_at| !is_requested && *due_at <= now + pause).unwrap_or(now);
+        let wait = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
+        // A whole second at least as late: a message that comes too early would find nothing due.
+        let first = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        let every = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).max(1);
+        for (number, second) in seconds(first, every).enumerate() {
+            let is_first = number == 0 && is_requested;
+            self.put(second, if is_first { PollPurpose::Now } else { PollPurpose::Due }, key);
+        }
+        if state.has_batch {
+            for second in seconds(0, LOOK_EVERY) {
+                self.put(second, PollPurpose::Batch, key);
+            }
+        }
+    }
+
+    fn put(&mut self, second: u32, purpose: PollPurpose, key: &ConnectionKey) {
+        self.0.entry((second, purpose)).or_default().push(key.clone());
+    }
+
+    /// The messages, each with its delay in seconds.
+    pub(crate) fn into_requests(self) -> Vec<(u32, PollRequest)> {
+        let parts = |((second, purpose), connections): ((u32, PollPurpose), Vec<ConnectionKey>)| {
+            let parts: Vec<_> = connections.chunks(CONNECTIONS_PER_MESSAGE).map(<[ConnectionKey]>::to_vec).collect();
+            parts.into_iter().map(move |connections| (second, PollRequest { purpose, connections }))
+        };
+        self.0.into_iter().flat_map(parts).collect()
+    }
+}
+
+/// The seconds of the planned time from `first` on.
+fn seconds(first: u32, every: u32) -> impl Iterator<Item = u32> {
+    (first..PLANNED).step_by(usize::try_from(every).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn key() -> ConnectionKey {
+        ConnectionKey::new("acme", "aa")
+    }
+
+    fn planned(state: Option<&ConnectionState>, pause: u64) -> Vec<(u32, PollPurpose)> {
+        let mut plan = Plan::default();
+        plan.add(&key(), state, Duration::from_secs(pause), NOW);
+        plan.into_requests().into_iter().map(|(second, request)| (second, request.purpose)).collect()
+    }
+
+    fn due_in(millis: i64) -> ConnectionState {
+        let due_at = Some(NOW + jiff::SignedDuration::from_millis(millis));
+        ConnectionState { due_at, is_idle: true, ..ConnectionState::default() }
+    }
+
+    #[test]
+    fn a_connection_is_planned_from_when_it_is_due_and_then_at_its_pace() {
+        let seconds: Vec<u32> = planned(Some(&due_in(3_200)), 30).into_iter().map(|(second, _)| second).collect();
+        assert_eq!(seconds, [4, 34, 64]);
+        assert_eq!(planned(None, 60).len(), 2, "one whose state is not known is due at once");
+        assert_eq!(planned(Some(&due_in(0)), 1).len(), 65);
+    }
+
+    #[test]
+    fn a_connection_that_is_polled_once_an_hour_is_planned_in_its_minute_only() {
+        assert_eq!(planned(Some(&due_in(120_000)), 3_600), []);
+        assert_eq!(planned(Some(&due_in(60_000)), 3_600), [(60, PollPurpose::Due)]);
+        assert_eq!(
+            planned(Some(&due_in(120_000)), 60),
+            [(0, PollPurpose::Due), (60, PollPurpose::Due)],
+            "its pace changed"
+        );
+    }
+
+    #[test]
+    fn a_request_of_an_operator_does_not_wait_until_the_source_is_due() {
+        let state = ConnectionState { resync_requested: Some(1), is_idle: false, ..due_in(3_000_000) };
+        assert_eq!(planned(Some(&state), 3_600), [(0, PollPurpose::Now)]);
+    }
+
+    #[test]
+    fn an_open_batch_is_looked_after_every_two_seconds() {
+        let state = ConnectionState { has_batch: true, is_idle: false, ..due_in(3_000_000) };
+        let looks = planned(Some(&state), 3_600);
+        assert_eq!((looks.len(), looks[1]), (33, (2, PollPurpose::Batch)));
+    }
+
+    #[test]
+    fn several_hundred_connections_are_polled_by_several_invocations() {
+        let mut plan = Plan::default();
+        for number in 0..120 {
+            plan.add(&ConnectionKey::new("acme", format!("aa-{number}")), None, Duration::from_secs(3_600), NOW);
+        }
+        let sizes: Vec<usize> = plan.into_requests().iter().map(|(_, request)| request.connections.len()).collect();
+        assert_eq!(sizes, [50, 50, 20]);
+    }
+}
