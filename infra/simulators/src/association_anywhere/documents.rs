@@ -1,10 +1,12 @@
 //! The documents of all answers but a customer's own part of them, and ways to spoil a document.
 
+use std::fmt::Arguments;
+
 use super::{
     Procedure,
     state::{Action, Queued},
 };
-use crate::xml::{DECLARATION, Piece, escape_into, pieces, write_or_ignore};
+use crate::xml::{DECLARATION, Piece, element, partial_escape, pieces, write_or_ignore};
 
 /// Which spelling of element names an answer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,23 +63,22 @@ pub(super) fn queue(
     out.push_str(DECLARATION);
     write_or_ignore(&mut out, format_args!("<{root}><status>SUCCESS</status>"));
     if let Some(number) = greatest_number {
-        let name = dialect.name("max-queue-num", "maxQueueNum");
-        write_or_ignore(&mut out, format_args!("<{name}>{number}</{name}>"));
+        element(&mut out, dialect.name("max-queue-num", "maxQueueNum"), number);
     }
     if !with_reasons {
         out.push_str("<customers>");
     }
     for entry in entries {
-        if with_reasons {
-            let (action, reason) = action_and_reason(entry);
-            let group = format_args!(
-                "<customer><{cust_id}>{zeros}{}</{cust_id}><action>{action}</action><reason>{reason}</reason></customer>",
-                entry.id
-            );
-            write_or_ignore(&mut out, group);
-        } else {
-            write_or_ignore(&mut out, format_args!("<{cust_id}>{zeros}{}</{cust_id}>", entry.id));
+        if !with_reasons {
+            element(&mut out, cust_id, format_args!("{zeros}{}", entry.id));
+            continue;
         }
+        let (action, reason) = action_and_reason(entry);
+        out.push_str("<customer>");
+        element(&mut out, cust_id, format_args!("{zeros}{}", entry.id));
+        element(&mut out, "action", action);
+        element(&mut out, "reason", reason);
+        out.push_str("</customer>");
     }
     for text in texts {
         write_or_ignore(&mut out, format_args!("<customer><{cust_id}>{text}</{cust_id}></customer>"));
@@ -89,14 +90,8 @@ pub(super) fn queue(
     out
 }
 
-/// Already escaped.
-const REASONS: [&str; 5] = [
-    "Membership renewed",
-    "Address changed",
-    "E-mail changed",
-    "Name &amp; salutation changed",
-    "Subscription changed",
-];
+const REASONS: [&str; 5] =
+    ["Membership renewed", "Address changed", "E-mail changed", "Name & salutation changed", "Subscription changed"];
 
 fn action_and_reason(entry: &Queued) -> (&'static str, &'static str) {
     match entry.action {
@@ -106,28 +101,24 @@ fn action_and_reason(entry: &Queued) -> (&'static str, &'static str) {
     }
 }
 
+/// A document with this in its root.
+fn document(procedure: Procedure, dialect: Dialect, content: Arguments<'_>) -> String {
+    let root = root(procedure, dialect);
+    format!("{DECLARATION}<{root}>{content}</{root}>\n")
+}
+
 /// A `status` with its `message`, as all procedures but details answer.
 pub(super) fn status(procedure: Procedure, dialect: Dialect, status: &str, message: &str) -> String {
-    let root = root(procedure, dialect);
-    let mut out = format!("{DECLARATION}<{root}><status>{status}</status>");
     if message.is_empty() {
-        out.push_str("<message/>");
-    } else {
-        out.push_str("<message>");
-        escape_into(&mut out, message);
-        out.push_str("</message>");
+        return document(procedure, dialect, format_args!("<status>{status}</status><message/>"));
     }
-    write_or_ignore(&mut out, format_args!("</{root}>\n"));
-    out
+    let message = partial_escape(message);
+    document(procedure, dialect, format_args!("<status>{status}</status><message>{message}</message>"))
 }
 
 /// A document with only an `error` in its root.
 pub(super) fn error(procedure: Procedure, dialect: Dialect, message: &str) -> String {
-    let root = root(procedure, dialect);
-    let mut out = format!("{DECLARATION}<{root}><error>");
-    escape_into(&mut out, message);
-    write_or_ignore(&mut out, format_args!("</error></{root}>\n"));
-    out
+    document(procedure, dialect, format_args!("<error>{}</error>", partial_escape(message)))
 }
 
 /// How a procedure refuses: details with an `error`, the others with a `FAILURE`.

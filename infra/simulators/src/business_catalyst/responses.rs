@@ -21,8 +21,8 @@ pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, m
             out.push_str("</ContactList_RetrieveResult>");
         }
     }
-    element(&mut out, "recordStart", format_args!("{record_start}"));
-    element(&mut out, "moreRecords", format_args!("{more_records}"));
+    element(&mut out, "recordStart", record_start);
+    element(&mut out, "moreRecords", more_records);
     out.push_str("</ContactList_RetrieveResponse>");
     out
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{NAMESPACE, Operation};
-use crate::xml::{self, Element, text_element};
+use crate::xml::{self, Element, partial_escape};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -86,33 +86,24 @@ impl SoapVersion {
 
     /// A fault.
     pub(super) fn fault(self, blame: Blame, text: &str) -> Answer {
-        let mut body = String::with_capacity(300);
-        match self {
+        let code = match (self, blame) {
+            (_, Blame::VersionMismatch) => "VersionMismatch",
+            (Self::V11, Blame::Client) => "Client",
+            (Self::V11, Blame::Server) => "Server",
+            (Self::V12, Blame::Client) => "Sender",
+            (Self::V12, Blame::Server) => "Receiver",
+        };
+        let text = partial_escape(text);
+        let content = match self {
             Self::V11 => {
-                body.push_str("<soap:Fault>");
-                let code = match blame {
-                    Blame::Client => "soap:Client",
-                    Blame::Server => "soap:Server",
-                    Blame::VersionMismatch => "soap:VersionMismatch",
-                };
-                text_element(&mut body, "faultcode", code);
-                text_element(&mut body, "faultstring", text);
-                body.push_str("<detail /></soap:Fault>");
+                format!("<faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring><detail />")
             }
-            Self::V12 => {
-                body.push_str("<soap:Fault><soap:Code>");
-                let code = match blame {
-                    Blame::Client => "soap:Sender",
-                    Blame::Server => "soap:Receiver",
-                    Blame::VersionMismatch => "soap:VersionMismatch",
-                };
-                text_element(&mut body, "soap:Value", code);
-                body.push_str("</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">");
-                xml::escape_into(&mut body, text);
-                body.push_str("</soap:Text></soap:Reason><soap:Detail /></soap:Fault>");
-            }
-        }
-        self.document(StatusCode::INTERNAL_SERVER_ERROR, &body)
+            Self::V12 => format!(
+                "<soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>\
+                 <soap:Reason><soap:Text xml:lang=\"en\">{text}</soap:Text></soap:Reason><soap:Detail />"
+            ),
+        };
+        self.document(StatusCode::INTERNAL_SERVER_ERROR, &format!("<soap:Fault>{content}</soap:Fault>"))
     }
 
     fn document(self, status: StatusCode, body: &str) -> Answer {

@@ -18,6 +18,11 @@ pub(crate) fn entity_bomb(before: &str, after: &str) -> String {
     out
 }
 
+/// Elements in elements, 10,000 deep.
+pub(crate) fn too_deep() -> String {
+    "<nested>".repeat(10_000) + &"</nested>".repeat(10_000)
+}
+
 /// A part of a document, as far as corruption it needs to know.
 pub(crate) enum Piece<'a> {
     /// `<name`, `</name`, without what follows the name.
@@ -52,24 +57,13 @@ pub(crate) fn pieces(document: &str) -> impl Iterator<Item = Piece<'_>> {
 
 /// The document with the first end tag of its second half under another name.
 pub(crate) fn with_wrong_end_tag(document: &str) -> String {
-    let mut out = String::with_capacity(document.len() + 20);
     let mut read = 0;
-    let mut done = false;
     for piece in pieces(document) {
-        match piece {
-            Piece::Tag(tag) if !done && read >= document.len() / 2 && tag.starts_with("</") => {
-                out.push_str("</mismatched");
-                read += tag.len();
-                done = true;
-            }
-            Piece::Tag(text) | Piece::Other(text) => {
-                out.push_str(text);
-                read += text.len();
-            }
+        let (Piece::Tag(text) | Piece::Other(text)) = piece;
+        if matches!(piece, Piece::Tag(_)) && read >= document.len() / 2 && text.starts_with("</") {
+            return format!("{}</mismatched{}", &document[..read], &document[read + text.len()..]);
         }
+        read += text.len();
     }
-    if !done {
-        out.push_str("</mismatched>");
-    }
-    out
+    format!("{document}</mismatched>")
 }
