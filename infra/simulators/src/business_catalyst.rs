@@ -42,6 +42,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, civil::DateTime};
+use serde::Serialize;
 
 pub use clock::Clock;
 pub use generator::PASSWORD_MARK;
@@ -170,7 +171,7 @@ pub enum Action {
 }
 
 /// The requests to a simulator so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RequestCounts {
     /// Requests for a page of contacts, faulted ones included; likewise below.
     pub retrieve: u64,
@@ -277,23 +278,23 @@ impl BcSimulator {
     /// From now on every request of this operation meets this fault; `None` ends that, and all other faults of the
     /// operation. Requests that hang are released.
     pub fn fault(&self, operation: Operation, fault: Option<Fault>) {
-        self.shared.faults.set(operation as usize, None, fault);
+        self.shared.faults.plan(operation as usize, None, fault, None);
     }
 
     /// The next requests of this operation meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, operation: Operation, fault: Fault, times: u32) {
-        self.shared.faults.add(operation as usize, None, fault, times);
+        self.shared.faults.plan(operation as usize, None, Some(fault), Some(times));
     }
 
     /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None`
     /// ends that. Requests that hang are released.
     pub fn fault_on_page(&self, record_start: u64, fault: Option<Fault>) {
-        self.shared.faults.set(Operation::Retrieve as usize, Some(record_start), fault);
+        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), fault, None);
     }
 
     /// The next requests for the page from this place on meet this fault, before any lasting one.
     pub fn fault_on_page_times(&self, record_start: u64, fault: Fault, times: u32) {
-        self.shared.faults.add(Operation::Retrieve as usize, Some(record_start), fault, times);
+        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), Some(fault), Some(times));
     }
 
     /// From now on the site's clock stands at this local time, but for what changes move it on; it follows no other.

@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use records::{Person, Source, Trainer};
 
 /// How a simulator pushes, and what.
+///
+/// It has no `Debug`, because it holds a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectorSettings {
     /// Where it pushes to, such as `http://127.0.0.1:8787`.
@@ -84,20 +86,6 @@ impl Default for ConnectorSettings {
             doubles_percent: 15,
             lost_percent: 10,
         }
-    }
-}
-
-/// Leaves the login out, because settings end up in test output.
-impl fmt::Debug for ConnectorSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ConnectorSettings")
-            .field("base", &self.base)
-            .field("people", &self.people)
-            .field("staff", &self.staff)
-            .field("lead_sources", &self.lead_sources)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
     }
 }
 
@@ -167,14 +155,13 @@ impl fmt::Display for Report {
 }
 
 /// One Connector. Clones are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectorSimulator {
     settings: Arc<ConnectorSettings>,
     client: reqwest::Client,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
 struct State {
     people: Vec<Person>,
     staff: Vec<Trainer>,

@@ -18,14 +18,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub(super) procedure: Procedure,
-    pub(super) queue_form: QueueForm,
-}
-
-/// The two procedures that read the queue.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum QueueForm {
-    Plain,
-    WithReasons,
+    /// Which of the two procedures that read the queue.
+    pub(super) with_reasons: bool,
 }
 
 pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) -> Response {
@@ -69,7 +63,7 @@ struct InternalError;
 fn dialect_of_answer(call: Call, request: Option<&Element>) -> Dialect {
     match call.procedure {
         Procedure::Details => Dialect::Camel,
-        Procedure::Queue if call.queue_form == QueueForm::WithReasons => Dialect::Camel,
+        Procedure::Queue if call.with_reasons => Dialect::Camel,
         Procedure::Queue => Dialect::Hyphen,
         Procedure::Purge | Procedure::Enqueue => match request {
             Some(request) if !request.name.contains('-') => Dialect::Camel,
@@ -111,7 +105,7 @@ fn carry_out(
     let answer_dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
     let duplicates = fault == Some(&Fault::Duplicates);
     match procedure {
-        Procedure::Queue => Ok(queue(simulator, call.queue_form, answer_dialect, duplicates)),
+        Procedure::Queue => Ok(queue(simulator, call.with_reasons, answer_dialect, duplicates)),
         Procedure::Purge => Ok(purge(simulator, request, answer_dialect)),
         Procedure::Enqueue => Ok(enqueue(simulator, request, answer_dialect)),
         Procedure::Details => {
@@ -136,7 +130,7 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
     request.child_text(username) == settings.username && request.child_text(password) == settings.password
 }
 
-fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates: bool) -> String {
+fn queue(simulator: &AaSimulator, with_reasons: bool, dialect: Dialect, duplicates: bool) -> String {
     let (mut entries, greatest_number, texts, zeros) = {
         let state = simulator.state();
         let (entries, greatest_number) = state.queue_snapshot();
@@ -146,7 +140,7 @@ fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates:
     if duplicates {
         entries = entries.into_iter().flat_map(|entry| [entry, entry]).collect();
     }
-    documents::queue(dialect, form == QueueForm::WithReasons, &entries, &texts, zeros, greatest_number)
+    documents::queue(dialect, with_reasons, &entries, &texts, zeros, greatest_number)
 }
 
 fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
@@ -175,9 +169,6 @@ fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> Stri
 
 fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {
     let mut state = simulator.state();
-    if state.poisons.is_empty() {
-        return false;
-    }
     let found = request
         .child_texts("custid")
         .filter_map(|text| text.parse::<u64>().ok())

@@ -56,11 +56,7 @@ pub(super) struct Page {
 }
 
 pub(super) struct State {
-    seed: u64,
-    first_id: u64,
-    order: ListingOrder,
-    page_size: usize,
-    cap: Option<usize>,
+    settings: BcSettings,
     records: BTreeMap<u64, Record>,
     /// Every listed contact by its date.
     by_date: BTreeSet<(DateTime, u64)>,
@@ -86,11 +82,7 @@ impl State {
             })
             .collect();
         Self {
-            seed: settings.seed,
-            first_id: settings.first_id,
-            order: settings.order,
-            page_size: settings.page_size,
-            cap: settings.cap,
+            settings: settings.clone(),
             by_date: records.iter().map(|(&id, record)| (record.last_update, id)).collect(),
             records,
             clock,
@@ -130,15 +122,9 @@ impl State {
     /// Does what was to be done before this page is answered.
     pub(super) fn begin_page(&mut self, record_start: u64) {
         let count = self.counts.retrieve;
-        let (now, after): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.request_actions).into_iter().partition(|(number, _)| *number <= count);
-        self.request_actions = after;
-        for (_, action) in now {
-            self.act(action);
-        }
-        let (due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.page_actions).into_iter().partition(|(of_page, _)| *of_page == record_start);
-        self.page_actions = later;
+        let at_this_request = self.request_actions.extract_if(.., |(number, _)| *number <= count);
+        let at_this_page = self.page_actions.extract_if(.., |(of_page, _)| *of_page == record_start);
+        let due: Vec<_> = at_this_request.chain(at_this_page).collect();
         for (_, action) in due {
             self.act(action);
         }
@@ -227,7 +213,7 @@ impl State {
     }
 
     fn next_id(&self) -> u64 {
-        self.records.last_key_value().map_or(self.first_id, |(&id, _)| id + 1)
+        self.records.last_key_value().map_or(self.settings.first_id, |(&id, _)| id + 1)
     }
 
     /// The contact with this external id: the one with the least id if there are several. Deleted ones do not count.
@@ -260,7 +246,7 @@ impl State {
                 contact.revise(record.revision - written.revision + 1);
                 contact
             }
-            None => invent(self.seed, id, record.revision),
+            None => invent(self.settings.seed, id, record.revision),
         }
     }
 
@@ -291,10 +277,10 @@ impl State {
 
     /// The contacts changed at this time or later, from this place of the listing on.
     pub(super) fn page(&self, since: DateTime, record_start: usize) -> Page {
-        let listed = self.ids_since(since).take(self.cap.unwrap_or(usize::MAX));
-        let mut ids: Vec<u64> = listed.skip(record_start).take(self.page_size + 1).collect();
-        let more_records = ids.len() > self.page_size;
-        ids.truncate(self.page_size);
+        let listed = self.ids_since(since).take(self.settings.cap.unwrap_or(usize::MAX));
+        let mut ids: Vec<u64> = listed.skip(record_start).take(self.settings.page_size + 1).collect();
+        let more_records = ids.len() > self.settings.page_size;
+        ids.truncate(self.settings.page_size);
         Page { contacts: ids.into_iter().filter_map(|id| self.listed(id)).collect(), more_records }
     }
 
@@ -303,16 +289,16 @@ impl State {
         let mut contacts = self.page(since, record_start).contacts;
         let total = self.ids_since(since).count();
         let now = self.clock.now();
-        for place in record_start + contacts.len()..record_start + self.page_size {
+        for place in record_start + contacts.len()..record_start + self.settings.page_size {
             let id = self.next_id() + (place - total) as u64;
-            let contact = invent(self.seed, id, 1);
+            let contact = invent(self.settings.seed, id, 1);
             contacts.push(Listed { id, contact, deleted: false, created: now, last_update: now, poison: None });
         }
         Page { contacts, more_records: true }
     }
 
     fn ids_since(&self, since: DateTime) -> Box<dyn Iterator<Item = u64> + '_> {
-        match self.order {
+        match self.settings.order {
             ListingOrder::LastUpdateDate => Box::new(self.by_date.range((since, 0)..).map(|&(_, id)| id)),
             ListingOrder::EntityId => Box::new(
                 self.records
