@@ -299,17 +299,17 @@ impl BcSimulator {
 
     /// From now on the site's clock stands at this local time, but for what changes move it on; it follows no other.
     pub fn set_time(&self, local_time: DateTime) {
-        self.state().clock.set(local_time);
+        self.state().settings.clock = Clock::Manual(local_time);
     }
 
     /// How far each change moves the clock on, while it does not follow another.
     pub fn set_step(&self, step: SignedDuration) {
-        self.state().clock.set_step(step);
+        self.state().settings.step = step;
     }
 
     /// The site's local time: what the next change would be dated with.
     pub fn time(&self) -> DateTime {
-        self.state().clock.now()
+        self.state().settings.now()
     }
 
     /// The ids of the contacts that exist, in order; deleted ones do not.

@@ -1,6 +1,9 @@
 //! Which request meets which fault, and the answers that faults of all simulators have in common.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    iter,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -120,27 +123,14 @@ const HUGE_FILLERS_A_CHUNK: usize = 2000;
 /// A well-formed document, exactly as long as asked for if that is enough for its two tags, and streamed without a
 /// `Content-Length`. Only one chunk of it is ever in memory.
 pub(crate) fn huge_document(content_type: &'static str, bytes: u64) -> Response {
-    let between = bytes.saturating_sub((HUGE_START.len() + HUGE_END.len()) as u64);
+    let between = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(HUGE_START.len() + HUGE_END.len());
     let chunk = Bytes::from(HUGE_FILLER.repeat(HUGE_FILLERS_A_CHUNK));
-    let middle = stream::unfold(between, move |left| {
-        let chunk = chunk.clone();
-        async move {
-            if left == 0 {
-                return None;
-            }
-            if left >= chunk.len() as u64 {
-                return Some((chunk.clone(), left - chunk.len() as u64));
-            }
-            // Less than a chunk is left: whole fillers, then spaces.
-            let left = usize::try_from(left).unwrap_or(0);
-            let fillers_length = left - left % HUGE_FILLER.len();
-            let mut last = chunk[..fillers_length].to_vec();
-            last.resize(left, b' ');
-            Some((Bytes::from(last), 0))
-        }
-    });
-    let start = stream::once(async { Bytes::from_static(HUGE_START.as_bytes()) });
-    let end = stream::once(async { Bytes::from_static(HUGE_END.as_bytes()) });
-    let whole = start.chain(middle).chain(end).map(Ok::<_, std::io::Error>);
-    ([(header::CONTENT_TYPE, content_type)], Body::from_stream(whole)).into_response()
+    let (chunks, rest) = (between / chunk.len(), between % chunk.len());
+    // Less than a chunk is left: whole fillers, then spaces.
+    let fillers = HUGE_FILLER.repeat(rest / HUGE_FILLER.len());
+    let spaces = " ".repeat(rest % HUGE_FILLER.len());
+    let end = Bytes::from(fillers + &spaces + HUGE_END);
+    let pieces = iter::once(Bytes::from_static(HUGE_START.as_bytes())).chain(iter::repeat_n(chunk, chunks));
+    let whole = pieces.chain(iter::once(end)).map(Ok::<_, std::io::Error>);
+    ([(header::CONTENT_TYPE, content_type)], Body::from_stream(stream::iter(whole))).into_response()
 }

@@ -6,7 +6,7 @@ use super::{
     AaSimulator, Poison, Procedure,
     customers::Identity,
     documents::{self, Dialect},
-    requests::FoldedNames,
+    requests::{text, texts},
     sections::{self, Section, write_header},
 };
 use crate::xml::{DECLARATION, Element, element, too_deep};
@@ -14,10 +14,10 @@ use crate::xml::{DECLARATION, Element, element, too_deep};
 /// The customers of a bulk request that exist, each once; or the one of a single request.
 pub(super) fn answer(simulator: &AaSimulator, request: &Element, duplicates: bool) -> String {
     let sections = sections::requested(request);
-    if request.child_text("bulkrequest").eq_ignore_ascii_case("true") {
+    if text(request, "bulkrequest").eq_ignore_ascii_case("true") {
         return bulk(simulator, request, &sections, duplicates);
     }
-    let mut texts = request.child_texts("custid");
+    let mut texts = texts(request, "custid");
     let (Some(text), None) = (texts.next(), texts.next()) else {
         return refusal("Exactly one custId is needed where bulkRequest is not true");
     };
@@ -27,7 +27,7 @@ pub(super) fn answer(simulator: &AaSimulator, request: &Element, duplicates: boo
 fn bulk(simulator: &AaSimulator, request: &Element, sections: &[&Section], duplicates: bool) -> String {
     let mut seen = HashSet::new();
     let habits = simulator.state().habits;
-    let asked = request.child_texts("custid").filter_map(|text| text.parse().ok()).chain(habits.always_answers);
+    let asked = texts(request, "custid").filter_map(|text| text.parse().ok()).chain(habits.always_answers);
     let mut ids: Vec<u64> = asked.filter(|&id| seen.insert(id)).collect();
     if habits.answers_at_most.is_some() {
         ids.sort_unstable_by(|one, other| other.cmp(one));

@@ -142,8 +142,8 @@ pub(super) fn empty(procedure: Procedure, dialect: Dialect) -> String {
 /// A document with a name that grows without bounds when expanded.
 pub(super) fn entity_bomb() -> String {
     crate::xml::entity_bomb(
-        "<custInfoResponse><custInfo><custId>1</custId><name><displayName>",
-        "</displayName></name></custInfo></custInfoResponse>",
+        "<custInfoResponse><custInfo><custId>1</custId><name><displayName>&laugh10;</displayName></name></custInfo>\
+         </custInfoResponse>",
     )
 }
 

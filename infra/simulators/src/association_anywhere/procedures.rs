@@ -6,7 +6,7 @@ use super::{
     AaSimulator, Fault, Poison, Procedure, details,
     documents::{self, Dialect},
     faults,
-    requests::{self, FoldedNames},
+    requests::{child, folded, text, texts},
     state,
 };
 use crate::{
@@ -73,7 +73,7 @@ fn dialect_of_answer(call: Call, request: Option<&Element>) -> Dialect {
 }
 
 fn note_details_ids(simulator: &AaSimulator, request: &Element) {
-    let ids: Vec<String> = request.child_texts("custid").map(str::to_owned).collect();
+    let ids: Vec<String> = texts(request, "custid").map(str::to_owned).collect();
     let mut state = simulator.state();
     state.counts.detail_ids += ids.len() as u64;
     state.last_details_ids = ids;
@@ -93,7 +93,7 @@ fn carry_out(
         Procedure::Purge => "purgerequest",
         Procedure::Enqueue => "enqueuerequest",
     };
-    if requests::folded(&request.name) != expected_root {
+    if folded(&request.name) != expected_root {
         let message = format!("<{}> is not what this procedure takes", request.name);
         return Ok(documents::refusal(procedure, dialect, &message));
     }
@@ -127,7 +127,7 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
         Procedure::Queue | Procedure::Purge | Procedure::Enqueue => ("vendorid", "vendorpassword"),
     };
     let settings = &simulator.shared.settings;
-    request.child_text(username) == settings.username && request.child_text(password) == settings.password
+    text(request, username) == settings.username && text(request, password) == settings.password
 }
 
 fn queue(simulator: &AaSimulator, with_reasons: bool, dialect: Dialect, duplicates: bool) -> String {
@@ -144,7 +144,7 @@ fn queue(simulator: &AaSimulator, with_reasons: bool, dialect: Dialect, duplicat
 }
 
 fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
-    let Ok(number) = request.child_text("maxqueuenum").parse::<u64>() else {
+    let Ok(number) = text(request, "maxqueuenum").parse::<u64>() else {
         return documents::status(Procedure::Purge, dialect, "FAILURE", "max-queue-num must be a number");
     };
     let mut state = simulator.state();
@@ -156,11 +156,11 @@ fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String
 }
 
 fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
-    if request.child("custid").is_none() {
+    if child(request, "custid").is_none() {
         simulator.enqueue_all();
         return documents::status(Procedure::Enqueue, dialect, "SUCCESS", "");
     }
-    let Ok(id) = request.child_text("custid").parse::<u64>() else {
+    let Ok(id) = text(request, "custid").parse::<u64>() else {
         return documents::status(Procedure::Enqueue, dialect, "FAILURE", "cust-id must be a number");
     };
     simulator.state().enqueue(id, state::Action::Update);
@@ -169,8 +169,7 @@ fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> Stri
 
 fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {
     let mut state = simulator.state();
-    let found = request
-        .child_texts("custid")
+    let found = texts(request, "custid")
         .filter_map(|text| text.parse::<u64>().ok())
         .any(|id| state.poisons.get(&id) == Some(&Poison::ServerError));
     if found {

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use super::{
     customers::{Identity, Part},
     names,
-    requests::{self, FoldedNames},
+    requests::{child, folded, is_true},
 };
 use crate::{
     names::{COMPANY_ENDINGS, LAST_NAMES, PLACES, STREETS},
@@ -47,10 +47,10 @@ static SECTIONS: [Section; 13] = [
 
 /// The sections that a request asks for.
 pub(super) fn requested(request: &Element) -> Vec<&'static Section> {
-    let details = request.child("details").map(|details| details.children.as_slice()).unwrap_or_default();
-    let included = details.iter().filter(|section| section.attribute_is_true("include"));
-    let names: Vec<String> = included.map(|section| requests::folded(&section.name)).collect();
-    SECTIONS.iter().filter(|section| names.contains(&requests::folded(section.name))).collect()
+    let details = child(request, "details").map(|details| details.children.as_slice()).unwrap_or_default();
+    let included = details.iter().filter(|section| is_true(section, "include"));
+    let names: Vec<String> = included.map(|section| folded(&section.name)).collect();
+    SECTIONS.iter().filter(|section| names.contains(&folded(section.name))).collect()
 }
 
 impl Identity {

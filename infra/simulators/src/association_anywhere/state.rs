@@ -1,7 +1,7 @@
 //! What the simulator remembers: which customers exist in which revision, and the queue.
 //!
 //! A customer's content is worked out from the seed, its id and its revision whenever it is asked for, so a million
-//! customers cost sixteen bytes each, and as much again and a little more while they are queued.
+//! customers cost a few dozen bytes each, and as much again while they are queued.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,11 +36,8 @@ pub(super) struct Queued {
 }
 
 pub(super) struct State {
-    first_id: u64,
-    /// The customers of the start: the one at place `n` has the id `first_id + n`.
-    consecutive: Vec<CustomerState>,
-    /// All other ids that were ever created or queued.
-    others: BTreeMap<u64, CustomerState>,
+    /// Every id that was ever created or queued.
+    customers: BTreeMap<u64, CustomerState>,
     queue: BTreeMap<u64, u64>,
     last_queue_number: u64,
     random: fastrand::Rng,
@@ -72,9 +69,7 @@ impl State {
     pub(super) fn new(settings: &AaSettings) -> Self {
         let at_the_start = CustomerState { revision: 1, exists: true, ..CustomerState::default() };
         let mut state = Self {
-            first_id: settings.first_id,
-            consecutive: vec![at_the_start; usize::try_from(settings.customers).unwrap_or(usize::MAX)],
-            others: BTreeMap::new(),
+            customers: (settings.first_id..).zip(0..settings.customers).map(|(id, _)| (id, at_the_start)).collect(),
             queue: BTreeMap::new(),
             last_queue_number: 0,
             random: fastrand::Rng::with_seed(settings.seed),
@@ -92,17 +87,11 @@ impl State {
     }
 
     pub(super) fn revision(&self, id: u64) -> Option<u32> {
-        let customer = self.get(id)?;
-        customer.exists.then_some(customer.revision)
+        self.customers.get(&id).filter(|customer| customer.exists).map(|customer| customer.revision)
     }
 
     pub(super) fn existing_ids(&self) -> Vec<u64> {
-        let consecutive = (self.first_id..).zip(&self.consecutive);
-        let others = self.others.iter().map(|(&id, customer)| (id, customer));
-        let mut ids: Vec<u64> =
-            consecutive.chain(others).filter(|(_, customer)| customer.exists).map(|(id, _)| id).collect();
-        ids.sort_unstable();
-        ids
+        self.customers.iter().filter(|(_, customer)| customer.exists).map(|(&id, _)| id).collect()
     }
 
     pub(super) fn change(&mut self, id: u64) {
@@ -204,7 +193,10 @@ impl State {
         let entries = self
             .queue
             .values()
-            .map(|&id| Queued { id, action: self.get(id).map(|customer| customer.action).unwrap_or_default() })
+            .map(|&id| Queued {
+                id,
+                action: self.customers.get(&id).map(|customer| customer.action).unwrap_or_default(),
+            })
             .collect();
         let last = self.queue.last_key_value().map(|(&number, _)| number);
         let last = last.max(self.texts.last_key_value().map(|(&number, _)| number));
@@ -221,22 +213,7 @@ impl State {
         *counter += 1;
     }
 
-    fn place(&self, id: u64) -> Option<usize> {
-        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
-        (place < self.consecutive.len()).then_some(place)
-    }
-
-    fn get(&self, id: u64) -> Option<&CustomerState> {
-        match self.place(id) {
-            Some(place) => self.consecutive.get(place),
-            None => self.others.get(&id),
-        }
-    }
-
     fn get_or_add(&mut self, id: u64) -> &mut CustomerState {
-        match self.place(id) {
-            Some(place) => &mut self.consecutive[place],
-            None => self.others.entry(id).or_default(),
-        }
+        self.customers.entry(id).or_default()
     }
 }

@@ -69,14 +69,13 @@ impl SoapVersion {
         }
     }
 
-    /// What stands before and after the content of a body.
-    pub(super) fn envelope(self) -> (String, &'static str) {
+    /// A document with this in its body.
+    pub(super) fn envelope(self, body: &str) -> String {
         let namespace = self.namespace();
-        let before = format!(
+        format!(
             "<soap:Envelope xmlns:soap=\"{namespace}\" xmlns:xsi=\"{XSI}\" \
-             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>"
-        );
-        (before, "</soap:Body></soap:Envelope>")
+             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>{body}</soap:Body></soap:Envelope>"
+        )
     }
 
     /// An answer of an operation that was carried out.
@@ -107,8 +106,8 @@ impl SoapVersion {
     }
 
     fn document(self, status: StatusCode, body: &str) -> Answer {
-        let (before, after) = self.envelope();
-        Answer { status, content_type: self.content_type(), document: format!("{DECLARATION}{before}{body}{after}") }
+        let document = format!("{DECLARATION}{}", self.envelope(body));
+        Answer { status, content_type: self.content_type(), document }
     }
 
     /// What the service says when it failed on a request: the source marks its own refusals with `ERROR:`.

@@ -9,7 +9,6 @@ use jiff::civil::DateTime;
 
 use super::{
     Action, BcSettings, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
-    clock::SiteClock,
     contact::Contact,
     generator::{first_dates, id_in_external_id, ids_in_email, invent},
 };
@@ -56,11 +55,11 @@ pub(super) struct Page {
 }
 
 pub(super) struct State {
-    settings: BcSettings,
+    /// With the clock as it was last set.
+    pub(super) settings: BcSettings,
     records: BTreeMap<u64, Record>,
     /// Every listed contact by its date.
     by_date: BTreeSet<(DateTime, u64)>,
-    pub(super) clock: SiteClock,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
     page_actions: Vec<(u64, Action)>,
@@ -72,8 +71,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: &BcSettings) -> Self {
-        let clock = SiteClock::new(settings.clock.clone(), settings.time_zone.clone(), settings.step);
-        let start = clock.now();
+        let start = settings.now();
         let records: BTreeMap<u64, Record> = (settings.first_id..)
             .zip(0..settings.contacts)
             .map(|(id, _)| {
@@ -85,7 +83,6 @@ impl State {
             settings: settings.clone(),
             by_date: records.iter().map(|(&id, record)| (record.last_update, id)).collect(),
             records,
-            clock,
             random: fastrand::Rng::with_seed(settings.seed),
             poisons: HashMap::new(),
             page_actions: Vec::new(),
@@ -169,7 +166,7 @@ impl State {
             Some(record) => {
                 if record.presence != Presence::Exists {
                     record.written = None;
-                    record.created = self.clock.now();
+                    record.created = self.settings.now();
                 }
                 record.revision += 1;
                 record.presence = Presence::Exists;
@@ -181,7 +178,7 @@ impl State {
     }
 
     fn insert(&mut self, id: u64, written: Option<Box<Written>>) {
-        let now = self.clock.date_of_change();
+        let now = self.settings.date_of_change();
         let record = Record { created: now, last_update: now, revision: 1, presence: Presence::Exists, written };
         self.records.insert(id, record);
         self.by_date.insert((now, id));
@@ -204,7 +201,7 @@ impl State {
 
     /// Dates a contact's last change.
     fn date(&mut self, id: u64) {
-        let now = self.clock.date_of_change();
+        let now = self.settings.date_of_change();
         if let Some(record) = self.records.get_mut(&id) {
             self.by_date.remove(&(record.last_update, id));
             record.last_update = now;
@@ -288,7 +285,7 @@ impl State {
     pub(super) fn page_without_end(&self, since: DateTime, record_start: usize) -> Page {
         let mut contacts = self.page(since, record_start).contacts;
         let total = self.ids_since(since).count();
-        let now = self.clock.now();
+        let now = self.settings.now();
         for place in record_start + contacts.len()..record_start + self.settings.page_size {
             let id = self.next_id() + (place - total) as u64;
             let contact = invent(self.settings.seed, id, 1);

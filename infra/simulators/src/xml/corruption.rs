@@ -6,16 +6,15 @@ use super::writing::{DECLARATION, write_or_ignore};
 pub(crate) const MAINTENANCE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head>\
     <body><h1>We'll be back soon</h1><p>The system is down for maintenance<br>Please try again later & thank you</body></html>\n";
 
-/// Ten entities, each ten times the one before: expanded it would be ten thousand million laughs. The last stands in
-/// the document where these two halves meet.
-pub(crate) fn entity_bomb(before: &str, after: &str) -> String {
+/// The document with ten entities, each ten times the one before. Its `&laugh10;` would expand to ten thousand million
+/// laughs.
+pub(crate) fn entity_bomb(document: &str) -> String {
     let mut out = format!("{DECLARATION}<!DOCTYPE bomb [\n<!ENTITY laugh0 \"ha\">\n");
     for step in 1..=10 {
         let ten_times = format!("&laugh{};", step - 1).repeat(10);
         write_or_ignore(&mut out, format_args!("<!ENTITY laugh{step} \"{ten_times}\">\n"));
     }
-    write_or_ignore(&mut out, format_args!("]>\n{before}&laugh10;{after}\n"));
-    out
+    out + "]>\n" + document + "\n"
 }
 
 /// Elements in elements, 10,000 deep.
