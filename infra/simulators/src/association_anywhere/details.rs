@@ -35,10 +35,7 @@ fn bulk(simulator: &AaSimulator, request: &Element, sections: &[&Section], dupli
     let mut customers = existing(simulator, &ids);
     customers.truncate(habits.answers_at_most.unwrap_or(usize::MAX));
 
-    let bytes_a_customer = if duplicates { 4000 } else { 2000 };
-    let mut out = String::with_capacity(200 + customers.len() * bytes_a_customer);
-    out.push_str(DECLARATION);
-    out.push_str("<custInfoResponse>");
+    let mut out = format!("{DECLARATION}<custInfoResponse>");
     for (identity, poison) in &customers {
         for _ in 0..if duplicates { 2 } else { 1 } {
             write_customer(&mut out, identity, sections, *poison);
@@ -55,8 +52,7 @@ fn single(simulator: &AaSimulator, text: &str, sections: &[&Section]) -> String 
     let [(identity, poison)] = customers.as_slice() else {
         return refusal(&format!("No customer found for custId {text}"));
     };
-    let mut out = String::with_capacity(2000);
-    out.push_str(DECLARATION);
+    let mut out = DECLARATION.to_owned();
     write_customer(&mut out, identity, sections, *poison);
     out.push('\n');
     out

@@ -56,12 +56,9 @@ pub(super) fn queue(
     zeros: &str,
     greatest_number: Option<u64>,
 ) -> String {
-    let bytes_an_entry = if with_reasons { 110 } else { 32 };
-    let mut out = String::with_capacity(300 + entries.len() * bytes_an_entry);
     let root = root(Procedure::Queue, dialect);
     let cust_id = dialect.name("cust-id", "custId");
-    out.push_str(DECLARATION);
-    write_or_ignore(&mut out, format_args!("<{root}><status>SUCCESS</status>"));
+    let mut out = format!("{DECLARATION}<{root}><status>SUCCESS</status>");
     if let Some(number) = greatest_number {
         element(&mut out, dialect.name("max-queue-num", "maxQueueNum"), number);
     }

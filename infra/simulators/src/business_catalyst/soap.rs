@@ -46,12 +46,10 @@ impl SoapVersion {
     /// By the media type of a request; `None` if it is no SOAP.
     pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("text/xml") {
-            Some(Self::V11)
-        } else if media_type.eq_ignore_ascii_case("application/soap+xml") {
-            Some(Self::V12)
-        } else {
-            None
+        match media_type.to_ascii_lowercase().as_str() {
+            "text/xml" => Some(Self::V11),
+            "application/soap+xml" => Some(Self::V12),
+            _ => None,
         }
     }
 

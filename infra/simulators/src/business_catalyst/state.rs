@@ -319,10 +319,9 @@ impl State {
     }
 
     pub(super) fn count_request(&mut self, operation: Operation) {
-        let counter = match operation {
-            Operation::Retrieve => &mut self.counts.retrieve,
-            Operation::UpdateInsert => &mut self.counts.update_insert,
-        };
-        *counter += 1;
+        match operation {
+            Operation::Retrieve => self.counts.retrieve += 1,
+            Operation::UpdateInsert => self.counts.update_insert += 1,
+        }
     }
 }
