@@ -135,6 +135,16 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         self.refused.is_empty() && self.contradicted.is_empty()
     }
+
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.requests += other.requests;
+        self.doubled += other.doubled;
+        self.lost += other.lost;
+        self.retried += other.retried;
+        self.refused.extend(other.refused);
+        self.contradicted.extend(other.contradicted);
+    }
 }
 
 impl fmt::Display for Report {
