@@ -242,15 +242,10 @@ impl AaSimulator {
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The procedures as routes, for a server of the caller's.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also
     /// closes every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = self.router().merge(control::router(self));
+        let router = server::router(self).merge(control::router(self));
         serve(router, listener).await
     }
 

@@ -49,7 +49,7 @@ pub use generator::PASSWORD_MARK;
 pub use requests::ListingRequest;
 pub use settings::{BcSettings, ListingOrder};
 
-use state::State;
+use state::{Presence, State};
 
 use crate::faults::FaultPlans;
 use crate::server::serve;
@@ -207,15 +207,10 @@ impl BcSimulator {
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The service as routes, for a server of the caller's. It takes every path without a route of its own.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = self.router().merge(control::router(self));
+        let router = server::router(self).merge(control::router(self));
         serve(router, listener).await
     }
 
@@ -314,12 +309,12 @@ impl BcSimulator {
 
     /// The ids of the contacts that exist, in order; deleted ones do not.
     pub fn contact_ids(&self) -> Vec<u64> {
-        self.state().existing_ids()
+        self.state().ids(Presence::Exists)
     }
 
     /// The ids of the contacts that are listed as deleted, in order.
     pub fn deleted_ids(&self) -> Vec<u64> {
-        self.state().deleted_ids()
+        self.state().ids(Presence::Deleted)
     }
 
     /// The full name that this contact has now: no two revisions of an invented contact have the same. `None` if it

@@ -23,36 +23,49 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use clap::Args;
 pub use records::{Person, Source, Trainer};
 
-/// How a simulator pushes, and what.
+/// How a simulator pushes, and what: the options of `connector-simulator`.
 ///
 /// It has no `Debug`, because it holds a password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Args, Clone, PartialEq, Eq)]
 pub struct ConnectorSettings {
-    /// Where it pushes to, such as `http://127.0.0.1:8787`.
+    /// Where to push to: the address of the API.
+    #[arg(long = "url", value_name = "URL", default_value_t = Self::default().base)]
     pub base: String,
     /// The provider that it says it is.
+    #[arg(long, default_value_t = Self::default().provider)]
     pub provider: String,
     /// The client whose records it pushes.
+    #[arg(long, default_value_t = Self::default().client_id)]
     pub client_id: String,
-    /// The client's clubs, over which the records are spread.
+    /// A club of the client; may be given several times.
+    #[arg(long = "club-id", default_values_t = Self::default().club_ids)]
     pub club_ids: Vec<String>,
     /// What it authenticates with.
+    #[arg(skip = Self::default().login)]
     pub login: Login,
     /// How many prospects and members there are.
+    #[arg(long, default_value_t = Self::default().people)]
     pub people: usize,
     /// How many members of staff.
+    #[arg(long, default_value_t = Self::default().staff)]
     pub staff: usize,
-    /// How many lead sources: as many as have names, at most.
+    /// How many lead sources; 6 at most.
+    #[arg(long, default_value_t = Self::default().lead_sources)]
     pub lead_sources: usize,
     /// Decides every name, every double and every retry.
+    #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
     /// How many pushes are under way at once.
+    #[arg(long, default_value_t = Self::default().burst)]
     pub burst: usize,
     /// How many of a hundred pushes come twice at the same time.
+    #[arg(long, default_value_t = Self::default().doubles_percent)]
     pub doubles_percent: u8,
     /// How many of a hundred answers are lost on their way.
+    #[arg(long, default_value_t = Self::default().lost_percent)]
     pub lost_percent: u8,
 }
 

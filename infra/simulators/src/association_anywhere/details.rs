@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     AaSimulator, Poison, Procedure,
     customers::Identity,
-    documents::{self, Dialect},
+    documents,
     requests::{text, texts},
     sections::{self, Section, write_header},
 };
@@ -59,7 +59,7 @@ fn single(simulator: &AaSimulator, text: &str, sections: &[&Section]) -> String 
 }
 
 fn refusal(message: &str) -> String {
-    documents::refusal(Procedure::Details, Dialect::Camel, message)
+    documents::refusal(Procedure::Details, message)
 }
 
 /// Takes from the state only what is needed, so that writing a long document does not hold it up.
@@ -102,8 +102,8 @@ fn write_customer(out: &mut String, identity: &Identity, sections: &[&Section], 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
     use crate::association_anywhere::AaSettings;

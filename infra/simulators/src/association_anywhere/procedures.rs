@@ -47,7 +47,7 @@ pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) 
         Ok(request) => carry_out(simulator, call, dialect, &request, fault.as_ref()),
         Err(message) => {
             let message = format!("p_input_xml_doc cannot be read: {message}");
-            Ok(documents::refusal(call.procedure, dialect, &message))
+            Ok(dialect.spelled(documents::refusal(call.procedure, &message)))
         }
     };
     match carried_out {
@@ -95,30 +95,23 @@ fn carry_out(
     };
     if folded(&request.name) != expected_root {
         let message = format!("<{}> is not what this procedure takes", request.name);
-        return Ok(documents::refusal(procedure, dialect, &message));
+        return Ok(dialect.spelled(documents::refusal(procedure, &message)));
     }
     if !credentials_are_right(simulator, procedure, request) {
         simulator.state().counts.refused += 1;
-        return Ok(documents::refusal(procedure, dialect, documents::WRONG_CREDENTIALS));
+        return Ok(dialect.spelled(documents::refusal(procedure, documents::WRONG_CREDENTIALS)));
     }
 
-    let answer_dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
     let duplicates = fault == Some(&Fault::Duplicates);
-    match procedure {
-        Procedure::Queue => Ok(queue(simulator, call.with_reasons, answer_dialect, duplicates)),
-        Procedure::Purge => Ok(purge(simulator, request, answer_dialect)),
-        Procedure::Enqueue => Ok(enqueue(simulator, request, answer_dialect)),
-        Procedure::Details => {
-            if names_a_server_error(simulator, request) {
-                return Err(InternalError);
-            }
-            let document = details::answer(simulator, request, duplicates);
-            Ok(match answer_dialect {
-                Dialect::Camel => document,
-                Dialect::Hyphen => documents::with_hyphenated_names(&document),
-            })
-        }
-    }
+    let document = match procedure {
+        Procedure::Queue => queue(simulator, call.with_reasons, duplicates),
+        Procedure::Purge => purge(simulator, request),
+        Procedure::Enqueue => enqueue(simulator, request),
+        Procedure::Details if names_a_server_error(simulator, request) => return Err(InternalError),
+        Procedure::Details => details::answer(simulator, request, duplicates),
+    };
+    let dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
+    Ok(dialect.spelled(document))
 }
 
 fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request: &Element) -> bool {
@@ -130,7 +123,7 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
     text(request, username) == settings.username && text(request, password) == settings.password
 }
 
-fn queue(simulator: &AaSimulator, with_reasons: bool, dialect: Dialect, duplicates: bool) -> String {
+fn queue(simulator: &AaSimulator, with_reasons: bool, duplicates: bool) -> String {
     let (mut entries, greatest_number, texts, zeros) = {
         let state = simulator.state();
         let (entries, greatest_number) = state.queue_snapshot();
@@ -140,31 +133,31 @@ fn queue(simulator: &AaSimulator, with_reasons: bool, dialect: Dialect, duplicat
     if duplicates {
         entries = entries.into_iter().flat_map(|entry| [entry, entry]).collect();
     }
-    documents::queue(dialect, with_reasons, &entries, &texts, zeros, greatest_number)
+    documents::queue(with_reasons, &entries, &texts, zeros, greatest_number)
 }
 
-fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
+fn purge(simulator: &AaSimulator, request: &Element) -> String {
     let Ok(number) = text(request, "maxqueuenum").parse::<u64>() else {
-        return documents::status(Procedure::Purge, dialect, "FAILURE", "max-queue-num must be a number");
+        return documents::status(Procedure::Purge, "FAILURE", "max-queue-num must be a number");
     };
     let mut state = simulator.state();
     if state.habits.refuses_empty_purges && !state.has_up_to(number) {
-        return documents::status(Procedure::Purge, dialect, "FAILURE", "no rows");
+        return documents::status(Procedure::Purge, "FAILURE", "no rows");
     }
     state.purge(number);
-    documents::status(Procedure::Purge, dialect, "SUCCESS", "")
+    documents::status(Procedure::Purge, "SUCCESS", "")
 }
 
-fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
+fn enqueue(simulator: &AaSimulator, request: &Element) -> String {
     if child(request, "custid").is_none() {
         simulator.enqueue_all();
-        return documents::status(Procedure::Enqueue, dialect, "SUCCESS", "");
+        return documents::status(Procedure::Enqueue, "SUCCESS", "");
     }
     let Ok(id) = text(request, "custid").parse::<u64>() else {
-        return documents::status(Procedure::Enqueue, dialect, "FAILURE", "cust-id must be a number");
+        return documents::status(Procedure::Enqueue, "FAILURE", "cust-id must be a number");
     };
     simulator.state().enqueue(id, state::Action::Update);
-    documents::status(Procedure::Enqueue, dialect, "SUCCESS", "")
+    documents::status(Procedure::Enqueue, "SUCCESS", "")
 }
 
 fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {

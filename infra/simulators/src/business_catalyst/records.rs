@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 
 use super::{
     Poison,
-    contact::{Address, Contact, Form, FormField, Phone, Relationship},
+    contact::{Address, Form, FormField, Phone, Relationship},
     state::Listed,
 };
 use crate::xml::{element, too_deep, write_or_ignore};
@@ -38,7 +38,10 @@ pub(super) fn write_record(out: &mut String, listed: &Listed) {
         _ => text_if_any(out, "leadSourceType", &contact.lead_source_type),
     }
     text_if_any(out, "ratingType", &contact.rating_type);
-    write_lists(out, contact);
+    list(out, "relationships", "Relationship", &contact.relationships, write_relationship);
+    list(out, "addresses", "Address", &contact.addresses, write_address);
+    list(out, "phoneNos", "PhoneNo", &contact.phones, write_phone);
+    list(out, "crmForms", "CrmForms", &contact.forms, write_form);
     match poison {
         Some(Poison::UnknownEntity) => out.push_str("<contactTitle>Dr&nbsp;</contactTitle>"),
         Some(Poison::BrokenXml) => out.push_str("<broken><unfinished></broken>"),
@@ -47,13 +50,6 @@ pub(super) fn write_record(out: &mut String, listed: &Listed) {
     }
     element(out, "MasterOptIn", contact.opted_in);
     out.push_str("</ContactRecord>");
-}
-
-fn write_lists(out: &mut String, contact: &Contact) {
-    list(out, "relationships", "Relationship", &contact.relationships, write_relationship);
-    list(out, "addresses", "Address", &contact.addresses, write_address);
-    list(out, "phoneNos", "PhoneNo", &contact.phones, write_phone);
-    list(out, "crmForms", "CrmForms", &contact.forms, write_form);
 }
 
 fn write_relationship(out: &mut String, relationship: &Relationship) {

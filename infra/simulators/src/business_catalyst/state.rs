@@ -16,7 +16,7 @@ use crate::random::choose_some;
 
 /// Whether listings hold a contact, and as what.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
+pub(super) enum Presence {
     Exists,
     /// Listed with `deleted` true.
     Deleted,
@@ -260,15 +260,7 @@ impl State {
         self.records.get(&id).filter(|record| record.presence != Presence::Gone).map(|record| record.last_update)
     }
 
-    pub(super) fn existing_ids(&self) -> Vec<u64> {
-        self.ids(Presence::Exists)
-    }
-
-    pub(super) fn deleted_ids(&self) -> Vec<u64> {
-        self.ids(Presence::Deleted)
-    }
-
-    fn ids(&self, presence: Presence) -> Vec<u64> {
+    pub(super) fn ids(&self, presence: Presence) -> Vec<u64> {
         self.records.iter().filter(|(_, record)| record.presence == presence).map(|(&id, _)| id).collect()
     }
 

@@ -74,10 +74,6 @@ fn lay_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
     if let Some(text) = text(record, "MasterOptIn") {
         contact.opted_in = boolean("MasterOptIn", text)?;
     }
-    lay_lists_over(contact, record)
-}
-
-fn lay_lists_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
     lay_list_over(&mut contact.relationships, record, "relationships", "Relationship", relationship)?;
     lay_list_over(&mut contact.addresses, record, "addresses", "Address", address)?;
     lay_list_over(&mut contact.forms, record, "crmForms", "CrmForms", form)?;

@@ -11,7 +11,7 @@ use super::{ConnectorSimulator, Kind, Login, Report, documents};
 use crate::random::percent;
 
 /// How often a push is sent that fails for a while.
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: usize = 6;
 /// The pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -89,53 +89,43 @@ impl ConnectorSimulator {
     }
 
     async fn push_one(&self, push: &Push) -> Report {
-        let mut report = Report::default();
-        if push.is_doubled {
-            report.doubled = 1;
-            let mut other = Report::default();
-            let (one, two) = join(self.until_answered(push, &mut report), self.until_answered(push, &mut other)).await;
-            report.add(other);
-            self.note(push, one, &mut report);
-            self.note(push, two, &mut report);
+        let mut report = if push.is_doubled {
+            let (mut one, other) = join(self.until_answered(push), self.until_answered(push)).await;
+            one.add(other);
+            Report { doubled: 1, ..one }
         } else {
-            let answer = self.until_answered(push, &mut report).await;
-            self.note(push, answer, &mut report);
-        }
+            self.until_answered(push).await
+        };
         if push.is_lost && report.is_clean() {
             report.lost = 1;
-            let answer = self.until_answered(push, &mut report).await;
-            self.note(push, answer, &mut report);
+            report.add(self.until_answered(push).await);
         }
         report.answered = usize::from(report.is_clean());
         report
     }
 
-    /// The id of the record, or why it has none.
-    async fn until_answered(&self, push: &Push, report: &mut Report) -> Result<String, String> {
+    /// Sends until there is an answer that no retry can change, and notes the id of the record, or why it has none.
+    async fn until_answered(&self, push: &Push) -> Report {
+        let mut report = Report::default();
         let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
         loop {
             report.requests += 1;
             match self.send(push).await {
-                Answer::Id(id) => return Ok(id),
-                Answer::Refused(why) => return Err(why),
-                Answer::Transient(why) if attempt == ATTEMPTS => return Err(why),
-                Answer::Transient(_) => {}
-            }
-            report.retried += 1;
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-    }
-
-    fn note(&self, push: &Push, answer: Result<String, String>, report: &mut Report) {
-        match answer {
-            Err(why) => report.refused.push((push.kind, push.record_id.clone(), why)),
-            Ok(id) => {
-                let before = self.state().ids.insert((push.kind, push.record_id.clone()), id.clone());
-                if before.is_some_and(|before| before != id) {
-                    report.contradicted.push((push.kind, push.record_id.clone()));
+                Answer::Transient(_) if report.requests < ATTEMPTS => {
+                    report.retried += 1;
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Answer::Transient(why) | Answer::Refused(why) => {
+                    report.refused.push((push.kind, push.record_id.clone(), why));
+                    return report;
+                }
+                Answer::Id(id) => {
+                    let before = self.state().ids.insert((push.kind, push.record_id.clone()), id.clone());
+                    if before.is_some_and(|before| before != id) {
+                        report.contradicted.push((push.kind, push.record_id.clone()));
+                    }
+                    return report;
                 }
             }
         }
