@@ -47,7 +47,7 @@ pub(super) fn invent(seed: u64, id: u64, revision: u32) -> Contact {
     let domain = pick(&mut random, &["example.org", "example.com", "example.net"]);
     let plain_name = format!("{}.{}.{id}", first_name.plain, last_name.plain);
     let mut contact = Contact {
-        external_id: percent(&mut random, 20).then(|| format!("{EXTERNAL_ID_MARK}{id}")).unwrap_or_default(),
+        external_id: if percent(&mut random, 20) { format!("{EXTERNAL_ID_MARK}{id}") } else { String::new() },
         title: pick_some(&mut random, 10, &["Dr", "Ms", "Mr", "Prof."]),
         full_name: format!("{} {}", first_name.written, last_name.written),
         first_name: first_name.written.to_owned(),
@@ -137,7 +137,7 @@ fn addresses(random: &mut fastrand::Rng) -> Vec<Option<Address>> {
             Some(Address {
                 type_id: pick(random, types),
                 line_1: format!("{} {}", random.u16(1..9900), pick(random, &STREETS)),
-                line_2: percent(random, 15).then(|| format!("Unit {}", random.u16(1..99))).unwrap_or_default(),
+                line_2: if percent(random, 15) { format!("Unit {}", random.u16(1..99)) } else { String::new() },
                 city: place.city.to_owned(),
                 zipcode: format!("{}{:02}", place.postal_prefix, random.u8(0..100)),
                 state: place.state.to_owned(),
