@@ -252,12 +252,14 @@ impl BcSimulator {
     /// Does this right before the next page from this place on is made; then no more. Several actions for one page
     /// happen in the order in which they were given.
     pub fn on_page(&self, record_start: u64, action: Action) {
-        self.state().act_before_page(record_start, action);
+        self.state().page_actions.push((record_start, action));
     }
 
     /// Does this right before the `number`th page from now is made, from 1, whatever place it begins at.
     pub fn on_request(&self, number: u64, action: Action) {
-        self.state().act_before_request(number, action);
+        let mut state = self.state();
+        let due = state.counts.retrieve + number;
+        state.request_actions.push((due, action));
     }
 
     /// From now on something is wrong with this contact.

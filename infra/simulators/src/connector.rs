@@ -200,7 +200,8 @@ impl ConnectorSimulator {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         let staff = records::staff(&settings, &mut random);
         let sources = records::sources(&settings, &mut random);
-        let people = records::people(&settings, &staff, &sources, &mut random);
+        let person = |number| records::person(&settings, number, &staff, &sources, &mut random);
+        let people = (0..settings.people).map(person).collect();
         let state = State { people, staff, sources, random, ids: BTreeMap::new() };
         Self { settings: Arc::new(settings), client: reqwest::Client::new(), state: Arc::new(Mutex::new(state)) }
     }

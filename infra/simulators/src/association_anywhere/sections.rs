@@ -24,25 +24,25 @@ pub(super) struct Section {
 /// Writes what the element of a section holds: nothing if the customer has nothing of the kind.
 type Write = fn(&Identity, &mut String, &mut Rng);
 
-const fn section(name: &'static str, part: Part, write: Write) -> Section {
-    Section { name, part, write }
-}
-
 /// In the order in which an answer holds them.
 static SECTIONS: [Section; 13] = [
-    section("roles", Part::Roles, Identity::write_roles),
-    section("addresses", Part::Addresses, Identity::write_addresses),
-    section("phones", Part::Phones, Identity::write_phones),
-    section("emails", Part::Emails, Identity::write_emails),
-    section("websites", Part::Websites, Identity::write_websites),
-    section("jobs", Part::Jobs, Identity::write_jobs),
-    section("committeePositions", Part::Committees, Identity::write_committee_positions),
-    section("memberships", Part::Memberships, Identity::write_memberships),
-    section("subscriptions", Part::Subscriptions, Identity::write_subscriptions),
-    section("communicationPreferences", Part::Preferences, Identity::write_communication_preferences),
-    section("customerAttributes", Part::Attributes, Identity::write_customer_attributes),
-    section("bio", Part::Bio, Identity::write_bio),
-    section("aliases", Part::Aliases, Identity::write_aliases),
+    Section { name: "roles", part: Part::Roles, write: Identity::write_roles },
+    Section { name: "addresses", part: Part::Addresses, write: Identity::write_addresses },
+    Section { name: "phones", part: Part::Phones, write: Identity::write_phones },
+    Section { name: "emails", part: Part::Emails, write: Identity::write_emails },
+    Section { name: "websites", part: Part::Websites, write: Identity::write_websites },
+    Section { name: "jobs", part: Part::Jobs, write: Identity::write_jobs },
+    Section { name: "committeePositions", part: Part::Committees, write: Identity::write_committee_positions },
+    Section { name: "memberships", part: Part::Memberships, write: Identity::write_memberships },
+    Section { name: "subscriptions", part: Part::Subscriptions, write: Identity::write_subscriptions },
+    Section {
+        name: "communicationPreferences",
+        part: Part::Preferences,
+        write: Identity::write_communication_preferences,
+    },
+    Section { name: "customerAttributes", part: Part::Attributes, write: Identity::write_customer_attributes },
+    Section { name: "bio", part: Part::Bio, write: Identity::write_bio },
+    Section { name: "aliases", part: Part::Aliases, write: Identity::write_aliases },
 ];
 
 /// The sections that a request asks for.

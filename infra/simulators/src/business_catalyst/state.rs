@@ -62,9 +62,10 @@ pub(super) struct State {
     by_date: BTreeSet<(DateTime, u64)>,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
-    page_actions: Vec<(u64, Action)>,
+    /// By the place that the page begins at.
+    pub(super) page_actions: Vec<(u64, Action)>,
     /// By the count of requests at which they are due.
-    request_actions: Vec<(u64, Action)>,
+    pub(super) request_actions: Vec<(u64, Action)>,
     pub(super) counts: RequestCounts,
     pub(super) listings: Vec<ListingRequest>,
 }
@@ -106,14 +107,6 @@ impl State {
             Action::RemoveSilently(id) => self.remove_silently(id).then_some(id).into_iter().collect(),
             Action::Create(id) => vec![self.create(id)],
         }
-    }
-
-    pub(super) fn act_before_page(&mut self, record_start: u64, action: Action) {
-        self.page_actions.push((record_start, action));
-    }
-
-    pub(super) fn act_before_request(&mut self, number: u64, action: Action) {
-        self.request_actions.push((self.counts.retrieve + number, action));
     }
 
     /// Does what was to be done before this page is answered.
