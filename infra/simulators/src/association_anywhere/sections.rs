@@ -13,8 +13,8 @@ use crate::{
     xml::{Element, element, write_or_ignore},
 };
 
-/// A part of a customer that a request asks for with `include="true"`. Names of parts that no simulated customer has are
-/// accepted, and yield nothing.
+/// A part of a customer that a request asks for with `include="true"`. Names of parts that no simulated customer has
+/// are accepted, and yield nothing.
 pub(super) struct Section {
     name: &'static str,
     part: Part,
