@@ -34,12 +34,12 @@ mod server;
 mod state;
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use customers::Identity;
+use serde::Serialize;
 use state::State;
 
 use crate::faults::FaultPlans;
@@ -92,6 +92,8 @@ pub fn urls_in(base: &str, environment: &str) -> AaUrls {
 }
 
 /// How a simulator starts.
+///
+/// It has no `Debug`, because it holds a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AaSettings {
     /// How many customers there are at the start, with consecutive ids.
@@ -118,20 +120,6 @@ impl Default for AaSettings {
             password: "demo-password".to_owned(),
             all_queued: true,
         }
-    }
-}
-
-/// Leaves the password out, because settings end up in test output.
-impl fmt::Debug for AaSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("AaSettings")
-            .field("customers", &self.customers)
-            .field("first_id", &self.first_id)
-            .field("seed", &self.seed)
-            .field("username", &self.username)
-            .field("all_queued", &self.all_queued)
-            .finish_non_exhaustive()
     }
 }
 
@@ -214,7 +202,7 @@ pub enum Poison {
 }
 
 /// The requests to a simulator so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RequestCounts {
     /// Requests for the queue, faulted ones included; likewise below.
     pub queue: u64,
@@ -254,15 +242,10 @@ impl AaSimulator {
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The procedures as routes, for a server of the caller's.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also
     /// closes every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = self.router().merge(control::router(self));
+        let router = server::router(self).merge(control::router(self));
         serve(router, listener).await
     }
 
@@ -353,12 +336,12 @@ impl AaSimulator {
     /// From now on every request of this procedure meets this fault; `None` ends that, and what `fault_times` has left.
     /// Requests that hang are released.
     pub fn fault(&self, procedure: Procedure, fault: Option<Fault>) {
-        self.shared.faults.set(procedure as usize, None, fault);
+        self.shared.faults.plan(procedure as usize, None, fault, None);
     }
 
     /// The next requests of this procedure meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, procedure: Procedure, fault: Fault, times: u32) {
-        self.shared.faults.add(procedure as usize, None, fault, times);
+        self.shared.faults.plan(procedure as usize, None, Some(fault), Some(times));
     }
 
     /// The ids in the queue, in the order of their numbers.

@@ -42,13 +42,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, civil::DateTime};
+use serde::Serialize;
 
 pub use clock::Clock;
 pub use generator::PASSWORD_MARK;
 pub use requests::ListingRequest;
 pub use settings::{BcSettings, ListingOrder};
 
-use state::State;
+use state::{Presence, State};
 
 use crate::faults::FaultPlans;
 use crate::server::serve;
@@ -170,7 +171,7 @@ pub enum Action {
 }
 
 /// The requests to a simulator so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RequestCounts {
     /// Requests for a page of contacts, faulted ones included; likewise below.
     pub retrieve: u64,
@@ -206,15 +207,10 @@ impl BcSimulator {
         Self { shared: Arc::new(Shared { settings, state, faults }) }
     }
 
-    /// The service as routes, for a server of the caller's. It takes every path without a route of its own.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = self.router().merge(control::router(self));
+        let router = server::router(self).merge(control::router(self));
         serve(router, listener).await
     }
 
@@ -256,12 +252,14 @@ impl BcSimulator {
     /// Does this right before the next page from this place on is made; then no more. Several actions for one page
     /// happen in the order in which they were given.
     pub fn on_page(&self, record_start: u64, action: Action) {
-        self.state().act_before_page(record_start, action);
+        self.state().page_actions.push((record_start, action));
     }
 
     /// Does this right before the `number`th page from now is made, from 1, whatever place it begins at.
     pub fn on_request(&self, number: u64, action: Action) {
-        self.state().act_before_request(number, action);
+        let mut state = self.state();
+        let due = state.counts.retrieve + number;
+        state.request_actions.push((due, action));
     }
 
     /// From now on something is wrong with this contact.
@@ -277,48 +275,48 @@ impl BcSimulator {
     /// From now on every request of this operation meets this fault; `None` ends that, and all other faults of the
     /// operation. Requests that hang are released.
     pub fn fault(&self, operation: Operation, fault: Option<Fault>) {
-        self.shared.faults.set(operation as usize, None, fault);
+        self.shared.faults.plan(operation as usize, None, fault, None);
     }
 
     /// The next requests of this operation meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, operation: Operation, fault: Fault, times: u32) {
-        self.shared.faults.add(operation as usize, None, fault, times);
+        self.shared.faults.plan(operation as usize, None, Some(fault), Some(times));
     }
 
     /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None`
     /// ends that. Requests that hang are released.
     pub fn fault_on_page(&self, record_start: u64, fault: Option<Fault>) {
-        self.shared.faults.set(Operation::Retrieve as usize, Some(record_start), fault);
+        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), fault, None);
     }
 
     /// The next requests for the page from this place on meet this fault, before any lasting one.
     pub fn fault_on_page_times(&self, record_start: u64, fault: Fault, times: u32) {
-        self.shared.faults.add(Operation::Retrieve as usize, Some(record_start), fault, times);
+        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), Some(fault), Some(times));
     }
 
     /// From now on the site's clock stands at this local time, but for what changes move it on; it follows no other.
     pub fn set_time(&self, local_time: DateTime) {
-        self.state().clock.set(local_time);
+        self.state().settings.clock = Clock::Manual(local_time);
     }
 
     /// How far each change moves the clock on, while it does not follow another.
     pub fn set_step(&self, step: SignedDuration) {
-        self.state().clock.set_step(step);
+        self.state().settings.step = step;
     }
 
     /// The site's local time: what the next change would be dated with.
     pub fn time(&self) -> DateTime {
-        self.state().clock.now()
+        self.state().settings.now()
     }
 
     /// The ids of the contacts that exist, in order; deleted ones do not.
     pub fn contact_ids(&self) -> Vec<u64> {
-        self.state().existing_ids()
+        self.state().ids(Presence::Exists)
     }
 
     /// The ids of the contacts that are listed as deleted, in order.
     pub fn deleted_ids(&self) -> Vec<u64> {
-        self.state().deleted_ids()
+        self.state().ids(Presence::Deleted)
     }
 
     /// The full name that this contact has now: no two revisions of an invented contact have the same. `None` if it

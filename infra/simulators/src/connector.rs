@@ -23,34 +23,49 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use clap::Args;
 pub use records::{Person, Source, Trainer};
 
-/// How a simulator pushes, and what.
-#[derive(Clone, PartialEq, Eq)]
+/// How a simulator pushes, and what: the options of `connector-simulator`.
+///
+/// It has no `Debug`, because it holds a password.
+#[derive(Args, Clone, PartialEq, Eq)]
 pub struct ConnectorSettings {
-    /// Where it pushes to, such as `http://127.0.0.1:8787`.
+    /// Where to push to: the address of the API.
+    #[arg(long = "url", value_name = "URL", default_value_t = Self::default().base)]
     pub base: String,
     /// The provider that it says it is.
+    #[arg(long, default_value_t = Self::default().provider)]
     pub provider: String,
     /// The client whose records it pushes.
+    #[arg(long, default_value_t = Self::default().client_id)]
     pub client_id: String,
-    /// The client's clubs, over which the records are spread.
+    /// A club of the client; may be given several times.
+    #[arg(long = "club-id", default_values_t = Self::default().club_ids)]
     pub club_ids: Vec<String>,
     /// What it authenticates with.
+    #[arg(skip = Self::default().login)]
     pub login: Login,
     /// How many prospects and members there are.
+    #[arg(long, default_value_t = Self::default().people)]
     pub people: usize,
     /// How many members of staff.
+    #[arg(long, default_value_t = Self::default().staff)]
     pub staff: usize,
-    /// How many lead sources: as many as have names, at most.
+    /// How many lead sources; 6 at most.
+    #[arg(long, default_value_t = Self::default().lead_sources)]
     pub lead_sources: usize,
     /// Decides every name, every double and every retry.
+    #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
     /// How many pushes are under way at once.
+    #[arg(long, default_value_t = Self::default().burst)]
     pub burst: usize,
     /// How many of a hundred pushes come twice at the same time.
+    #[arg(long, default_value_t = Self::default().doubles_percent)]
     pub doubles_percent: u8,
     /// How many of a hundred answers are lost on their way.
+    #[arg(long, default_value_t = Self::default().lost_percent)]
     pub lost_percent: u8,
 }
 
@@ -84,20 +99,6 @@ impl Default for ConnectorSettings {
             doubles_percent: 15,
             lost_percent: 10,
         }
-    }
-}
-
-/// Leaves the login out, because settings end up in test output.
-impl fmt::Debug for ConnectorSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ConnectorSettings")
-            .field("base", &self.base)
-            .field("people", &self.people)
-            .field("staff", &self.staff)
-            .field("lead_sources", &self.lead_sources)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
     }
 }
 
@@ -147,6 +148,16 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         self.refused.is_empty() && self.contradicted.is_empty()
     }
+
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.requests += other.requests;
+        self.doubled += other.doubled;
+        self.lost += other.lost;
+        self.retried += other.retried;
+        self.refused.extend(other.refused);
+        self.contradicted.extend(other.contradicted);
+    }
 }
 
 impl fmt::Display for Report {
@@ -167,14 +178,13 @@ impl fmt::Display for Report {
 }
 
 /// One Connector. Clones are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectorSimulator {
     settings: Arc<ConnectorSettings>,
     client: reqwest::Client,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
 struct State {
     people: Vec<Person>,
     staff: Vec<Trainer>,
@@ -190,7 +200,8 @@ impl ConnectorSimulator {
         let mut random = fastrand::Rng::with_seed(settings.seed);
         let staff = records::staff(&settings, &mut random);
         let sources = records::sources(&settings, &mut random);
-        let people = records::people(&settings, &staff, &sources, &mut random);
+        let person = |number| records::person(&settings, number, &staff, &sources, &mut random);
+        let people = (0..settings.people).map(person).collect();
         let state = State { people, staff, sources, random, ids: BTreeMap::new() };
         Self { settings: Arc::new(settings), client: reqwest::Client::new(), state: Arc::new(Mutex::new(state)) }
     }

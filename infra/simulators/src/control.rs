@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt::Display, str::FromStr};
 
 use axum::http::StatusCode;
+use serde::Deserialize;
 
 /// The request makes no sense, and why.
 pub(crate) type BadRequest = (StatusCode, String);
@@ -21,13 +22,11 @@ pub(crate) fn no_command(name: &str) -> BadRequest {
 }
 
 /// The parameters of a request.
+#[derive(Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
-    pub(crate) fn new(query: Option<String>) -> Self {
-        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
-    }
-
     pub(crate) fn text_if_given(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -1,7 +1,7 @@
 //! Which request meets which fault, and the answers that faults of all simulators have in common.
 
 use std::{
-    collections::VecDeque,
+    iter,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,77 +19,68 @@ use crate::xml::MAINTENANCE_PAGE;
 ///
 /// A fault can concern every request of an operation, or only those for one place, such as one page of a listing.
 pub(crate) struct FaultPlans<Fault> {
-    plans: Mutex<Vec<Plan<Fault>>>,
-    /// Grows with every change of an operation's lasting faults, so that requests that hang look again.
-    releases: Vec<watch::Sender<u64>>,
+    /// In the order in which they were planned.
+    plans: Mutex<Vec<Vec<Planned<Fault>>>>,
+    /// Hears of every change of an operation's lasting faults, so that requests that hang look again.
+    releases: Vec<watch::Sender<()>>,
 }
 
-struct Plan<Fault> {
-    next: VecDeque<Limited<Fault>>,
-    /// At most one for each place, and one for all.
-    lasting: Vec<(Option<u64>, Fault)>,
-}
-
-struct Limited<Fault> {
+struct Planned<Fault> {
     place: Option<u64>,
     fault: Fault,
-    times_left: u32,
+    /// `None` if it lasts: there is at most one of these for each place, and one for all.
+    times_left: Option<u32>,
 }
 
 impl<Fault: Clone> FaultPlans<Fault> {
     pub(crate) fn new(operations: usize) -> Self {
-        let plans = (0..operations).map(|_| Plan { next: VecDeque::new(), lasting: Vec::new() }).collect();
-        let releases = (0..operations).map(|_| watch::Sender::new(0)).collect();
-        Self { plans: Mutex::new(plans), releases }
+        Self {
+            plans: Mutex::new((0..operations).map(|_| Vec::new()).collect()),
+            releases: (0..operations).map(|_| watch::Sender::new(())).collect(),
+        }
     }
 
-    /// From now on requests meet this fault. `None` ends every fault of this place, or of all places if none is given.
-    pub(crate) fn set(&self, operation: usize, place: Option<u64>, fault: Option<Fault>) {
+    /// From now on requests meet this fault; with `times` only so many of the next, before any lasting one. `None` ends
+    /// every fault of this place, or of all places if none is given.
+    pub(crate) fn plan(&self, operation: usize, place: Option<u64>, fault: Option<Fault>, times: Option<u32>) {
         let mut plans = self.plans();
         let plan = &mut plans[operation];
-        match fault {
-            Some(fault) => {
-                plan.lasting.retain(|(other_place, _)| *other_place != place);
-                plan.lasting.push((place, fault));
+        match (fault, times) {
+            (Some(_), Some(0)) => return,
+            (Some(fault), Some(_)) => {
+                plan.push(Planned { place, fault, times_left: times });
+                return;
             }
-            None => {
-                plan.lasting.retain(|(other_place, _)| place.is_some() && *other_place != place);
-                plan.next.retain(|limited| place.is_some() && limited.place != place);
+            (Some(fault), None) => {
+                plan.retain(|planned| planned.times_left.is_some() || planned.place != place);
+                plan.push(Planned { place, fault, times_left: None });
             }
+            (None, _) => plan.retain(|planned| place.is_some() && planned.place != place),
         }
-        self.releases[operation].send_modify(|count| *count += 1);
-    }
-
-    /// The next requests meet this fault, before any lasting one.
-    pub(crate) fn add(&self, operation: usize, place: Option<u64>, fault: Fault, times: u32) {
-        if times > 0 {
-            self.plans()[operation].next.push_back(Limited { place, fault, times_left: times });
-        }
+        self.releases[operation].send_replace(());
     }
 
     /// The fault that this request meets, and a receiver that hears when the faults of this operation are changed: made
     /// under the same lock, so that no change is missed in between.
-    pub(crate) fn take(&self, operation: usize, place: Option<u64>) -> (Option<Fault>, watch::Receiver<u64>) {
+    pub(crate) fn take(&self, operation: usize, place: Option<u64>) -> (Option<Fault>, watch::Receiver<()>) {
         let mut plans = self.plans();
-        let receiver = self.releases[operation].subscribe();
         let plan = &mut plans[operation];
-        let concerns_it = |of_fault: Option<u64>| of_fault.is_none() || of_fault == place;
-        let Some(first) = plan.next.iter().position(|limited| concerns_it(limited.place)) else {
-            let mut lasting: Vec<_> = plan.lasting.iter().filter(|(of_fault, _)| concerns_it(*of_fault)).collect();
-            // The one for this very place comes before the one for all.
-            lasting.sort_by_key(|(of_fault, _)| of_fault.is_none());
-            return (lasting.first().map(|(_, fault)| fault.clone()), receiver);
-        };
-        let limited = &mut plan.next[first];
-        limited.times_left -= 1;
-        let fault = limited.fault.clone();
-        if limited.times_left == 0 {
-            plan.next.remove(first);
-        }
-        (Some(fault), receiver)
+        let concerning = plan.iter_mut().filter(|planned| planned.place.is_none() || planned.place == place);
+        // Of the lasting ones, the one for this very place comes before the one for all.
+        let first = concerning.min_by_key(|planned| match planned.times_left {
+            Some(_) => 0,
+            None if planned.place.is_some() => 1,
+            None => 2,
+        });
+        let fault = first.map(|planned| {
+            planned.times_left = planned.times_left.map(|times| times - 1);
+            planned.fault.clone()
+        });
+        plan.retain(|planned| planned.times_left != Some(0));
+        (fault, self.releases[operation].subscribe())
     }
 
-    fn plans(&self) -> MutexGuard<'_, Vec<Plan<Fault>>> {
+    fn plans(&self) -> MutexGuard<'_, Vec<Vec<Planned<Fault>>>> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -132,27 +123,14 @@ const HUGE_FILLERS_A_CHUNK: usize = 2000;
 /// A well-formed document, exactly as long as asked for if that is enough for its two tags, and streamed without a
 /// `Content-Length`. Only one chunk of it is ever in memory.
 pub(crate) fn huge_document(content_type: &'static str, bytes: u64) -> Response {
-    let between = bytes.saturating_sub((HUGE_START.len() + HUGE_END.len()) as u64);
+    let between = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(HUGE_START.len() + HUGE_END.len());
     let chunk = Bytes::from(HUGE_FILLER.repeat(HUGE_FILLERS_A_CHUNK));
-    let middle = stream::unfold(between, move |left| {
-        let chunk = chunk.clone();
-        async move {
-            if left == 0 {
-                return None;
-            }
-            if left >= chunk.len() as u64 {
-                return Some((chunk.clone(), left - chunk.len() as u64));
-            }
-            // Less than a chunk is left: whole fillers, then spaces.
-            let left = usize::try_from(left).unwrap_or(0);
-            let fillers_length = left - left % HUGE_FILLER.len();
-            let mut last = chunk[..fillers_length].to_vec();
-            last.resize(left, b' ');
-            Some((Bytes::from(last), 0))
-        }
-    });
-    let start = stream::once(async { Bytes::from_static(HUGE_START.as_bytes()) });
-    let end = stream::once(async { Bytes::from_static(HUGE_END.as_bytes()) });
-    let whole = start.chain(middle).chain(end).map(Ok::<_, std::io::Error>);
-    ([(header::CONTENT_TYPE, content_type)], Body::from_stream(whole)).into_response()
+    let (chunks, rest) = (between / chunk.len(), between % chunk.len());
+    // Less than a chunk is left: whole fillers, then spaces.
+    let fillers = HUGE_FILLER.repeat(rest / HUGE_FILLER.len());
+    let spaces = " ".repeat(rest % HUGE_FILLER.len());
+    let end = Bytes::from(fillers + &spaces + HUGE_END);
+    let pieces = iter::once(Bytes::from_static(HUGE_START.as_bytes())).chain(iter::repeat_n(chunk, chunks));
+    let whole = pieces.chain(iter::once(end)).map(Ok::<_, std::io::Error>);
+    ([(header::CONTENT_TYPE, content_type)], Body::from_stream(stream::iter(whole))).into_response()
 }

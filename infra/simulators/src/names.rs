@@ -157,34 +157,24 @@ pub(crate) struct Place {
     pub(crate) country: &'static str,
 }
 
-const fn place(
-    city: &'static str,
-    state: &'static str,
-    postal_prefix: &'static str,
-    country_code: &'static str,
-    country: &'static str,
-) -> Place {
-    Place { city, state, postal_prefix, country_code, country }
-}
-
 /// Cities.
 pub(crate) const PLACES: [Place; 16] = [
-    place("Alexandria", "VA", "223", "US", "United States"),
-    place("Richmond", "VA", "232", "US", "United States"),
-    place("Baltimore", "MD", "212", "US", "United States"),
-    place("Chicago", "IL", "606", "US", "United States"),
-    place("San José", "CA", "951", "US", "United States"),
-    place("Cañon City", "CO", "812", "US", "United States"),
-    place("Coeur d'Alene", "ID", "838", "US", "United States"),
-    place("Austin", "TX", "787", "US", "United States"),
-    place("Boston", "MA", "021", "US", "United States"),
-    place("Winston-Salem", "NC", "271", "US", "United States"),
-    place("Seattle", "WA", "981", "US", "United States"),
-    place("St. Paul", "MN", "551", "US", "United States"),
-    place("Phoenix", "AZ", "850", "US", "United States"),
-    place("New Orleans", "LA", "701", "US", "United States"),
-    place("Québec", "QC", "G1R ", "CA", "Canada"),
-    place("Zürich", "", "80", "CH", "Switzerland"),
+    Place { city: "Alexandria", state: "VA", postal_prefix: "223", country_code: "US", country: "United States" },
+    Place { city: "Richmond", state: "VA", postal_prefix: "232", country_code: "US", country: "United States" },
+    Place { city: "Baltimore", state: "MD", postal_prefix: "212", country_code: "US", country: "United States" },
+    Place { city: "Chicago", state: "IL", postal_prefix: "606", country_code: "US", country: "United States" },
+    Place { city: "San José", state: "CA", postal_prefix: "951", country_code: "US", country: "United States" },
+    Place { city: "Cañon City", state: "CO", postal_prefix: "812", country_code: "US", country: "United States" },
+    Place { city: "Coeur d'Alene", state: "ID", postal_prefix: "838", country_code: "US", country: "United States" },
+    Place { city: "Austin", state: "TX", postal_prefix: "787", country_code: "US", country: "United States" },
+    Place { city: "Boston", state: "MA", postal_prefix: "021", country_code: "US", country: "United States" },
+    Place { city: "Winston-Salem", state: "NC", postal_prefix: "271", country_code: "US", country: "United States" },
+    Place { city: "Seattle", state: "WA", postal_prefix: "981", country_code: "US", country: "United States" },
+    Place { city: "St. Paul", state: "MN", postal_prefix: "551", country_code: "US", country: "United States" },
+    Place { city: "Phoenix", state: "AZ", postal_prefix: "850", country_code: "US", country: "United States" },
+    Place { city: "New Orleans", state: "LA", postal_prefix: "701", country_code: "US", country: "United States" },
+    Place { city: "Québec", state: "QC", postal_prefix: "G1R ", country_code: "CA", country: "Canada" },
+    Place { city: "Zürich", state: "", postal_prefix: "80", country_code: "CH", country: "Switzerland" },
 ];
 
 /// What tells a later revision of a record from all others: none at first, then `B.` to `Z.`, then `AA.`, and so on. It

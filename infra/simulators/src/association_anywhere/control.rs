@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Path, RawQuery, State},
+    extract::{Path, Query, State},
     routing::{get, post},
 };
 use serde_json::{Value, json};
@@ -53,9 +53,8 @@ pub fn router(simulator: &AaSimulator) -> Router {
 async fn command(
     State(simulator): State<AaSimulator>,
     Path(command): Path<String>,
-    RawQuery(query): RawQuery,
+    Query(parameters): Query<Parameters>,
 ) -> Result<Json<Value>, BadRequest> {
-    let parameters = Parameters::new(query);
     match command.as_str() {
         "change" => simulator.change(parameters.numbers("ids")?),
         "change-some" => {
@@ -88,10 +87,7 @@ fn set_fault(simulator: &AaSimulator, parameters: &Parameters) -> Result<(), Bad
     let fault = fault(parameters)?;
     let times = parameters.number_if_given("times")?;
     for procedure in procedures {
-        match (&fault, times) {
-            (Some(fault), Some(times)) => simulator.fault_times(procedure, fault.clone(), times),
-            (fault, _) => simulator.fault(procedure, fault.clone()),
-        }
+        simulator.shared.faults.plan(procedure as usize, None, fault.clone(), times);
     }
     Ok(())
 }
@@ -138,26 +134,19 @@ const FIRST_IDS: usize = 20;
 
 async fn state(State(simulator): State<AaSimulator>) -> Json<Value> {
     let queue = simulator.queue();
-    let requests = simulator.requests();
     Json(json!({
         "queue": { "length": simulator.queue_len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
-        "requests": {
-            "queue": requests.queue,
-            "details": requests.details,
-            "purge": requests.purge,
-            "enqueue": requests.enqueue,
-            "faulted": requests.faulted,
-            "poisoned": requests.poisoned,
-            "refused": requests.refused,
-            "detail_ids": requests.detail_ids,
-        },
+        "requests": simulator.requests(),
         "purges": simulator.purges(),
         "customers": simulator.customer_ids().len(),
     }))
 }
 
-async fn customer(State(simulator): State<AaSimulator>, RawQuery(query): RawQuery) -> Result<Json<Value>, BadRequest> {
-    let id = Parameters::new(query).number("id")?;
+async fn customer(
+    State(simulator): State<AaSimulator>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Value>, BadRequest> {
+    let id = parameters.number("id")?;
     Ok(Json(json!({
         "id": id,
         "exists": simulator.revision(id).is_some(),

@@ -6,7 +6,6 @@
 use crate::{
     names::{self, Name},
     random::{percent, pick, sequence},
-    xml::write_or_ignore,
 };
 
 /// One customer in one revision.
@@ -69,16 +68,12 @@ impl Identity {
 
     /// People get a middle initial, and companies the number of a branch, that no other revision has.
     pub(super) fn display_name(&self) -> String {
-        if self.is_company {
-            let mut name = format!("{}{}", self.last_name.written, self.company_ending);
-            if self.revision > 1 {
-                write_or_ignore(&mut name, format_args!(" No. {}", self.revision));
-            }
-            return name;
-        }
+        let (first, last) = (self.first_name.written, self.last_name.written);
         match self.middle_name() {
-            Some(middle) => format!("{} {middle} {}", self.first_name.written, self.last_name.written),
-            None => format!("{} {}", self.first_name.written, self.last_name.written),
+            Some(_) if self.is_company => format!("{last}{} No. {}", self.company_ending, self.revision),
+            None if self.is_company => format!("{last}{}", self.company_ending),
+            Some(middle) => format!("{first} {middle} {last}"),
+            None => format!("{first} {last}"),
         }
     }
 
@@ -87,17 +82,13 @@ impl Identity {
     }
 
     pub(super) fn email(&self) -> String {
-        let mut address = if self.is_company {
-            format!("office.{}.{}", self.last_name.plain, self.id)
-        } else {
-            format!("{}.{}.{}", self.first_name.plain, self.last_name.plain, self.id)
-        };
-        if self.revision > 1 {
-            write_or_ignore(&mut address, format_args!(".{}", self.revision));
+        let Self { id, revision, email_domain, .. } = self;
+        let first = if self.is_company { "office" } else { self.first_name.plain };
+        let last = self.last_name.plain;
+        match revision {
+            0 | 1 => format!("{first}.{last}.{id}@{email_domain}"),
+            _ => format!("{first}.{last}.{id}.{revision}@{email_domain}"),
         }
-        address.push('@');
-        address.push_str(self.email_domain);
-        address
     }
 
     pub(super) fn sequence(&self, part: Part) -> fastrand::Rng {

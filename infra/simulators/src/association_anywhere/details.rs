@@ -5,29 +5,29 @@ use std::collections::HashSet;
 use super::{
     AaSimulator, Poison, Procedure,
     customers::Identity,
-    documents::{self, Dialect},
-    requests::FoldedNames,
-    sections::{Sections, write_header},
+    documents,
+    requests::{text, texts},
+    sections::{self, Section, write_header},
 };
-use crate::xml::{DECLARATION, Element, write_or_ignore};
+use crate::xml::{DECLARATION, Element, element, too_deep};
 
 /// The customers of a bulk request that exist, each once; or the one of a single request.
 pub(super) fn answer(simulator: &AaSimulator, request: &Element, duplicates: bool) -> String {
-    let sections = Sections::of_request(request);
-    if request.child_text("bulkrequest").eq_ignore_ascii_case("true") {
-        return bulk(simulator, request, sections, duplicates);
+    let sections = sections::requested(request);
+    if text(request, "bulkrequest").eq_ignore_ascii_case("true") {
+        return bulk(simulator, request, &sections, duplicates);
     }
-    let mut texts = request.child_texts("custid");
+    let mut texts = texts(request, "custid");
     let (Some(text), None) = (texts.next(), texts.next()) else {
         return refusal("Exactly one custId is needed where bulkRequest is not true");
     };
-    single(simulator, text, sections)
+    single(simulator, text, &sections)
 }
 
-fn bulk(simulator: &AaSimulator, request: &Element, sections: Sections, duplicates: bool) -> String {
+fn bulk(simulator: &AaSimulator, request: &Element, sections: &[&Section], duplicates: bool) -> String {
     let mut seen = HashSet::new();
     let habits = simulator.state().habits;
-    let asked = request.child_texts("custid").filter_map(|text| text.parse().ok()).chain(habits.always_answers);
+    let asked = texts(request, "custid").filter_map(|text| text.parse().ok()).chain(habits.always_answers);
     let mut ids: Vec<u64> = asked.filter(|&id| seen.insert(id)).collect();
     if habits.answers_at_most.is_some() {
         ids.sort_unstable_by(|one, other| other.cmp(one));
@@ -35,10 +35,7 @@ fn bulk(simulator: &AaSimulator, request: &Element, sections: Sections, duplicat
     let mut customers = existing(simulator, &ids);
     customers.truncate(habits.answers_at_most.unwrap_or(usize::MAX));
 
-    let bytes_a_customer = if duplicates { 4000 } else { 2000 };
-    let mut out = String::with_capacity(200 + customers.len() * bytes_a_customer);
-    out.push_str(DECLARATION);
-    out.push_str("<custInfoResponse>");
+    let mut out = format!("{DECLARATION}<custInfoResponse>");
     for (identity, poison) in &customers {
         for _ in 0..if duplicates { 2 } else { 1 } {
             write_customer(&mut out, identity, sections, *poison);
@@ -49,21 +46,20 @@ fn bulk(simulator: &AaSimulator, request: &Element, sections: Sections, duplicat
     out
 }
 
-fn single(simulator: &AaSimulator, text: &str, sections: Sections) -> String {
+fn single(simulator: &AaSimulator, text: &str, sections: &[&Section]) -> String {
     let ids: Vec<u64> = text.parse().into_iter().collect();
     let customers = existing(simulator, &ids);
     let [(identity, poison)] = customers.as_slice() else {
         return refusal(&format!("No customer found for custId {text}"));
     };
-    let mut out = String::with_capacity(2000);
-    out.push_str(DECLARATION);
+    let mut out = DECLARATION.to_owned();
     write_customer(&mut out, identity, sections, *poison);
     out.push('\n');
     out
 }
 
 fn refusal(message: &str) -> String {
-    documents::refusal(Procedure::Details, Dialect::Camel, message)
+    documents::refusal(Procedure::Details, message)
 }
 
 /// Takes from the state only what is needed, so that writing a long document does not hold it up.
@@ -83,12 +79,10 @@ fn existing(simulator: &AaSimulator, ids: &[u64]) -> Vec<(Identity, Option<Poiso
     customers
 }
 
-const NESTED_LEVELS: usize = 10_000;
-
-fn write_customer(out: &mut String, identity: &Identity, sections: Sections, poison: Option<Poison>) {
+fn write_customer(out: &mut String, identity: &Identity, sections: &[&Section], poison: Option<Poison>) {
     out.push_str("<custInfo>");
     if poison != Some(Poison::NoCustId) {
-        write_or_ignore(out, format_args!("<custId>{}</custId>", identity.id));
+        element(out, "custId", identity.id);
     }
     if poison == Some(Poison::ErrorElement) {
         out.push_str("<error>ORA-01403: no data found</error></custInfo>");
@@ -97,24 +91,19 @@ fn write_customer(out: &mut String, identity: &Identity, sections: Sections, poi
     write_header(out, identity);
     match poison {
         Some(Poison::BrokenXml) => out.push_str("<referralInfo><source>unfinished</referralInfo>"),
-        Some(Poison::TooDeep) => {
-            out.push_str(&"<nested>".repeat(NESTED_LEVELS));
-            out.push_str(&"</nested>".repeat(NESTED_LEVELS));
-        }
-        Some(Poison::HugeText(bytes)) => {
-            out.push_str("<remarks>");
-            out.push_str(&"x".repeat(bytes));
-            out.push_str("</remarks>");
-        }
+        Some(Poison::TooDeep) => out.push_str(&too_deep()),
+        Some(Poison::HugeText(bytes)) => element(out, "remarks", "x".repeat(bytes)),
         Some(Poison::NoCustId | Poison::ServerError | Poison::ErrorElement) | None => {}
     }
-    identity.write_sections(out, sections);
+    for section in sections {
+        identity.write_section(out, section);
+    }
     out.push_str("</custInfo>");
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
 
     use super::*;
     use crate::association_anywhere::AaSettings;

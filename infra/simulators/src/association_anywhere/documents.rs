@@ -1,10 +1,13 @@
-//! The documents of all answers but a customer's own part of them, and ways to spoil a document.
+//! The documents of all answers but a customer's own part of them. They are written in camelCase, and spelled as the
+//! answer must be at the end.
+
+use std::fmt::Arguments;
 
 use super::{
     Procedure,
     state::{Action, Queued},
 };
-use crate::xml::{DECLARATION, Piece, escape_into, pieces, write_or_ignore};
+use crate::xml::{DECLARATION, Piece, element, partial_escape, pieces, write_or_ignore};
 
 /// Which spelling of element names an answer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,64 +26,71 @@ impl Dialect {
         }
     }
 
-    /// The name in this spelling.
-    fn name(self, hyphen: &'static str, camel: &'static str) -> &'static str {
-        match self {
-            Self::Hyphen => hyphen,
-            Self::Camel => camel,
+    /// The document with its names in this spelling.
+    pub(super) fn spelled(self, document: String) -> String {
+        if self == Self::Camel {
+            return document;
         }
+        let mut out = String::with_capacity(document.len() + document.len() / 16);
+        for piece in pieces(&document) {
+            match piece {
+                Piece::Tag(tag) => {
+                    for letter in tag.chars() {
+                        if letter.is_ascii_uppercase() {
+                            out.push('-');
+                        }
+                        out.push(letter.to_ascii_lowercase());
+                    }
+                }
+                Piece::Other(text) => out.push_str(text),
+            }
+        }
+        out
     }
 }
 
 pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";
 
 /// The root of an answer. What wraps a bulk details answer is documented nowhere, so clients must not look at it.
-fn root(procedure: Procedure, dialect: Dialect) -> &'static str {
+fn root(procedure: Procedure) -> &'static str {
     match procedure {
-        Procedure::Queue => dialect.name("queued-custs", "queuedCusts"),
-        Procedure::Details => dialect.name("cust-info-response", "custInfoResponse"),
-        Procedure::Purge => dialect.name("purge-status", "purgeStatus"),
-        Procedure::Enqueue => dialect.name("enqueue-status", "enqueueStatus"),
+        Procedure::Queue => "queuedCusts",
+        Procedure::Details => "custInfoResponse",
+        Procedure::Purge => "purgeStatus",
+        Procedure::Enqueue => "enqueueStatus",
     }
 }
 
-/// The queue without reasons holds bare ids; the one with reasons a group for each customer. The spelling is told apart
-/// from the form, so that an answer can come in the wrong one.
+/// The queue without reasons holds bare ids; the one with reasons a group for each customer.
 pub(super) fn queue(
-    dialect: Dialect,
     with_reasons: bool,
     entries: &[Queued],
     texts: &[String],
     zeros: &str,
     greatest_number: Option<u64>,
 ) -> String {
-    let bytes_an_entry = if with_reasons { 110 } else { 32 };
-    let mut out = String::with_capacity(300 + entries.len() * bytes_an_entry);
-    let root = root(Procedure::Queue, dialect);
-    let cust_id = dialect.name("cust-id", "custId");
-    out.push_str(DECLARATION);
-    write_or_ignore(&mut out, format_args!("<{root}><status>SUCCESS</status>"));
+    let root = root(Procedure::Queue);
+    let mut out = format!("{DECLARATION}<{root}><status>SUCCESS</status>");
     if let Some(number) = greatest_number {
-        let name = dialect.name("max-queue-num", "maxQueueNum");
-        write_or_ignore(&mut out, format_args!("<{name}>{number}</{name}>"));
+        element(&mut out, "maxQueueNum", number);
     }
     if !with_reasons {
         out.push_str("<customers>");
     }
     for entry in entries {
-        if with_reasons {
-            let (action, reason) = action_and_reason(entry);
-            let group = format_args!(
-                "<customer><{cust_id}>{zeros}{}</{cust_id}><action>{action}</action><reason>{reason}</reason></customer>",
-                entry.id
-            );
-            write_or_ignore(&mut out, group);
-        } else {
-            write_or_ignore(&mut out, format_args!("<{cust_id}>{zeros}{}</{cust_id}>", entry.id));
+        if !with_reasons {
+            element(&mut out, "custId", format_args!("{zeros}{}", entry.id));
+            continue;
         }
+        let (action, reason) = action_and_reason(entry);
+        out.push_str("<customer>");
+        element(&mut out, "custId", format_args!("{zeros}{}", entry.id));
+        element(&mut out, "action", action);
+        element(&mut out, "reason", reason);
+        out.push_str("</customer>");
     }
     for text in texts {
-        write_or_ignore(&mut out, format_args!("<customer><{cust_id}>{text}</{cust_id}></customer>"));
+        write_or_ignore(&mut out, format_args!("<customer><custId>{text}</custId></customer>"));
     }
     if !with_reasons {
         out.push_str("</customers>");
@@ -89,14 +99,8 @@ pub(super) fn queue(
     out
 }
 
-/// Already escaped.
-const REASONS: [&str; 5] = [
-    "Membership renewed",
-    "Address changed",
-    "E-mail changed",
-    "Name &amp; salutation changed",
-    "Subscription changed",
-];
+const REASONS: [&str; 5] =
+    ["Membership renewed", "Address changed", "E-mail changed", "Name & salutation changed", "Subscription changed"];
 
 fn action_and_reason(entry: &Queued) -> (&'static str, &'static str) {
     match entry.action {
@@ -106,44 +110,40 @@ fn action_and_reason(entry: &Queued) -> (&'static str, &'static str) {
     }
 }
 
+/// A document with this in its root.
+fn document(procedure: Procedure, content: Arguments<'_>) -> String {
+    let root = root(procedure);
+    format!("{DECLARATION}<{root}>{content}</{root}>\n")
+}
+
 /// A `status` with its `message`, as all procedures but details answer.
-pub(super) fn status(procedure: Procedure, dialect: Dialect, status: &str, message: &str) -> String {
-    let root = root(procedure, dialect);
-    let mut out = format!("{DECLARATION}<{root}><status>{status}</status>");
+pub(super) fn status(procedure: Procedure, status: &str, message: &str) -> String {
     if message.is_empty() {
-        out.push_str("<message/>");
-    } else {
-        out.push_str("<message>");
-        escape_into(&mut out, message);
-        out.push_str("</message>");
+        return document(procedure, format_args!("<status>{status}</status><message/>"));
     }
-    write_or_ignore(&mut out, format_args!("</{root}>\n"));
-    out
+    let message = partial_escape(message);
+    document(procedure, format_args!("<status>{status}</status><message>{message}</message>"))
 }
 
 /// A document with only an `error` in its root.
-pub(super) fn error(procedure: Procedure, dialect: Dialect, message: &str) -> String {
-    let root = root(procedure, dialect);
-    let mut out = format!("{DECLARATION}<{root}><error>");
-    escape_into(&mut out, message);
-    write_or_ignore(&mut out, format_args!("</error></{root}>\n"));
-    out
+pub(super) fn error(procedure: Procedure, message: &str) -> String {
+    document(procedure, format_args!("<error>{}</error>", partial_escape(message)))
 }
 
 /// How a procedure refuses: details with an `error`, the others with a `FAILURE`.
-pub(super) fn refusal(procedure: Procedure, dialect: Dialect, message: &str) -> String {
+pub(super) fn refusal(procedure: Procedure, message: &str) -> String {
     match procedure {
-        Procedure::Details => error(procedure, dialect, message),
-        Procedure::Queue | Procedure::Purge | Procedure::Enqueue => status(procedure, dialect, "FAILURE", message),
+        Procedure::Details => error(procedure, message),
+        Procedure::Queue | Procedure::Purge | Procedure::Enqueue => status(procedure, "FAILURE", message),
     }
 }
 
 /// Well-formed, and nothing in it; a queue at least says that it was successful.
-pub(super) fn empty(procedure: Procedure, dialect: Dialect) -> String {
+pub(super) fn empty(procedure: Procedure) -> String {
     match procedure {
-        Procedure::Queue => status(procedure, dialect, "SUCCESS", ""),
+        Procedure::Queue => status(procedure, "SUCCESS", ""),
         Procedure::Details | Procedure::Purge | Procedure::Enqueue => {
-            format!("{DECLARATION}<{}/>\n", root(procedure, dialect))
+            format!("{DECLARATION}<{}/>\n", root(procedure))
         }
     }
 }
@@ -151,26 +151,7 @@ pub(super) fn empty(procedure: Procedure, dialect: Dialect) -> String {
 /// A document with a name that grows without bounds when expanded.
 pub(super) fn entity_bomb() -> String {
     crate::xml::entity_bomb(
-        "<custInfoResponse><custInfo><custId>1</custId><name><displayName>",
-        "</displayName></name></custInfo></custInfoResponse>",
+        "<custInfoResponse><custInfo><custId>1</custId><name><displayName>&laugh10;</displayName></name></custInfo>\
+         </custInfoResponse>",
     )
-}
-
-/// The document with `custId` spelled `cust-id`, and so on.
-pub(super) fn with_hyphenated_names(document: &str) -> String {
-    let mut out = String::with_capacity(document.len() + document.len() / 16);
-    for piece in pieces(document) {
-        match piece {
-            Piece::Tag(tag) => {
-                for letter in tag.chars() {
-                    if letter.is_ascii_uppercase() {
-                        out.push('-');
-                    }
-                    out.push(letter.to_ascii_lowercase());
-                }
-            }
-            Piece::Other(text) => out.push_str(text),
-        }
-    }
-    out
 }

@@ -21,13 +21,13 @@ pub(super) fn instead_of_answer(fault: &Fault, procedure: Procedure, dialect: Di
         Fault::RetryAfter { status, seconds } => return Some(retry_after(*status, *seconds)),
         Fault::NotXml => return Some(maintenance_page()),
         Fault::Huge(bytes) => return Some(huge_document(XML_TYPE, *bytes)),
-        Fault::Doctype => documents::entity_bomb(),
-        Fault::Empty => documents::empty(procedure, dialect),
-        Fault::ErrorDocument(message) => documents::error(procedure, dialect, message),
-        Fault::FailureStatus(message) => documents::status(procedure, dialect, "FAILURE", message),
-        Fault::WrongCredentials => documents::refusal(procedure, dialect, documents::WRONG_CREDENTIALS),
+        Fault::Doctype => return Some(xml(documents::entity_bomb())),
+        Fault::Empty => documents::empty(procedure),
+        Fault::ErrorDocument(message) => documents::error(procedure, message),
+        Fault::FailureStatus(message) => documents::status(procedure, "FAILURE", message),
+        Fault::WrongCredentials => documents::refusal(procedure, documents::WRONG_CREDENTIALS),
     };
-    Some(xml(document))
+    Some(xml(dialect.spelled(document)))
 }
 
 /// The answer of a procedure that was carried out, as the fault leaves it. Names and entries were spoiled before.

@@ -6,7 +6,7 @@ use super::{
     AaSimulator, Fault, Poison, Procedure, details,
     documents::{self, Dialect},
     faults,
-    requests::{self, FoldedNames},
+    requests::{child, folded, text, texts},
     state,
 };
 use crate::{
@@ -18,14 +18,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Call {
     pub(super) procedure: Procedure,
-    pub(super) queue_form: QueueForm,
-}
-
-/// The two procedures that read the queue.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum QueueForm {
-    Plain,
-    WithReasons,
+    /// Which of the two procedures that read the queue.
+    pub(super) with_reasons: bool,
 }
 
 pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) -> Response {
@@ -53,7 +47,7 @@ pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) 
         Ok(request) => carry_out(simulator, call, dialect, &request, fault.as_ref()),
         Err(message) => {
             let message = format!("p_input_xml_doc cannot be read: {message}");
-            Ok(documents::refusal(call.procedure, dialect, &message))
+            Ok(dialect.spelled(documents::refusal(call.procedure, &message)))
         }
     };
     match carried_out {
@@ -69,7 +63,7 @@ struct InternalError;
 fn dialect_of_answer(call: Call, request: Option<&Element>) -> Dialect {
     match call.procedure {
         Procedure::Details => Dialect::Camel,
-        Procedure::Queue if call.queue_form == QueueForm::WithReasons => Dialect::Camel,
+        Procedure::Queue if call.with_reasons => Dialect::Camel,
         Procedure::Queue => Dialect::Hyphen,
         Procedure::Purge | Procedure::Enqueue => match request {
             Some(request) if !request.name.contains('-') => Dialect::Camel,
@@ -79,7 +73,7 @@ fn dialect_of_answer(call: Call, request: Option<&Element>) -> Dialect {
 }
 
 fn note_details_ids(simulator: &AaSimulator, request: &Element) {
-    let ids: Vec<String> = request.child_texts("custid").map(str::to_owned).collect();
+    let ids: Vec<String> = texts(request, "custid").map(str::to_owned).collect();
     let mut state = simulator.state();
     state.counts.detail_ids += ids.len() as u64;
     state.last_details_ids = ids;
@@ -99,32 +93,25 @@ fn carry_out(
         Procedure::Purge => "purgerequest",
         Procedure::Enqueue => "enqueuerequest",
     };
-    if requests::folded(&request.name) != expected_root {
+    if folded(&request.name) != expected_root {
         let message = format!("<{}> is not what this procedure takes", request.name);
-        return Ok(documents::refusal(procedure, dialect, &message));
+        return Ok(dialect.spelled(documents::refusal(procedure, &message)));
     }
     if !credentials_are_right(simulator, procedure, request) {
         simulator.state().counts.refused += 1;
-        return Ok(documents::refusal(procedure, dialect, documents::WRONG_CREDENTIALS));
+        return Ok(dialect.spelled(documents::refusal(procedure, documents::WRONG_CREDENTIALS)));
     }
 
-    let answer_dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
     let duplicates = fault == Some(&Fault::Duplicates);
-    match procedure {
-        Procedure::Queue => Ok(queue(simulator, call.queue_form, answer_dialect, duplicates)),
-        Procedure::Purge => Ok(purge(simulator, request, answer_dialect)),
-        Procedure::Enqueue => Ok(enqueue(simulator, request, answer_dialect)),
-        Procedure::Details => {
-            if names_a_server_error(simulator, request) {
-                return Err(InternalError);
-            }
-            let document = details::answer(simulator, request, duplicates);
-            Ok(match answer_dialect {
-                Dialect::Camel => document,
-                Dialect::Hyphen => documents::with_hyphenated_names(&document),
-            })
-        }
-    }
+    let document = match procedure {
+        Procedure::Queue => queue(simulator, call.with_reasons, duplicates),
+        Procedure::Purge => purge(simulator, request),
+        Procedure::Enqueue => enqueue(simulator, request),
+        Procedure::Details if names_a_server_error(simulator, request) => return Err(InternalError),
+        Procedure::Details => details::answer(simulator, request, duplicates),
+    };
+    let dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
+    Ok(dialect.spelled(document))
 }
 
 fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request: &Element) -> bool {
@@ -133,10 +120,10 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
         Procedure::Queue | Procedure::Purge | Procedure::Enqueue => ("vendorid", "vendorpassword"),
     };
     let settings = &simulator.shared.settings;
-    request.child_text(username) == settings.username && request.child_text(password) == settings.password
+    text(request, username) == settings.username && text(request, password) == settings.password
 }
 
-fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates: bool) -> String {
+fn queue(simulator: &AaSimulator, with_reasons: bool, duplicates: bool) -> String {
     let (mut entries, greatest_number, texts, zeros) = {
         let state = simulator.state();
         let (entries, greatest_number) = state.queue_snapshot();
@@ -146,40 +133,36 @@ fn queue(simulator: &AaSimulator, form: QueueForm, dialect: Dialect, duplicates:
     if duplicates {
         entries = entries.into_iter().flat_map(|entry| [entry, entry]).collect();
     }
-    documents::queue(dialect, form == QueueForm::WithReasons, &entries, &texts, zeros, greatest_number)
+    documents::queue(with_reasons, &entries, &texts, zeros, greatest_number)
 }
 
-fn purge(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
-    let Ok(number) = request.child_text("maxqueuenum").parse::<u64>() else {
-        return documents::status(Procedure::Purge, dialect, "FAILURE", "max-queue-num must be a number");
+fn purge(simulator: &AaSimulator, request: &Element) -> String {
+    let Ok(number) = text(request, "maxqueuenum").parse::<u64>() else {
+        return documents::status(Procedure::Purge, "FAILURE", "max-queue-num must be a number");
     };
     let mut state = simulator.state();
     if state.habits.refuses_empty_purges && !state.has_up_to(number) {
-        return documents::status(Procedure::Purge, dialect, "FAILURE", "no rows");
+        return documents::status(Procedure::Purge, "FAILURE", "no rows");
     }
     state.purge(number);
-    documents::status(Procedure::Purge, dialect, "SUCCESS", "")
+    documents::status(Procedure::Purge, "SUCCESS", "")
 }
 
-fn enqueue(simulator: &AaSimulator, request: &Element, dialect: Dialect) -> String {
-    if request.child("custid").is_none() {
+fn enqueue(simulator: &AaSimulator, request: &Element) -> String {
+    if child(request, "custid").is_none() {
         simulator.enqueue_all();
-        return documents::status(Procedure::Enqueue, dialect, "SUCCESS", "");
+        return documents::status(Procedure::Enqueue, "SUCCESS", "");
     }
-    let Ok(id) = request.child_text("custid").parse::<u64>() else {
-        return documents::status(Procedure::Enqueue, dialect, "FAILURE", "cust-id must be a number");
+    let Ok(id) = text(request, "custid").parse::<u64>() else {
+        return documents::status(Procedure::Enqueue, "FAILURE", "cust-id must be a number");
     };
     simulator.state().enqueue(id, state::Action::Update);
-    documents::status(Procedure::Enqueue, dialect, "SUCCESS", "")
+    documents::status(Procedure::Enqueue, "SUCCESS", "")
 }
 
 fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {
     let mut state = simulator.state();
-    if state.poisons.is_empty() {
-        return false;
-    }
-    let found = request
-        .child_texts("custid")
+    let found = texts(request, "custid")
         .filter_map(|text| text.parse::<u64>().ok())
         .any(|id| state.poisons.get(&id) == Some(&Poison::ServerError));
     if found {

@@ -14,37 +14,23 @@ pub(super) fn folded(name: &str) -> String {
     name.chars().filter(|letter| !matches!(letter, '-' | '_')).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// An element of a request, looked into by folded names.
-pub(super) trait FoldedNames {
-    /// The first child of this folded name.
-    fn child(&self, folded_name: &str) -> Option<&Element>;
-
-    /// The text of the first child of this folded name, trimmed; empty if there is none.
-    fn child_text(&self, folded_name: &str) -> &str;
-
-    /// The texts of all children of this folded name, trimmed, in order.
-    fn child_texts<'a>(&'a self, folded_name: &'a str) -> impl Iterator<Item = &'a str>;
-
-    /// Whether an attribute of this folded name says `true`.
-    fn attribute_is_true(&self, folded_name: &str) -> bool;
+/// The first child of this folded name.
+pub(super) fn child<'a>(element: &'a Element, folded_name: &str) -> Option<&'a Element> {
+    element.children.iter().find(|child| folded(&child.name) == folded_name)
 }
 
-impl FoldedNames for Element {
-    fn child(&self, folded_name: &str) -> Option<&Element> {
-        self.children.iter().find(|child| folded(&child.name) == folded_name)
-    }
+/// The texts of all children of this folded name, trimmed, in order.
+pub(super) fn texts<'a>(element: &'a Element, folded_name: &str) -> impl Iterator<Item = &'a str> {
+    element.children.iter().filter(move |child| folded(&child.name) == folded_name).map(|child| child.text.trim())
+}
 
-    fn child_text(&self, folded_name: &str) -> &str {
-        self.child(folded_name).map(|child| child.text.trim()).unwrap_or_default()
-    }
+/// The text of the first child of this folded name, trimmed; empty if there is none.
+pub(super) fn text<'a>(element: &'a Element, folded_name: &str) -> &'a str {
+    texts(element, folded_name).next().unwrap_or_default()
+}
 
-    fn child_texts<'a>(&'a self, folded_name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.children.iter().filter(move |child| folded(&child.name) == folded_name).map(|child| child.text.trim())
-    }
-
-    fn attribute_is_true(&self, folded_name: &str) -> bool {
-        self.attributes
-            .iter()
-            .any(|attribute| folded(&attribute.name) == folded_name && attribute.value.eq_ignore_ascii_case("true"))
-    }
+/// Whether an attribute of this folded name says `true`.
+pub(super) fn is_true(element: &Element, folded_name: &str) -> bool {
+    let says_true = |value: &str| value.eq_ignore_ascii_case("true");
+    element.attributes.iter().any(|attribute| folded(&attribute.name) == folded_name && says_true(&attribute.value))
 }

@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     AaSimulator, DETAILS_PATH, ENQUEUE_PATH, PURGE_PATH, Procedure, QUEUE_PATH, QUEUE_WITH_REASONS_PATH,
-    procedures::{self, Call, QueueForm},
+    procedures::{self, Call},
     requests,
 };
 use crate::faults::plain_status;
@@ -46,13 +46,13 @@ async fn call_procedure(
 
 /// Package and procedure are case-insensitive.
 fn call_by_path_name(path_name: &str) -> Option<Call> {
-    let calls = [
-        (QUEUE_PATH, Procedure::Queue, QueueForm::Plain),
-        (QUEUE_WITH_REASONS_PATH, Procedure::Queue, QueueForm::WithReasons),
-        (DETAILS_PATH, Procedure::Details, QueueForm::Plain),
-        (PURGE_PATH, Procedure::Purge, QueueForm::Plain),
-        (ENQUEUE_PATH, Procedure::Enqueue, QueueForm::Plain),
-    ];
-    let (_, procedure, queue_form) = calls.into_iter().find(|(name, ..)| name.eq_ignore_ascii_case(path_name))?;
-    Some(Call { procedure, queue_form })
+    let path_name = path_name.to_ascii_uppercase();
+    let procedure = match path_name.as_str() {
+        QUEUE_PATH | QUEUE_WITH_REASONS_PATH => Procedure::Queue,
+        DETAILS_PATH => Procedure::Details,
+        PURGE_PATH => Procedure::Purge,
+        ENQUEUE_PATH => Procedure::Enqueue,
+        _ => return None,
+    };
+    Some(Call { procedure, with_reasons: path_name == QUEUE_WITH_REASONS_PATH })
 }

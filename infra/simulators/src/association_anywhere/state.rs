@@ -1,7 +1,7 @@
 //! What the simulator remembers: which customers exist in which revision, and the queue.
 //!
 //! A customer's content is worked out from the seed, its id and its revision whenever it is asked for, so a million
-//! customers cost sixteen bytes each, and as much again and a little more while they are queued.
+//! customers cost a few dozen bytes each, and as much again while they are queued.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,10 +9,9 @@ use super::{AaSettings, Poison, Procedure, RequestCounts};
 use crate::random::choose_some;
 
 /// Why a customer is queued.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Insert,
-    #[default]
     Update,
     Delete,
 }
@@ -20,12 +19,11 @@ pub(super) enum Action {
 /// One customer, or an id that is only queued.
 #[derive(Clone, Copy, Debug, Default)]
 struct CustomerState {
-    /// 0 if the id is not in the queue.
+    /// Under which it was last queued. The entry may be gone by now.
     queue_number: u64,
     /// Counts on over a deletion, so that what is created anew differs from all that was before.
     revision: u32,
     exists: bool,
-    action: Action,
 }
 
 /// One entry of the queue.
@@ -36,12 +34,9 @@ pub(super) struct Queued {
 }
 
 pub(super) struct State {
-    first_id: u64,
-    /// The customers of the start: the one at place `n` has the id `first_id + n`.
-    consecutive: Vec<CustomerState>,
-    /// All other ids that were ever created or queued.
-    others: BTreeMap<u64, CustomerState>,
-    queue: BTreeMap<u64, u64>,
+    /// Every id that was ever created or queued.
+    customers: BTreeMap<u64, CustomerState>,
+    queue: BTreeMap<u64, Queued>,
     last_queue_number: u64,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
@@ -72,9 +67,7 @@ impl State {
     pub(super) fn new(settings: &AaSettings) -> Self {
         let at_the_start = CustomerState { revision: 1, exists: true, ..CustomerState::default() };
         let mut state = Self {
-            first_id: settings.first_id,
-            consecutive: vec![at_the_start; usize::try_from(settings.customers).unwrap_or(usize::MAX)],
-            others: BTreeMap::new(),
+            customers: (settings.first_id..).zip(0..settings.customers).map(|(id, _)| (id, at_the_start)).collect(),
             queue: BTreeMap::new(),
             last_queue_number: 0,
             random: fastrand::Rng::with_seed(settings.seed),
@@ -92,17 +85,11 @@ impl State {
     }
 
     pub(super) fn revision(&self, id: u64) -> Option<u32> {
-        let customer = self.get(id)?;
-        customer.exists.then_some(customer.revision)
+        self.customers.get(&id).filter(|customer| customer.exists).map(|customer| customer.revision)
     }
 
     pub(super) fn existing_ids(&self) -> Vec<u64> {
-        let consecutive = (self.first_id..).zip(&self.consecutive);
-        let others = self.others.iter().map(|(&id, customer)| (id, customer));
-        let mut ids: Vec<u64> =
-            consecutive.chain(others).filter(|(_, customer)| customer.exists).map(|(id, _)| id).collect();
-        ids.sort_unstable();
-        ids
+        self.customers.iter().filter(|(_, customer)| customer.exists).map(|(&id, _)| id).collect()
     }
 
     pub(super) fn change(&mut self, id: u64) {
@@ -139,13 +126,11 @@ impl State {
     pub(super) fn enqueue(&mut self, id: u64, action: Action) {
         self.last_queue_number += 1;
         let queue_number = self.last_queue_number;
-        let customer = self.get_or_add(id);
-        let earlier_number = std::mem::replace(&mut customer.queue_number, queue_number);
-        customer.action = action;
-        if earlier_number != 0 {
+        let earlier_number = std::mem::replace(&mut self.get_or_add(id).queue_number, queue_number);
+        if self.queue.get(&earlier_number).is_some_and(|queued| queued.id == id) {
             self.queue.remove(&earlier_number);
         }
-        self.queue.insert(queue_number, id);
+        self.queue.insert(queue_number, Queued { id, action });
     }
 
     pub(super) fn enqueue_all(&mut self) {
@@ -162,9 +147,7 @@ impl State {
 
     /// Empties the queue and numbers on after `last_number`, as when the environment is built anew.
     pub(super) fn rebuild_queue(&mut self, last_number: u64) {
-        for id in std::mem::take(&mut self.queue).into_values() {
-            self.get_or_add(id).queue_number = 0;
-        }
+        self.queue.clear();
         self.texts.clear();
         self.last_queue_number = last_number;
     }
@@ -178,13 +161,7 @@ impl State {
     pub(super) fn purge(&mut self, up_to: u64) {
         self.purges.push(up_to);
         self.texts.retain(|number, _| *number > up_to);
-        while let Some(entry) = self.queue.first_entry() {
-            if *entry.key() > up_to {
-                break;
-            }
-            let id = entry.remove();
-            self.get_or_add(id).queue_number = 0;
-        }
+        self.queue.extract_if(..=up_to, |_, _| true).for_each(drop);
     }
 
     pub(super) fn queue_len(&self) -> usize {
@@ -196,47 +173,27 @@ impl State {
     }
 
     pub(super) fn queued_ids(&self) -> Vec<u64> {
-        self.queue.values().copied().collect()
+        self.queue.values().map(|queued| queued.id).collect()
     }
 
     /// The queue in order, and its greatest number. An empty queue has one only with [`Habits::numbers_empty_queue`].
     pub(super) fn queue_snapshot(&self) -> (Vec<Queued>, Option<u64>) {
-        let entries = self
-            .queue
-            .values()
-            .map(|&id| Queued { id, action: self.get(id).map(|customer| customer.action).unwrap_or_default() })
-            .collect();
         let last = self.queue.last_key_value().map(|(&number, _)| number);
         let last = last.max(self.texts.last_key_value().map(|(&number, _)| number));
-        (entries, last.or(self.habits.numbers_empty_queue.then_some(self.last_queue_number)))
+        let last = last.or(self.habits.numbers_empty_queue.then_some(self.last_queue_number));
+        (self.queue.values().copied().collect(), last)
     }
 
     pub(super) fn count_request(&mut self, procedure: Procedure) {
-        let counter = match procedure {
-            Procedure::Queue => &mut self.counts.queue,
-            Procedure::Details => &mut self.counts.details,
-            Procedure::Purge => &mut self.counts.purge,
-            Procedure::Enqueue => &mut self.counts.enqueue,
-        };
-        *counter += 1;
-    }
-
-    fn place(&self, id: u64) -> Option<usize> {
-        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
-        (place < self.consecutive.len()).then_some(place)
-    }
-
-    fn get(&self, id: u64) -> Option<&CustomerState> {
-        match self.place(id) {
-            Some(place) => self.consecutive.get(place),
-            None => self.others.get(&id),
+        match procedure {
+            Procedure::Queue => self.counts.queue += 1,
+            Procedure::Details => self.counts.details += 1,
+            Procedure::Purge => self.counts.purge += 1,
+            Procedure::Enqueue => self.counts.enqueue += 1,
         }
     }
 
     fn get_or_add(&mut self, id: u64) -> &mut CustomerState {
-        match self.place(id) {
-            Some(place) => &mut self.consecutive[place],
-            None => self.others.entry(id).or_default(),
-        }
+        self.customers.entry(id).or_default()
     }
 }

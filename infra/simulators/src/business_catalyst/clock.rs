@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime};
+
+use super::BcSettings;
 
 /// The source of the time with which a simulator dates changes.
 #[derive(Clone)]
@@ -13,26 +15,15 @@ pub enum Clock {
     Following(Arc<dyn Fn() -> Timestamp + Send + Sync>),
 }
 
-/// The site's clock.
-pub(super) struct SiteClock {
-    clock: Clock,
-    zone: TimeZone,
-    step: SignedDuration,
-}
-
-impl SiteClock {
-    pub(super) fn new(clock: Clock, zone: TimeZone, step: SignedDuration) -> Self {
-        Self { clock, zone, step }
-    }
-
-    /// Whole seconds, as the source's dates have them.
+impl BcSettings {
+    /// The site's local time, in whole seconds, as the source's dates have them.
     pub(super) fn now(&self) -> DateTime {
         match &self.clock {
             Clock::Manual(time) => *time,
             Clock::Following(now) => {
                 let now = now();
                 let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
-                self.zone.to_datetime(seconds)
+                self.time_zone.to_datetime(seconds)
             }
         }
     }
@@ -44,14 +35,5 @@ impl SiteClock {
             *time = time.saturating_add(self.step);
         }
         now
-    }
-
-    /// From now on it stands at this time, whatever it followed.
-    pub(super) fn set(&mut self, time: DateTime) {
-        self.clock = Clock::Manual(time);
-    }
-
-    pub(super) fn set_step(&mut self, step: SignedDuration) {
-        self.step = step;
     }
 }

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Path, RawQuery, State},
+    extract::{Path, Query, State},
     routing::{get, post},
 };
 use jiff::SignedDuration;
@@ -57,9 +57,8 @@ pub fn router(simulator: &BcSimulator) -> Router {
 async fn command(
     State(simulator): State<BcSimulator>,
     Path(command): Path<String>,
-    RawQuery(query): RawQuery,
+    Query(parameters): Query<Parameters>,
 ) -> Result<Json<Value>, BadRequest> {
-    let parameters = Parameters::new(query);
     match command.as_str() {
         "on-page" => {
             let name = parameters.text("action")?;
@@ -100,22 +99,13 @@ fn set_fault(simulator: &BcSimulator, parameters: &Parameters) -> Result<(), Bad
         other => return Err(not_known("operation", other)),
     };
     let fault = fault(parameters)?;
-    let times: Option<u32> = parameters.number_if_given("times")?;
-    if let Some(record_start) = parameters.number_if_given("record_start")? {
-        if operations != [Operation::Retrieve] {
-            return Err(bad_request("record_start: only the operation retrieve has pages"));
-        }
-        match (fault, times) {
-            (Some(fault), Some(times)) => simulator.fault_on_page_times(record_start, fault, times),
-            (fault, _) => simulator.fault_on_page(record_start, fault),
-        }
-        return Ok(());
+    let times = parameters.number_if_given("times")?;
+    let record_start = parameters.number_if_given("record_start")?;
+    if record_start.is_some() && operations != [Operation::Retrieve] {
+        return Err(bad_request("record_start: only the operation retrieve has pages"));
     }
     for operation in operations {
-        match (&fault, times) {
-            (Some(fault), Some(times)) => simulator.fault_times(operation, fault.clone(), times),
-            (fault, _) => simulator.fault(operation, fault.clone()),
-        }
+        simulator.shared.faults.plan(operation as usize, record_start, fault.clone(), times);
     }
     Ok(())
 }
@@ -163,7 +153,6 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
 const LAST_LISTINGS: usize = 20;
 
 async fn state(State(simulator): State<BcSimulator>) -> Json<Value> {
-    let requests = simulator.requests();
     let listings = simulator.listings();
     let last_listings: Vec<Value> = listings[listings.len().saturating_sub(LAST_LISTINGS)..]
         .iter()
@@ -173,22 +162,18 @@ async fn state(State(simulator): State<BcSimulator>) -> Json<Value> {
         .collect();
     Json(json!({
         "time": simulator.time().to_string(),
-        "requests": {
-            "retrieve": requests.retrieve,
-            "update_insert": requests.update_insert,
-            "faulted": requests.faulted,
-            "poisoned": requests.poisoned,
-            "refused": requests.refused,
-            "written": requests.written,
-        },
+        "requests": simulator.requests(),
         "listings": { "count": listings.len(), "last": last_listings },
         "contacts": simulator.contact_ids().len(),
         "deleted": simulator.deleted_ids().len(),
     }))
 }
 
-async fn contact(State(simulator): State<BcSimulator>, RawQuery(query): RawQuery) -> Result<Json<Value>, BadRequest> {
-    let id = Parameters::new(query).number("id")?;
+async fn contact(
+    State(simulator): State<BcSimulator>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Value>, BadRequest> {
+    let id = parameters.number("id")?;
     Ok(Json(json!({
         "id": id,
         "exists": simulator.revision(id).is_some(),

@@ -49,17 +49,12 @@ pub(super) fn instead_of_answer(
 
 /// An answer with a contact's name that grows without bounds when expanded.
 fn bomb(version: SoapVersion) -> Answer {
-    let (before, after) = version.envelope();
-    let document = entity_bomb(
-        &format!(
-            "{before}<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\"><ContactList_RetrieveResult>\
-             <ContactRecord><entityId>1</entityId><fullName>"
-        ),
-        &format!(
-            "</fullName></ContactRecord></ContactList_RetrieveResult><recordStart>0</recordStart>\
-             <moreRecords>false</moreRecords></ContactList_RetrieveResponse>{after}"
-        ),
-    );
+    let document = entity_bomb(&version.envelope(&format!(
+        "<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\"><ContactList_RetrieveResult>\
+         <ContactRecord><entityId>1</entityId><fullName>&laugh10;</fullName></ContactRecord>\
+         </ContactList_RetrieveResult><recordStart>0</recordStart><moreRecords>false</moreRecords>\
+         </ContactList_RetrieveResponse>"
+    )));
     Answer { status: StatusCode::OK, content_type: version.content_type(), document }
 }
 

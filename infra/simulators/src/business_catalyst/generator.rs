@@ -41,18 +41,14 @@ pub(super) fn invent(seed: u64, id: u64, revision: u32) -> Contact {
     let lasting = |part: Part| sequence(seed, id, part as u8, 0);
     let passing = |part: Part| sequence(seed, id, part as u8, revision);
 
-    let mut random = lasting(Part::Names);
+    let (mut random, mut types) = (lasting(Part::Names), lasting(Part::Types));
     let first_name = pick(&mut random, &FIRST_NAMES);
     let last_name = pick(&mut random, &LAST_NAMES);
     let domain = pick(&mut random, &["example.org", "example.com", "example.net"]);
     let plain_name = format!("{}.{}.{id}", first_name.plain, last_name.plain);
     let mut contact = Contact {
         external_id: if percent(&mut random, 20) { format!("{EXTERNAL_ID_MARK}{id}") } else { String::new() },
-        title: if percent(&mut random, 10) {
-            pick(&mut random, &["Dr", "Ms", "Mr", "Prof."]).to_owned()
-        } else {
-            String::new()
-        },
+        title: pick_some(&mut random, 10, &["Dr", "Ms", "Mr", "Prof."]),
         full_name: format!("{} {}", first_name.written, last_name.written),
         first_name: first_name.written.to_owned(),
         last_name: last_name.written.to_owned(),
@@ -60,6 +56,11 @@ pub(super) fn invent(seed: u64, id: u64, revision: u32) -> Contact {
         addresses: addresses(&mut lasting(Part::Addresses)),
         phones: phones(&mut lasting(Part::Phones), &plain_name, domain),
         forms: forms(&mut lasting(Part::Forms), &mut passing(Part::Answers)),
+        date_of_birth: date_of_birth(&mut lasting(Part::Birth)),
+        customer_type: pick(&mut types, &CUSTOMER_TYPES).to_owned(),
+        industry_type: pick_some(&mut types, 15, &INDUSTRY_TYPES),
+        lead_source_type: pick_some(&mut types, 50, &LEAD_SOURCE_TYPES),
+        rating_type: pick_some(&mut passing(Part::Rating), 30, &RATING_TYPES),
         opted_in: percent(&mut lasting(Part::OptIn), 60),
         ..Contact::default()
     };
@@ -67,8 +68,6 @@ pub(super) fn invent(seed: u64, id: u64, revision: u32) -> Contact {
         contact.username = plain_name;
         contact.password = format!("{PASSWORD_MARK}{id}");
     }
-    set_birth(&mut contact, &mut lasting(Part::Birth));
-    set_types(&mut contact, &mut lasting(Part::Types), &mut passing(Part::Rating));
     contact.revise(revision);
     contact
 }
@@ -100,25 +99,15 @@ pub(super) fn first_dates(seed: u64, id: u64, start: DateTime) -> (DateTime, Dat
     (last_update.saturating_sub(SignedDuration::from_secs(age_seconds)), last_update)
 }
 
-fn set_birth(contact: &mut Contact, random: &mut fastrand::Rng) {
-    if percent(random, 40) {
-        // No month is shorter than this.
-        contact.date_of_birth =
-            Some(civil::datetime(random.i16(1935..2006), random.i8(1..=12), random.i8(1..=28), 0, 0, 0, 0));
-    }
+fn date_of_birth(random: &mut fastrand::Rng) -> Option<DateTime> {
+    // No month is shorter than this.
+    percent(random, 40)
+        .then(|| civil::datetime(random.i16(1935..2006), random.i8(1..=12), random.i8(1..=28), 0, 0, 0, 0))
 }
 
-fn set_types(contact: &mut Contact, random: &mut fastrand::Rng, rating: &mut fastrand::Rng) {
-    contact.customer_type = pick(random, &CUSTOMER_TYPES).to_owned();
-    if percent(random, 15) {
-        contact.industry_type = pick(random, &INDUSTRY_TYPES).to_owned();
-    }
-    if percent(random, 50) {
-        contact.lead_source_type = pick(random, &LEAD_SOURCE_TYPES).to_owned();
-    }
-    if percent(rating, 30) {
-        contact.rating_type = pick(rating, &RATING_TYPES).to_owned();
-    }
+/// One of a list for so many of a hundred contacts, and an empty text for the others.
+fn pick_some(random: &mut fastrand::Rng, share: u8, list: &[&str]) -> String {
+    if percent(random, share) { pick(random, list).to_owned() } else { String::new() }
 }
 
 fn relationships(random: &mut fastrand::Rng) -> Vec<Option<Relationship>> {

@@ -43,37 +43,33 @@ pub(super) async fn answer(
         return response;
     }
 
-    let carried_out = match (check_credentials(simulator, request), listing) {
-        (Err(Refusal::Unreadable(reason)), _) | (Ok(()), Some(Err(reason))) => version.unreadable(&reason),
-        (Err(Refusal::Credentials(message)), _) => {
-            simulator.state().counts.refused += 1;
-            version.error(message)
+    let carried_out = check_credentials(simulator, version, request).and_then(|()| match listing {
+        Some(listing) => {
+            let listing = listing.map_err(|reason| version.unreadable(&reason))?;
+            Ok(retrieve(simulator, version, listing, fault.as_ref()))
         }
-        (Ok(()), Some(Ok(listing))) => retrieve(simulator, version, listing, fault.as_ref()),
-        (Ok(()), None) => update_or_insert(simulator, version, request),
-    };
-    faults::spoil(fault.as_ref(), carried_out).await
-}
-
-/// Why a request is refused.
-enum Refusal {
-    Unreadable(String),
-    Credentials(&'static str),
+        None => update_or_insert(simulator, version, request),
+    });
+    faults::spoil(fault.as_ref(), carried_out.unwrap_or_else(|refusal| refusal)).await
 }
 
 /// Either a user name with its password, or no user name and the site's token in place of the password.
-fn check_credentials(simulator: &BcSimulator, request: &Element) -> Result<(), Refusal> {
+fn check_credentials(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<(), Answer> {
+    let refusal = |message: &str| {
+        simulator.state().counts.refused += 1;
+        Err(version.error(message))
+    };
     let settings = &simulator.shared.settings;
     let username = text(request, "username").unwrap_or_default();
     let password = text(request, "password").unwrap_or_default();
     let expected = if username.is_empty() { &settings.site_token } else { &settings.password };
     if password != expected || !(username.is_empty() || username == settings.username) {
-        return Err(Refusal::Credentials(WRONG_CREDENTIALS));
+        return refusal(WRONG_CREDENTIALS);
     }
-    let site_id = required(request, "siteId").and_then(|text| number::<i32>("siteId", text));
-    match site_id.map_err(Refusal::Unreadable)? {
-        site_id if site_id == settings.site_id => Ok(()),
-        _ => Err(Refusal::Credentials("User does not have access to this site")),
+    match required(request, "siteId").and_then(|text| number::<i32>("siteId", text)) {
+        Ok(site_id) if site_id == settings.site_id => Ok(()),
+        Ok(_) => refusal("User does not have access to this site"),
+        Err(reason) => Err(version.unreadable(&reason)),
     }
 }
 
@@ -96,13 +92,9 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
     version.answer(&listing_response(Some(&page.contacts), listing.record_start, page.more_records))
 }
 
-fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Answer {
+fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<Answer, Answer> {
     let mut state = simulator.state();
-    match updates::update_or_insert(&mut state, request) {
-        Ok(written) => {
-            state.counts.written += written as u64;
-            version.answer(&empty_response(Operation::UpdateInsert))
-        }
-        Err(reason) => version.unreadable(&reason),
-    }
+    let written = updates::update_or_insert(&mut state, request).map_err(|reason| version.unreadable(&reason))?;
+    state.counts.written += written as u64;
+    Ok(version.answer(&empty_response(Operation::UpdateInsert)))
 }

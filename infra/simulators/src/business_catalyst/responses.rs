@@ -1,15 +1,13 @@
 //! The bodies of answers.
 
 use super::{NAMESPACE, Operation, records::write_record, state::Listed};
-use crate::xml::{element, write_or_ignore};
+use crate::xml::element;
 
 pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";
-const BYTES_A_CONTACT: usize = 2000;
 
 /// A page; one without `contacts` lacks the element that would hold them.
 pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, more_records: bool) -> String {
-    let mut out = String::with_capacity(500 + contacts.unwrap_or_default().len() * BYTES_A_CONTACT);
-    write_or_ignore(&mut out, format_args!("<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\">"));
+    let mut out = format!("<ContactList_RetrieveResponse xmlns=\"{NAMESPACE}\">");
     match contacts {
         None => {}
         Some([]) => out.push_str("<ContactList_RetrieveResult />"),
@@ -21,8 +19,8 @@ pub(super) fn listing_response(contacts: Option<&[Listed]>, record_start: u64, m
             out.push_str("</ContactList_RetrieveResult>");
         }
     }
-    element(&mut out, "recordStart", format_args!("{record_start}"));
-    element(&mut out, "moreRecords", format_args!("{more_records}"));
+    element(&mut out, "recordStart", record_start);
+    element(&mut out, "moreRecords", more_records);
     out.push_str("</ContactList_RetrieveResponse>");
     out
 }

@@ -8,8 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use quick_xml::escape::escape;
+
 use super::{BcSimulator, ENDPOINT_PATH, operations, soap::SoapVersion};
-use crate::{faults::plain_status, xml::escape_into};
+use crate::faults::plain_status;
 
 /// A hundred contacts with long forms still fit.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
@@ -50,8 +52,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The description gives the address that the client used.
 fn description(headers: &HeaderMap) -> Response {
     let host = header_text(headers, "host").unwrap_or("localhost");
-    let mut address = String::new();
-    escape_into(&mut address, &super::endpoint(&format!("http://{host}")));
-    let document = include_str!("service.wsdl").replace("{address}", &address.replace('"', "&quot;"));
+    let address = super::endpoint(&format!("http://{host}"));
+    let document = include_str!("service.wsdl").replace("{address}", &escape(address));
     ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], document).into_response()
 }

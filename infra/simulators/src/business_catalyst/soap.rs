@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::{NAMESPACE, Operation};
-use crate::xml::{self, Element, text_element};
+use crate::xml::{self, Element, partial_escape};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -46,12 +46,10 @@ impl SoapVersion {
     /// By the media type of a request; `None` if it is no SOAP.
     pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("text/xml") {
-            Some(Self::V11)
-        } else if media_type.eq_ignore_ascii_case("application/soap+xml") {
-            Some(Self::V12)
-        } else {
-            None
+        match media_type.to_ascii_lowercase().as_str() {
+            "text/xml" => Some(Self::V11),
+            "application/soap+xml" => Some(Self::V12),
+            _ => None,
         }
     }
 
@@ -69,14 +67,13 @@ impl SoapVersion {
         }
     }
 
-    /// What stands before and after the content of a body.
-    pub(super) fn envelope(self) -> (String, &'static str) {
+    /// A document with this in its body.
+    pub(super) fn envelope(self, body: &str) -> String {
         let namespace = self.namespace();
-        let before = format!(
+        format!(
             "<soap:Envelope xmlns:soap=\"{namespace}\" xmlns:xsi=\"{XSI}\" \
-             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>"
-        );
-        (before, "</soap:Body></soap:Envelope>")
+             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body>{body}</soap:Body></soap:Envelope>"
+        )
     }
 
     /// An answer of an operation that was carried out.
@@ -86,38 +83,29 @@ impl SoapVersion {
 
     /// A fault.
     pub(super) fn fault(self, blame: Blame, text: &str) -> Answer {
-        let mut body = String::with_capacity(300);
-        match self {
+        let code = match (self, blame) {
+            (_, Blame::VersionMismatch) => "VersionMismatch",
+            (Self::V11, Blame::Client) => "Client",
+            (Self::V11, Blame::Server) => "Server",
+            (Self::V12, Blame::Client) => "Sender",
+            (Self::V12, Blame::Server) => "Receiver",
+        };
+        let text = partial_escape(text);
+        let content = match self {
             Self::V11 => {
-                body.push_str("<soap:Fault>");
-                let code = match blame {
-                    Blame::Client => "soap:Client",
-                    Blame::Server => "soap:Server",
-                    Blame::VersionMismatch => "soap:VersionMismatch",
-                };
-                text_element(&mut body, "faultcode", code);
-                text_element(&mut body, "faultstring", text);
-                body.push_str("<detail /></soap:Fault>");
+                format!("<faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring><detail />")
             }
-            Self::V12 => {
-                body.push_str("<soap:Fault><soap:Code>");
-                let code = match blame {
-                    Blame::Client => "soap:Sender",
-                    Blame::Server => "soap:Receiver",
-                    Blame::VersionMismatch => "soap:VersionMismatch",
-                };
-                text_element(&mut body, "soap:Value", code);
-                body.push_str("</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">");
-                xml::escape_into(&mut body, text);
-                body.push_str("</soap:Text></soap:Reason><soap:Detail /></soap:Fault>");
-            }
-        }
-        self.document(StatusCode::INTERNAL_SERVER_ERROR, &body)
+            Self::V12 => format!(
+                "<soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>\
+                 <soap:Reason><soap:Text xml:lang=\"en\">{text}</soap:Text></soap:Reason><soap:Detail />"
+            ),
+        };
+        self.document(StatusCode::INTERNAL_SERVER_ERROR, &format!("<soap:Fault>{content}</soap:Fault>"))
     }
 
     fn document(self, status: StatusCode, body: &str) -> Answer {
-        let (before, after) = self.envelope();
-        Answer { status, content_type: self.content_type(), document: format!("{DECLARATION}{before}{body}{after}") }
+        let document = format!("{DECLARATION}{}", self.envelope(body));
+        Answer { status, content_type: self.content_type(), document }
     }
 
     /// What the service says when it failed on a request: the source marks its own refusals with `ERROR:`.
@@ -151,20 +139,13 @@ impl SoapVersion {
             .into_iter()
             .find(|operation| element.namespace == NAMESPACE && element.name == operation.name())
             .ok_or_else(|| self.unreadable(&format!("<{}> is no operation of this service", element.name)))?;
-        if self == Self::V11 {
-            self.check_soap_action(operation, soap_action.unwrap_or_default())?;
+        // SOAP 1.1 requests carry a header that names the operation too, quoted as a rule.
+        let soap_action = soap_action.unwrap_or_default();
+        let expected = format!("{NAMESPACE}/{}", operation.name());
+        if self == Self::V11 && soap_action.trim().trim_matches('"') != expected {
+            let text = format!("Server did not recognize the value of HTTP Header SOAPAction: {soap_action}.");
+            return Err(self.fault(Blame::Client, &text));
         }
         Ok((operation, element))
-    }
-
-    /// SOAP 1.1 requests carry a header that names the operation too, quoted as a rule.
-    fn check_soap_action(self, operation: Operation, soap_action: &str) -> Result<(), Answer> {
-        let named =
-            soap_action.trim().trim_matches('"').strip_prefix(NAMESPACE).and_then(|rest| rest.strip_prefix('/'));
-        if named == Some(operation.name()) {
-            return Ok(());
-        }
-        let text = format!("Server did not recognize the value of HTTP Header SOAPAction: {soap_action}.");
-        Err(self.fault(Blame::Client, &text))
     }
 }

@@ -9,7 +9,6 @@ use jiff::civil::DateTime;
 
 use super::{
     Action, BcSettings, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
-    clock::SiteClock,
     contact::Contact,
     generator::{first_dates, id_in_external_id, ids_in_email, invent},
 };
@@ -17,7 +16,7 @@ use crate::random::choose_some;
 
 /// Whether listings hold a contact, and as what.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
+pub(super) enum Presence {
     Exists,
     /// Listed with `deleted` true.
     Deleted,
@@ -56,28 +55,24 @@ pub(super) struct Page {
 }
 
 pub(super) struct State {
-    seed: u64,
-    first_id: u64,
-    order: ListingOrder,
-    page_size: usize,
-    cap: Option<usize>,
+    /// With the clock as it was last set.
+    pub(super) settings: BcSettings,
     records: BTreeMap<u64, Record>,
     /// Every listed contact by its date.
     by_date: BTreeSet<(DateTime, u64)>,
-    pub(super) clock: SiteClock,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
-    page_actions: Vec<(u64, Action)>,
+    /// By the place that the page begins at.
+    pub(super) page_actions: Vec<(u64, Action)>,
     /// By the count of requests at which they are due.
-    request_actions: Vec<(u64, Action)>,
+    pub(super) request_actions: Vec<(u64, Action)>,
     pub(super) counts: RequestCounts,
     pub(super) listings: Vec<ListingRequest>,
 }
 
 impl State {
     pub(super) fn new(settings: &BcSettings) -> Self {
-        let clock = SiteClock::new(settings.clock.clone(), settings.time_zone.clone(), settings.step);
-        let start = clock.now();
+        let start = settings.now();
         let records: BTreeMap<u64, Record> = (settings.first_id..)
             .zip(0..settings.contacts)
             .map(|(id, _)| {
@@ -86,14 +81,9 @@ impl State {
             })
             .collect();
         Self {
-            seed: settings.seed,
-            first_id: settings.first_id,
-            order: settings.order,
-            page_size: settings.page_size,
-            cap: settings.cap,
+            settings: settings.clone(),
             by_date: records.iter().map(|(&id, record)| (record.last_update, id)).collect(),
             records,
-            clock,
             random: fastrand::Rng::with_seed(settings.seed),
             poisons: HashMap::new(),
             page_actions: Vec::new(),
@@ -119,26 +109,12 @@ impl State {
         }
     }
 
-    pub(super) fn act_before_page(&mut self, record_start: u64, action: Action) {
-        self.page_actions.push((record_start, action));
-    }
-
-    pub(super) fn act_before_request(&mut self, number: u64, action: Action) {
-        self.request_actions.push((self.counts.retrieve + number, action));
-    }
-
     /// Does what was to be done before this page is answered.
     pub(super) fn begin_page(&mut self, record_start: u64) {
         let count = self.counts.retrieve;
-        let (now, after): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.request_actions).into_iter().partition(|(number, _)| *number <= count);
-        self.request_actions = after;
-        for (_, action) in now {
-            self.act(action);
-        }
-        let (due, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.page_actions).into_iter().partition(|(of_page, _)| *of_page == record_start);
-        self.page_actions = later;
+        let at_this_request = self.request_actions.extract_if(.., |(number, _)| *number <= count);
+        let at_this_page = self.page_actions.extract_if(.., |(of_page, _)| *of_page == record_start);
+        let due: Vec<_> = at_this_request.chain(at_this_page).collect();
         for (_, action) in due {
             self.act(action);
         }
@@ -183,7 +159,7 @@ impl State {
             Some(record) => {
                 if record.presence != Presence::Exists {
                     record.written = None;
-                    record.created = self.clock.now();
+                    record.created = self.settings.now();
                 }
                 record.revision += 1;
                 record.presence = Presence::Exists;
@@ -195,7 +171,7 @@ impl State {
     }
 
     fn insert(&mut self, id: u64, written: Option<Box<Written>>) {
-        let now = self.clock.date_of_change();
+        let now = self.settings.date_of_change();
         let record = Record { created: now, last_update: now, revision: 1, presence: Presence::Exists, written };
         self.records.insert(id, record);
         self.by_date.insert((now, id));
@@ -218,7 +194,7 @@ impl State {
 
     /// Dates a contact's last change.
     fn date(&mut self, id: u64) {
-        let now = self.clock.date_of_change();
+        let now = self.settings.date_of_change();
         if let Some(record) = self.records.get_mut(&id) {
             self.by_date.remove(&(record.last_update, id));
             record.last_update = now;
@@ -227,7 +203,7 @@ impl State {
     }
 
     fn next_id(&self) -> u64 {
-        self.records.last_key_value().map_or(self.first_id, |(&id, _)| id + 1)
+        self.records.last_key_value().map_or(self.settings.first_id, |(&id, _)| id + 1)
     }
 
     /// The contact with this external id: the one with the least id if there are several. Deleted ones do not count.
@@ -260,7 +236,7 @@ impl State {
                 contact.revise(record.revision - written.revision + 1);
                 contact
             }
-            None => invent(self.seed, id, record.revision),
+            None => invent(self.settings.seed, id, record.revision),
         }
     }
 
@@ -277,24 +253,16 @@ impl State {
         self.records.get(&id).filter(|record| record.presence != Presence::Gone).map(|record| record.last_update)
     }
 
-    pub(super) fn existing_ids(&self) -> Vec<u64> {
-        self.ids(Presence::Exists)
-    }
-
-    pub(super) fn deleted_ids(&self) -> Vec<u64> {
-        self.ids(Presence::Deleted)
-    }
-
-    fn ids(&self, presence: Presence) -> Vec<u64> {
+    pub(super) fn ids(&self, presence: Presence) -> Vec<u64> {
         self.records.iter().filter(|(_, record)| record.presence == presence).map(|(&id, _)| id).collect()
     }
 
     /// The contacts changed at this time or later, from this place of the listing on.
     pub(super) fn page(&self, since: DateTime, record_start: usize) -> Page {
-        let listed = self.ids_since(since).take(self.cap.unwrap_or(usize::MAX));
-        let mut ids: Vec<u64> = listed.skip(record_start).take(self.page_size + 1).collect();
-        let more_records = ids.len() > self.page_size;
-        ids.truncate(self.page_size);
+        let listed = self.ids_since(since).take(self.settings.cap.unwrap_or(usize::MAX));
+        let mut ids: Vec<u64> = listed.skip(record_start).take(self.settings.page_size + 1).collect();
+        let more_records = ids.len() > self.settings.page_size;
+        ids.truncate(self.settings.page_size);
         Page { contacts: ids.into_iter().filter_map(|id| self.listed(id)).collect(), more_records }
     }
 
@@ -302,17 +270,17 @@ impl State {
     pub(super) fn page_without_end(&self, since: DateTime, record_start: usize) -> Page {
         let mut contacts = self.page(since, record_start).contacts;
         let total = self.ids_since(since).count();
-        let now = self.clock.now();
-        for place in record_start + contacts.len()..record_start + self.page_size {
+        let now = self.settings.now();
+        for place in record_start + contacts.len()..record_start + self.settings.page_size {
             let id = self.next_id() + (place - total) as u64;
-            let contact = invent(self.seed, id, 1);
+            let contact = invent(self.settings.seed, id, 1);
             contacts.push(Listed { id, contact, deleted: false, created: now, last_update: now, poison: None });
         }
         Page { contacts, more_records: true }
     }
 
     fn ids_since(&self, since: DateTime) -> Box<dyn Iterator<Item = u64> + '_> {
-        match self.order {
+        match self.settings.order {
             ListingOrder::LastUpdateDate => Box::new(self.by_date.range((since, 0)..).map(|&(_, id)| id)),
             ListingOrder::EntityId => Box::new(
                 self.records
@@ -336,10 +304,9 @@ impl State {
     }
 
     pub(super) fn count_request(&mut self, operation: Operation) {
-        let counter = match operation {
-            Operation::Retrieve => &mut self.counts.retrieve,
-            Operation::UpdateInsert => &mut self.counts.update_insert,
-        };
-        *counter += 1;
+        match operation {
+            Operation::Retrieve => self.counts.retrieve += 1,
+            Operation::UpdateInsert => self.counts.update_insert += 1,
+        }
     }
 }

@@ -74,34 +74,28 @@ fn lay_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
     if let Some(text) = text(record, "MasterOptIn") {
         contact.opted_in = boolean("MasterOptIn", text)?;
     }
-    lay_lists_over(contact, record)
-}
-
-/// A list that is given takes the place of the one before.
-fn lay_lists_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
-    if let Some(relationships) = items(record, "relationships", "Relationship") {
-        contact.relationships = read_each(&relationships, relationship)?;
-    }
-    if let Some(addresses) = items(record, "addresses", "Address") {
-        contact.addresses = read_each(&addresses, address)?;
-    }
-    if let Some(forms) = items(record, "crmForms", "CrmForms") {
-        contact.forms = read_each(&forms, form)?;
-    }
+    lay_list_over(&mut contact.relationships, record, "relationships", "Relationship", relationship)?;
+    lay_list_over(&mut contact.addresses, record, "addresses", "Address", address)?;
+    lay_list_over(&mut contact.forms, record, "crmForms", "CrmForms", form)?;
     // The e-mail address has a place of its own in what is written: one among the phone numbers does not count.
     let email = text(record, "emailAddress").or(contact.email()).unwrap_or_default().trim().to_owned();
-    if let Some(phones) = items(record, "phoneNos", "PhoneNo") {
-        contact.phones = read_each(&phones, phone)?;
-    }
+    lay_list_over(&mut contact.phones, record, "phoneNos", "PhoneNo", phone)?;
     contact.set_email(&email);
     Ok(())
 }
 
-fn read_each<T>(
-    items: &[Option<&Element>],
-    read: impl Fn(&Element) -> Result<T, String>,
-) -> Result<Vec<Option<T>>, String> {
-    items.iter().map(|item| item.map(&read).transpose()).collect()
+/// A list that is given takes the place of the one before.
+fn lay_list_over<T>(
+    list: &mut Vec<Option<T>>,
+    element: &Element,
+    array: &str,
+    item: &str,
+    read: fn(&Element) -> Result<T, String>,
+) -> Result<(), String> {
+    if let Some(items) = items(element, array, item) {
+        *list = items.into_iter().map(|item| item.map(read).transpose()).collect::<Result<_, _>>()?;
+    }
+    Ok(())
 }
 
 fn relationship(item: &Element) -> Result<Relationship, String> {
@@ -129,8 +123,9 @@ fn phone(item: &Element) -> Result<Phone, String> {
 }
 
 fn form(item: &Element) -> Result<Form, String> {
-    let fields = items(item, "crmFormFields", "CrmFormFields").unwrap_or_default();
-    Ok(Form { id: integer(item, "formId")?, name: string(item, "formName"), fields: read_each(&fields, form_field)? })
+    let mut form = Form { id: integer(item, "formId")?, name: string(item, "formName"), fields: Vec::new() };
+    lay_list_over(&mut form.fields, item, "crmFormFields", "CrmFormFields", form_field)?;
+    Ok(form)
 }
 
 fn form_field(item: &Element) -> Result<FormField, String> {

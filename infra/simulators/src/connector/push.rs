@@ -8,9 +8,10 @@ use futures::future::join;
 use futures::stream::{self, StreamExt};
 
 use super::{ConnectorSimulator, Kind, Login, Report, documents};
+use crate::random::percent;
 
 /// How often a push is sent that fails for a while.
-const ATTEMPTS: u32 = 6;
+const ATTEMPTS: usize = 6;
 /// The pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -21,6 +22,12 @@ struct Push {
     document: String,
     is_doubled: bool,
     is_lost: bool,
+}
+
+impl Push {
+    fn new(kind: Kind, record_id: &str, document: String) -> Self {
+        Self { kind, record_id: record_id.to_owned(), document, is_doubled: false, is_lost: false }
+    }
 }
 
 /// What became of one request.
@@ -34,122 +41,91 @@ enum Answer {
 impl ConnectorSimulator {
     /// Pushes everything that there is, in no order.
     pub async fn push_everything(&self) -> Report {
-        let pushes = {
+        let settings = &self.settings;
+        let mut pushes = Vec::new();
+        {
             let state = self.state();
-            let users = state
-                .people
-                .iter()
-                .map(|person| (Kind::User, person.record_id.clone(), documents::user(&self.settings, person)));
-            let staff = state
-                .staff
-                .iter()
-                .map(|trainer| (Kind::Staff, trainer.record_id.clone(), documents::staff(&self.settings, trainer)));
-            let sources = state.sources.iter().map(|source| {
-                (Kind::LeadSource, source.record_id.clone(), documents::lead_source(&self.settings, source))
-            });
-            users.chain(staff).chain(sources).collect()
-        };
+            for person in &state.people {
+                pushes.push(Push::new(Kind::User, &person.record_id, documents::user(settings, person)));
+            }
+            for trainer in &state.staff {
+                pushes.push(Push::new(Kind::Staff, &trainer.record_id, documents::staff(settings, trainer)));
+            }
+            for source in &state.sources {
+                pushes.push(Push::new(Kind::LeadSource, &source.record_id, documents::lead_source(settings, source)));
+            }
+        }
         self.push(pushes).await
     }
 
     /// Makes members of some prospects, and pushes them; also returns their record ids.
     pub async fn convert_some(&self, count: usize) -> (Vec<String>, Report) {
-        let pushes: Vec<(Kind, String, String)> = {
-            let mut state = self.state();
-            let prospects = state.people.iter_mut().filter(|person| !person.is_member).take(count);
-            prospects
-                .map(|person| {
-                    person.is_member = true;
-                    (Kind::User, person.record_id.clone(), documents::user(&self.settings, person))
-                })
-                .collect()
-        };
-        let converted = pushes.iter().map(|(_, record_id, _)| record_id.clone()).collect();
+        let mut pushes = Vec::new();
+        for person in self.state().people.iter_mut().filter(|person| !person.is_member).take(count) {
+            person.is_member = true;
+            pushes.push(Push::new(Kind::User, &person.record_id, documents::user(&self.settings, person)));
+        }
+        let converted = pushes.iter().map(|push| push.record_id.clone()).collect();
         (converted, self.push(pushes).await)
     }
 
-    async fn push(&self, records: Vec<(Kind, String, String)>) -> Report {
-        let pushes: Vec<Push> = {
-            let mut state = self.state();
-            let mut records = records;
-            state.random.shuffle(&mut records);
-            let mut chance = |percent: u8| state.random.u8(0..100) < percent;
-            records
-                .into_iter()
-                .map(|(kind, record_id, document)| Push {
-                    kind,
-                    record_id,
-                    document,
-                    is_doubled: chance(self.settings.doubles_percent),
-                    is_lost: chance(self.settings.lost_percent),
-                })
-                .collect()
-        };
-        let reports = stream::iter(pushes.into_iter().map(|push| async move { self.push_one(&push).await }))
+    async fn push(&self, mut pushes: Vec<Push>) -> Report {
+        {
+            let random = &mut self.state().random;
+            random.shuffle(&mut pushes);
+            for push in &mut pushes {
+                push.is_doubled = percent(random, self.settings.doubles_percent);
+                push.is_lost = percent(random, self.settings.lost_percent);
+            }
+        }
+        stream::iter(pushes)
+            .map(|push| async move { self.push_one(&push).await })
             .buffer_unordered(self.settings.burst.max(1))
-            .collect::<Vec<Report>>()
-            .await;
-        reports.into_iter().fold(Report::default(), |mut sum, report| {
-            sum.answered += report.answered;
-            sum.requests += report.requests;
-            sum.doubled += report.doubled;
-            sum.lost += report.lost;
-            sum.retried += report.retried;
-            sum.refused.extend(report.refused);
-            sum.contradicted.extend(report.contradicted);
-            sum
-        })
+            .fold(Report::default(), async |mut sum, report| {
+                sum.add(report);
+                sum
+            })
+            .await
     }
 
     async fn push_one(&self, push: &Push) -> Report {
-        let mut report = Report::default();
-        if push.is_doubled {
-            report.doubled = 1;
-            let mut other = Report::default();
-            let (one, two) = join(self.until_answered(push, &mut report), self.until_answered(push, &mut other)).await;
-            report.requests += other.requests;
-            report.retried += other.retried;
-            self.note(push, one, &mut report);
-            self.note(push, two, &mut report);
+        let mut report = if push.is_doubled {
+            let (mut one, other) = join(self.until_answered(push), self.until_answered(push)).await;
+            one.add(other);
+            Report { doubled: 1, ..one }
         } else {
-            let answer = self.until_answered(push, &mut report).await;
-            self.note(push, answer, &mut report);
-        }
+            self.until_answered(push).await
+        };
         if push.is_lost && report.is_clean() {
             report.lost = 1;
-            let answer = self.until_answered(push, &mut report).await;
-            self.note(push, answer, &mut report);
+            report.add(self.until_answered(push).await);
         }
         report.answered = usize::from(report.is_clean());
         report
     }
 
-    /// The id of the record, or why it has none.
-    async fn until_answered(&self, push: &Push, report: &mut Report) -> Result<String, String> {
+    /// Sends until there is an answer that no retry can change, and notes the id of the record, or why it has none.
+    async fn until_answered(&self, push: &Push) -> Report {
+        let mut report = Report::default();
         let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
         loop {
             report.requests += 1;
             match self.send(push).await {
-                Answer::Id(id) => return Ok(id),
-                Answer::Refused(why) => return Err(why),
-                Answer::Transient(why) if attempt == ATTEMPTS => return Err(why),
-                Answer::Transient(_) => {}
-            }
-            report.retried += 1;
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-    }
-
-    fn note(&self, push: &Push, answer: Result<String, String>, report: &mut Report) {
-        match answer {
-            Err(why) => report.refused.push((push.kind, push.record_id.clone(), why)),
-            Ok(id) => {
-                let before = self.state().ids.insert((push.kind, push.record_id.clone()), id.clone());
-                if before.is_some_and(|before| before != id) {
-                    report.contradicted.push((push.kind, push.record_id.clone()));
+                Answer::Transient(_) if report.requests < ATTEMPTS => {
+                    report.retried += 1;
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Answer::Transient(why) | Answer::Refused(why) => {
+                    report.refused.push((push.kind, push.record_id.clone(), why));
+                    return report;
+                }
+                Answer::Id(id) => {
+                    let before = self.state().ids.insert((push.kind, push.record_id.clone()), id.clone());
+                    if before.is_some_and(|before| before != id) {
+                        report.contradicted.push((push.kind, push.record_id.clone()));
+                    }
+                    return report;
                 }
             }
         }

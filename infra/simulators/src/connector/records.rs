@@ -118,16 +118,7 @@ pub(super) fn sources(settings: &ConnectorSettings, random: &mut fastrand::Rng) 
         .collect()
 }
 
-pub(super) fn people(
-    settings: &ConnectorSettings,
-    staff: &[Trainer],
-    sources: &[Source],
-    random: &mut fastrand::Rng,
-) -> Vec<Person> {
-    (0..settings.people).map(|number| person(settings, number, staff, sources, random)).collect()
-}
-
-fn person(
+pub(super) fn person(
     settings: &ConnectorSettings,
     number: usize,
     staff: &[Trainer],

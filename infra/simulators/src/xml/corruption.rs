@@ -6,16 +6,20 @@ use super::writing::{DECLARATION, write_or_ignore};
 pub(crate) const MAINTENANCE_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head>\
     <body><h1>We'll be back soon</h1><p>The system is down for maintenance<br>Please try again later & thank you</body></html>\n";
 
-/// Ten entities, each ten times the one before: expanded it would be ten thousand million laughs. The last stands in
-/// the document where these two halves meet.
-pub(crate) fn entity_bomb(before: &str, after: &str) -> String {
+/// The document with ten entities, each ten times the one before. Its `&laugh10;` would expand to ten thousand million
+/// laughs.
+pub(crate) fn entity_bomb(document: &str) -> String {
     let mut out = format!("{DECLARATION}<!DOCTYPE bomb [\n<!ENTITY laugh0 \"ha\">\n");
     for step in 1..=10 {
         let ten_times = format!("&laugh{};", step - 1).repeat(10);
         write_or_ignore(&mut out, format_args!("<!ENTITY laugh{step} \"{ten_times}\">\n"));
     }
-    write_or_ignore(&mut out, format_args!("]>\n{before}&laugh10;{after}\n"));
-    out
+    out + "]>\n" + document + "\n"
+}
+
+/// Elements in elements, 10,000 deep.
+pub(crate) fn too_deep() -> String {
+    "<nested>".repeat(10_000) + &"</nested>".repeat(10_000)
 }
 
 /// A part of a document, as far as corruption it needs to know.
@@ -52,24 +56,13 @@ pub(crate) fn pieces(document: &str) -> impl Iterator<Item = Piece<'_>> {
 
 /// The document with the first end tag of its second half under another name.
 pub(crate) fn with_wrong_end_tag(document: &str) -> String {
-    let mut out = String::with_capacity(document.len() + 20);
     let mut read = 0;
-    let mut done = false;
     for piece in pieces(document) {
-        match piece {
-            Piece::Tag(tag) if !done && read >= document.len() / 2 && tag.starts_with("</") => {
-                out.push_str("</mismatched");
-                read += tag.len();
-                done = true;
-            }
-            Piece::Tag(text) | Piece::Other(text) => {
-                out.push_str(text);
-                read += text.len();
-            }
+        let (Piece::Tag(text) | Piece::Other(text)) = piece;
+        if matches!(piece, Piece::Tag(_)) && read >= document.len() / 2 && text.starts_with("</") {
+            return format!("{}</mismatched{}", &document[..read], &document[read + text.len()..]);
         }
+        read += text.len();
     }
-    if !done {
-        out.push_str("</mismatched>");
-    }
-    out
+    format!("{document}</mismatched>")
 }

@@ -2,6 +2,7 @@
 
 use quick_xml::{
     NsReader, XmlVersion,
+    escape::resolve_predefined_entity,
     events::{BytesStart, Event},
     name::{NamespaceResolver, QName, ResolveResult},
 };
@@ -32,11 +33,13 @@ pub(crate) struct Attribute {
 /// Reads a document into its root element. The error is a sentence for the client.
 pub(crate) fn parse(document: &str) -> Result<Element, String> {
     let mut reader = NsReader::from_str(document);
+    reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
-            Event::Start(start) => {
+            // An empty element comes as a start and an end.
+            Event::Start(start) | Event::Empty(start) => {
                 if root.is_some() {
                     return Err("there is a second root element".to_owned());
                 }
@@ -44,14 +47,6 @@ pub(crate) fn parse(document: &str) -> Result<Element, String> {
                     return Err(format!("elements are nested more than {MAX_DEPTH} deep"));
                 }
                 open.push(element(&start, reader.resolver())?);
-            }
-            Event::Empty(start) => {
-                let empty = element(&start, reader.resolver())?;
-                match open.last_mut() {
-                    Some(parent) => parent.children.push(empty),
-                    None if root.is_none() => root = Some(empty),
-                    None => return Err("there is a second root element".to_owned()),
-                }
             }
             Event::End(_) => {
                 // The reader has checked that the names match, so something is open here.
@@ -64,11 +59,14 @@ pub(crate) fn parse(document: &str) -> Result<Element, String> {
             Event::Text(text) => add_text(&mut open, &text.xml10_content())?,
             Event::CData(text) => add_text(&mut open, &text.xml10_content())?,
             Event::GeneralRef(reference) => {
-                let character = match reference.resolve_char_ref().map_err(|error| error.to_string())? {
-                    Some(character) => character,
-                    None => predefined_entity(&reference.xml10_content())?,
-                };
-                add_text(&mut open, character.encode_utf8(&mut [0; 4]))?;
+                let name = reference.xml10_content();
+                match reference.resolve_char_ref().map_err(|error| error.to_string())? {
+                    Some(character) => add_text(&mut open, character.encode_utf8(&mut [0; 4]))?,
+                    None => match resolve_predefined_entity(&name) {
+                        Some(text) => add_text(&mut open, text)?,
+                        None => return Err(format!("the entity &{name}; is not known")),
+                    },
+                }
             }
             Event::DocType(_) => return Err("a document type is not allowed".to_owned()),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
@@ -124,15 +122,4 @@ fn add_text(open: &mut [Element], text: &str) -> Result<(), String> {
         None => return Err("there is text outside of the root element".to_owned()),
     }
     Ok(())
-}
-
-fn predefined_entity(name: &str) -> Result<char, String> {
-    match name {
-        "amp" => Ok('&'),
-        "lt" => Ok('<'),
-        "gt" => Ok('>'),
-        "quot" => Ok('"'),
-        "apos" => Ok('\''),
-        other => Err(format!("the entity &{other}; is not known")),
-    }
 }
