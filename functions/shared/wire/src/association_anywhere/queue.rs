@@ -58,10 +58,7 @@ const QUEUE_NUMBER_DIGITS: usize = 30;
 /// An answer with no customer is an empty queue if it holds any element of a queue's answer (those two, `status`,
 /// `message`, `error`, or an element whose name begins with `cust` or `queue`), and if it holds nothing at all. A
 /// document that holds only other things is another document: a fault of a proxy, a page, an answer to another request.
-pub struct QueueReader<R, F> {
-    scanner: Scanner<R>,
-    handler: QueueHandler<F>,
-}
+pub struct QueueReader<R, F>(Scanner<R, QueueHandler<F>>);
 
 impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// A reader of one answer; `charset` is the one that its header states, if any.
@@ -83,7 +80,7 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
             holds_other: false,
             is_fault: false,
         };
-        Self { scanner: Scanner::new(input, charset, limits), handler }
+        Self(Scanner::new(input, charset, limits, handler))
     }
 
     /// Reads it to its end, and returns `max-queue-num`, or `None` if the answer has none.
@@ -94,19 +91,19 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// a document can cause. Customers that were handed on before an error do not count, unless it [is
     /// starved](ReadError::is_starved): then reading continues.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
-        self.scanner.run(&mut self.handler)?;
-        Ok(self.handler.max_queue_num.clone())
+        self.0.run()?;
+        Ok(self.0.dispatcher.handler.max_queue_num.clone())
     }
 
     /// The entries whose id is empty, too long, or not a text without control characters: each id once. The other
     /// entries are read all the same.
     pub fn unusable(&self) -> Vec<UnusableEntry> {
-        self.handler.unusable.values().cloned().collect()
+        self.0.dispatcher.handler.unusable.values().cloned().collect()
     }
 
     /// How many characters that XML forbids were left out of what was read.
     pub fn left_out(&self) -> u64 {
-        self.scanner.left_out()
+        self.0.left_out()
     }
 }
 

@@ -7,10 +7,10 @@ use crate::{Limits, ReadError};
 
 /// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.
 pub(super) fn read_tree(document: &[u8], limits: &Limits, roots: &'static [&'static str]) -> Result<Tree, ReadError> {
-    let mut handler =
-        WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
-    Scanner::of_push(document, *limits).run(&mut handler)?;
-    Ok(handler.tree)
+    let handler = WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
+    let mut scanner = Scanner::of_push(document, *limits, handler);
+    scanner.run()?;
+    Ok(scanner.dispatcher.handler.tree)
 }
 
 struct WholeDocument {
@@ -51,9 +51,5 @@ impl Handler for WholeDocument {
     fn end(&mut self, _document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.tree.close();
         Ok(Flow::Continue)
-    }
-
-    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
-        Ok(())
     }
 }
