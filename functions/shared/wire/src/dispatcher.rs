@@ -126,13 +126,10 @@ impl<H: Handler> EventDispatcher<H> {
         if self.forbidden == Forbidden::Refused && !matches!(reference, Reference::Character(_)) {
             return Err(self.bad_reference(BadReference::Forbidden));
         }
-        let mut found = None;
-        let left_out = reference::push_resolved(reference, &mut self.first_half, |character| found = Some(character));
+        let (character, left_out) = reference::character_of(reference, &mut self.first_half);
         self.document.left_out += left_out;
-        match found {
-            Some(character) => self.character_data(character.encode_utf8(&mut [0; 4])),
-            None => self.character_data(""),
-        }
+        let mut bytes = [0; 4];
+        self.character_data(character.map_or("", |character| &*character.encode_utf8(&mut bytes)))
     }
 
     fn text(&mut self, text: &str) -> Result<(), ReadError> {
