@@ -1,6 +1,6 @@
 //! A contact's element as [`Content`]: fields for what is known, [`Content::attributes`] for the rest.
 
-use model::{Address, Attribute, Attributes, Content, Email, Name, Phone};
+use model::{Address, Attribute, Attributes, Content, Email, Phone};
 
 use super::codes::{Contacted, address_type, contacted};
 use super::crm_forms::CrmForms;
@@ -60,9 +60,8 @@ pub(super) fn content_of(contact: Element) -> Content {
         }
     }
 
-    complete_display_name(&mut content.name);
-    addresses.arrange(|_| {});
-    content.addresses = addresses.into_values("addresses", &mut attributes);
+    content.name.display = content.name.display.take().or_else(|| content.name.first_and_last());
+    content.addresses = addresses.into_values("addresses", &mut attributes, |_| {});
     (content.phones, content.emails) = numbers.into_values(email_address, &mut attributes);
     crm_forms.keep_in(&mut attributes);
     content.attributes = attributes.into_attributes();
@@ -114,13 +113,6 @@ fn in_one_order(value: Attribute) -> Attribute {
     entries.retain(|entry| *entry != Attribute::Text(String::new()));
     entries.sort();
     Attribute::List(entries)
-}
-
-fn complete_display_name(name: &mut Name) {
-    if name.display.is_none() {
-        let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
-        name.display = (!parts.is_empty()).then(|| parts.join(" "));
-    }
 }
 
 /// An address; `None` if it holds only its type.
@@ -191,13 +183,12 @@ impl Numbers {
                 None => self.emails.push(Entry { best: true, ..email(Some(address), None, false, Attributes::new()) }),
             }
         }
-        self.emails.arrange(|email| email.primary = true);
-        self.phones.arrange(|_| {});
         self.web_addresses.sort();
         if !self.web_addresses.is_empty() {
             attributes.insert("webAddresses".to_owned(), Attribute::List(self.web_addresses));
         }
-        (self.phones.into_values("phones", attributes), self.emails.into_values("emails", attributes))
+        let phones = self.phones.into_values("phones", attributes, |_| {});
+        (phones, self.emails.into_values("emails", attributes, |email| email.primary = true))
     }
 }
 

@@ -99,7 +99,7 @@ impl<T: Ord> Entries<T> {
 
     /// Brings the entries into the one order that equal data have: the source states none. `mark_primary` is called for
     /// the entry to use: the first that is preferred, or else the first that is the best. It comes first.
-    pub(crate) fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
+    fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
         self.entries.sort_by(|one, other| (&one.value, &one.leftover).cmp(&(&other.value, &other.leftover)));
         let preferred = self.entries.iter().position(|entry| entry.preferred);
         let primary = preferred.or_else(|| self.entries.iter().position(|entry| entry.best));
@@ -109,9 +109,15 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// The entries' values. Their leftovers go to `attributes` under the section's name, one object per entry in the
+    /// The entries' values, [arranged](Self::arrange). Their leftovers go to `attributes` under the section's name, one object per entry in the
     /// same order, and what stood beside them under that name with `#section` appended.
-    pub(crate) fn into_values(self, name: &str, attributes: &mut UnmappedData) -> Vec<T> {
+    pub(crate) fn into_values(
+        mut self,
+        name: &str,
+        attributes: &mut UnmappedData,
+        mark_primary: impl Fn(&mut T),
+    ) -> Vec<T> {
+        self.arrange(mark_primary);
         let has_leftovers = self.entries.iter().any(|entry| !entry.leftover.is_empty());
         let mut values = Vec::with_capacity(self.entries.len());
         let mut leftovers = Vec::with_capacity(if has_leftovers { self.entries.len() } else { 0 });
