@@ -32,15 +32,13 @@ impl UnusableEntry {
 
     fn new(id: &str, reason: &'static str) -> Self {
         let mut shown = String::new();
-        for character in id.chars().flat_map(|character| match character.is_control() {
-            true => character.escape_unicode().collect::<Vec<_>>(),
-            false => vec![character],
-        }) {
-            if shown.len() + character.len_utf8() > SHOWN_BYTES {
-                break;
+        for character in id.chars() {
+            match character.is_control() {
+                true => shown.extend(character.escape_unicode()),
+                false => shown.push(character),
             }
-            shown.push(character);
         }
+        shown.truncate(shown.floor_char_boundary(SHOWN_BYTES));
         let fingerprint = ContentHash::of(&format!("{reason} {id}")).to_string();
         Self { name: format!("{}{}", Self::PREFIX, &fingerprint[..12]), reason, raw: shown }
     }
@@ -165,6 +163,12 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         self.groups.get_mut(document.depth() - 1)
     }
 
+    fn hand_on(&mut self, waiting: Option<(QueuedCustomer, bool)>) {
+        if let Some((queued, _)) = waiting {
+            (self.on_customer)(queued);
+        }
+    }
+
     fn part_ends(&mut self, part: Part, document: &ParseContext) -> Result<(), ReadError> {
         let text = self.text.trim().to_owned();
         match part {
@@ -193,15 +197,12 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         if let Some(reason) = problem {
             return self.unusable_id(&source_id, reason, document);
         }
-        let mut complete = None;
-        if let Some(group) = self.group(document) {
+        let complete = self.group(document).and_then(|group| {
             let leading = group.leading_delete.take();
             let queued = QueuedCustomer { source_id, deleted: leading.unwrap_or(false) };
-            complete = group.waiting.replace((queued, leading.is_some()));
-        }
-        if let Some((queued, _)) = complete {
-            (self.on_customer)(queued);
-        }
+            group.waiting.replace((queued, leading.is_some()))
+        });
+        self.hand_on(complete);
         Ok(())
     }
 
@@ -216,9 +217,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
             group.leading_delete = None;
             group.waiting.take()
         });
-        if let Some((queued, _)) = waiting {
-            (self.on_customer)(queued);
-        }
+        self.hand_on(waiting);
         Ok(())
     }
 
@@ -321,9 +320,8 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
             self.part_ends(part, document)?;
         }
         self.text.clear();
-        if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
-            (self.on_customer)(queued);
-        }
+        let waiting = self.groups.pop().and_then(|group| group.waiting);
+        self.hand_on(waiting);
         Ok(Flow::Continue)
     }
 
@@ -337,9 +335,8 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
 
     fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         // Only if the document's own element is an id.
-        if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
-            (self.on_customer)(queued);
-        }
+        let waiting = self.groups.pop().and_then(|group| group.waiting);
+        self.hand_on(waiting);
         let is_known = self.is_known || self.envelope.is_known || self.max_queue_num.is_some();
         if !is_known && (self.holds_other || self.is_fault) {
             return Err(document.unexpected("it says nothing that the answer of a queue says"));
