@@ -22,8 +22,8 @@
 
 mod auth;
 mod claims;
+mod import_tables;
 mod importer;
-mod lookup;
 mod password_hash;
 mod plan;
 mod routes;
@@ -39,7 +39,6 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Accounts;
 use crate::importer::Importer;
-use crate::lookup::Lookup;
 
 /// The function, with what its route needs.
 struct ImportApi {
@@ -67,7 +66,6 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         readers: Semaphore::new(READ_AT_ONCE),
         random: random.clone(),
         importer: Importer {
-            lookup: Lookup { shadow: tables.shadow(), imports: tables.imports() },
             shadow: tables.shadow(),
             imports: tables.imports(),
             lease: ImportLease::new(tables.states(), clock.clone(), random),
