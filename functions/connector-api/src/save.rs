@@ -83,11 +83,9 @@ impl ConnectorApi {
         let (sender, push) = admitted(senders, documents::read_user(document, &documents::limits()))?;
         let (connection, Push { key, content: pushed }) = (&sender.key, push);
         let id = key.id(connection, Resource::User);
-        let references = match &pushed.lead {
-            Some(lead) => Some(self.references(connection, &key, lead).await?),
-            None => None,
-        };
-        if let Some(references) = &references {
+        let mut references = None;
+        if let Some(lead) = &pushed.lead {
+            let references = references.insert(self.references(connection, &key, lead).await?);
             self.wait(connection, &id, references).await?;
         }
         let mut content = pushed.content;

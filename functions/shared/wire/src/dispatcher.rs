@@ -43,7 +43,7 @@ pub(crate) struct EventDispatcher<H> {
 }
 
 impl<H: Handler> EventDispatcher<H> {
-    pub(crate) fn new(handler: H, limits: Limits, forbidden: Forbidden) -> Self {
+    pub(crate) fn new(handler: H, limits: Limits) -> Self {
         Self {
             handler,
             limits,
@@ -52,7 +52,7 @@ impl<H: Handler> EventDispatcher<H> {
             name: NameBuffer::default(),
             attributes: AttributeList::default(),
             withheld: RedactedRanges::default(),
-            forbidden,
+            forbidden: Forbidden::LeftOut,
             may_hold_forbidden: false,
             first_half: None,
             allowed: String::new(),

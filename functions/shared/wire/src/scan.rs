@@ -40,24 +40,22 @@ pub(crate) struct Scanner<R, H> {
 impl<R: Read, H: Handler> Scanner<R, H> {
     /// A scanner of a system's answer; `charset` is the one that its header states, if any.
     pub(crate) fn new(input: R, charset: Option<Charset>, limits: Limits, handler: H) -> Self {
-        Self::with(input, charset, limits, handler, Forbidden::LeftOut)
-    }
-
-    /// A scanner of a document that is pushed to us.
-    pub(crate) fn of_push(input: R, limits: Limits, handler: H) -> Self {
-        Self::with(input, None, limits, handler, Forbidden::Refused)
-    }
-
-    fn with(input: R, charset: Option<Charset>, limits: Limits, handler: H, forbidden: Forbidden) -> Self {
         Self {
             source: Utf8Source::new(input, charset),
             buffer: String::new(),
             position: 0,
             ended: false,
             token_skipper: None,
-            dispatcher: EventDispatcher::new(handler, limits, forbidden),
+            dispatcher: EventDispatcher::new(handler, limits),
             is_finished: false,
         }
+    }
+
+    /// A scanner of a document that is pushed to us.
+    pub(crate) fn of_push(input: R, limits: Limits, handler: H) -> Self {
+        let mut scanner = Self::new(input, None, limits, handler);
+        scanner.dispatcher.forbidden = Forbidden::Refused;
+        scanner
     }
 
     /// How many characters that XML forbids were left out so far.
