@@ -73,8 +73,8 @@ impl Default for Limits {
             text_bytes: 1024 * 1024,
             // A thousand times a usual bulk request.
             customers: 100_000,
-            // Every customer of a very large client at once. What is kept of each is 32 bytes and its id, so that a whole
-            // queue stays below 200 MB.
+            // Every customer of a very large client at once. What is kept of each is 32 bytes and its id, so that a
+            // whole queue stays below 200 MB.
             queue_entries: 2_000_000,
             // Enough for a million of the longest ids.
             queue_id_bytes: 64 * 1024 * 1024,

@@ -124,20 +124,19 @@ impl ParseContext {
         ReadError::Limit { limit, value, place: self.place() }
     }
 
+    /// Fails if there are more than the [`Limits`] field of this name allows.
+    pub(crate) fn check_limit(&self, limit: &'static str, count: usize, most: usize) -> Result<(), ReadError> {
+        if count <= most { Ok(()) } else { Err(self.over_limit(limit, most as u64)) }
+    }
+
     /// Fails if the innermost element is nested too deeply.
     pub(crate) fn check_depth(&self) -> Result<(), ReadError> {
-        if self.depth() <= self.limits.depth {
-            return Ok(());
-        }
-        Err(self.over_limit("depth", self.limits.depth as u64))
+        self.check_limit("depth", self.depth(), self.limits.depth)
     }
 
     /// Fails if a text of this length is too long.
     pub(crate) fn check_text(&self, length: usize) -> Result<(), ReadError> {
-        if length <= self.limits.text_bytes {
-            return Ok(());
-        }
-        Err(self.text_too_long())
+        self.check_limit("text_bytes", length, self.limits.text_bytes)
     }
 
     /// Fails if the text since the last tag is too long.

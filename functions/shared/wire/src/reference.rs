@@ -108,8 +108,8 @@ pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64,
     Ok(left_out + push_allowed(rest, value))
 }
 
-/// The character of a reference, if any, and how many characters are left out; `first_half` is the half that stood right
-/// before it.
+/// The character of a reference, if any, and how many characters are left out; `first_half` is the half that stood
+/// right before it.
 pub(crate) fn character_of(reference: Reference, first_half: &mut Option<u32>) -> (Option<char>, u64) {
     match (reference, first_half.take()) {
         (Reference::SecondHalf(second), Some(first)) => match joined(first, second) {

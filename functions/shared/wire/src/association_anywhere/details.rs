@@ -178,9 +178,7 @@ impl DetailsHandler {
         } else if is_customer_element(tag) {
             self.customers += 1;
             document.customer = Some((document.depth(), self.customers));
-            if self.customers > self.limits.customers {
-                return Err(document.over_limit("customers", self.limits.customers as u64));
-            }
+            document.check_limit("customers", self.customers, self.limits.customers)?;
             self.state = State::Customer;
             self.record_builder.begin(tag, document);
         }

@@ -14,12 +14,12 @@ pub(super) fn content_of(customer: Element) -> Content {
     let mut attributes = UnmappedData::default();
     let mut is_named = false;
     let mut employer = Employer::default();
-    let mut roles = Entries::new();
-    let mut addresses = Entries::new();
-    let mut phones = Entries::new();
-    let mut emails = Entries::new();
-    let mut memberships = Entries::new();
-    let mut subscriptions = Entries::new();
+    let mut roles = Entries::default();
+    let mut addresses = Entries::default();
+    let mut phones = Entries::default();
+    let mut emails = Entries::default();
+    let mut memberships = Entries::default();
+    let mut subscriptions = Entries::default();
 
     attributes.insert_own_data(customer);
     for child in customer.children() {
@@ -170,7 +170,7 @@ fn says(element: Element, name: &str) -> bool {
 }
 
 /// Whether a membership makes its holder a member. It is no part of the membership as it is stored.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct IsMember(bool);
 
 fn membership(element: Element) -> Entry<(Membership, IsMember)> {

@@ -187,13 +187,9 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         }
         let problem = self.id_problem.take().or_else(|| problem_of(&source_id, &self.limits));
         self.id_bytes += source_id.len();
-        if self.id_bytes > self.limits.queue_id_bytes {
-            return Err(document.over_limit("queue_id_bytes", self.limits.queue_id_bytes as u64));
-        }
+        document.check_limit("queue_id_bytes", self.id_bytes, self.limits.queue_id_bytes)?;
         self.customers += 1;
-        if self.customers > self.limits.queue_entries {
-            return Err(document.over_limit("queue_entries", self.limits.queue_entries as u64));
-        }
+        document.check_limit("queue_entries", self.customers, self.limits.queue_entries)?;
         if let Some(reason) = problem {
             return self.unusable_id(&source_id, reason, document);
         }

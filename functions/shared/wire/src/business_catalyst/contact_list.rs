@@ -157,9 +157,7 @@ impl ContactListHandler {
     fn begin_contact(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         self.records += 1;
         document.customer = Some((document.depth(), self.records));
-        if self.records > self.limits.customers {
-            return Err(document.over_limit("customers", self.limits.customers as u64));
-        }
+        document.check_limit("customers", self.records, self.limits.customers)?;
         self.is_in_contact = true;
         self.record_builder.begin(tag, &self.envelope, document);
         Ok(())

@@ -35,8 +35,8 @@ pub(super) fn content_of(contact: Element) -> Content {
     let mut content = Content::default();
     let mut attributes = UnmappedData::default();
     let mut email_address = None;
-    let mut addresses = Entries::new();
-    let mut numbers = Numbers::new();
+    let mut addresses = Entries::default();
+    let mut numbers = Numbers::default();
     let mut crm_forms = CrmForms::default();
 
     attributes.insert_own_data(contact);
@@ -136,6 +136,7 @@ fn address(element: Element) -> Option<Entry<Address>> {
 }
 
 /// What the source calls phone numbers: those, e-mail addresses and web addresses.
+#[derive(Default)]
 struct Numbers {
     phones: Entries<Phone>,
     emails: Entries<Email>,
@@ -143,10 +144,6 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new() -> Self {
-        Self { phones: Entries::new(), emails: Entries::new(), web_addresses: Vec::new() }
-    }
-
     fn read(&mut self, section: Element) {
         let Self { phones, emails, web_addresses } = self;
         phones.read_some(section, "phoneno", |element| {

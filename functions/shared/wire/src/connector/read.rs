@@ -36,10 +36,7 @@ impl Handler for WholeDocument {
             document.check_text(value.len())?;
             self.elements += 1;
         }
-        let most = self.limits.elements_per_customer;
-        if self.elements > most {
-            return Err(document.over_limit("elements_per_customer", most as u64));
-        }
+        document.check_limit("elements_per_customer", self.elements, self.limits.elements_per_customer)?;
         self.tree.open(tag, !tag.prefix.is_empty() && tag.prefix != self.prefix, |_| true);
         Ok(())
     }

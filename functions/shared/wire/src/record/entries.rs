@@ -54,6 +54,7 @@ pub(crate) fn is_true(text: &str) -> bool {
 }
 
 /// A section's entries, however many elements of its name a record has.
+#[derive(Default)]
 pub(crate) struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// What stands on or in the section's element beside its entries.
@@ -61,10 +62,6 @@ pub(crate) struct Entries<T> {
 }
 
 impl<T: Ord> Entries<T> {
-    pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), beside: UnmappedData::default() }
-    }
-
     /// Reads a section's element, with entries named `entry_name`. An empty entry is left out.
     pub(crate) fn read(&mut self, section: Element, entry_name: &str, read_entry: impl Fn(Element) -> Entry<T>) {
         self.read_some(section, entry_name, |element| Some(read_entry(element)));
@@ -109,8 +106,8 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// The entries' values, [arranged](Self::arrange). Their leftovers go to `attributes` under the section's name, one object per entry in the
-    /// same order, and what stood beside them under that name with `#section` appended.
+    /// The entries' values, [arranged](Self::arrange). Their leftovers go to `attributes` under the section's name, one
+    /// object per entry in the same order, and what stood beside them under that name with `#section` appended.
     pub(crate) fn into_values(
         mut self,
         name: &str,
