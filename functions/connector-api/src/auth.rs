@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup, Refusals, usable_token};
+use api::{Credential, CredentialDigest, CredentialList, Lookup, usable_token};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,21 +10,10 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use config::{Connection, ConnectorConfig};
 use serde::Deserialize;
-use store::{Clock, ConnectionRegistry, Random, Secrets};
 use wire::connector::Reason;
 
 use crate::ConnectorApi;
 use crate::error::ApiError;
-
-/// Which senders may push: credentials, and the connection that each of them opens.
-#[derive(Debug)]
-pub(crate) struct Senders {
-    registry: ConnectionRegistry,
-    secrets: Secrets,
-    connections: CredentialCache<Sender>,
-    refusals: Refusals,
-    random: Random,
-}
 
 /// A connection that the credentials of a request open.
 pub(crate) type Sender = Arc<Connection<ConnectorConfig>>;
@@ -73,40 +62,20 @@ impl FromRequestParts<Arc<ConnectorApi>> for SentBy {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<ConnectorApi>) -> Result<Self, Response> {
-        api.senders.of(&parts.headers).await.map(Self).map_err(|error| api.answer(Err(error)))
+        api.senders_of(&parts.headers).await.map(Self).map_err(|error| api.answer(Err(error)))
     }
 }
 
-impl Senders {
-    pub(crate) fn new(
-        registry: ConnectionRegistry,
-        secrets: Secrets,
-        refusals: Refusals,
-        clock: Clock,
-        random: Random,
-    ) -> Self {
-        Self { registry, secrets, connections: CredentialCache::new(clock), refusals, random }
-    }
-
+impl ConnectorApi {
     /// The connections whose credentials the request carries: one, unless several of one tenant have the same.
-    async fn of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
+    async fn senders_of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let opened = match header.and_then(presented) {
-            Some(presented) => {
-                let list = Connection::<ConnectorConfig>::all(&self.registry);
-                self.connections.lookup(&presented, list, |connection| self.credential_of(connection)).await?
-            }
-            None => Lookup::Nothing,
-        };
-        match opened {
-            Lookup::These(senders) => {
-                self.refusals.admitted();
-                Ok(senders)
-            }
-            Lookup::Nothing => {
-                self.refusals.refused("/connector/api/2011-11", &self.random.owner_id()).await;
-                Err(ApiError::unauthorized())
-            }
+        let list = Connection::<ConnectorConfig>::all(&self.registry);
+        let read = |connection| self.credential_of(connection);
+        let who = || ("/connector/api/2011-11".to_owned(), self.random.owner_id());
+        match self.senders.open(header.and_then(presented), list, read, who).await? {
+            Lookup::These(senders) => Ok(senders),
+            Lookup::Nothing => Err(ApiError::unauthorized()),
             Lookup::Unknown => {
                 let message = "the credentials can't be checked now: nothing is lost if the request is sent again";
                 Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message))

@@ -55,13 +55,8 @@ impl Shown for Staff {
 }
 
 fn shown_staff<'a>(record: &'a Record<Staff>, key: &'a ExternalKey) -> ShownUser<'a> {
-    ShownUser {
-        id: &record.id,
-        key,
-        content: &record.content.0,
-        created: iso_millis(record.first_seen_at),
-        modified: iso_millis(record.changed_at),
-    }
+    let (created, modified) = (iso_millis(record.first_seen_at), iso_millis(record.changed_at));
+    ShownUser { id: &record.id, key, content: &record.content.0, created, modified }
 }
 
 impl Shown for LeadSource {
@@ -79,13 +74,8 @@ impl Shown for LeadSource {
 }
 
 fn shown_user<'a>(customer: &'a Customer, key: &'a ExternalKey) -> ShownUser<'a> {
-    ShownUser {
-        id: &customer.source_id,
-        key,
-        content: &customer.content,
-        created: iso_millis(customer.first_seen_at),
-        modified: iso_millis(customer.changed_at),
-    }
+    let (created, modified) = (iso_millis(customer.first_seen_at), iso_millis(customer.changed_at));
+    ShownUser { id: &customer.source_id, key, content: &customer.content, created, modified }
 }
 
 /// A customer with its sender's key, if it belongs to this club and is not deleted.
@@ -110,10 +100,7 @@ impl ConnectorApi {
             }
             return Err(ApiError::not_found());
         }
-        let cursor = match &query.cursor {
-            None => None,
-            Some(text) => Some(read_cursor(text).ok_or_else(bad_cursor)?),
-        };
+        let cursor = query.cursor.map(|text| read_cursor(&text).ok_or_else(bad_cursor)).transpose()?;
         let (listed, next) = self.page_of_users(connection, &asking.club_id, cursor).await?;
         let cursor = next.map(|(shard, id)| write_cursor(shard, &id));
         Ok(documents::users(&listed, cursor.as_deref()))

@@ -23,17 +23,20 @@ mod save;
 
 use std::sync::Arc;
 
-use api::Refusals;
+use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics};
 use model::{LeadSource, Staff};
-use store::{Clock, PendingReferences, Random, ReferenceTable, Shadow};
+use store::{Clock, ConnectionRegistry, PendingReferences, Random, ReferenceTable, Secrets, Shadow};
 
-use crate::auth::Senders;
+use crate::auth::Sender;
 
 /// The function, with what its routes need.
 #[derive(Debug)]
 struct ConnectorApi {
-    senders: Senders,
+    registry: ConnectionRegistry,
+    secrets: Secrets,
+    /// Credentials, and the connections that they open.
+    senders: Gate<Sender>,
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
@@ -51,13 +54,9 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
     Ok(Function::Http(routes::router(Arc::new(ConnectorApi {
-        senders: Senders::new(
-            tables.registry(),
-            secrets,
-            Refusals::new(clock.clone(), metrics.clone()),
-            clock.clone(),
-            random.clone(),
-        ),
+        registry: tables.registry(),
+        secrets,
+        senders: Gate::new(clock.clone(), metrics.clone()),
         staff: tables.reference(),
         lead_sources: tables.reference(),
         pending: tables.pending_references(),

@@ -39,10 +39,7 @@ pub(crate) fn reference<'a>(content: &'a Content, element: &str) -> Option<&'a s
 
 fn text_in<'a>(content: &'a Content, section: &str, name: &str) -> Option<&'a str> {
     let Some(Attribute::Object(section)) = content.attributes.get(section) else { return None };
-    match section.get(name) {
-        Some(value) => first_text(value),
-        None => None,
-    }
+    section.get(name).and_then(first_text)
 }
 
 fn first_text(value: &Attribute) -> Option<&str> {

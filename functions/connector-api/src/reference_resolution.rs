@@ -30,6 +30,13 @@ const PROSPECTS_AT_ONCE: i32 = 100;
 /// How many of them are completed side by side.
 const WRITES_AT_ONCE: usize = 16;
 
+/// A prospect that is pushed, or that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prospect<'a> {
+    pub(crate) connection: &'a ConnectionKey,
+    pub(crate) id: &'a str,
+}
+
 /// What a prospect's references mean now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResolvedReferences {
@@ -140,14 +147,9 @@ impl ConnectorApi {
     }
 
     /// Lets a prospect wait for what it refers to. To be called before the prospect is stored, and again after that.
-    pub(crate) async fn wait(
-        &self,
-        connection: &ConnectionKey,
-        prospect: &str,
-        references: &ResolvedReferences,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn wait(&self, prospect: Prospect<'_>, references: &ResolvedReferences) -> Result<(), StoreError> {
         for (resource, candidates) in &references.unknown {
-            self.pending.add(connection, *resource, candidates.names(), prospect).await?;
+            self.pending.add(prospect.connection, *resource, candidates.names(), prospect.id).await?;
         }
         Ok(())
     }
@@ -155,13 +157,12 @@ impl ConnectorApi {
     /// Looks once more for what a prospect waits for. To be called after the prospect is stored.
     pub(crate) async fn resolve_again(
         &self,
-        connection: &ConnectionKey,
-        prospect: &str,
+        prospect: Prospect<'_>,
         references: &ResolvedReferences,
     ) -> Result<(), UpsertError> {
         for (resource, candidates) in &references.unknown {
-            if let Some(id) = self.id_of(connection, *resource, candidates).await? {
-                self.complete(connection, *resource, &candidates.record, prospect, &id).await?;
+            if let Some(id) = self.id_of(prospect.connection, *resource, candidates).await? {
+                self.complete(prospect, *resource, &candidates.record, &id).await?;
             }
         }
         Ok(())
@@ -170,13 +171,12 @@ impl ConnectorApi {
     /// Stops a prospect from waiting for what it waited for `before` it was stored with these references.
     pub(crate) async fn wait_no_longer(
         &self,
-        connection: &ConnectionKey,
-        prospect: &str,
+        prospect: Prospect<'_>,
         before: &Content,
         references: &ResolvedReferences,
     ) -> Result<(), UpsertError> {
         for resource in [Resource::Staff, Resource::LeadSource] {
-            let Some(awaited) = awaited(connection, resource, before) else { continue };
+            let Some(awaited) = awaited(prospect.connection, resource, before) else { continue };
             let still: Vec<&str> = references
                 .unknown
                 .iter()
@@ -187,8 +187,8 @@ impl ConnectorApi {
             if names.is_empty() {
                 continue;
             }
-            if let Some((name, id)) = self.stop_waiting(connection, resource, &names, prospect).await? {
-                self.complete(connection, resource, &name, prospect, &id).await?;
+            if let Some((name, id)) = self.stop_waiting(prospect, resource, &names).await? {
+                self.complete(prospect, resource, &name, &id).await?;
             }
         }
         Ok(())
@@ -212,9 +212,9 @@ impl ConnectorApi {
                     return Err(StoreError::Deadline { operation: "completing prospects" }.into());
                 }
                 after = Some(last);
-                let completing = page
-                    .into_iter()
-                    .map(|prospect| async move { self.complete(connection, resource, name, &prospect, id).await });
+                let completing = page.into_iter().map(|waiting| async move {
+                    self.complete(Prospect { connection, id: &waiting }, resource, name, id).await
+                });
                 stream::iter(completing).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<()>>().await?;
             }
         }
@@ -224,16 +224,16 @@ impl ConnectorApi {
     /// Completes one prospect that waits for `name`, if it still does.
     async fn complete(
         &self,
-        connection: &ConnectionKey,
+        prospect: Prospect<'_>,
         resource: Resource,
         name: &str,
-        prospect: &str,
         id: &str,
     ) -> Result<(), UpsertError> {
+        let connection = prospect.connection;
         let mut next = Some((name.to_owned(), id.to_owned()));
         while let Some((name, id)) = next.take() {
             let mut waits_under = vec![name.clone()];
-            let revised = self.shadow.revise(connection, prospect, |stored| {
+            let revised = self.shadow.revise(connection, prospect.id, |stored| {
                 let content = &stored?.content;
                 let awaited = awaited(connection, resource, content)?;
                 if !awaited.names().any(|awaited| awaited == name) {
@@ -245,7 +245,7 @@ impl ConnectorApi {
             let (_, before) = revised.await?;
             // A prospect that is not stored yet is about to be: it looks once more after that.
             if before.is_some() {
-                next = self.stop_waiting(connection, resource, &waits_under, prospect).await?;
+                next = self.stop_waiting(prospect, resource, &waits_under).await?;
             }
         }
         Ok(())
@@ -255,10 +255,9 @@ impl ConnectorApi {
     /// waiting; if that record is there by now, returns a name of it, and its id.
     async fn stop_waiting(
         &self,
-        connection: &ConnectionKey,
+        Prospect { connection, id: prospect }: Prospect<'_>,
         resource: Resource,
         names: &[String],
-        prospect: &str,
     ) -> Result<Option<(String, String)>, UpsertError> {
         self.pending.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
         let stored = self.shadow.get(connection, prospect).await?;

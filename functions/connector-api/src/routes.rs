@@ -14,6 +14,7 @@ use crate::ConnectorApi;
 use crate::auth::SentBy;
 use crate::error::ApiError;
 use crate::query::FetchQuery;
+use crate::save::ReferenceResource;
 
 /// The largest document that is taken.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -26,8 +27,8 @@ type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 pub(crate) fn router(api: Arc<ConnectorApi>) -> Router {
     Router::new()
         .route("/connector/api/2011-11/user", get(get_user).post(post_user))
-        .route("/connector/api/2011-11/staff", get(get_staff).post(post_staff))
-        .route("/connector/api/2011-11/leadsource", get(get_lead_source).post(post_lead_source))
+        .route("/connector/api/2011-11/staff", get(get_staff).post(post_reference::<Staff>))
+        .route("/connector/api/2011-11/leadsource", get(get_lead_source).post(post_reference::<LeadSource>))
         .method_not_allowed_fallback(async |State(api): Api| {
             let message = "this route knows POST and GET";
             api.answer(Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Reason::Validation, message)))
@@ -42,13 +43,8 @@ async fn post_user(SentBy(senders): SentBy, State(api): Api, request: Request) -
     api.answer(saved.await)
 }
 
-async fn post_staff(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
-    let saved = async { api.save_reference::<Staff>(&senders, &document(request).await?).await };
-    api.answer(saved.await)
-}
-
-async fn post_lead_source(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
-    let saved = async { api.save_reference::<LeadSource>(&senders, &document(request).await?).await };
+async fn post_reference<T: ReferenceResource>(SentBy(senders): SentBy, State(api): Api, request: Request) -> Response {
+    let saved = async { api.save_reference::<T>(&senders, &document(request).await?).await };
     api.answer(saved.await)
 }
 

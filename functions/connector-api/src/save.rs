@@ -12,7 +12,7 @@ use crate::ConnectorApi;
 use crate::auth::{Sender, allowed};
 use crate::error::ApiError;
 use crate::origin::note_key;
-use crate::reference_resolution::keep;
+use crate::reference_resolution::{Prospect, keep};
 
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,12 +83,11 @@ impl ConnectorApi {
         let (sender, push) = admitted(senders, documents::read_user(document, &documents::limits()))?;
         let (connection, Push { key, content: pushed }) = (&sender.key, push);
         let id = key.id(connection, Resource::User);
-        let references = match &pushed.lead {
-            Some(lead) => Some(self.references(connection, &key, lead).await?),
-            None => None,
-        };
-        if let Some(references) = &references {
-            self.wait(connection, &id, references).await?;
+        let prospect = Prospect { connection, id: &id };
+        let mut references = None;
+        if let Some(lead) = &pushed.lead {
+            let references = references.insert(self.references(connection, &key, lead).await?);
+            self.wait(prospect, references).await?;
         }
         let mut content = pushed.content;
         note_key(&mut content, &key);
@@ -103,10 +102,10 @@ impl ConnectorApi {
         });
         let (outcome, before) = revised.await?;
         if let Some(references) = &references {
-            self.wait(connection, &id, references).await?;
-            self.resolve_again(connection, &id, references).await?;
+            self.wait(prospect, references).await?;
+            self.resolve_again(prospect, references).await?;
             if let Some(before) = before {
-                self.wait_no_longer(connection, &id, &before.content, references).await?;
+                self.wait_no_longer(prospect, &before.content, references).await?;
             }
         }
         let counts = OutcomeCounts::from_iter([outcome]).by_name();

@@ -1,25 +1,14 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup, Refusals, request_id, usable_token};
+use api::{Credential, CredentialDigest, CredentialList, Lookup, request_id, usable_token};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use config::Reader;
 use serde::Deserialize;
-use store::{Clock, ConnectionRegistry, Random, Secrets};
 
 use crate::CustomersApi;
 use crate::problem::Problem;
-
-/// Which readers may read: bearer tokens, and the tenant whose data each of them opens.
-#[derive(Debug)]
-pub(crate) struct Readers {
-    registry: ConnectionRegistry,
-    secrets: Secrets,
-    tenants: CredentialCache<String>,
-    refusals: Refusals,
-    random: Random,
-}
 
 #[derive(Deserialize)]
 struct Token {
@@ -33,41 +22,23 @@ impl FromRequestParts<Arc<CustomersApi>> for Tenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
-        api.readers.tenant_of(parts).await.map(Self)
+        api.tenant_of(parts).await.map(Self)
     }
 }
 
-impl Readers {
-    pub(crate) fn new(
-        registry: ConnectionRegistry,
-        secrets: Secrets,
-        refusals: Refusals,
-        clock: Clock,
-        random: Random,
-    ) -> Self {
-        Self { registry, secrets, tenants: CredentialCache::new(clock), refusals, random }
-    }
-
+impl CustomersApi {
     /// The tenant whose token the request carries.
     async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
-        let opened = match presented(&parts.headers) {
-            Some(token) => {
-                let read = |reader| self.credential_of(reader);
-                self.tenants.lookup(&digest(token), Reader::all(&self.registry), read).await?
-            }
-            None => Lookup::Nothing,
+        let presented = presented(&parts.headers).map(digest);
+        let read = |reader| self.credential_of(reader);
+        let who = || {
+            let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
+            (route, request_id(&parts.extensions, &self.random))
         };
-        match opened {
-            Lookup::These(tenants) => {
-                self.refusals.admitted();
-                // They are all the same.
-                tenants.into_iter().next().ok_or_else(Problem::unauthorized)
-            }
-            Lookup::Nothing => {
-                let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
-                self.refusals.refused(&route, &request_id(&parts.extensions, &self.random)).await;
-                Err(Problem::unauthorized())
-            }
+        match self.readers.open(presented, Reader::all(&self.registry), read, who).await? {
+            // They are all the same.
+            Lookup::These(tenants) => tenants.into_iter().next().ok_or_else(Problem::unauthorized),
+            Lookup::Nothing => Err(Problem::unauthorized()),
             Lookup::Unknown => Err(Problem::tokens_unreadable()),
         }
     }

@@ -22,23 +22,24 @@ mod routes;
 
 use std::sync::Arc;
 
-use api::Refusals;
+use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{LeadSource, Staff};
 use operations::status::StatusReader;
-use store::{Clock, ConnectionRegistry, ReferenceTable, Shadow};
-
-use crate::auth::Readers;
+use store::{Clock, ConnectionRegistry, Random, ReferenceTable, Secrets, Shadow};
 
 /// The function, with what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
     registry: ConnectionRegistry,
+    secrets: Secrets,
+    /// Bearer tokens, and the tenant whose data each of them opens.
+    readers: Gate<String>,
+    random: Random,
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
     status: StatusReader,
-    readers: Readers,
     clock: Clock,
 }
 
@@ -53,8 +54,10 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         staff: tables.reference(),
         lead_sources: tables.reference(),
         shadow: tables.shadow(),
-        readers: Readers::new(tables.registry(), secrets, Refusals::new(clock.clone(), metrics), clock.clone(), random),
         registry: tables.registry(),
+        secrets,
+        readers: Gate::new(clock.clone(), metrics),
+        random,
         status: StatusReader::new(&tables),
         clock,
     }))))

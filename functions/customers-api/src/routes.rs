@@ -140,10 +140,7 @@ async fn many_customers(Tenant(tenant): Tenant, State(api): Api, body: Body) -> 
 
 async fn list_customers(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
     let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
-    let mut cursor = match cursor {
-        None => None,
-        Some(text) => Some(read_cursor(&text).ok_or_else(ListQuery::bad_cursor)?),
-    };
+    let mut cursor = cursor.map(|text| read_cursor(&text).ok_or_else(ListQuery::bad_cursor)).transpose()?;
     let key = api.connection(&tenant, connection).await?;
     let deadline = api.clock.now() + PATIENCE;
     let mut rows = Rows::default();

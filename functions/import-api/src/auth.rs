@@ -1,24 +1,19 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialCache, CredentialDigest, CredentialList, Lookup};
+use api::{Credential, CredentialDigest, CredentialList, Lookup};
 use config::{BatchImportConfig, Connection};
 use model::ConnectionKey;
 use serde::Deserialize;
-use store::{Clock, ConnectionRegistry, Secrets, StoreError};
+use store::StoreError;
 use wire::customers_batch::Access;
+
+use crate::ImportApi;
 
 /// An account that others import into.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) key: ConnectionKey,
     pub(crate) campaigns: Vec<String>,
-}
-
-/// Which users may import into which account.
-pub(crate) struct Accounts {
-    registry: ConnectionRegistry,
-    secrets: Secrets,
-    users: CredentialCache<Arc<Account>>,
 }
 
 #[derive(Deserialize)]
@@ -32,16 +27,13 @@ struct User {
     user_password: String,
 }
 
-impl Accounts {
-    pub(crate) fn new(registry: ConnectionRegistry, secrets: Secrets, clock: Clock) -> Self {
-        Self { registry, secrets, users: CredentialCache::new(clock) }
-    }
-
+impl ImportApi {
     /// The account that these credentials open; nothing if they open none, whichever of them is wrong.
-    pub(crate) async fn lookup(&self, access: &Access) -> Result<Lookup<Arc<Account>>, StoreError> {
+    pub(crate) async fn opened(&self, access: &Access, request_id: &str) -> Result<Lookup<Arc<Account>>, StoreError> {
         let presented = digest(&access.account_id, &access.user_id, &access.secret);
         let list = Connection::<BatchImportConfig>::all(&self.registry);
-        self.users.lookup(&presented, list, |connection| self.credentials(connection)).await
+        let read = |connection| self.credentials(connection);
+        self.users.open(Some(presented), list, read, || ("POST /api.php".to_owned(), request_id.to_owned())).await
     }
 
     async fn credentials(

@@ -1,11 +1,9 @@
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use model::ConnectionKey;
 use model::import::{Claim, Claimants, Known};
 use store::StoreError;
 
-use crate::lookup::Lookup;
+use crate::import_tables::ImportTables;
 use crate::plan::Plan;
 
 /// The claims that must be stored before the customers are: their claimants before and after.
@@ -17,27 +15,22 @@ pub(crate) type Change<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
 impl Claims {
     /// The changes that a plan makes to claims. Customers that no longer have a claim are left out once its claimants
     /// have grown.
-    pub(crate) async fn of(
-        plan: &Plan<'_>,
-        lookup: &Lookup,
-        connection: &ConnectionKey,
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn of(plan: &Plan<'_>, tables: &ImportTables<'_>, known: &mut Known) -> Result<Self, StoreError> {
+        let ImportTables { imports, connection, deadline, .. } = *tables;
         let new = plan.new_claims();
         let unread = new.keys().filter(|claim| !known.claimants.contains_key(*claim)).cloned();
-        let read = lookup.imports.claimants(connection, unread, deadline).await?;
+        let read = imports.claimants(connection, unread, deadline).await?;
         known.claimants.extend(read);
         // A customer that is remembered twice would be counted twice: so all claimants must be known.
         let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
-        lookup.imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
+        imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
         let mut changes = BTreeMap::new();
         for (claim, source_ids) in new {
             let before = known.claimants.get(&claim).cloned().unwrap_or_default();
             let mut after = before.clone();
             after.add(source_ids.iter().map(String::as_str));
             if after.is_worth_a_look() {
-                lookup.read_claimants(connection, &before, known, deadline).await?;
+                tables.read_claimants(&before, known).await?;
                 after.keep(|source_id| source_ids.contains(source_id) || has(known, source_id, &claim));
             }
             if after != before {

@@ -2,9 +2,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use lambda::Metrics;
-use model::import::{Known, Matching, Request, RequestFingerprint, RowOutcome};
+use model::import::{Known, Request, RequestFingerprint, RowOutcome};
 use model::{ConnectionKey, Customer};
 use operations::imports::ImportLease;
 use store::{Clock, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
@@ -12,7 +12,7 @@ use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
 use crate::claims::Claims;
-use crate::lookup::Lookup;
+use crate::import_tables::ImportTables;
 use crate::password_hash::{Secret, hash_secrets};
 use crate::plan::{Plan, Summary};
 use crate::turns::Turns;
@@ -35,7 +35,6 @@ const CHUNKS_AT_ONCE: usize = 2;
 pub(crate) struct Importer {
     pub(crate) shadow: Shadow,
     pub(crate) imports: Imports,
-    pub(crate) lookup: Lookup,
     pub(crate) lease: ImportLease,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -65,25 +64,23 @@ impl Importer {
         let began = self.clock.now();
         let owner = self.lease.take(connection, LEASE, SignedDuration::ZERO, began + LEASE_PATIENCE).await?;
         let owner = owner.ok_or(ImportError::Busy)?;
-        let imported = self.import_leased(connection, request, began + PATIENCE).await;
+        let deadline = began + PATIENCE;
+        let tables = ImportTables { shadow: &self.shadow, imports: &self.imports, connection, deadline };
+        let imported = self.import_leased(&tables, request).await;
         self.lease.release(connection, &owner).await;
         imported
     }
 
-    async fn import_leased(
-        &self,
-        connection: &ConnectionKey,
-        request: BatchRequest,
-        deadline: Timestamp,
-    ) -> Result<Imported, ImportError> {
+    async fn import_leased(&self, tables: &ImportTables<'_>, request: BatchRequest) -> Result<Imported, ImportError> {
+        let ImportTables { imports, connection, deadline, .. } = *tables;
         let BatchRequest { import: request, ignored, failed, saves_undo } = request;
         let mut turns = Turns::default();
-        let (fingerprint, mut record) = self.record(connection, &request, saves_undo, deadline).await?;
-        let before = self.imports.outcomes(connection, &record, deadline).await?;
+        let (fingerprint, mut record) = self.record(tables, &request, saves_undo).await?;
+        let before = imports.outcomes(connection, &record, deadline).await?;
         let mut known = Known::default();
-        let outcomes = self.matched(connection, &request, &fingerprint, &before, &mut known, deadline).await?;
+        let outcomes = tables.matched(&request, &fingerprint, &before, &mut known).await?;
         if let Some(outcomes) = to_record(&before, &outcomes) {
-            self.imports.add_outcomes(connection, &mut record, &outcomes, deadline).await?;
+            imports.add_outcomes(connection, &mut record, &outcomes, deadline).await?;
         }
         let import = record.id.clone();
         let mut plan = Plan::new(&request, &fingerprint, &outcomes, &import);
@@ -94,17 +91,17 @@ impl Importer {
         }
         plan.work_out(&known, &mut turns).await;
         if record.saves_undo {
-            let recorded = self.imports.images(connection, &record, deadline).await?;
+            let recorded = imports.images(connection, &record, deadline).await?;
             let images = plan.new_images(&known, recorded, &mut turns).await;
-            self.imports.add_images(connection, &mut record, &images, deadline).await?;
+            imports.add_images(connection, &mut record, &images, deadline).await?;
         }
-        self.imports.begin(connection, &fingerprint, &record, deadline).await?;
-        let claims = Claims::of(&plan, &self.lookup, connection, &mut known, deadline).await?;
-        let unstored = self.store(connection, &plan, &known, &claims, deadline).await?;
+        imports.begin(connection, &fingerprint, &record, deadline).await?;
+        let claims = Claims::of(&plan, tables, &mut known).await?;
+        let unstored = store(tables, &plan, &known, &claims).await?;
         let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
         record.counts = counts;
         record.finished_at = Some(self.clock.now());
-        self.imports.put(connection, &record, deadline).await?;
+        imports.put(connection, &record, deadline).await?;
         self.tell(connection, &record);
         Ok(Imported {
             import: record.id,
@@ -121,18 +118,18 @@ impl Importer {
     /// The import that the request is: a known one that it repeats, or a new one.
     async fn record(
         &self,
-        connection: &ConnectionKey,
+        tables: &ImportTables<'_>,
         request: &Request,
         saves_undo: bool,
-        deadline: Timestamp,
     ) -> Result<(RequestFingerprint, ImportRecord), StoreError> {
-        let secret = self.imports.id_secret(connection, deadline).await?;
+        let ImportTables { imports, connection, deadline, .. } = *tables;
+        let secret = imports.id_secret(connection, deadline).await?;
         let fingerprint = request.fingerprint(connection, &secret);
         // An import that the release before began goes on under that release's fingerprint.
         let fingerprints = [fingerprint.clone(), request.unkeyed_fingerprint(connection)];
         let now = self.clock.now();
         let mut began_at = now;
-        if let Some((fingerprint, latest)) = self.imports.latest_of(connection, fingerprints, deadline).await? {
+        if let Some((fingerprint, latest)) = imports.latest_of(connection, fingerprints, deadline).await? {
             // Once an undo has begun, the import takes nothing more.
             let is_taken_back = latest.undo_began_at.or(latest.undone_at).is_some();
             if !is_taken_back && now < latest.began_at + REPEATED {
@@ -156,82 +153,6 @@ impl Importer {
         Ok((fingerprint, record))
     }
 
-    /// What becomes of every row; reads what it takes to decide it.
-    async fn matched(
-        &self,
-        connection: &ConnectionKey,
-        request: &Request,
-        fingerprint: &RequestFingerprint,
-        before: &[RowOutcome],
-        known: &mut Known,
-        deadline: Timestamp,
-    ) -> Result<Vec<RowOutcome>, StoreError> {
-        loop {
-            let mut matching = Matching::new(request, fingerprint, before, known);
-            while matching.go_on(Turns::ROWS) {
-                tokio::task::yield_now().await;
-            }
-            match matching.end() {
-                Ok(outcomes) => return Ok(outcomes),
-                Err(missing) => self.lookup.read(connection, missing, known, deadline).await?,
-            }
-        }
-    }
-
-    /// Writes claims and customers. Returns why customers could not be stored.
-    async fn store(
-        &self,
-        connection: &ConnectionKey,
-        plan: &Plan<'_>,
-        known: &Known,
-        claims: &Claims,
-        deadline: Timestamp,
-    ) -> Result<HashMap<String, String>, StoreError> {
-        self.imports.put_claims(connection, claims.spread(), deadline).await?;
-        let changed = plan.changed();
-        let chunks: Vec<_> = changed
-            .chunks(CHUNK)
-            .map(|chunk| self.store_chunk(connection, plan, chunk, known, claims, deadline))
-            .collect();
-        let unstored: Vec<_> = stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE).collect().await;
-        Ok(unstored.into_iter().flatten().collect())
-    }
-
-    async fn store_chunk(
-        &self,
-        connection: &ConnectionKey,
-        plan: &Plan<'_>,
-        chunk: &[&str],
-        known: &Known,
-        claims: &Claims,
-        deadline: Timestamp,
-    ) -> Vec<(String, String)> {
-        let customers = chunk.iter().map(|source_id| {
-            let stored = known.customers.get(*source_id).cloned().flatten();
-            ((*source_id).to_owned(), stored)
-        });
-        let written = async {
-            // A claim that two of the customers get is written once.
-            let own: BTreeSet<_> = chunk.iter().flat_map(|source_id| plan.new_claims_of(source_id)).collect();
-            self.imports.put_claims(connection, claims.single(own), deadline).await?;
-            let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored, known);
-            self.shadow.revise_many(connection, customers.collect(), revise, deadline).await
-        };
-        let unstored: Vec<(String, UpsertError)> = match written.await {
-            Ok(written) => {
-                written.into_iter().filter_map(|(source_id, revised)| Some((source_id, revised.err()?))).collect()
-            }
-            Err(error) => {
-                tracing::error!(%connection, %error, customers = chunk.len(), "imported customers were not stored");
-                return chunk.iter().map(|source_id| ((*source_id).to_owned(), NOT_IN_TIME.to_owned())).collect();
-            }
-        };
-        if let Some((_, error)) = unstored.first() {
-            tracing::error!(%connection, %error, customers = unstored.len(), "imported customers were not stored");
-        }
-        unstored.into_iter().map(|(source_id, error)| (source_id, unstored_reason(&error))).collect()
-    }
-
     fn tell(&self, connection: &ConnectionKey, record: &ImportRecord) {
         let ImportCounts { new, updated, ignored, failed } = record.counts;
         tracing::info!(%connection, import = record.id, new, updated, ignored, failed, "imported");
@@ -243,6 +164,54 @@ impl Importer {
         ];
         self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
     }
+}
+
+/// Writes claims and customers. Returns why customers could not be stored.
+async fn store(
+    tables: &ImportTables<'_>,
+    plan: &Plan<'_>,
+    known: &Known,
+    claims: &Claims,
+) -> Result<HashMap<String, String>, StoreError> {
+    tables.imports.put_claims(tables.connection, claims.spread(), tables.deadline).await?;
+    let changed = plan.changed();
+    let chunks: Vec<_> = changed.chunks(CHUNK).map(|chunk| store_chunk(tables, plan, chunk, known, claims)).collect();
+    let unstored: Vec<_> = stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE).collect().await;
+    Ok(unstored.into_iter().flatten().collect())
+}
+
+async fn store_chunk(
+    tables: &ImportTables<'_>,
+    plan: &Plan<'_>,
+    chunk: &[&str],
+    known: &Known,
+    claims: &Claims,
+) -> Vec<(String, String)> {
+    let ImportTables { shadow, imports, connection, deadline } = *tables;
+    let customers = chunk.iter().map(|source_id| {
+        let stored = known.customers.get(*source_id).cloned().flatten();
+        ((*source_id).to_owned(), stored)
+    });
+    let written = async {
+        // A claim that two of the customers get is written once.
+        let own: BTreeSet<_> = chunk.iter().flat_map(|source_id| plan.new_claims_of(source_id)).collect();
+        imports.put_claims(connection, claims.single(own), deadline).await?;
+        let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored, known);
+        shadow.revise_many(connection, customers.collect(), revise, deadline).await
+    };
+    let unstored: Vec<(String, UpsertError)> = match written.await {
+        Ok(written) => {
+            written.into_iter().filter_map(|(source_id, revised)| Some((source_id, revised.err()?))).collect()
+        }
+        Err(error) => {
+            tracing::error!(%connection, %error, customers = chunk.len(), "imported customers were not stored");
+            return chunk.iter().map(|source_id| ((*source_id).to_owned(), NOT_IN_TIME.to_owned())).collect();
+        }
+    };
+    if let Some((_, error)) = unstored.first() {
+        tracing::error!(%connection, %error, customers = unstored.len(), "imported customers were not stored");
+    }
+    unstored.into_iter().map(|(source_id, error)| (source_id, unstored_reason(&error))).collect()
 }
 
 /// The outcomes of the rows that are to be recorded, if they say more than those before: rows that were taken over once

@@ -22,8 +22,8 @@
 
 mod auth;
 mod claims;
+mod import_tables;
 mod importer;
-mod lookup;
 mod password_hash;
 mod plan;
 mod routes;
@@ -31,20 +31,21 @@ mod turns;
 
 use std::sync::Arc;
 
-use api::Refusals;
+use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use operations::imports::ImportLease;
-use store::Random;
+use store::{ConnectionRegistry, Random, Secrets};
 use tokio::sync::Semaphore;
 
-use crate::auth::Accounts;
+use crate::auth::Account;
 use crate::importer::Importer;
-use crate::lookup::Lookup;
 
 /// The function, with what its route needs.
 struct ImportApi {
-    accounts: Accounts,
-    refusals: Refusals,
+    registry: ConnectionRegistry,
+    secrets: Secrets,
+    /// Which users may import into which account.
+    users: Gate<Arc<Account>>,
     /// Permits for requests that are read before their sender is known.
     readers: Semaphore,
     importer: Importer,
@@ -62,12 +63,12 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
     Ok(Function::Http(routes::router(Arc::new(ImportApi {
-        accounts: Accounts::new(tables.registry(), secrets, clock.clone()),
-        refusals: Refusals::new(clock.clone(), metrics.clone()),
+        registry: tables.registry(),
+        secrets,
+        users: Gate::new(clock.clone(), metrics.clone()),
         readers: Semaphore::new(READ_AT_ONCE),
         random: random.clone(),
         importer: Importer {
-            lookup: Lookup { shadow: tables.shadow(), imports: tables.imports() },
             shadow: tables.shadow(),
             imports: tables.imports(),
             lease: ImportLease::new(tables.states(), clock.clone(), random),

@@ -74,13 +74,9 @@ impl<'a> Plan<'a> {
 
     /// The secrets of the rows that are taken over, with the places of their rows.
     pub(crate) fn secrets(&self) -> (Vec<usize>, Vec<Secret>) {
-        let taken = self.request.rows.iter().zip(self.outcomes).enumerate();
-        let secrets = taken.filter_map(|(place, (row, outcome))| match outcome {
-            RowOutcome::Taken(matched) => Some((place, row, matched)),
-            _ => None,
-        });
-        secrets
-            .flat_map(|(place, row, matched)| {
+        let taken = (0..self.outcomes.len()).filter_map(|place| Some((place, self.taken(place)?)));
+        taken
+            .flat_map(|(place, (row, matched))| {
                 row.given().filter(|(field, _)| field.is_secret()).map(move |(field, text)| {
                     (place, Secret { source_id: matched.source_id.clone(), field, text: text.to_owned() })
                 })
@@ -132,11 +128,7 @@ impl<'a> Plan<'a> {
         let origins: Vec<Option<String>> = places.iter().map(|place| self.origin(*place)).collect();
         let no_secrets = BTreeMap::new();
         let rows = places.iter().zip(&origins).filter_map(|(place, origin)| {
-            let (Some(row), Some(RowOutcome::Taken(matched))) =
-                (self.request.rows.get(*place), self.outcomes.get(*place))
-            else {
-                return None;
-            };
+            let (row, matched) = self.taken(*place)?;
             let extras = RowExtras {
                 card_number: matched.card_number.as_deref(),
                 origin: origin.as_deref(),
@@ -151,10 +143,14 @@ impl<'a> Plan<'a> {
 
     /// Which row of which request this row's customer was generated for, if it was generated.
     fn origin(&self, place: usize) -> Option<String> {
+        let (row, matched) = self.taken(place)?;
+        matched.is_generated.then(|| self.fingerprint.origin(row.number))
+    }
+
+    /// A row that is taken over, and its customer.
+    fn taken(&self, place: usize) -> Option<(&'a Row, &'a Matched)> {
         match (self.request.rows.get(place), self.outcomes.get(place)) {
-            (Some(row), Some(RowOutcome::Taken(matched))) if matched.is_generated => {
-                Some(self.fingerprint.origin(row.number))
-            }
+            (Some(row), Some(RowOutcome::Taken(matched))) => Some((row, matched)),
             _ => None,
         }
     }

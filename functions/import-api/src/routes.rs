@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use wire::customers_batch::{
-    Answer, Form, FormProblem, Format, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
+    Answer, Form, FormProblem, Imported, Output, Problem, expect_batch, read_access, read_output, read_request,
 };
 
 use crate::ImportApi;
@@ -25,40 +25,38 @@ pub(crate) fn router(api: Arc<ImportApi>) -> Router {
 }
 
 async fn take(State(api): State<Arc<ImportApi>>, request: Request) -> Response {
-    let in_xml = |problem: Problem| {
-        response(&Answer::Error(problem.to_string()), &Output { format: Format::Xml, condensed: false })
+    let (answer, output) = match taken(&api, request).await {
+        Ok((imported, output)) => (Answer::Imported(imported), output),
+        Err(FormProblem { problem, output }) => (Answer::Error(problem.to_string()), output),
     };
+    response(&answer, &output)
+}
+
+async fn taken(api: &ImportApi, request: Request) -> Result<(Imported, Output), FormProblem> {
+    let cut_off = || Problem("the request is cut off".to_owned());
     let headers = request.headers().clone();
     let request_id = request_id(request.extensions(), &api.random);
     // The sender of a request stands in its body: this bounds the memory that unknown senders can take.
-    let Ok(turn) = api.readers.acquire().await else { return in_xml(Problem("the request is cut off".to_owned())) };
-    let body = match Bytes::from_request(request, &()).await {
-        Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return in_xml(Problem(format!(
-                "the request has more than {MOST_BYTES} bytes: split its rows over several requests"
-            )));
+    let turn = api.readers.acquire().await.map_err(|_| cut_off())?;
+    let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem(format!("the request has more than {MOST_BYTES} bytes: split its rows over several requests"))
         }
-        Err(_) => return in_xml(Problem("the request is cut off".to_owned())),
-    };
+        _ => cut_off(),
+    })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let form = match Form::read(content_type, &body) {
-        Ok(form) => form,
-        Err(FormProblem { problem, output }) => return response(&Answer::Error(problem.to_string()), &output),
-    };
+    let form = Form::read(content_type, &body)?;
     let (output, problem) = read_output(&form);
-    let answer = match problem {
-        Ok(()) => match api.account_of(&headers, &form, &request_id).await {
-            Ok(account) => {
-                drop(turn);
-                answer(&api, &account, &form).await
-            }
-            Err(problem) => Err(problem),
-        },
-        Err(problem) => Err(problem),
+    let importing = async {
+        problem?;
+        let account = api.account_of(&headers, &form, &request_id).await?;
+        drop(turn);
+        imported(api, &account, &form).await
     };
-    let answer = answer.map_or_else(|problem| Answer::Error(problem.to_string()), Answer::Imported);
-    response(&answer, &output)
+    match importing.await {
+        Ok(imported) => Ok((imported, output)),
+        Err(problem) => Err(FormProblem { problem, output }),
+    }
 }
 
 impl ImportApi {
@@ -67,27 +65,21 @@ impl ImportApi {
         expect_batch(form)?;
         let access = read_access(form, headers.get(ACCESS_KEY).and_then(|value| value.to_str().ok()))?;
         let later = || Problem("who may import can't be checked now: send the request again".to_owned());
-        let opened = self.accounts.lookup(&access).await.map_err(|error| {
+        let opened = self.opened(&access, request_id).await.map_err(|error| {
             tracing::error!(%error, "the accounts can't be read");
             later()
         })?;
         match opened {
-            Lookup::These(accounts) => {
-                self.refusals.admitted();
-                // They are all the same.
-                accounts.into_iter().next().ok_or_else(later)
-            }
-            Lookup::Nothing => {
-                self.refusals.refused("POST /api.php", request_id).await;
-                // One text for all: it does not reveal which accounts and users exist.
-                Err(Problem("the user, the password or the account is wrong".to_owned()))
-            }
+            // They are all the same.
+            Lookup::These(accounts) => accounts.into_iter().next().ok_or_else(later),
+            // One text for all: it does not reveal which accounts and users exist.
+            Lookup::Nothing => Err(Problem("the user, the password or the account is wrong".to_owned())),
             Lookup::Unknown => Err(later()),
         }
     }
 }
 
-async fn answer(api: &ImportApi, account: &Account, form: &Form) -> Result<Imported, Problem> {
+async fn imported(api: &ImportApi, account: &Account, form: &Form) -> Result<Imported, Problem> {
     let request = read_request(form)?;
     let unknown = request.import.campaigns.iter().find(|campaign| !account.campaigns.contains(campaign));
     if let Some(unknown) = unknown {

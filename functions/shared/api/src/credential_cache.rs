@@ -127,21 +127,13 @@ impl<T: Clone> CredentialCache<T> {
         list: impl Future<Output = Result<Vec<L>, E>>,
         read: impl Fn(L) -> R,
     ) -> Result<Lookup<T>, E> {
-        Ok(self.known(list, read).await?.lookup(secret))
-    }
-
-    async fn known<L, E, R: Future<Output = CredentialList<T>>>(
-        &self,
-        list: impl Future<Output = Result<Vec<L>, E>>,
-        read: impl Fn(L) -> R,
-    ) -> Result<Arc<Known<T>>, E> {
         if let Some(known) = self.fresh() {
-            return Ok(known);
+            return Ok(known.lookup(secret));
         }
         let _reading = self.reading.lock().await;
         // The caller that held the lock may have read what is wanted.
         if let Some(known) = self.fresh() {
-            return Ok(known);
+            return Ok(known.lookup(secret));
         }
         let now = self.clock.now();
         let read: Vec<CredentialList<T>> = stream::iter(list.await?).map(read).buffered(READS_AT_ONCE).collect().await;
@@ -150,7 +142,7 @@ impl<T: Clone> CredentialCache<T> {
         let fresh_until = now + if is_complete { FRESH } else { FRESH_IF_INCOMPLETE };
         let known = Arc::new(Known { fresh_until, credentials, is_complete });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
-        Ok(known)
+        Ok(known.lookup(secret))
     }
 
     fn fresh(&self) -> Option<Arc<Known<T>>> {

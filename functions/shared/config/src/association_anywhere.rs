@@ -3,15 +3,12 @@ use toml::Value;
 use wire::association_anywhere::{Dialect, Section};
 
 use super::table_reader::TableReader;
-use super::{ConnectionKind, SecretReference, Settings, default_most_deletes};
+use super::{ConnectionKind, SecretReference, Settings, default_most_deletes, default_requests_per_second};
 
-const DEFAULT_BULK_SIZE: u32 = 100;
 /// A customer is proven deleted only by an answer that holds another one.
 const SMALLEST_BULK_SIZE: i64 = 2;
 const LARGEST_BULK_SIZE: i64 = 1_000;
-const DEFAULT_POLL_SECONDS: u32 = 5;
 const LONGEST_POLL_SECONDS: i64 = 3_600;
-const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
 /// The settings of an Association Anywhere system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +26,7 @@ pub struct AssociationAnywhereConfig {
     /// User name and password of queue, purge and force enqueue, if they differ.
     pub queue_credentials: Option<SecretReference>,
     /// The element names of queue, purge and force enqueue requests.
-    #[serde(default = "default_dialect")]
+    #[serde(default)]
     pub dialect: Dialect,
     /// Ids in one detail request, and in one chunk of a batch: 2 to 1,000.
     #[serde(default = "default_bulk_size")]
@@ -54,12 +51,8 @@ impl Settings for AssociationAnywhereConfig {
 
 // Defaults, for the file and for registrations of releases without the key.
 
-fn default_dialect() -> Dialect {
-    Dialect::Hyphen
-}
-
 fn default_bulk_size() -> u32 {
-    DEFAULT_BULK_SIZE
+    100
 }
 
 fn default_sections() -> Vec<Section> {
@@ -67,11 +60,7 @@ fn default_sections() -> Vec<Section> {
 }
 
 fn default_poll_seconds() -> u32 {
-    DEFAULT_POLL_SECONDS
-}
-
-fn default_requests_per_second() -> f64 {
-    DEFAULT_REQUESTS_PER_SECOND
+    5
 }
 
 /// Takes the keys of this kind out of a connection's table.
@@ -82,33 +71,29 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhereCo
     let purge_url = fields.url("purge_url", true, insecure_http);
     let enqueue_url = fields.url("enqueue_url", false, insecure_http);
     let credentials = fields.secret("credentials", true);
-    let queue_credentials = fields.secret("queue_credentials", false);
-    let dialect = fields.choice("dialect", &[("hyphen", Dialect::Hyphen), ("camel", Dialect::Camel)]);
-    let bulk_size = fields.whole_number("bulk_size", SMALLEST_BULK_SIZE, LARGEST_BULK_SIZE);
-    let sections = sections(fields);
-    let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
-    let max_requests_per_second = fields.rate("max_requests_per_second");
-    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
+    let dialects = [("hyphen", Dialect::Hyphen), ("camel", Dialect::Camel)];
     Some(AssociationAnywhereConfig {
+        queue_credentials: fields.secret("queue_credentials", false),
+        dialect: fields.choice("dialect", &dialects).unwrap_or_default(),
+        bulk_size: fields
+            .whole_number("bulk_size", SMALLEST_BULK_SIZE, LARGEST_BULK_SIZE)
+            .unwrap_or_else(default_bulk_size),
+        sections: sections(fields).unwrap_or_else(default_sections),
+        poll_seconds: fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or_else(default_poll_seconds),
+        max_requests_per_second: fields.requests_per_second(),
+        most_deletes_percent: fields.most_deletes_percent(),
+        // The mandatory ones last: every problem is reported.
         queue_url: queue_url?,
         details_url: details_url?,
         purge_url: purge_url?,
         enqueue_url,
         credentials: credentials?,
-        queue_credentials,
-        dialect: dialect.unwrap_or_else(default_dialect),
-        bulk_size: bulk_size.unwrap_or_else(default_bulk_size),
-        sections: sections.unwrap_or_else(default_sections),
-        poll_seconds: poll_seconds.unwrap_or_else(default_poll_seconds),
-        max_requests_per_second: max_requests_per_second.unwrap_or_else(default_requests_per_second),
-        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }
 
 fn sections(fields: &mut TableReader<'_>) -> Option<Vec<Section>> {
     let Value::Array(values) = fields.table.remove("sections")? else {
-        fields.problem("sections", "must be a list of texts");
-        return None;
+        return fields.refuse("sections", "must be a list of texts");
     };
     let mut sections = Vec::new();
     for value in values {

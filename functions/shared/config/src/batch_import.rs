@@ -21,7 +21,7 @@ impl Settings for BatchImportConfig {
 
 /// Takes the keys of this kind out of a connection's table.
 pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BatchImportConfig> {
-    let account_id = fields.required_text("account_id");
+    let account_id = fields.text("account_id", true);
     let account_id = account_id.filter(|account_id| {
         let is_usable = !account_id.is_empty() && account_id.trim() == account_id;
         if !is_usable {
@@ -36,8 +36,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BatchImportConfig> {
 
 fn campaigns(fields: &mut TableReader<'_>) -> Option<Vec<String>> {
     let Value::Array(values) = fields.required("campaigns")? else {
-        fields.problem("campaigns", "must be a list of texts");
-        return None;
+        return fields.refuse("campaigns", "must be a list of texts");
     };
     let mut campaigns = Vec::with_capacity(values.len());
     for value in values {

@@ -4,16 +4,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use wire::business_catalyst::{SoapVersion, site_zone};
 
 use super::table_reader::TableReader;
-use super::{ConnectionKind, SecretReference, Settings, default_most_deletes};
+use super::{ConnectionKind, SecretReference, Settings, default_most_deletes, default_requests_per_second};
 
-const DEFAULT_OVERLAP_SECONDS: u32 = 300;
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
-const DEFAULT_POLL_SECONDS: u32 = 60;
 const LONGEST_POLL_SECONDS: i64 = 3_600;
 /// Dates are whole seconds, and an edit may be listed a moment after the second of its date.
 const SHORTEST_OVERLAP_SECONDS: u32 = 2;
-/// The source documents no limit.
-const DEFAULT_REQUESTS_PER_SECOND: f64 = 10.0;
 
 /// The settings of a site of Business Catalyst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,10 +41,6 @@ pub struct BusinessCatalystConfig {
     pub most_deletes_percent: u32,
 }
 
-fn default_requests_per_second() -> f64 {
-    DEFAULT_REQUESTS_PER_SECOND
-}
-
 impl Settings for BusinessCatalystConfig {
     const KIND: ConnectionKind = ConnectionKind::BusinessCatalyst;
 }
@@ -76,11 +68,11 @@ fn known_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 // Defaults, for the file and for registrations of releases without the key.
 
 fn default_overlap_seconds() -> u32 {
-    DEFAULT_OVERLAP_SECONDS
+    300
 }
 
 fn default_poll_seconds() -> u32 {
-    DEFAULT_POLL_SECONDS
+    60
 }
 
 /// Takes the keys of this kind out of a connection's table.
@@ -90,33 +82,28 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BusinessCatalystConfi
     let site_id = fields.required_number("site_id", 1, i64::from(u32::MAX));
     let credentials = fields.secret("credentials", true);
     let time_zone = time_zone(fields);
-    let soap = fields.choice("soap", &[("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)]);
-    let overlap_seconds =
-        fields.whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS);
-    let poll_seconds = fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS);
-    let max_requests_per_second = fields.rate("max_requests_per_second");
-    let most_deletes_percent = fields.whole_number("most_deletes_percent", 0, 100);
+    let versions = [("1.1", SoapVersion::V1_1), ("1.2", SoapVersion::V1_2)];
     Some(BusinessCatalystConfig {
+        soap: fields.choice("soap", &versions).unwrap_or_default(),
+        overlap_seconds: fields
+            .whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS)
+            .unwrap_or_else(default_overlap_seconds),
+        poll_seconds: fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or_else(default_poll_seconds),
+        max_requests_per_second: fields.requests_per_second(),
+        most_deletes_percent: fields.most_deletes_percent(),
+        // The mandatory ones last: every problem is reported.
         endpoint: endpoint?,
         site_id: site_id?,
         credentials: credentials?,
         time_zone: time_zone?,
-        soap: soap.unwrap_or_default(),
-        overlap_seconds: overlap_seconds.unwrap_or_else(default_overlap_seconds),
-        poll_seconds: poll_seconds.unwrap_or_else(default_poll_seconds),
-        max_requests_per_second: max_requests_per_second.unwrap_or_else(default_requests_per_second),
-        most_deletes_percent: most_deletes_percent.unwrap_or_else(default_most_deletes),
     })
 }
 
 fn time_zone(fields: &mut TableReader<'_>) -> Option<String> {
-    let name = fields.required_text("time_zone")?;
+    let name = fields.text("time_zone", true)?;
     match site_zone(&name) {
         Ok(_) => Some(name),
-        Err(unknown) => {
-            fields.problem("time_zone", &unknown.to_string());
-            None
-        }
+        Err(unknown) => fields.refuse("time_zone", &unknown.to_string()),
     }
 }
 

@@ -35,15 +35,14 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<ConnectorConfig> {
     let club_ids = fields.texts("club_ids");
     let providers = fields.texts("providers");
     let credentials = fields.secret("credentials", true);
-    let create_staff = fields.boolean("create_staff");
-    let create_lead_sources = fields.boolean("create_lead_sources");
     Some(ConnectorConfig {
+        create_staff: fields.boolean("create_staff").unwrap_or(false),
+        create_lead_sources: fields.boolean("create_lead_sources").unwrap_or(false),
+        // The mandatory ones last: every problem is reported.
         client_id: client_id?,
         club_ids: club_ids?,
         providers: providers?,
         credentials: credentials?,
-        create_staff: create_staff.unwrap_or(false),
-        create_lead_sources: create_lead_sources.unwrap_or(false),
     })
 }
 

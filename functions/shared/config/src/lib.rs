@@ -31,6 +31,11 @@ fn default_most_deletes() -> u32 {
     5
 }
 
+/// The default of `max_requests_per_second`: no source documents a limit.
+fn default_requests_per_second() -> f64 {
+    10.0
+}
+
 /// Everything that a file configures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Configuration {

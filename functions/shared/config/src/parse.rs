@@ -88,32 +88,21 @@ impl Configuration {
             let mut fields = TableReader::of_entry("connection", number, table, deployment, &mut problems, &mut notes);
             let connection = read_connection(&mut fields);
             fields.no_others();
-            if let Some(id) = &id
-                && !ids.insert(id.clone())
-            {
-                problems.push(format!("connection `{id}`: key `id`: is used twice"));
+            if id.is_some_and(|id| !ids.insert(id)) {
+                fields.problem("id", "is used twice");
             }
-            if let Some(account) = account_of(connection.as_ref())
-                && !accounts.insert(account)
-            {
-                let id = id.as_deref().unwrap_or_default();
-                problems.push(format!("connection `{id}`: key `account_id`: is used twice"));
+            if account_of(connection.as_ref()).is_some_and(|account| !accounts.insert(account)) {
+                fields.problem("account_id", "is used twice");
             }
-            if let Some(queue) = queue_of(connection.as_ref())
-                && !queues.insert(queue)
-            {
-                let id = id.as_deref().unwrap_or_default();
-                problems.push(format!(
-                    "connection `{id}`: key `queue_url`: is the queue of another connection, with the same credentials: \
-                     each would purge what the other has not read"
-                ));
+            if queue_of(connection.as_ref()).is_some_and(|queue| !queues.insert(queue)) {
+                let problem = "is the queue of another connection, with the same credentials: each would purge what \
+                               the other has not read";
+                fields.problem("queue_url", problem);
             }
             if let Some((tenant, credentials)) = sender_of(connection.as_ref())
                 && *senders.entry(credentials).or_insert_with(|| tenant.clone()) != tenant
             {
-                let id = id.unwrap_or_default();
-                problems
-                    .push(format!("connection `{id}`: key `credentials`: are those of another tenant's Connector too"));
+                fields.problem("credentials", "are those of another tenant's Connector too");
             }
             configuration.connections.extend(connection);
         }
@@ -155,7 +144,7 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
 fn read_connection(fields: &mut TableReader<'_>) -> Option<Registration> {
     let id = fields.id("id");
     let tenant = fields.id("tenant");
-    let kind = fields.required_text("kind");
+    let kind = fields.text("kind", true);
     let key = id.zip(tenant).map(|(id, tenant)| ConnectionKey::new(tenant, id));
     // If the kind is missing, the keys of the most usual one are checked.
     let kind = kind.as_deref().map_or(Some(ConnectionKind::AssociationAnywhere), ConnectionKind::from_name);
@@ -178,18 +167,20 @@ fn registration<S: Settings>(key: Option<ConnectionKey>, settings: Option<S>) ->
     Some(Connection { key: key?, settings: settings? }.to_registration())
 }
 
+/// The connection in a registration, if it is of this kind.
+fn connection_of<S: Settings>(registration: Option<&Registration>) -> Option<Connection<S>> {
+    let registration = registration.filter(|registration| registration.kind == S::KIND.name())?;
+    Connection::from_registration(registration).ok()
+}
+
 /// The account that other systems import into by this connection, if any. It alone decides which connection is meant.
 fn account_of(registration: Option<&Registration>) -> Option<String> {
-    let registration = registration.filter(|registration| registration.kind == BatchImportConfig::KIND.name())?;
-    let connection = Connection::<BatchImportConfig>::from_registration(registration).ok()?;
-    Some(connection.settings.account_id)
+    Some(connection_of::<BatchImportConfig>(registration)?.settings.account_id)
 }
 
 /// The address of the queue that a connection reads and purges, if any, and the reference to its login.
 fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
-    let registration =
-        registration.filter(|registration| registration.kind == AssociationAnywhereConfig::KIND.name())?;
-    let settings = Connection::<AssociationAnywhereConfig>::from_registration(registration).ok()?.settings;
+    let settings = connection_of::<AssociationAnywhereConfig>(registration)?.settings;
     let login = settings.queue_credentials.unwrap_or(settings.credentials);
     Some((settings.queue_url, login.to_string()))
 }
@@ -197,8 +188,7 @@ fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
 /// The tenant whose Connector pushes through this connection, if any, and the reference to its credentials. Several
 /// connections of one tenant may share them.
 fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
-    let registration = registration.filter(|registration| registration.kind == ConnectorConfig::KIND.name())?;
-    let connection = Connection::<ConnectorConfig>::from_registration(registration).ok()?;
+    let connection = connection_of::<ConnectorConfig>(registration)?;
     Some((connection.key.tenant, connection.settings.credentials.to_string()))
 }
 

@@ -4,7 +4,7 @@ use store::SecretRef;
 use toml::{Table, Value};
 use url::Url;
 
-use super::{Deployment, SecretReference};
+use super::{Deployment, SecretReference, default_most_deletes, default_requests_per_second};
 
 const LONGEST_ID: usize = 40;
 const MOST_REQUESTS_PER_SECOND: f64 = 1_000.0;
@@ -47,7 +47,13 @@ impl<'a> TableReader<'a> {
         self.problems.push(format!("{}: key `{key}`: {problem}", self.name));
     }
 
-    pub(super) fn no_others(self) {
+    /// Notes a problem that leaves no value.
+    pub(super) fn refuse<T>(&mut self, key: &str, problem: &str) -> Option<T> {
+        self.problem(key, problem);
+        None
+    }
+
+    pub(super) fn no_others(&mut self) {
         for key in self.table.keys() {
             self.problems.push(format!("{}: key `{key}`: is not known", self.name));
         }
@@ -66,34 +72,14 @@ impl<'a> TableReader<'a> {
     }
 
     pub(super) fn required(&mut self, key: &str) -> Option<Value> {
-        let value = self.table.remove(key);
-        if value.is_none() {
-            self.problem(key, "is missing");
-        }
-        value
-    }
-
-    pub(super) fn text_of(&mut self, key: &str, value: Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text),
-            _ => {
-                self.problem(key, "must be a text");
-                None
-            }
-        }
-    }
-
-    pub(super) fn required_text(&mut self, key: &str) -> Option<String> {
-        let value = self.required(key)?;
-        self.text_of(key, value)
+        self.table.remove(key).or_else(|| self.refuse(key, "is missing"))
     }
 
     pub(super) fn text(&mut self, key: &str, required: bool) -> Option<String> {
-        if required {
-            return self.required_text(key);
+        match if required { self.required(key) } else { self.table.remove(key) }? {
+            Value::String(text) => Some(text),
+            _ => self.refuse(key, "must be a text"),
         }
-        let value = self.table.remove(key)?;
-        self.text_of(key, value)
     }
 
     /// A list that must be there, with at least one text, none of them empty and none twice.
@@ -102,17 +88,13 @@ impl<'a> TableReader<'a> {
         let texts: Option<Vec<String>> = value.try_into().ok();
         let distinct = |texts: &Vec<String>| texts.iter().collect::<BTreeSet<_>>().len() == texts.len();
         let texts = texts.filter(|texts| !texts.is_empty() && !texts.contains(&String::new()) && distinct(texts));
-        if texts.is_none() {
-            self.problem(key, "must be a list of one text or more, none of them empty or twice there");
-        }
-        texts
+        texts.or_else(|| self.refuse(key, "must be a list of one text or more, none of them empty or twice there"))
     }
 
     pub(super) fn id(&mut self, key: &str) -> Option<String> {
-        let id = self.required_text(key)?;
+        let id = self.text(key, true)?;
         if !is_connection_id(&id) {
-            self.problem(key, &format!("must be of a-z, 0-9 and -, and at most {LONGEST_ID} characters long"));
-            return None;
+            return self.refuse(key, &format!("must be of a-z, 0-9 and -, and at most {LONGEST_ID} characters long"));
         }
         Some(id)
     }
@@ -120,10 +102,7 @@ impl<'a> TableReader<'a> {
     pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
         match self.table.remove(key)? {
             Value::Boolean(value) => Some(value),
-            _ => {
-                self.problem(key, "must be true or false");
-                None
-            }
+            _ => self.refuse(key, "must be true or false"),
         }
     }
 
@@ -137,34 +116,36 @@ impl<'a> TableReader<'a> {
     pub(super) fn whole_number(&mut self, key: &str, least: i64, most: i64) -> Option<u32> {
         match self.table.remove(key)? {
             Value::Integer(value) if (least..=most).contains(&value) => u32::try_from(value).ok(),
-            _ => {
-                self.problem(key, &format!("must be a whole number from {least} to {most}"));
-                None
-            }
+            _ => self.refuse(key, &format!("must be a whole number from {least} to {most}")),
         }
     }
 
-    pub(super) fn rate(&mut self, key: &str) -> Option<f64> {
-        let rate = match self.table.remove(key)? {
-            Value::Integer(value) => value as f64,
-            Value::Float(value) => value,
-            _ => f64::NAN,
+    pub(super) fn most_deletes_percent(&mut self) -> u32 {
+        self.whole_number("most_deletes_percent", 0, 100).unwrap_or_else(default_most_deletes)
+    }
+
+    pub(super) fn requests_per_second(&mut self) -> f64 {
+        let key = "max_requests_per_second";
+        let rate = match self.table.remove(key) {
+            None => default_requests_per_second(),
+            Some(Value::Integer(value)) => value as f64,
+            Some(Value::Float(value)) => value,
+            Some(_) => f64::NAN,
         };
         if rate > 0.0 && rate <= MOST_REQUESTS_PER_SECOND {
-            return Some(rate);
+            return rate;
         }
         self.problem(key, &format!("must be a number above 0 and up to {MOST_REQUESTS_PER_SECOND}"));
-        None
+        default_requests_per_second()
     }
 
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(key, false)?;
         let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-        if chosen.is_none() {
+        chosen.or_else(|| {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            self.problem(key, &format!("must be {}", names.join(" or ")));
-        }
-        chosen
+            self.refuse(key, &format!("must be {}", names.join(" or ")))
+        })
     }
 
     pub(super) fn secret(&mut self, key: &str, required: bool) -> Option<SecretReference> {
@@ -172,23 +153,18 @@ impl<'a> TableReader<'a> {
         match text.parse::<SecretRef>() {
             Ok(reference @ SecretRef::SecretsManager(_)) => Some(SecretReference(reference)),
             Ok(_) if self.deployment == Deployment::Stack => {
-                self.problem(key, "a stack takes only \"secretsmanager:NAME\"");
-                None
+                self.refuse(key, "a stack takes only \"secretsmanager:NAME\"")
             }
             Ok(reference) => Some(SecretReference(reference)),
             // The text itself may be the secret.
-            Err(problem) => {
-                self.problem(key, problem);
-                None
-            }
+            Err(problem) => self.refuse(key, problem),
         }
     }
 
     pub(super) fn url(&mut self, key: &str, required: bool, insecure_http: bool) -> Option<String> {
         let text = self.text(key, required)?;
         let Ok(url) = Url::parse(&text) else {
-            self.problem(key, "must be an absolute URL");
-            return None;
+            return self.refuse(key, "must be an absolute URL");
         };
         if !url.username().is_empty() || url.password().is_some() {
             let refusal = "must not hold a user name or a password: they would be stored in clear";
@@ -204,13 +180,9 @@ impl<'a> TableReader<'a> {
             "https" => Some(text),
             "http" if insecure_http || is_this_machine(&url) => Some(text),
             "http" => {
-                self.problem(key, "plain http needs `insecure_http = true`, for credentials travel in the documents");
-                None
+                self.refuse(key, "plain http needs `insecure_http = true`, for credentials travel in the documents")
             }
-            _ => {
-                self.problem(key, "must begin with https://");
-                None
-            }
+            _ => self.refuse(key, "must begin with https://"),
         }
     }
 }

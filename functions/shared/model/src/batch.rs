@@ -125,19 +125,7 @@ impl Batch {
 
     /// The batch that follows `last`, made of what the source is about to list.
     pub fn listed(last: Option<&Batch>, listing: Listing, asked_at: Timestamp) -> Self {
-        Self {
-            number: number_after(last, asked_at),
-            phase: Phase::Listing,
-            queue_number: None,
-            origin: None,
-            listing: Some(listing),
-            asked_at,
-            total: 0,
-            counts: OutcomeCounts::default(),
-            resync: None,
-            confirmed: None,
-            overtaken_by: None,
-        }
+        Self { phase: Phase::Listing, listing: Some(listing), ..Self::following(last, None, asked_at, 0) }
     }
 
     /// What a poller has to do, given the connection's latest batch.
@@ -270,11 +258,8 @@ pub struct ChunkPlan {
 pub fn split_into_chunks(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = ChunkPlan> + '_ {
     customers.chunks(size.max(1)).zip(0..).map(|(slice, number)| {
         let ids_where = |deleted: bool| {
-            slice
-                .iter()
-                .filter(|customer| customer.deleted == deleted)
-                .map(|customer| customer.source_id.clone())
-                .collect()
+            let customers = slice.iter().filter(|customer| customer.deleted == deleted);
+            customers.map(|customer| customer.source_id.clone()).collect()
         };
         ChunkPlan { number, fetch: ids_where(false), delete: ids_where(true), listed: Vec::new() }
     })

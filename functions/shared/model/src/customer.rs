@@ -63,6 +63,14 @@ pub struct Name {
     pub informal: Option<String>,
 }
 
+impl Name {
+    /// The first and the last name as one text, if either is given.
+    pub fn first_and_last(&self) -> Option<String> {
+        let parts: Vec<&str> = [&self.first, &self.last].into_iter().flatten().map(String::as_str).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+}
+
 /// An e-mail address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]

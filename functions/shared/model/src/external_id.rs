@@ -111,9 +111,8 @@ fn uuid_of(parts: &[&str]) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.finalize()[..16]);
-    Builder::from_custom_bytes(bytes).into_uuid().to_string()
+    let digest = digest.finalize();
+    Builder::from_custom_bytes(std::array::from_fn(|place| digest[place])).into_uuid().to_string()
 }
 
 #[cfg(test)]

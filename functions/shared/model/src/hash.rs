@@ -13,9 +13,7 @@ impl ContentHash {
     /// The fingerprint of a canonical form.
     pub fn of(canonical: &str) -> Self {
         let digest = Sha256::digest(canonical.as_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        Self(bytes)
+        Self(std::array::from_fn(|place| digest[place]))
     }
 
     /// A fingerprint as it was stored; `None` if it has another length.

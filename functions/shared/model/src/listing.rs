@@ -24,10 +24,11 @@ pub use page::{ListedPage, ListedRecord};
 pub use progress::{ListingProgress, ListingState, PageRequest};
 
 /// What a listing is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListingScope {
     /// What changed since the cursor.
+    #[default]
     Changes,
     /// Everything.
     Full,
@@ -36,7 +37,7 @@ pub enum ListingScope {
 }
 
 /// How far the listing of a batch has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// What it is for.
     pub scope: ListingScope,
@@ -62,22 +63,12 @@ pub struct Listing {
 impl Listing {
     /// A listing of what changed since a cursor.
     pub fn of_changes_since(since: Option<Timestamp>) -> Self {
-        Self {
-            scope: ListingScope::Changes,
-            since,
-            step: 0,
-            pages: 0,
-            chunks: 0,
-            newest: None,
-            last_page: None,
-            all_pages: None,
-            reading: ListingProgress::default(),
-        }
+        Self { since, ..Self::default() }
     }
 
     /// A listing of everything.
     pub fn of_everything() -> Self {
-        Self { scope: ListingScope::Full, ..Self::of_changes_since(None) }
+        Self { scope: ListingScope::Full, ..Self::default() }
     }
 
     /// The listing after one more page, and how it goes on.

@@ -12,25 +12,16 @@ pub(crate) fn is_date(text: &str) -> bool {
 }
 
 fn date(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let (year, month, day): (i16, i8, i8) = match bytes {
-        [.., b'-', _, _, b'-', _, _] if bytes.len() == 10 => {
-            (number(&bytes[..4])?, number(&bytes[5..7])?, number(&bytes[8..])?)
-        }
-        [_, _, b'/', _, _, b'/', ..] if bytes.len() == 10 => {
-            (number(&bytes[6..])?, number(&bytes[..2])?, number(&bytes[3..5])?)
-        }
-        _ => return None,
+    let is_shaped = |shape: &[u8]| {
+        let fits = |(byte, shape): (u8, &u8)| if *shape == b'9' { byte.is_ascii_digit() } else { byte == *shape };
+        text.len() == shape.len() && text.bytes().zip(shape).all(fits)
     };
-    let is_real = year > 0 && Date::new(year, month, day).is_ok();
-    is_real.then(|| format!("{year:04}-{month:02}-{day:02}"))
-}
-
-/// A number of up to four digits.
-fn number<N: TryFrom<i16>>(digits: &[u8]) -> Option<N> {
-    let value =
-        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i16::from(digit - b'0')));
-    value.and_then(|value| N::try_from(value).ok())
+    let date = match () {
+        () if is_shaped(b"9999-99-99") => text.to_owned(),
+        () if is_shaped(b"99/99/9999") => format!("{}-{}-{}", &text[6..], &text[..2], &text[3..5]),
+        () => return None,
+    };
+    date.parse::<Date>().is_ok_and(|date| date.year() > 0).then_some(date)
 }
 
 #[cfg(test)]

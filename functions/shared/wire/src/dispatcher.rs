@@ -25,7 +25,8 @@ pub(crate) enum Forbidden {
 }
 
 /// Hands tokens to a handler, and keeps the state of the document so far.
-pub(crate) struct EventDispatcher {
+pub(crate) struct EventDispatcher<H> {
+    pub(crate) handler: H,
     pub(crate) limits: Limits,
     pub(crate) document: ParseContext,
     root_seen: bool,
@@ -41,16 +42,17 @@ pub(crate) struct EventDispatcher {
     allowed: String,
 }
 
-impl EventDispatcher {
-    pub(crate) fn new(limits: Limits, forbidden: Forbidden) -> Self {
+impl<H: Handler> EventDispatcher<H> {
+    pub(crate) fn new(handler: H, limits: Limits) -> Self {
         Self {
+            handler,
             limits,
             document: ParseContext::new(limits),
             root_seen: false,
             name: NameBuffer::default(),
             attributes: AttributeList::default(),
             withheld: RedactedRanges::default(),
-            forbidden,
+            forbidden: Forbidden::LeftOut,
             may_hold_forbidden: false,
             first_half: None,
             allowed: String::new(),
@@ -58,21 +60,16 @@ impl EventDispatcher {
     }
 
     /// Hands on the wanted part of a piece of source text that has been scanned.
-    pub(crate) fn forward_source(&mut self, piece: &str, piece_starts_at: u64, handler: &mut impl Handler) {
+    pub(crate) fn forward_source(&mut self, piece: &str, piece_starts_at: u64) {
         let from = self.document.source_from.unwrap_or(u64::MAX);
-        self.withheld.hand_on_rest(piece, piece_starts_at, from, |rest| handler.source(rest));
+        self.withheld.hand_on_rest(piece, piece_starts_at, from, |rest| self.handler.source(rest));
         if self.document.source_from.is_some() {
             self.document.source_from = Some(self.document.token_end);
         }
     }
 
     /// Hands on one token.
-    pub(crate) fn deliver(
-        &mut self,
-        event: Event,
-        length: usize,
-        handler: &mut impl Handler,
-    ) -> Result<Flow, ReadError> {
+    pub(crate) fn deliver(&mut self, event: Event, length: usize) -> Result<Flow, ReadError> {
         self.document.advance(length);
         if self.first_half.is_some() && !matches!(event, Event::GeneralRef(_)) {
             self.first_half = None;
@@ -81,25 +78,25 @@ impl EventDispatcher {
         match event {
             Event::Start(tag) => {
                 self.read_attributes(&tag)?;
-                self.open(tag.name().into_inner(), handler)?;
+                self.open(tag.name().into_inner())?;
                 Ok(Flow::Continue)
             }
             Event::Empty(tag) => {
                 self.read_attributes(&tag)?;
-                self.open(tag.name().into_inner(), handler)?;
-                self.close(None, handler)
+                self.open(tag.name().into_inner())?;
+                self.close(None)
             }
-            Event::End(tag) => self.close(Some(tag.name().into_inner()), handler),
+            Event::End(tag) => self.close(Some(tag.name().into_inner())),
             Event::Text(text) => {
                 if self.document.depth() > 0 {
-                    self.text(&text, handler)?;
+                    self.text(&text)?;
                 } else if !text.bytes().all(|byte| byte.is_ascii_whitespace()) {
                     self.leave_out_outside(&text)?;
                 }
                 Ok(Flow::Continue)
             }
-            Event::CData(text) => self.character_data(&text, handler),
-            Event::GeneralRef(name) => self.reference(&name, handler),
+            Event::CData(text) => self.character_data(&text),
+            Event::GeneralRef(name) => self.reference(&name),
             // White space before it is an error in XML, but common in systems that print their answer line by line.
             Event::Decl(_) if self.root_seen => {
                 Err(self.document.malformed("an XML declaration that does not stand at the beginning"))
@@ -109,41 +106,39 @@ impl EventDispatcher {
         }
     }
 
-    fn character_data(&mut self, text: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    fn character_data(&mut self, text: &str) -> Result<Flow, ReadError> {
         if self.document.depth() == 0 {
             return Err(self.document.malformed(self.text_outside()));
         }
-        self.text(text, handler)?;
+        self.text(text)?;
         Ok(Flow::Continue)
     }
 
-    fn reference(&mut self, name: &str, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    fn reference(&mut self, name: &str) -> Result<Flow, ReadError> {
         let reference = match reference::resolve(name) {
             Ok(reference) => reference,
             Err(BadReference::Entity) => {
-                handler.unknown_entity(&self.document)?;
-                return self.character_data("", handler);
+                self.handler.unknown_entity(&self.document)?;
+                return self.character_data("");
             }
             Err(bad) => return Err(self.bad_reference(bad)),
         };
         if self.forbidden == Forbidden::Refused && !matches!(reference, Reference::Character(_)) {
             return Err(self.bad_reference(BadReference::Forbidden));
         }
-        let mut found = None;
-        let left_out = reference::push_resolved(reference, &mut self.first_half, |character| found = Some(character));
+        let (character, left_out) = reference::character_of(reference, &mut self.first_half);
         self.document.left_out += left_out;
-        match found {
-            Some(character) => self.character_data(character.encode_utf8(&mut [0; 4]), handler),
-            None => self.character_data("", handler),
-        }
+        let mut bytes = [0; 4];
+        self.character_data(character.map_or("", |character| &*character.encode_utf8(&mut bytes)))
     }
 
-    fn text(&mut self, text: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+    fn text(&mut self, text: &str) -> Result<(), ReadError> {
         if self.document.is_dropping() {
             return Ok(());
         }
         if !self.may_hold_forbidden || !reference::may_hold_forbidden(text) {
-            return handler.text(text, &self.document);
+            self.document.text_length += text.len();
+            return self.handler.text(text, &self.document);
         }
         if self.forbidden == Forbidden::Refused {
             return Err(self.document.malformed(FORBIDDEN_CHARACTER));
@@ -151,7 +146,8 @@ impl EventDispatcher {
         let mut allowed = std::mem::take(&mut self.allowed);
         allowed.clear();
         self.document.left_out += reference::push_allowed(text, &mut allowed);
-        let result = handler.text(&allowed, &self.document);
+        self.document.text_length += allowed.len();
+        let result = self.handler.text(&allowed, &self.document);
         self.allowed = allowed;
         result
     }
@@ -173,11 +169,7 @@ impl EventDispatcher {
     }
 
     /// Begins a token that is too long to be held.
-    pub(crate) fn begin_oversized(
-        &mut self,
-        token_skipper: &SkippedToken,
-        handler: &mut impl Handler,
-    ) -> Result<(), ReadError> {
+    pub(crate) fn begin_oversized(&mut self, token_skipper: &SkippedToken) -> Result<(), ReadError> {
         let is_dropping = self.document.is_dropping();
         if let SkippedToken::Tag { beginning_holds_secret: true, .. } = token_skipper {
             self.withheld.begin(self.document.offset);
@@ -187,24 +179,24 @@ impl EventDispatcher {
             SkippedToken::Tag { name, .. } => match self.name.read(name) {
                 None => Err(self.document.malformed(BAD_NAME)),
                 Some(_) if is_dropping => Ok(()),
-                Some((_, folded)) if handler.drops(folded) => {
+                Some((_, folded)) if self.handler.drops(folded) => {
                     self.withheld.begin(self.document.offset);
                     Ok(())
                 }
-                Some(_) => handler.too_long(&self.document),
+                Some(_) => self.handler.too_long(&self.document),
             },
             SkippedToken::CharacterData if is_dropping => Ok(()),
-            SkippedToken::CharacterData => handler.too_long(&self.document),
+            SkippedToken::CharacterData => self.handler.too_long(&self.document),
         }
     }
 
     /// Begins an element whose tag was too long to be read beyond its name.
-    pub(crate) fn open_without_attributes(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+    pub(crate) fn open_without_attributes(&mut self, name: &str) -> Result<(), ReadError> {
         self.attributes.clear();
-        self.open(name, handler)
+        self.open(name)
     }
 
-    fn open(&mut self, name: &str, handler: &mut impl Handler) -> Result<(), ReadError> {
+    fn open(&mut self, name: &str) -> Result<(), ReadError> {
         let Some((local_start, folded)) = self.name.read(name) else {
             return Err(self.document.malformed(BAD_NAME));
         };
@@ -219,7 +211,7 @@ impl EventDispatcher {
         if self.document.is_dropping() {
             return Ok(());
         }
-        if handler.drops(folded) {
+        if self.handler.drops(folded) {
             self.withheld.begin(self.document.offset);
             self.document.drop_innermost();
             return Ok(());
@@ -235,11 +227,12 @@ impl EventDispatcher {
             folded,
             all_attributes: &self.attributes,
         };
-        handler.start(&tag, &mut self.document)
+        self.document.text_length = 0;
+        self.handler.start(&tag, &mut self.document)
     }
 
     /// Ends an element: by an end tag of this name, or `None` for an empty one.
-    pub(crate) fn close(&mut self, name: Option<&str>, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    pub(crate) fn close(&mut self, name: Option<&str>) -> Result<Flow, ReadError> {
         if self.document.depth() == 0 {
             return Err(self.document.malformed("an end tag where no element is open"));
         }
@@ -255,7 +248,8 @@ impl EventDispatcher {
             }
             return Ok(Flow::Continue);
         }
-        let flow = handler.end(&mut self.document)?;
+        self.document.text_length = 0;
+        let flow = self.handler.end(&mut self.document)?;
         self.document.close();
         Ok(flow)
     }
@@ -282,7 +276,7 @@ impl EventDispatcher {
     }
 
     /// Ends the document.
-    pub(crate) fn finish(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
+    pub(crate) fn finish(&mut self) -> Result<(), ReadError> {
         self.document.offset = self.document.token_end;
         if self.document.depth() > 0 {
             return Err(self.document.malformed("the document is cut off: it ends inside an open element"));
@@ -290,6 +284,6 @@ impl EventDispatcher {
         if !self.root_seen {
             return Err(self.document.malformed(ReadError::EMPTY));
         }
-        handler.finish(&self.document)
+        self.handler.finish(&self.document)
     }
 }

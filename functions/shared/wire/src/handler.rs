@@ -36,5 +36,7 @@ pub(crate) trait Handler {
         Err(ReadError::Entity { place: document.place() })
     }
     /// The document has ended.
-    fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError>;
+    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
+        Ok(())
+    }
 }

@@ -30,23 +30,6 @@ pub struct Limits {
 const MIB: u64 = 1024 * 1024;
 
 impl Limits {
-    /// Default for [`depth`](Self::depth): the deepest document known has five levels.
-    pub const DEPTH: usize = 32;
-    /// Default for [`text_bytes`](Self::text_bytes): 1 MiB.
-    pub const TEXT_BYTES: usize = 1024 * 1024;
-    /// Default for [`customers`](Self::customers): a thousand times a usual bulk request.
-    pub const CUSTOMERS: usize = 100_000;
-    /// Default for [`queue_entries`](Self::queue_entries): every customer of a very large client at once. What is kept
-    /// of each is 32 bytes and its id, so that a whole queue stays below 200 MB.
-    pub const QUEUE_ENTRIES: usize = 2_000_000;
-    /// Default for [`queue_id_bytes`](Self::queue_id_bytes): 64 MiB, enough for a million of the longest ids.
-    pub const QUEUE_ID_BYTES: usize = 64 * 1024 * 1024;
-    /// Default for [`document_bytes`](Self::document_bytes): 512 MiB.
-    pub const DOCUMENT_BYTES: u64 = 512 * MIB;
-    /// Default for [`elements_per_customer`](Self::elements_per_customer).
-    pub const ELEMENTS_PER_CUSTOMER: usize = 20_000;
-    /// Default for [`customer_bytes`](Self::customer_bytes): 4 MiB.
-    pub const CUSTOMER_BYTES: u64 = 4 * MIB;
     /// Default for [`id_bytes`](Self::id_bytes).
     pub const ID_BYTES: usize = 64;
     /// Default for [`raw`](Self::raw): it fits into a stored failure record beside its other fields.
@@ -85,14 +68,19 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            depth: Self::DEPTH,
-            text_bytes: Self::TEXT_BYTES,
-            customers: Self::CUSTOMERS,
-            queue_entries: Self::QUEUE_ENTRIES,
-            queue_id_bytes: Self::QUEUE_ID_BYTES,
-            document_bytes: Self::DOCUMENT_BYTES,
-            elements_per_customer: Self::ELEMENTS_PER_CUSTOMER,
-            customer_bytes: Self::CUSTOMER_BYTES,
+            // The deepest document known has five levels.
+            depth: 32,
+            text_bytes: 1024 * 1024,
+            // A thousand times a usual bulk request.
+            customers: 100_000,
+            // Every customer of a very large client at once. What is kept of each is 32 bytes and its id, so that a
+            // whole queue stays below 200 MB.
+            queue_entries: 2_000_000,
+            // Enough for a million of the longest ids.
+            queue_id_bytes: 64 * 1024 * 1024,
+            document_bytes: 512 * MIB,
+            elements_per_customer: 20_000,
+            customer_bytes: 4 * MIB,
             id_bytes: Self::ID_BYTES,
             raw: Self::RAW,
         }

@@ -1,6 +1,7 @@
 use crate::{Limits, Location, ReadError};
 
 /// The current place in a document: the open elements, and how far it has been read.
+#[derive(Default)]
 pub(crate) struct ParseContext {
     /// The names of the open elements, as written, one after the other.
     names: String,
@@ -22,6 +23,8 @@ pub(crate) struct ParseContext {
     dropped: Option<usize>,
     /// How many characters that XML forbids were left out so far.
     pub(crate) left_out: u64,
+    /// Bytes of the text since the last tag.
+    pub(crate) text_length: usize,
 }
 
 /// A path that is longer than this, in bytes, is cut: an error fits into one line.
@@ -29,18 +32,7 @@ const PATH_BYTES: usize = 300;
 
 impl ParseContext {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            names: String::new(),
-            starts: Vec::new(),
-            unnamed: 0,
-            limits,
-            offset: 0,
-            token_end: 0,
-            customer: None,
-            source_from: None,
-            dropped: None,
-            left_out: 0,
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// How many elements are open.
@@ -132,20 +124,24 @@ impl ParseContext {
         ReadError::Limit { limit, value, place: self.place() }
     }
 
+    /// Fails if there are more than the [`Limits`] field of this name allows.
+    pub(crate) fn check_limit(&self, limit: &'static str, count: usize, most: usize) -> Result<(), ReadError> {
+        if count <= most { Ok(()) } else { Err(self.over_limit(limit, most as u64)) }
+    }
+
     /// Fails if the innermost element is nested too deeply.
     pub(crate) fn check_depth(&self) -> Result<(), ReadError> {
-        if self.depth() <= self.limits.depth {
-            return Ok(());
-        }
-        Err(self.over_limit("depth", self.limits.depth as u64))
+        self.check_limit("depth", self.depth(), self.limits.depth)
     }
 
     /// Fails if a text of this length is too long.
     pub(crate) fn check_text(&self, length: usize) -> Result<(), ReadError> {
-        if length <= self.limits.text_bytes {
-            return Ok(());
-        }
-        Err(self.text_too_long())
+        self.check_limit("text_bytes", length, self.limits.text_bytes)
+    }
+
+    /// Fails if the text since the last tag is too long.
+    pub(crate) fn check_text_length(&self) -> Result<(), ReadError> {
+        self.check_text(self.text_length)
     }
 
     pub(crate) fn text_too_long(&self) -> ReadError {

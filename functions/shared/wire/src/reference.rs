@@ -1,5 +1,7 @@
 //! References in text and in attribute values: XML's own five entities and characters by number, and nothing else.
 
+use quick_xml::escape::resolve_xml_entity;
+
 /// The meaning of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reference {
@@ -28,18 +30,11 @@ pub(crate) enum BadReference {
 
 /// The meaning of `name`, the text between `&` and `;`.
 pub(crate) fn resolve(name: &str) -> Result<Reference, BadReference> {
-    let character = match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        _ => match name.strip_prefix('#') {
-            Some(number) => return numbered(number).ok_or(BadReference::Number),
-            None => return Err(BadReference::Entity),
-        },
-    };
-    Ok(Reference::Character(character))
+    if let Some(number) = name.strip_prefix('#') {
+        return numbered(number).ok_or(BadReference::Number);
+    }
+    let character = resolve_xml_entity(name).and_then(|text| text.chars().next());
+    character.map(Reference::Character).ok_or(BadReference::Entity)
 }
 
 fn numbered(number: &str) -> Option<Reference> {
@@ -98,8 +93,9 @@ pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64,
         rest = &rest[position..];
         if let Some(reference) = rest.strip_prefix('&') {
             let length = reference.find(';').ok_or(BadReference::Unclosed)?;
-            let resolved = resolve(&reference[..length])?;
-            left_out += push_resolved(resolved, &mut first_half, |character| value.push(character));
+            let (character, without) = character_of(resolve(&reference[..length])?, &mut first_half);
+            value.extend(character);
+            left_out += without;
             rest = &reference[length + 1..];
         } else {
             left_out += u64::from(first_half.take().is_some());
@@ -112,11 +108,10 @@ pub(crate) fn push_attribute_value(raw: &str, value: &mut String) -> Result<u64,
     Ok(left_out + push_allowed(rest, value))
 }
 
-/// Hands on the character of a reference, if any; `first_half` is the half that stood right before it. Returns how many
-/// characters are left out.
-pub(crate) fn push_resolved(reference: Reference, first_half: &mut Option<u32>, push: impl FnOnce(char)) -> u64 {
-    let before = first_half.take();
-    let (character, left_out) = match (reference, before) {
+/// The character of a reference, if any, and how many characters are left out; `first_half` is the half that stood
+/// right before it.
+pub(crate) fn character_of(reference: Reference, first_half: &mut Option<u32>) -> (Option<char>, u64) {
+    match (reference, first_half.take()) {
         (Reference::SecondHalf(second), Some(first)) => match joined(first, second) {
             Some(character) => (Some(character), 0),
             None => (None, 2),
@@ -127,11 +122,7 @@ pub(crate) fn push_resolved(reference: Reference, first_half: &mut Option<u32>, 
         }
         (Reference::Character(character), before) => (Some(character), u64::from(before.is_some())),
         (Reference::SecondHalf(_) | Reference::Forbidden, before) => (None, 1 + u64::from(before.is_some())),
-    };
-    if let Some(character) = character {
-        push(character);
     }
-    left_out
 }
 
 /// Appends a text without the characters that XML forbids. Returns how many were left out.

@@ -25,7 +25,7 @@ const REFERENCE_BYTES: usize = 64;
 const LOOKAHEAD_BYTES: usize = 16;
 
 /// Scans a document from its beginning to its end.
-pub(crate) struct Scanner<R> {
+pub(crate) struct Scanner<R, H> {
     source: Utf8Source<R>,
     buffer: String,
     /// Where in the buffer the next token begins.
@@ -33,29 +33,29 @@ pub(crate) struct Scanner<R> {
     /// Whether the buffer holds the document's end.
     ended: bool,
     token_skipper: Option<SkippedToken>,
-    dispatcher: EventDispatcher,
+    pub(crate) dispatcher: EventDispatcher<H>,
+    is_finished: bool,
 }
 
-impl<R: Read> Scanner<R> {
+impl<R: Read, H: Handler> Scanner<R, H> {
     /// A scanner of a system's answer; `charset` is the one that its header states, if any.
-    pub(crate) fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
-        Self::with(input, charset, limits, Forbidden::LeftOut)
-    }
-
-    /// A scanner of a document that is pushed to us.
-    pub(crate) fn of_push(input: R, limits: Limits) -> Self {
-        Self::with(input, None, limits, Forbidden::Refused)
-    }
-
-    fn with(input: R, charset: Option<Charset>, limits: Limits, forbidden: Forbidden) -> Self {
+    pub(crate) fn new(input: R, charset: Option<Charset>, limits: Limits, handler: H) -> Self {
         Self {
             source: Utf8Source::new(input, charset),
             buffer: String::new(),
             position: 0,
             ended: false,
             token_skipper: None,
-            dispatcher: EventDispatcher::new(limits, forbidden),
+            dispatcher: EventDispatcher::new(handler, limits),
+            is_finished: false,
         }
+    }
+
+    /// A scanner of a document that is pushed to us.
+    pub(crate) fn of_push(input: R, limits: Limits, handler: H) -> Self {
+        let mut scanner = Self::new(input, None, limits, handler);
+        scanner.dispatcher.forbidden = Forbidden::Refused;
+        scanner
     }
 
     /// How many characters that XML forbids were left out so far.
@@ -65,11 +65,11 @@ impl<R: Read> Scanner<R> {
 
     /// Scans on until the handler pauses: `Pause`; or to the document's end: `Continue`. If the input has no more for
     /// the moment, it fails with that error and may be called again.
-    pub(crate) fn run(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    pub(crate) fn run(&mut self) -> Result<Flow, ReadError> {
         loop {
             let flow = match self.token_skipper.take() {
-                Some(token_skipper) => self.pass_over(token_skipper, handler)?,
-                None => self.scan_buffer(handler)?,
+                Some(token_skipper) => self.pass_over(token_skipper)?,
+                None => self.scan_buffer()?,
             };
             if flow == Flow::Pause {
                 self.dispatcher.document.source_from = None;
@@ -77,12 +77,28 @@ impl<R: Read> Scanner<R> {
             }
             if self.token_skipper.is_none() {
                 if self.ended {
-                    self.dispatcher.finish(handler)?;
+                    self.dispatcher.finish()?;
                     return Ok(Flow::Continue);
                 }
-                self.note_oversized(handler)?;
+                self.note_oversized()?;
             }
             self.read_more()?;
+        }
+    }
+
+    /// Scans on until the handler pauses; `None` once the document has ended, or an error has ended the reading.
+    pub(crate) fn next_pause(&mut self) -> Option<Result<(), ReadError>> {
+        if self.is_finished {
+            return None;
+        }
+        let flow = self.run();
+        self.is_finished = match &flow {
+            Ok(flow) => *flow != Flow::Pause,
+            Err(error) => !error.is_starved(),
+        };
+        match flow {
+            Ok(Flow::Continue) => None,
+            flow => Some(flow.map(|_| ())),
         }
     }
 
@@ -114,14 +130,14 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Hands on every token that the buffer holds whole.
-    fn scan_buffer(&mut self, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    fn scan_buffer(&mut self) -> Result<Flow, ReadError> {
         let Self { buffer, position, ended, dispatcher, .. } = self;
         // quick-xml would take it for a byte order mark at every start of reading.
         while buffer[*position..].starts_with('\u{feff}') {
             let mark = &buffer[*position..*position + '\u{feff}'.len_utf8()];
             let mark_starts_at = dispatcher.document.token_end;
-            dispatcher.deliver(Event::Text(BytesText::from_escaped(mark)), mark.len(), handler)?;
-            dispatcher.forward_source(mark, mark_starts_at, handler);
+            dispatcher.deliver(Event::Text(BytesText::from_escaped(mark)), mark.len())?;
+            dispatcher.forward_source(mark, mark_starts_at);
             *position += mark.len();
         }
         let text = &buffer[*position..];
@@ -150,16 +166,16 @@ impl<R: Read> Scanner<R> {
                 }
             };
             let token_end = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-            flow = dispatcher.deliver(event, token_end - token_start, handler)?;
+            flow = dispatcher.deliver(event, token_end - token_start)?;
             token_start = token_end;
         }
-        dispatcher.forward_source(&text[..token_start], text_starts_at, handler);
+        dispatcher.forward_source(&text[..token_start], text_starts_at);
         *position += token_start;
         Ok(flow)
     }
 
     /// Checks a token that the buffer holds only in part.
-    fn note_oversized(&mut self, handler: &mut impl Handler) -> Result<(), ReadError> {
+    fn note_oversized(&mut self) -> Result<(), ReadError> {
         let token = &self.buffer[self.position..];
         let document = &mut self.dispatcher.document;
         document.offset = document.token_end;
@@ -175,31 +191,31 @@ impl<R: Read> Scanner<R> {
         let Some(token_skipper) = SkippedToken::new(token) else {
             return Err(document.malformed("a tag that does not end"));
         };
-        self.dispatcher.begin_oversized(&token_skipper, handler)?;
+        self.dispatcher.begin_oversized(&token_skipper)?;
         self.token_skipper = Some(token_skipper);
         Ok(())
     }
 
     /// Drops what the buffer holds of a token that is skipped; at its end, an element begins if it was a tag.
-    fn pass_over(&mut self, mut token_skipper: SkippedToken, handler: &mut impl Handler) -> Result<Flow, ReadError> {
+    fn pass_over(&mut self, mut token_skipper: SkippedToken) -> Result<Flow, ReadError> {
         let (length, complete) = token_skipper.pass(&self.buffer[self.position..]);
         let piece = &self.buffer[self.position..self.position + length];
         let piece_starts_at = self.dispatcher.document.token_end;
         self.dispatcher.document.advance(piece.len());
-        self.dispatcher.forward_source(piece, piece_starts_at, handler);
+        self.dispatcher.forward_source(piece, piece_starts_at);
         self.position += length;
         if !complete {
             self.token_skipper = Some(token_skipper);
             return Ok(Flow::Continue);
         }
         let SkippedToken::Tag { name, last, .. } = token_skipper else {
-            return self.scan_buffer(handler);
+            return self.scan_buffer();
         };
-        self.dispatcher.open_without_attributes(&name, handler)?;
-        if last == b'/' && self.dispatcher.close(None, handler)? == Flow::Pause {
+        self.dispatcher.open_without_attributes(&name)?;
+        if last == b'/' && self.dispatcher.close(None)? == Flow::Pause {
             return Ok(Flow::Pause);
         }
-        self.scan_buffer(handler)
+        self.scan_buffer()
     }
 }
 

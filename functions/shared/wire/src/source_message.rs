@@ -29,16 +29,11 @@ impl SourceMessage {
 
 /// A source's words on one line, without control characters: for comparison, not to be shown.
 pub(crate) fn sanitized(words: &str) -> String {
-    let mut line = String::new();
-    for word in
-        words.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
-    {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    line
+    words_of(words).collect::<Vec<_>>().join(" ")
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
 }
 
 /// What may be shown of a source's words, which may quote personal data and what we sent: codes of errors, numbers in a
@@ -48,9 +43,7 @@ pub(crate) fn shown(words: &str) -> String {
     let mut shown = String::new();
     let mut characters = 0;
     let mut before = "";
-    for word in
-        words.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
-    {
+    for word in words_of(words) {
         let core = word.trim_matches(|letter: char| PUNCTUATION.contains(letter));
         let word = if may_be_shown(word, core, before) { word } else { MASK };
         before = core;

@@ -40,16 +40,12 @@ fn declared_prefix(name: &str) -> Option<&str> {
 #[derive(Default)]
 pub(crate) struct AttributeList {
     text: String,
-    entries: Vec<AttributeEntry>,
+    /// The name and the value of each.
+    entries: Vec<(Range<usize>, Range<usize>)>,
     /// Whether one was dropped because its name is that of a secret.
     pub(crate) holds_secret: bool,
     /// How many characters that XML forbids were left out.
     pub(crate) left_out: u64,
-}
-
-struct AttributeEntry {
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 /// What is wrong with a tag's attributes.
@@ -93,7 +89,7 @@ impl AttributeList {
             text.push_str(name);
             let value_start = text.len();
             *left_out += reference::push_attribute_value(&attribute.value, text).map_err(BadAttributes::Reference)?;
-            entries.push(AttributeEntry { name: name_start..value_start, value: value_start..text.len() });
+            entries.push((name_start..value_start, value_start..text.len()));
         }
         if self.has_duplicates() {
             return Err(BadAttributes::Malformed("an attribute that is given twice"));
@@ -102,7 +98,7 @@ impl AttributeList {
     }
 
     fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|entry| (&self.text[entry.name.clone()], &self.text[entry.value.clone()]))
+        self.entries.iter().map(|(name, value)| (&self.text[name.clone()], &self.text[value.clone()]))
     }
 
     fn has_duplicates(&self) -> bool {

@@ -165,9 +165,7 @@ pub fn salt(connection: &ConnectionKey, source_id: &str, field: Field) -> [u8; 1
 }
 
 fn half(digest: &[u8; 32]) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    bytes
+    std::array::from_fn(|place| digest[place])
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::import::{Field, Overwrite, Row};
-use crate::{Address, Attribute, Attributes, Content, Email, Name, Phone};
+use crate::{Address, Attribute, Attributes, Content, Email, Phone};
 
 /// What the rows of a request have in common.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub fn apply_rows<'a>(
             amounts.add(amount, row.number, application);
         }
     }
-    content.name.display = display_name(&content.name);
+    content.name.display = content.name.first_and_last();
     add_campaigns(&mut content.attributes, application.campaigns);
     amounts.put_into(&mut content.attributes);
     content
@@ -137,11 +137,6 @@ fn write_street(content: &mut Content, field: Field, value: &str) {
         content.attributes.insert(second_alone.into_owned(), Attribute::Text(second.clone()));
     }
     address(content).lines = first.into_iter().chain(second).collect();
-}
-
-fn display_name(name: &Name) -> Option<String> {
-    let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
-    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 fn add_campaigns(attributes: &mut Attributes, campaigns: &[String]) {

@@ -38,11 +38,7 @@ const SOME_UNASKED: usize = 10;
 /// After an error there is nothing more, unless it [is starved](ReadError::is_starved): then reading continues. An
 /// error may come after customers, a failure that the source reports included: what came before it is valid, and what
 /// is missing may only be missing because of the error.
-pub struct DetailsReader<R: Read> {
-    scanner: Scanner<R>,
-    handler: DetailsHandler,
-    is_finished: bool,
-}
+pub struct DetailsReader<R: Read>(Scanner<R, DetailsHandler>);
 
 impl<R: Read> DetailsReader<R> {
     /// A reader of one answer, of all customers in it.
@@ -61,12 +57,12 @@ impl<R: Read> DetailsReader<R> {
 
     /// The customers that were not asked for, as far as the answer has been read.
     pub fn unasked(&self) -> &Unasked {
-        &self.handler.unasked
+        &self.0.dispatcher.handler.unasked
     }
 
     /// How many characters that XML forbids were left out of what was read.
     pub fn left_out(&self) -> u64 {
-        self.scanner.left_out()
+        self.0.left_out()
     }
 
     fn with(input: R, charset: Option<Charset>, limits: Limits, mode: DetailsMode, asked: Option<Asked>) -> Self {
@@ -78,12 +74,11 @@ impl<R: Read> DetailsReader<R> {
             record_builder: CustomerBuilder::new(limits),
             root_is_record: false,
             customers: 0,
-            text_length: 0,
             asked,
             unasked: Unasked::default(),
             ready: None,
         };
-        Self { scanner: Scanner::new(input, charset, limits), handler, is_finished: false }
+        Self(Scanner::new(input, charset, limits, handler))
     }
 }
 
@@ -91,24 +86,14 @@ impl<R: Read> Iterator for DetailsReader<R> {
     type Item = Result<Detail, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_finished {
-            return None;
+        if let Err(error) = self.0.next_pause()? {
+            return Some(Err(error));
         }
-        let flow = self.scanner.run(&mut self.handler);
-        self.is_finished = match &flow {
-            Ok(flow) => *flow != Flow::Pause,
-            Err(error) => !error.is_starved(),
-        };
-        match flow {
-            Ok(_) => {
-                let detail = self.handler.ready.take()?;
-                let record = &self.handler.record_builder.record;
-                let keeps_raw = self.handler.asked.is_none() || detail.content.is_err() || record.raw_is_cut();
-                let raw = if keeps_raw { record.raw() } else { String::new() };
-                Some(Ok(Detail { raw, ..detail }))
-            }
-            Err(error) => Some(Err(error)),
-        }
+        let DetailsHandler { ready, record_builder, asked, .. } = &mut self.0.dispatcher.handler;
+        let (detail, record) = (ready.take()?, &record_builder.record);
+        let keeps_raw = asked.is_none() || detail.content.is_err() || record.raw_is_cut();
+        let raw = if keeps_raw { record.raw() } else { String::new() };
+        Some(Ok(Detail { raw, ..detail }))
     }
 }
 
@@ -142,8 +127,6 @@ struct DetailsHandler {
     root_is_record: bool,
     /// How many `custInfo` elements there were.
     customers: usize,
-    /// Length of the text outside any customer.
-    text_length: usize,
     /// What was asked for, if that is known.
     asked: Option<Asked>,
     unasked: Unasked,
@@ -195,9 +178,7 @@ impl DetailsHandler {
         } else if is_customer_element(tag) {
             self.customers += 1;
             document.customer = Some((document.depth(), self.customers));
-            if self.customers > self.limits.customers {
-                return Err(document.over_limit("customers", self.limits.customers as u64));
-            }
+            document.check_limit("customers", self.customers, self.limits.customers)?;
             self.state = State::Customer;
             self.record_builder.begin(tag, document);
         }
@@ -225,7 +206,6 @@ impl Handler for DetailsHandler {
     }
 
     fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
-        self.text_length = 0;
         self.reconsider_root(tag, document);
         if self.state == State::Outside {
             self.start_outside(tag, document)?;
@@ -240,8 +220,7 @@ impl Handler for DetailsHandler {
 
     fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
         if matches!(self.state, State::Outside | State::FirstChildDecides) {
-            self.text_length += piece.len();
-            document.check_text(self.text_length)?;
+            document.check_text_length()?;
         }
         if self.is_in_envelope(document.depth()) {
             self.envelope.text(piece);
@@ -253,7 +232,6 @@ impl Handler for DetailsHandler {
     }
 
     fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
-        self.text_length = 0;
         if self.is_in_envelope(document.depth()) {
             self.envelope.end(document.depth())?;
         }
@@ -284,9 +262,5 @@ impl Handler for DetailsHandler {
                 Ok(())
             }
         }
-    }
-
-    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! A customer's element as [`Content`]: fields for what is known, [`Content::attributes`] for the rest.
 
-use model::{Address, Attribute, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription};
+use model::{
+    Address, Attribute, Attributes, Content, CustomerType, Email, Membership, Name, Phone, Stage, Subscription,
+};
 
 use super::Section;
 use crate::dates::date_or_text;
@@ -12,12 +14,12 @@ pub(super) fn content_of(customer: Element) -> Content {
     let mut attributes = UnmappedData::default();
     let mut is_named = false;
     let mut employer = Employer::default();
-    let mut roles = Entries::new();
-    let mut addresses = Entries::new();
-    let mut phones = Entries::new();
-    let mut emails = Entries::new();
-    let mut memberships = Entries::new();
-    let mut subscriptions = Entries::new();
+    let mut roles = Entries::default();
+    let mut addresses = Entries::default();
+    let mut phones = Entries::default();
+    let mut emails = Entries::default();
+    let mut memberships = Entries::default();
+    let mut subscriptions = Entries::default();
 
     attributes.insert_own_data(customer);
     for child in customer.children() {
@@ -49,21 +51,15 @@ pub(super) fn content_of(customer: Element) -> Content {
         }
     }
 
-    roles.arrange(|_| {});
-    addresses.arrange(|address: &mut Address| address.primary = true);
-    phones.arrange(|phone: &mut Phone| phone.primary = true);
-    emails.arrange(|email: &mut Email| email.primary = true);
-    memberships.arrange(|_| {});
-    subscriptions.arrange(|_| {});
-    content.roles = roles.into_values("roles", &mut attributes);
-    content.addresses = addresses.into_values("addresses", &mut attributes);
-    content.phones = phones.into_values("phones", &mut attributes);
-    content.emails = emails.into_values("emails", &mut attributes);
-    let (memberships, are_member): (Vec<Membership>, Vec<IsMember>) =
-        memberships.into_values("memberships", &mut attributes).into_iter().unzip();
+    content.roles = roles.into_values("roles", &mut attributes, |_| {});
+    content.addresses = addresses.into_values("addresses", &mut attributes, |address| address.primary = true);
+    content.phones = phones.into_values("phones", &mut attributes, |phone| phone.primary = true);
+    content.emails = emails.into_values("emails", &mut attributes, |email| email.primary = true);
+    let memberships = memberships.into_values("memberships", &mut attributes, |_| {});
+    let (memberships, are_member): (Vec<Membership>, Vec<IsMember>) = memberships.into_iter().unzip();
     content.memberships = memberships;
     content.stage = are_member.contains(&IsMember(true)).then_some(Stage::Member);
-    content.subscriptions = subscriptions.into_values("subscriptions", &mut attributes);
+    content.subscriptions = subscriptions.into_values("subscriptions", &mut attributes, |_| {});
     if content.kind == CustomerType::Person {
         content.organization = employer.name;
     }
@@ -99,10 +95,7 @@ fn name(element: Element, attributes: &mut UnmappedData) -> Name {
     if !leftover.is_empty() {
         attributes.insert("name".to_owned(), Attribute::Object(leftover));
     }
-    if name.display.is_none() {
-        let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
-        name.display = (!parts.is_empty()).then(|| parts.join(" "));
-    }
+    name.display = name.display.take().or_else(|| name.first_and_last());
     name
 }
 
@@ -116,7 +109,6 @@ fn address(element: Element) -> Entry<Address> {
     let mut address = Address::default();
     let mut streets = [None, None, None];
     let [street1, street2, street3] = &mut streets;
-    let (mut preferred, mut best) = (false, false);
     let leftover = read_fields(element, |child, text| match child {
         "street1" => fill(street1, text),
         "street2" => fill(street2, text),
@@ -126,30 +118,28 @@ fn address(element: Element) -> Entry<Address> {
         "postalcode" => fill(&mut address.postal_code, text),
         "countrycode" => fill(&mut address.country, text),
         "addresstype" => fill(&mut address.kind, text),
-        other => note_standing(other, text, &mut preferred, &mut best),
+        _ => false,
     });
     address.lines = streets.into_iter().flatten().collect();
-    Entry { value: address, leftover, preferred, best }
+    ranked(element, address, leftover)
 }
 
 fn phone(element: Element) -> Entry<Phone> {
     let mut number = None;
     let mut kind = None;
-    let (mut preferred, mut best) = (false, false);
     let leftover = read_fields(element, |child, text| match child {
         "number" => fill(&mut number, text),
         "phonetype" => fill(&mut kind, text),
-        other => note_standing(other, text, &mut preferred, &mut best),
+        _ => false,
     });
     let value = Phone { number: number.unwrap_or_default(), kind, primary: false };
-    Entry { value, leftover, preferred, best }
+    ranked(element, value, leftover)
 }
 
 fn email(element: Element) -> Entry<Email> {
     let mut address = None;
     let mut kind = None;
     let mut bad = None;
-    let (mut preferred, mut best) = (false, false);
     let leftover = read_fields(element, |child, text| match child {
         "address" => fill(&mut address, text),
         "emailtype" => fill(&mut kind, text),
@@ -157,10 +147,10 @@ fn email(element: Element) -> Entry<Email> {
             bad = flag(text);
             bad.is_some()
         }
-        other => note_standing(other, text, &mut preferred, &mut best),
+        _ => false,
     });
     let value = Email { address: address.unwrap_or_default(), kind, primary: false, bad: bad.unwrap_or(false) };
-    Entry { value, leftover, preferred, best }
+    ranked(element, value, leftover)
 }
 
 /// The source's booleans; an empty one is false.
@@ -169,18 +159,18 @@ fn flag(text: &str) -> Option<bool> {
     if is_false { Some(false) } else { is_true(text).then_some(true) }
 }
 
-/// Reads `preferred` and `best`, and takes neither: `primary` holds less than they do.
-fn note_standing(child: &str, text: &str, preferred: &mut bool, best: &mut bool) -> bool {
-    match child {
-        "preferred" => *preferred |= is_true(text),
-        "best" => *best |= is_true(text),
-        _ => {}
-    }
-    false
+/// An entry that may be `preferred` or `best`. Both are left over, too: `primary` holds less than they do.
+fn ranked<T>(element: Element, value: T, leftover: Attributes) -> Entry<T> {
+    Entry { preferred: says(element, "preferred"), best: says(element, "best"), ..Entry::new(value, leftover) }
+}
+
+/// Whether an element has a child of this name that holds the source's `true`.
+fn says(element: Element, name: &str) -> bool {
+    element.children().any(|child| child.known_name() == name && is_true(&child.text()))
 }
 
 /// Whether a membership makes its holder a member. It is no part of the membership as it is stored.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct IsMember(bool);
 
 fn membership(element: Element) -> Entry<(Membership, IsMember)> {

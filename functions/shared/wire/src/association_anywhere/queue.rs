@@ -32,15 +32,13 @@ impl UnusableEntry {
 
     fn new(id: &str, reason: &'static str) -> Self {
         let mut shown = String::new();
-        for character in id.chars().flat_map(|character| match character.is_control() {
-            true => character.escape_unicode().collect::<Vec<_>>(),
-            false => vec![character],
-        }) {
-            if shown.len() + character.len_utf8() > SHOWN_BYTES {
-                break;
+        for character in id.chars() {
+            match character.is_control() {
+                true => shown.extend(character.escape_unicode()),
+                false => shown.push(character),
             }
-            shown.push(character);
         }
+        shown.truncate(shown.floor_char_boundary(SHOWN_BYTES));
         let fingerprint = ContentHash::of(&format!("{reason} {id}")).to_string();
         Self { name: format!("{}{}", Self::PREFIX, &fingerprint[..12]), reason, raw: shown }
     }
@@ -58,10 +56,7 @@ const QUEUE_NUMBER_DIGITS: usize = 30;
 /// An answer with no customer is an empty queue if it holds any element of a queue's answer (those two, `status`,
 /// `message`, `error`, or an element whose name begins with `cust` or `queue`), and if it holds nothing at all. A
 /// document that holds only other things is another document: a fault of a proxy, a page, an answer to another request.
-pub struct QueueReader<R, F> {
-    scanner: Scanner<R>,
-    handler: QueueHandler<F>,
-}
+pub struct QueueReader<R, F>(Scanner<R, QueueHandler<F>>);
 
 impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// A reader of one answer; `charset` is the one that its header states, if any.
@@ -83,7 +78,7 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
             holds_other: false,
             is_fault: false,
         };
-        Self { scanner: Scanner::new(input, charset, limits), handler }
+        Self(Scanner::new(input, charset, limits, handler))
     }
 
     /// Reads it to its end, and returns `max-queue-num`, or `None` if the answer has none.
@@ -94,19 +89,19 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     /// a document can cause. Customers that were handed on before an error do not count, unless it [is
     /// starved](ReadError::is_starved): then reading continues.
     pub fn read(&mut self) -> Result<Option<String>, ReadError> {
-        self.scanner.run(&mut self.handler)?;
-        Ok(self.handler.max_queue_num.clone())
+        self.0.run()?;
+        Ok(self.0.dispatcher.handler.max_queue_num.clone())
     }
 
     /// The entries whose id is empty, too long, or not a text without control characters: each id once. The other
     /// entries are read all the same.
     pub fn unusable(&self) -> Vec<UnusableEntry> {
-        self.handler.unusable.values().cloned().collect()
+        self.0.dispatcher.handler.unusable.values().cloned().collect()
     }
 
     /// How many characters that XML forbids were left out of what was read.
     pub fn left_out(&self) -> u64 {
-        self.scanner.left_out()
+        self.0.left_out()
     }
 }
 
@@ -168,6 +163,12 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         self.groups.get_mut(document.depth() - 1)
     }
 
+    fn hand_on(&mut self, waiting: Option<(QueuedCustomer, bool)>) {
+        if let Some((queued, _)) = waiting {
+            (self.on_customer)(queued);
+        }
+    }
+
     fn part_ends(&mut self, part: Part, document: &ParseContext) -> Result<(), ReadError> {
         let text = self.text.trim().to_owned();
         match part {
@@ -186,25 +187,18 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
         }
         let problem = self.id_problem.take().or_else(|| problem_of(&source_id, &self.limits));
         self.id_bytes += source_id.len();
-        if self.id_bytes > self.limits.queue_id_bytes {
-            return Err(document.over_limit("queue_id_bytes", self.limits.queue_id_bytes as u64));
-        }
+        document.check_limit("queue_id_bytes", self.id_bytes, self.limits.queue_id_bytes)?;
         self.customers += 1;
-        if self.customers > self.limits.queue_entries {
-            return Err(document.over_limit("queue_entries", self.limits.queue_entries as u64));
-        }
+        document.check_limit("queue_entries", self.customers, self.limits.queue_entries)?;
         if let Some(reason) = problem {
             return self.unusable_id(&source_id, reason, document);
         }
-        let mut complete = None;
-        if let Some(group) = self.group(document) {
+        let complete = self.group(document).and_then(|group| {
             let leading = group.leading_delete.take();
             let queued = QueuedCustomer { source_id, deleted: leading.unwrap_or(false) };
-            complete = group.waiting.replace((queued, leading.is_some()));
-        }
-        if let Some((queued, _)) = complete {
-            (self.on_customer)(queued);
-        }
+            group.waiting.replace((queued, leading.is_some()))
+        });
+        self.hand_on(complete);
         Ok(())
     }
 
@@ -219,9 +213,7 @@ impl<F: FnMut(QueuedCustomer)> QueueHandler<F> {
             group.leading_delete = None;
             group.waiting.take()
         });
-        if let Some((queued, _)) = waiting {
-            (self.on_customer)(queued);
-        }
+        self.hand_on(waiting);
         Ok(())
     }
 
@@ -324,9 +316,8 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
             self.part_ends(part, document)?;
         }
         self.text.clear();
-        if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
-            (self.on_customer)(queued);
-        }
+        let waiting = self.groups.pop().and_then(|group| group.waiting);
+        self.hand_on(waiting);
         Ok(Flow::Continue)
     }
 
@@ -340,9 +331,8 @@ impl<F: FnMut(QueuedCustomer)> Handler for QueueHandler<F> {
 
     fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
         // Only if the document's own element is an id.
-        if let Some(Group { waiting: Some((queued, _)), .. }) = self.groups.pop() {
-            (self.on_customer)(queued);
-        }
+        let waiting = self.groups.pop().and_then(|group| group.waiting);
+        self.hand_on(waiting);
         let is_known = self.is_known || self.envelope.is_known || self.max_queue_num.is_some();
         if !is_known && (self.holds_other || self.is_fault) {
             return Err(document.unexpected("it says nothing that the answer of a queue says"));

@@ -32,76 +32,51 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// The element names of queue, purge and enqueue requests in one dialect.
-///
-/// The guide gives `max-queue-num`; the others are known from the source's procedures of the same family.
-struct Names {
-    queue: &'static str,
-    purge: &'static str,
-    enqueue: &'static str,
-    vendor_id: &'static str,
-    vendor_password: &'static str,
-    max_queue_num: &'static str,
-    cust_id: &'static str,
-}
-
-const HYPHEN: Names = Names {
-    queue: "cust-request",
-    purge: "purge-request",
-    enqueue: "enqueue-request",
-    vendor_id: "vendor-id",
-    vendor_password: "vendor-password",
-    max_queue_num: "max-queue-num",
-    cust_id: "cust-id",
-};
-
-const CAMEL: Names = Names {
-    queue: "custRequest",
-    purge: "purgeRequest",
-    enqueue: "enqueueRequest",
-    vendor_id: "vendorId",
-    vendor_password: "vendorPassword",
-    max_queue_num: "maxQueueNum",
-    cust_id: "custId",
-};
-
-impl Names {
-    fn of(dialect: Dialect) -> &'static Names {
-        match dialect {
-            Dialect::Hyphen => &HYPHEN,
-            Dialect::Camel => &CAMEL,
-        }
+impl Dialect {
+    /// An element of queue, purge and enqueue requests. The guide gives `max-queue-num`; the other names are known from
+    /// the source's procedures of the same family.
+    fn element(self, name: &str, text: &str) -> String {
+        element(&self.spelled(name), text)
     }
 
-    fn credentials(&self, credentials: &Credentials) -> String {
-        element(self.vendor_id, credentials.username) + &element(self.vendor_password, credentials.password)
+    /// A request with this name of its own element.
+    fn request(self, name: &str, credentials: &Credentials, content: &str) -> String {
+        let root = self.spelled(name);
+        let username = self.element("vendor-id", credentials.username);
+        let password = self.element("vendor-password", credentials.password);
+        format!("<{root}>{username}{password}{content}</{root}>")
+    }
+
+    /// A name of the older family, as this one spells it.
+    fn spelled(self, name: &str) -> String {
+        let mut spelled = name.to_owned();
+        if self == Self::Camel {
+            while let Some(hyphen) = spelled.find('-') {
+                spelled.remove(hyphen);
+                spelled[hyphen..=hyphen].make_ascii_uppercase();
+            }
+        }
+        spelled
     }
 }
 
 /// Asks which customers changed since the last purge (`GET_QUEUE_CUSTS_XML`, `GET_QUEUE_CUSTS_W_REASONS_XML`).
 /// [`read_queue`](super::read_queue) reads the answer.
 pub fn queue_request(dialect: Dialect, credentials: &Credentials) -> String {
-    let names = Names::of(dialect);
-    format!("<{root}>{content}</{root}>", root = names.queue, content = names.credentials(credentials))
+    dialect.request("cust-request", credentials, "")
 }
 
 /// Clears from the queue what it returned up to `max_queue_num` (`PURGE_QUEUE_XML`).
 /// [`read_status`](super::read_status) reads the answer.
 pub fn purge_request(dialect: Dialect, credentials: &Credentials, max_queue_num: &str) -> String {
-    let names = Names::of(dialect);
-    let content = names.credentials(credentials) + &element(names.max_queue_num, max_queue_num);
-    format!("<{root}>{content}</{root}>", root = names.purge)
+    dialect.request("purge-request", credentials, &dialect.element("max-queue-num", max_queue_num))
 }
 
 /// Puts one customer into the queue, or every customer if none is given (`FORCE_ENQUEUE_CUSTS_XML`).
 /// [`read_status`](super::read_status) reads the answer.
 pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Option<&str>) -> String {
-    let names = Names::of(dialect);
-    let mut content = names.credentials(credentials);
-    if let Some(id) = customer {
-        content += &element(names.cust_id, id);
-    }
-    format!("<{root}>{content}</{root}>", root = names.enqueue)
+    let customer = customer.map(|id| dialect.element("cust-id", id)).unwrap_or_default();
+    dialect.request("enqueue-request", credentials, &customer)
 }
 
 /// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the source marks

@@ -25,55 +25,48 @@ pub enum Section {
     Files,
 }
 
+/// Each section with the source's name of its element, and what a request adds to `include="true"`, so that nothing of
+/// the section is held back.
+const SECTIONS: [(Section, &str, &[&str]); 20] = [
+    (Section::Roles, "roles", &[]),
+    (Section::Addresses, "addresses", &["includeBad"]),
+    (Section::Phones, "phones", &[]),
+    (Section::Emails, "emails", &["includeBad"]),
+    (Section::Websites, "websites", &["includeBad"]),
+    (Section::Jobs, "jobs", &["includeInactive"]),
+    (Section::EmploymentAttributes, "employmentAttributes", &["includeAll"]),
+    (Section::CommitteePositions, "committeePositions", &["includeInactive"]),
+    (Section::Memberships, "memberships", &["includeInactive", "includeInactiveSlots"]),
+    (Section::Subscriptions, "subscriptions", &["includeExpired"]),
+    (Section::CommunicationPreferences, "communicationPreferences", &[]),
+    (Section::CustomerAttributes, "customerAttributes", &["includeAll"]),
+    (Section::CustDimAttrs, "custDimAttrs", &["includeAll"]),
+    (Section::Bio, "bio", &[]),
+    (Section::Aliases, "aliases", &[]),
+    (Section::CompanyAdmins, "companyAdmins", &[]),
+    (Section::Certifications, "certifications", &[]),
+    (Section::Employees, "employees", &[]),
+    (Section::ReferralInfo, "referralInfo", &[]),
+    (Section::Files, "files", &[]),
+];
+
 impl Section {
     /// Every section, in the order in which a request names them.
-    pub const ALL: [Section; 20] = [
-        Self::Roles,
-        Self::Addresses,
-        Self::Phones,
-        Self::Emails,
-        Self::Websites,
-        Self::Jobs,
-        Self::EmploymentAttributes,
-        Self::CommitteePositions,
-        Self::Memberships,
-        Self::Subscriptions,
-        Self::CommunicationPreferences,
-        Self::CustomerAttributes,
-        Self::CustDimAttrs,
-        Self::Bio,
-        Self::Aliases,
-        Self::CompanyAdmins,
-        Self::Certifications,
-        Self::Employees,
-        Self::ReferralInfo,
-        Self::Files,
-    ];
+    pub const ALL: [Section; 20] = {
+        let mut all = [Self::Roles; 20];
+        let mut place = 0;
+        while place < all.len() {
+            all[place] = SECTIONS[place].0;
+            // They are looked up by their places.
+            assert!(all[place] as usize == place);
+            place += 1;
+        }
+        all
+    };
 
     /// The source's name of the section's element, such as `committeePositions`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Roles => "roles",
-            Self::Addresses => "addresses",
-            Self::Phones => "phones",
-            Self::Emails => "emails",
-            Self::Websites => "websites",
-            Self::Jobs => "jobs",
-            Self::EmploymentAttributes => "employmentAttributes",
-            Self::CommitteePositions => "committeePositions",
-            Self::Memberships => "memberships",
-            Self::Subscriptions => "subscriptions",
-            Self::CommunicationPreferences => "communicationPreferences",
-            Self::CustomerAttributes => "customerAttributes",
-            Self::CustDimAttrs => "custDimAttrs",
-            Self::Bio => "bio",
-            Self::Aliases => "aliases",
-            Self::CompanyAdmins => "companyAdmins",
-            Self::Certifications => "certifications",
-            Self::Employees => "employees",
-            Self::ReferralInfo => "referralInfo",
-            Self::Files => "files",
-        }
+        SECTIONS[self as usize].1
     }
 
     /// The section of that name, spelled as [`name`](Self::name) spells it.
@@ -88,23 +81,7 @@ impl Section {
 
     /// What a request adds to `include="true"`, so that nothing of the section is held back.
     pub(crate) fn further_flags(self) -> &'static [&'static str] {
-        match self {
-            Self::Addresses | Self::Emails | Self::Websites => &["includeBad"],
-            Self::Jobs | Self::CommitteePositions => &["includeInactive"],
-            Self::EmploymentAttributes | Self::CustomerAttributes | Self::CustDimAttrs => &["includeAll"],
-            Self::Memberships => &["includeInactive", "includeInactiveSlots"],
-            Self::Subscriptions => &["includeExpired"],
-            Self::Roles
-            | Self::Phones
-            | Self::CommunicationPreferences
-            | Self::Bio
-            | Self::Aliases
-            | Self::CompanyAdmins
-            | Self::Certifications
-            | Self::Employees
-            | Self::ReferralInfo
-            | Self::Files => &[],
-        }
+        SECTIONS[self as usize].2
     }
 }
 

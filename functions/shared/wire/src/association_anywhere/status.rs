@@ -8,15 +8,12 @@ use crate::tag::StartTag;
 use crate::{Charset, Limits, ReadError};
 
 /// Reads the answer to a [`purge_request`](super::purge_request) or an [`enqueue_request`](super::enqueue_request).
-pub struct StatusReader<R> {
-    scanner: Scanner<R>,
-    handler: StatusHandler,
-}
+pub struct StatusReader<R>(Scanner<R, StatusHandler>);
 
 impl<R: Read> StatusReader<R> {
     /// A reader of one answer; `charset` is the one that its header states, if any.
     pub fn new(input: R, charset: Option<Charset>, limits: Limits) -> Self {
-        Self { scanner: Scanner::new(input, charset, limits), handler: StatusHandler::default() }
+        Self(Scanner::new(input, charset, limits, StatusHandler::default()))
     }
 
     /// Reads it to its end: `Ok` only if it says `SUCCESS`.
@@ -26,7 +23,7 @@ impl<R: Read> StatusReader<R> {
     /// and every other [`ReadError`] that a document can cause. After one that [is starved](ReadError::is_starved),
     /// reading continues.
     pub fn read(&mut self) -> Result<(), ReadError> {
-        self.scanner.run(&mut self.handler).map(|_| ())
+        self.0.run().map(|_| ())
     }
 }
 
@@ -41,26 +38,22 @@ pub fn read_status(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
 #[derive(Default)]
 struct StatusHandler {
     envelope: Envelope,
-    text_length: usize,
 }
 
 impl Handler for StatusHandler {
     fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
-        self.text_length = 0;
         self.envelope.start(tag, document.depth());
         Ok(())
     }
 
     fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
-        self.text_length += piece.len();
-        document.check_text(self.text_length)?;
+        document.check_text_length()?;
         self.envelope.text(piece);
         Ok(())
     }
 
     fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
-        self.text_length = 0;
         self.envelope.end(document.depth())?;
         Ok(Flow::Continue)
     }

@@ -65,28 +65,20 @@ pub struct Contact {
 pub(super) struct ContactBuilder {
     pub(super) record: RecordBuilder,
     is_nil: bool,
-    entity_id: HeaderField,
-    last_update: HeaderField,
-    deleted: HeaderField,
+    /// `entityId`, `lastUpdateDate`, `deleted`.
+    header: [HeaderField; 3],
 }
 
 impl ContactBuilder {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            record: RecordBuilder::new(limits),
-            is_nil: false,
-            entity_id: HeaderField::new("entityId"),
-            last_update: HeaderField::new("lastUpdateDate"),
-            deleted: HeaderField::new("deleted"),
-        }
+        let header = ["entityId", "lastUpdateDate", "deleted"].map(HeaderField::new);
+        Self { record: RecordBuilder::new(limits), is_nil: false, header }
     }
 
     /// The contact's element begins with this tag.
     pub(super) fn begin(&mut self, tag: &StartTag, envelope: &Envelope, document: &mut ParseContext) {
         self.is_nil = envelope.namespaces().is_nil(tag);
-        for field in self.header() {
-            field.reset();
-        }
+        self.header.iter_mut().for_each(HeaderField::reset);
         self.record.begin(document);
         self.start(tag, envelope, document);
     }
@@ -94,31 +86,23 @@ impl ContactBuilder {
     /// Begins the contact's element, or one within it.
     pub(super) fn start(&mut self, tag: &StartTag, envelope: &Envelope, document: &ParseContext) {
         let known_name = envelope.known_name(tag);
-        if document.depth() == self.record.depth + 1 {
-            for field in self.header() {
-                field.start(known_name);
-            }
+        for field in self.header_at(document) {
+            field.start(known_name);
         }
         let namespaces = envelope.namespaces();
         self.record.start(tag, known_name.is_empty(), |attribute| namespaces.is_data(attribute), document);
     }
 
     pub(super) fn text(&mut self, piece: &str, document: &ParseContext) {
-        if document.depth() == self.record.depth + 1 {
-            for field in self.header() {
-                field.text(piece);
-            }
+        for field in self.header_at(document) {
+            field.text(piece);
         }
         self.record.text(piece, document);
     }
 
     /// Ends an element within the contact's, or the contact's own.
     pub(super) fn end(&mut self, document: &ParseContext) {
-        if document.depth() == self.record.depth + 1 {
-            for field in self.header() {
-                field.end();
-            }
-        }
+        self.header_at(document).iter_mut().for_each(HeaderField::end);
         self.record.end(document);
     }
 
@@ -129,9 +113,10 @@ impl ContactBuilder {
             return None;
         }
         let place = document.place();
-        let entity_id = self.entity_id.value().and_then(entity_id);
-        let last_update = self.last_update.value().and_then(last_update);
-        let deleted = self.deleted.value().and_then(deleted);
+        let [entity, update, deletion] = &self.header;
+        let entity_id = entity.value().and_then(entity_id);
+        let last_update = update.value().and_then(last_update);
+        let deleted = deletion.value().and_then(deleted);
         let header_problem = [entity_id.as_ref().err(), last_update.as_ref().err(), deleted.as_ref().err()];
         let header_problem = header_problem.into_iter().flatten().next().cloned();
         let content = match (self.record.take_problem(), header_problem, self.record.element()) {
@@ -149,8 +134,9 @@ impl ContactBuilder {
         })
     }
 
-    fn header(&mut self) -> [&mut HeaderField; 3] {
-        [&mut self.entity_id, &mut self.last_update, &mut self.deleted]
+    /// The fields of the header, if the innermost element may be one of them.
+    fn header_at(&mut self, document: &ParseContext) -> &mut [HeaderField] {
+        if document.depth() == self.record.depth + 1 { &mut self.header } else { &mut [] }
     }
 }
 

@@ -52,11 +52,7 @@ impl PageEnd {
 /// [`ReadError::Source`] for a fault that is a failure, [`ReadError::Unexpected`] for what is no answer to this
 /// request, contacts without a `moreRecords` and a `moreRecords` of true without contacts included, and every other
 /// [`ReadError`] that a document can cause.
-pub struct ContactListReader<R: Read> {
-    scanner: Scanner<R>,
-    handler: ContactListHandler,
-    is_finished: bool,
-}
+pub struct ContactListReader<R: Read>(Scanner<R, ContactListHandler>);
 
 impl<R: Read> ContactListReader<R> {
     /// A reader of one answer.
@@ -75,24 +71,23 @@ impl<R: Read> ContactListReader<R> {
             records: 0,
             contacts: 0,
             has_result: false,
-            text_length: 0,
             more_text: ShortText::default(),
             more_records: None,
             fault: None,
             ready: None,
             page_end: None,
         };
-        Self { scanner: Scanner::new(input, charset, limits), handler, is_finished: false }
+        Self(Scanner::new(input, charset, limits, handler))
     }
 
     /// How many characters that XML forbids were left out of what was read.
     pub fn left_out(&self) -> u64 {
-        self.scanner.left_out()
+        self.0.left_out()
     }
 
     /// How the page ended, once every contact has been read; `None` before, and if an error ended the reading.
     pub fn page_end(&self) -> Option<&PageEnd> {
-        self.handler.page_end.as_ref()
+        self.0.dispatcher.handler.page_end.as_ref()
     }
 }
 
@@ -100,21 +95,11 @@ impl<R: Read> Iterator for ContactListReader<R> {
     type Item = Result<Contact, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_finished {
-            return None;
+        if let Err(error) = self.0.next_pause()? {
+            return Some(Err(error));
         }
-        let flow = self.scanner.run(&mut self.handler);
-        self.is_finished = match &flow {
-            Ok(flow) => *flow != Flow::Pause,
-            Err(error) => !error.is_starved(),
-        };
-        match flow {
-            Ok(_) => {
-                let contact = self.handler.ready.take()?;
-                Some(Ok(Contact { raw: self.handler.record_builder.record.raw(), ..contact }))
-            }
-            Err(error) => Some(Err(error)),
-        }
+        let handler = &mut self.0.dispatcher.handler;
+        Some(Ok(Contact { raw: handler.record_builder.record.raw(), ..handler.ready.take()? }))
     }
 }
 
@@ -141,8 +126,6 @@ struct ContactListHandler {
     /// How many of them were contacts.
     contacts: usize,
     has_result: bool,
-    /// Length of the text outside any contact.
-    text_length: usize,
     more_text: ShortText,
     more_records: Option<bool>,
     /// The fault that may mean that there is nothing to list.
@@ -174,9 +157,7 @@ impl ContactListHandler {
     fn begin_contact(&mut self, tag: &StartTag, document: &mut ParseContext) -> Result<(), ReadError> {
         self.records += 1;
         document.customer = Some((document.depth(), self.records));
-        if self.records > self.limits.customers {
-            return Err(document.over_limit("customers", self.limits.customers as u64));
-        }
+        document.check_limit("customers", self.records, self.limits.customers)?;
         self.is_in_contact = true;
         self.record_builder.begin(tag, &self.envelope, document);
         Ok(())
@@ -215,7 +196,6 @@ impl Handler for ContactListHandler {
     }
 
     fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
-        self.text_length = 0;
         let is_in_response = self.envelope.is_in_response();
         self.envelope.start(tag, document)?;
         if self.is_in_contact {
@@ -234,8 +214,7 @@ impl Handler for ContactListHandler {
             self.record_builder.text(piece, document);
             return Ok(());
         }
-        self.text_length += piece.len();
-        document.check_text(self.text_length)?;
+        document.check_text_length()?;
         match self.part {
             Some(Part::RecordStart) => Ok(()),
             Some(Part::MoreRecords) => {
@@ -249,7 +228,6 @@ impl Handler for ContactListHandler {
     }
 
     fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
-        self.text_length = 0;
         if self.is_in_contact {
             self.record_builder.end(document);
         }

@@ -1,5 +1,7 @@
 //! Contacts as `ContactList_UpdateInsert` takes them.
 
+#![allow(missing_docs, reason = "each field is named by the source's own element")]
+
 use std::fmt;
 
 use jiff::civil::DateTime;
@@ -14,7 +16,6 @@ use crate::request_text::element;
 /// One of `external_id` and `email_address` is needed: the source finds the contact by it. Times are local times of
 /// the site.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct ContactToWrite {
     /// The source's id; a new contact has none.
     pub entity_id: Option<i32>,
@@ -52,7 +53,6 @@ impl fmt::Debug for ContactToWrite {
 
 /// The source's `Relationship`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct RelationshipToWrite {
     pub entity_id: i32,
     pub entity_type: i32,
@@ -61,7 +61,6 @@ pub struct RelationshipToWrite {
 
 /// The source's `Address`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct AddressToWrite {
     /// 1 home, 2 work, 3 PO box, 5 shipping, 6 pickup, 7 storage, 8 billing.
     pub address_type_id: i32,
@@ -75,7 +74,6 @@ pub struct AddressToWrite {
 
 /// The source's `PhoneNo`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct PhoneNumberToWrite {
     /// 1 home phone, 2 home fax, 3 work phone, 4 work fax, 5 cell, 6 pager, 7 to 9 e-mail, 10 web address.
     pub phone_no_type_id: i32,
@@ -84,7 +82,6 @@ pub struct PhoneNumberToWrite {
 
 /// The source's `CrmForms`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct CrmFormToWrite {
     pub form_id: i32,
     pub form_name: Option<String>,
@@ -93,7 +90,6 @@ pub struct CrmFormToWrite {
 
 /// The source's `CrmFormFields`.
 #[derive(Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each field is named by the source's own element")]
 pub struct CrmFormFieldToWrite {
     pub field_id: i32,
     /// 1 text, 2 number, 3 boolean, 4 date and time, 5 to 7 and 10 lists, 8 image, 9 lines of text, 11 hyperlink.

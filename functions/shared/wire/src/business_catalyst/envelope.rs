@@ -53,18 +53,12 @@ impl Envelope {
 
     /// The folded name of an element of the source's namespace, or of none; empty for an element of another namespace.
     pub(super) fn known_name<'a>(&self, tag: &StartTag<'a>) -> &'a str {
-        match self.namespaces.of_element(tag) {
-            Namespace::None | Namespace::BusinessCatalyst => tag.folded,
-            Namespace::Soap | Namespace::SchemaInstance | Namespace::Other => "",
-        }
+        self.name_in(Namespace::BusinessCatalyst, tag)
     }
 
-    /// The same for an element of SOAP.
-    fn soap_name<'a>(&self, tag: &StartTag<'a>) -> &'a str {
-        match self.namespaces.of_element(tag) {
-            Namespace::None | Namespace::Soap => tag.folded,
-            Namespace::BusinessCatalyst | Namespace::SchemaInstance | Namespace::Other => "",
-        }
+    fn name_in<'a>(&self, namespace: Namespace, tag: &StartTag<'a>) -> &'a str {
+        let own = self.namespaces.of_element(tag);
+        if own == Namespace::None || own == namespace { tag.folded } else { "" }
     }
 
     /// Whether the innermost element is the answer, or within it.
@@ -75,8 +69,7 @@ impl Envelope {
     /// Begins an element. Fails if this can't become the expected answer.
     pub(super) fn start(&mut self, tag: &StartTag, document: &ParseContext) -> Result<(), ReadError> {
         self.namespaces.enter(tag, document.depth());
-        let soap_name = self.soap_name(tag);
-        match (self.state, soap_name) {
+        match (self.state, self.name_in(Namespace::Soap, tag)) {
             (State::Outside, "envelope") => self.state = State::Envelope,
             (State::Outside, _) => return Err(document.unexpected("the document's element is no SOAP `Envelope`")),
             (State::Envelope, "body") if self.has_body => return Err(document.unexpected("a second `Body`")),

@@ -1,6 +1,6 @@
 //! A contact's element as [`Content`]: fields for what is known, [`Content::attributes`] for the rest.
 
-use model::{Address, Attribute, Attributes, Content, Email, Name, Phone};
+use model::{Address, Attribute, Attributes, Content, Email, Phone};
 
 use super::codes::{Contacted, address_type, contacted};
 use super::crm_forms::CrmForms;
@@ -35,8 +35,8 @@ pub(super) fn content_of(contact: Element) -> Content {
     let mut content = Content::default();
     let mut attributes = UnmappedData::default();
     let mut email_address = None;
-    let mut addresses = Entries::new();
-    let mut numbers = Numbers::new();
+    let mut addresses = Entries::default();
+    let mut numbers = Numbers::default();
     let mut crm_forms = CrmForms::default();
 
     attributes.insert_own_data(contact);
@@ -60,9 +60,8 @@ pub(super) fn content_of(contact: Element) -> Content {
         }
     }
 
-    complete_display_name(&mut content.name);
-    addresses.arrange(|_| {});
-    content.addresses = addresses.into_values("addresses", &mut attributes);
+    content.name.display = content.name.display.take().or_else(|| content.name.first_and_last());
+    content.addresses = addresses.into_values("addresses", &mut attributes, |_| {});
     (content.phones, content.emails) = numbers.into_values(email_address, &mut attributes);
     crm_forms.keep_in(&mut attributes);
     content.attributes = attributes.into_attributes();
@@ -116,13 +115,6 @@ fn in_one_order(value: Attribute) -> Attribute {
     Attribute::List(entries)
 }
 
-fn complete_display_name(name: &mut Name) {
-    if name.display.is_none() {
-        let parts: Vec<&str> = [&name.first, &name.last].into_iter().flatten().map(String::as_str).collect();
-        name.display = (!parts.is_empty()).then(|| parts.join(" "));
-    }
-}
-
 /// An address; `None` if it holds only its type.
 fn address(element: Element) -> Option<Entry<Address>> {
     let mut address = Address::default();
@@ -144,6 +136,7 @@ fn address(element: Element) -> Option<Entry<Address>> {
 }
 
 /// What the source calls phone numbers: those, e-mail addresses and web addresses.
+#[derive(Default)]
 struct Numbers {
     phones: Entries<Phone>,
     emails: Entries<Email>,
@@ -151,10 +144,6 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new() -> Self {
-        Self { phones: Entries::new(), emails: Entries::new(), web_addresses: Vec::new() }
-    }
-
     fn read(&mut self, section: Element) {
         let Self { phones, emails, web_addresses } = self;
         phones.read_some(section, "phoneno", |element| {
@@ -191,13 +180,12 @@ impl Numbers {
                 None => self.emails.push(Entry { best: true, ..email(Some(address), None, false, Attributes::new()) }),
             }
         }
-        self.emails.arrange(|email| email.primary = true);
-        self.phones.arrange(|_| {});
         self.web_addresses.sort();
         if !self.web_addresses.is_empty() {
             attributes.insert("webAddresses".to_owned(), Attribute::List(self.web_addresses));
         }
-        (self.phones.into_values("phones", attributes), self.emails.into_values("emails", attributes))
+        let phones = self.phones.into_values("phones", attributes, |_| {});
+        (phones, self.emails.into_values("emails", attributes, |email| email.primary = true))
     }
 }
 

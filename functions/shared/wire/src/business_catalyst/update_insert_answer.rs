@@ -16,38 +16,31 @@ use crate::{Limits, ReadError};
 /// other [`ReadError`] that a document can cause.
 pub fn read_update_insert_answer(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
     let envelope = Envelope::around("ContactList_UpdateInsertResponse", limits);
-    let mut handler = UpdateInsertHandler { envelope, text_length: 0 };
-    Scanner::new(input, None, *limits).run(&mut handler)?;
+    Scanner::new(input, None, *limits, UpdateInsertHandler(envelope)).run()?;
     Ok(())
 }
 
-struct UpdateInsertHandler {
-    envelope: Envelope,
-    text_length: usize,
-}
+struct UpdateInsertHandler(Envelope);
 
 impl Handler for UpdateInsertHandler {
     fn start(&mut self, tag: &StartTag<'_>, document: &mut ParseContext) -> Result<(), ReadError> {
         document.check_depth()?;
-        self.text_length = 0;
-        self.envelope.start(tag, document)
+        self.0.start(tag, document)
     }
 
     fn text(&mut self, piece: &str, document: &ParseContext) -> Result<(), ReadError> {
-        self.text_length += piece.len();
-        document.check_text(self.text_length)?;
-        self.envelope.text(piece, document)
+        document.check_text_length()?;
+        self.0.text(piece, document)
     }
 
     fn end(&mut self, document: &mut ParseContext) -> Result<Flow, ReadError> {
-        self.text_length = 0;
-        match self.envelope.end(document) {
+        match self.0.end(document) {
             Some(fault) => Err(fault.into_error()),
             None => Ok(Flow::Continue),
         }
     }
 
     fn finish(&mut self, document: &ParseContext) -> Result<(), ReadError> {
-        self.envelope.finish(document)
+        self.0.finish(document)
     }
 }

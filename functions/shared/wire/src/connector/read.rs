@@ -7,10 +7,10 @@ use crate::{Limits, ReadError};
 
 /// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.
 pub(super) fn read_tree(document: &[u8], limits: &Limits, roots: &'static [&'static str]) -> Result<Tree, ReadError> {
-    let mut handler =
-        WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
-    Scanner::of_push(document, *limits).run(&mut handler)?;
-    Ok(handler.tree)
+    let handler = WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
+    let mut scanner = Scanner::of_push(document, *limits, handler);
+    scanner.run()?;
+    Ok(scanner.dispatcher.handler.tree)
 }
 
 struct WholeDocument {
@@ -36,10 +36,7 @@ impl Handler for WholeDocument {
             document.check_text(value.len())?;
             self.elements += 1;
         }
-        let most = self.limits.elements_per_customer;
-        if self.elements > most {
-            return Err(document.over_limit("elements_per_customer", most as u64));
-        }
+        document.check_limit("elements_per_customer", self.elements, self.limits.elements_per_customer)?;
         self.tree.open(tag, !tag.prefix.is_empty() && tag.prefix != self.prefix, |_| true);
         Ok(())
     }
@@ -51,9 +48,5 @@ impl Handler for WholeDocument {
     fn end(&mut self, _document: &mut ParseContext) -> Result<Flow, ReadError> {
         self.tree.close();
         Ok(Flow::Continue)
-    }
-
-    fn finish(&mut self, _document: &ParseContext) -> Result<(), ReadError> {
-        Ok(())
     }
 }

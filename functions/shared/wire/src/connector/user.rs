@@ -1,4 +1,4 @@
-use model::{Address, Attribute, Content, Email, ExternalKey, Name, Phone, Staff, Stage, Status};
+use model::{Address, Attribute, Content, Email, ExternalKey, Phone, Staff, Stage, Status};
 
 use super::country::country;
 use super::error::Problems;
@@ -96,49 +96,42 @@ fn read(
     Ok((key, User { content, lead }))
 }
 
-/// The texts of `userInfo`.
+/// What `userInfo` holds, before it is checked.
 #[derive(Default)]
 struct Fields {
-    first_name: Option<String>,
-    last_name: Option<String>,
-    birth_date: Option<String>,
-    gender: Option<String>,
+    content: Content,
+    address: Address,
+    lines: [Option<String>; 2],
     status: Option<String>,
     user_type: Option<String>,
-    address1: Option<String>,
-    address2: Option<String>,
-    city: Option<String>,
-    zip_code: Option<String>,
-    state: Option<String>,
-    country: Option<String>,
-    mobile: Option<String>,
     email: Option<String>,
+    mobile: Option<String>,
     home_phone: Option<String>,
     work_phone: Option<String>,
-    company: Option<String>,
 }
 
 impl Fields {
     /// Reads `userInfo`, and returns what it holds beyond these fields. A `leadInfo` in it goes to `on_lead`.
     fn read(&mut self, user_info: Element, mut on_lead: impl FnMut(Element)) -> model::Attributes {
+        let Self { content, address, lines: [line1, line2], .. } = self;
         let mut leftover = read_fields(user_info, |child, text| match child {
-            "firstname" => fill(&mut self.first_name, text),
-            "lastname" => fill(&mut self.last_name, text),
-            "birthdate" => fill(&mut self.birth_date, text),
-            "gender" => fill(&mut self.gender, text),
+            "firstname" => fill(&mut content.name.first, text),
+            "lastname" => fill(&mut content.name.last, text),
+            "birthdate" => fill(&mut content.birth_date, text),
+            "gender" => fill(&mut content.gender, text),
             "userstatus" => fill(&mut self.status, text),
             "usertype" => fill(&mut self.user_type, text),
-            "address1" => fill(&mut self.address1, text),
-            "address2" => fill(&mut self.address2, text),
-            "city" => fill(&mut self.city, text),
-            "zipcode" => fill(&mut self.zip_code, text),
-            "state" => fill(&mut self.state, text),
-            "country" => fill(&mut self.country, text),
+            "address1" => fill(line1, text),
+            "address2" => fill(line2, text),
+            "city" => fill(&mut address.city, text),
+            "zipcode" => fill(&mut address.postal_code, text),
+            "state" => fill(&mut address.region, text),
+            "country" => fill(&mut address.country, text),
             "mobile" => fill(&mut self.mobile, text),
             "email" => fill(&mut self.email, text),
             "homephone" => fill(&mut self.home_phone, text),
             "workphone" => fill(&mut self.work_phone, text),
-            "company" => fill(&mut self.company, text),
+            "company" => fill(&mut content.organization, text),
             _ => false,
         });
         for child in user_info.children().filter(|child| child.known_name() == "leadinfo") {
@@ -149,52 +142,40 @@ impl Fields {
     }
 
     fn into_content(self, needs_type: bool, problems: &mut Problems) -> Content {
-        let first_name = problems.required("userInfo/firstname", self.first_name);
-        let last_name = problems.required("userInfo/lastname", self.last_name);
-        if self.birth_date.as_deref().is_some_and(|date| !is_date(date)) {
+        let Self { mut content, mut address, lines, .. } = self;
+        let name = &mut content.name;
+        name.first = problems.required("userInfo/firstname", name.first.take());
+        name.last = problems.required("userInfo/lastname", name.last.take());
+        name.display = name.first_and_last();
+        if content.birth_date.as_deref().is_some_and(|date| !is_date(date)) {
             problems.add("userInfo/birthdate", "must be a date of the form YYYY-MM-DD");
         }
-        let gender = problems.choice("userInfo/gender", self.gender.as_deref(), &[("M", "M"), ("F", "F")]);
+        let gender = problems.choice("userInfo/gender", content.gender.as_deref(), &[("M", "M"), ("F", "F")]);
+        content.gender = gender.map(str::to_owned);
         let status = problems.required("userInfo/userStatus", self.status);
         let statuses = [("ACTIVE", Status::Active), ("INACTIVE", Status::Inactive)];
         let status = problems.choice("userInfo/userStatus", status.as_deref(), &statuses);
+        content.status = status.unwrap_or_default();
         let user_type =
             if needs_type { problems.required("userInfo/userType", self.user_type) } else { self.user_type };
         let stages = [("PROSPECT", Stage::Prospect), ("MEMBER", Stage::Member)];
-        let stage = problems.choice("userInfo/userType", user_type.as_deref(), &stages);
-        let country = self.country.and_then(|text| {
+        content.stage = problems.choice("userInfo/userType", user_type.as_deref(), &stages);
+        address.country = address.country.and_then(|text| {
             let code = country(&text);
             if code.is_none() {
                 problems.add("userInfo/country", "must be a country code of two letters as in ISO 3166-1");
             }
             code
         });
-        let display = [&first_name, &last_name].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
-        let address = Address {
-            lines: [self.address1, self.address2].into_iter().flatten().collect(),
-            city: self.city,
-            region: self.state,
-            postal_code: self.zip_code,
-            country,
-            ..Address::default()
-        };
-        let addresses = (address != Address::default()).then_some(Address { primary: true, ..address });
-        Content {
-            status: status.unwrap_or_default(),
-            name: Name { display: Some(display), first: first_name, last: last_name, ..Name::default() },
-            emails: self
-                .email
-                .map(|address| Email { address, primary: true, ..Email::default() })
-                .into_iter()
-                .collect(),
-            phones: phones([("mobile", self.mobile), ("homePhone", self.home_phone), ("workPhone", self.work_phone)]),
-            addresses: addresses.into_iter().collect(),
-            birth_date: self.birth_date,
-            gender: gender.map(str::to_owned),
-            organization: self.company,
-            stage,
-            ..Content::default()
+        address.lines = lines.into_iter().flatten().collect();
+        if address != Address::default() {
+            content.addresses = vec![Address { primary: true, ..address }];
         }
+        let email = self.email.map(|address| Email { address, primary: true, ..Email::default() });
+        content.emails = email.into_iter().collect();
+        content.phones =
+            phones([("mobile", self.mobile), ("homePhone", self.home_phone), ("workPhone", self.work_phone)]);
+        content
     }
 }
 

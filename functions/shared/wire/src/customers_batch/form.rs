@@ -109,15 +109,11 @@ impl fmt::Debug for Form {
 fn urlencoded(body: &[u8]) -> Pairs {
     // One more than a form may have is enough to refuse it.
     let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(MOST_FIELDS + 1);
-    pairs
-        .map(|pair| {
-            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
-                Some(position) => (&pair[..position], &pair[position + 1..]),
-                None => (pair, &[][..]),
-            };
-            (percent_decoded(name), percent_decoded(value))
-        })
-        .collect()
+    let decoded = pairs.map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=').map(percent_decoded);
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    });
+    decoded.collect()
 }
 
 /// `+` is a space; a `%` without two hexadecimal digits stands for itself, as in browsers.
@@ -125,23 +121,21 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
+        let (byte, after) = match escaped(rest) {
+            Some(byte) => (byte, &rest[3..]),
+            None if *first == b'+' => (b' ', after),
+            None => (*first, after),
+        };
+        decoded.push(byte);
         rest = after;
-        decoded.push(match first {
-            b'+' => b' ',
-            b'%' => match after {
-                [high, low, after @ ..] => match (hexadecimal(*high), hexadecimal(*low)) {
-                    (Some(high), Some(low)) => {
-                        rest = after;
-                        high << 4 | low
-                    }
-                    _ => b'%',
-                },
-                _ => b'%',
-            },
-            other => *other,
-        });
     }
     decoded
+}
+
+/// The byte that a text begins with, if it is written as `%` and two digits.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else { return None };
+    Some(hexadecimal(*high)? << 4 | hexadecimal(*low)?)
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

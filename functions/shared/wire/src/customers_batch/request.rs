@@ -186,12 +186,8 @@ fn campaigns(version: Version, list: &str) -> Result<Vec<String>, Problem> {
 fn card_digits(form: &Form) -> Result<Option<u8>, Problem> {
     let Some(text) = form.text("card_number_generate")? else { return Ok(None) };
     let digits = text.parse().ok().filter(|digits| (1..=MOST_CARD_DIGITS).contains(digits));
-    match digits {
-        Some(digits) => Ok(Some(digits)),
-        None => {
-            Err(Problem::of("card_number_generate", format!("must be a number of digits from 1 to {MOST_CARD_DIGITS}")))
-        }
-    }
+    let problem = format!("must be a number of digits from 1 to {MOST_CARD_DIGITS}");
+    digits.map(Some).ok_or_else(|| Problem::of("card_number_generate", problem))
 }
 
 /// The columns of the data, in their order.

@@ -54,6 +54,7 @@ pub(crate) fn is_true(text: &str) -> bool {
 }
 
 /// A section's entries, however many elements of its name a record has.
+#[derive(Default)]
 pub(crate) struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// What stands on or in the section's element beside its entries.
@@ -61,10 +62,6 @@ pub(crate) struct Entries<T> {
 }
 
 impl<T: Ord> Entries<T> {
-    pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), beside: UnmappedData::default() }
-    }
-
     /// Reads a section's element, with entries named `entry_name`. An empty entry is left out.
     pub(crate) fn read(&mut self, section: Element, entry_name: &str, read_entry: impl Fn(Element) -> Entry<T>) {
         self.read_some(section, entry_name, |element| Some(read_entry(element)));
@@ -99,7 +96,7 @@ impl<T: Ord> Entries<T> {
 
     /// Brings the entries into the one order that equal data have: the source states none. `mark_primary` is called for
     /// the entry to use: the first that is preferred, or else the first that is the best. It comes first.
-    pub(crate) fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
+    fn arrange(&mut self, mark_primary: impl Fn(&mut T)) {
         self.entries.sort_by(|one, other| (&one.value, &one.leftover).cmp(&(&other.value, &other.leftover)));
         let preferred = self.entries.iter().position(|entry| entry.preferred);
         let primary = preferred.or_else(|| self.entries.iter().position(|entry| entry.best));
@@ -109,9 +106,15 @@ impl<T: Ord> Entries<T> {
         }
     }
 
-    /// The entries' values. Their leftovers go to `attributes` under the section's name, one object per entry in the
-    /// same order, and what stood beside them under that name with `#section` appended.
-    pub(crate) fn into_values(self, name: &str, attributes: &mut UnmappedData) -> Vec<T> {
+    /// The entries' values, [arranged](Self::arrange). Their leftovers go to `attributes` under the section's name, one
+    /// object per entry in the same order, and what stood beside them under that name with `#section` appended.
+    pub(crate) fn into_values(
+        mut self,
+        name: &str,
+        attributes: &mut UnmappedData,
+        mark_primary: impl Fn(&mut T),
+    ) -> Vec<T> {
+        self.arrange(mark_primary);
         let has_leftovers = self.entries.iter().any(|entry| !entry.leftover.is_empty());
         let mut values = Vec::with_capacity(self.entries.len());
         let mut leftovers = Vec::with_capacity(if has_leftovers { self.entries.len() } else { 0 });

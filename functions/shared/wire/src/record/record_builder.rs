@@ -7,6 +7,7 @@ use crate::{Limits, RecordError};
 ///
 /// A problem that leaves the XML well-formed costs only its record: the first such problem is noted, the rest of the
 /// element is passed over, and the next record is read as usual.
+#[derive(Default)]
 pub(crate) struct RecordBuilder {
     pub(crate) limits: Limits,
     /// The depth of the record's element.
@@ -21,16 +22,7 @@ pub(crate) struct RecordBuilder {
 
 impl RecordBuilder {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            depth: 0,
-            begins_at: 0,
-            elements: 0,
-            tree: Tree::default(),
-            problem: None,
-            raw: String::new(),
-            raw_is_full: false,
-        }
+        Self { limits, ..Self::default() }
     }
 
     /// Begins the record's element: its tag comes to [`start`](Self::start) next.

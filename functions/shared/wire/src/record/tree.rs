@@ -13,11 +13,13 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 pub(crate) struct Tree {
     buffer: String,
     nodes: Vec<Node>,
-    attributes: Vec<NodeAttribute>,
+    /// The name and the value of each.
+    attributes: Vec<(Range<usize>, Range<usize>)>,
     /// The open elements, the outermost first.
     open: Vec<usize>,
 }
 
+#[derive(Default)]
 struct Node {
     /// The name that data are kept under: the local name as written, for a foreign element with its prefix.
     key: Range<usize>,
@@ -30,11 +32,6 @@ struct Node {
     first_child: Option<usize>,
     last_child: Option<usize>,
     next_sibling: Option<usize>,
-}
-
-struct NodeAttribute {
-    name: Range<usize>,
-    value: Range<usize>,
 }
 
 impl Tree {
@@ -51,7 +48,7 @@ impl Tree {
         for (name, value) in tag.attributes().filter(|(name, _)| is_data(name)) {
             let name = self.push(name);
             let value = self.push(value);
-            self.attributes.push(NodeAttribute { name, value });
+            self.attributes.push((name, value));
         }
         let key_start = self.buffer.len();
         if foreign && !tag.prefix.is_empty() {
@@ -66,12 +63,8 @@ impl Tree {
             key,
             folded,
             foreign,
-            text: 0..0,
-            late_text: String::new(),
             attributes: attributes_start..self.attributes.len(),
-            first_child: None,
-            last_child: None,
-            next_sibling: None,
+            ..Node::default()
         });
         if let Some(parent) = self.open.last().copied() {
             match self.nodes[parent].last_child.replace(index) {
@@ -154,7 +147,7 @@ impl<'t> Element<'t> {
     pub(crate) fn attributes(self) -> impl Iterator<Item = (&'t str, &'t str)> {
         let attributes = &self.tree.attributes[self.node.attributes.clone()];
         let buffer = &self.tree.buffer;
-        attributes.iter().map(|attribute| (&buffer[attribute.name.clone()], &buffer[attribute.value.clone()]))
+        attributes.iter().map(|(name, value)| (&buffer[name.clone()], &buffer[value.clone()]))
     }
 
     pub(crate) fn children(self) -> impl Iterator<Item = Element<'t>> {

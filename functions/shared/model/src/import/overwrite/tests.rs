@@ -1,5 +1,6 @@
 use super::*;
 use crate::ContentHash;
+use crate::Name;
 
 const MODES: [Overwrite; 3] = [Overwrite::Yes, Overwrite::Update, Overwrite::Ignore];
 
