@@ -17,6 +17,8 @@ import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
 
+from watching import check_watching, referred, resources, watches
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
@@ -34,11 +36,20 @@ HTTP_API_SECONDS = 29
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads `!Ref`, `!GetAtt` and `!Sub`, as `customer-sync local` does; any other tag is an error."""
+    """Reads the short forms of functions that the template uses; any other tag is an error."""
 
 
-TemplateLoader.add_constructor("!Ref", lambda loader, node: {"Ref": loader.construct_scalar(node)})
-TemplateLoader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
+def function(name):
+    def construct(loader, node):
+        scalar = isinstance(node, yaml.ScalarNode)
+        return {name: loader.construct_scalar(node) if scalar else loader.construct_sequence(node, deep=True)}
+    return construct
+
+
+TemplateLoader.add_constructor("!Ref", function("Ref"))
+TemplateLoader.add_constructor("!Condition", function("Condition"))
+for short in ("Sub", "If", "Not", "Equals", "Join"):
+    TemplateLoader.add_constructor(f"!{short}", function(f"Fn::{short}"))
 TemplateLoader.add_constructor(
     "!GetAtt", lambda loader, node: {"Fn::GetAtt": loader.construct_scalar(node).split(".", 1)}
 )
@@ -85,6 +96,7 @@ def main():
     check_permissions(expanded, findings)
     check_http(template, findings)
     check_outputs(template, findings)
+    check_watching(template, findings)
 
     for line in findings.lines:
         print(line, file=sys.stderr)
@@ -114,10 +126,6 @@ def expand(template):
     return transform(uploaded, {}, NoManagedPolicies())
 
 
-def resources(template, kind):
-    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
-
-
 def events(template, kind):
     """Every event of a kind, as (its function's name, its function's properties, its own name, its own properties)."""
     for function_name, function in resources(template, "AWS::Serverless::Function").items():
@@ -134,24 +142,17 @@ def possible(template, value):
     return (value, value) if isinstance(value, int) else (-math.inf, math.inf)
 
 
-def referred(value):
-    """The logical id that a value stands for."""
-    if isinstance(value, dict):
-        return value.get("Ref") or value.get("Fn::GetAtt", [None])[0]
-    return None
-
-
 # --- what `customer-sync local` reads -----------------------------------------------------------------------------------
 
 def check_forms(template, findings):
-    for section in ("Conditions", "Mappings", "Rules"):
+    for section in ("Mappings", "Rules"):
         findings.check(section not in template, section, "not read by `customer-sync local`")
     global_properties = template.get("Globals", {}).get("Function", {})
     blocks = {name: function["Properties"] for name, function in resources(template, "AWS::Serverless::Function").items()}
     for where, properties in {"Globals": global_properties, **blocks}.items():
         for key, value in properties.get("Environment", {}).get("Variables", {}).items():
-            plain = not isinstance(value, (dict, list)) or list(value) == ["Ref"]
-            findings.check(plain, f"{where}, environment {key}", "must be a string or a !Ref")
+            plain = not isinstance(value, (dict, list)) or list(value) in (["Ref"], ["Fn::Sub"])
+            findings.check(plain, f"{where}, environment {key}", "must be a string, a !Ref or a !Sub")
 
 
 # --- functions and what sets them off -------------------------------------------------------------------------------------
@@ -179,12 +180,7 @@ def check_functions(template, findings):
         findings.check(
             referred(properties.get("LoggingConfig", {}).get("LogGroup")) in groups, name, "has no log group of the template")
         findings.check(
-            any(alarm["Properties"]["MetricName"] == "Errors" and watches(alarm, name) for alarm in alarms),
-            name, "no alarm watches its errors")
-
-
-def watches(alarm, name):
-    return any(referred(dimension["Value"]) == name for dimension in alarm["Properties"]["Dimensions"])
+            any(watches(alarm, "Errors", name) for alarm in alarms), name, "no alarm watches its errors")
 
 
 def check_queue_events(template, findings):
@@ -219,7 +215,8 @@ def check_queue_events(template, findings):
             # A message keeps the time at which it was first sent.
             longer = retention(queues[dead]) > retention(queues[name])
             findings.check(longer, dead, f"must keep messages longer than {name}")
-            findings.check(any(watches(alarm, dead) for alarm in alarms), dead, "no alarm watches it")
+            visible = "ApproximateNumberOfMessagesVisible"
+            findings.check(any(watches(alarm, visible, dead) for alarm in alarms), dead, "no alarm watches it")
     for name, queue in queues.items():
         findings.check(queue["Properties"].get("SqsManagedSseEnabled") is True, name, "must be encrypted")
 
@@ -240,7 +237,7 @@ def check_schedules(template, findings):
             findings.check(False, where, f"Input is the function's whole payload and must be JSON: {error}")
         silent = [
             alarm for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
-            if alarm["Properties"]["MetricName"] == "Invocations" and watches(alarm, function_name)
+            if watches(alarm, "Invocations", function_name)
             and alarm["Properties"].get("TreatMissingData") == "breaching"]
         findings.check(silent, function_name, "no alarm notices that it does not run")
 

@@ -30,6 +30,9 @@ pub(super) struct Document {
     _transform: IgnoredAny,
     #[serde(rename = "Description", default)]
     _description: IgnoredAny,
+    // What depends on one either means nothing on one machine, or is refused.
+    #[serde(rename = "Conditions", default)]
+    _conditions: IgnoredAny,
     #[serde(rename = "Outputs", default)]
     _outputs: IgnoredAny,
 }
@@ -55,6 +58,7 @@ pub(super) struct Resource {
     pub(super) properties: Value,
     #[serde(default)]
     pub(super) metadata: Metadata,
+    pub(super) condition: Option<String>,
     #[serde(rename = "DeletionPolicy", default)]
     _deletion: IgnoredAny,
     #[serde(rename = "UpdateReplacePolicy", default)]
@@ -90,10 +94,12 @@ impl Properties for FunctionProperties {
         "Handler",
         "LoggingConfig",
         "MemorySize",
+        "PermissionsBoundary",
         "Policies",
         "Runtime",
         "Tags",
         "Tracing",
+        "VpcConfig",
     ];
 }
 
@@ -126,7 +132,7 @@ pub(super) struct ScheduleEvent {
 impl Properties for ScheduleEvent {
     // The functions on schedules work on every connection of their kind; a run on one machine is never late.
     const WITHOUT_MEANING: &'static [&'static str] =
-        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name"];
+        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name", "PermissionsBoundary"];
 }
 
 #[derive(Default, Deserialize)]
