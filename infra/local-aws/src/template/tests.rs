@@ -127,6 +127,7 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         variables
     };
     let of_all = [
+        "METRICS_BY_CONNECTION=false",
         "POWERTOOLS_LOG_LEVEL=INFO",
         "POWERTOOLS_METRICS_NAMESPACE=CustomerSync/local",
         "CONTROL_TABLE=ControlTable",
