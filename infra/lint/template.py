@@ -25,8 +25,13 @@ TEMPLATE = ROOT / "template.yaml"
 # The command finds the resources of a deployed stack by these outputs.
 OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
 
-# What SAM attaches by itself; anything else is a statement of our own.
-MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+# What SAM attaches by itself; anything else is a policy or a statement of our own.
+MANAGED_POLICIES = {
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    # Of functions that can be in a VPC, whether they are or not.
+    "AWSLambdaVPCAccessExecutionRole",
+}
 
 # Parts of an access log that identify a person or a machine.
 PERSONAL = ["$context.path", "$context.identity", "$context.authorizer", "$context.domainName"]
@@ -161,6 +166,9 @@ def check_functions(template, findings):
     global_properties = template["Globals"]["Function"]
     findings.check(global_properties.get("Runtime") == "provided.al2023", "Globals", "Runtime must be provided.al2023")
     findings.check(global_properties.get("LoggingConfig", {}).get("LogFormat") == "JSON", "Globals", "logs must be JSON")
+    # A binary is built for what stands here; a parameter would have to be given twice, to build and to deploy.
+    architecture = global_properties.get("Architectures")
+    findings.check(architecture in (["x86_64"], ["arm64"]), "Globals", "Architectures must be one of x86_64 and arm64")
     alarms = resources(template, "AWS::CloudWatch::Alarm").values()
     groups = resources(template, "AWS::Logs::LogGroup")
     for name, group in groups.items():
@@ -174,6 +182,7 @@ def check_functions(template, findings):
         findings.check((ROOT / "functions" / str(binary) / "Cargo.toml").is_file(), name, f"there is no functions/{binary}")
         findings.check(
             properties.get("CodeUri") == ".", name, "with another CodeUri than `.`, every dependency is built once more")
+        findings.check("Architectures" not in properties, name, "has another architecture than the others")
         findings.check("Timeout" in properties, name, "needs a Timeout of its own: the default is three seconds")
         service = properties.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
         findings.check(service == binary, name, f"POWERTOOLS_SERVICE_NAME must be {binary}")
@@ -227,6 +236,7 @@ def retention(queue):
 
 def check_schedules(template, findings):
     for function_name, _, where, event in events(template, "ScheduleV2"):
+        findings.check(referred(event.get("State")) == "PollingState", where, "State must be PollingState")
         findings.check(
             event.get("OmitName") is True, where, "needs OmitName: two stacks in one account would otherwise collide")
         findings.check(
@@ -254,13 +264,16 @@ def check_tables(template, findings):
         findings.check(
             properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is True,
             name, "needs point-in-time recovery")
-        findings.check(properties.get("SSESpecification", {}).get("SSEEnabled") is True, name, "must be encrypted")
+        findings.check("SSESpecification" not in properties, name, "is encrypted anyway; this charges for a key")
+        findings.check(properties.get("DeletionProtectionEnabled") is True, name, "needs deletion protection")
 
 
 def check_permissions(expanded, findings):
     for name, role in resources(expanded, "AWS::IAM::Role").items():
         for arn in role["Properties"].get("ManagedPolicyArns", []):
-            findings.check(str(arn).rsplit("/", 1)[-1] in MANAGED_POLICIES, name, f"managed policy {arn}")
+            ours = referred(arn) in resources(expanded, "AWS::IAM::ManagedPolicy")
+            findings.check(ours or str(arn).rsplit("/", 1)[-1] in MANAGED_POLICIES, name, f"managed policy {arn}")
+        findings.check("PermissionsBoundary" in role["Properties"], name, "has no PermissionsBoundary")
         for policy in role["Properties"].get("Policies", []):
             seen = []
             for statement in policy["PolicyDocument"]["Statement"]:

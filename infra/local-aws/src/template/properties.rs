@@ -33,6 +33,8 @@ pub(super) struct Document {
     // What depends on one either means nothing on one machine, or is refused.
     #[serde(rename = "Conditions", default)]
     _conditions: IgnoredAny,
+    #[serde(rename = "Metadata", default)]
+    _metadata: IgnoredAny,
     #[serde(rename = "Outputs", default)]
     _outputs: IgnoredAny,
 }
