@@ -5,9 +5,10 @@ use crate::Environment;
 
 /// Metrics in CloudWatch's embedded metric format: a line of JSON in the log, and no request.
 ///
-/// Names, namespace and service follow Powertools for AWS Lambda. A metric has the dimension `service` and costs the same
-/// however many connections there are. If asked for, each connection has metrics of its own too, which cost as much
-/// again. The line names the connection either way.
+/// Names, namespace and service follow Powertools for AWS Lambda. A metric has the dimension `service` and costs the
+/// same however many connections there are. If asked for, each connection has metrics of its own too, which cost as
+/// much again. The line names the connection either way. A metric is paid for in every hour that has a value of it: a
+/// count of nothing stands in the line and is no metric.
 #[derive(Clone, Debug)]
 pub struct Metrics(Option<Names>);
 
@@ -17,6 +18,8 @@ struct Names {
     service: String,
     by_connection: bool,
 }
+
+const COUNT: &str = "Count";
 
 impl Metrics {
     /// No metrics: a run on one machine shows its own figures.
@@ -36,13 +39,13 @@ impl Metrics {
 
     /// Publishes counts of one connection at one time.
     pub fn count(&self, connection: &str, at: Timestamp, counts: &[(&str, u64)]) {
-        self.publish(connection, at, "Count", counts);
+        self.publish(connection, at, COUNT, counts);
     }
 
     /// Publishes counts at one time that belong to no connection.
     pub fn total(&self, at: Timestamp, counts: &[(&str, u64)]) {
         if let Some(names) = &self.0 {
-            println!("{}", line(names, None, at, "Count", counts));
+            println!("{}", line(names, None, at, COUNT, counts));
         }
     }
 
@@ -59,25 +62,21 @@ impl Metrics {
 }
 
 fn line(names: &Names, connection: Option<&str>, at: Timestamp, unit: &str, values: &[(&str, u64)]) -> Value {
-    let metrics: Vec<Value> = values.iter().map(|(name, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let metrics: Vec<Value> = values
+        .iter()
+        .filter(|(_, value)| *value > 0 || unit != COUNT)
+        .map(|(name, _)| json!({ "Name": name, "Unit": unit }))
+        .collect();
     let mut dimensions = vec![vec!["service"]];
     if connection.is_some() && names.by_connection {
         dimensions.push(vec!["service", "connection"]);
     }
-    let mut line = Map::from_iter([
-        (
-            "_aws".to_owned(),
-            json!({
-                "Timestamp": at.as_millisecond(),
-                "CloudWatchMetrics": [{
-                    "Namespace": names.namespace,
-                    "Dimensions": dimensions,
-                    "Metrics": metrics,
-                }],
-            }),
-        ),
-        ("service".to_owned(), json!(names.service)),
-    ]);
+    let mut line = Map::from_iter([("service".to_owned(), json!(names.service))]);
+    if !metrics.is_empty() {
+        let directive = json!({ "Namespace": names.namespace, "Dimensions": dimensions, "Metrics": metrics });
+        let metadata = json!({ "Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive] });
+        line.insert("_aws".to_owned(), metadata);
+    }
     if let Some(connection) = connection {
         line.insert("connection".to_owned(), json!(connection));
     }
@@ -99,16 +98,25 @@ mod tests {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let environment = Environment::of(variables.into());
         let Metrics(names) = Metrics::from_environment(&environment);
-        let line = line(&names.unwrap(), connection, Timestamp::UNIX_EPOCH, "Count", values);
+        let line = line(&names.unwrap(), connection, Timestamp::UNIX_EPOCH, COUNT, values);
         (line["_aws"]["CloudWatchMetrics"][0].clone(), line)
     }
 
     #[test]
     fn a_line_names_every_metric_that_it_holds() {
-        let (metrics, line) = written("false", Some("acme/aa"), &[("written", 3), ("failed", 0)]);
+        let (metrics, line) = written("false", Some("acme/aa"), &[("written", 3), ("failed", 1)]);
         assert_eq!(metrics["Namespace"], "CustomerSync/test");
         assert_eq!(metrics["Metrics"][1], json!({ "Name": "failed", "Unit": "Count" }));
-        assert_eq!((&line["written"], &line["failed"]), (&json!(3), &json!(0)));
+        assert_eq!((&line["written"], &line["failed"]), (&json!(3), &json!(1)));
+    }
+
+    #[test]
+    fn a_count_of_nothing_stands_in_the_line_and_is_no_metric() {
+        let (metrics, line) = written("false", Some("acme/aa"), &[("written", 3), ("failed", 0)]);
+        assert_eq!(metrics["Metrics"], json!([{ "Name": "written", "Unit": "Count" }]));
+        assert_eq!(line["failed"], json!(0));
+        let (_, line) = written("false", Some("acme/aa"), &[("written", 0)]);
+        assert_eq!((line.get("_aws"), &line["written"]), (None, &json!(0)));
     }
 
     #[test]
