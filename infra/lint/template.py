@@ -166,6 +166,9 @@ def check_functions(template, findings):
     global_properties = template["Globals"]["Function"]
     findings.check(global_properties.get("Runtime") == "provided.al2023", "Globals", "Runtime must be provided.al2023")
     findings.check(global_properties.get("LoggingConfig", {}).get("LogFormat") == "JSON", "Globals", "logs must be JSON")
+    findings.check(
+        global_properties.get("LoggingConfig", {}).get("ApplicationLogLevel") == "TRACE", "Globals",
+        "ApplicationLogLevel must be TRACE: lines of metrics have no level, and Lambda would drop them")
     # A binary is built for what stands here; a parameter would have to be given twice, to build and to deploy.
     architecture = global_properties.get("Architectures")
     findings.check(architecture in (["x86_64"], ["arm64"]), "Globals", "Architectures must be one of x86_64 and arm64")
