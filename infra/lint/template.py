@@ -206,8 +206,10 @@ def check_queue_events(template, findings):
         queue = queues[name]["Properties"]
         visibility = queue.get("VisibilityTimeout", 30)
         wait = event.get("MaximumBatchingWindowInSeconds", 0)
+        # A message that is gone before it could come back is delivered once, and never becomes a dead letter.
+        once = retention(queue) <= visibility and "RedrivePolicy" not in queue
         # AWS: six times the timeout, plus the batching window.
-        least = 6 * function["Timeout"] + wait
+        least = (1 if once else 6) * function["Timeout"] + wait
         findings.check(visibility >= least, name, f"VisibilityTimeout is {visibility}, must be at least {least}")
 
         batch = event.get("BatchSize", 10)
@@ -220,12 +222,14 @@ def check_queue_events(template, findings):
             event.get("FunctionResponseTypes") == ["ReportBatchItemFailures"], where,
             "without ReportBatchItemFailures one bad message fails its whole batch")
 
+        if once:
+            continue
         redrive = queue.get("RedrivePolicy", {})
         dead = referred(redrive.get("deadLetterTargetArn"))
         findings.check(dead in queues, name, "needs a dead-letter queue of the template")
         if dead in queues:
             # A message keeps the time at which it was first sent.
-            longer = retention(queues[dead]) > retention(queues[name])
+            longer = retention(queues[dead]["Properties"]) > retention(queue)
             findings.check(longer, dead, f"must keep messages longer than {name}")
             visible = "ApproximateNumberOfMessagesVisible"
             findings.check(any(watches(alarm, visible, dead) for alarm in alarms), dead, "no alarm watches it")
@@ -234,7 +238,7 @@ def check_queue_events(template, findings):
 
 
 def retention(queue):
-    return queue["Properties"].get("MessageRetentionPeriod", 345600)
+    return queue.get("MessageRetentionPeriod", 345600)
 
 
 def check_schedules(template, findings):
