@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lints README.md and infra/docs: `python infra/lint/docs.py`. Exits 1 and says what is wrong, one error a line.
+"""Lints README.md, infra/docs and infra/runbooks: `python infra/lint/docs.py`. Exits 1 and says what is wrong, one error a line.
 
 A link must lead to a file and a heading that exist, a path in backticks to a file or folder, a test named as
 `path.rs`::`test_name` to a function of that file. README.md has a greatest length.
@@ -81,7 +81,7 @@ def errors(page):
 
 def main():
     readme = ROOT / "README.md"
-    pages = [readme, *sorted((ROOT / "infra/docs").rglob("*.md"))]
+    pages = [readme, *(page for folder in ("infra/docs", "infra/runbooks") for page in sorted((ROOT / folder).rglob("*.md")))]
     count = 0
     for page in pages:
         for number, error in errors(page):

@@ -17,14 +17,21 @@ import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
 
+from watching import check_watching, referred, resources, watches
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
 # The command finds the resources of a deployed stack by these outputs.
 OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
 
-# What SAM attaches by itself; anything else is a statement of our own.
-MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+# What SAM attaches by itself; anything else is a policy or a statement of our own.
+MANAGED_POLICIES = {
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    # Of functions that can be in a VPC, whether they are or not.
+    "AWSLambdaVPCAccessExecutionRole",
+}
 
 # Parts of an access log that identify a person or a machine.
 PERSONAL = ["$context.path", "$context.identity", "$context.authorizer", "$context.domainName"]
@@ -34,11 +41,20 @@ HTTP_API_SECONDS = 29
 
 
 class TemplateLoader(yaml.SafeLoader):
-    """Reads `!Ref`, `!GetAtt` and `!Sub`, as `customer-sync local` does; any other tag is an error."""
+    """Reads the short forms of functions that the template uses; any other tag is an error."""
 
 
-TemplateLoader.add_constructor("!Ref", lambda loader, node: {"Ref": loader.construct_scalar(node)})
-TemplateLoader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
+def function(name):
+    def construct(loader, node):
+        scalar = isinstance(node, yaml.ScalarNode)
+        return {name: loader.construct_scalar(node) if scalar else loader.construct_sequence(node, deep=True)}
+    return construct
+
+
+TemplateLoader.add_constructor("!Ref", function("Ref"))
+TemplateLoader.add_constructor("!Condition", function("Condition"))
+for short in ("Sub", "If", "Not", "Equals", "Join"):
+    TemplateLoader.add_constructor(f"!{short}", function(f"Fn::{short}"))
 TemplateLoader.add_constructor(
     "!GetAtt", lambda loader, node: {"Fn::GetAtt": loader.construct_scalar(node).split(".", 1)}
 )
@@ -85,6 +101,7 @@ def main():
     check_permissions(expanded, findings)
     check_http(template, findings)
     check_outputs(template, findings)
+    check_watching(template, findings)
 
     for line in findings.lines:
         print(line, file=sys.stderr)
@@ -114,10 +131,6 @@ def expand(template):
     return transform(uploaded, {}, NoManagedPolicies())
 
 
-def resources(template, kind):
-    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
-
-
 def events(template, kind):
     """Every event of a kind, as (its function's name, its function's properties, its own name, its own properties)."""
     for function_name, function in resources(template, "AWS::Serverless::Function").items():
@@ -134,24 +147,17 @@ def possible(template, value):
     return (value, value) if isinstance(value, int) else (-math.inf, math.inf)
 
 
-def referred(value):
-    """The logical id that a value stands for."""
-    if isinstance(value, dict):
-        return value.get("Ref") or value.get("Fn::GetAtt", [None])[0]
-    return None
-
-
 # --- what `customer-sync local` reads -----------------------------------------------------------------------------------
 
 def check_forms(template, findings):
-    for section in ("Conditions", "Mappings", "Rules"):
+    for section in ("Mappings", "Rules"):
         findings.check(section not in template, section, "not read by `customer-sync local`")
     global_properties = template.get("Globals", {}).get("Function", {})
     blocks = {name: function["Properties"] for name, function in resources(template, "AWS::Serverless::Function").items()}
     for where, properties in {"Globals": global_properties, **blocks}.items():
         for key, value in properties.get("Environment", {}).get("Variables", {}).items():
-            plain = not isinstance(value, (dict, list)) or list(value) == ["Ref"]
-            findings.check(plain, f"{where}, environment {key}", "must be a string or a !Ref")
+            plain = not isinstance(value, (dict, list)) or list(value) in (["Ref"], ["Fn::Sub"])
+            findings.check(plain, f"{where}, environment {key}", "must be a string, a !Ref or a !Sub")
 
 
 # --- functions and what sets them off -------------------------------------------------------------------------------------
@@ -160,6 +166,12 @@ def check_functions(template, findings):
     global_properties = template["Globals"]["Function"]
     findings.check(global_properties.get("Runtime") == "provided.al2023", "Globals", "Runtime must be provided.al2023")
     findings.check(global_properties.get("LoggingConfig", {}).get("LogFormat") == "JSON", "Globals", "logs must be JSON")
+    findings.check(
+        global_properties.get("LoggingConfig", {}).get("ApplicationLogLevel") == "TRACE", "Globals",
+        "ApplicationLogLevel must be TRACE: lines of metrics have no level, and Lambda would drop them")
+    # A binary is built for what stands here; a parameter would have to be given twice, to build and to deploy.
+    architecture = global_properties.get("Architectures")
+    findings.check(architecture in (["x86_64"], ["arm64"]), "Globals", "Architectures must be one of x86_64 and arm64")
     alarms = resources(template, "AWS::CloudWatch::Alarm").values()
     groups = resources(template, "AWS::Logs::LogGroup")
     for name, group in groups.items():
@@ -173,18 +185,14 @@ def check_functions(template, findings):
         findings.check((ROOT / "functions" / str(binary) / "Cargo.toml").is_file(), name, f"there is no functions/{binary}")
         findings.check(
             properties.get("CodeUri") == ".", name, "with another CodeUri than `.`, every dependency is built once more")
+        findings.check("Architectures" not in properties, name, "has another architecture than the others")
         findings.check("Timeout" in properties, name, "needs a Timeout of its own: the default is three seconds")
         service = properties.get("Environment", {}).get("Variables", {}).get("POWERTOOLS_SERVICE_NAME")
         findings.check(service == binary, name, f"POWERTOOLS_SERVICE_NAME must be {binary}")
         findings.check(
             referred(properties.get("LoggingConfig", {}).get("LogGroup")) in groups, name, "has no log group of the template")
         findings.check(
-            any(alarm["Properties"]["MetricName"] == "Errors" and watches(alarm, name) for alarm in alarms),
-            name, "no alarm watches its errors")
-
-
-def watches(alarm, name):
-    return any(referred(dimension["Value"]) == name for dimension in alarm["Properties"]["Dimensions"])
+            any(watches(alarm, "Errors", name) for alarm in alarms), name, "no alarm watches its errors")
 
 
 def check_queue_events(template, findings):
@@ -198,8 +206,10 @@ def check_queue_events(template, findings):
         queue = queues[name]["Properties"]
         visibility = queue.get("VisibilityTimeout", 30)
         wait = event.get("MaximumBatchingWindowInSeconds", 0)
+        # A message that is gone before it could come back is delivered once, and never becomes a dead letter.
+        once = retention(queue) <= visibility and "RedrivePolicy" not in queue
         # AWS: six times the timeout, plus the batching window.
-        least = 6 * function["Timeout"] + wait
+        least = (1 if once else 6) * function["Timeout"] + wait
         findings.check(visibility >= least, name, f"VisibilityTimeout is {visibility}, must be at least {least}")
 
         batch = event.get("BatchSize", 10)
@@ -212,24 +222,28 @@ def check_queue_events(template, findings):
             event.get("FunctionResponseTypes") == ["ReportBatchItemFailures"], where,
             "without ReportBatchItemFailures one bad message fails its whole batch")
 
+        if once:
+            continue
         redrive = queue.get("RedrivePolicy", {})
         dead = referred(redrive.get("deadLetterTargetArn"))
         findings.check(dead in queues, name, "needs a dead-letter queue of the template")
         if dead in queues:
             # A message keeps the time at which it was first sent.
-            longer = retention(queues[dead]) > retention(queues[name])
+            longer = retention(queues[dead]["Properties"]) > retention(queue)
             findings.check(longer, dead, f"must keep messages longer than {name}")
-            findings.check(any(watches(alarm, dead) for alarm in alarms), dead, "no alarm watches it")
+            visible = "ApproximateNumberOfMessagesVisible"
+            findings.check(any(watches(alarm, visible, dead) for alarm in alarms), dead, "no alarm watches it")
     for name, queue in queues.items():
         findings.check(queue["Properties"].get("SqsManagedSseEnabled") is True, name, "must be encrypted")
 
 
 def retention(queue):
-    return queue["Properties"].get("MessageRetentionPeriod", 345600)
+    return queue.get("MessageRetentionPeriod", 345600)
 
 
 def check_schedules(template, findings):
     for function_name, _, where, event in events(template, "ScheduleV2"):
+        findings.check(referred(event.get("State")) == "PollingState", where, "State must be PollingState")
         findings.check(
             event.get("OmitName") is True, where, "needs OmitName: two stacks in one account would otherwise collide")
         findings.check(
@@ -240,7 +254,7 @@ def check_schedules(template, findings):
             findings.check(False, where, f"Input is the function's whole payload and must be JSON: {error}")
         silent = [
             alarm for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
-            if alarm["Properties"]["MetricName"] == "Invocations" and watches(alarm, function_name)
+            if watches(alarm, "Invocations", function_name)
             and alarm["Properties"].get("TreatMissingData") == "breaching"]
         findings.check(silent, function_name, "no alarm notices that it does not run")
 
@@ -257,13 +271,16 @@ def check_tables(template, findings):
         findings.check(
             properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is True,
             name, "needs point-in-time recovery")
-        findings.check(properties.get("SSESpecification", {}).get("SSEEnabled") is True, name, "must be encrypted")
+        findings.check("SSESpecification" not in properties, name, "is encrypted anyway; this charges for a key")
+        findings.check(properties.get("DeletionProtectionEnabled") is True, name, "needs deletion protection")
 
 
 def check_permissions(expanded, findings):
     for name, role in resources(expanded, "AWS::IAM::Role").items():
         for arn in role["Properties"].get("ManagedPolicyArns", []):
-            findings.check(str(arn).rsplit("/", 1)[-1] in MANAGED_POLICIES, name, f"managed policy {arn}")
+            ours = referred(arn) in resources(expanded, "AWS::IAM::ManagedPolicy")
+            findings.check(ours or str(arn).rsplit("/", 1)[-1] in MANAGED_POLICIES, name, f"managed policy {arn}")
+        findings.check("PermissionsBoundary" in role["Properties"], name, "has no PermissionsBoundary")
         for policy in role["Properties"].get("Policies", []):
             seen = []
             for statement in policy["PolicyDocument"]["Statement"]:

@@ -88,13 +88,14 @@ def request(base, method, path, headers=None, body=None, host=None):
 
 
 class Stack:
-    NAME = "customer-sync-test"
+    # As samconfig.toml says.
+    NAME = "customer-sync"
 
     def __init__(self):
         self.processes = []
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        # For commands that talk to the stack, as the account's owner.
+        # For what the account's owner does.
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -103,6 +104,8 @@ class Stack:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
         }
+        # For the command, as somebody with the operator policy and no more.
+        self.operator = {}
         self.outputs = {}
         self.resources = {}
 
@@ -148,10 +151,8 @@ class Stack:
         log = SCRATCH / "deploy.log"
         with log.open("wb") as output:
             deployed = subprocess.run(
-                ["sam", "deploy", "--template-file", str(BUILD / "template.yaml"), "--stack-name", self.NAME, "--resolve-s3",
-                 "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--region", REGION],
-                env=self.environment, cwd=SCRATCH, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                timeout=300)
+                ["sam", "deploy"], env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, timeout=300)
         if deployed.returncode:
             raise Gone(f"sam deploy failed:\n{tail(log.read_text(errors='replace'))}")
         cloudformation = self.client("cloudformation")
@@ -161,6 +162,14 @@ class Stack:
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in cloudformation.describe_stack_resources(StackName=self.NAME)["StackResources"]}
         self.complete()
+        self.operator = {**self.environment, **self.key_of_an_operator()}
+
+    def key_of_an_operator(self):
+        iam = self.client("iam")
+        iam.create_user(UserName="operator")
+        iam.attach_user_policy(UserName="operator", PolicyArn=self.outputs["OperatorPolicyArn"])
+        key = iam.create_access_key(UserName="operator")["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def complete(self):
         """What CloudFormation on AWS does and the emulator does not."""
@@ -237,7 +246,7 @@ class Stack:
         return sorted(re.findall(rf"^{verdict} \S+:assumed-role/([^/\s]+)/\S+ (\S+) (\S+)$", log, re.MULTILINE))
 
     def permissions(self):
-        """What the roles of the functions allow beyond what SAM attaches: (role, action, resource)."""
+        """What the roles of the functions allow by statements of their own: (role, action, resource)."""
         client = self.client("iam")
         roles = [role for name, role in self.resources.items() if name.endswith("FunctionRole")]
         return [
@@ -247,8 +256,8 @@ class Stack:
             for statement in client.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]["Statement"]]
 
     def customer_sync(self, *arguments):
-        """Runs the command: (exit code, standard output, standard error)."""
+        """Runs the command as an operator: (exit code, standard output, standard error)."""
         run = subprocess.run(
-            [TARGET / "debug" / "customer-sync", *arguments], env=self.environment, cwd=SCRATCH, stdin=subprocess.DEVNULL,
+            [TARGET / "debug" / "customer-sync", *arguments], env=self.operator, cwd=SCRATCH, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60)
         return run.returncode, run.stdout, run.stderr

@@ -128,13 +128,20 @@ pub struct TemplateError {
 }
 
 /// Resources that mean nothing on one machine.
-const WITHOUT_MEANING: [&str; 5] = [
+const WITHOUT_MEANING: [&str; 9] = [
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::ManagedPolicy",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::Logs::QueryDefinition",
     "AWS::Serverless::HttpApi",
+    "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
 ];
+
+/// What `AWS::StackName` is on one machine.
+const STACK_NAME: &str = "local";
 
 const DEFAULT_TIMEOUT: u32 = 3;
 const DEFAULT_VISIBILITY: u32 = 30;
@@ -158,8 +165,10 @@ impl Template {
         let reader = Reader { parameters: defaults.collect() };
         let globals: FunctionProperties = reader.read(document.globals.function, "Globals.Function")?;
         let mut template = Self::default();
-        for (name, Resource { kind, properties, metadata, .. }) in document.resources {
+        for (name, Resource { kind, properties, metadata, condition, .. }) in document.resources {
             match kind.as_str() {
+                kind if WITHOUT_MEANING.contains(&kind) => {}
+                _ if condition.is_some() => return Err(unsupported(&format!("{name}.Condition"))),
                 "AWS::Serverless::Function" => {
                     let binary = metadata.build_properties.binary;
                     let binary = binary.ok_or_else(|| refuse(&name, "Metadata names no Binary"))?;
@@ -170,7 +179,6 @@ impl Template {
                 "AWS::DynamoDB::Table" => {
                     template.tables.push(Table { properties: reader.read(properties, &name)?, name });
                 }
-                kind if WITHOUT_MEANING.contains(&kind) => {}
                 kind => return Err(refuse(&name, &format!("{kind} is not supported on one machine"))),
             }
         }
@@ -193,7 +201,8 @@ impl Reader {
         read(properties, place)
     }
 
-    /// Replaces references: a parameter by its default, a resource or an attribute of it by the logical id.
+    /// Replaces references: a parameter by its default, also within a text, a resource or an attribute of it by the
+    /// logical id.
     fn resolve(&self, value: &mut Value) {
         match value {
             Value::Mapping(entries) => entries.values_mut().for_each(|value| self.resolve(value)),
@@ -201,14 +210,30 @@ impl Reader {
             Value::Tagged(tagged) => {
                 let Some(name) = tagged.value.as_str() else { return };
                 let meant = match tagged.tag.to_string().as_str() {
-                    "!Ref" => self.parameters.get(name).map_or(name, String::as_str),
-                    "!GetAtt" => name.split('.').next().unwrap_or(name),
-                    _ => return,
+                    "!Ref" => Some(self.parameters.get(name).map_or(name, String::as_str).to_owned()),
+                    "!GetAtt" => name.split('.').next().map(str::to_owned),
+                    "!Sub" => self.substitute(name),
+                    _ => None,
                 };
-                *value = Value::String(meant.to_owned());
+                if let Some(meant) = meant {
+                    *value = Value::String(meant);
+                }
             }
             _ => {}
         }
+    }
+
+    /// A text with every `${name}` replaced by the parameter's default; `None` if it names anything else.
+    fn substitute(&self, text: &str) -> Option<String> {
+        let mut parts = text.split("${");
+        let mut substituted = parts.next()?.to_owned();
+        for part in parts {
+            let (name, rest) = part.split_once('}')?;
+            let stack = (name == "AWS::StackName").then_some(STACK_NAME);
+            substituted.push_str(stack.or_else(|| self.parameters.get(name).map(String::as_str))?);
+            substituted.push_str(rest);
+        }
+        Some(substituted)
     }
 
     fn function(

@@ -30,6 +30,11 @@ pub(super) struct Document {
     _transform: IgnoredAny,
     #[serde(rename = "Description", default)]
     _description: IgnoredAny,
+    // What depends on one either means nothing on one machine, or is refused.
+    #[serde(rename = "Conditions", default)]
+    _conditions: IgnoredAny,
+    #[serde(rename = "Metadata", default)]
+    _metadata: IgnoredAny,
     #[serde(rename = "Outputs", default)]
     _outputs: IgnoredAny,
 }
@@ -55,6 +60,7 @@ pub(super) struct Resource {
     pub(super) properties: Value,
     #[serde(default)]
     pub(super) metadata: Metadata,
+    pub(super) condition: Option<String>,
     #[serde(rename = "DeletionPolicy", default)]
     _deletion: IgnoredAny,
     #[serde(rename = "UpdateReplacePolicy", default)]
@@ -91,10 +97,12 @@ impl Properties for FunctionProperties {
         "Handler",
         "LoggingConfig",
         "MemorySize",
+        "PermissionsBoundary",
         "Policies",
         "Runtime",
         "Tags",
         "Tracing",
+        "VpcConfig",
     ];
 }
 
@@ -125,7 +133,7 @@ pub(super) struct ScheduleEvent {
 impl Properties for ScheduleEvent {
     // The functions on schedules read no event; the hand-over to Lambda never fails on one machine.
     const WITHOUT_MEANING: &'static [&'static str] =
-        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name", "RetryPolicy"];
+        &["Description", "Input", "FlexibleTimeWindow", "OmitName", "Name", "RetryPolicy", "PermissionsBoundary"];
 }
 
 /// How Lambda carries out asynchronous invocations.

@@ -135,8 +135,9 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         variables
     };
     let of_all = [
+        "METRICS_BY_CONNECTION=false",
         "POWERTOOLS_LOG_LEVEL=INFO",
-        "POWERTOOLS_METRICS_NAMESPACE=CustomerSync",
+        "POWERTOOLS_METRICS_NAMESPACE=CustomerSync/local",
         "CONTROL_TABLE=ControlTable",
         "SHADOW_TABLE=ShadowTable",
         "IMPORT_TABLE=ImportTable",
@@ -311,15 +312,41 @@ fn a_reference_is_the_parameters_default_or_the_resource_itself() {
 
 #[test]
 fn sections_that_decide_what_the_template_is_are_refused() {
-    for section in ["Conditions", "Mappings"] {
-        let text = format!("{section}:\n  A: {{}}\n{}", function("Timeout: 1"));
-        assert_eq!(refusal(&text), format!("template.yaml: {section}: is not supported on one machine"));
+    let text = format!("Mappings:\n  A: {{}}\n{}", function("Timeout: 1"));
+    assert_eq!(refusal(&text), "template.yaml: Mappings: is not supported on one machine");
+}
+
+#[test]
+fn a_condition_is_left_out_with_what_means_nothing_here_and_refused_with_anything_else() {
+    let conditions = "Conditions:\n  IsSecond: !Not [!Equals [!Ref Name, \"\"]]\n";
+    let under_condition = |text: String| format!("{conditions}{}\n    Condition: IsSecond", text.trim_end());
+    Template::parse(&under_condition(resource("AWS::SNS::Subscription", "Protocol: email"))).unwrap();
+    for (text, place) in [
+        (under_condition(function("Timeout: 1")), "Worker.Condition"),
+        (under_condition(resource("AWS::SQS::Queue", "VisibilityTimeout: 1")), "Thing.Condition"),
+        (under_condition(resource("AWS::DynamoDB::Table", "KeySchema: []")), "Thing.Condition"),
+    ] {
+        assert_eq!(refusal(&text), format!("template.yaml: {place}: is not supported on one machine"));
     }
+    let network = "VpcConfig: !If [IsSecond, { SubnetIds: !Ref Subnets }, !Ref \"AWS::NoValue\"]\nTimeout: 9";
+    assert_eq!(only_function(&format!("{conditions}{}", function(network))).timeout, Duration::from_secs(9));
+    assert_eq!(
+        refusal(&format!("{conditions}{}", function("Timeout: !If [IsSecond, 1, 2]"))),
+        "template.yaml: Worker.Timeout: !If is not supported on one machine"
+    );
+}
+
+#[test]
+fn a_text_may_name_parameters_and_the_stack() {
+    let parameters = "Parameters:\n  Word: { Type: String, Default: eleven }\n";
+    let variables = "Environment:\n  Variables:\n    TEXT: !Sub \"${Word} in ${AWS::StackName}: ${Word}\"";
+    let worker = only_function(&format!("{parameters}{}", function(variables)));
+    assert_eq!(worker.environment["TEXT"], "eleven in local: eleven");
 }
 
 #[test]
 fn a_resource_of_another_type_is_refused() {
-    for kind in ["AWS::SNS::Subscription", "AWS::Kinesis::Stream", "AWS::Serverless::Api"] {
+    for kind in ["AWS::S3::Bucket", "AWS::Kinesis::Stream", "AWS::Serverless::Api"] {
         assert_eq!(
             refusal(&resource(kind, "A: 1")),
             format!("template.yaml: Thing: {kind} is not supported on one machine")
@@ -329,7 +356,7 @@ fn a_resource_of_another_type_is_refused() {
 
 #[test]
 fn a_resource_that_means_nothing_here_is_left_out() {
-    for kind in ["AWS::CloudWatch::Alarm", "AWS::Logs::LogGroup", "AWS::Serverless::HttpApi", "AWS::SNS::Topic"] {
+    for kind in WITHOUT_MEANING {
         let template = Template::parse(&resource(kind, "Anything: 1")).unwrap();
         assert!(template.functions.is_empty() && template.queues.is_empty() && template.tables.is_empty(), "{kind}");
     }
@@ -340,10 +367,15 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
     for (text, place) in [
         (function("ReservedConcurrentExecutions: 1"), "Worker.ReservedConcurrentExecutions"),
         (function("EventInvokeConfig: { DestinationConfig: {} }"), "Worker.EventInvokeConfig.DestinationConfig"),
-        (format!("{}\n    Condition: IsProduction", function("Timeout: 1").trim_end()), "Resources.Worker.Condition"),
         (
-            format!("Globals:\n  Function:\n    VpcConfig: {{}}\n{}", function("Timeout: 1")),
-            "Globals.Function.VpcConfig",
+            format!(
+                "Globals:
+  Function:
+    Layers: []
+{}",
+                function("Timeout: 1")
+            ),
+            "Globals.Function.Layers",
         ),
         (resource("AWS::SQS::Queue", "FifoQueue: true"), "Thing.FifoQueue"),
         (resource("AWS::SQS::Queue", "DelaySeconds: 5"), "Thing.DelaySeconds"),
