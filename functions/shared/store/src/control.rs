@@ -31,7 +31,10 @@ impl ControlTable {
     }
 
     pub(crate) async fn get(&self, connection: &ConnectionKey, entry: &str) -> Result<Option<Item>, StoreError> {
-        let key = Self::key(connection, entry);
+        self.get_key(Self::key(connection, entry)).await
+    }
+
+    pub(crate) async fn get_key(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
         get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
     }
@@ -60,7 +63,10 @@ impl ControlTable {
     }
 
     pub(crate) async fn delete(&self, connection: &ConnectionKey, entry: &str) -> Result<(), StoreError> {
-        let key = Self::key(connection, entry);
+        self.delete_key(Self::key(connection, entry)).await
+    }
+
+    pub(crate) async fn delete_key(&self, key: Item) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
         delete.send().await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
     }

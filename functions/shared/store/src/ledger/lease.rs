@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::backoff::Backoff;
 use crate::control::ControlTable;
 use crate::error::is_busy;
-use crate::item::{number, text, time};
+use crate::item::{Read, number, text, time};
 use crate::request::{is_done, unless_refused};
 
 impl Ledger {
@@ -39,7 +39,17 @@ impl Ledger {
             .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew);
         let Some(answer) = unless_refused("UpdateItem", self.update(update).await)? else { return Ok(None) };
-        read_chunk(&key, owner, &answer.attributes.unwrap_or_default()).map(Some)
+        let item = answer.attributes.unwrap_or_default();
+        match self.listed(&key, &item).await {
+            Ok(listed) => read_chunk(&key, owner, &item, listed).map(Some),
+            Err(error @ StoreError::Corrupt { .. }) => Err(error),
+            Err(error) => {
+                // It is the next worker's at once, and not only when this lease has run out.
+                let attempts = Read::new("chunk", &item).number_or_zero("attempts")?;
+                self.release_lease(&key, owner, self.clock.now(), attempts.saturating_sub(1)).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Abandons the batch of a chunk that can't be read, such as one of another release: the next batch holds its
@@ -69,12 +79,18 @@ impl Ledger {
         settlement: &Settlement,
         deadline: Timestamp,
     ) -> Result<bool, StoreError> {
+        let is_done = settlement.fetch.is_empty() && settlement.delete.is_empty();
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
         loop {
             let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.counts)?];
             let answer =
                 self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
-            let Err(error) = answer else { return Ok(true) };
+            let Err(error) = answer else {
+                if is_done && !chunk.listed.is_empty() {
+                    self.remove_listed(&chunk.key).await;
+                }
+                return Ok(true);
+            };
             let cancelled = error.as_service_error().and_then(|service| match service {
                 aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
                     cancelled,

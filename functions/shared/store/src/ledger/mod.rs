@@ -7,7 +7,7 @@
 //! | attribute of a chunk | what |
 //! |---|---|
 //! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
-//! | `listed` | customers as JSON, as a listing reported them; missing if it reported none |
+//! | `listed` | how many customers a listing reported, which stand beside the chunk: see `listed.rs`; missing if none |
 //! | `attempts` | leases taken since it last came on, but for those that only waited for their turn |
 //! | `lease_owner`, `lease_until` | the worker that works on it; missing if there is none |
 //! | `due_at` | from when on the poller sends it to a worker, again or for the first time |
@@ -19,11 +19,13 @@
 mod deletes;
 mod item;
 mod lease;
+mod listed;
 mod listing;
 mod listing_item;
 mod queued;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -39,7 +41,7 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::request::{ITEMS_PER_WRITE, delete, is_done, put, query_all, query_count, unless_refused, write_batch};
 use crate::{Clock, Random, StoreError};
-use item::{chunk_item, chunk_state, phase_name, read_batch, read_counts, set_and_remove};
+use item::{chunk_items, chunk_state, phase_name, read_batch, read_counts, set_and_remove};
 use listing_item::with_listing;
 
 pub(crate) use deletes::Reservation;
@@ -48,6 +50,10 @@ pub use listing::split_listed;
 /// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second,
 /// and leave room for the others, because all share one table.
 const WRITES_AT_ONCE: usize = 2;
+/// How long the removal of what earlier batches left may take; the next batch goes on with it.
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(5);
+/// When the page of a chunk was asked for.
+const PAGE_ASKED_AT: &str = "page_asked_at";
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
 const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];
@@ -211,7 +217,23 @@ impl Ledger {
             update = with_listing(update, listing, &mut assignments, &mut removals);
         }
         let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await).map(|_| ())
+        moved_on(connection, batch, self.update(update).await)?;
+        self.clear_leftovers(connection, batch).await;
+        Ok(())
+    }
+
+    /// Removes what stood beside the chunks of batches before this one. Nothing depends on it.
+    async fn clear_leftovers(&self, connection: &ConnectionKey, batch: &Batch) {
+        let deadline = self.clock.now() + LEFTOVER_PATIENCE;
+        let cleared = async {
+            if batch.listing.is_some() {
+                self.clear_listed(connection, batch.number, deadline).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = cleared.await {
+            tracing::warn!(%error, "what earlier batches left could not be removed yet");
+        }
     }
 
     /// Writes the chunks of a batch that is being opened, all of them or an error.
@@ -226,12 +248,11 @@ impl Ledger {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let due_at = self.clock.now();
-        let mut plans = plans.peekable();
+        let key = |chunk| ChunkKey { connection: connection.clone(), batch, chunk };
+        let mut items = plans.flat_map(|plan| chunk_items(&key(plan.number), &plan, due_at)).peekable();
         let pages = std::iter::from_fn(|| {
-            plans.peek()?;
-            Some(
-                plans.by_ref().take(ITEMS_PER_WRITE).map(|plan| chunk_item(connection, batch, &plan, due_at)).collect(),
-            )
+            items.peek()?;
+            Some(items.by_ref().take(ITEMS_PER_WRITE).collect())
         });
         stream::iter(pages)
             .map(|items: Vec<Item>| self.write_batch(items.into_iter().filter_map(put).collect(), deadline))
