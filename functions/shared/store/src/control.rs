@@ -3,26 +3,42 @@ use std::sync::{Arc, OnceLock};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use model::ConnectionKey;
 
-use crate::StoreError;
+use crate::backoff::Patience;
 use crate::item::{Item, text};
+use crate::{Clock, Random, StoreError};
 
 /// The control table, as all its parts use it.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlTable {
     pub(crate) client: Client,
     pub(crate) name: String,
+    pub(crate) patience: Patience,
 }
 
 impl ControlTable {
     pub(crate) fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { client, name: name.into(), patience: Patience::default() }
+    }
+
+    /// The same table, whose requests are sent again while DynamoDB takes no more, or a transaction holds the item.
+    pub(crate) fn patient(self, clock: &Clock, random: &Random) -> Self {
+        Self { patience: Patience::new(clock.clone(), random.clone()), ..self }
+    }
+
+    /// Sends a request of this table as [`Patience::send`] does.
+    pub(crate) async fn send<T, E, R, F>(&self, request: impl Fn() -> F) -> Result<T, SdkError<E, R>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, R>>>,
+    {
+        self.patience.send(None, request).await
     }
 
     /// The key of an item.
@@ -36,7 +52,8 @@ impl ControlTable {
 
     pub(crate) async fn get_key(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
-        get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
+        let answer = self.send(|| get.clone().send()).await;
+        answer.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
     }
 
     /// The time by DynamoDB's own clock, to the second, as each of its answers says; `None` if it does not.
@@ -59,7 +76,7 @@ impl ControlTable {
         let mut item = Self::key(connection, entry);
         item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| StoreError::aws("PutItem", error))
+        self.send(|| put.clone().send()).await.map(|_| ()).map_err(|error| StoreError::aws("PutItem", error))
     }
 
     pub(crate) async fn delete(&self, connection: &ConnectionKey, entry: &str) -> Result<(), StoreError> {
@@ -68,7 +85,7 @@ impl ControlTable {
 
     pub(crate) async fn delete_key(&self, key: Item) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
+        self.send(|| delete.clone().send()).await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
     }
 
     pub(crate) fn update(&self, connection: &ConnectionKey, entry: &str) -> UpdateItemFluentBuilder {

@@ -9,6 +9,7 @@
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
 //! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
+//! | `acme/aa` | `batch-counts/000000000007/3` | what workers counted of that batch; 8 such items |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
 //! | `acme/bc#listed/07` | `listed/000000000007/00000042` | the contacts of a chunk, compressed; 16 such keys |

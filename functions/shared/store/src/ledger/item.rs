@@ -27,6 +27,7 @@ pub(super) fn chunk_items(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -
 fn chunk_item(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Item {
     let mut item = ControlTable::key(&key.connection, &chunk_entry(key));
     item.insert("attempts".to_owned(), number(0));
+    item.insert("counts_apart".to_owned(), AttributeValue::Bool(true));
     item.insert("due_at".to_owned(), time(due_at));
     for (attribute, ids) in [("to_fetch", &plan.fetch), ("to_delete", &plan.delete)] {
         if !ids.is_empty() {
@@ -71,6 +72,7 @@ pub(super) fn read_chunk(
         listed,
         may_delete: read.set("may_delete")?,
         attempt: read.number("attempts")?,
+        counts_apart: read.has("counts_apart"),
     })
 }
 

@@ -116,7 +116,8 @@ impl Ledger {
             .expression_attribute_names("#connection", "connection")
             .expression_attribute_values(":connection", text(partition))
             .expression_attribute_values(":batch", text(format!("listed/{batch:012}/")));
-        let deletions: Vec<WriteRequest> = query_all(query).await?.into_iter().filter_map(delete).collect();
+        let deletions: Vec<WriteRequest> =
+            query_all(&self.table.patience, query).await?.into_iter().filter_map(delete).collect();
         for deletions in deletions.chunks(ITEMS_PER_WRITE) {
             self.write_batch(deletions.to_vec(), deadline).await?;
         }

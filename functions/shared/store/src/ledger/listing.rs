@@ -81,12 +81,10 @@ impl Ledger {
         for mut item in plans.iter().flat_map(|plan| chunk_items(&key(plan.number), plan, self.clock.now())) {
             item.insert(PAGE_ASKED_AT.to_owned(), time(asked_at));
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
-            let answer = put
+            let put = put
                 .condition_expression(format!("attribute_not_exists({PAGE_ASKED_AT}) OR {PAGE_ASKED_AT} <= :asked_at"))
-                .expression_attribute_values(":asked_at", time(asked_at))
-                .send()
-                .await;
-            if !is_done("PutItem", answer)? {
+                .expression_attribute_values(":asked_at", time(asked_at));
+            if !is_done("PutItem", self.table.send(|| put.clone().send()).await)? {
                 return Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number });
             }
         }
@@ -120,7 +118,7 @@ impl Ledger {
     ) -> Result<HashSet<String>, StoreError> {
         let prefix = seen_prefix(batch, scope);
         let mut seen = HashSet::new();
-        for item in query_all(self.table.entries(connection, &prefix)).await? {
+        for item in query_all(&self.table.patience, self.table.entries(connection, &prefix)).await? {
             seen.extend(Read::new(SEEN, &item).set("ids")?);
         }
         Ok(seen)

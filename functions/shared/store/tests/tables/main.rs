@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod counts;
 mod failures;
 mod ledger;
 mod limiter;
 mod listed;
 mod release_before;
 mod shadow;
+mod throttling;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
