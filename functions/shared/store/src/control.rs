@@ -61,7 +61,7 @@ impl ControlTable {
         let date = Date::default();
         let key = Self::key(connection, "poll");
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).projection_expression("entry");
-        let answer = get.customize().interceptor(date.clone()).send().await;
+        let answer = self.send(|| get.clone().customize().interceptor(date.clone()).send()).await;
         answer.map_err(|error| StoreError::aws("GetItem", error))?;
         Ok(date.0.get().copied())
     }

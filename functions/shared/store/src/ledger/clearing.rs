@@ -1,10 +1,11 @@
-//! Chunks by the thousand: written when a batch is opened, and removed when it was abandoned, at a pace that leaves room
-//! on the connection's key.
+//! Chunks by the thousand: written when a batch is opened, and removed when it was abandoned, at a pace that leaves
+//! room on the connection's key.
 //!
-//! All chunks of a connection have one key, so that one small read finds the first of them, and one that strongly
-//! consistent: spread over 16 keys, each look of a poller would cost 16. A key takes 1,000 write units a second, and the
-//! connection's lease, its pace, and the workers need some of them meanwhile. So an opening takes 500: the 10,000 chunks
-//! of a queue of a million customers, in 20 seconds. The source then needs 17 minutes to answer for them.
+//! All chunks of a connection have one key, so that one small read finds the first of them, or that there is none.
+//! Spread over 16 keys, each look of a poller would cost 16 reads, also the many that find nothing new. A key takes
+//! 1,000 write units a second, and the connection's lease, its rate limit, and the workers need some of them meanwhile.
+//! So an opening takes 500: for the 10,000 chunks of a queue of a million customers it needs 20 seconds, and at ten
+//! requests a second the source then needs 17 minutes to answer for them. What is throttled all the same waits.
 
 use std::time::Duration;
 
@@ -114,7 +115,8 @@ impl Ledger {
     }
 }
 
-/// Lets writes through at [`UNITS_PER_SECOND`]; those of the first second at once, so that most batches wait for nothing.
+/// Lets writes through at [`UNITS_PER_SECOND`]; those of the first second at once, so that most batches wait for
+/// nothing.
 struct Pace<'a> {
     clock: &'a Clock,
     began: Timestamp,

@@ -12,8 +12,8 @@
 //! | `zlib` | the customers as JSON, compressed |
 //! | `page_asked_at` | as of its chunk: contacts of another answer are not taken for the chunk's |
 //!
-//! **What an unchanged contact costs**, of 100 in a chunk with 600 to 700 bytes each. They are 65 KB as JSON and 9 to 10
-//! KB here.
+//! **What an unchanged contact costs**, of 100 in a chunk with 600 to 700 bytes each: 65 KB as JSON, and 9 to 10 KB
+//! here.
 //!
 //! | | write units | read units |
 //! |---|---|---|

@@ -1,8 +1,8 @@
 //! The batch ledger: which customers of which batch are not done yet. **SQS is the hint, the ledger is the truth.**
 //!
 //! A chunk is an item with its ids. A worker takes a *lease* on it and *settles* it: in one transaction the counts go
-//! beside the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged thus
-//! changes nothing: the poller sends a chunk that is due again.
+//! beside the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged
+//! thus changes nothing: the poller sends a chunk that is due again.
 //!
 //! | attribute of a chunk | what |
 //! |---|---|

@@ -8,6 +8,7 @@ use model::{ListedChange, Listing, OutcomeCounts, Version};
 use serde_json::Value;
 use store::{ChunkKey, Settlement};
 
+use crate::ledger::{chunk, open_batch, settlement};
 use crate::{Database, ids};
 
 /// An open batch of two chunks: of a listing, and of ids. One customer of it was written.
@@ -64,6 +65,38 @@ async fn a_batch_that_the_release_before_opened_is_finished_and_adds_up() {
     assert!(latest.reconciles());
     ledger.advance(connection, &latest, model::BatchEvent::Acknowledged).await.unwrap();
     assert_eq!(ledger.state(connection).await.unwrap().totals.written, 7 + 5);
+}
+
+/// Workers of the release before count in the batch, those of this one beside it; the poller adds both.
+#[tokio::test]
+async fn a_batch_that_workers_of_both_releases_settle_adds_up() {
+    let database = Database::new().await;
+    let (ledger, batch) = open_batch(&database).await;
+    let connection = &database.connection;
+    let until = database.in_seconds(60);
+    for (number, customers) in [(0, 2), (1, 2), (2, 1)] {
+        let mut leased = ledger.lease(chunk(&database, &batch, number), "one", until).await.unwrap().unwrap();
+        if number == 1 {
+            // A chunk without this note is counted as the release before counts every one.
+            let unnoted =
+                database.entries("chunk/").await.into_iter().find(|(_, entry, _)| entry.ends_with("/00000001"));
+            let mut unnoted = unnoted.unwrap().2;
+            unnoted.remove("counts_apart");
+            unnoted.remove("lease_until");
+            let table = database.embedded.client();
+            table.put_item().table_name("ControlTable").set_item(Some(unnoted)).send().await.unwrap();
+            leased = ledger.lease(chunk(&database, &batch, number), "two", until).await.unwrap().unwrap();
+        }
+        let done = settlement(customers, BTreeSet::new(), until);
+        assert!(ledger.settle(&leased, &done, until).await.unwrap());
+    }
+    let in_batch = database.entries("batch").await.into_iter().find(|(_, entry, _)| entry == "batch").unwrap().2;
+    assert_eq!(in_batch["n_written"], AttributeValue::N("2".to_owned()), "its poller would abandon the batch");
+    let latest = ledger.state(connection).await.unwrap().latest.unwrap();
+    assert!(latest.reconciles());
+    ledger.advance(connection, &latest, model::BatchEvent::Acknowledged).await.unwrap();
+    let state = ledger.state(connection).await.unwrap();
+    assert_eq!((state.latest.unwrap().counts.written, state.totals.written), (5, 5));
 }
 
 /// The release before expects the contacts as a text in the chunk. If it found none, it would count the chunk as done;
