@@ -236,6 +236,7 @@ async fn a_list_reads_no_more_of_the_store_than_it_answers() {
         world.clients.dynamodb.clone(),
         tests::CONTROL_TABLE,
         world.clock.clone(),
+        &world.clients.random,
     )
     .list(&model::ConnectionKey::new("acme", "intouch"), None, 500)
     .await

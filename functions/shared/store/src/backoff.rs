@@ -1,32 +1,59 @@
+//! Waiting, when DynamoDB takes no more at this moment or a transaction holds an item.
+
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use jiff::Timestamp;
 
 use crate::error::is_busy;
 use crate::{Clock, Random};
 
-/// How long a write waits for transactions that hold its item: they take some ten milliseconds each, and there may be
-/// one after the other.
-const CONFLICT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits whose caller says no deadline: transactions take some ten milliseconds each, one after the
+/// other, and a key that takes no more recovers within seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends an update, and retries while a transaction holds the item or the table takes no more.
-///
-/// To be used for every item that a transaction writes, too: DynamoDB refuses a plain write to it meanwhile, and the
-/// SDK does not retry that.
-pub(crate) async fn update_past_conflicts(
-    clock: &Clock,
-    random: &Random,
-    update: UpdateItemFluentBuilder,
-) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-    let mut backoff = Backoff::until(clock, random, clock.now() + CONFLICT_PATIENCE);
-    loop {
-        let answer = update.clone().send().await;
-        let is_busy = answer.as_ref().is_err_and(|error| error.code().is_some_and(is_busy));
-        if !is_busy || !backoff.wait().await {
-            return answer;
+/// Sends requests again while DynamoDB takes no more, or a transaction holds the item: DynamoDB refuses a plain write
+/// to it meanwhile, and the SDK does not retry that. Every request to a table goes through here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patience(Option<(Clock, Random)>);
+
+impl Patience {
+    pub(crate) fn new(clock: Clock, random: Random) -> Self {
+        Self(Some((clock, random)))
+    }
+
+    /// Sends a request until it is answered otherwise, or the deadline leaves no room for another attempt: then the
+    /// last error stands. Without a deadline of the caller, ten seconds are one.
+    pub(crate) async fn send<T, E, R, F>(
+        &self,
+        deadline: Option<Timestamp>,
+        request: impl Fn() -> F,
+    ) -> Result<T, SdkError<E, R>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, R>>>,
+    {
+        let mut backoff = self.backoff(deadline);
+        loop {
+            let answer = request().await;
+            let is_busy = answer.as_ref().is_err_and(|error| error.code().is_some_and(is_busy));
+            if !is_busy || !Self::wait(&mut backoff).await {
+                return answer;
+            }
+        }
+    }
+
+    /// The pauses between attempts until the deadline; `None` if there is to be but one.
+    pub(crate) fn backoff(&self, deadline: Option<Timestamp>) -> Option<Backoff<'_>> {
+        let (clock, random) = self.0.as_ref()?;
+        Some(Backoff::until(clock, random, deadline.unwrap_or_else(|| clock.now() + PATIENCE)))
+    }
+
+    /// Waits before the next attempt; `false` if there is to be none.
+    pub(crate) async fn wait(backoff: &mut Option<Backoff<'_>>) -> bool {
+        match backoff {
+            Some(backoff) => backoff.wait().await,
+            None => false,
         }
     }
 }

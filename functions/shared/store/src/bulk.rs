@@ -5,9 +5,9 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Patience};
 use crate::item::{Item, text};
-use crate::request::{ITEMS_PER_WRITE, put, write_batch};
+use crate::request::{ITEMS_PER_WRITE, not_built, put, write_batch};
 use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's limit for one BatchGetItem.
@@ -27,6 +27,11 @@ pub(crate) struct BulkTable {
 }
 
 impl BulkTable {
+    /// How its requests wait.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::new(self.clock.clone(), self.random.clone())
+    }
+
     /// Reads items by key, a hundred at a time, each key once. What a read left unprocessed is read again until the
     /// deadline.
     ///
@@ -60,10 +65,7 @@ impl BulkTable {
             if let Some(projection) = projection {
                 request = request.projection_expression(projection).expression_attribute_names("#hash", "hash");
             }
-            let request = request.build().map_err(|_| StoreError::Aws {
-                operation: "BatchGetItem",
-                problem: "the request could not be built".to_owned(),
-            })?;
+            let request = request.build().map_err(|_| not_built("BatchGetItem"))?;
             let answer = self.client.batch_get_item().request_items(&self.name, request).send().await;
             match answer.map_err(|error| StoreError::aws("BatchGetItem", error)) {
                 Ok(mut answer) => {

@@ -1,10 +1,10 @@
 use aws_sdk_dynamodb::Client;
 use model::ConnectionKey;
 
-use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, text};
 use crate::request::query_all;
+use crate::{Clock, Random, StoreError};
 
 /// One thing that is configured: a connection or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,11 @@ impl ConnectionRegistry {
         Self(ControlTable::new(client, table))
     }
 
+    /// The same registry, whose requests are sent again while DynamoDB takes no more.
+    pub(crate) fn patient(self, clock: &Clock, random: &Random) -> Self {
+        Self(self.0.patient(clock, random))
+    }
+
     /// Everything of one kind, of all tenants, by key. An item without a valid key is left out, with an error in the
     /// log: it affects nothing but itself.
     ///
@@ -43,7 +48,7 @@ impl ConnectionRegistry {
             .index_name("by-kind")
             .key_condition_expression("kind = :kind")
             .expression_attribute_values(":kind", text(kind));
-        Ok(query_all(query).await?.iter().filter_map(|item| registration(item, kind)).collect())
+        Ok(query_all(&self.0.patience, query).await?.iter().filter_map(|item| registration(item, kind)).collect())
     }
 
     /// One registration.

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use model::ConnectionKey;
 
-use crate::StoreError;
+use crate::backoff::Patience;
 use crate::item::{Item, text};
+use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's limit for one BatchGetItem.
 const KEYS_PER_READ: usize = 100;
@@ -22,11 +23,26 @@ const KEYS_PER_READ: usize = 100;
 pub(crate) struct ControlTable {
     pub(crate) client: Client,
     pub(crate) name: String,
+    pub(crate) patience: Patience,
 }
 
 impl ControlTable {
     pub(crate) fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { client, name: name.into(), patience: Patience::default() }
+    }
+
+    /// The same table, whose requests are sent again while DynamoDB takes no more, or a transaction holds the item.
+    pub(crate) fn patient(self, clock: &Clock, random: &Random) -> Self {
+        Self { patience: Patience::new(clock.clone(), random.clone()), ..self }
+    }
+
+    /// Sends a request of this table as [`Patience::send`] does.
+    pub(crate) async fn send<T, E, R, F>(&self, request: impl Fn() -> F) -> Result<T, SdkError<E, R>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, R>>>,
+    {
+        self.patience.send(None, request).await
     }
 
     /// The key of an item.
@@ -35,9 +51,13 @@ impl ControlTable {
     }
 
     pub(crate) async fn get(&self, connection: &ConnectionKey, entry: &str) -> Result<Option<Item>, StoreError> {
-        let key = Self::key(connection, entry);
+        self.get_key(Self::key(connection, entry)).await
+    }
+
+    pub(crate) async fn get_key(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
-        get.send().await.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
+        let answer = self.send(|| get.clone().send()).await;
+        answer.map(|answer| answer.item).map_err(|error| StoreError::aws("GetItem", error))
     }
 
     /// Items by key, as they stood a moment ago: an eventually consistent read costs half as much. What DynamoDB leaves
@@ -67,7 +87,7 @@ impl ControlTable {
         let date = Date::default();
         let key = Self::key(connection, "poll");
         let get = self.client.get_item().table_name(&self.name).set_key(Some(key)).projection_expression("entry");
-        let answer = get.customize().interceptor(date.clone()).send().await;
+        let answer = self.send(|| get.clone().customize().interceptor(date.clone()).send()).await;
         answer.map_err(|error| StoreError::aws("GetItem", error))?;
         Ok(date.0.get().copied())
     }
@@ -82,13 +102,16 @@ impl ControlTable {
         let mut item = Self::key(connection, entry);
         item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| StoreError::aws("PutItem", error))
+        self.send(|| put.clone().send()).await.map(|_| ()).map_err(|error| StoreError::aws("PutItem", error))
     }
 
     pub(crate) async fn delete(&self, connection: &ConnectionKey, entry: &str) -> Result<(), StoreError> {
-        let key = Self::key(connection, entry);
+        self.delete_key(Self::key(connection, entry)).await
+    }
+
+    pub(crate) async fn delete_key(&self, key: Item) -> Result<(), StoreError> {
         let delete = self.client.delete_item().table_name(&self.name).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
+        self.send(|| delete.clone().send()).await.map(|_| ()).map_err(|error| StoreError::aws("DeleteItem", error))
     }
 
     pub(crate) fn update(&self, connection: &ConnectionKey, entry: &str) -> UpdateItemFluentBuilder {

@@ -18,11 +18,11 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
 
-use crate::StoreError;
 use crate::connection_state::POLL;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::request::{is_done, query_all, query_count};
+use crate::request::{is_done, not_built, query_all, query_count, query_page, transact};
+use crate::{Clock, Random, StoreError};
 
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,8 @@ const LOOKED_THROUGH: i32 = 100;
 
 impl Failures {
     /// The failure records in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self(ControlTable::new(client, table))
+    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
+        Self(ControlTable::new(client, table).patient(clock, random))
     }
 
     /// Adds or replaces the failure record of a customer.
@@ -138,14 +138,9 @@ impl Failures {
         with_raw: bool,
     ) -> Result<FailurePage, StoreError> {
         let start = after.map(|source_id| ControlTable::key(connection, &record_entry(source_id)));
-        let page = self
-            .0
-            .entries(connection, FAILURE)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| StoreError::aws("Query", error))?;
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let query = self.0.entries(connection, FAILURE).limit(limit).set_exclusive_start_key(start);
+        let page = query_page(&self.0.patience, &query).await?;
         let failures = page.items().iter().map(failure).collect::<Result<Vec<_>, _>>()?;
         let failures = if with_raw {
             // One document at a time would take long, all of a page at once much memory.
@@ -189,7 +184,7 @@ impl Failures {
             .set_key(Some(ControlTable::key(connection, &record_entry(source_id))))
             .projection_expression("entry")
             .consistent_read(true);
-        let answer = get.send().await.map_err(|error| StoreError::aws("GetItem", error))?;
+        let answer = self.0.send(|| get.clone().send()).await.map_err(|error| StoreError::aws("GetItem", error))?;
         Ok(answer.item.is_some())
     }
 
@@ -211,7 +206,7 @@ impl Failures {
 
     async fn count_of(&self, connection: &ConnectionKey, prefix: &str) -> Result<u64, StoreError> {
         // Half the price: what was written in the last second may be missing.
-        query_count(self.0.entries(connection, prefix).consistent_read(false)).await
+        query_count(&self.0.patience, self.0.entries(connection, prefix).consistent_read(false)).await
     }
 
     /// Removes a customer's failure record and any request to redrive it.
@@ -274,7 +269,7 @@ impl Failures {
             .expression_attribute_values(":last", text(record_entry(last)))
             .projection_expression("entry")
             .limit(LOOKED_THROUGH);
-        let page = between.send().await.map_err(|error| StoreError::aws("Query", error))?;
+        let page = query_page(&self.0.patience, &between).await?;
         if page.last_evaluated_key.is_none() {
             let found = page.items().iter().map(|item| source_id_of(item, FAILURE)).collect::<Result<Vec<_>, _>>()?;
             return Ok(found.into_iter().filter(|source_id| ids.contains(source_id)).collect());
@@ -310,8 +305,8 @@ impl Failures {
     }
 
     async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), StoreError> {
-        let request = self.0.client.transact_write_items().set_transact_items(Some(items));
-        request.send().await.map(|_| ()).map_err(|error| StoreError::aws("TransactWriteItems", error))
+        // None of them has a condition.
+        transact(&self.0.client, &self.0.patience, None, items).await.map(|_| ())
     }
 
     /// The customers whose deletion waits, by id.
@@ -319,7 +314,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be read.
     pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
-        let items = query_all(self.0.entries(connection, WITHHELD)).await?;
+        let items = query_all(&self.0.patience, self.0.entries(connection, WITHHELD)).await?;
         items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
     }
 
@@ -389,21 +384,19 @@ impl Failures {
     }
 
     async fn take_in(&self, connection: &ConnectionKey, source_id: String, batch: u64) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .0
             .update(connection, &redrive_entry(&source_id))
             .update_expression("SET taken_by = :batch")
             .condition_expression("attribute_exists(entry)")
-            .expression_attribute_values(":batch", number(batch))
-            .send()
-            .await;
+            .expression_attribute_values(":batch", number(batch));
         // It is refused if the request was withdrawn, or the customer came through meanwhile.
-        is_done("UpdateItem", answer).map(|_| ())
+        is_done("UpdateItem", self.0.send(|| update.clone().send()).await).map(|_| ())
     }
 
     /// Every request to fetch a customer again, and which batch took it in last.
     async fn redrives(&self, connection: &ConnectionKey) -> Result<Vec<(String, Option<u64>)>, StoreError> {
-        let items = query_all(self.0.entries(connection, REDRIVE)).await?;
+        let items = query_all(&self.0.patience, self.0.entries(connection, REDRIVE)).await?;
         let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).optional_number("taken_by")?));
         items.iter().map(request).collect()
     }
@@ -432,17 +425,15 @@ impl Failures {
         source_id: String,
         batch: u64,
     ) -> Result<(), StoreError> {
-        let answer = self
+        let delete = self
             .0
             .client
             .delete_item()
             .table_name(&self.0.name)
             .set_key(Some(ControlTable::key(connection, &redrive_entry(&source_id))))
             .condition_expression("taken_by = :batch")
-            .expression_attribute_values(":batch", number(batch))
-            .send()
-            .await;
-        is_done("DeleteItem", answer).map(|_| ())
+            .expression_attribute_values(":batch", number(batch));
+        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
     }
 }
 
@@ -492,5 +483,5 @@ pub(crate) fn shortened(raw: &str) -> String {
 }
 
 fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Aws { operation: "TransactWriteItems", problem: "the request could not be built".to_owned() }
+    not_built("TransactWriteItems")
 }

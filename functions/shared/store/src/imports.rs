@@ -165,7 +165,12 @@ impl Imports {
             .key_condition_expression("listing = :listing")
             .expression_attribute_values(":listing", text(connection.to_string()))
             .scan_index_forward(false);
-        query_all(query).await?.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
+        query_all(&self.table.patience(), query)
+            .await?
+            .iter()
+            .filter(|item| self.is_alive(item))
+            .map(read_record)
+            .collect()
     }
 
     /// Stores an import as it stands. Only for a caller that holds the connection's lease.

@@ -106,3 +106,15 @@ impl<'a> Read<'a> {
         StoreError::Corrupt { key: self.key.to_owned(), attribute }
     }
 }
+
+/// How many bytes an item has by DynamoDB's count: names and values. Numbers are counted as their digits, which is a
+/// little too much.
+pub(crate) fn size(item: &Item) -> usize {
+    let size_of = |value: &AttributeValue| match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        _ => 1,
+    };
+    item.iter().map(|(name, value)| name.len() + size_of(value)).sum()
+}

@@ -2,15 +2,17 @@
 //!
 //! Three tables. The **shadow** has one item per customer. The **import table** has what batch imports must know, see
 //! [`Imports`]. The **control table** has what the synchronisation itself
-//! must know, one partition per connection:
+//! must know, one partition per connection, and more for what is large:
 //!
 //! | `connection` | `entry` | what |
 //! |---|---|---|
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
 //! | `acme/aa` | `poll` | the poller's lease, when the source is due, how fresh the shadow is, the last error |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
+//! | `acme/aa` | `batch-counts/000000000007/3` | what workers counted of that batch; 8 such items |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |
+//! | `acme/bc#listed/07` | `listed/000000000007/00000042` | the contacts of a chunk, compressed; 16 such keys |
 //! | `acme/bc` | `seen/000000000007/full/00000042` | the contacts that a page of a full listing named |
 //! | `acme/aa` | `limiter` | pace and breaker, shared by all requests to this source |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |

@@ -2,9 +2,10 @@ use aws_sdk_dynamodb::Client;
 use futures::future::try_join_all;
 use model::{ConnectionKey, Resource};
 
-use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Read, text};
+use crate::request::query_page;
+use crate::{Clock, Random, StoreError};
 
 /// Which prospects wait for a member of staff or a lead source that is not known yet, in the control table.
 ///
@@ -14,8 +15,8 @@ pub struct PendingReferences(ControlTable);
 
 impl PendingReferences {
     /// The waiting prospects in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self(ControlTable::new(client, table))
+    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
+        Self(ControlTable::new(client, table).patient(clock, random))
     }
 
     /// Lets a prospect wait for a record under one of these names. If it waits already, that costs no write.
@@ -54,8 +55,7 @@ impl PendingReferences {
     ) -> Result<Vec<String>, StoreError> {
         let start = after.map(|prospect| ControlTable::key(connection, &entry(resource, name, prospect)));
         let query = self.0.entries(connection, &entry(resource, name, "")).limit(limit);
-        let page = query.set_exclusive_start_key(start).send().await;
-        let page = page.map_err(|error| StoreError::aws("Query", error))?;
+        let page = query_page(&self.0.patience, &query.set_exclusive_start_key(start)).await?;
         page.items()
             .iter()
             .map(|item| Ok(Read::new("of a waiting prospect", item).text("prospect")?.to_owned()))

@@ -19,7 +19,8 @@ use model::{ConnectionKey, ExternalKey, Record, ReferenceCandidates, ReferenceDa
 
 use crate::control::ControlTable;
 use crate::item::Read;
-use crate::{Clock, StoreError};
+use crate::request::query_page;
+use crate::{Clock, Random, StoreError};
 
 use names::{Bearer, Taking};
 use stored::{NewKey, Stored, as_stored, document, room_for_keys, stored};
@@ -87,8 +88,8 @@ enum Written<T> {
 
 impl<T: ReferenceData> ReferenceTable<T> {
     /// The records in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock) -> Self {
-        Self { table: ControlTable::new(client, table), clock, kind: PhantomData }
+    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: &Random) -> Self {
+        Self { table: ControlTable::new(client, table).patient(&clock, random), clock, kind: PhantomData }
     }
 
     /// Inserts or updates what a sender calls `key`. A new key means the record that has its match key; if none has,
@@ -159,14 +160,12 @@ impl<T: ReferenceData> ReferenceTable<T> {
         let mut start = after.map(|id| ControlTable::key(connection, &entry_of::<T>(id)));
         let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < limit {
-            let page = self
+            let query = self
                 .table
                 .entries(connection, &entry_of::<T>(""))
                 .limit(i32::try_from(limit - records.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
+                .set_exclusive_start_key(start.take());
+            let page = query_page(&self.table.patience, &query).await?;
             for item in page.items() {
                 bytes += Read::new("?", item).text("doc")?.len();
                 if bytes > LARGEST_PAGE && !records.is_empty() {

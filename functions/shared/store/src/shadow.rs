@@ -149,7 +149,7 @@ impl Shadow {
         let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
             async move {
-                let outcome = self.merge(connection, &record, head).await;
+                let outcome = self.merge(connection, &record, head, deadline).await;
                 (record.source_id, outcome)
             }
         }))
@@ -172,6 +172,7 @@ impl Shadow {
         connection: &ConnectionKey,
         incoming: &IncomingChange,
         mut head: Option<StoredHead>,
+        deadline: Timestamp,
     ) -> Result<(Outcome, Option<u64>), UpsertError> {
         let document = match &incoming.news {
             Change::Present(content) => content.canonical_json(),
@@ -202,7 +203,7 @@ impl Shadow {
                 is_listed: matches!(incoming.news, Change::Present(_)),
                 state: None,
             };
-            match self.put_if_still(connection, &record, head.as_ref()).await? {
+            match self.put_if_still(connection, &record, head.as_ref(), Some(deadline)).await? {
                 None => {
                     let outcome = match incoming.news {
                         Change::Present(_) => Outcome::Written,
@@ -222,6 +223,7 @@ impl Shadow {
         connection: &ConnectionKey,
         record: &Record<'_>,
         head: Option<&StoredHead>,
+        deadline: Option<Timestamp>,
     ) -> Result<Option<StoredHead>, StoreError> {
         let now = self.table.clock.now();
         let mut put = self
@@ -249,7 +251,8 @@ impl Shadow {
                 .condition_expression("version = :stored")
                 .expression_attribute_values(":stored", text(head.stamp.version.as_str())),
         };
-        let Err(error) = put.send().await else { return Ok(None) };
+        let answer = self.table.patience().send(deadline, || put.clone().send()).await;
+        let Err(error) = answer else { return Ok(None) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
                 Some(item) => stored_head(item).map(Some),
@@ -272,17 +275,9 @@ impl Shadow {
         if key.len() > LONGEST_KEY {
             return Ok(None);
         }
-        let answer = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .key("id", text(key))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| StoreError::aws("GetItem", error))?;
-        Ok(answer.item)
+        let get = self.table.client.get_item().table_name(&self.table.name).key("id", text(key)).consistent_read(true);
+        let answer = self.table.patience().send(None, || get.clone().send()).await;
+        Ok(answer.map_err(|error| StoreError::aws("GetItem", error))?.item)
     }
 
     /// Those of the customers that are stored, deleted or not, in any order. Each id once.

@@ -34,7 +34,7 @@ impl Tables {
 
     /// The stored configuration.
     pub fn registry(&self) -> ConnectionRegistry {
-        ConnectionRegistry::new(self.client.clone(), &self.names.control)
+        ConnectionRegistry::new(self.client.clone(), &self.names.control).patient(&self.clock, &self.random)
     }
 
     /// Leases, freshness and last errors of the connections.
@@ -49,7 +49,7 @@ impl Tables {
 
     /// Failure records, redrives, and deletions that wait.
     pub fn failures(&self) -> Failures {
-        Failures::new(self.client.clone(), &self.names.control)
+        Failures::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// Rate limits and circuit breakers of the sources.
@@ -59,12 +59,12 @@ impl Tables {
 
     /// Staff or lead sources.
     pub fn reference<T: ReferenceData>(&self) -> ReferenceTable<T> {
-        ReferenceTable::new(self.client.clone(), &self.names.control, self.clock.clone())
+        ReferenceTable::new(self.client.clone(), &self.names.control, self.clock.clone(), &self.random)
     }
 
     /// Prospects that refer to staff or lead sources that are not known yet.
     pub fn pending_references(&self) -> PendingReferences {
-        PendingReferences::new(self.client.clone(), &self.names.control)
+        PendingReferences::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// The shadow.

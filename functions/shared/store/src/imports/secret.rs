@@ -32,7 +32,7 @@ impl Imports {
             .item("id", text(secret_key(connection)))
             .item("secret", bytes(&random))
             .condition_expression("attribute_not_exists(id)");
-        match put.send().await {
+        match self.table.patience().send(Some(deadline), || put.clone().send()).await {
             Ok(_) => Ok(IdSecret::new(random)),
             // Another process made one at the same time: that one counts.
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => {

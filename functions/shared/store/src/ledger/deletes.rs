@@ -8,14 +8,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
 use super::item::{chunk_entry, id_set};
-use super::{BATCH, Ledger, not_built};
+use super::{BATCH, Ledger};
 use crate::control::ControlTable;
 use crate::item::{Read, number, text};
-use crate::request::is_done;
+use crate::request::{Transacted, is_done, not_built, transact};
 use crate::{ChunkKey, LeasedChunk, StoreError};
 
 /// What the batch says of deletions.
@@ -57,16 +56,14 @@ impl Ledger {
 
     /// Notes how many customers the batch of a chunk may delete, unless that was noted already.
     pub(crate) async fn note_deletes_allowed(&self, key: &ChunkKey, allowed: u64) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .table
             .update(&key.connection, BATCH)
             .update_expression("SET deletes_allowed = if_not_exists(deletes_allowed, :allowed)")
             .condition_expression("batch_number = :number")
             .expression_attribute_values(":allowed", number(allowed))
-            .expression_attribute_values(":number", number(key.batch))
-            .send()
-            .await;
-        is_done("UpdateItem", answer).map(|_| ())
+            .expression_attribute_values(":number", number(key.batch));
+        is_done("UpdateItem", self.update(update).await).map(|_| ())
     }
 
     /// Reserves the deletion of `ids` for a chunk, if its batch still says what `reserved` says.
@@ -101,15 +98,10 @@ impl Ledger {
             .build()
             .map_err(|_| not_built("TransactWriteItems"))?;
         let writes = [of_chunk, of_batch].map(|update| TransactWriteItem::builder().update(update).build());
-        let answer = self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
-        let Err(error) = answer else { return Ok(Reservation::Made) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                let of_chunk = cancelled.cancellation_reasons().first().and_then(|reason| reason.code());
-                let is_lost = of_chunk == Some("ConditionalCheckFailed");
-                Ok(if is_lost { Reservation::LeaseLost } else { Reservation::Overtaken })
-            }
-            _ => Err(StoreError::aws("TransactWriteItems", error)),
+        match transact(&self.table.client, &self.table.patience, None, writes.to_vec()).await? {
+            Transacted::Done => Ok(Reservation::Made),
+            Transacted::Refused(refused) if refused.first() == Some(&true) => Ok(Reservation::LeaseLost),
+            Transacted::Refused(_) => Ok(Reservation::Overtaken),
         }
     }
 }

@@ -4,23 +4,30 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
+use model::{Batch, ChunkPlan, ListedCustomer, OutcomeCounts, Phase};
 
+use super::listed::listed_item;
 use super::listing_item::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
 use crate::control::ControlTable;
-use crate::item::{Item, Read, number, text, time};
+use crate::item::{Item, Read, number, time};
 
 /// The sort key of a chunk: in the order of the batch.
 pub(super) fn chunk_entry(key: &ChunkKey) -> String {
     format!("chunk/{:012}/{:08}", key.batch, key.chunk)
 }
 
-pub(super) fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPlan, due_at: Timestamp) -> Item {
-    let key = ChunkKey { connection: connection.clone(), batch, chunk: plan.number };
-    let mut item = ControlTable::key(connection, &chunk_entry(&key));
+/// The items of a chunk: the customers that a listing reported, if any, and then the chunk itself.
+pub(super) fn chunk_items(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Vec<Item> {
+    let listed = (!plan.listed.is_empty()).then(|| listed_item(key, &plan.listed));
+    listed.into_iter().chain([chunk_item(key, plan, due_at)]).collect()
+}
+
+fn chunk_item(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Item {
+    let mut item = ControlTable::key(&key.connection, &chunk_entry(key));
     item.insert("attempts".to_owned(), number(0));
+    item.insert("counts_apart".to_owned(), AttributeValue::Bool(true));
     item.insert("due_at".to_owned(), time(due_at));
     for (attribute, ids) in [("to_fetch", &plan.fetch), ("to_delete", &plan.delete)] {
         if !ids.is_empty() {
@@ -28,7 +35,9 @@ pub(super) fn chunk_item(connection: &ConnectionKey, batch: u64, plan: &ChunkPla
         }
     }
     if !plan.listed.is_empty() {
-        item.insert("listed".to_owned(), text(listed_json(&plan.listed)));
+        // A release that expects the customers here can't read the chunk, and gives its batch up: the next one holds
+        // them again.
+        item.insert("listed".to_owned(), number(plan.listed.len()));
     }
     item
 }
@@ -47,28 +56,24 @@ pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
     })
 }
 
-/// A chunk that `owner` has taken.
-pub(super) fn read_chunk(key: &ChunkKey, owner: &str, item: &Item) -> Result<LeasedChunk, StoreError> {
+/// A chunk that `owner` has taken, with the customers that a listing reported.
+pub(super) fn read_chunk(
+    key: &ChunkKey,
+    owner: &str,
+    item: &Item,
+    listed: Vec<ListedCustomer>,
+) -> Result<LeasedChunk, StoreError> {
     let read = Read::new("chunk", item);
     Ok(LeasedChunk {
         key: key.clone(),
         owner: owner.to_owned(),
         fetch: read.set("to_fetch")?,
         delete: read.set("to_delete")?,
-        listed: if read.has("listed") { read_listed(read.text("listed")?)? } else { Vec::new() },
+        listed,
         may_delete: read.set("may_delete")?,
         attempt: read.number("attempts")?,
+        counts_apart: read.has("counts_apart"),
     })
-}
-
-pub(super) fn listed_json(listed: &[ListedCustomer]) -> String {
-    // Plain data with text keys: there is nothing in it that JSON can't say.
-    #[allow(clippy::expect_used)]
-    serde_json::to_string(listed).expect("listed customers are plain data")
-}
-
-fn read_listed(json: &str) -> Result<Vec<ListedCustomer>, StoreError> {
-    serde_json::from_str(json).map_err(|_| StoreError::Corrupt { key: "chunk".to_owned(), attribute: "listed" })
 }
 
 pub(super) fn set_and_remove(assignments: &[String], removals: &[&str]) -> String {

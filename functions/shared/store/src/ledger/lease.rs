@@ -1,18 +1,15 @@
 //! Chunks in the hands of workers: leased, settled, released.
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem, Update};
 use jiff::Timestamp;
-use model::{BatchEvent, OutcomeCounts, Phase};
+use model::{BatchEvent, Phase};
 
-use super::item::{chunk_entry, id_set, phase_name, read_chunk};
-use super::{BATCH, COUNTS, ChunkKey, LeasedChunk, Ledger, Settlement, not_built};
+use super::item::{chunk_entry, id_set, read_chunk};
+use super::{ChunkKey, LeasedChunk, Ledger, Settlement};
 use crate::StoreError;
-use crate::backoff::Backoff;
 use crate::control::ControlTable;
-use crate::error::is_busy;
-use crate::item::{number, text, time};
-use crate::request::{is_done, unless_refused};
+use crate::item::{Read, number, text, time};
+use crate::request::{Transacted, is_done, not_built, transact, unless_refused};
 
 impl Ledger {
     /// Takes a chunk until `until`; `None` if it is done, or another worker has it.
@@ -39,7 +36,17 @@ impl Ledger {
             .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew);
         let Some(answer) = unless_refused("UpdateItem", self.update(update).await)? else { return Ok(None) };
-        read_chunk(&key, owner, &answer.attributes.unwrap_or_default()).map(Some)
+        let item = answer.attributes.unwrap_or_default();
+        match self.listed(&key, &item).await {
+            Ok(listed) => read_chunk(&key, owner, &item, listed).map(Some),
+            Err(error @ StoreError::Corrupt { .. }) => Err(error),
+            Err(error) => {
+                // It is the next worker's at once, and not only when this lease has run out.
+                let attempts = Read::new("chunk", &item).number_or_zero("attempts")?;
+                self.release_lease(&key, owner, self.clock.now(), attempts.saturating_sub(1)).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Abandons the batch of a chunk that can't be read, such as one of another release: the next batch holds its
@@ -69,34 +76,19 @@ impl Ledger {
         settlement: &Settlement,
         deadline: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        loop {
-            let writes = [self.settle_chunk(chunk, settlement)?, self.count_in_batch(chunk, &settlement.counts)?];
-            let answer =
-                self.table.client.transact_write_items().set_transact_items(Some(writes.to_vec())).send().await;
-            let Err(error) = answer else { return Ok(true) };
-            let cancelled = error.as_service_error().and_then(|service| match service {
-                aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException(
-                    cancelled,
-                ) => Some(cancelled.cancellation_reasons()),
-                _ => None,
-            });
-            let is_busy = error.code().is_some_and(is_busy);
-            let reasons = match cancelled {
-                Some(reasons) => reasons,
-                None if is_busy => &[],
-                None => return Err(StoreError::aws("TransactWriteItems", error)),
-            };
-            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+        let is_done = settlement.fetch.is_empty() && settlement.delete.is_empty();
+        let writes = vec![self.settle_chunk(chunk, settlement)?, self.count(chunk, &settlement.counts)?];
+        let Ledger { table, clock, .. } = self;
+        match transact(&table.client, &table.patience, Some(deadline), writes).await? {
+            Transacted::Done if is_done && !chunk.listed.is_empty() => self.remove_listed(&chunk.key).await,
+            Transacted::Done => {}
+            Transacted::Refused(_) => {
                 // If the batch is over, the next one waits for this lease.
-                self.release(chunk, self.clock.now()).await?;
+                self.release(chunk, clock.now()).await?;
                 return Ok(false);
             }
-            // Another worker was counting at the same moment, or the table takes no more.
-            if !backoff.wait().await {
-                return Err(StoreError::aws("TransactWriteItems", error));
-            }
         }
+        Ok(true)
     }
 
     /// Gives a chunk back as it was taken, to be retried at `retry_at`: the attempt does not count. Does nothing if the
@@ -170,30 +162,6 @@ impl Ledger {
             .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
             .build()
             .map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    fn count_in_batch(&self, chunk: &LeasedChunk, counts: &OutcomeCounts) -> Result<TransactWriteItem, StoreError> {
-        let additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
-        let mut update = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
-            .update_expression(if counts.sum() > 0 {
-                format!("ADD {additions} SET came_on_at = :now")
-            } else {
-                format!("ADD {additions}")
-            })
-            .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
-            .expression_attribute_values(":number", number(chunk.key.batch))
-            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
-            .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
-        if counts.sum() > 0 {
-            update = update.expression_attribute_values(":now", time(self.clock.now()));
-        }
-        for (name, count) in counts.by_name() {
-            update = update.expression_attribute_values(format!(":{name}"), number(count));
-        }
-        let update = update.build().map_err(|_| not_built("TransactWriteItems"))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 }

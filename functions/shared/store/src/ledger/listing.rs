@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedChange, ListedCustomer, Listing, ListingScope};
 
-use super::item::{chunk_entry, chunk_item, id_set, listed_json, phase_name, set_and_remove};
+use super::item::{chunk_entry, chunk_items, id_set, phase_name, set_and_remove};
+use super::listed::listed_json;
 use super::listing_item::{scope_name, with_listing};
-use super::{BATCH, ChunkKey, Ledger, moved_on};
+use super::{BATCH, ChunkKey, Ledger, PAGE_ASKED_AT, moved_on};
 use crate::StoreError;
 use crate::failures::shortened;
 use crate::item::{Read, number, text, time};
 use crate::request::{is_done, query_all};
 
-/// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the customers.
+/// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the customers. In
+/// bytes before they are compressed: what can't be compressed fits too.
 const LARGEST_LISTED: usize = 390 * 1024;
-/// When the page of a chunk was asked for.
-const PAGE_ASKED_AT: &str = "page_asked_at";
 /// Ids of a page of a full listing.
 const SEEN: &str = "seen/";
 
@@ -76,16 +76,15 @@ impl Ledger {
         plans: &[ChunkPlan],
         asked_at: Timestamp,
     ) -> Result<(), StoreError> {
-        for plan in plans {
-            let mut item = chunk_item(connection, batch.number, plan, self.clock.now());
+        let key = |chunk| ChunkKey { connection: connection.clone(), batch: batch.number, chunk };
+        // The contacts come before their chunk: so no chunk is ever without them.
+        for mut item in plans.iter().flat_map(|plan| chunk_items(&key(plan.number), plan, self.clock.now())) {
             item.insert(PAGE_ASKED_AT.to_owned(), time(asked_at));
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
-            let answer = put
+            let put = put
                 .condition_expression(format!("attribute_not_exists({PAGE_ASKED_AT}) OR {PAGE_ASKED_AT} <= :asked_at"))
-                .expression_attribute_values(":asked_at", time(asked_at))
-                .send()
-                .await;
-            if !is_done("PutItem", answer)? {
+                .expression_attribute_values(":asked_at", time(asked_at));
+            if !is_done("PutItem", self.table.send(|| put.clone().send()).await)? {
                 return Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number });
             }
         }
@@ -119,7 +118,7 @@ impl Ledger {
     ) -> Result<HashSet<String>, StoreError> {
         let prefix = seen_prefix(batch, scope);
         let mut seen = HashSet::new();
-        for item in query_all(self.table.entries(connection, &prefix)).await? {
+        for item in query_all(&self.table.patience, self.table.entries(connection, &prefix)).await? {
             seen.extend(Read::new(SEEN, &item).set("ids")?);
         }
         Ok(seen)

@@ -1,24 +1,28 @@
 //! The batch ledger: which customers of which batch are not done yet. **SQS is the hint, the ledger is the truth.**
 //!
 //! A chunk is an item with its ids. A worker takes a *lease* on it and *settles* it: in one transaction the counts go
-//! to the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged thus
-//! changes nothing: the poller sends a chunk that is due again.
+//! beside the batch, and the chunk goes, or stays with what is left. A message that is lost, doubled, late or purged
+//! thus changes nothing: the poller sends a chunk that is due again.
 //!
 //! | attribute of a chunk | what |
 //! |---|---|
 //! | `to_fetch`, `to_delete` | the ids; a missing set is an empty one |
-//! | `listed` | customers as JSON, as a listing reported them; missing if it reported none |
+//! | `listed` | how many customers a listing reported, which stand beside the chunk: see `listed.rs`; missing if none |
 //! | `attempts` | leases taken since it last came on, but for those that only waited for their turn |
 //! | `lease_owner`, `lease_until` | the worker that works on it; missing if there is none |
 //! | `due_at` | from when on the poller sends it to a worker, again or for the first time |
 //! | `unverified` | present if all that is left waits for a customer that is known to exist |
+//! | `counts_apart` | present if its customers are counted beside the batch: see `counts.rs` |
 //!
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
 //! that it has them, then they are sent to workers. Until then no worker may take them.
 
+mod clearing;
+mod counts;
 mod deletes;
 mod item;
 mod lease;
+mod listed;
 mod listing;
 mod listing_item;
 mod queued;
@@ -29,25 +33,21 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::WriteRequest;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
+use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 
-use crate::backoff::{Backoff, update_past_conflicts};
 use crate::control::ControlTable;
-use crate::item::{Item, Read, bytes, number, text, time};
-use crate::request::{ITEMS_PER_WRITE, delete, is_done, put, query_all, query_count, unless_refused, write_batch};
+use crate::item::{Read, bytes, number, text, time};
+use crate::request::{is_done, query_all, query_count, query_page, unless_refused};
 use crate::{Clock, Random, StoreError};
-use item::{chunk_item, chunk_state, phase_name, read_batch, read_counts, set_and_remove};
+use item::{chunk_state, phase_name, read_batch, set_and_remove};
 use listing_item::with_listing;
 
 pub(crate) use deletes::Reservation;
 pub use listing::split_listed;
 
-/// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second,
-/// and leave room for the others, because all share one table.
-const WRITES_AT_ONCE: usize = 2;
+/// When the page of a chunk was asked for.
+const PAGE_ASKED_AT: &str = "page_asked_at";
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
 const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];
@@ -123,6 +123,8 @@ pub struct LeasedChunk {
     pub may_delete: BTreeSet<String>,
     /// Which attempt this is since the chunk last came on, from 1.
     pub attempt: u64,
+    /// Whether its customers are counted beside the batch, and not in it.
+    counts_apart: bool,
 }
 
 /// What a worker did with a chunk.
@@ -143,7 +145,7 @@ pub struct Settlement {
 impl Ledger {
     /// The ledger in the control table called `table`.
     pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: ControlTable::new(client, table), clock, random }
+        Self { table: ControlTable::new(client, table).patient(&clock, &random), clock, random }
     }
 
     /// A connection's batches as they stand.
@@ -151,14 +153,7 @@ impl Ledger {
     /// # Errors
     /// If the store can't be read.
     pub async fn state(&self, connection: &ConnectionKey) -> Result<LedgerState, StoreError> {
-        let Some(item) = self.table.get(connection, BATCH).await? else { return Ok(LedgerState::default()) };
-        let read = Read::new("batch", &item);
-        Ok(LedgerState {
-            latest: Some(read_batch(&read)?),
-            totals: read_counts(&read, "all_")?,
-            cursor: read.optional_time("newest_done")?,
-            came_on_at: read.optional_time("came_on_at")?,
-        })
+        self.counted(connection).await.map(|counted| counted.state)
     }
 
     /// Records that a batch is being opened, which follows `last`. Its chunks come next.
@@ -211,48 +206,9 @@ impl Ledger {
             update = with_listing(update, listing, &mut assignments, &mut removals);
         }
         let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await).map(|_| ())
-    }
-
-    /// Writes the chunks of a batch that is being opened, all of them or an error.
-    ///
-    /// # Errors
-    /// If not all could be written before the deadline.
-    pub async fn write_chunks(
-        &self,
-        connection: &ConnectionKey,
-        batch: u64,
-        plans: impl Iterator<Item = ChunkPlan> + Send,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let due_at = self.clock.now();
-        let mut plans = plans.peekable();
-        let pages = std::iter::from_fn(|| {
-            plans.peek()?;
-            Some(
-                plans.by_ref().take(ITEMS_PER_WRITE).map(|plan| chunk_item(connection, batch, &plan, due_at)).collect(),
-            )
-        });
-        stream::iter(pages)
-            .map(|items: Vec<Item>| self.write_batch(items.into_iter().filter_map(put).collect(), deadline))
-            .buffer_unordered(WRITES_AT_ONCE)
-            .try_collect()
-            .await
-    }
-
-    /// Removes the chunks of batches up to the number `last`: what an abandoned batch, or an opener that died, left
-    /// behind. The number keeps a poller that was overtaken from deleting the chunks of later pollers.
-    ///
-    /// # Errors
-    /// If not all could be removed before the deadline.
-    pub async fn clear_chunks(
-        &self,
-        connection: &ConnectionKey,
-        last: u64,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let after_last = format!("chunk/{:012}/", last.saturating_add(1));
-        self.clear(connection, |entry| entry < after_last.as_str(), "chunk/", deadline).await
+        moved_on(connection, batch, self.update(update).await)?;
+        self.clear_leftovers(connection, batch).await;
+        Ok(())
     }
 
     /// Until when a worker has a lease on a chunk of a batch up to the number `last`, whatever became of that batch;
@@ -274,7 +230,7 @@ impl Ledger {
             .filter_expression("lease_until > :now")
             .expression_attribute_values(":now", time(now))
             .projection_expression("entry, lease_until");
-        for item in query_all(query).await? {
+        for item in query_all(&self.table.patience, query).await? {
             let entry = Read::new("?", &item).text("entry")?;
             if entry < after_last.as_str() {
                 latest = latest.max(Some(Read::new(entry, &item).time("lease_until")?));
@@ -289,8 +245,20 @@ impl Ledger {
     /// # Errors
     /// If the store can't be read.
     pub async fn is_in_progress(&self, key: &ChunkKey) -> Result<bool, StoreError> {
-        let latest = self.state(&key.connection).await?.latest;
-        Ok(latest.is_some_and(|batch| batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing)))
+        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(false) };
+        let batch = read_batch(&Read::new("batch", &item))?;
+        Ok(batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing))
+    }
+
+    /// Whether no chunk of a chunk's batch is left, for the worker that has just settled it: then the batch is to be
+    /// acknowledged, if its listing has ended. One read of one item, and of several workers that settle the last chunks
+    /// at one time at least one is told so.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
+        let query = self.table.entries(&key.connection, &format!("chunk/{:012}/", key.batch)).limit(1);
+        Ok(query_page(&self.table.patience, &query).await?.items().is_empty())
     }
 
     /// Whether every customer of a chunk's batch has come to an end, and the batch is still to be acknowledged.
@@ -309,7 +277,7 @@ impl Ledger {
     /// # Errors
     /// If the store can't be written.
     pub async fn note_overtaken(&self, key: &ChunkKey, later: u64) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .table
             .update(&key.connection, BATCH)
             .update_expression("SET overtaken_by = :later")
@@ -317,34 +285,8 @@ impl Ledger {
                 "batch_number = :number AND (attribute_not_exists(overtaken_by) OR overtaken_by < :later)",
             )
             .expression_attribute_values(":number", number(key.batch))
-            .expression_attribute_values(":later", number(later))
-            .send()
-            .await;
-        is_done("UpdateItem", answer).map(|_| ())
-    }
-
-    /// Removes the entries with this prefix that are `unwanted`.
-    async fn clear(
-        &self,
-        connection: &ConnectionKey,
-        unwanted: impl Fn(&str) -> bool,
-        prefix: &str,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
-        let query = self.table.entries(connection, prefix).projection_expression("#connection, entry").limit(1_000);
-        let mut pages = query.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| StoreError::aws("Query", error))?;
-            let keys = page.items.unwrap_or_default().into_iter();
-            let keys = keys.filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
-            let deletions: Vec<WriteRequest> = keys.filter_map(delete).collect();
-            stream::iter(deletions.chunks(ITEMS_PER_WRITE).map(<[_]>::to_vec))
-                .map(|requests| self.write_batch(requests, deadline))
-                .buffer_unordered(WRITES_AT_ONCE)
-                .try_collect::<()>()
-                .await?;
-        }
-        Ok(())
+            .expression_attribute_values(":later", number(later));
+        is_done("UpdateItem", self.update(update).await).map(|_| ())
     }
 
     /// Moves a batch on.
@@ -367,33 +309,18 @@ impl Ledger {
         event: BatchEvent,
         cursor: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let moved = || StoreError::MovedOn { connection: connection.to_string(), number: batch.number };
-        let next = batch.after(event).map_err(|_| moved())?;
-        let mut assignments = vec!["batch_phase = :next".to_owned()];
-        let mut update = self
+        let next = batch.after(event).map_err(|_| overtaken(connection, batch))?;
+        if next == Phase::Closed {
+            return self.close(connection, batch, event, cursor).await;
+        }
+        let update = self
             .table
             .update(connection, BATCH)
+            .update_expression("SET batch_phase = :next")
             .condition_expression("batch_number = :number AND batch_phase = :phase")
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":next", text(phase_name(next)));
-        if next == Phase::Closed {
-            assignments
-                .extend(COUNTS.map(|count| format!("all_{count} = if_not_exists(all_{count}, :none) + n_{count}")));
-            update = update.expression_attribute_values(":none", number(0));
-        }
-        if let Some(cursor) = cursor {
-            assignments.push("newest_done = :cursor".to_owned());
-            update = update.expression_attribute_values(":cursor", time(cursor));
-        }
-        let removals = match event {
-            // What was not taken over is new, even if the next listing reports the same.
-            BatchEvent::Abandoned => vec!["listing_all_pages"],
-            // What an abandoned batch has deleted counts for the batch that asks for the same again.
-            BatchEvent::Acknowledged => vec!["deletes_reserved", "deletes_allowed"],
-            _ => Vec::new(),
-        };
-        let update = update.update_expression(set_and_remove(&assignments, &removals));
         moved_on(connection, batch, self.update(update).await).map(|_| ())
     }
 
@@ -415,7 +342,7 @@ impl Ledger {
             let parts = "entry, due_at, attempts, lease_owner, unverified";
             self.table.entries(connection, &prefix).projection_expression(parts)
         };
-        let page = look().limit(limit).send().await.map_err(|error| StoreError::aws("Query", error))?;
+        let page = query_page(&self.table.patience, &look().limit(limit)).await?;
         let mut chunks: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
         let mut start = page.last_evaluated_key;
         if !chunks.iter().all(|chunk| chunk.attempts > 0 || chunk.unverified) {
@@ -423,13 +350,11 @@ impl Ledger {
         }
         let most = chunks.len() + wanted;
         while let Some(after) = start.take().filter(|_| chunks.len() < most) {
-            let page = look()
+            let due = look()
                 .filter_expression("due_at <= :now")
                 .expression_attribute_values(":now", time(self.clock.now()))
-                .set_exclusive_start_key(Some(after))
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
+                .set_exclusive_start_key(Some(after));
+            let page = query_page(&self.table.patience, &due).await?;
             let behind: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
             chunks.extend(behind.into_iter().take(most - chunks.len()));
             start = page.last_evaluated_key;
@@ -446,7 +371,7 @@ impl Ledger {
             .table
             .entries(connection, &format!("chunk/{batch:012}/"))
             .filter_expression("attribute_not_exists(unverified)");
-        Ok(query_count(query).await? == 0)
+        Ok(query_count(&self.table.patience, query).await? == 0)
     }
 
     /// Takes every chunk of a connection away from its holder, and has it sent again at once: SQS was lost with the
@@ -456,7 +381,7 @@ impl Ledger {
     /// If the store can't be read or written.
     pub async fn revoke_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let chunks = self.table.entries(connection, "chunk/").projection_expression("#connection, entry");
-        for key in query_all(chunks).await? {
+        for key in query_all(&self.table.patience, chunks).await? {
             let update = self
                 .table
                 .client
@@ -470,14 +395,9 @@ impl Ledger {
         Ok(())
     }
 
-    async fn write_batch(&self, requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
-        let backoff = Backoff::until(&self.clock, &self.random, deadline);
-        write_batch(&self.table.client, &self.table.name, requests, backoff).await
-    }
-
     /// Sends an update of a batch or a chunk: workers settle both in transactions, which conflict with it.
     async fn update(&self, update: UpdateItemFluentBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-        update_past_conflicts(&self.clock, &self.random, update).await
+        self.table.send(|| update.clone().send()).await
     }
 }
 
@@ -489,10 +409,10 @@ fn moved_on<T, R: std::fmt::Debug>(
 ) -> Result<T, StoreError> {
     match unless_refused("UpdateItem", answer)? {
         Some(answer) => Ok(answer),
-        None => Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number }),
+        None => Err(overtaken(connection, batch)),
     }
 }
 
-fn not_built(operation: &'static str) -> StoreError {
-    StoreError::Aws { operation, problem: "the request could not be built".to_owned() }
+fn overtaken(connection: &ConnectionKey, batch: &Batch) -> StoreError {
+    StoreError::MovedOn { connection: connection.to_string(), number: batch.number }
 }

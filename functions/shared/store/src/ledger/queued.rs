@@ -1,5 +1,5 @@
 //! Some of the customers that a batch was made of, to recognise its queue: the entry `queued` of the control table. It
-//! stands apart from the batch, which every chunk writes.
+//! stands apart from the batch, which is read often.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -32,7 +32,7 @@ impl Ledger {
                 .update_expression("SET batch_number = :number, ids = :ids")
                 .expression_attribute_values(":ids", id_set(sample))
         };
-        update.send().await.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.update(update).await.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
     /// Some of the customers that a batch was made of; none if a release opened it that noted none.
@@ -53,17 +53,15 @@ impl Ledger {
     /// # Errors
     /// [`StoreError::MovedOn`] if the batch is over.
     pub async fn purge_failed(&self, connection: &ConnectionKey, batch: &Batch) -> Result<u64, StoreError> {
-        let answer = self
+        let update = self
             .table
             .update(connection, BATCH)
             .update_expression("ADD purge_failures :one")
             .condition_expression("batch_number = :number")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":number", number(batch.number))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await;
-        let answer = moved_on(connection, batch, answer)?;
+            .return_values(ReturnValue::UpdatedNew);
+        let answer = moved_on(connection, batch, self.update(update).await)?;
         Read::new(BATCH, &answer.attributes.unwrap_or_default()).number("purge_failures")
     }
 }

@@ -237,7 +237,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     async fn entries(&self, connection: &ConnectionKey, name: &str) -> Result<Entries, StoreError> {
         let place = pointer_of::<T>(name);
         let mut entries = Entries::default();
-        for item in query_all(self.table.entries(connection, &place)).await? {
+        for item in query_all(&self.table.patience, self.table.entries(connection, &place)).await? {
             let entry = entry(&item)?;
             match Read::new("a name", &item).text("entry")? == place {
                 true => entries.first = Some(entry),
@@ -354,7 +354,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
                 put.condition_expression(condition).set_expression_attribute_values(Some(values))
             }
         };
-        is_done("PutItem", put.send().await)
+        is_done("PutItem", self.table.send(|| put.clone().send()).await)
     }
 
     /// Removes an entry if it is still as it was, and returns whether it was.
@@ -368,7 +368,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             .set_key(Some(ControlTable::key(connection, place)))
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values));
-        is_done("DeleteItem", delete.send().await)
+        is_done("DeleteItem", self.table.send(|| delete.clone().send()).await)
     }
 }
 

@@ -1,7 +1,6 @@
 //! A record as an item.
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use jiff::Timestamp;
 use model::{ConnectionKey, ExternalKey, Record, ReferenceData};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use super::{ReferenceTable, entry_of, pointer_of};
 use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::request::is_done;
+use crate::request::{Transacted, is_done, not_built, transact};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
@@ -100,7 +99,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
             let (expression, values) = condition.expression();
             let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
             let put = put.condition_expression(expression).set_expression_attribute_values(values);
-            return is_done("PutItem", put.send().await);
+            return is_done("PutItem", self.table.send(|| put.clone().send()).await);
         };
         // The entry under the key's name: none, or one that leads to no record.
         let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));
@@ -118,23 +117,14 @@ impl<T: ReferenceData> ReferenceTable<T> {
             let own = ControlTable::key(connection, &entry_of::<T>(&new_key.own_id));
             writes.push(self.check_in_transaction(own, Condition::Absent)?);
         }
-        let answer = self.table.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let Err(error) = answer else { return Ok(true) };
-        let reasons = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
-            _ => return Err(StoreError::aws("TransactWriteItems", error)),
-        };
-        // In a conflict, another process is writing one of these at this moment.
-        let is_lost = |reason: &CancellationReason| {
-            matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
-        };
-        if reasons.iter().any(is_lost) { Ok(false) } else { Err(StoreError::aws("TransactWriteItems", error)) }
+        let transacted = transact(&self.table.client, &self.table.patience, None, writes).await?;
+        Ok(matches!(transacted, Transacted::Done))
     }
 
     fn put_in_transaction(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
         let (expression, values) = condition.expression();
         let put = Put::builder().table_name(&self.table.name).set_item(Some(item)).condition_expression(expression);
-        let put = put.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        let put = put.set_expression_attribute_values(values).build().map_err(|_| not_built("TransactWriteItems"))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -142,7 +132,8 @@ impl<T: ReferenceData> ReferenceTable<T> {
         let (expression, values) = condition.expression();
         let check =
             ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key)).condition_expression(expression);
-        let check = check.set_expression_attribute_values(values).build().map_err(|_| not_built())?;
+        let check =
+            check.set_expression_attribute_values(values).build().map_err(|_| not_built("TransactWriteItems"))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 }
@@ -168,10 +159,6 @@ impl Condition {
             Self::Is(name, value) => (format!("{name} = :stored"), Some(Item::from([(":stored".to_owned(), value)]))),
         }
     }
-}
-
-fn not_built() -> StoreError {
-    StoreError::Aws { operation: "TransactWriteItems", problem: "the request could not be built".to_owned() }
 }
 
 pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) -> Result<Stored<T>, StoreError> {

@@ -9,7 +9,7 @@ use model::{ConnectionKey, Customer};
 use super::{CUSTOMER, LONGEST_KEY, Shadow, customer, item_key, listing, shard_of, source_id_of};
 use crate::StoreError;
 use crate::item::{Item, Read, text};
-use crate::request::query_count;
+use crate::request::{query_count, query_page};
 
 impl Shadow {
     /// Up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor to go on with;
@@ -76,7 +76,7 @@ impl Shadow {
     pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         let mut count = 0;
         for shard in 0..Self::SHARDS {
-            count += query_count(self.listed(connection, shard)).await?;
+            count += query_count(&self.table.patience(), self.listed(connection, shard)).await?;
         }
         Ok(count)
     }
@@ -154,13 +154,11 @@ impl Shadow {
             ])
         });
         while keys.len() < limit {
-            let page = self
+            let query = self
                 .listed(connection, shard)
                 .set_exclusive_start_key(start.take())
-                .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX))
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("Query", error))?;
+                .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX));
+            let page = query_page(&self.table.patience(), &query).await?;
             for item in page.items() {
                 keys.push(Read::new("?", item).text("id")?.to_owned());
             }

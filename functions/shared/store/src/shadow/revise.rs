@@ -6,7 +6,6 @@ use model::{ConnectionKey, Content, ContentHash, Customer, Outcome, Status, Vers
 
 use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError};
 use crate::StoreError;
-use crate::backoff::Backoff;
 
 /// How many conditional writes of one call are under way at once.
 const REVISIONS_AT_ONCE: usize = 16;
@@ -41,7 +40,7 @@ impl Shadow {
             let before = self.get(connection, source_id).await?;
             let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
             let revision = Revision { content, state: None };
-            if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision).await? {
+            if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision, None).await? {
                 return Ok((outcome, before));
             }
         }
@@ -69,7 +68,7 @@ impl Shadow {
                 async move {
                     let outcome = match &revision {
                         Some(revision) => {
-                            self.put_unthrottled(connection, &source_id, before.as_ref(), revision, deadline).await
+                            self.put_in_time(connection, &source_id, before.as_ref(), revision, deadline).await
                         }
                         None => Ok(Some(Outcome::Unchanged)),
                     };
@@ -99,8 +98,8 @@ impl Shadow {
         Ok(revised)
     }
 
-    /// As [`put_revision`](Self::put_revision), repeated until the deadline while the table takes no more.
-    async fn put_unthrottled(
+    /// As [`put_revision`](Self::put_revision), if the deadline has not passed.
+    async fn put_in_time(
         &self,
         connection: &ConnectionKey,
         source_id: &str,
@@ -108,18 +107,14 @@ impl Shadow {
         revision: &Revision,
         deadline: Timestamp,
     ) -> Result<Option<Outcome>, UpsertError> {
-        let mut backoff = Backoff::until(&self.table.clock, &self.table.random, deadline);
-        loop {
-            if self.table.clock.now() >= deadline {
-                return Err(StoreError::Deadline { operation: "PutItem" }.into());
+        if self.table.clock.now() >= deadline {
+            return Err(StoreError::Deadline { operation: "PutItem" }.into());
+        }
+        match self.put_revision(connection, source_id, before, revision, Some(deadline)).await {
+            Err(UpsertError::Store(StoreError::Throttled { operation })) => {
+                Err(StoreError::Deadline { operation }.into())
             }
-            match self.put_revision(connection, source_id, before, revision).await {
-                Err(UpsertError::Store(StoreError::Throttled { .. })) if backoff.wait().await => {}
-                Err(UpsertError::Store(StoreError::Throttled { operation })) => {
-                    return Err(StoreError::Deadline { operation }.into());
-                }
-                outcome => return outcome,
-            }
+            outcome => outcome,
         }
     }
 
@@ -130,6 +125,7 @@ impl Shadow {
         source_id: &str,
         before: Option<&Customer>,
         revision: &Revision,
+        deadline: Option<Timestamp>,
     ) -> Result<Option<Outcome>, UpsertError> {
         let document = revision.content.canonical_json();
         if document.len() > LARGEST_DOCUMENT {
@@ -150,7 +146,7 @@ impl Shadow {
             is_listed,
             state: revision.state.as_deref(),
         };
-        let winner = self.put_if_still(connection, &record, head.as_ref()).await?;
+        let winner = self.put_if_still(connection, &record, head.as_ref(), deadline).await?;
         let outcome = if is_listed { Outcome::Written } else { Outcome::Tombstoned };
         Ok(winner.is_none().then_some(outcome))
     }

@@ -37,6 +37,22 @@ async fn failures_are_paged_in_order_with_or_without_what_the_source_sent() {
 }
 
 #[tokio::test]
+async fn what_the_source_sent_is_read_only_if_it_is_asked_for() {
+    let database = Database::new().await;
+    let failures = three(&database).await;
+    let connection = &database.connection;
+    // Whoever reads a document is refused.
+    database.embedded.refuse("GetItem", "failure-raw/", "AccessDeniedException", 1);
+    database.embedded.refuse("Query", "failure-raw/", "AccessDeniedException", 1);
+    assert_eq!(failures.count(connection).await.unwrap(), 3);
+    assert_eq!(failures.page(connection, None, 10, false).await.unwrap().failures.len(), 3);
+    assert!(failures.is_there(connection, "a").await.unwrap());
+    failures.remove_resolved(connection, &ids(["a"])).await.unwrap();
+    assert_eq!(database.embedded.refusals_left(), 2);
+    assert!(failures.page(connection, None, 10, true).await.is_err(), "this reads them");
+}
+
+#[tokio::test]
 async fn a_failure_that_is_resolved_or_dropped_leaves_nothing_behind() {
     let database = Database::new().await;
     let failures = three(&database).await;

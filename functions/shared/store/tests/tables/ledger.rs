@@ -10,7 +10,7 @@ use store::{ChunkKey, Ledger, Settlement};
 use crate::{Database, ids};
 
 /// An open batch of the customers 1 to 5, in chunks of two.
-async fn open_batch(database: &Database) -> (Ledger, Batch) {
+pub(crate) async fn open_batch(database: &Database) -> (Ledger, Batch) {
     let (ledger, connection) = (database.tables.ledger(), &database.connection);
     let batch = Batch::following(None, Some("4711".to_owned()), database.clock.now(), 5);
     ledger.begin(connection, None, &batch).await.unwrap();
@@ -23,12 +23,12 @@ async fn open_batch(database: &Database) -> (Ledger, Batch) {
     (ledger, batch)
 }
 
-fn chunk(database: &Database, batch: &Batch, chunk: u32) -> ChunkKey {
+pub(crate) fn chunk(database: &Database, batch: &Batch, chunk: u32) -> ChunkKey {
     ChunkKey { connection: database.connection.clone(), batch: batch.number, chunk }
 }
 
 /// So many customers were written, and these are still to fetch.
-fn settlement(written: u64, fetch: BTreeSet<String>, retry_at: Timestamp) -> Settlement {
+pub(crate) fn settlement(written: u64, fetch: BTreeSet<String>, retry_at: Timestamp) -> Settlement {
     let counts = OutcomeCounts { written, ..OutcomeCounts::default() };
     Settlement { counts, fetch, delete: BTreeSet::new(), retry_at, unverified: false }
 }
