@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod cost;
 mod dynamodb;
 mod event_source;
 mod functions;
@@ -16,6 +17,7 @@ mod server;
 mod sqs;
 mod template;
 
+pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
 pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits};
 pub use functions::{Engine, EngineError};
 pub use meter::{Invocations, Meter, Report, Usage};

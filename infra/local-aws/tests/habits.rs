@@ -109,8 +109,10 @@ async fn a_write_costs_the_larger_of_what_was_and_what_is() {
     assert_eq!(world.units("PutItem"), (1, 4.0, 0.0));
     world.put("acme/aa", "e", 1).await.unwrap();
     assert_eq!(world.units("PutItem"), (2, 8.0, 0.0));
-    let key = || world.client.update_item().table_name(CONTROL).key("connection", text("acme/aa")).key("entry", text("e"));
-    let grown = key().update_expression("SET more = :more").expression_attribute_values(":more", text("x".repeat(1_024)));
+    let key =
+        || world.client.update_item().table_name(CONTROL).key("connection", text("acme/aa")).key("entry", text("e"));
+    let grown =
+        key().update_expression("SET more = :more").expression_attribute_values(":more", text("x".repeat(1_024)));
     grown.send().await.unwrap();
     assert_eq!(world.units("UpdateItem"), (1, 3.0, 0.0), "1,024 + 4 + 1,024 bytes");
     let refused = key().update_expression("REMOVE more").condition_expression("attribute_not_exists(entry)");
@@ -252,7 +254,8 @@ async fn a_database_that_was_told_nothing_refuses_nothing() {
     }
     let client = database.client();
     for number in 0..300 {
-        let put = client.put_item().table_name(CONTROL).set_item(Some(item("acme/aa", &number.to_string(), 10 * 1_024)));
+        let put =
+            client.put_item().table_name(CONTROL).set_item(Some(item("acme/aa", &number.to_string(), 10 * 1_024)));
         put.send().await.unwrap();
     }
 }
