@@ -112,3 +112,42 @@ async fn not_found() -> Response {
 fn problem(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message }))).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::RequestExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_lambda_can_not_hold_is_an_error() {
+        for (body, status) in [
+            ("x".repeat(LARGEST_ANSWER - 1_000), StatusCode::OK),
+            ("x".repeat(LARGEST_ANSWER), StatusCode::INTERNAL_SERVER_ERROR),
+            ("\"".repeat(LARGEST_ANSWER / 2 - 1_000), StatusCode::OK),
+            ("\"".repeat(LARGEST_ANSWER / 2), StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            assert_eq!(as_answered(body.into_response()).await.status(), status);
+        }
+        let binary = vec![0xff_u8; LARGEST_ANSWER / 4 * 3 + 1];
+        assert_eq!(as_answered(binary.into_response()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn a_path_is_delivered_decoded_and_its_query_is_not() {
+        for (sent, path, raw) in [
+            ("/v1/customers/a~1", "/v1/customers/a~1", "/v1/customers/a~1"),
+            ("/v1/customers/a~1%2317", "/v1/customers/a~1", "/v1/customers/a~1#17"),
+            ("/v1/customers/a~50%2541", "/v1/customers/a~50%41", "/v1/customers/a~50%41"),
+            ("/v1/customers/a~b%2Fc", "/v1/customers/a~b/c", "/v1/customers/a~b/c"),
+            ("/v1/customers/a~1%FF", "/v1/customers/a~1%FF", ""),
+        ] {
+            let request = Request::get(format!("{sent}?id=a%23")).header("host", "example.org");
+            let delivered = as_delivered(request.body(Body::empty()).unwrap());
+            assert_eq!((delivered.uri().path(), delivered.raw_http_path()), (path, raw));
+            // A `#` of the path ends the address that is made of it: the query is lost with it.
+            let query = (!raw.contains('#')).then_some("id=a%23");
+            assert_eq!(delivered.uri().query(), query, "{sent}");
+        }
+    }
+}

@@ -10,16 +10,33 @@ use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, TestDeployment}
 
 use crate::{as_connector, configure_imports, import, user};
 
-/// A queue that is larger than what one partition key takes in a second.
-#[tokio::test]
-async fn a_large_queue_opens_and_is_synced() {
-    const CUSTOMERS: u64 = 150_000;
-    let settings = AaSettings { customers: CUSTOMERS, ..AaSettings::default() };
-    let world = AssociationAnywhereFixture::with(settings, "bulk_size = 25").await;
+/// A queue has more chunks than one partition key takes in a second: 6,000, or 10,000.
+async fn a_queue_opens(customers: u64, bulk_size: u32) {
+    let settings = AaSettings { customers, ..AaSettings::default() };
+    let world = AssociationAnywhereFixture::with(settings, &format!("bulk_size = {bulk_size}")).await;
     world.behave_as_aws(1);
     world.poll().await;
     let batch = world.status().await.batch.unwrap();
-    assert_eq!((batch.customers, batch.left), (CUSTOMERS, CUSTOMERS));
+    assert_eq!((batch.customers, batch.left), (customers, customers));
+    for _ in 0..3 {
+        world.work().await;
+        world.clock.advance(Duration::from_secs(1));
+        world.poll().await;
+    }
+    let status = world.status().await;
+    assert!(status.counts.fetched >= u64::from(bulk_size) * 40, "{status:?}");
+    assert_eq!(status.counts.failed, 0, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_large_queue_opens_and_begins_to_be_synced() {
+    a_queue_opens(150_000, 25).await;
+}
+
+#[cfg(feature = "slow")]
+#[tokio::test]
+async fn a_queue_of_a_million_opens_and_begins_to_be_synced() {
+    a_queue_opens(1_000_000, 100).await;
 }
 
 #[tokio::test]
@@ -42,15 +59,27 @@ async fn customers_are_synced_and_those_that_fail_become_failure_records() {
     assert_eq!(world.shadow().existing(&world.connection()).await.unwrap().len(), 2_990);
 }
 
-#[tokio::test]
-async fn contacts_are_synced() {
-    let settings = BcSettings { contacts: 2_000, ..BcSettings::default() };
-    let deployment = TestDeployment::with_most_pages(1, 1_000).await;
+/// Pages of a hundred contacts come ten a second.
+async fn contacts_come(contacts: u64) {
+    let settings = BcSettings { contacts, ..BcSettings::default() };
+    let deployment = TestDeployment::with_most_pages(1, 10_000).await;
     let world = BusinessCatalystFixture::on(deployment, settings, "UTC", "max_requests_per_second = 10").await;
     world.behave_as_aws(3);
-    world.sync_within(120).await;
+    let seconds = world.sync_within(60 + contacts / 100).await;
     world.assert_shadow_is_the_sources().await;
-    assert_eq!(world.writes().await, (2_000, 2_000));
+    let (records, revisions) = world.writes().await;
+    assert_eq!((records as u64, revisions), (contacts, contacts), "in {seconds} looks");
+}
+
+#[tokio::test]
+async fn contacts_are_synced() {
+    contacts_come(3_000).await;
+}
+
+#[cfg(feature = "slow")]
+#[tokio::test]
+async fn a_hundred_thousand_contacts_are_synced() {
+    contacts_come(100_000).await;
 }
 
 #[tokio::test]
