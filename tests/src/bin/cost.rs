@@ -1,5 +1,5 @@
 //! What customer-sync costs on AWS, from what the functions ask of DynamoDB here: `cargo run --release -p tests --bin
-//! cost`. An idle month, and a million customers that are synced.
+//! cost`. An idle month, and a million customers that are synced; with the argument `idle` or `millions` one of them.
 //!
 //! Requests and units are counted. The time of the functions is modelled, because the clock is a story's: see
 //! [`modelled`].
@@ -14,9 +14,10 @@ use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, endpoint};
 use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, TestDeployment, WORK_QUEUE};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// How many customers are synced to learn what a million costs.
-const SAMPLE: u32 = 5_000;
+const SAMPLE: u32 = 2_000;
 /// How long AWS takes to begin an invocation and to end it.
 const INVOCATION: Duration = Duration::from_millis(10);
 /// How long DynamoDB takes to answer.
@@ -48,12 +49,26 @@ const BUSINESS_CATALYST: Kind =
 async fn main() {
     let prices = Prices::us_east_1().unwrap();
     println!("{}, {}, arm64, 512 MB, without free tiers\n", prices.region, prices.as_of);
+    let wanted = std::env::args().nth(1);
+    let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    if is_wanted("idle") {
+        print_idle(&prices).await;
+    }
+    if is_wanted("millions") {
+        print_millions(&prices).await;
+    }
+}
+
+async fn print_idle(prices: &Prices) {
     for (aa, bc) in [(1, 1), (10, 10), (100, 0)] {
         let hour = idle_hour(&ASSOCIATION_ANYWHERE, aa).await.and(&idle_hour(&BUSINESS_CATALYST, bc).await);
         let longest = hour.functions.values().map(|function| function.longest).max().unwrap_or_default();
         println!("an idle month of {aa} AA and {bc} BC; the longest invocation {longest:.1?}");
         println!("{}", prices.month(&hour, &deployed(aa + bc)));
     }
+}
+
+async fn print_millions(prices: &Prices) {
     for (what, report) in millions().await {
         let bill = prices.usage(&report, &deployed(1)).times(1e6 / f64::from(SAMPLE));
         let sample = f64::from(SAMPLE);
@@ -78,13 +93,12 @@ async fn idle_hour(kind: &Kind, connections: u32) -> Report {
         return Report::default();
     }
     let world = TestDeployment::with_most_pages(1, 1_000).await;
-    let serving = connect(&world, kind, connections).await;
+    let _serving = connect(&world, kind, connections).await;
     let meter = world.meter();
     // Everything that is there is synced, and every cache is filled.
-    pass(&world, kind, connections, &meter, Duration::from_secs(900)).await;
+    pass(&world, kind, connections, &meter, Duration::from_secs(120)).await;
     meter.reset();
     pass(&world, kind, connections, &meter, Duration::from_secs(3_600)).await;
-    serving.abort();
     meter.report()
 }
 
@@ -110,33 +124,38 @@ async fn pass(world: &TestDeployment, kind: &Kind, connections: u32, meter: &Met
     }
 }
 
-/// Configures connections to one source, with nobody in its queue, or a few contacts.
-async fn connect(world: &TestDeployment, kind: &Kind, connections: u32) -> tokio::task::JoinHandle<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+/// Configures connections, each to a source of its own with nobody in its queue, or with a few contacts.
+async fn connect(world: &TestDeployment, kind: &Kind, connections: u32) -> JoinSet<std::io::Result<()>> {
+    let mut serving = JoinSet::new();
+    let mut file = String::new();
+    let aa = AaSettings { customers: 0, ..AaSettings::default() };
+    let bc = BcSettings { contacts: 20, ..BcSettings::default() };
     let is_aa = kind.name == ASSOCIATION_ANYWHERE.name;
-    let (aa, bc) =
-        (AaSettings { customers: 0, ..AaSettings::default() }, BcSettings { contacts: 20, ..BcSettings::default() });
     let (username, password) = if is_aa { (&aa.username, &aa.password) } else { (&bc.username, &bc.password) };
     let credentials = world.secret("source.json", &json!({ "username": username, "password": password }));
-    let urls = urls(&base);
-    let settings = if is_aa {
-        let (queue, details, purge) = (urls.queue, urls.details, urls.purge);
-        format!(
-            "kind = 'association-anywhere'\nqueue_url = '{queue}'\ndetails_url = '{details}'\npurge_url = '{purge}'\n"
-        )
-    } else {
-        let (endpoint, site_id) = (endpoint(&base), bc.site_id);
-        format!("kind = 'business-catalyst'\nendpoint = '{endpoint}'\nsite_id = {site_id}\ntime_zone = 'UTC'\n")
-    };
-    let all = (0..connections).map(|number| {
-        format!("[[connection]]\nid = 'c{number}'\ntenant = 'acme'\n{settings}credentials = '{credentials}'\n")
-    });
-    world.configure(&all.collect::<String>()).await;
-    tokio::spawn(async move {
-        let _ =
-            if is_aa { AaSimulator::new(aa).serve(listener).await } else { BcSimulator::new(bc).serve(listener).await };
-    })
+    for number in 0..connections {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        file += &format!("[[connection]]\nid = 'c{number}'\ntenant = 'acme'\ncredentials = '{credentials}'\n");
+        if is_aa {
+            let urls = urls(&base);
+            file += &format!(
+                "kind = 'association-anywhere'\nqueue_url = '{}'\ndetails_url = '{}'\npurge_url = '{}'\n",
+                urls.queue, urls.details, urls.purge
+            );
+            let source = AaSimulator::new(aa.clone());
+            serving.spawn(async move { source.serve(listener).await });
+        } else {
+            let (endpoint, site_id) = (endpoint(&base), bc.site_id);
+            file += &format!(
+                "kind = 'business-catalyst'\nendpoint = '{endpoint}'\nsite_id = {site_id}\ntime_zone = 'UTC'\n"
+            );
+            let source = BcSimulator::new(bc.clone());
+            serving.spawn(async move { source.serve(listener).await });
+        }
+    }
+    world.configure(&file).await;
+    serving
 }
 
 /// What it takes to sync the sample: new, unchanged and changed customers of each kind.
