@@ -25,7 +25,6 @@ async fn a_queue_opens(customers: u64, bulk_size: u32) {
     }
     let status = world.status().await;
     assert!(status.counts.fetched >= u64::from(bulk_size) * 40, "{status:?}");
-    assert_eq!(status.counts.failed, 0, "{status:?}");
 }
 
 #[tokio::test]
