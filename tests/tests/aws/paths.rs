@@ -51,6 +51,9 @@ async fn an_id_in_a_path_is_answered_with_its_own_customer_or_not_at_all() {
         }
     }
     assert_eq!(refused, ["A#17", "A?x", "50%41"]);
+    // A blank at the end is lost, too.
+    let (status, answer) = read(&world, "/v1/customers/imports~A%20").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
 }
 
 #[tokio::test]
