@@ -16,7 +16,7 @@ use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, D
 use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
-use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, ReceivedMessage, Template};
+use local_aws::{Conflicts, EmbeddedDynamoDb, Engine, Habits, LocalSqs, Meter, ReceivedMessage, Template};
 use operations::imports::Undo;
 use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
@@ -108,9 +108,8 @@ impl TestDeployment {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let store_budget = StoreBudget::default();
-        let unlimited = database.client();
         // The SDK would retry by itself, after a real pause: here the functions must cope with the error.
-        let limited = unlimited.config().to_builder().interceptor(store_budget.clone());
+        let limited = database.client().config().to_builder().interceptor(store_budget.clone());
         let limited = limited.retry_config(RetryConfig::disabled()).build();
         let clients = Clients {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
@@ -122,8 +121,23 @@ impl TestDeployment {
             metrics: Metrics::off(),
         };
         let engine = Engine::new(&template, &clients, queues.clone()).unwrap();
-        let clients = Clients { dynamodb: unlimited, ..clients };
+        let clients = Clients { dynamodb: database.exempt_client(), ..clients };
         Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget }
+    }
+
+    /// From now on DynamoDB behaves to the functions as it does on AWS: a partition key takes a thousand write units and
+    /// three thousand read units a second, and one in three writes right after a transaction meets it. What the story
+    /// itself looks at by [`TestDeployment::clients`] is not concerned.
+    pub fn behave_as_aws(&self, seed: u64) {
+        let conflicts = Some(Conflicts { seed, one_in: 3 });
+        self.database.behave(Habits { clock: self.clock.clone(), throttles: true, conflicts });
+    }
+
+    /// Counts from now on what the functions ask of DynamoDB.
+    pub fn meter(&self) -> Meter {
+        let meter = Meter::on();
+        self.database.count_in(meter.clone());
+        meter
     }
 
     /// Writes a secret, and returns the reference to it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{read_cursor, write_cursor};
+use api::{MOST_BYTES_QUOTED, bytes_quoted, read_cursor, write_cursor};
 use model::{
     ConnectionKey, Customer, ExternalKey, LeadSource, Record, ReferenceCandidates, Resource, Staff, Status, is_id,
     iso_millis,
@@ -25,7 +25,8 @@ const USERS_AT_ONCE: usize = 25;
 const CATALOGED_A_PAGE: usize = 1_000;
 /// How many of them are in memory together at most.
 const CATALOGED_AT_ONCE: usize = 250;
-/// A page ends before it has more bytes than this, unless a single record has. Lambda's limit for an answer is 6 MB.
+/// A page ends before it has more bytes than this, unless a single record has. Lambda's limit for an answer is 6 MB:
+/// see [`MOST_BYTES_QUOTED`].
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -114,16 +115,15 @@ impl ConnectorApi {
         mut cursor: Option<(u8, String)>,
     ) -> Result<(String, Option<(u8, String)>), StoreError> {
         let deadline = self.clock.now() + PATIENCE;
-        let mut listed = String::new();
+        let mut page = Page::default();
         for _ in 0..USERS_A_PAGE / USERS_AT_ONCE {
             let (customers, next) = self.shadow.list(connection, cursor.clone(), USERS_AT_ONCE, deadline).await?;
             for customer in &customers {
                 if let Some((customer, key)) = of_club(customer, club_id) {
                     let user = documents::listed_user(&shown_user(customer, &key));
-                    if !has_room(&listed, &user) {
-                        return Ok((listed, cursor));
+                    if !page.take(&user) {
+                        return Ok((page.listed, cursor));
                     }
-                    listed += &user;
                 }
                 cursor = Some(Shadow::place_of(&customer.source_id));
             }
@@ -132,7 +132,7 @@ impl ConnectorApi {
                 break;
             }
         }
-        Ok((listed, cursor))
+        Ok((page.listed, cursor))
     }
 
     /// One member of staff or lead source of a club, or a page of all of them.
@@ -160,25 +160,23 @@ impl ConnectorApi {
         club_id: &str,
         mut cursor: Option<String>,
     ) -> Result<(String, Option<String>), StoreError> {
-        let (mut listed, mut seen) = (String::new(), 0);
+        let (mut page, mut seen) = (Page::default(), 0);
         while seen < CATALOGED_A_PAGE {
             let (records, more) = T::table(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
             for record in &records {
                 if let Some(key) = record.known_in_club(club_id) {
-                    let one = T::listed(record, key);
-                    if !has_room(&listed, &one) {
-                        return Ok((listed, cursor));
+                    if !page.take(&T::listed(record, key)) {
+                        return Ok((page.listed, cursor));
                     }
-                    listed += &one;
                 }
                 cursor = Some(record.id.clone());
             }
             if !more {
-                return Ok((listed, None));
+                return Ok((page.listed, None));
             }
             seen += records.len();
         }
-        Ok((listed, cursor))
+        Ok((page.listed, cursor))
     }
 
     /// One lead source. If neither client nor club is given, it is looked for in every club that the provider has.
@@ -225,9 +223,25 @@ fn asking<'a>(senders: &'a [Sender], query: &FetchQuery) -> Result<(&'a Sender, 
     Ok((sender, ExternalKey { identifier: provider, client_id, club_id, record_id: String::new() }))
 }
 
-/// Whether a page has room for one more: it always has for one.
-fn has_room(listed: &str, one: &str) -> bool {
-    listed.is_empty() || listed.len() + one.len() <= LARGEST_PAGE
+/// The records of a page: as many as fit, and at least one.
+#[derive(Default)]
+struct Page {
+    listed: String,
+    bytes_quoted: usize,
+}
+
+impl Page {
+    /// Adds a record; `false` if it does not fit.
+    fn take(&mut self, record: &str) -> bool {
+        let bytes_quoted = self.bytes_quoted + bytes_quoted(record);
+        let fits = self.listed.len() + record.len() <= LARGEST_PAGE && bytes_quoted <= MOST_BYTES_QUOTED;
+        if !fits && !self.listed.is_empty() {
+            return false;
+        }
+        self.listed += record;
+        self.bytes_quoted = bytes_quoted;
+        true
+    }
 }
 
 fn bad_cursor() -> ApiError {

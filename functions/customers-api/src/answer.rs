@@ -1,12 +1,10 @@
+use api::{MOST_BYTES_QUOTED, bytes_quoted};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 /// Bytes of an answer's rows.
 const MOST_BYTES: usize = 4_000_000;
-/// Lambda answers with at most 6 MB of JSON, in which our JSON is a text: each quotation mark and each backslash
-/// becomes two bytes.
-const MOST_BYTES_QUOTED: usize = 5_800_000;
 /// How many rows are read at first, before it is known how large they are: one may have 390 KB.
 const FIRST_ROWS: usize = 50;
 /// How many rows are read at once, when they are known to be small.
@@ -28,7 +26,7 @@ impl Rows {
         for text in texts {
             // As JSON in JSON a byte may become six: a control character.
             rows.bytes += text.len() + 3;
-            rows.bytes_quoted += quoted(text) + 7;
+            rows.bytes_quoted += bytes_quoted(text) + 7;
         }
         rows
     }
@@ -41,7 +39,7 @@ impl Rows {
     /// Adds a row; `false` if it does not fit.
     pub(crate) fn take(&mut self, row: &impl Serialize) -> Result<bool, serde_json::Error> {
         let json = serde_json::to_string(row)?;
-        let (bytes, bytes_quoted) = (self.bytes + json.len() + 1, self.bytes_quoted + quoted(&json) + 1);
+        let (bytes, bytes_quoted) = (self.bytes + json.len() + 1, self.bytes_quoted + bytes_quoted(&json) + 1);
         if self.count > 0 && (bytes > MOST_BYTES || bytes_quoted > MOST_BYTES_QUOTED) {
             return Ok(false);
         }
@@ -68,17 +66,6 @@ impl Rows {
         let body = format!("{{\"{name}\":[{}]{others}}}", self.json);
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
     }
-}
-
-/// The bytes of a text within a JSON text, without the quotation marks around it.
-fn quoted(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| match byte {
-            b'"' | b'\\' => 2,
-            0..0x20 => 6,
-            _ => 1,
-        })
-        .sum()
 }
 
 #[cfg(test)]

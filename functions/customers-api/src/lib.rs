@@ -3,6 +3,7 @@
 //! | route | what |
 //! |---|---|
 //! | `GET /v1/customers/{id}` | one record, deleted or not |
+//! | `GET /v1/customers?id=…` | the same, whatever characters the id holds |
 //! | `POST /v1/customers/batch-get` | up to 500 records by id |
 //! | `GET /v1/customers?connection=…&cursor=…&limit=…` | the customers of a connection, page by page, without deleted ones |
 //! | `GET /v1/connections` | how the connections stand |

@@ -2,13 +2,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{read_cursor, write_cursor};
+use api::{is_as_sent, read_cursor, write_cursor};
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use config::{READER, is_connection_id};
@@ -32,14 +32,18 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// Bytes of a body: far more than [`MOST_IDS`] ids have.
 const LARGEST_BODY: usize = 1_000_000;
 
+/// What stands in a path before a customer's id.
+const CUSTOMER: &str = "/v1/customers/";
+
 type Api = State<Arc<CustomersApi>>;
 type Parameters = Result<Query<HashMap<String, String>>, QueryRejection>;
 
 pub(crate) fn router(api: Arc<CustomersApi>) -> Router {
     Router::new()
-        .route("/v1/customers/{id}", get(one_customer))
+        // An id may hold slashes.
+        .route(&format!("{CUSTOMER}{{*id}}"), get(customer_by_path))
         .route("/v1/customers/batch-get", post(many_customers))
-        .route("/v1/customers", get(list_customers))
+        .route("/v1/customers", get(customers_by_query))
         .route("/v1/connections", get(connections))
         .route("/v1/staff", get(list_staff))
         .route("/v1/lead-sources", get(list_lead_sources))
@@ -59,17 +63,34 @@ async fn nobody_keeps(mut response: Response) -> Response {
     response
 }
 
-async fn one_customer(
+async fn customer_by_path(
     Tenant(tenant): Tenant,
     State(api): Api,
     id: Result<Path<String>, PathRejection>,
+    extensions: Extensions,
 ) -> Result<Json<Customer>, Problem> {
     let Path(id) = id.map_err(|rejection| Problem::bad_request(format!("the id in the path: {rejection}")))?;
-    let id: CustomerId = id.parse().map_err(|error| Problem::bad_request(format!("the id in the path: {error}")))?;
-    let connection = ConnectionKey::new(&tenant, id.connection);
-    let found = api.shadow.get(&connection, &id.source_id).await?;
-    note_read(&tenant, "GET /v1/customers/{id}", found.iter().len());
-    found.map(Json).ok_or_else(|| Problem::not_found("there is no such customer"))
+    if !is_as_sent(&extensions, CUSTOMER, &id) {
+        return Err(Problem::bad_request(
+            "the id in the path holds a character that is lost on its way: ask for it by `GET /v1/customers?id=…`",
+        ));
+    }
+    let id = id.parse().map_err(|error| Problem::bad_request(format!("the id in the path: {error}")))?;
+    api.customer(&tenant, "GET /v1/customers/{id}", id).await
+}
+
+/// One customer by its id, or a page of a connection's.
+async fn customers_by_query(tenant: Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
+    match query {
+        Ok(Query(parameters)) if parameters.contains_key("id") => {
+            let [(_, id)] = &parameters.into_iter().collect::<Vec<_>>()[..] else {
+                return Err(Problem::bad_request("the query parameter `id` stands alone"));
+            };
+            let id = id.parse().map_err(|error| Problem::bad_request(format!("`id`: {error}")))?;
+            api.customer(&tenant.0, "GET /v1/customers?id=", id).await.map(IntoResponse::into_response)
+        }
+        query => list_customers(tenant, api, query).await,
+    }
 }
 
 #[derive(Deserialize)]
@@ -138,7 +159,11 @@ async fn many_customers(Tenant(tenant): Tenant, State(api): Api, body: Body) -> 
     Ok(rows.into_answer("customers", &others))
 }
 
-async fn list_customers(Tenant(tenant): Tenant, State(api): Api, query: Parameters) -> Result<Response, Problem> {
+async fn list_customers(
+    Tenant(tenant): Tenant,
+    api: Arc<CustomersApi>,
+    query: Parameters,
+) -> Result<Response, Problem> {
     let ListQuery { connection, limit, cursor } = ListQuery::read(query)?;
     let mut cursor = cursor.map(|text| read_cursor(&text).ok_or_else(ListQuery::bad_cursor)).transpose()?;
     let key = api.connection(&tenant, connection).await?;
@@ -174,6 +199,14 @@ async fn list_lead_sources(Tenant(tenant): Tenant, State(api): Api, query: Param
 }
 
 impl CustomersApi {
+    /// One record, deleted or not.
+    async fn customer(&self, tenant: &str, route: &'static str, id: CustomerId) -> Result<Json<Customer>, Problem> {
+        let connection = ConnectionKey::new(tenant, id.connection);
+        let found = self.shadow.get(&connection, &id.source_id).await?;
+        note_read(tenant, route, found.iter().len());
+        found.map(Json).ok_or_else(|| Problem::not_found("there is no such customer"))
+    }
+
     /// A page of a table, under `name`.
     async fn list_reference<T: ReferenceData>(
         &self,

@@ -1,3 +1,7 @@
+mod habits;
+mod observed;
+mod units;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,9 +13,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use observed::Observer;
+
+use crate::meter::Meter;
 use crate::private_files;
 use crate::sdk::{Answer, InProcess};
 use crate::template::Table;
+
+pub use habits::{Conflicts, Habits};
 
 /// How many requests share a flush with the first.
 const LARGEST_GROUP: usize = 127;
@@ -25,6 +34,7 @@ pub struct EmbeddedDynamoDb {
     work: mpsc::Sender<Request>,
     operations: Arc<Mutex<BTreeMap<String, u64>>>,
     refusals: Arc<Mutex<Vec<Refusal>>>,
+    observer: Arc<Mutex<Observer>>,
 }
 
 /// An error that AWS returns at times, and SQLite never does.
@@ -39,6 +49,8 @@ struct Refusal {
 struct Request {
     operation: String,
     body: Vec<u8>,
+    /// Whether it is refused and counted as on AWS.
+    is_observed: bool,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -76,7 +88,8 @@ impl EmbeddedDynamoDb {
     fn serve(database: Database, log: Option<PathBuf>) -> Self {
         let (work, requests) = mpsc::channel::<Request>();
         let operations: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
-        let counts = operations.clone();
+        let observer: Arc<Mutex<Observer>> = Arc::default();
+        let (counts, observing) = (operations.clone(), observer.clone());
         std::thread::spawn(move || {
             while let Ok(first) = requests.recv() {
                 let group: Vec<Request> =
@@ -86,10 +99,21 @@ impl EmbeddedDynamoDb {
                     *counts.entry(request.operation.clone()).or_default() += 1;
                 }
                 drop(counts);
-                work_on(&database, log.as_deref(), group);
+                let mut observing = observing.lock().unwrap_or_else(PoisonError::into_inner);
+                work_on(&database, log.as_deref(), group, &mut observing);
             }
         });
-        Self { work, operations, refusals: Arc::default() }
+        Self { work, operations, refusals: Arc::default(), observer }
+    }
+
+    /// Refuses from now on what AWS would refuse, as far as `habits` say.
+    pub fn behave(&self, habits: Habits) {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).habits = habits;
+    }
+
+    /// Counts units and requests from now on, in seconds of the clock of the [`Habits`].
+    pub fn count_in(&self, meter: Meter) {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).meter = meter;
     }
 
     /// How often an operation was requested: what a run would have cost.
@@ -113,12 +137,23 @@ impl EmbeddedDynamoDb {
 
     /// A client of it.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
+        self.client_that(true)
+    }
+
+    /// A client that is never throttled, meets no transaction and counts in no meter: for a test that looks at what is
+    /// stored.
+    pub fn exempt_client(&self) -> aws_sdk_dynamodb::Client {
+        self.client_that(false)
+    }
+
+    fn client_that(&self, is_observed: bool) -> aws_sdk_dynamodb::Client {
         let work = self.work.clone();
         let refusals = self.refusals.clone();
         let in_process = InProcess::new(move |operation, body| {
             let refused = refusal(&refusals, &operation, &body);
             let (answer, answered) = oneshot::channel();
-            let sent = if refused.is_none() { work.send(Request { operation, body, answer }).is_ok() } else { false };
+            let request = Request { operation, body, is_observed, answer };
+            let sent = refused.is_none() && work.send(request).is_ok();
             async move {
                 if let Some(refused) = refused {
                     return refused;
@@ -160,17 +195,25 @@ impl EmbeddedDynamoDb {
         let (answer, answered) = oneshot::channel();
         let body = request.to_string().into_bytes();
         let gone = || "the embedded DynamoDB has stopped".to_owned();
-        self.work.send(Request { operation: operation.to_owned(), body, answer }).map_err(|_| gone())?;
+        let request = Request { operation: operation.to_owned(), body, is_observed: false, answer };
+        self.work.send(request).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())
     }
 }
 
 /// Carries out a group of requests. Answers come after the writes are on the disk: one flush of SQLite's log serves the
 /// whole group.
-fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>) {
+fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>, observer: &mut Observer) {
     let mut written = Vec::new();
     for request in group {
-        let answer = dispatch(database, &request.operation, &request.body);
+        let answer = if request.is_observed {
+            observer.answer(database, &request.operation, &request.body)
+        } else {
+            dispatch(database, &request.operation, &request.body)
+        };
+        if request.operation == "CreateTable" {
+            observer.note_table(&request.body);
+        }
         if READS.contains(&request.operation.as_str()) {
             // The caller may have been cancelled; here as below.
             let _ = request.answer.send(answer);

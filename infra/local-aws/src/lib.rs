@@ -5,18 +5,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod cost;
 mod dynamodb;
 mod event_source;
 mod functions;
 mod gateway;
+mod meter;
 pub mod private_files;
 mod sdk;
 mod server;
 mod sqs;
 mod template;
 
-pub use dynamodb::EmbeddedDynamoDb;
+pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
+pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits};
 pub use functions::{Engine, EngineError};
+pub use meter::{Invocations, Meter, Report, Usage};
 pub use sqs::{LocalSqs, ReceivedMessage};
 pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, Table, Template, TemplateError};
 
