@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use customer_sync::commands::{self, FailuresAction, LocalOptions, ResyncWhat};
-use customer_sync::{Target, TargetError};
+use customer_sync::{Login, Target, TargetError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -154,6 +154,12 @@ struct Deployment {
     /// A deployed stack
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     stack: Option<String>,
+    /// The profile of the AWS configuration to log in with
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    profile: Option<String>,
+    /// The stack's region
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    region: Option<String>,
     /// The data of a run on this machine
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
@@ -162,7 +168,10 @@ struct Deployment {
 impl Deployment {
     async fn target(&self) -> Result<Target, TargetError> {
         match &self.stack {
-            Some(name) => Target::stack(name).await,
+            Some(name) => {
+                let login = Login { profile: self.profile.clone(), region: self.region.clone() };
+                Target::stack(name, &login).await
+            }
             None => Target::directory(&self.data),
         }
     }

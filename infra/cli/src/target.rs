@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use aws_config::BehaviorVersion;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use lambda::{Clients, Environment, Metrics};
 use operations::imports::Undo;
 use operations::status::StatusReader;
@@ -11,6 +11,8 @@ use thiserror::Error;
 
 use local_aws::TEMPLATE;
 use local_aws::{EmbeddedDynamoDb, LocalSqs, Template};
+
+use crate::login::{Login, unasked};
 
 /// What a command works on: a deployed stack, or the data of a run on this machine.
 pub struct Target {
@@ -75,15 +77,14 @@ impl Target {
     ///
     /// # Errors
     /// If the stack can't be read, or lacks an output of `template.yaml`.
-    pub async fn stack(name: &str) -> Result<Self, TargetError> {
+    pub async fn stack(name: &str, login: &Login) -> Result<Self, TargetError> {
         let unreadable = |problem: String| TargetError::Stack { name: name.to_owned(), problem };
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let config = login.config().await.map_err(unreadable)?;
         let answer = aws_sdk_cloudformation::Client::new(&config).describe_stacks().stack_name(name).send().await;
         let answer = answer.map_err(|error| {
-            use aws_sdk_cloudformation::error::ProvideErrorMetadata;
             let service = error.as_service_error();
             let message = service.and_then(ProvideErrorMetadata::message).map(str::to_owned);
-            unreadable(message.unwrap_or_else(|| "CloudFormation could not be reached".to_owned()))
+            unreadable(message.unwrap_or_else(|| format!("CloudFormation {}", unasked(&error))))
         })?;
         let outputs = answer.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
         let table = |name: &str| {
@@ -96,7 +97,7 @@ impl Target {
             shadow: table("ShadowTableName")?,
             imports: table("ImportTableName")?,
         };
-        let clients = Clients::of_aws(&Environment::default()).await?;
+        let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
         Ok(Self { tables, clients, is_stack: true })
     }

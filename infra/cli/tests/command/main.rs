@@ -8,6 +8,7 @@ mod business_catalyst;
 mod connector;
 mod doors;
 mod imports;
+mod login;
 mod refusals;
 mod source;
 mod support;
