@@ -26,7 +26,7 @@ use std::sync::Arc;
 use api::Refusals;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics};
 use model::{LeadSource, Staff};
-use store::{Clock, PendingReferences, Random, ReferenceTable, Shadow};
+use store::{Clock, ConnectionStates, PendingReferences, Random, ReferenceTable, Shadow};
 
 use crate::auth::Senders;
 
@@ -34,6 +34,7 @@ use crate::auth::Senders;
 #[derive(Debug)]
 struct ConnectorApi {
     senders: Senders,
+    states: ConnectionStates,
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
@@ -58,6 +59,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
             clock.clone(),
             random.clone(),
         ),
+        states: tables.states(),
         staff: tables.reference(),
         lead_sources: tables.reference(),
         pending: tables.pending_references(),

@@ -3,13 +3,14 @@
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the source's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the source |
+//! | the source's queue; connections, the batch ledger, requests to redrive and resync | the batch ledger, messages on SQS, the poll's state; the source's queue: the purge, and everybody for a resync |
 //!
 //! **When it fails** nothing is lost: a batch that was not completely opened is cleared and asked for again, a chunk
 //! whose message or worker was lost is sent again, and a queue is purged only if it is seen to be still the one that
 //! was read. The next tick goes on from there.
 
 mod acknowledge;
+mod resync;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,10 @@ impl PollQueue {
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
         let Poller { ledger, states, clock, .. } = &self.poller;
+        let state = states.state(key).await?;
+        if let Some(next) = self.carry_out_resync(connection, &state, deadline).await? {
+            return Ok(next);
+        }
         let asked_at = clock.now();
         let asked = async {
             let queue = self.source.queue(key, settings).await?;
@@ -108,7 +113,7 @@ impl PollQueue {
         };
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
-        let confirmed = states.state(key).await?.confirm_requested;
+        let confirmed = state.confirm_requested;
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);

@@ -69,6 +69,40 @@ enum Command {
         #[command(flatten)]
         place: Deployment,
     },
+    /// Show everything that is known of one customer, but its content
+    Where {
+        /// The customer's id: CONNECTION~ID
+        customer: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Remove everything of a connection that was taken out of the file
+    Forget {
+        /// The connection's id, or TENANT/ID
+        connection: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Stop polling a connection, and refuse what is pushed to it, for a while
+    Pause {
+        /// The connection's id
+        id: String,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Let a paused connection go on
+    Resume {
+        /// The connection's id
+        id: String,
+        #[command(flatten)]
+        place: Deployment,
+    },
     /// Show, redrive or drop failure records
     #[command(args_conflicts_with_subcommands = true)]
     Failures {
@@ -217,6 +251,14 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
             };
             commands::resync(&place.target().await?, &connection, &what).await?;
         }
+        Some(Command::Where { customer, json, place }) => {
+            commands::whereabouts(&place.target().await?, &customer, json).await?;
+        }
+        Some(Command::Forget { connection, yes, place }) => {
+            commands::forget(&place.target().await?, &connection, yes).await?;
+        }
+        Some(Command::Pause { id, place }) => commands::pause(&place.target().await?, &id).await?,
+        Some(Command::Resume { id, place }) => commands::resume(&place.target().await?, &id).await?,
         Some(Command::Failures { action: None, list }) => {
             let action = FailuresAction::List { as_json: list.json };
             commands::failures(&list.place.target().await?, list.connection.as_deref(), action).await?;

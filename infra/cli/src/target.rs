@@ -5,7 +5,6 @@ use lambda::{Clients, Environment, Metrics};
 use operations::imports::Undo;
 use operations::status::StatusReader;
 use sources::SourceHttp;
-use sources::association_anywhere::AssociationAnywhereClient;
 use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
@@ -22,6 +21,8 @@ pub struct Target {
     pub tables: Tables,
     /// Whether secrets must stand in AWS Secrets Manager.
     pub is_stack: bool,
+    /// The directory of a run on this machine; `None` for a stack.
+    pub directory: Option<PathBuf>,
 }
 
 /// A target that can't be worked on.
@@ -70,7 +71,7 @@ impl Target {
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock)?;
-        Ok(Self { tables: local_tables(&clients), clients, is_stack: false })
+        Ok(Self { tables: local_tables(&clients), clients, is_stack: false, directory: Some(path.to_owned()) })
     }
 
     /// Opens a deployed stack, by its outputs.
@@ -99,7 +100,7 @@ impl Target {
         };
         let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
-        Ok(Self { tables, clients, is_stack: true })
+        Ok(Self { tables, clients, is_stack: true, directory: None })
     }
 
     /// How the connections stand.
@@ -110,12 +111,6 @@ impl Target {
     /// Undoes imports.
     pub fn undo(&self) -> Undo {
         Undo::new(&self.tables, self.clients.clock.clone(), self.clients.random.clone())
-    }
-
-    /// The client of Association Anywhere.
-    pub fn association_anywhere(&self) -> AssociationAnywhereClient {
-        let Clients { clock, http, secrets, .. } = &self.clients;
-        AssociationAnywhereClient::new(http.clone(), secrets.clone(), self.tables.limiter(), clock.clone())
     }
 }
 

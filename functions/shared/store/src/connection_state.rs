@@ -35,6 +35,8 @@ pub struct ConnectionState {
     pub resync_requested: Option<u64>,
     /// The number of the request to carry out the deletions that wait, if one is to be done.
     pub confirm_requested: Option<u64>,
+    /// Since when an operator has it paused: it is not polled, and takes nothing.
+    pub paused_at: Option<Timestamp>,
 }
 
 /// The pollers' leases and what they found, in the control table.
@@ -162,6 +164,36 @@ impl ConnectionStates {
         self.done(connection, CONFIRM, request).await
     }
 
+    /// Pauses the connection from `now` on, if it is not paused already.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn pause(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(connection).update_expression("SET paused_at = if_not_exists(paused_at, :at)");
+        self.set(update, now).await
+    }
+
+    /// Ends the pause of the connection, if it is paused.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn resume(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
+        let answer = self.update(connection).update_expression("REMOVE paused_at").send().await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+    }
+
+    /// Whether the connection is paused, by a read at half the price: a pause may be seen a second late.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
+        let key = ControlTable::key(connection, "poll");
+        let get = self.0.client.get_item().table_name(&self.0.name).set_key(Some(key));
+        let answer = get.projection_expression("paused_at").send().await;
+        let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+        Ok(item.is_some_and(|item| Read::new("poll", &item).has("paused_at")))
+    }
+
     async fn request(
         &self,
         connection: &ConnectionKey,
@@ -208,6 +240,7 @@ impl ConnectionStates {
             error,
             resync_requested: requested(&read, RESYNC)?,
             confirm_requested: requested(&read, CONFIRM)?,
+            paused_at: read.optional_time("paused_at")?,
         })
     }
 

@@ -23,6 +23,10 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, query_all, query_count};
 
+mod lookup;
+
+pub use lookup::Redrive;
+
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {

@@ -17,6 +17,7 @@
 //! that it has them, then they are sent to workers. Until then no worker may take them.
 
 mod deletes;
+mod holding;
 mod item;
 mod lease;
 mod listing;
@@ -43,6 +44,7 @@ use item::{chunk_item, chunk_state, phase_name, read_batch, read_counts, set_and
 use listing_item::with_listing;
 
 pub(crate) use deletes::Reservation;
+pub use holding::Holding;
 pub use listing::split_listed;
 
 /// How many of those are under way at once: two make use of what one partition takes, a thousand small items a second,
