@@ -7,7 +7,7 @@
 //! | `connection` | `entry` | what |
 //! |---|---|---|
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
-//! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error |
+//! | `acme/aa` | `poll` | the poller's lease, how fresh the shadow is, the last error, requests of operators, since when it is paused |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
 //! | `acme/aa` | `chunk/000000000007/00000042` | a chunk that is not done: the ledger |

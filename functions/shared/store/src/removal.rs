@@ -69,8 +69,8 @@ impl Removal {
         Ok(tenants)
     }
 
-    /// Removes the records of every customer of a connection, with the tombstones. Reads the keys of the whole table: no
-    /// index has the tombstones. Returns how many records it removed.
+    /// Removes the records of every customer of a connection, with the tombstones. Reads the keys of the whole table,
+    /// because no index has the tombstones. Returns how many records it removed.
     ///
     /// # Errors
     /// If not all could be removed before the deadline: then it can be repeated.

@@ -15,8 +15,8 @@ pub enum ResyncWhat {
     WithheldDeletes,
 }
 
-/// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning. Or has
-/// it carry out the withheld deletions with the next batch. It asks no source itself.
+/// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning. Or
+/// has it carry out the withheld deletions with the next batch. It asks no source itself.
 ///
 /// # Errors
 /// If there is no such connection, or its kind can't do it.
