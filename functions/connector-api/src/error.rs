@@ -33,6 +33,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, Reason::Validation, "there is no such record")
     }
 
+    /// The sender is to keep the record and push it again.
+    pub(crate) fn paused() -> Self {
+        let message = "the connection is paused: nothing is lost if the request is sent again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message)
+    }
+
     pub(crate) fn unauthorized() -> Self {
         let message = "the request needs `Authorization: Basic` or `Authorization: Bearer` with valid credentials";
         Self::new(StatusCode::UNAUTHORIZED, Reason::Validation, message)

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics};
 use model::{LeadSource, Staff};
-use store::{Clock, ConnectionRegistry, PendingReferences, Random, ReferenceTable, Secrets, Shadow};
+use store::{Clock, ConnectionRegistry, ConnectionStates, PendingReferences, Random, ReferenceTable, Secrets, Shadow};
 
 use crate::auth::Sender;
 
@@ -37,6 +37,7 @@ struct ConnectorApi {
     secrets: Secrets,
     /// Credentials, and the connections that they open.
     senders: Gate<Sender>,
+    states: ConnectionStates,
     shadow: Shadow,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
@@ -57,6 +58,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         registry: tables.registry(),
         secrets,
         senders: Gate::new(clock.clone(), metrics.clone()),
+        states: tables.states(),
         staff: tables.reference(),
         lead_sources: tables.reference(),
         pending: tables.pending_references(),

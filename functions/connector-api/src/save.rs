@@ -78,9 +78,14 @@ fn admitted<T>(senders: &[Sender], push: Result<Push<T>, PushError>) -> Result<(
 }
 
 impl ConnectorApi {
+    async fn refuse_if_paused(&self, sender: &Sender) -> Result<(), ApiError> {
+        if self.states.is_paused(&sender.key).await? { Err(ApiError::paused()) } else { Ok(()) }
+    }
+
     /// Saves a prospect or a member, and returns our id of it once it is stored.
     pub(crate) async fn save_user(&self, senders: &[Sender], document: &[u8]) -> Result<String, ApiError> {
         let (sender, push) = admitted(senders, documents::read_user(document, &documents::limits()))?;
+        self.refuse_if_paused(sender).await?;
         let (connection, Push { key, content: pushed }) = (&sender.key, push);
         let id = key.id(connection, Resource::User);
         let prospect = Prospect { connection, id: &id };
@@ -122,6 +127,7 @@ impl ConnectorApi {
     ) -> Result<String, ApiError> {
         let deadline = self.clock.now() + PATIENCE;
         let (sender, Push { key, content }) = admitted(senders, T::read(document))?;
+        self.refuse_if_paused(sender).await?;
         let may_create = T::may_create(&sender.settings);
         match T::table(self).save(&sender.key, &key, content, may_create).await? {
             SaveOutcome::Stored { record, found } => {

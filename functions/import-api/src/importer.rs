@@ -46,6 +46,9 @@ pub(crate) enum ImportError {
     /// Other imports hold the lease all the time.
     #[error("another import of the connection is under way")]
     Busy,
+    /// An operator has paused the connection.
+    #[error("the connection is paused")]
+    Paused,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,6 +65,9 @@ impl Importer {
         request: BatchRequest,
     ) -> Result<Imported, ImportError> {
         let began = self.clock.now();
+        if self.lease.is_paused(connection).await? {
+            return Err(ImportError::Paused);
+        }
         let owner = self.lease.take(connection, LEASE, SignedDuration::ZERO, began + LEASE_PATIENCE).await?;
         let owner = owner.ok_or(ImportError::Busy)?;
         let deadline = began + PATIENCE;

@@ -90,6 +90,9 @@ async fn imported(api: &ImportApi, account: &Account, form: &Form) -> Result<Imp
         tracing::error!(connection = %account.key, %error, "an import failed");
         Problem(match error {
             ImportError::Busy => "another import of this account is under way: send the request again".to_owned(),
+            ImportError::Paused => {
+                "imports of this account are paused, and nothing was imported: send the request again later".to_owned()
+            }
             ImportError::Store(_) | ImportError::Secrets(_) => {
                 "the import could not be done now: send the same request again".to_owned()
             }

@@ -4,13 +4,14 @@
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the source's queue; connections, the batch ledger, redrive requests | the batch ledger, messages on SQS, the poll's state; the purge at the source |
+//! | the source's queue; connections, the batch ledger, requests to redrive and resync | the batch ledger, messages on SQS, the poll's state; the source's queue: the purge, and everybody for a resync |
 //!
 //! **When it fails** nothing is lost: a batch that was not completely opened is cleared and asked for again, a chunk
 //! whose message or worker was lost is sent again, and a queue is purged only if it is seen to be still the one that
 //! was read. The next message goes on from there.
 
 mod acknowledge;
+mod resync;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,12 +127,16 @@ impl Poll for PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
+        let state = self.poller.states.state(key).await?;
+        if let Some(next) = self.carry_out_resync(connection, &state, deadline).await? {
+            return Ok(next);
+        }
         let news = match news {
             Some(news) => Ok(news),
             None => self.read_queue(connection, deadline).await,
         };
         match news {
-            Ok(news) => self.open(connection, latest.as_ref(), news, deadline).await,
+            Ok(news) => self.open(connection, latest.as_ref(), news, state.confirm_requested, deadline).await,
             Err(error) => self.poller.report(key, "queue", error, Self::pause(settings)).await,
         }
     }
@@ -154,13 +159,13 @@ impl PollQueue {
         connection: &Connection<Settings>,
         latest: Option<&Batch>,
         QueueNews { asked_at, origin, answer }: QueueNews,
+        confirmed: Option<u64>,
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
         let Poller { ledger, states, .. } = &self.poller;
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
-        let confirmed = states.state(key).await?.confirm_requested;
         let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);

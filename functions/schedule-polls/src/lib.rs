@@ -83,7 +83,9 @@ impl SchedulePolls {
         }
         requests.send(plan.into_requests(), deadline).await?;
         for (key, state) in &states {
-            if let Ok(state) = state {
+            if let Ok(state) = state
+                && state.paused_at.is_none()
+            {
                 self.publish_freshness(key, state, now).await?;
             }
         }

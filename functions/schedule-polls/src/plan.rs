@@ -20,7 +20,8 @@ const CONNECTIONS_PER_MESSAGE: usize = 50;
 pub(crate) struct Plan(BTreeMap<(u32, PollPurpose), Vec<ConnectionKey>>);
 
 impl Plan {
-    /// Adds a connection that is polled every `pause`, as it stands now. One whose state is not known is due at once.
+    /// Adds a connection that is polled every `pause`, as it stands now, unless it is paused. One whose state is not known
+    /// is due at once.
     pub(crate) fn add(
         &mut self,
         key: &ConnectionKey,
@@ -29,6 +30,9 @@ impl Plan {
         now: Timestamp,
     ) {
         let state = state.cloned().unwrap_or_default();
+        if state.paused_at.is_some() {
+            return;
+        }
         let is_requested = state.resync_requested.is_some() || state.confirm_requested.is_some();
         // A time farther away than the pause was noted before the settings changed.
         let due_at = state.due_at.filter(|due_at| !is_requested && *due_at <= now + pause).unwrap_or(now);
@@ -110,6 +114,12 @@ mod tests {
     fn a_request_of_an_operator_does_not_wait_until_the_source_is_due() {
         let state = ConnectionState { resync_requested: Some(1), is_idle: false, ..due_in(3_000_000) };
         assert_eq!(planned(Some(&state), 3_600), [(0, PollPurpose::Now)]);
+    }
+
+    #[test]
+    fn a_connection_that_is_paused_is_not_planned() {
+        let state = ConnectionState { paused_at: Some(NOW), has_batch: true, resync_requested: Some(1), ..due_in(0) };
+        assert_eq!(planned(Some(&state), 5), []);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod commands;
+mod login;
 mod target;
 
+pub use login::Login;
 pub use target::{Target, TargetError};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use customer_sync::commands::{self, FailuresAction, LocalOptions, ResyncWhat};
-use customer_sync::{Target, TargetError};
+use customer_sync::{Login, Target, TargetError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -66,6 +66,40 @@ enum Command {
         /// Carry out the deletions that wait because there were too many at once, and nothing else
         #[arg(long, conflicts_with = "customer")]
         confirm_deletes: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Show everything that is known of one customer, but its content
+    Where {
+        /// The customer's id: CONNECTION~ID
+        customer: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Remove everything of a connection that was taken out of the file
+    Forget {
+        /// The connection's id, or TENANT/ID
+        connection: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Stop polling a connection, and refuse what is pushed to it, for a while
+    Pause {
+        /// The connection's id
+        id: String,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Let a paused connection go on
+    Resume {
+        /// The connection's id
+        id: String,
         #[command(flatten)]
         place: Deployment,
     },
@@ -154,6 +188,12 @@ struct Deployment {
     /// A deployed stack
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     stack: Option<String>,
+    /// The profile of the AWS configuration to log in with
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    profile: Option<String>,
+    /// The stack's region
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    region: Option<String>,
     /// The data of a run on this machine
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
@@ -162,7 +202,10 @@ struct Deployment {
 impl Deployment {
     async fn target(&self) -> Result<Target, TargetError> {
         match &self.stack {
-            Some(name) => Target::stack(name).await,
+            Some(name) => {
+                let login = Login { profile: self.profile.clone(), region: self.region.clone() };
+                Target::stack(name, &login).await
+            }
             None => Target::directory(&self.data),
         }
     }
@@ -208,6 +251,14 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
             };
             commands::resync(&place.target().await?, &connection, &what).await?;
         }
+        Some(Command::Where { customer, json, place }) => {
+            commands::whereabouts(&place.target().await?, &customer, json).await?;
+        }
+        Some(Command::Forget { connection, yes, place }) => {
+            commands::forget(&place.target().await?, &connection, yes).await?;
+        }
+        Some(Command::Pause { id, place }) => commands::pause(&place.target().await?, &id).await?,
+        Some(Command::Resume { id, place }) => commands::resume(&place.target().await?, &id).await?,
         Some(Command::Failures { action: None, list }) => {
             let action = FailuresAction::List { as_json: list.json };
             commands::failures(&list.place.target().await?, list.connection.as_deref(), action).await?;

@@ -1,16 +1,17 @@
 use std::path::{Path, PathBuf};
 
-use aws_config::BehaviorVersion;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use lambda::{Clients, Environment, Metrics};
 use operations::imports::Undo;
 use operations::status::StatusReader;
 use sources::SourceHttp;
-use sources::association_anywhere::AssociationAnywhereClient;
 use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
 use local_aws::TEMPLATE;
 use local_aws::{EmbeddedDynamoDb, LocalSqs, Template};
+
+use crate::login::{Login, unasked};
 
 /// What a command works on: a deployed stack, or the data of a run on this machine.
 pub struct Target {
@@ -20,6 +21,8 @@ pub struct Target {
     pub tables: Tables,
     /// Whether secrets must stand in AWS Secrets Manager.
     pub is_stack: bool,
+    /// The directory of a run on this machine; `None` for a stack.
+    pub directory: Option<PathBuf>,
 }
 
 /// A target that can't be worked on.
@@ -68,22 +71,21 @@ impl Target {
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock)?;
-        Ok(Self { tables: local_tables(&clients), clients, is_stack: false })
+        Ok(Self { tables: local_tables(&clients), clients, is_stack: false, directory: Some(path.to_owned()) })
     }
 
     /// Opens a deployed stack, by its outputs.
     ///
     /// # Errors
     /// If the stack can't be read, or lacks an output of `template.yaml`.
-    pub async fn stack(name: &str) -> Result<Self, TargetError> {
+    pub async fn stack(name: &str, login: &Login) -> Result<Self, TargetError> {
         let unreadable = |problem: String| TargetError::Stack { name: name.to_owned(), problem };
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let config = login.config().await.map_err(unreadable)?;
         let answer = aws_sdk_cloudformation::Client::new(&config).describe_stacks().stack_name(name).send().await;
         let answer = answer.map_err(|error| {
-            use aws_sdk_cloudformation::error::ProvideErrorMetadata;
             let service = error.as_service_error();
             let message = service.and_then(ProvideErrorMetadata::message).map(str::to_owned);
-            unreadable(message.unwrap_or_else(|| "CloudFormation could not be reached".to_owned()))
+            unreadable(message.unwrap_or_else(|| format!("CloudFormation {}", unasked(&error))))
         })?;
         let outputs = answer.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
         let table = |name: &str| {
@@ -96,9 +98,9 @@ impl Target {
             shadow: table("ShadowTableName")?,
             imports: table("ImportTableName")?,
         };
-        let clients = Clients::of_aws(&Environment::default()).await?;
+        let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
-        Ok(Self { tables, clients, is_stack: true })
+        Ok(Self { tables, clients, is_stack: true, directory: None })
     }
 
     /// How the connections stand.
@@ -109,12 +111,6 @@ impl Target {
     /// Undoes imports.
     pub fn undo(&self) -> Undo {
         Undo::new(&self.tables, self.clients.clock.clone(), self.clients.random.clone())
-    }
-
-    /// The client of Association Anywhere.
-    pub fn association_anywhere(&self) -> AssociationAnywhereClient {
-        let Clients { clock, http, secrets, .. } = &self.clients;
-        AssociationAnywhereClient::new(http.clone(), secrets.clone(), self.tables.limiter(), clock.clone())
     }
 }
 

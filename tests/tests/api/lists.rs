@@ -136,6 +136,7 @@ async fn connections_have_the_figures_of_the_status() {
             "tenant": "acme",
             "kind": "association-anywhere",
             "condition": "in_sync",
+            "paused_at": null,
             "fresh_as_of": status.fresh_as_of.unwrap(),
             "freshness_seconds": status.freshness_seconds.unwrap(),
             "last_success_at": status.last_success_at.unwrap(),

@@ -38,6 +38,14 @@ impl ImportLease {
         Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
     }
 
+    /// Whether an operator has paused the connection: nothing is imported then; undos go on.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
+        self.states.is_paused(connection).await
+    }
+
     /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's; waits for another holder
     /// until `patience`. Returns the name of its owner; `None` if another holds it all the time.
     ///

@@ -1,4 +1,6 @@
-//! What operators see and do: the status of connections, the undo of imports.
+//! What operators see and do: the status of connections, where a customer is, the undo of imports, forgetting.
 
+pub mod forgetting;
 pub mod imports;
 pub mod status;
+pub mod whereabouts;

@@ -22,6 +22,8 @@ pub enum Condition {
     InSync,
     /// Something stands in the way.
     Failing,
+    /// An operator has paused it.
+    Paused,
 }
 
 /// How connections stand, as JSON shows it.
@@ -42,6 +44,8 @@ pub struct ConnectionStatus {
     pub kind: ConnectionKind,
     /// Its state in one word.
     pub condition: Condition,
+    /// Since when it is paused.
+    pub paused_at: Option<String>,
     /// The shadow holds everything that the source reported by then.
     pub fresh_as_of: Option<String>,
     /// How many seconds ago that is.
@@ -143,10 +147,11 @@ impl StatusReader {
                 let problem = problem_of(&registration);
                 let Registration { key, kind, .. } = registration;
                 let Some(kind) = ConnectionKind::from_name(&kind) else { continue };
-                let mut status =
-                    if kind.is_push() { pushed(&key, kind, now) } else { self.one(&key, kind, now).await? };
+                let mut status = self.one(&key, kind, now).await?;
                 if let Some(problem) = problem {
-                    status.condition = Condition::Failing;
+                    if status.condition != Condition::Paused {
+                        status.condition = Condition::Failing;
+                    }
                     status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
                 }
                 statuses.push(status);
@@ -161,7 +166,10 @@ impl StatusReader {
         kind: ConnectionKind,
         now: Timestamp,
     ) -> Result<ConnectionStatus, StoreError> {
-        let ConnectionState { fresh_as_of, answered_at, error, .. } = self.states.state(key).await?;
+        let ConnectionState { fresh_as_of, answered_at, error, paused_at, .. } = self.states.state(key).await?;
+        if kind.is_push() {
+            return Ok(pushed(key, kind, paused_at, now));
+        }
         let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
         // What one chunk met is over if the batch has come on since.
@@ -171,6 +179,7 @@ impl StatusReader {
             ends += batch.counts;
         }
         let condition = match (&error, &batch, fresh_as_of) {
+            _ if paused_at.is_some() => Condition::Paused,
             (Some(_), _, _) => Condition::Failing,
             (None, Some(_), _) => Condition::Syncing,
             (None, None, Some(_)) => Condition::InSync,
@@ -181,8 +190,9 @@ impl StatusReader {
             tenant: key.tenant.clone(),
             kind,
             condition,
+            paused_at: paused_at.map(iso_millis),
             fresh_as_of: fresh_as_of.map(iso_millis),
-            freshness_seconds: fresh_as_of.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)),
+            freshness_seconds: fresh_as_of.map(|at| seconds_since(at, now)),
             last_success_at: answered_at.map(iso_millis),
             error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
             batch: batch.map(|batch| BatchStatus {
@@ -199,17 +209,23 @@ impl StatusReader {
     }
 }
 
-/// What is acknowledged to a system that pushes is stored: such a connection is always in sync. It has no counts,
-/// because a stored count would cost every push a second write; metrics have them.
-fn pushed(key: &ConnectionKey, kind: ConnectionKind, now: Timestamp) -> ConnectionStatus {
+fn seconds_since(at: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0)
+}
+
+/// What is acknowledged to a system that pushes is stored: such a connection is in sync unless it is paused. It has no
+/// counts, because a stored count would cost every push a second write; metrics have them.
+fn pushed(key: &ConnectionKey, kind: ConnectionKind, paused_at: Option<Timestamp>, now: Timestamp) -> ConnectionStatus {
+    let fresh_as_of = paused_at.unwrap_or(now);
     let ends = OutcomeCounts::default();
     ConnectionStatus {
         id: key.connection.clone(),
         tenant: key.tenant.clone(),
         kind,
-        condition: Condition::InSync,
-        fresh_as_of: Some(iso_millis(now)),
-        freshness_seconds: Some(0),
+        condition: if paused_at.is_some() { Condition::Paused } else { Condition::InSync },
+        paused_at: paused_at.map(iso_millis),
+        fresh_as_of: Some(iso_millis(fresh_as_of)),
+        freshness_seconds: Some(seconds_since(fresh_as_of, now)),
         last_success_at: None,
         error: None,
         batch: None,

@@ -192,7 +192,7 @@ async fn visit<P: Poll>(
         // A poller died, or another release is at work: nothing is known.
         PollPurpose::Batch => true,
     };
-    if !is_wanted || seen.lease_until.is_some_and(|until| until > began) {
+    if !is_wanted || seen.paused_at.is_some() || seen.lease_until.is_some_and(|until| until > began) {
         return Ok(());
     }
     let owner = random.owner_id();
@@ -215,6 +215,9 @@ async fn visit<P: Poll>(
         states.lease(key, &owner, began, clock.now() + LEASE).await?
     };
     let Some(state) = leased else { return Ok(()) };
+    if state.paused_at.is_some() {
+        return states.release(key, &owner).await;
+    }
     let visit = Visit { poll, connection, purpose, pause, deadline };
     visit.under_lease(&owner, state, news).await
 }

@@ -157,7 +157,7 @@ impl AssociationAnywhereClient {
         };
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
-        // An operator waits for it: pollers and workers may have taken every slot that is near.
+        // It comes rarely, and workers may have taken every slot that is near.
         self.ask_in_turn(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status))
             .await
     }

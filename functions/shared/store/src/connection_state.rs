@@ -9,6 +9,7 @@
 //! | `requests` | how many requests operators have made: a poller that did not see the last one leaves no `idle` |
 //! | `send_window` | which chunks were sent to workers, as JSON |
 //! | `answered_at`, `fresh_as_of` | when the source last answered, and through when the shadow holds all it reported |
+//! | `paused_at` | since when an operator has it paused: it is not polled |
 //! | `watched_since` | since when freshness is counted for a connection that never was in sync |
 //! | `failed_at`, `message` | what stands in the way |
 //! | `resync_at`, `resync_count`, `confirm_at`, `confirm_count` | the requests of operators |
@@ -60,6 +61,8 @@ pub struct ConnectionState {
     pub resync_requested: Option<u64>,
     /// The number of the request to carry out the deletions that wait, if one is to be done.
     pub confirm_requested: Option<u64>,
+    /// Since when an operator has it paused: it is not polled, and takes nothing.
+    pub paused_at: Option<Timestamp>,
     /// Until when a poller has the lease, or had it when it died.
     pub lease_until: Option<Timestamp>,
     /// Before this the source is not asked again.
@@ -345,6 +348,37 @@ impl ConnectionStates {
         self.done(connection, CONFIRM, request).await
     }
 
+    /// Pauses the connection from `now` on, if it is not paused already.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn pause(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        let update =
+            self.update(connection).update_expression("SET paused_at = if_not_exists(paused_at, :at) REMOVE idle");
+        self.set(update, now).await
+    }
+
+    /// Ends the pause of the connection, if it is paused.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn resume(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
+        let answer = self.update(connection).update_expression("REMOVE paused_at").send().await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+    }
+
+    /// Whether the connection is paused, by a read at half the price: a pause may be seen a second late.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
+        let key = ControlTable::key(connection, POLL);
+        let get = self.0.client.get_item().table_name(&self.0.name).set_key(Some(key));
+        let answer = get.projection_expression("paused_at").send().await;
+        let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+        Ok(item.is_some_and(|item| Read::new(POLL, &item).has("paused_at")))
+    }
+
     async fn request(
         &self,
         connection: &ConnectionKey,
@@ -429,6 +463,7 @@ impl ConnectionState {
             error,
             resync_requested: requested(&read, RESYNC)?,
             confirm_requested: requested(&read, CONFIRM)?,
+            paused_at: read.optional_time("paused_at")?,
             lease_until: read.optional_time("lease_until")?,
             due_at: read.optional_time("due_at")?,
             is_idle: read.has("idle"),

@@ -24,6 +24,10 @@ use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, not_built, query_all, query_count, query_page, transact};
 use crate::{Clock, Random, StoreError};
 
+mod lookup;
+
+pub use lookup::Redrive;
+
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {

@@ -7,7 +7,7 @@
 //! | `connection` | `entry` | what |
 //! |---|---|---|
 //! | `acme/aa` | `connection` | its configuration; `kind` puts it into the index `by-kind` |
-//! | `acme/aa` | `poll` | the poller's lease, when the source is due, how fresh the shadow is, the last error |
+//! | `acme/aa` | `poll` | the poller's lease, when the source is due, how fresh the shadow is, the last error, requests of operators |
 //! | `acme/aa` | `batch` | the latest batch and the totals of all before it |
 //! | `acme/aa` | `batch-counts/000000000007/3` | what workers counted of that batch; 8 such items |
 //! | `acme/aa` | `queued` | some of the customers that the latest batch was made of |
@@ -45,6 +45,7 @@ mod queue;
 mod random;
 mod rate_limit;
 mod reference_table;
+mod removal;
 mod request;
 mod secrets;
 mod shadow;
@@ -55,14 +56,15 @@ pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use deletion_limit::DeletionLimit;
 pub use error::StoreError;
-pub use failures::{Failure, FailurePage, Failures, Withheld};
+pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
 pub use imports::{ImportCounts, ImportRecord, Imports};
-pub use ledger::{ChunkKey, ChunkState, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
+pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
 pub use queue::{PollPurpose, PollRequest, PollRequests, WorkQueue};
 pub use random::Random;
 pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
+pub use removal::Removal;
 pub use secrets::{SecretError, SecretRef, Secrets};
 pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, UpsertError};
 pub use tables::{TableNames, Tables};

@@ -4,7 +4,7 @@ use model::{ConnectionKey, Resource};
 
 use crate::control::ControlTable;
 use crate::item::{Read, text};
-use crate::request::query_page;
+use crate::request::{query_all, query_page};
 use crate::{Clock, Random, StoreError};
 
 /// Which prospects wait for a member of staff or a lead source that is not known yet, in the control table.
@@ -60,6 +60,27 @@ impl PendingReferences {
             .iter()
             .map(|item| Ok(Read::new("of a waiting prospect", item).text("prospect")?.to_owned()))
             .collect()
+    }
+
+    /// The names that a prospect waits for. Reads every waiting prospect of the connection.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn awaited_by(
+        &self,
+        connection: &ConnectionKey,
+        resource: Resource,
+        prospect: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let prefix = format!("waiting/{}/", resource.name());
+        let query = self.0.entries(connection, &prefix).filter_expression("prospect = :prospect");
+        let items = query_all(&self.0.patience, query.expression_attribute_values(":prospect", text(prospect))).await?;
+        let name = |item| {
+            let rest =
+                Read::new("of a waiting prospect", item).text("entry")?.strip_prefix(&prefix).unwrap_or_default();
+            Ok(rest.split('/').next().unwrap_or_default().to_owned())
+        };
+        items.iter().map(name).collect()
     }
 
     /// Stops a prospect from waiting under these names.

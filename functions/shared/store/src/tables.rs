@@ -3,7 +3,7 @@ use model::ReferenceData;
 
 use crate::{
     Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, Imports, Ledger, PendingReferences, Random,
-    ReferenceTable, Shadow, SourceLimiter,
+    ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -75,6 +75,11 @@ impl Tables {
     /// The limit on deletions in one batch.
     pub fn deletion_limit(&self) -> DeletionLimit {
         DeletionLimit::new(self.ledger(), self.shadow(), self.failures(), self.clock.clone(), self.random.clone())
+    }
+
+    /// What removes everything of a connection.
+    pub fn removal(&self) -> Removal {
+        Removal::new(self.client.clone(), self.names.clone(), self.clock.clone(), self.random.clone())
     }
 
     /// The batch imports.

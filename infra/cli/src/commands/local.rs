@@ -290,8 +290,12 @@ impl Watch {
         }
     }
 
-    /// Whether everything that the source reported since this run began is in the shadow.
+    /// Whether everything that the source reported since this run began is in the shadow; a paused connection is not
+    /// waited for.
     fn is_in_sync(&self, status: &ConnectionStatus) -> bool {
+        if status.condition == Condition::Paused {
+            return true;
+        }
         let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
         status.condition == Condition::InSync
             // In milliseconds, as it is stored.
@@ -338,7 +342,7 @@ fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
 }
 
 /// Makes the directory and locks it for this process. The operating system unlocks it, however the process ends.
-fn lock_directory(path: &Path) -> Result<File, LocalError> {
+pub(crate) fn lock_directory(path: &Path) -> Result<File, LocalError> {
     let unusable = |error: &io::Error| LocalError::Data { path: path.to_owned(), problem: reason(error) };
     private_files::make_directory(path, is_ours).map_err(|error| unusable(&error))?;
     let lock = private_files::open_file(&path.join(LOCK)).map_err(|error| unusable(&error))?;

@@ -1,18 +1,37 @@
 //! The commands, one module each.
 
+use anyhow::{Context, Result};
+use config::all_connections;
+use store::Registration;
+
+use crate::Target;
+
 mod apply;
 mod changes;
 mod demo;
 mod failures;
+mod forget;
 mod imports;
 mod local;
+mod pause;
 mod progress;
 mod resync;
 mod status;
+mod whereabouts;
 
 pub use apply::apply;
 pub use failures::{FailuresAction, failures};
+pub use forget::forget;
 pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};
+pub use pause::{pause, resume};
 pub use resync::{ResyncWhat, resync};
 pub use status::status;
+pub use whereabouts::whereabouts;
+
+/// The connection with this id.
+async fn connection(target: &Target, id: &str) -> Result<Registration> {
+    let registrations = all_connections(&target.tables.registry()).await?;
+    let found = registrations.into_iter().find(|registration| registration.key.connection == id);
+    found.with_context(|| format!("there is no connection `{id}`"))
+}

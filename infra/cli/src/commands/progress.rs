@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::OutcomeCounts;
-use operations::status::ConnectionStatus;
+use operations::status::{Condition, ConnectionStatus};
 
 use crate::commands::changes::Change;
 use crate::commands::status::{TAKES_PUSHES, word};
@@ -91,6 +91,9 @@ impl Progress {
 
     /// The next line for a connection, if there is news.
     fn news(&self, status: &ConnectionStatus) -> Option<String> {
+        if status.condition == Condition::Paused {
+            return Some(word(status.condition).to_owned());
+        }
         if let Some(error) = &status.error {
             return Some(format!("failing: {}", error.message));
         }
@@ -114,6 +117,9 @@ impl Progress {
 
     /// The status of a connection without an error.
     fn standing(&self, status: &ConnectionStatus) -> String {
+        if status.condition == Condition::Paused {
+            return word(status.condition).to_owned();
+        }
         if status.kind.is_push() {
             return TAKES_PUSHES.to_owned();
         }
@@ -141,8 +147,10 @@ impl Progress {
         self.finish();
         for status in statuses {
             let text = match &status.error {
-                Some(error) => format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status)),
-                None => format!("{}: {}", status.id, self.standing(status)),
+                Some(error) if status.condition != Condition::Paused => {
+                    format!("{}: failing: {}; {}", status.id, error.message, self.reconciliation(status))
+                }
+                _ => format!("{}: {}", status.id, self.standing(status)),
             };
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).get(&status.id).cloned();
             if said.is_none_or(|said| format!("{}: {said}", status.id) != text) {

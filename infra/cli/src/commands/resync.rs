@@ -1,13 +1,8 @@
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use config::{Connection, ConnectionKind, all_connections};
+use anyhow::{Result, bail};
+use config::{AssociationAnywhereConfig, Connection, ConnectionKind};
 use store::Registration;
 
 use crate::Target;
-
-/// How long the source may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is to be synchronised again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +15,13 @@ pub enum ResyncWhat {
     WithheldDeletes,
 }
 
-/// Has one customer, or all, reported again: by the source's queue, or by a listing from the beginning. Or has the
-/// withheld deletions carried out with the next batch.
+/// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning. Or
+/// has it carry out the withheld deletions with the next batch. It asks no source itself.
 ///
 /// # Errors
-/// If there is no such connection, its kind can't do it, or the source refuses.
+/// If there is no such connection, or its kind can't do it.
 pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Result<()> {
-    let registrations = all_connections(&target.tables.registry()).await?;
-    let Some(found) = registrations.iter().find(|candidate| candidate.key.connection == connection) else {
-        bail!("there is no connection `{connection}`");
-    };
+    let found = &super::connection(target, connection).await?;
     let Some(kind) = ConnectionKind::from_name(&found.kind) else {
         bail!("connection `{connection}`: its kind {} is not known to this release", found.kind);
     };
@@ -38,9 +30,9 @@ pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Res
             confirm_deletes(target, found).await
         }
         (ConnectionKind::AssociationAnywhere, ResyncWhat::Customer(customer)) => {
-            force_enqueue(target, found, Some(customer)).await
+            fetch_again(target, found, customer).await
         }
-        (ConnectionKind::AssociationAnywhere, ResyncWhat::Everyone) => force_enqueue(target, found, None).await,
+        (ConnectionKind::AssociationAnywhere, ResyncWhat::Everyone) => enqueue_everyone(target, found).await,
         (ConnectionKind::BusinessCatalyst, ResyncWhat::Customer(_)) => {
             bail!("connection `{connection}`: Business Catalyst can't be asked for one contact; leave out --customer")
         }
@@ -54,15 +46,25 @@ pub async fn resync(target: &Target, connection: &str, what: &ResyncWhat) -> Res
     }
 }
 
-async fn force_enqueue(target: &Target, registration: &Registration, customer: Option<&str>) -> Result<()> {
-    let Connection { key, settings } = Connection::from_registration(registration)?;
-    let deadline = target.clients.clock.now() + PATIENCE;
-    let enqueued = target.association_anywhere().force_enqueue(&key, &settings, customer, deadline).await;
-    enqueued.with_context(|| format!("connection `{}`: force enqueue", key.connection))?;
-    match customer {
-        Some(customer) => println!("{}: customer {customer} stands in the source's queue", key.connection),
-        None => println!("{}: every customer stands in the source's queue", key.connection),
+/// Only sets a mark: the poller has the source's password, and the source may let in the poller's address alone.
+async fn enqueue_everyone(target: &Target, registration: &Registration) -> Result<()> {
+    let Connection { key, settings } = Connection::<AssociationAnywhereConfig>::from_registration(registration)?;
+    if settings.enqueue_url.is_none() {
+        bail!("connection `{}`: force enqueue: the connection has no `enqueue_url`", key.connection);
     }
+    target.tables.states().request_resync(&key, target.clients.clock.now()).await?;
+    println!("{}: every customer is put into the source's queue with the next poll", key.connection);
+    Ok(())
+}
+
+/// As a failure that is redriven: no queue is needed to fetch one customer.
+async fn fetch_again(target: &Target, registration: &Registration, customer: &str) -> Result<()> {
+    let key = &registration.key;
+    if customer.trim().is_empty() {
+        bail!("connection `{}`: --customer must be the customer's id in the source", key.connection);
+    }
+    target.tables.failures().request_redrive(key, customer, target.clients.clock.now()).await?;
+    println!("{}: customer {customer} is fetched again with the next batch", key.connection);
     Ok(())
 }
 

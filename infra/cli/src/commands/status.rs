@@ -28,7 +28,9 @@ pub(crate) const TAKES_PUSHES: &str = "takes pushes";
 /// One connection, in a few lines.
 pub(crate) fn print_status(status: &ConnectionStatus) {
     if status.kind.is_push() {
-        println!("{} ({}, tenant {}): {TAKES_PUSHES}", status.id, status.kind.name(), status.tenant);
+        let standing = if status.condition == Condition::Paused { word(status.condition) } else { TAKES_PUSHES };
+        println!("{} ({}, tenant {}): {standing}", status.id, status.kind.name(), status.tenant);
+        print_pause(status);
         return;
     }
     let freshness =
@@ -40,6 +42,7 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         status.tenant,
         word(status.condition)
     );
+    print_pause(status);
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");
     }
@@ -60,6 +63,12 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
     }
 }
 
+fn print_pause(status: &ConnectionStatus) {
+    if let Some(at) = &status.paused_at {
+        println!("  paused since   {at}: `customer-sync resume {}` goes on", status.id);
+    }
+}
+
 /// Fetched = written + unchanged + stale + tombstoned + failed, with the figures.
 pub(crate) fn reconciliation(status: &ConnectionStatus) -> String {
     let ends = status.counts.ends.by_name().map(|(name, count)| format!("{count} {name}")).join(" + ");
@@ -72,5 +81,6 @@ pub(crate) fn word(condition: Condition) -> &'static str {
         Condition::Syncing => "syncing",
         Condition::InSync => "in sync",
         Condition::Failing => "failing",
+        Condition::Paused => "paused",
     }
 }

@@ -59,6 +59,7 @@ fn status_says_how_every_connection_stands() {
         "id",
         "kind",
         "last_success_at",
+        "paused_at",
         "tenant",
     ];
     assert_eq!(keys(&status), BTreeSet::from(expected));
@@ -71,6 +72,7 @@ fn status_says_how_every_connection_stands() {
         ("tenant", json!("acme")),
         ("kind", json!("association-anywhere")),
         ("condition", json!("in_sync")),
+        ("paused_at", Value::Null),
         ("error", Value::Null),
         ("batch", Value::Null),
         ("failures", json!(0)),
@@ -154,19 +156,29 @@ fn resync_has_the_source_report_one_customer_or_all_again() {
     let source = Source::with_customers(30);
     let home = home_with_connection_to(&source, "");
     home.sync().succeeded();
-    home.run("resync aa --customer 1003 --data data").succeeded().without(source.secrets());
-    assert_eq!(source.simulator.queue(), [1003]);
+    let asked = || [source.simulator.requests().queue, source.simulator.requests().enqueue];
+    let before = asked();
+    // The command needs neither the password nor a way to the source.
+    let password = std::fs::read_to_string(home.path("aa.json")).unwrap();
+    std::fs::remove_file(home.path("aa.json")).unwrap();
+    let one = home.run("resync aa --customer 1003 --data data").succeeded().without(source.secrets());
+    assert_eq!(one.stdout, "aa: customer 1003 is fetched again with the next batch\n");
+    assert_eq!(asked(), before);
+    home.write("aa.json", &password);
     assert_eq!(home.sync().succeeded().in_sync("aa"), (1, [0, 1, 0, 0, 0]));
-    home.run("resync aa --data data").succeeded().without(source.secrets());
-    assert_eq!(source.simulator.queue_len(), 30);
+    let all = home.run("resync aa --data data").succeeded().without(source.secrets());
+    assert_eq!(all.stdout, "aa: every customer is put into the source's queue with the next poll\n");
+    assert_eq!(source.simulator.queue_len(), 0);
     assert_eq!(home.sync().succeeded().in_sync("aa"), (30, [0, 30, 0, 0, 0]));
+    assert_eq!(home.sync().succeeded().in_sync("aa"), (0, [0; 5]), "it is done once");
 
     assert_eq!(home.run("resync nope --data data").error(), "there is no connection `nope`");
-    let refusal = format!("no queue for {USERNAME} with {PASSWORD}");
-    source.simulator.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
-    let said = home.run("resync aa --data data").without(source.secrets());
-    assert!(said.error().starts_with("connection `aa`: force enqueue: "), "{said:?}");
-    assert!(said.error().contains("no queue for … with …"), "{said:?}");
+    let without: String = connection(&source.base, "file:aa.json", "");
+    let without: Vec<&str> = without.lines().filter(|line| !line.starts_with("enqueue_url")).collect();
+    home.write("without.toml", &without.join("\n"));
+    home.run("apply without.toml --data data").succeeded();
+    let said = home.run("resync aa --data data");
+    assert_eq!(said.error(), "connection `aa`: force enqueue: the connection has no `enqueue_url`");
 }
 
 #[test]

@@ -110,6 +110,15 @@ fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     assert_eq!(said.stdout, format!("{first}: would be: {figures}"));
     let said = home.run(&format!("imports undo {first} --data data")).succeeded();
     assert_eq!(said.stdout, format!("{first}: {figures}"), "the dry run changed nothing");
+    let said = home.run("where imports~2 --json --data data").succeeded();
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    let outcomes: Vec<(&Value, &Value)> =
+        found["imports"].as_array().unwrap().iter().map(|import| (&import["row"], &import["outcome"])).collect();
+    assert_eq!(outcomes, [(&json!(1), &json!("updated")), (&json!(2), &json!("new"))], "{found}");
+    assert!(found["imports"][0]["undone_at"].is_null() && found["imports"][1]["undone_at"].is_string(), "{found}");
+    let said = home.run("where imports~1 --data data").succeeded();
+    assert!(said.stdout.contains(&format!("  import         {first} of 2")), "{said:?}");
+    assert!(IMPORTED.iter().all(|secret| !said.stdout.contains(secret)), "{said:?}");
     let ended = running.interrupt();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for text in [&ended.stdout, &ended.stderr] {
@@ -122,6 +131,12 @@ fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     assert_eq!(report["already_back"], json!(["imports~1", "imports~3"]));
     assert_eq!((&report["changed_since"], &report["dry_run"]), (&json!(["imports~2"]), &json!(false)));
     assert!(home.run("imports --data data").succeeded().stdout.contains("; undone 20"));
+    home.write("next.toml", &CONNECTIONS.replace("'imports'", "'others'"));
+    home.run("apply next.toml --data data").succeeded();
+    let said = home.run("forget imports --yes --data data").succeeded();
+    assert!(said.stdout.contains("\n  customers            3\n  items of imports     "), "{said:?}");
+    home.run("apply connections.toml --data data").succeeded();
+    assert_eq!(home.run("imports --data data").succeeded().stdout, "no imports\n");
     let said = home.run("imports undo 0123456789abcdef-1 --data data");
     assert_eq!(said.error(), "there is no import `0123456789abcdef-1`; imports are kept for 90 days");
 }

@@ -63,6 +63,10 @@ fn wrong_use_is_told_apart_from_failure() {
         "status --data data --stack name",
         "apply",
         "resync",
+        "status --profile name",
+        "where",
+        "forget",
+        "pause",
         "failures redrive",
         "failures redrive aa~1 --all",
         "failures drop",
@@ -77,7 +81,7 @@ fn wrong_use_is_told_apart_from_failure() {
     }
     assert_eq!(fs::read_dir(home.directory.path()).unwrap().count(), 0);
     let help = home.run("--help").succeeded();
-    for command in ["local", "status", "apply", "resync", "failures", "imports"] {
+    for command in ["local", "status", "apply", "resync", "where", "pause", "resume", "forget", "failures", "imports"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{help:?}");
     }
 }

@@ -100,7 +100,7 @@ impl Ledger {
         batch: u64,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let looks = (0..KEYS).map(|number| self.clear_listed_under(partition(connection, number), batch, deadline));
+        let looks = partitions(connection).map(|partition| self.clear_listed_under(partition, batch, deadline));
         stream::iter(looks).buffer_unordered(KEYS_AT_ONCE).try_collect().await
     }
 
@@ -123,6 +123,11 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The partition keys under which contacts of a connection's chunks stand.
+pub(crate) fn partitions(connection: &ConnectionKey) -> impl Iterator<Item = String> {
+    (0..KEYS).map(|number| partition(connection, number))
 }
 
 fn partition(connection: &ConnectionKey, number: u32) -> String {

@@ -20,6 +20,7 @@
 mod clearing;
 mod counts;
 mod deletes;
+mod holding;
 mod item;
 mod lease;
 mod listed;
@@ -44,6 +45,8 @@ use item::{chunk_state, phase_name, read_batch, set_and_remove};
 use listing_item::with_listing;
 
 pub(crate) use deletes::Reservation;
+pub use holding::Holding;
+pub(crate) use listed::partitions;
 pub use listing::split_listed;
 
 /// When the page of a chunk was asked for.
@@ -259,16 +262,6 @@ impl Ledger {
     pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
         let query = self.table.entries(&key.connection, &format!("chunk/{:012}/", key.batch)).limit(1);
         Ok(query_page(&self.table.patience, &query).await?.items().is_empty())
-    }
-
-    /// Whether every customer of a chunk's batch has come to an end, and the batch is still to be acknowledged.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
-        let latest = self.state(&key.connection).await?.latest;
-        let is_settled = |batch: Batch| batch.number == key.batch && batch.phase == Phase::Open && batch.left() == 0;
-        Ok(latest.is_some_and(is_settled))
     }
 
     /// Notes that a chunk found records stored from the batch `later`: its batch can't be acknowledged. Does nothing if

@@ -1,0 +1,99 @@
+//! Forgetting a connection that is not configured any more: what `customer-sync forget` does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::ConnectionKey;
+use store::{Clock, ConnectionRegistry, ConnectionStates, Ledger, Random, Removal, StoreError, Tables};
+use thiserror::Error;
+
+/// How long the connection is held against pollers and imports that still know it. After a crash, others wait so long.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Removes everything of a connection.
+#[derive(Clone, Debug)]
+pub struct Forgetting {
+    registry: ConnectionRegistry,
+    states: ConnectionStates,
+    ledger: Ledger,
+    removal: Removal,
+    clock: Clock,
+    random: Random,
+}
+
+/// Why a connection is not forgotten, or not whole: it can be repeated.
+#[derive(Debug, Error)]
+pub enum ForgetError {
+    /// It is still configured.
+    #[error("it is still registered: take it out of the file, and `customer-sync apply` that, before it is forgotten")]
+    Registered,
+    /// A poller, an import or an undo is at work on it.
+    #[error("a poller or an import is still at work on it: try again in a minute")]
+    Busy,
+    /// Workers have chunks of it.
+    #[error("workers still have customers of it, until {0} at the latest: try again then")]
+    Leased(Timestamp),
+    /// The store failed, or the deadline came.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How many items were removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Records of customers, with tombstones.
+    pub customers: u64,
+    /// Items of imports: claims, outcomes, undo images.
+    pub import_items: u64,
+    /// Items of the control table, by the first part of their entries, such as `failure`.
+    pub entries: BTreeMap<String, u64>,
+}
+
+impl Forgetting {
+    /// Works on these tables.
+    pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
+        Self {
+            registry: tables.registry(),
+            states: tables.states(),
+            ledger: tables.ledger(),
+            removal: tables.removal(),
+            clock,
+            random,
+        }
+    }
+
+    /// Checks that a connection is registered no longer.
+    ///
+    /// # Errors
+    /// [`ForgetError::Registered`], or if the store can't be read.
+    pub async fn check(&self, connection: &ConnectionKey) -> Result<(), ForgetError> {
+        match self.registry.get(connection).await? {
+            Some(_) => Err(ForgetError::Registered),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes everything of a connection, the control table's items last: so one that was forgotten in part is still
+    /// found. What is gone already is not counted.
+    ///
+    /// # Errors
+    /// If it must not be forgotten now: then nothing was removed. If the store fails.
+    pub async fn carry_out(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<Forgotten, ForgetError> {
+        self.check(connection).await?;
+        if let Some(until) = self.ledger.leased_until(connection, u64::MAX).await? {
+            return Err(ForgetError::Leased(until));
+        }
+        let (owner, now) = (self.random.owner_id(), self.clock.now());
+        if self.states.lease(connection, &owner, now, now + LEASE).await?.is_none() {
+            return Err(ForgetError::Busy);
+        }
+        let customers = self.removal.customers(connection, deadline).await?;
+        let import_items = self.removal.imports(connection, deadline).await?;
+        self.check(connection).await?;
+        let mut entries = self.removal.entries(connection, deadline).await?;
+        // The lease itself made it, or the polls before.
+        entries.remove("poll");
+        Ok(Forgotten { customers, import_items, entries })
+    }
+}

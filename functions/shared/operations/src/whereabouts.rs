@@ -1,0 +1,237 @@
+//! Where a customer is: what `customer-sync where` prints. It holds no personal data but the id.
+
+use config::ConnectionKind;
+use jiff::Timestamp;
+use model::import::RowOutcome;
+use model::{ConnectionKey, CustomerId, Resource, Status, iso_millis};
+use serde::Serialize;
+use store::{Failures, Holding, Imports, Ledger, PendingReferences, Shadow, StoreError, Tables, Withheld};
+
+/// Everything that is known of one customer, but its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Whereabouts {
+    /// The customer's id.
+    pub id: String,
+    /// The tenant that it belongs to.
+    pub tenant: String,
+    /// The connection's kind.
+    pub kind: ConnectionKind,
+    /// The head of its record.
+    pub record: Option<RecordHead>,
+    /// The chunks that are not done and hold it.
+    pub chunks: Vec<ChunkEntry>,
+    /// Its failure record.
+    pub failure: Option<FailureEntry>,
+    /// The request to fetch it again.
+    pub redrive: Option<RedriveEntry>,
+    /// The staff and lead sources that it refers to and that are not known yet.
+    pub waits_for: Vec<AwaitedReference>,
+    /// The imports of the last 90 days that had a row of it, the latest first.
+    pub imports: Vec<ImportEntry>,
+}
+
+/// What a record says beside its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordHead {
+    /// In use, out of use, or deleted.
+    pub status: Status,
+    /// How new it is.
+    pub version: String,
+    /// The number of the batch that wrote it; `None` for what was pushed or imported.
+    pub batch: Option<u64>,
+    /// How often it was written.
+    pub revision: u64,
+    /// When it was stored first.
+    pub first_seen_at: String,
+    /// When it was written last.
+    pub changed_at: String,
+}
+
+/// A chunk that holds the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChunkEntry {
+    /// Its batch.
+    pub batch: u64,
+    /// Whether that batch is in progress; otherwise the next one clears the chunk, and holds the customer again.
+    pub in_progress: bool,
+    /// Its number in the batch.
+    pub chunk: u32,
+    /// Whether the customer is to be deleted.
+    pub is_deletion: bool,
+    /// From when on it is sent to a worker.
+    pub due_at: Option<String>,
+    /// Until when a worker has it, or had it when it died.
+    pub leased_until: Option<String>,
+    /// How often a worker took it since it last came on.
+    pub attempts: u64,
+}
+
+/// A failure record, without the raw document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailureEntry {
+    /// When it failed.
+    pub failed_at: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it is a deletion that waits, and for what: `beyond_limit` or `unproven`.
+    pub withheld: Option<&'static str>,
+}
+
+/// A request to fetch the customer again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RedriveEntry {
+    /// When it was made.
+    pub requested_at: String,
+    /// The batch that took it in last; `None` if it waits for the next one.
+    pub taken_by_batch: Option<u64>,
+}
+
+/// What a prospect refers to and is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AwaitedReference {
+    /// `staff` or `lead-source`.
+    pub resource: &'static str,
+    /// The id that is computed from the name that it refers to.
+    pub name_id: String,
+}
+
+/// An import with a row of the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImportEntry {
+    /// The import's id.
+    pub id: String,
+    /// When it began.
+    pub began_at: String,
+    /// When it was undone.
+    pub undone_at: Option<String>,
+    /// The number of the row among those of the import that could be read, from 1.
+    pub row: usize,
+    /// `new`, `updated` or `ignored`.
+    pub outcome: &'static str,
+}
+
+/// Reads where customers are.
+#[derive(Clone, Debug)]
+pub struct Finder {
+    shadow: Shadow,
+    ledger: Ledger,
+    failures: Failures,
+    pending: PendingReferences,
+    imports: Imports,
+}
+
+impl Finder {
+    /// A reader of these tables.
+    pub fn new(tables: &Tables) -> Self {
+        Self {
+            shadow: tables.shadow(),
+            ledger: tables.ledger(),
+            failures: tables.failures(),
+            pending: tables.pending_references(),
+            imports: tables.imports(),
+        }
+    }
+
+    /// Everything that is known of one customer. Reads the chunks that are not done, or the waiting prospects, or the
+    /// outcomes of all imports of the connection: seconds if there are many.
+    ///
+    /// # Errors
+    /// If not all could be read before the deadline.
+    pub async fn find(
+        &self,
+        connection: &ConnectionKey,
+        kind: ConnectionKind,
+        source_id: &str,
+        deadline: Timestamp,
+    ) -> Result<Whereabouts, StoreError> {
+        let id = CustomerId { connection: connection.connection.clone(), source_id: source_id.to_owned() };
+        let is_pushed = kind == ConnectionKind::Connector;
+        let is_imported = kind == ConnectionKind::BatchImport;
+        Ok(Whereabouts {
+            id: id.to_string(),
+            tenant: connection.tenant.clone(),
+            kind,
+            record: self.record(connection, source_id).await?,
+            chunks: if kind.is_push() { Vec::new() } else { self.chunks(connection, source_id).await? },
+            failure: self.failure(connection, source_id).await?,
+            redrive: self.failures.redrive_of(connection, source_id).await?.map(|redrive| RedriveEntry {
+                requested_at: iso_millis(redrive.requested_at),
+                taken_by_batch: redrive.taken_by,
+            }),
+            waits_for: if is_pushed { self.waits_for(connection, source_id).await? } else { Vec::new() },
+            imports: if is_imported { self.imports_of(connection, source_id, deadline).await? } else { Vec::new() },
+        })
+    }
+
+    async fn record(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<RecordHead>, StoreError> {
+        Ok(self.shadow.get(connection, source_id).await?.map(|customer| RecordHead {
+            status: customer.content.status,
+            version: customer.version.to_string(),
+            batch: customer.version.batch(),
+            revision: customer.revision,
+            first_seen_at: iso_millis(customer.first_seen_at),
+            changed_at: iso_millis(customer.changed_at),
+        }))
+    }
+
+    async fn chunks(&self, connection: &ConnectionKey, source_id: &str) -> Result<Vec<ChunkEntry>, StoreError> {
+        let latest = self.ledger.state(connection).await?.latest;
+        let open = latest.filter(|batch| batch.phase != model::Phase::Closed).map(|batch| batch.number);
+        let entry = |held: Holding| ChunkEntry {
+            batch: held.batch,
+            in_progress: open == Some(held.batch),
+            chunk: held.chunk,
+            is_deletion: held.is_deletion,
+            due_at: held.due_at.map(iso_millis),
+            leased_until: held.leased_until.map(iso_millis),
+            attempts: held.attempts,
+        };
+        Ok(self.ledger.holding(connection, source_id).await?.into_iter().map(entry).collect())
+    }
+
+    async fn failure(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<FailureEntry>, StoreError> {
+        let Some(failure) = self.failures.find(connection, source_id).await? else { return Ok(None) };
+        let withheld = self.failures.withheld_among(connection, &[source_id.to_owned()].into()).await?;
+        let withheld = withheld.get(source_id).map(|why| match why {
+            Withheld::BeyondLimit => "beyond_limit",
+            Withheld::Unproven => "unproven",
+        });
+        Ok(Some(FailureEntry { failed_at: iso_millis(failure.failed_at), reason: failure.reason, withheld }))
+    }
+
+    async fn waits_for(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+    ) -> Result<Vec<AwaitedReference>, StoreError> {
+        let mut awaited = Vec::new();
+        for resource in [Resource::Staff, Resource::LeadSource] {
+            let names = self.pending.awaited_by(connection, resource, source_id).await?;
+            awaited.extend(names.into_iter().map(|name_id| AwaitedReference { resource: resource.name(), name_id }));
+        }
+        Ok(awaited)
+    }
+
+    async fn imports_of(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        deadline: Timestamp,
+    ) -> Result<Vec<ImportEntry>, StoreError> {
+        let mut found = Vec::new();
+        for record in self.imports.list(connection).await? {
+            let outcomes = self.imports.outcomes(connection, &record, deadline).await?;
+            for (row, outcome) in (1..).zip(outcomes) {
+                let outcome = match outcome {
+                    RowOutcome::Taken(row) if row.source_id == source_id && row.is_new => "new",
+                    RowOutcome::Taken(row) if row.source_id == source_id => "updated",
+                    RowOutcome::Ignored(row) if row.source_id == source_id => "ignored",
+                    _ => continue,
+                };
+                let (began_at, undone_at) = (iso_millis(record.began_at), record.undone_at.map(iso_millis));
+                found.push(ImportEntry { id: record.id.clone(), began_at, undone_at, row, outcome });
+            }
+        }
+        Ok(found)
+    }
+}

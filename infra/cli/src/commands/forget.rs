@@ -1,0 +1,97 @@
+use std::io::{IsTerminal, Write, stderr, stdin};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use model::ConnectionKey;
+use operations::forgetting::{Forgetting, Forgotten};
+
+use crate::Target;
+use crate::commands::local::lock_directory;
+
+/// How long it may take: a table of a million customers is removed within an hour.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// What a person must know of the items in the control table: the first part of their entries, and what they are.
+const TOLD: [(&str, &str); 6] = [
+    ("failure", "failure records"),
+    ("chunk", "chunks of the ledger"),
+    ("redrive", "redrive requests"),
+    ("staff", "members of staff"),
+    ("lead-source", "lead sources"),
+    ("waiting", "pending references"),
+];
+
+/// Removes everything of a connection that was taken out of the file: customers, failure records, imports, ledger.
+/// `name` is its id, or `TENANT/ID` as `apply` shows it. Asks at the terminal, unless `is_agreed`.
+///
+/// # Errors
+/// If it is still registered, or at work, or nobody agrees: then nothing was removed. If the store fails: then it can
+/// be repeated.
+pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> {
+    let key = key_of(target, name).await?;
+    let Target { tables, clients, directory, .. } = target;
+    let forgetting = Forgetting::new(tables, clients.clock.clone(), clients.random.clone());
+    forgetting.check(&key).await.with_context(|| format!("connection `{key}`"))?;
+    if !is_agreed && !is_agreed_at_the_terminal(&key)? {
+        bail!("connection `{key}`: nothing was removed; --yes agrees");
+    }
+    let _lock = match directory.as_deref().map(lock_directory) {
+        Some(Ok(lock)) => {
+            // No run uses this directory: whoever has these leases has ended, and they need not run out.
+            tables.ledger().revoke_leases(&key).await?;
+            tables.states().revoke_lease(&key).await?;
+            Some(lock)
+        }
+        Some(Err(_)) | None => None,
+    };
+    let forgotten = forgetting.carry_out(&key, clients.clock.now() + PATIENCE).await;
+    print_forgotten(&key, forgotten.with_context(|| format!("connection `{key}`"))?);
+    Ok(())
+}
+
+/// The key that a name stands for: of a registered connection, or of one of which something is left.
+async fn key_of(target: &Target, name: &str) -> Result<ConnectionKey> {
+    if let Some((tenant, id)) = name.split_once('/') {
+        return Ok(ConnectionKey::new(tenant, id));
+    }
+    if let Ok(registered) = super::connection(target, name).await {
+        return Ok(registered.key);
+    }
+    let tenants: Vec<String> = target.tables.removal().tenants_with(name).await?.into_iter().collect();
+    match tenants.as_slice() {
+        [tenant] => Ok(ConnectionKey::new(tenant, name)),
+        [] => bail!("nothing is left of a connection `{name}`, unless of pushed customers: name it as TENANT/{name}"),
+        _ => bail!("connections `{name}` are left of the tenants {}: name one as TENANT/{name}", tenants.join(", ")),
+    }
+}
+
+fn is_agreed_at_the_terminal(key: &ConnectionKey) -> Result<bool> {
+    if !stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("Removes the customers of {key}, their failure records and imports, for good. Go on? [y/N] ");
+    stderr().flush()?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+fn print_forgotten(key: &ConnectionKey, forgotten: Forgotten) {
+    let Forgotten { customers, import_items, mut entries } = forgotten;
+    // What stands beside a failure record is nothing of its own for a reader.
+    for part in ["failure-raw", "withheld"] {
+        entries.remove(part);
+    }
+    let told: Vec<(&str, u64)> =
+        TOLD.into_iter().filter_map(|(part, what)| Some((what, entries.remove(part)?))).collect();
+    let others = [("items of imports", import_items), ("other items", entries.values().sum())];
+    let mut removed = [("customers", customers)].into_iter().chain(told).chain(others).filter(|(_, count)| *count > 0);
+    let Some(first) = removed.next() else {
+        println!("{key}: nothing is left");
+        return;
+    };
+    println!("{key}: removed, with tombstones");
+    for (what, count) in [first].into_iter().chain(removed) {
+        println!("  {what:<20} {count}");
+    }
+}
