@@ -164,10 +164,10 @@ impl ConnectorApi {
         while seen < CATALOGED_A_PAGE {
             let (records, more) = T::table(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
             for record in &records {
-                if let Some(key) = record.known_in_club(club_id) {
-                    if !page.take(&T::listed(record, key)) {
-                        return Ok((page.listed, cursor));
-                    }
+                if let Some(key) = record.known_in_club(club_id)
+                    && !page.take(&T::listed(record, key))
+                {
+                    return Ok((page.listed, cursor));
                 }
                 cursor = Some(record.id.clone());
             }
