@@ -24,7 +24,7 @@ use crate::{Clock, StoreError};
 const UNITS_PER_SECOND: u64 = 500;
 /// Bytes of a write unit.
 const UNIT: usize = 1024;
-/// How long the removal of what earlier batches left may take; the next batch goes on with it.
+/// How long the removal of what earlier batches left may take.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Ledger {
@@ -68,19 +68,17 @@ impl Ledger {
         self.clear(connection, |entry| entry < after_last.as_str(), "chunk/", deadline).await
     }
 
-    /// Removes what stood beside batches before this one and their chunks. Nothing depends on it.
-    pub(super) async fn clear_leftovers(&self, connection: &ConnectionKey, batch: &Batch) {
+    /// Removes what stood beside batches before this one, which begins, and beside their chunks.
+    pub(super) async fn clear_leftovers(&self, connection: &ConnectionKey, batch: &Batch) -> Result<(), StoreError> {
         let deadline = self.clock.now() + LEFTOVER_PATIENCE;
-        let cleared = async {
-            self.clear_counts(connection, batch.number, deadline).await?;
-            if batch.listing.is_some() {
-                self.clear_listed(connection, batch.number, deadline).await?;
-            }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = cleared.await {
-            tracing::warn!(%error, "what earlier batches left could not be removed yet");
+        self.clear_counts(connection, deadline).await?;
+        // Nothing depends on it that no contacts are left: the next batch goes on with it.
+        if batch.listing.is_some()
+            && let Err(error) = self.clear_listed(connection, batch.number, deadline).await
+        {
+            tracing::warn!(%error, "the contacts of earlier batches could not be removed yet");
         }
+        Ok(())
     }
 
     /// Removes the entries with this prefix that are `unwanted`.

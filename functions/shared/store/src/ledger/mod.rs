@@ -210,8 +210,7 @@ impl Ledger {
         }
         let update = update.update_expression(set_and_remove(&assignments, &removals));
         moved_on(connection, batch, self.update(update).await)?;
-        self.clear_leftovers(connection, batch).await;
-        Ok(())
+        self.clear_leftovers(connection, batch).await
     }
 
     /// Until when a worker has a lease on a chunk of a batch up to the number `last`, whatever became of that batch;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Batch, BatchEvent, OutcomeCounts, Phase, QueuedCustomer, split_into_chunks};
 use store::{Ledger, StoreError};
 
@@ -113,4 +114,25 @@ async fn the_worker_that_settles_the_last_chunk_is_told_so() {
         assert!(ledger.settle(&leased, &done, until).await.unwrap());
     }
     assert!(ledger.is_settled(&chunk(&database, &batch, 2)).await.unwrap());
+}
+
+/// Invariant 9: a ledger that is lost and made anew within a second gives a number twice. What was counted beside the
+/// first batch of that number, and that it was closed, is not the second one's.
+#[tokio::test]
+async fn a_batch_that_has_the_number_of_one_that_was_lost_counts_from_the_beginning() {
+    let database = Database::new().await;
+    let (ledger, batch) = batch_of(&database, 2).await;
+    let connection = &database.connection;
+    assert!(work_off(&database, &ledger, &batch, 0).await);
+    ledger.advance(connection, &batch, BatchEvent::Abandoned).await.unwrap();
+    ledger.clear_chunks(connection, batch.number, database.in_seconds(60)).await.unwrap();
+    let lost = ["connection", "entry"].map(str::to_owned).into_iter().zip(["acme/aa", "batch"]);
+    let lost = lost.map(|(name, value)| (name, AttributeValue::S(value.to_owned()))).collect();
+    database.embedded.client().delete_item().table_name("ControlTable").set_key(Some(lost)).send().await.unwrap();
+    let (_, again) = batch_of(&database, 2).await;
+    assert_eq!((again.number, again.counts), (batch.number, OutcomeCounts::default()));
+    for number in [0, 1] {
+        assert!(work_off(&database, &ledger, &again, number).await);
+    }
+    assert!(ledger.state(connection).await.unwrap().latest.unwrap().reconciles());
 }
