@@ -238,6 +238,30 @@ async fn another_document_than_a_queues_makes_no_connection_fresh() {
     assert!(status.error.unwrap().message.contains("nothing that the answer of a queue says"));
 }
 
+/// A connection that the source gave up while it was kept, or while the function was frozen.
+#[tokio::test]
+async fn a_connection_that_ends_before_any_byte_of_the_answer_costs_no_failure() {
+    let cut_off = AtomicUsize::new(1);
+    let wire = Wire::to(move |_, _| {
+        match cut_off.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => Answer { bytes: Vec::new(), hangs: false },
+            Err(_) => xml("<r><status>SUCCESS</status></r>"),
+        }
+    })
+    .await;
+    wire.poll().await;
+    assert_eq!((wire.status().await.condition, wire.message().await), (Condition::InSync, String::new()));
+    assert_eq!(wire.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_source_that_ends_every_connection_is_failing() {
+    let wire = Wire::to(|_, _| Answer { bytes: Vec::new(), hangs: false }).await;
+    wire.poll().await;
+    assert_eq!(wire.status().await.condition, Condition::Failing);
+    assert_eq!(wire.asked.load(Ordering::SeqCst), 2);
+}
+
 /// 4: one bad record costs one record, and here not even that.
 #[tokio::test]
 async fn characters_that_xml_forbids_are_left_out_and_everybody_is_taken_over() {

@@ -2,17 +2,20 @@
 //! cost`. An idle month, and a million customers that are synced; with the argument `idle` or `millions` one of them.
 //!
 //! Requests and units are counted. The time of the functions is modelled, because the clock is a story's: see
-//! [`modelled`].
+//! [`deliver`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool of the developers, that may panic")]
 
 use std::time::Duration;
 
-use local_aws::{Deployed, Meter, Prices, Report};
+use local_aws::{Deployed, Meter, Prices, ReceivedMessage, Report};
 use serde_json::json;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, endpoint};
-use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, TestDeployment, WORK_QUEUE};
+use tests::{
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, CONTACTS_QUEUE, QUEUE_POLLS, TestDeployment,
+    WORK_QUEUE,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -28,27 +31,30 @@ const AT_ONCE: u32 = 8;
 const SOURCE: Duration = Duration::from_millis(300);
 /// Chunks that all workers of a connection settle in a second: as many as it may ask its source for pages.
 const CHUNKS_A_SECOND: u32 = 10;
-/// Alarms and metrics of ours of a deployed stack, whatever its connections.
-const ALARMS: u32 = 14;
-const METRICS: u32 = 14;
+/// What the alarms of the template watch, and metrics that have values while nothing changes: `freshness`, and one more.
+const ALARMS: u32 = 26;
+const METRICS: u32 = 2;
 
-/// Connections of a kind, and how often the functions that serve them are invoked.
-struct Kind {
-    name: &'static str,
-    binary: &'static str,
-    queue: &'static str,
-    every: Duration,
+/// Environments of the function that asks sources, of which each reads their secrets.
+const ENVIRONMENTS: u32 = 2;
+/// Which function works on the messages of which queue.
+const TRIGGERS: [(&str, &str); 4] = [
+    (QUEUE_POLLS, "poll-queue"),
+    (CONTACT_POLLS, "poll-contacts"),
+    (WORK_QUEUE, "fetch-customers"),
+    (CONTACTS_QUEUE, "upsert-customers"),
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    AssociationAnywhere,
+    BusinessCatalyst,
 }
-
-const ASSOCIATION_ANYWHERE: Kind =
-    Kind { name: "AA", binary: "poll-queue", queue: WORK_QUEUE, every: Duration::from_secs(5) };
-const BUSINESS_CATALYST: Kind =
-    Kind { name: "BC", binary: "poll-contacts", queue: CONTACTS_QUEUE, every: Duration::from_secs(60) };
 
 #[tokio::main]
 async fn main() {
     let prices = Prices::us_east_1().unwrap();
-    println!("{}, {}, arm64, 512 MB, without free tiers\n", prices.region, prices.as_of);
+    println!("{}, {}, x86_64, 512 MB, without free tiers\n", prices.region, prices.as_of);
     let wanted = std::env::args().nth(1);
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
     if is_wanted("idle") {
@@ -61,7 +67,7 @@ async fn main() {
 
 async fn print_idle(prices: &Prices) {
     for (aa, bc) in [(1, 1), (10, 10), (100, 0)] {
-        let hour = idle_hour(&ASSOCIATION_ANYWHERE, aa).await.and(&idle_hour(&BUSINESS_CATALYST, bc).await);
+        let hour = idle_hour(Kind::AssociationAnywhere, aa).await.and(&idle_hour(Kind::BusinessCatalyst, bc).await);
         let longest = hour.functions.values().map(|function| function.longest).max().unwrap_or_default();
         println!("an idle month of {aa} AA and {bc} BC; the longest invocation {longest:.1?}");
         println!("{}", prices.month(&hour, &deployed(aa + bc)));
@@ -84,11 +90,11 @@ async fn print_millions(prices: &Prices) {
 fn deployed(connections: u32) -> Deployed {
     // A secret of each connection, and one of a reader.
     let secrets = connections + 1;
-    Deployed { consumed_queues: 2, metrics: METRICS, alarms: ALARMS, secrets, memory_gb: 0.5, arm64: true }
+    Deployed { consumed_queues: 4, metrics: METRICS, alarms: ALARMS, secrets, memory_gb: 0.5, arm64: false }
 }
 
 /// An hour in which nothing changes at the sources of so many connections.
-async fn idle_hour(kind: &Kind, connections: u32) -> Report {
+async fn idle_hour(kind: Kind, connections: u32) -> Report {
     if connections == 0 {
         return Report::default();
     }
@@ -96,41 +102,64 @@ async fn idle_hour(kind: &Kind, connections: u32) -> Report {
     let _serving = connect(&world, kind, connections).await;
     let meter = world.meter();
     // Everything that is there is synced, and every cache is filled.
-    pass(&world, kind, connections, &meter, Duration::from_secs(120)).await;
+    pass(&world, connections, &meter, Duration::from_secs(1_200)).await;
     meter.reset();
-    pass(&world, kind, connections, &meter, Duration::from_secs(3_600)).await;
+    pass(&world, connections, &meter, Duration::from_secs(3_600)).await;
     meter.report()
 }
 
-/// Lets time pass, with every trigger of the functions of this kind.
-async fn pass(world: &TestDeployment, kind: &Kind, connections: u32, meter: &Meter, time: Duration) {
+/// Lets time pass, with every trigger of the functions: a plan in each minute, and messages when they are due.
+async fn pass(world: &TestDeployment, connections: u32, meter: &Meter, time: Duration) {
     let until = world.clock.now() + time;
-    let mut secrets_until = world.clock.now();
+    let (mut plan_at, mut secrets_at) = (world.clock.now(), world.clock.now());
     while world.clock.now() < until {
-        let began = world.clock.now();
-        let before = requests(&meter.report());
-        world.poll().await;
-        meter.invocation(kind.binary, modelled((requests(&meter.report()) - before) / u64::from(connections), 1));
-        for message in world.queues.receive(kind.queue, usize::MAX) {
-            world.deliver_to(kind.queue, &[message]).await;
+        if world.clock.now() >= plan_at {
+            plan_at = world.clock.now() + Duration::from_secs(60);
+            let before = requests(&meter.report());
+            world.engine.tick().await;
+            let planned: usize = [QUEUE_POLLS, CONTACT_POLLS].iter().map(|queue| world.queues.depth(queue)).sum();
+            (0..planned.div_ceil(10)).for_each(|_| meter.sqs_request("SendMessageBatch"));
+            let asked = u32::try_from(requests(&meter.report()) - before).unwrap_or(u32::MAX);
+            meter.invocation("schedule-polls", INVOCATION + DYNAMODB * asked);
         }
-        // A function reads a connection's secret when it was read a minute ago.
-        if world.clock.now() >= secrets_until {
-            secrets_until = world.clock.now() + Duration::from_secs(60);
-            (0..connections).for_each(|_| meter.secrets_request());
+        for (queue, binary) in TRIGGERS {
+            for message in world.queues.receive(queue, usize::MAX) {
+                deliver(world, queue, binary, message, meter).await;
+            }
         }
-        let passed = Duration::try_from(world.clock.now().duration_since(began)).unwrap();
-        world.clock.advance(kind.every.saturating_sub(passed));
+        // A function reads the secret that a source is shown once in a quarter of an hour, in each of its environments.
+        if world.clock.now() >= secrets_at {
+            secrets_at = world.clock.now() + Duration::from_secs(900);
+            (0..connections * ENVIRONMENTS).for_each(|_| meter.secrets_request());
+        }
+        world.clock.advance(Duration::from_secs(1));
     }
 }
 
+/// Delivers a message, and counts the invocation: as long as it waited on the story's clock, and what is modelled.
+async fn deliver(world: &TestDeployment, queue: &str, binary: &str, message: ReceivedMessage, meter: &Meter) {
+    let (began, before) = (world.clock.now(), requests(&meter.report()));
+    let side_by_side = u32::try_from(message.body.matches('/').count()).unwrap_or(1).max(1);
+    world.deliver_to(queue, &[message]).await;
+    let asked = requests(&meter.report()) - before;
+    let waited = Duration::try_from(world.clock.now().duration_since(began)).unwrap();
+    // What a poll asks for one connection comes one after the other; connections are polled side by side.
+    let at_once = if binary.starts_with("poll") { side_by_side } else { AT_ONCE };
+    let asks_a_source = asked > 2 && binary != "upsert-customers";
+    let source = if asks_a_source { SOURCE } else { Duration::ZERO };
+    let dynamodb = DYNAMODB * u32::try_from(asked).unwrap_or(u32::MAX) / at_once;
+    meter.invocation(binary, waited + INVOCATION + source + dynamodb);
+    // It is received, and deleted.
+    (0..2).for_each(|_| meter.sqs_request("of a message"));
+}
+
 /// Configures connections, each to a source of its own with nobody in its queue, or with a few contacts.
-async fn connect(world: &TestDeployment, kind: &Kind, connections: u32) -> JoinSet<std::io::Result<()>> {
+async fn connect(world: &TestDeployment, kind: Kind, connections: u32) -> JoinSet<std::io::Result<()>> {
     let mut serving = JoinSet::new();
     let mut file = String::new();
     let aa = AaSettings { customers: 0, ..AaSettings::default() };
     let bc = BcSettings { contacts: 20, ..BcSettings::default() };
-    let is_aa = kind.name == ASSOCIATION_ANYWHERE.name;
+    let is_aa = kind == Kind::AssociationAnywhere;
     let (username, password) = if is_aa { (&aa.username, &aa.password) } else { (&bc.username, &bc.password) };
     let credentials = world.secret("source.json", &json!({ "username": username, "password": password }));
     for number in 0..connections {
@@ -164,51 +193,43 @@ async fn millions() -> Vec<(&'static str, Report)> {
     let customers = u64::from(SAMPLE);
     let world = AssociationAnywhereFixture::with_customers(customers).await;
     let meter = world.meter();
-    reports.push(("AA, new", sync(&world, &ASSOCIATION_ANYWHERE, &meter).await));
+    reports.push(("AA, new", sync(&world, &meter).await));
     world.source.enqueue_all();
-    reports.push(("AA, unchanged", sync(&world, &ASSOCIATION_ANYWHERE, &meter).await));
+    reports.push(("AA, unchanged", sync(&world, &meter).await));
     world.source.change(1_001..1_001 + customers);
-    reports.push(("AA, changed", sync(&world, &ASSOCIATION_ANYWHERE, &meter).await));
+    reports.push(("AA, changed", sync(&world, &meter).await));
 
     let deployment = TestDeployment::with_most_pages(1, 10_000).await;
     let settings = BcSettings { contacts: customers, ..BcSettings::default() };
     let world = BusinessCatalystFixture::on(deployment, settings, "UTC", "max_requests_per_second = 10").await;
     let meter = world.meter();
-    reports.push(("BC, new", sync(&world, &BUSINESS_CATALYST, &meter).await));
+    reports.push(("BC, new", sync(&world, &meter).await));
     world.clock.advance(Duration::from_secs(3_600));
     world.states().request_resync(&world.connection(), world.clock.now()).await.unwrap();
-    reports.push(("BC, unchanged", sync(&world, &BUSINESS_CATALYST, &meter).await));
+    reports.push(("BC, unchanged", sync(&world, &meter).await));
     reports
 }
 
 /// Syncs what a source has for us, and returns what that took.
-async fn sync(world: &TestDeployment, kind: &Kind, meter: &Meter) -> Report {
+async fn sync(world: &TestDeployment, meter: &Meter) -> Report {
     meter.reset();
     let count = |status: &operations::status::ConnectionStatus| status.counts.fetched;
     let before = count(&world.statuses().await[0]);
     for _ in 0..10_000 {
-        world.poll().await;
-        for message in world.queues.receive(kind.queue, usize::MAX) {
-            let before = requests(&meter.report());
-            world.deliver_to(kind.queue, &[message]).await;
-            meter.invocation(kind.binary, modelled(requests(&meter.report()) - before, AT_ONCE));
-            meter.sqs_request("all of a message");
-            world.clock.advance(Duration::from_secs(1) / CHUNKS_A_SECOND);
+        world.engine.tick().await;
+        for (queue, binary) in TRIGGERS {
+            for message in world.queues.receive(queue, usize::MAX) {
+                deliver(world, queue, binary, message, meter).await;
+                world.clock.advance(Duration::from_secs(1) / CHUNKS_A_SECOND);
+            }
         }
-        world.poll().await;
         let status = world.statuses().await.remove(0);
         if status.batch.is_none() && count(&status) - before >= u64::from(SAMPLE) {
             return meter.report();
         }
         world.clock.advance(Duration::from_secs(1));
     }
-    panic!("{} is not synced: {:?}", kind.name, world.statuses().await);
-}
-
-/// How long an invocation takes on AWS that asks a source once and DynamoDB so often, some of it side by side.
-fn modelled(requests: u64, at_once: u32) -> Duration {
-    let requests = u32::try_from(requests).unwrap_or(u32::MAX);
-    INVOCATION + SOURCE + DYNAMODB * requests / at_once
+    panic!("it is not synced: {:?}", world.statuses().await);
 }
 
 fn requests(report: &Report) -> u64 {

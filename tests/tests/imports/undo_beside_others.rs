@@ -202,8 +202,11 @@ async fn an_undo_on_a_machine_whose_clock_is_off_steals_no_lease_and_holds_its_o
         assert!(matches!(busy, Err(UndoError::Busy)), "{off}: {busy:?}");
         states.release(&connection(), "an import").await.unwrap();
         // While it is at work, imports wait.
-        let lease =
-            ImportLease::new(ConnectionStates::new(client, CONTROL_TABLE), clock.clone(), world.clients.random.clone());
+        let lease = ImportLease::new(
+            ConnectionStates::new(client, CONTROL_TABLE, &clock, &world.clients.random),
+            clock.clone(),
+            world.clients.random.clone(),
+        );
         let ahead = lease.store_is_ahead_by(&connection()).await.unwrap();
         let owner = lease.take(&connection(), Duration::from_secs(60), ahead, at + Duration::from_secs(1)).await;
         let owner = owner.unwrap().unwrap();

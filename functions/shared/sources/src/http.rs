@@ -20,6 +20,9 @@ use crate::seats::Seats;
 
 /// How long a source may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for its next request. Apache closes one after 5 seconds: a request that meets the end would
+/// be lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a source may send nothing within its answer.
 const SILENCE: Duration = Duration::from_secs(25);
 /// How many bytes of an answer are gathered before its reader is called: so a token that comes in small pieces is not
@@ -108,6 +111,7 @@ impl SourceHttp {
     pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             // The documents hold credentials: they are sent to the configured address, and to no other.
             .redirect(Policy::none())
             .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
@@ -148,8 +152,16 @@ impl SourceHttp {
     }
 
     async fn send(&self, request: RequestBuilder, patience: Patience) -> Result<Response, RequestError> {
+        // Every request to a source may be repeated: none does more the second time.
+        let again = request.try_clone();
+        let sent = async {
+            match (request.send().await, again) {
+                (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
+                (sent, _) => sent,
+            }
+        };
         tokio::select! {
-            response = request.send() => response.map_err(|error| passing(&error)),
+            response = sent => response.map_err(|error| passing(&error)),
             () = self.clock.sleep(patience.begins_within) => {
                 Err(RequestError::Transient { message: silence(patience.begins_within), retry_after: None })
             }
@@ -238,6 +250,19 @@ impl SourceHttp {
 
 fn silence(how_long: Duration) -> String {
     format!("the source was silent for {} s", how_long.as_secs())
+}
+
+/// Whether a connection ended before any byte of the answer: one that was kept from an earlier request, while the function
+/// was frozen, or in the moment in which the source gave it up.
+fn is_cut_off(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn passing(error: &reqwest::Error) -> RequestError {

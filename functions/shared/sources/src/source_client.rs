@@ -37,6 +37,9 @@ pub(crate) struct SourceClient {
 pub(crate) struct Login {
     pub(crate) username: String,
     pub(crate) password: String,
+    /// Where it was read.
+    #[serde(skip)]
+    reference: Option<SecretRef>,
 }
 
 impl Login {
@@ -53,7 +56,8 @@ impl SourceClient {
 
     /// Reads the credentials.
     pub(crate) async fn login(&self, reference: &SecretRef) -> Result<Login, SourceError> {
-        Ok(self.secrets.read(reference, "\"username\" and \"password\"").await?)
+        let login: Login = self.secrets.read_for_source(reference, "\"username\" and \"password\"").await?;
+        Ok(Login { reference: Some(reference.clone()), ..login })
     }
 
     /// Sends a request when the limiter allows it, and tells the limiter how it went.
@@ -145,6 +149,9 @@ impl SourceClient {
             }
             // It did answer: the caller finds out whether the source or one record is to blame.
             Err(RequestError::InvalidResponse(message)) => {
+                if let Some(reference) = &login.reference {
+                    self.secrets.doubt(reference);
+                }
                 self.limiter.succeeded(key, failures).await?;
                 Err(SourceError::InvalidResponse { message: login.redact(&message) })
             }

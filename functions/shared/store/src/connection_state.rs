@@ -26,10 +26,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use model::ConnectionKey;
 
-use crate::StoreError;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, unless_refused};
+use crate::{Clock, Random, StoreError};
 
 /// The sort key.
 pub(crate) const POLL: &str = "poll";
@@ -102,8 +102,8 @@ pub struct ConnectionStates(ControlTable);
 
 impl ConnectionStates {
     /// The states in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self(ControlTable::new(client, table))
+    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
+        Self(ControlTable::new(client, table).patient(clock, random))
     }
 
     /// Takes or renews the lease: two pollers never work on one connection. The state as it stands then; `None` if
@@ -118,16 +118,15 @@ impl ConnectionStates {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<ConnectionState>, StoreError> {
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression("SET lease_owner = :owner, lease_until = :until REMOVE idle")
             .condition_expression("attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(now))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
+            .return_values(ReturnValue::AllNew);
+        let answer = self.0.send(|| update.clone().send()).await;
         let answer = unless_refused("UpdateItem", answer)?;
         answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
     }
@@ -144,16 +143,15 @@ impl ConnectionStates {
         until: Timestamp,
     ) -> Result<Option<ConnectionState>, StoreError> {
         let due_at = seen.due_at.map_or(number(0), time);
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression("SET lease_owner = :owner, lease_until = :until REMOVE idle")
             .condition_expression("attribute_exists(idle) AND due_at = :due_at")
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":due_at", due_at)
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
+            .return_values(ReturnValue::AllNew);
+        let answer = self.0.send(|| update.clone().send()).await;
         let answer = unless_refused("UpdateItem", answer)?;
         answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
     }
@@ -169,14 +167,13 @@ impl ConnectionStates {
         as_of: Timestamp,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression("SET answered_at = :at, fresh_as_of = :at, due_at = :due_at")
             .condition_expression("attribute_exists(idle) AND answered_at < :at")
             .expression_attribute_values(":at", time(as_of))
-            .expression_attribute_values(":due_at", time(due_at))
-            .send()
-            .await;
+            .expression_attribute_values(":due_at", time(due_at));
+        let answer = self.0.send(|| update.clone().send()).await;
         is_done("UpdateItem", answer).map(|_| ())
     }
 
@@ -210,13 +207,12 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn release(&self, connection: &ConnectionKey, owner: &str) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression("REMOVE lease_owner, lease_until")
             .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(owner))
-            .send()
-            .await;
+            .expression_attribute_values(":owner", text(owner));
+        let answer = self.0.send(|| update.clone().send()).await;
         is_done("UpdateItem", answer).map(|_| ())
     }
 
@@ -276,7 +272,8 @@ impl ConnectionStates {
         if !assignments.is_empty() {
             expression += &format!(" SET {}", assignments.join(", "));
         }
-        is_done("UpdateItem", update.update_expression(expression).condition_expression(condition).send().await)
+        let update = update.update_expression(expression).condition_expression(condition);
+        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
     }
 
     /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.
@@ -284,7 +281,8 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn revoke_lease(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
-        let answer = self.update(connection).update_expression("REMOVE lease_owner, lease_until").send().await;
+        let update = self.update(connection).update_expression("REMOVE lease_owner, lease_until");
+        let answer = self.0.send(|| update.clone().send()).await;
         is_done("UpdateItem", answer).map(|_| ())
     }
 
@@ -363,7 +361,8 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn resume(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
-        let answer = self.update(connection).update_expression("REMOVE paused_at").send().await;
+        let update = self.update(connection).update_expression("REMOVE paused_at");
+        let answer = self.0.send(|| update.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
@@ -374,7 +373,8 @@ impl ConnectionStates {
     pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
         let key = ControlTable::key(connection, POLL);
         let get = self.0.client.get_item().table_name(&self.0.name).set_key(Some(key));
-        let answer = get.projection_expression("paused_at").send().await;
+        let get = get.projection_expression("paused_at");
+        let answer = self.0.send(|| get.clone().send()).await;
         let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
         Ok(item.is_some_and(|item| Read::new(POLL, &item).has("paused_at")))
     }
@@ -397,16 +397,15 @@ impl ConnectionStates {
         (at, count): (&str, &str),
         request: u64,
     ) -> Result<(), StoreError> {
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression(format!("REMOVE {at}"))
             .condition_expression(format!(
                 "attribute_exists({at}) AND ({count} = :request OR (:request = :none AND attribute_not_exists({count})))"
             ))
             .expression_attribute_values(":request", number(request))
-            .expression_attribute_values(":none", number(0))
-            .send()
-            .await;
+            .expression_attribute_values(":none", number(0));
+        let answer = self.0.send(|| update.clone().send()).await;
         is_done("UpdateItem", answer).map(|_| ())
     }
 
@@ -445,7 +444,8 @@ impl ConnectionStates {
     }
 
     async fn set(&self, update: UpdateItemFluentBuilder, at: Timestamp) -> Result<(), StoreError> {
-        let answer = update.expression_attribute_values(":at", time(at)).send().await;
+        let update = update.expression_attribute_values(":at", time(at));
+        let answer = self.0.send(|| update.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 }

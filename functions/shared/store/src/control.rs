@@ -72,7 +72,8 @@ impl ControlTable {
                     operation: "BatchGetItem",
                     problem: "the request could not be built".to_owned(),
                 })?;
-                let answer = self.client.batch_get_item().request_items(&self.name, request).send().await;
+                let read = self.client.batch_get_item().request_items(&self.name, request);
+                let answer = self.send(|| read.clone().send()).await;
                 let answer = answer.map_err(|error| StoreError::aws("BatchGetItem", error))?;
                 items.extend(answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default());
                 let unread = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));

@@ -360,7 +360,8 @@ impl Failures {
         self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await?;
         // The poller asks the source without a look at the requests as long as the connection is idle.
         let poll = self.0.update(connection, POLL).update_expression("REMOVE idle ADD requests :one");
-        let answer = poll.expression_attribute_values(":one", number(1)).send().await;
+        let poll = poll.expression_attribute_values(":one", number(1));
+        let answer = self.0.send(|| poll.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 

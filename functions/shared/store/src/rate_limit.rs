@@ -67,7 +67,7 @@ pub enum Admission {
 impl SourceLimiter {
     /// The limiters in the control table called `table`.
     pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: ControlTable::new(client, table), clock, random }
+        Self { table: ControlTable::new(client, table).patient(&clock, &random), clock, random }
     }
 
     /// Reserves a slot for one request before `deadline`.
@@ -118,14 +118,13 @@ impl SourceLimiter {
         if failures_before == 0 {
             return Ok(());
         }
-        self.table
+        let update = self
+            .table
             .update(connection, "limiter")
             .update_expression("SET failures = :none REMOVE open_until")
-            .expression_attribute_values(":none", number(0))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| StoreError::aws("UpdateItem", error))
+            .expression_attribute_values(":none", number(0));
+        let answer = self.table.send(|| update.clone().send()).await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
     /// A request failed in a way that may pass: the breaker opens. Returns until when.
@@ -144,15 +143,14 @@ impl SourceLimiter {
         let jittered = Duration::from_millis(half + self.random.below(half + 1));
         let pause = retry_after.map_or(jittered, |asked| asked.clamp(jittered, LONGEST_RETRY_AFTER));
         let open_until = self.clock.now() + pause;
-        self.table
+        let update = self
+            .table
             .update(connection, "limiter")
             .update_expression("SET failures = :failures, open_until = :until")
             .expression_attribute_values(":failures", number(failures_before + 1))
-            .expression_attribute_values(":until", time(open_until))
-            .send()
-            .await
-            .map_err(|error| StoreError::aws("UpdateItem", error))?;
-        Ok(open_until)
+            .expression_attribute_values(":until", time(open_until));
+        let answer = self.table.send(|| update.clone().send()).await;
+        answer.map(|_| open_until).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
     async fn take_next_slot(
@@ -161,7 +159,7 @@ impl SourceLimiter {
         interval: Duration,
         deadline: Timestamp,
     ) -> Result<Result<Timestamp, Item>, StoreError> {
-        let answer = self
+        let update = self
             .update(connection)
             .update_expression("SET next_slot = next_slot + :interval")
             .condition_expression(
@@ -171,10 +169,8 @@ impl SourceLimiter {
             .expression_attribute_values(":interval", number(interval.as_micros()))
             .expression_attribute_values(":now", number(self.clock.now().as_microsecond()))
             .expression_attribute_values(":none", number(0))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedOld)
-            .send()
-            .await;
-        match answer {
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedOld);
+        match self.table.send(|| update.clone().send()).await {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
                 Ok(Ok(read_slot(Read::new("limiter", &item).number("next_slot")?)?))
@@ -217,7 +213,7 @@ impl SourceLimiter {
         } else {
             update.update_expression("SET next_slot = :next")
         };
-        match update.send().await {
+        match self.table.send(|| update.clone().send()).await {
             Ok(_) => Ok(true),
             Err(error) => refused_by::<(), _>(error).map(|_| false),
         }

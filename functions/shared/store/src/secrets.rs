@@ -71,6 +71,8 @@ impl fmt::Display for SecretRef {
 /// How long a secret is used before it is read again. A little less than a minute, so that a caller that asks once a
 /// minute always gets the current one.
 const FRESH: Duration = Duration::from_secs(55);
+/// The same for one in AWS Secrets Manager that a source takes without complaint: each read is paid for.
+const FRESH_IN_USE: Duration = Duration::from_secs(15 * 60);
 /// How soon a secret that could not be read is retried.
 const RETRY: Duration = Duration::from_secs(2);
 /// How long the last good text of a secret serves while it can't be read, or is no longer such an object.
@@ -85,6 +87,8 @@ struct Known {
     good: Option<(Timestamp, SecretString)>,
     /// Why it could not be read since then, and when that was.
     failed: Option<(Timestamp, Failed)>,
+    /// Whether a source did not take it since it was read.
+    is_doubted: bool,
 }
 
 /// A secret could not be read.
@@ -130,6 +134,37 @@ impl Secrets {
         reference: &SecretRef,
         fields: &'static str,
     ) -> Result<T, SecretError> {
+        self.read_within(reference, fields, FRESH).await
+    }
+
+    /// As [`read`](Self::read), of a secret that a source is shown: one in AWS Secrets Manager is kept for a quarter of an
+    /// hour, unless it is [doubted](Self::doubt).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_for_source<T: DeserializeOwned>(
+        &self,
+        reference: &SecretRef,
+        fields: &'static str,
+    ) -> Result<T, SecretError> {
+        let is_doubted = self.cache().get(reference).is_some_and(|known| known.is_doubted);
+        let costs = matches!(reference, SecretRef::SecretsManager(_));
+        self.read_within(reference, fields, if costs && !is_doubted { FRESH_IN_USE } else { FRESH }).await
+    }
+
+    /// A source did not take what a secret holds: it may have been replaced, and is read again after a minute.
+    pub fn doubt(&self, reference: &SecretRef) {
+        if let Some(known) = self.cache().get_mut(reference) {
+            known.is_doubted = true;
+        }
+    }
+
+    async fn read_within<T: DeserializeOwned>(
+        &self,
+        reference: &SecretRef,
+        fields: &'static str,
+        fresh: Duration,
+    ) -> Result<T, SecretError> {
         // The parser's own error could quote the secret.
         let parse = |text: &SecretString| {
             serde_json::from_str::<T>(text.expose_secret())
@@ -138,7 +173,7 @@ impl Secrets {
         let now = self.clock.now();
         let known = self.cache().get(reference).cloned().unwrap_or_default();
         if let Some((read_at, text)) = &known.good
-            && now < *read_at + FRESH
+            && now < *read_at + fresh
         {
             return parse(text);
         }
@@ -154,7 +189,7 @@ impl Secrets {
         });
         match read {
             Ok((value, text)) => {
-                self.cache().insert(reference.clone(), Known { good: Some((now, text)), failed: None });
+                self.cache().insert(reference.clone(), Known { good: Some((now, text)), ..Known::default() });
                 Ok(value)
             }
             Err(failed) => {

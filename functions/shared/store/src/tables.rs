@@ -39,7 +39,7 @@ impl Tables {
 
     /// Leases, freshness and last errors of the connections.
     pub fn states(&self) -> ConnectionStates {
-        ConnectionStates::new(self.client.clone(), &self.names.control)
+        ConnectionStates::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// The batch ledger.
