@@ -125,9 +125,9 @@ impl TestDeployment {
         Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget }
     }
 
-    /// From now on DynamoDB behaves to the functions as it does on AWS: a partition key takes a thousand write units and
-    /// three thousand read units a second, and one in three writes right after a transaction meets it. What the story
-    /// itself looks at by [`TestDeployment::clients`] is not concerned.
+    /// From now on DynamoDB behaves to the functions as it does on AWS: a partition key takes a thousand write units
+    /// and three thousand read units a second, and one in three writes right after a transaction meets it. What the
+    /// story itself looks at by [`TestDeployment::clients`] is not concerned.
     pub fn behave_as_aws(&self, seed: u64) {
         let conflicts = Some(Conflicts { seed, one_in: 3 });
         self.database.behave(Habits { clock: self.clock.clone(), throttles: true, conflicts });
@@ -229,8 +229,8 @@ impl TestDeployment {
         futures::future::join_all(polls).await;
     }
 
-    /// Lets seconds pass with everything at work as its triggers say: a plan in each minute, polls when they are due, and
-    /// workers at once.
+    /// Lets seconds pass with everything at work as its triggers say: a plan in each minute, polls when they are due,
+    /// and workers at once.
     pub async fn run_triggers_for(&self, seconds: u64) {
         for second in 0..seconds {
             if second % 60 == 0 {

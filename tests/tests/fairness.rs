@@ -13,7 +13,8 @@ use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
 use store::{Admission, ChunkKey, Clock, SourceLimiter};
 use tests::{
-    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, TestDeployment, WORK_QUEUE,
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, QUEUE_POLLS, TestDeployment,
+    WORK_QUEUE,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -283,4 +284,44 @@ async fn everybody_who_enters_a_gate_at_once_finds_a_slot_however_slow_the_store
     slots.sort_unstable();
     assert_eq!(slots.len(), WORKERS);
     assert!(slots.windows(2).all(|pair| pair[0] + interval <= pair[1]), "and the pace holds");
+}
+
+#[tokio::test]
+async fn of_ten_connections_those_whose_sources_answer_stay_fresh_while_one_hangs() {
+    let deployment = TestDeployment::new(1).await;
+    let mut sources = Vec::new();
+    for number in 0..10 {
+        sources.push(neighbour(&deployment, &[&format!("n{number}")], 0).await);
+    }
+    deployment.run_triggers_for(1).await;
+    sources[0].fault(Procedure::Queue, Some(Fault::Hang));
+    let mut polls = JoinSet::new();
+    let mut asked = 1;
+    for second in 1..120 {
+        if second % 60 == 0 {
+            deployment.engine.tick().await;
+        }
+        let messages = deployment.queues.receive(QUEUE_POLLS, usize::MAX);
+        let is_due = second % 5 == 0;
+        for message in messages {
+            let engine = deployment.engine.clone();
+            polls.spawn(async move { engine.deliver(QUEUE_POLLS, &[message]).await });
+        }
+        asked += u64::from(is_due);
+        for source in &sources[1..] {
+            for _ in 0..1_000_000 {
+                if source.requests().queue >= asked {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            assert!(source.requests().queue >= asked, "a source is not asked after {second} s");
+        }
+        for number in 1..10 {
+            let status = status_of(&deployment, &format!("n{number}")).await;
+            assert!(status.freshness_seconds.unwrap() <= 10, "after {second} s: {status:?}");
+        }
+        deployment.clock.advance(ONE_SECOND);
+    }
+    assert!(status_of(&deployment, "n0").await.freshness_seconds.unwrap() > 100, "a queue is waited for for long");
 }

@@ -1,4 +1,5 @@
-//! No function sleeps: a plan a minute sends delayed messages, each poll is short, and what stands in the tables decides.
+//! No function sleeps: a plan a minute sends delayed messages, each poll is short, and what stands in the tables
+//! decides.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that fails may panic")]
 
@@ -9,7 +10,9 @@ use operations::status::Condition;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
 use simulators::business_catalyst::BcSettings;
 use store::{PollPurpose, PollRequest, PollRequests};
-use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, QUEUE_POLLS, TestDeployment, WORK_QUEUE};
+use tests::{
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, QUEUE_POLLS, TestDeployment, WORK_QUEUE,
+};
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
@@ -62,6 +65,27 @@ async fn a_site_is_listed_at_its_pace() {
     let asked = site.source.listings().len();
     site.run_triggers_for(600).await;
     assert_eq!(site.source.listings().len() - asked, 10, "every minute");
+}
+
+#[tokio::test]
+async fn no_function_waits_in_an_idle_hour() {
+    let world = polled_every(5, 0).await;
+    let site = BusinessCatalystFixture::with_contacts(3).await;
+    for world in [&*world, &*site] {
+        // What is there is synced by then.
+        world.run_triggers_for(660).await;
+        for second in 0..3_600 {
+            let began = world.now();
+            if second % 60 == 0 {
+                world.engine.tick().await;
+            }
+            for queue in [QUEUE_POLLS, CONTACT_POLLS] {
+                world.work_on(queue).await;
+            }
+            assert_eq!(world.now(), began, "a function waited");
+            world.clock.advance(ONE_SECOND);
+        }
+    }
 }
 
 #[tokio::test]

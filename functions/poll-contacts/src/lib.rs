@@ -137,7 +137,7 @@ impl Poll for PollContacts {
         Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
             (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
             (NextAction::GoOnListing, Some(batch)) => Tended::Batch(self.go_on(connection, batch, deadline).await?),
-            _ => Tended::Nothing(state),
+            _ => Tended::Nothing(Box::new(state)),
         })
     }
 

@@ -115,7 +115,7 @@ impl Poll for PollQueue {
                 ledger.advance(&connection.key, batch, BatchEvent::Abandoned).await?;
                 Tended::Batch(Next::Now)
             }
-            _ => Tended::Nothing(state),
+            _ => Tended::Nothing(Box::new(state)),
         })
     }
 

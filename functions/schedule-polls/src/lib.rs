@@ -1,12 +1,13 @@
 //! Triggered by a schedule, once a minute. Plans which connections are polled within the next minute, and sends the
-//! polling functions a message for each second in which one is due: SQS delays it until then, so that no function waits.
+//! polling functions a message for each second in which one is due: SQS delays it until then, so that no function
+//! waits.
 //!
 //! | reads | writes |
 //! |---|---|
 //! | connections, and when each is due | messages on SQS, the metric `freshness` |
 //!
-//! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks no
-//! source more often: when it was asked last stands in the connection's state.
+//! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks
+//! no source more often: when it was asked last stands in the connection's state.
 
 mod plan;
 

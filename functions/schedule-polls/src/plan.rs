@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use model::ConnectionKey;
 use store::{ConnectionState, PollPurpose, PollRequest};
 
-/// A minute, until the next plan, and a little more: a schedule is not exact. What both plans hold is looked at once, for
-/// then it is not due any more.
+/// A minute, until the next plan, and a little more: a schedule is not exact. What both plans hold is looked at once,
+/// for then it is not due any more.
 const PLANNED: u32 = 65;
 /// How often an open batch is looked after.
 const LOOK_EVERY: u32 = 2;
@@ -20,8 +20,8 @@ const CONNECTIONS_PER_MESSAGE: usize = 50;
 pub(crate) struct Plan(BTreeMap<(u32, PollPurpose), Vec<ConnectionKey>>);
 
 impl Plan {
-    /// Adds a connection that is polled every `pause`, as it stands now, unless it is paused. One whose state is not known
-    /// is due at once.
+    /// Adds a connection that is polled every `pause`, as it stands now, unless it is paused. One whose state is not
+    /// known is due at once.
     pub(crate) fn add(
         &mut self,
         key: &ConnectionKey,
@@ -34,8 +34,7 @@ impl Plan {
             return;
         }
         let is_requested = state.resync_requested.is_some() || state.confirm_requested.is_some();
-        // A time farther away than the pause was noted before the settings changed.
-        let due_at = state.due_at.filter(|due_at| !is_requested && *due_at <= now + pause).unwrap_or(now);
+        let due_at = if is_requested { now } else { state.due(pause, now) };
         let wait = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
         // A whole second at least as late: a message that comes too early would find nothing due.
         let first = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);

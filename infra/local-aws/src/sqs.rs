@@ -257,8 +257,8 @@ impl QueueState {
         }
     }
 
-    /// Makes messages visible after their delay, or again after their timeout, and drops those that are too old. Returns those that were
-    /// received too often.
+    /// Makes messages visible after their delay, or again after their timeout, and drops those that are too old.
+    /// Returns those that were received too often.
     fn come_back(&mut self, now: Timestamp) -> Vec<Message> {
         let later = self.in_flight.split_off(&(now, u64::MAX));
         let back = std::mem::replace(&mut self.in_flight, later).into_values();

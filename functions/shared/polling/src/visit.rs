@@ -108,7 +108,7 @@ pub enum Tended {
     /// One was open: when the next look makes sense.
     Batch(Next),
     /// None is open.
-    Nothing(LedgerState),
+    Nothing(Box<LedgerState>),
 }
 
 /// When the next step makes sense.
@@ -185,12 +185,10 @@ async fn visit<P: Poll>(
     let pause = P::pause(&connection.settings);
     let is_wanted = match purpose {
         PollPurpose::Now => true,
-        PollPurpose::Due if seen.is_idle => is_due(seen.due_at, pause, began),
-        PollPurpose::Batch if seen.is_idle => false,
         PollPurpose::Due | PollPurpose::Batch if seen.has_batch => seen.tend_at.is_none_or(|at| at <= began + EARLY),
-        PollPurpose::Due => is_due(seen.due_at, pause, began),
-        // A poller died, or another release is at work: nothing is known.
-        PollPurpose::Batch => true,
+        PollPurpose::Due => seen.due(pause, began) <= began + EARLY,
+        // If it is not idle either, a poller died, or another release is at work: nothing is known.
+        PollPurpose::Batch => !seen.is_idle,
     };
     if !is_wanted || seen.paused_at.is_some() || seen.lease_until.is_some_and(|until| until > began) {
         return Ok(());
@@ -232,11 +230,6 @@ async fn ask_ahead<P: Poll>(
         answer = poll.ask_ahead(connection, deadline) => Some(answer),
         () = poll.poller().clock.sleep(QUICK) => None,
     }
-}
-
-/// Whether a source may be asked. A time farther away than its pause was noted before its settings changed.
-fn is_due(due_at: Option<Timestamp>, pause: Duration, now: Timestamp) -> bool {
-    due_at.is_none_or(|due_at| due_at <= now + EARLY || due_at > now + pause + EARLY)
 }
 
 /// A visit that holds the lease.
@@ -289,7 +282,8 @@ impl<P: Poll> Visit<'_, P> {
     async fn steps(&self, state: &ConnectionState, mut news: Option<P::News>) -> Departure {
         let Poller { clock, .. } = self.poll.poller();
         let watch_until = (clock.now() + WATCH_FOR).min(self.deadline);
-        let mut left = Departure { due_at: state.due_at, ..Departure::default() };
+        let due_at = (self.purpose == PollPurpose::Due).then(|| state.due(self.pause, clock.now()));
+        let mut left = Departure { due_at: due_at.or(state.due_at), ..Departure::default() };
         let mut has_opened = false;
         loop {
             let now = clock.now();
@@ -301,7 +295,7 @@ impl<P: Poll> Visit<'_, P> {
                     if !self.may_ask(left.due_at, news.is_some()) {
                         break;
                     }
-                    let asked = self.poll.ask(self.connection, ledger, news.take(), self.deadline).await;
+                    let asked = self.poll.ask(self.connection, *ledger, news.take(), self.deadline).await;
                     left.due_at = Some(now + self.pause);
                     has_opened |= matches!(asked, Ok(Next::Now));
                     asked
@@ -347,7 +341,7 @@ impl<P: Poll> Visit<'_, P> {
     fn may_ask(&self, due_at: Option<Timestamp>, has_news: bool) -> bool {
         match self.purpose {
             PollPurpose::Now => true,
-            PollPurpose::Due => has_news || is_due(due_at, self.pause, self.poll.poller().clock.now()),
+            PollPurpose::Due => has_news || due_at.is_none_or(|at| at <= self.poll.poller().clock.now() + EARLY),
             PollPurpose::Batch => false,
         }
     }

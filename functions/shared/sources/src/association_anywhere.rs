@@ -236,8 +236,8 @@ impl ChangeQueue<'_> {
         client.ask(key, settings, deadline, login, || self.post_read()).await
     }
 
-    /// As [`read`](Self::read), for a caller that knows that no other request of this connection is under way: an answer
-    /// without customers costs no write to the limiter.
+    /// As [`read`](Self::read), for a caller that knows that no other request of this connection is under way: an
+    /// answer without customers costs no write to the limiter.
     ///
     /// # Errors
     /// See [`SourceError`].

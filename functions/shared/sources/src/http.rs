@@ -20,8 +20,8 @@ use crate::seats::Seats;
 
 /// How long a source may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection waits for its next request. Apache closes one after 5 seconds: a request that meets the end would
-/// be lost.
+/// How long a connection waits for its next request. Apache closes one after 5 seconds: a request that meets the end
+/// would be lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a source may send nothing within its answer.
 const SILENCE: Duration = Duration::from_secs(25);
@@ -252,8 +252,8 @@ fn silence(how_long: Duration) -> String {
     format!("the source was silent for {} s", how_long.as_secs())
 }
 
-/// Whether a connection ended before any byte of the answer: one that was kept from an earlier request, while the function
-/// was frozen, or in the moment in which the source gave it up.
+/// Whether a connection ended before any byte of the answer: one that was kept from an earlier request, while the
+/// function was frozen, or in the moment in which the source gave it up.
 fn is_cut_off(error: &reqwest::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -6,9 +6,9 @@
 //! many they are. If workers need no source, because the chunks hold all data, a window is [`MOST`] wide from the
 //! beginning.
 //!
-//! The window goes from one invocation of the poller to the next with the connection's lease. If it is lost with a poller
-//! that dies, the next one begins with an empty window, and at worst sends some chunks again whose messages still wait:
-//! then a worker finds them leased or done.
+//! The window goes from one invocation of the poller to the next with the connection's lease. If it is lost with a
+//! poller that dies, the next one begins with an empty window, and at worst sends some chunks again whose messages
+//! still wait: then a worker finds them leased or done.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -99,8 +99,8 @@ impl SourceClient {
         self.send(key, failures, deadline, login, request()).await
     }
 
-    /// Sends a request without a slot of its own, for a caller that knows that no other request is under way: it costs no
-    /// write. The limiter is told if it fails.
+    /// Sends a request without a slot of its own, for a caller that knows that no other request is under way: it costs
+    /// no write. The limiter is told if it fails.
     pub(crate) async fn ask_alone<T, F: Future<Output = Result<T, RequestError>>>(
         &self,
         key: &ConnectionKey,

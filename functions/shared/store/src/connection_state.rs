@@ -1,4 +1,5 @@
-//! How the polling of each connection stands: the entry `poll` of the control table, small, because every poll writes it.
+//! How the polling of each connection stands: the entry `poll` of the control table, small, because every poll writes
+//! it.
 //!
 //! | attribute | what |
 //! |---|---|
@@ -15,10 +16,11 @@
 //! | `resync_at`, `resync_count`, `confirm_at`, `confirm_count` | the requests of operators |
 //!
 //! Whatever takes the lease, and every request, removes `idle`. A poller that dies leaves none, so that the next one
-//! takes the lease and looks at everything. A release that knows none of these attributes leaves them as they are; what it
-//! opens is found, because the source goes on reporting it.
+//! takes the lease and looks at everything. A release that knows none of these attributes leaves them as they are; what
+//! it opens is found, because the source goes on reporting it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -31,6 +33,8 @@ use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, unless_refused};
 use crate::{Clock, Random, StoreError};
 
+/// A poller may let a source wait for so long, even if it is asked more often: after it has abandoned a batch, say.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// The sort key.
 pub(crate) const POLL: &str = "poll";
 
@@ -86,7 +90,8 @@ pub struct ConnectionState {
 pub struct Departure {
     /// Before this the source is not asked again.
     pub due_at: Option<Timestamp>,
-    /// Whether the source may be asked without a lease next time. Does not hold if an operator made a request meanwhile.
+    /// Whether the source may be asked without a lease next time. Does not hold if an operator made a request
+    /// meanwhile.
     pub is_idle: bool,
     /// Whether a batch is open.
     pub has_batch: bool,
@@ -451,6 +456,12 @@ impl ConnectionStates {
 }
 
 impl ConnectionState {
+    /// When the source is to be asked again that is asked every `pause`. A time that is noted farther away was noted
+    /// before its pace changed.
+    pub fn due(&self, pause: Duration, now: Timestamp) -> Timestamp {
+        self.due_at.filter(|due_at| *due_at <= now + pause.max(LONGEST_WAIT)).unwrap_or(now)
+    }
+
     pub(crate) fn read(item: &Item) -> Result<Self, StoreError> {
         let read = Read::new(POLL, item);
         let error = match read.optional_time("failed_at")? {

@@ -137,8 +137,8 @@ impl Secrets {
         self.read_within(reference, fields, FRESH).await
     }
 
-    /// As [`read`](Self::read), of a secret that a source is shown: one in AWS Secrets Manager is kept for a quarter of an
-    /// hour, unless it is [doubted](Self::doubt).
+    /// As [`read`](Self::read), of a secret that a source is shown: one in AWS Secrets Manager is kept for a quarter of
+    /// an hour, unless it is [doubted](Self::doubt).
     ///
     /// # Errors
     /// As [`read`](Self::read).

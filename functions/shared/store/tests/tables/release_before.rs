@@ -6,13 +6,15 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{ListedChange, Listing, OutcomeCounts, Version};
 use serde_json::Value;
-use store::{ChunkKey, Settlement};
+use store::{ChunkKey, Departure, Settlement};
 
 use crate::ledger::{chunk, open_batch, settlement};
 use crate::{Database, ids};
 
 /// An open batch of two chunks: of a listing, and of ids. One customer of it was written.
 const LEDGER: &str = include_str!("release_before/ledger.json");
+/// A connection that is failing, with a resync and a redrive to be done.
+const CONNECTION: &str = include_str!("release_before/connection.json");
 
 async fn store(database: &Database, fixture: &str) {
     let items: Vec<HashMap<String, HashMap<String, Value>>> = serde_json::from_str(fixture).unwrap();
@@ -111,4 +113,42 @@ async fn a_chunk_of_contacts_is_one_that_the_release_before_gives_up() {
     ledger.write_page(connection, &batch, &[plan], database.clock.now()).await.unwrap();
     let chunk = database.entries("chunk/").await.remove(0).2;
     assert_eq!(chunk["listed"], AttributeValue::N("1".to_owned()), "no text");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_release_before_polled_is_polled_on_under_the_lease() {
+    let database = Database::new().await;
+    store(&database, CONNECTION).await;
+    let (states, key) = (database.tables.states(), &database.connection);
+    let registered = database.tables.registry().get(key).await.unwrap().unwrap();
+    assert_eq!(registered.kind, "association-anywhere");
+    let now = database.clock.now();
+    let state = states.lease(key, "a poller", now, database.in_seconds(15)).await.unwrap().unwrap();
+    assert_eq!((state.is_idle, state.has_batch, state.due_at), (false, false, None), "nothing is known: look at all");
+    assert_eq!((state.resync_requested, state.error.is_some(), state.fresh_as_of.is_some()), (Some(2), true, true));
+    assert_eq!(database.tables.failures().redrive_requests(key).await.unwrap(), ["1001"]);
+}
+
+/// What a release writes that knows neither `idle` nor `due_at`, and reads of an item that has them.
+#[tokio::test]
+async fn a_connection_is_polled_by_the_release_before_as_if_nothing_had_been_added() {
+    let database = Database::new().await;
+    let (states, key) = (database.tables.states(), &database.connection);
+    let (now, until) = (database.clock.now(), database.in_seconds(15));
+    let seen = states.lease(key, "a poller", now, until).await.unwrap().unwrap();
+    let departure = Departure { due_at: Some(until), is_idle: true, ..Departure::default() };
+    states.leave(key, "a poller", &seen, &departure).await.unwrap();
+    let client = database.embedded.client();
+    let item_key = HashMap::from([("connection", key.to_string()), ("entry", "poll".to_owned())]);
+    let item_key = item_key.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect();
+    let lease = client.update_item().table_name("ControlTable").set_key(Some(item_key));
+    lease
+        .update_expression("SET lease_owner = :owner, lease_until = :until")
+        .condition_expression("attribute_not_exists(lease_until) OR lease_until <= :until OR lease_owner = :owner")
+        .expression_attribute_values(":owner", AttributeValue::S("the release before".to_owned()))
+        .expression_attribute_values(":until", AttributeValue::N(until.as_millisecond().to_string()))
+        .send()
+        .await
+        .unwrap();
+    assert!(states.lease(key, "a poller", now, until).await.unwrap().is_none(), "and holds against this one");
 }
