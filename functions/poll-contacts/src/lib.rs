@@ -21,7 +21,7 @@ use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
-use polling::{Next, Poll, Poller, Polling, Tended};
+use polling::{FRONT, Next, Poll, Poller, Polling, Tended};
 use sources::SourceError;
 use sources::business_catalyst::BusinessCatalystClient;
 use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, Withheld, split_listed};
@@ -34,9 +34,6 @@ const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 /// How many pages are held in memory to see whether they hold anything new. More of them become a batch in any case.
 const MOST_PAGES_AHEAD: u32 = 10;
-/// How many chunks of a batch are looked at: those behind them come to the front as these are done. They hold whole
-/// contacts, and a look costs as much as it reads.
-const FRONT: i32 = 10;
 /// Why a deletion waits if a contact on the list has no usable id.
 const UNIDENTIFIED_WAITS: &str =
     "its deletion waits: the source lists it no longer, but lists a contact without an id, which may be it";

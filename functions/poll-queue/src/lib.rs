@@ -22,7 +22,7 @@ use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{
     Batch, BatchEvent, ConnectionKey, ContentHash, NextAction, OutcomeCounts, dedupe_queue, split_into_chunks,
 };
-use polling::{Ahead, Next, Poll, Poller, Polling, Tended, aside};
+use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, QueueAnswer, UnusableEntry};
 use store::{Failure, Failures, LedgerState, StoreError};
@@ -31,8 +31,6 @@ use crate::acknowledge::sample_of;
 
 /// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
-/// How many chunks of an open batch are looked at: those behind them come to the front as these are done.
-const FRONT: i32 = 100;
 
 /// Builds the function.
 ///

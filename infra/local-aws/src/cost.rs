@@ -69,7 +69,7 @@ struct CloudWatchPrices {
 }
 
 /// What a deployment has, whether it works or not.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Deployed {
     /// Queues that a function works on.
     pub consumed_queues: u32,
@@ -79,8 +79,8 @@ pub struct Deployed {
     pub alarms: u32,
     /// Secrets.
     pub secrets: u32,
-    /// Memory of a function, in GB.
-    pub memory_gb: f64,
+    /// Memory of a function, by its binary, in GB.
+    pub memory_gb: fn(&str) -> f64,
     /// Whether the functions run on arm64.
     pub arm64: bool,
 }
@@ -113,10 +113,10 @@ impl Prices {
     #[must_use]
     pub fn usage(&self, report: &Report, deployed: &Deployed) -> Bill {
         let per_million = |count: f64, price: f64| count / 1e6 * price;
-        let (mut invocations, mut seconds) = (0.0, 0.0);
-        for function in report.functions.values() {
+        let (mut invocations, mut gb_seconds) = (0.0, 0.0);
+        for (binary, function) in &report.functions {
             invocations += count(function.count);
-            seconds += function.total.as_secs_f64();
+            gb_seconds += function.total.as_secs_f64() * (deployed.memory_gb)(binary);
         }
         let gb_second = if deployed.arm64 { self.lambda.gb_second_arm64 } else { self.lambda.gb_second_x86 };
         let sqs: f64 = report.sqs.values().map(|requests| count(*requests)).sum();
@@ -124,7 +124,7 @@ impl Prices {
             lines: vec![
                 ("DynamoDB writes", per_million(report.write_units(), self.dynamodb.write_million)),
                 ("DynamoDB reads", per_million(report.read_units(), self.dynamodb.read_million)),
-                ("Lambda time", seconds * deployed.memory_gb * gb_second),
+                ("Lambda time", gb_seconds * gb_second),
                 ("Lambda requests", per_million(invocations, self.lambda.request_million)),
                 ("SQS", per_million(sqs, self.sqs.request_million)),
                 ("secrets", count(report.secrets) / 1e4 * self.secrets.request_ten_thousand),
@@ -197,7 +197,7 @@ mod tests {
     use crate::meter::{Invocations, Usage};
 
     fn deployed() -> Deployed {
-        Deployed { consumed_queues: 2, metrics: 14, alarms: 11, secrets: 3, memory_gb: 0.5, arm64: false }
+        Deployed { consumed_queues: 2, metrics: 14, alarms: 11, secrets: 3, memory_gb: |_| 0.5, arm64: false }
     }
 
     /// The idle month of the review of release 0.1: pollers that sleep for 65 seconds of every minute.

@@ -7,5 +7,5 @@
 mod poller;
 mod visit;
 
-pub use poller::{Poller, WATCH_EVERY, aside};
+pub use poller::{FRONT, Poller, WATCH_EVERY, aside};
 pub use visit::{Ahead, Next, Poll, Polling, Tended};

@@ -18,6 +18,9 @@ use sources::send_window::{self, SendWindow};
 
 use crate::Next;
 
+/// How many chunks of an open batch are looked at: twice as many as are under way, for a look is paid for by what it
+/// reads. Those behind them come to the front as these are done.
+pub const FRONT: i32 = 40;
 /// How often the ledger of an open batch is looked at, if nothing waits to be sent.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A poller that dies holds up the next one for at most this long.
