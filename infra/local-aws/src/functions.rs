@@ -208,3 +208,56 @@ impl std::fmt::Debug for Engine {
         formatter.debug_struct("Engine").field("routes", &routes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::future::BoxFuture;
+    use jiff::Timestamp;
+    use store::StoreError;
+
+    use super::*;
+
+    /// Fails each time.
+    #[derive(Default)]
+    struct Failing(AtomicU32);
+
+    impl ScheduleHandler for Failing {
+        fn run(&self, _: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Err(StoreError::Throttled { operation: "Query" }) })
+        }
+    }
+
+    async fn attempts(retries: u32, most_age: Duration) -> (u32, Duration) {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let (timeout, environment) = (Duration::from_secs(30), HashMap::new());
+        let (schedules, queues, routes) = Default::default();
+        let binary = "schedule-polls".to_owned();
+        let function = TemplateFunction { binary, timeout, retries, most_age, environment, schedules, queues, routes };
+        let handler = Arc::new(Failing::default());
+        let passing = async {
+            loop {
+                tokio::task::yield_now().await;
+                clock.advance(Duration::from_secs(1));
+            }
+        };
+        tokio::select! {
+            () = invoke_asynchronously(function, handler.clone(), clock.clone()) => {}
+            () = passing => {}
+        }
+        let passed = clock.now().duration_since(Timestamp::UNIX_EPOCH);
+        (handler.0.load(Ordering::SeqCst), Duration::try_from(passed).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_asynchronous_invocation_that_fails_is_repeated_as_lambda_does_until_its_event_is_too_old() {
+        let (count, passed) = attempts(2, Duration::from_secs(21_600)).await;
+        assert_eq!(count, 3);
+        assert!(passed >= Duration::from_secs(180), "{passed:?}: after one minute, and after two more");
+        assert_eq!(attempts(2, Duration::from_secs(90)).await.0, 2, "the event is too old for the second");
+        assert_eq!(attempts(0, Duration::from_secs(60)).await.0, 1, "as our template says");
+    }
+}

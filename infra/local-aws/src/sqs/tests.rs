@@ -231,3 +231,23 @@ async fn a_send_fails_in_part_where_it_is_told_to() {
     let answer = send_to(&queues, WORK, &[("1", "a"), ("2", "b")]).await.unwrap();
     assert_eq!((answer.successful().len(), answer.failed().len()), (2, 0));
 }
+
+#[tokio::test]
+async fn a_delayed_message_is_received_after_its_delay_and_not_before() {
+    let (queues, clock) = queues();
+    let entry = |id: &str, delay: i32| {
+        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(id).delay_seconds(delay);
+        entry.build().unwrap()
+    };
+    let send = queues.client().send_message_batch().queue_url(WORK);
+    let sent = send.clone().entries(entry("late", 5)).entries(entry("now", 0)).send().await.unwrap();
+    assert_eq!(sent.successful().len(), 2);
+    let bodies =
+        |queues: &LocalSqs| queues.receive(WORK, 10).into_iter().map(|message| message.body).collect::<Vec<_>>();
+    assert_eq!((bodies(&queues), queues.depth(WORK)), (vec!["now".to_owned()], 2));
+    clock.advance(ONE_SECOND * 5 - Duration::from_millis(1));
+    assert_eq!(bodies(&queues), [""; 0]);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(bodies(&queues), ["late"]);
+    assert!(send.entries(entry("too late", 901)).send().await.is_err(), "15 minutes are the most");
+}
