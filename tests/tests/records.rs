@@ -183,7 +183,7 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
     assert!(world.source.queue().is_empty(), "the batch was acknowledged");
     world.assert_shadow_is_the_sources([1200]).await;
     let failures = world.failures().all(&world.connection()).await.unwrap();
-    let command = "`customer-sync resync aa --confirm-deletes`";
+    let command = "`resync aa` with `--confirm-deletes`";
     assert!(failures.iter().all(|failure| failure.reason.contains(command)), "{}", failures[0].reason);
     let withheld: Vec<u64> = failures.iter().map(|failure| failure.source_id.parse().unwrap()).collect();
     for id in &withheld {

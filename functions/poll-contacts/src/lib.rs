@@ -365,7 +365,7 @@ impl PollContacts {
         let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains_key(id));
         let now = self.poller.clock.now();
         for source_id in waiting.iter().take(MOST_WITHHELD).cloned() {
-            let reason = format!("{why}; `customer-sync resync {} --confirm-deletes` carries it out", key.connection);
+            let reason = format!("{why}; `resync {}` with `--confirm-deletes` carries it out", key.connection);
             let failure = Failure { source_id, reason, raw: String::new(), failed_at: now };
             self.failures.withhold(key, &failure, Withheld::Unproven).await?;
         }

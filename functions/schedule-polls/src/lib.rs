@@ -72,7 +72,8 @@ impl SchedulePolls {
         poll_seconds: fn(&S) -> u32,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let connections = Connection::<S>::all(&self.registry).await?;
+        let registrations = self.registry.of_kind(S::KIND.name()).await?;
+        let connections = Connection::<S>::readable(&registrations);
         let keys: Vec<ConnectionKey> = connections.iter().map(|connection| connection.key.clone()).collect();
         let states = self.states.glance(&keys).await?;
         let now = self.clock.now();
@@ -83,6 +84,8 @@ impl SchedulePolls {
             plan.add(key, state.ok(), Duration::from_secs(u64::from(poll_seconds(settings))), now);
         }
         requests.send(plan.into_requests(), deadline).await?;
+        let unreadable = registrations.len() - states.iter().filter(|(_, state)| state.is_ok()).count();
+        self.metrics.total(now, &[("unreadable", unreadable as u64)]);
         for (key, state) in &states {
             if let Ok(state) = state
                 && state.paused_at.is_none()

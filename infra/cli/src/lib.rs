@@ -7,4 +7,4 @@ mod login;
 mod target;
 
 pub use login::Login;
-pub use target::{Target, TargetError};
+pub use target::{DIRECTORY, Target, TargetError};

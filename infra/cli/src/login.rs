@@ -25,6 +25,12 @@ pub struct Login {
 }
 
 impl Login {
+    /// The options that say so, with a blank before each.
+    pub(crate) fn flags(&self) -> String {
+        let options = [("profile", &self.profile), ("region", &self.region)];
+        options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?))).collect()
+    }
+
     /// What the clients of AWS need. Nothing is asked yet: who can't log in finds out with the first request.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-const DEFAULT_DATA: &str = ".customer-sync";
+const DEFAULT_DATA: &str = customer_sync::DIRECTORY;
 
 /// Keeps a fresh shadow of an organisation's customers
 #[derive(Parser)]

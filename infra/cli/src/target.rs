@@ -23,6 +23,8 @@ pub struct Target {
     pub is_stack: bool,
     /// The directory of a run on this machine; `None` for a stack.
     pub directory: Option<PathBuf>,
+    /// The options that name it, with a blank before each: for a command that a person is told to type.
+    pub flags: String,
 }
 
 /// A target that can't be worked on.
@@ -52,6 +54,8 @@ pub enum TargetError {
     Http(#[from] reqwest::Error),
 }
 
+/// Where a run on this machine keeps its data, unless it is told otherwise.
+pub const DIRECTORY: &str = ".customer-sync";
 /// The database's file in the directory of a run.
 pub(crate) const DATABASE: &str = "dynamodb.sqlite";
 
@@ -71,7 +75,10 @@ impl Target {
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock)?;
-        Ok(Self { tables: local_tables(&clients), clients, is_stack: false, directory: Some(path.to_owned()) })
+        let is_default = path == Path::new(DIRECTORY);
+        let flags = if is_default { String::new() } else { format!(" --data {}", path.display()) };
+        let tables = local_tables(&clients);
+        Ok(Self { tables, clients, is_stack: false, directory: Some(path.to_owned()), flags })
     }
 
     /// Opens a deployed stack, by its outputs.
@@ -100,7 +107,13 @@ impl Target {
         };
         let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
-        Ok(Self { tables, clients, is_stack: true, directory: None })
+        Ok(Self {
+            tables,
+            clients,
+            is_stack: true,
+            directory: None,
+            flags: format!(" --stack {name}{}", login.flags()),
+        })
     }
 
     /// How the connections stand.

@@ -200,7 +200,7 @@ mod tests {
         Deployed { consumed_queues: 2, metrics: 14, alarms: 11, secrets: 3, memory_gb: |_| 0.5, arm64: false }
     }
 
-    /// The idle month of the review of release 0.1: pollers that sleep for 65 seconds of every minute.
+    /// Pollers as they were once, which slept for 65 seconds of every minute.
     #[test]
     fn a_function_that_sleeps_all_the_time_is_what_an_idle_month_costs() {
         let mut hour = Report::default();

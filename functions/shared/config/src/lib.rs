@@ -128,7 +128,12 @@ impl<S: Settings> Connection<S> {
     /// # Errors
     /// If the store can't be read.
     pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&registry.of_kind(S::KIND.name()).await?, Self::from_registration))
+        Ok(Self::readable(&registry.of_kind(S::KIND.name()).await?))
+    }
+
+    /// Those connections among registrations of this kind that can be read. The log names the others.
+    pub fn readable(registrations: &[Registration]) -> Vec<Self> {
+        readable(registrations, Self::from_registration)
     }
 }
 

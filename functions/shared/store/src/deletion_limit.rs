@@ -99,7 +99,7 @@ impl DeletionLimit {
     /// # Errors
     /// If the store can't be written.
     pub async fn withhold(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        let command = format!("`customer-sync resync {} --confirm-deletes` carries it out", connection.connection);
+        let command = format!("`resync {}` with `--confirm-deletes` carries it out", connection.connection);
         let failure = Failure {
             source_id: source_id.to_owned(),
             reason: format!("{WAITS}; {command}"),

@@ -1,4 +1,6 @@
 use anyhow::Result;
+use config::ConnectionKind;
+use store::Registration;
 
 use crate::Target;
 use crate::commands::connection;
@@ -11,7 +13,7 @@ use crate::commands::connection;
 pub async fn pause(target: &Target, id: &str) -> Result<()> {
     let key = connection(target, id).await?.key;
     target.tables.states().pause(&key, target.clients.clock.now()).await?;
-    println!("{id}: paused, until `customer-sync resume {id}`");
+    println!("{id}: paused, until `customer-sync resume {id}{}`", target.flags);
     Ok(())
 }
 
@@ -20,8 +22,14 @@ pub async fn pause(target: &Target, id: &str) -> Result<()> {
 /// # Errors
 /// As [`pause`].
 pub async fn resume(target: &Target, id: &str) -> Result<()> {
-    let key = connection(target, id).await?.key;
-    target.tables.states().resume(&key).await?;
-    println!("{id}: not paused");
+    let Registration { key, kind, .. } = connection(target, id).await?;
+    let states = target.tables.states();
+    if states.state(&key).await?.paused_at.is_none() {
+        println!("{id}: was not paused");
+        return Ok(());
+    }
+    states.resume(&key).await?;
+    let is_push = ConnectionKind::from_name(&kind).is_some_and(ConnectionKind::is_push);
+    println!("{id}: resumed, {}", if is_push { "takes pushes again" } else { "polled again within a minute" });
     Ok(())
 }

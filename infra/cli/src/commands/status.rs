@@ -17,7 +17,7 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
         println!("no connection is configured");
     }
     for status in &statuses {
-        print_status(status);
+        print_status(status, &target.flags);
     }
     Ok(())
 }
@@ -26,15 +26,16 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
 pub(crate) const TAKES_PUSHES: &str = "takes pushes";
 
 /// One connection, in a few lines.
-pub(crate) fn print_status(status: &ConnectionStatus) {
+pub(crate) fn print_status(status: &ConnectionStatus, flags: &str) {
     if status.kind.is_push() {
         let standing = if status.condition == Condition::Paused { word(status.condition) } else { TAKES_PUSHES };
         println!("{} ({}, tenant {}): {standing}", status.id, status.kind.name(), status.tenant);
-        print_pause(status);
+        print_pause(status, flags);
         return;
     }
-    let freshness =
-        status.freshness_seconds.map_or("never in sync yet".to_owned(), |seconds| format!("as of {seconds} s ago"));
+    let freshness = status
+        .freshness_seconds
+        .map_or("never in sync yet".to_owned(), |seconds| format!("as of {} ago", span(seconds)));
     println!(
         "{} ({}, tenant {}): {}, {freshness}",
         status.id,
@@ -42,7 +43,7 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
         status.tenant,
         word(status.condition)
     );
-    print_pause(status);
+    print_pause(status, flags);
     if let Some(at) = &status.last_success_at {
         println!("  last success   {at}");
     }
@@ -55,17 +56,27 @@ pub(crate) fn print_status(status: &ConnectionStatus) {
     }
     println!("  {}", reconciliation(status));
     if status.deletes_withheld > 0 {
-        let command = format!("customer-sync resync {} --confirm-deletes", status.id);
+        let command = format!("customer-sync resync {} --confirm-deletes{flags}", status.id);
         println!("  deletes        {} wait: `{command}` carries them out", status.deletes_withheld);
     }
     if status.failures > 0 {
-        println!("  failures       {}: see `customer-sync failures`", status.failures);
+        println!("  failures       {}: see `customer-sync failures{flags}`", status.failures);
     }
 }
 
-fn print_pause(status: &ConnectionStatus) {
+/// A span of time in its two largest units; below two minutes in seconds.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+fn print_pause(status: &ConnectionStatus, flags: &str) {
     if let Some(at) = &status.paused_at {
-        println!("  paused since   {at}: `customer-sync resume {}` goes on", status.id);
+        println!("  paused since   {at}: `customer-sync resume {}{flags}` goes on", status.id);
     }
 }
 

@@ -83,7 +83,7 @@ fn what_is_paused_takes_nothing_says_so_and_goes_on() {
     let mut running = home.start("local --connections connections.toml --data data --port 0");
     let address = running.address();
     let said = home.run("pause intouch --data data").succeeded();
-    assert_eq!(said.stdout, "intouch: paused, until `customer-sync resume intouch`\n");
+    assert_eq!(said.stdout, "intouch: paused, until `customer-sync resume intouch --data data`\n");
     home.run("pause imports --data data").succeeded();
     let since = home.status()["paused_at"].clone();
     home.run("pause intouch --data data").succeeded();
