@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use model::ConnectionKey;
 use operations::status::Condition;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
@@ -157,9 +158,74 @@ async fn a_request_that_comes_while_a_poll_is_under_way_is_not_missed() {
     let (states, key) = (world.states(), world.connection());
     let seen = states.lease(&key, "a poller", world.now(), world.now() + ONE_SECOND).await.unwrap().unwrap();
     world.failures().request_redrive(&key, "1001", world.now()).await.unwrap();
-    let departure = store::Departure { due_at: Some(world.now()), is_idle: true, ..store::Departure::default() };
+    let departure =
+        store::Departure { due_at: Some(world.now()), idle_since: Some(world.now()), ..store::Departure::default() };
     states.leave(&key, "a poller", &seen, &departure).await.unwrap();
-    assert!(!states.state(&key).await.unwrap().is_idle);
+    assert_eq!(states.state(&key).await.unwrap().idle_since, None);
+}
+
+/// Its command leaves a redrive request, and no trace of it in the connection's state.
+#[tokio::test]
+async fn a_redrive_that_the_release_before_requested_is_seen_within_a_quarter_of_an_hour() {
+    let world = polled_every(5, 3).await;
+    world.run_triggers_for(20).await;
+    let details = world.source.requests().details;
+    let item = [("connection", "acme/aa"), ("entry", "redrive/1001")];
+    let item = item.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+    let put = world.clients.dynamodb.put_item().table_name(tests::CONTROL_TABLE).set_item(Some(item.into()));
+    put.item("requested_at", AttributeValue::N("1767225620000".to_owned())).send().await.unwrap();
+    world.run_triggers_for(960).await;
+    assert_eq!(world.source.requests().details, details + 1);
+}
+
+#[tokio::test]
+async fn one_fault_of_a_source_that_is_asked_once_an_hour_costs_no_hour() {
+    for procedure in [Procedure::Queue, Procedure::Purge] {
+        let world = polled_every(3_600, 3).await;
+        world.source.fault_times(procedure, Fault::Status(503), 1);
+        world.run_triggers_for(150).await;
+        assert_eq!(world.status().await.condition, Condition::InSync, "{procedure:?}: {:?}", world.status().await);
+        assert_eq!(world.source.queue_len(), 0, "{procedure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_of_a_source_that_is_asked_once_an_hour_may_die_and_costs_no_hour() {
+    for requests in 0..40 {
+        let world = polled_every(3_600, 30).await;
+        world.engine.tick().await;
+        world.store_budget.set(requests);
+        world.work_on(QUEUE_POLLS).await;
+        world.store_budget.set(i64::MAX);
+        world.run_triggers_for(150).await;
+        assert_eq!(world.source.queue_len(), 0, "died after {requests} requests: {:?}", world.status().await);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_asked_every_second_is_asked_no_more_often_by_two_plans() {
+    let world = polled_every(1, 0).await;
+    world.run_triggers_for(2).await;
+    let asked = world.source.requests().queue;
+    for half in 0..120 {
+        if half < 2 {
+            world.engine.tick().await;
+        }
+        world.work_on(QUEUE_POLLS).await;
+        world.clock.advance(ONE_SECOND / 2);
+    }
+    let asked = world.source.requests().queue - asked;
+    assert!((55..=62).contains(&asked), "{asked} times in a minute");
+}
+
+#[tokio::test]
+async fn a_worker_that_keeps_up_with_a_listing_asks_for_no_poll() {
+    let site = BusinessCatalystFixture::with_contacts(250).await;
+    site.source.fault_on_page(180, Some(simulators::business_catalyst::Fault::Status(503)));
+    site.poll().await;
+    site.work().await;
+    assert!(site.status().await.batch.unwrap().listing);
+    assert_eq!(site.queues.depth(CONTACT_POLLS), 2, "the looks that were asked for when the batch was opened");
 }
 
 #[tokio::test]

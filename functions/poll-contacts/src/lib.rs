@@ -32,6 +32,8 @@ use crate::page::{Page, UNIDENTIFIED};
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
+/// And at most, however rarely the source is asked.
+const LONGEST_PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(60);
 /// How many pages are held in memory to see whether they hold anything new. More of them become a batch in any case.
 const MOST_PAGES_AHEAD: u32 = 10;
 /// Why a deletion waits if a contact on the list has no usable id.
@@ -423,7 +425,7 @@ impl PollContacts {
 
     async fn abandon(&self, connection: &Connection<Settings>, batch: &Batch, why: &str) -> Result<Next, StoreError> {
         self.poller.abandon(&connection.key, batch, why).await?;
-        Ok(Next::After(Self::pause(&connection.settings).max(PAUSE_AFTER_ABANDONING)))
+        Ok(Next::Anew(Self::pause(&connection.settings).clamp(PAUSE_AFTER_ABANDONING, LONGEST_PAUSE_AFTER_ABANDONING)))
     }
 }
 

@@ -29,6 +29,8 @@ use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::sample_of;
 
+/// A request that failed is repeated after this, or after the connection's own pause if that is shorter.
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 
@@ -111,7 +113,7 @@ impl Poll for PollQueue {
             (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
             (NextAction::ClearOpening, Some(batch)) => {
                 ledger.advance(&connection.key, batch, BatchEvent::Abandoned).await?;
-                Tended::Batch(Next::Now)
+                Tended::Batch(Next::Anew(Duration::ZERO))
             }
             _ => Tended::Nothing(Box::new(state)),
         })
@@ -135,7 +137,7 @@ impl Poll for PollQueue {
         };
         match news {
             Ok(news) => self.open(connection, latest.as_ref(), news, state.confirm_requested, deadline).await,
-            Err(error) => self.poller.report(key, "queue", error, Self::pause(settings)).await,
+            Err(error) => self.poller.report(key, "queue", error, retry_pause(settings)).await,
         }
     }
 }
@@ -248,8 +250,13 @@ impl PollQueue {
             // Only customers are left on which the source gives no answer, while no customer is known that could prove
             // its answers. They stay in the queue; a new batch may hold a customer that can.
             self.poller.abandon(key, batch, "no customer that is known to exist confirms the source's answers").await?;
-            return Ok(Next::After(PAUSE_AFTER_ABANDONING));
+            return Ok(Next::Anew(PAUSE_AFTER_ABANDONING));
         }
         self.poller.send_due(key, batch.number, &front, deadline).await
     }
+}
+
+/// A request that failed is repeated after this, however rarely the source is asked.
+pub(crate) fn retry_pause(settings: &Settings) -> Duration {
+    PollQueue::pause(settings).min(LONGEST_RETRY_PAUSE)
 }

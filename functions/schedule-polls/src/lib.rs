@@ -83,17 +83,17 @@ impl SchedulePolls {
             let state = state.inspect_err(|error| tracing::error!(connection = %key, %error, "a state can't be read"));
             plan.add(key, state.ok(), Duration::from_secs(u64::from(poll_seconds(settings))), now);
         }
-        requests.send(plan.into_requests(), deadline).await?;
         let unreadable = registrations.len() - states.iter().filter(|(_, state)| state.is_ok()).count();
         self.metrics.total(now, &[("unreadable", unreadable as u64)]);
         for (key, state) in &states {
             if let Ok(state) = state
                 && state.paused_at.is_none()
+                && let Err(error) = self.publish_freshness(key, state, now).await
             {
-                self.publish_freshness(key, state, now).await?;
+                tracing::error!(connection = %key, %error, "how fresh a connection is can't be published");
             }
         }
-        Ok(())
+        requests.send(plan.into_requests(), deadline).await
     }
 
     /// Publishes how old the shadow of a connection is. If it never was in sync, that is since it was first seen here.

@@ -120,6 +120,8 @@ pub enum Next {
     After(Duration),
     /// When the source is due again: the shadow holds all that it reported.
     InSync,
+    /// The batch was given up: the source is asked anew after a pause.
+    Anew(Duration),
 }
 
 /// A function that polls.
@@ -185,22 +187,25 @@ async fn visit<P: Poll>(
     let pause = P::pause(&connection.settings);
     let is_wanted = match purpose {
         PollPurpose::Now => true,
-        PollPurpose::Due | PollPurpose::Batch if seen.has_batch => seen.tend_at.is_none_or(|at| at <= began + EARLY),
+        PollPurpose::Due | PollPurpose::Batch if seen.has_batch => seen.may_be_tended(began + EARLY),
         PollPurpose::Due => seen.due(pause, began) <= began + EARLY,
         // If it is not idle either, a poller died, or another release is at work: nothing is known.
-        PollPurpose::Batch => !seen.is_idle,
+        PollPurpose::Batch => seen.idle_since.is_none(),
     };
     if !is_wanted || seen.paused_at.is_some() || seen.lease_until.is_some_and(|until| until > began) {
         return Ok(());
     }
     let owner = random.owner_id();
     let mut news = None;
-    let leased = if seen.is_idle {
+    let leased = if seen.may_be_asked_ahead(began) {
         match ask_ahead(poll, connection, deadline).await {
-            Some(Ok(Ahead::Nothing)) => return states.mark_still_synced(key, began, began + pause).await,
+            Some(Ok(Ahead::Nothing)) => {
+                let due_at = next_due(seen.due(pause, began), began, pause);
+                return states.mark_still_synced(key, began, due_at).await;
+            }
             Some(Ok(Ahead::News(answer))) => {
                 news = Some(answer);
-                states.lease_idle(key, &owner, &seen, clock.now() + LEASE).await?
+                states.lease_idle(key, &owner, &seen, clock.now(), clock.now() + LEASE).await?
             }
             Some(Err(error)) => {
                 let next = poll.poller().report(key, "queue", error, pause).await?;
@@ -230,6 +235,11 @@ async fn ask_ahead<P: Poll>(
         answer = poll.ask_ahead(connection, deadline) => Some(answer),
         () = poll.poller().clock.sleep(QUICK) => None,
     }
+}
+
+/// When a source is due again that is asked now. One that is asked a little early is not asked more often for it.
+fn next_due(due_at: Timestamp, now: Timestamp, pause: Duration) -> Timestamp {
+    due_at.clamp(now, now + EARLY) + pause
 }
 
 /// A visit that holds the lease.
@@ -265,9 +275,9 @@ impl<P: Poll> Visit<'_, P> {
         loop {
             clock.sleep(pause).await;
             let now = clock.now();
-            match states.lease(&self.connection.key, owner, now, now + LEASE).await {
-                Ok(Some(_)) => (held_until, pause) = (now + LEASE, HEARTBEAT),
-                Ok(None) => return Ok(()),
+            match states.renew(&self.connection.key, owner, now + LEASE).await {
+                Ok(true) => (held_until, pause) = (now + LEASE, HEARTBEAT),
+                Ok(false) => return Ok(()),
                 // No other poller can have it before it has run out.
                 Err(error) if clock.now() < held_until => {
                     tracing::warn!(%error, "the lease could not be renewed yet");
@@ -296,7 +306,11 @@ impl<P: Poll> Visit<'_, P> {
                         break;
                     }
                     let asked = self.poll.ask(self.connection, *ledger, news.take(), self.deadline).await;
-                    left.due_at = Some(now + self.pause);
+                    let retry_at = now + self.pause.min(PAUSE_AFTER_FAILURE);
+                    left.due_at = Some(match asked {
+                        Ok(_) => next_due(left.due_at.unwrap_or(now), now, self.pause),
+                        Err(_) => retry_at,
+                    });
                     has_opened |= matches!(asked, Ok(Next::Now));
                     asked
                 }
@@ -319,9 +333,15 @@ impl<P: Poll> Visit<'_, P> {
                     left.due_at = Some(if pause < self.pause { clock.now() + pause } else { now + pause });
                     break;
                 }
+                Ok(Next::Anew(pause)) => {
+                    (left.has_batch, left.due_at) = (false, Some(clock.now() + pause));
+                    if !pause.is_zero() {
+                        break;
+                    }
+                }
                 Ok(Next::InSync) => {
                     left.has_batch = false;
-                    left.is_idle = clock.now() < now + QUICK;
+                    left.idle_since = (clock.now() < now + QUICK).then_some(now);
                     break;
                 }
                 // Another poller has moved the batch on, or the store is busy: the next visit looks anew.

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `lease_owner`, `lease_until` | the poller, or the import, that works on the connection |
 //! | `due_at` | before this the source is not asked again; missing if it may be asked at once |
-//! | `idle` | present if nothing is open, no request waits and the source answers at once: it may be asked without a lease |
+//! | `idle` | since when nothing is open, no request waits and the source answers at once: it may be asked without a lease |
 //! | `has_batch`, `tend_at` | a batch was open when the last poller left, and before when it is not looked after |
-//! | `requests` | how many requests operators have made: a poller that did not see the last one leaves no `idle` |
+//! | `requests`, `requests_seen` | how many requests operators have made, and how many the last poller saw: one that did not see the last leaves no `idle` |
 //! | `send_window` | which chunks were sent to workers, as JSON |
 //! | `answered_at`, `fresh_as_of` | when the source last answered, and through when the shadow holds all it reported |
 //! | `paused_at` | since when an operator has it paused: it is not polled |
@@ -19,8 +19,9 @@
 //! takes the lease and looks at everything. A release that knows none of these attributes leaves them as they are; what
 //! it opens is found, because the source goes on reporting it.
 
+mod state;
+
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -32,74 +33,12 @@ use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, unless_refused};
 use crate::{Clock, Random, StoreError};
+use state::{CONFIRM, RESYNC};
 
-/// A poller may let a source wait for so long, even if it is asked more often: after it has abandoned a batch, say.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+pub use state::{ConnectionState, Departure, LastError};
+
 /// The sort key.
 pub(crate) const POLL: &str = "poll";
-
-/// When everything was asked to be listed again, and how often that was asked for.
-const RESYNC: (&str, &str) = ("resync_at", "resync_count");
-/// When the deletions that wait were asked to be carried out, and how often that was asked for.
-const CONFIRM: (&str, &str) = ("confirm_at", "confirm_count");
-
-/// What went wrong last, until something goes right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastError {
-    /// When it happened.
-    pub at: Timestamp,
-    /// The text, without secrets and personal data.
-    pub message: String,
-}
-
-/// How the polling of a connection stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionState {
-    /// The shadow holds everything that the source reported by then.
-    pub fresh_as_of: Option<Timestamp>,
-    /// When the source last answered.
-    pub answered_at: Option<Timestamp>,
-    /// What stands in the way now.
-    pub error: Option<LastError>,
-    /// The number of the request to list everything again, if one is to be done.
-    pub resync_requested: Option<u64>,
-    /// The number of the request to carry out the deletions that wait, if one is to be done.
-    pub confirm_requested: Option<u64>,
-    /// Since when an operator has it paused: it is not polled, and takes nothing.
-    pub paused_at: Option<Timestamp>,
-    /// Until when a poller has the lease, or had it when it died.
-    pub lease_until: Option<Timestamp>,
-    /// Before this the source is not asked again.
-    pub due_at: Option<Timestamp>,
-    /// Whether the source may be asked without a lease: nothing is open, and nothing waits.
-    pub is_idle: bool,
-    /// Whether a batch was open when the last poller left.
-    pub has_batch: bool,
-    /// Before this the open batch is not looked after.
-    pub tend_at: Option<Timestamp>,
-    /// Since when freshness is counted if the connection never was in sync.
-    pub watched_since: Option<Timestamp>,
-    /// Which chunks were sent to workers, as the poller writes it.
-    pub send_window: Option<String>,
-    /// How many requests operators have made.
-    pub requests: u64,
-}
-
-/// How a poller leaves a connection.
-#[derive(Clone, Debug, Default)]
-pub struct Departure {
-    /// Before this the source is not asked again.
-    pub due_at: Option<Timestamp>,
-    /// Whether the source may be asked without a lease next time. Does not hold if an operator made a request
-    /// meanwhile.
-    pub is_idle: bool,
-    /// Whether a batch is open.
-    pub has_batch: bool,
-    /// Before this the open batch is not looked after.
-    pub tend_at: Option<Timestamp>,
-    /// Which chunks were sent to workers.
-    pub send_window: Option<String>,
-}
 
 /// The pollers' leases and what they found, in the control table.
 #[derive(Clone, Debug)]
@@ -136,6 +75,20 @@ impl ConnectionStates {
         answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
     }
 
+    /// Renews the lease that a poller holds; `false` if it holds it no longer, or has given it back.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn renew(&self, connection: &ConnectionKey, owner: &str, until: Timestamp) -> Result<bool, StoreError> {
+        let update = self
+            .update(connection)
+            .update_expression("SET lease_until = :until")
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":until", time(until));
+        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+    }
+
     /// Takes the lease if the connection is still idle, and as it was `seen`: nothing was opened since.
     ///
     /// # Errors
@@ -145,13 +98,17 @@ impl ConnectionStates {
         connection: &ConnectionKey,
         owner: &str,
         seen: &ConnectionState,
+        now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<ConnectionState>, StoreError> {
         let due_at = seen.due_at.map_or(number(0), time);
         let update = self
             .update(connection)
             .update_expression("SET lease_owner = :owner, lease_until = :until REMOVE idle")
-            .condition_expression("attribute_exists(idle) AND due_at = :due_at")
+            .condition_expression(
+                "attribute_exists(idle) AND due_at = :due_at AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            )
+            .expression_attribute_values(":now", time(now))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":due_at", due_at)
@@ -232,9 +189,9 @@ impl ConnectionStates {
         seen: &ConnectionState,
         departure: &Departure,
     ) -> Result<(), StoreError> {
-        let done = departure.is_idle && self.try_to_leave(connection, owner, seen, departure).await?;
+        let done = departure.idle_since.is_some() && self.try_to_leave(connection, owner, seen, departure).await?;
         if !done {
-            let departure = Departure { is_idle: false, ..departure.clone() };
+            let departure = Departure { idle_since: None, ..departure.clone() };
             self.try_to_leave(connection, owner, seen, &departure).await?;
         }
         Ok(())
@@ -249,13 +206,14 @@ impl ConnectionStates {
     ) -> Result<bool, StoreError> {
         let attributes: [(&str, Option<AttributeValue>); 5] = [
             ("due_at", departure.due_at.map(time)),
-            ("idle", departure.is_idle.then_some(AttributeValue::Bool(true))),
+            ("idle", departure.idle_since.map(time)),
             ("has_batch", departure.has_batch.then_some(AttributeValue::Bool(true))),
             ("tend_at", departure.tend_at.map(time)),
             ("send_window", departure.send_window.as_ref().map(text)),
         ];
         let mut update = self.update(connection).expression_attribute_values(":owner", text(owner));
-        let mut assignments = Vec::new();
+        update = update.expression_attribute_values(":requests", number(seen.requests));
+        let mut assignments = vec!["requests_seen = :requests".to_owned()];
         let mut removals = vec!["lease_owner", "lease_until"];
         for (name, value) in attributes {
             match value {
@@ -267,16 +225,11 @@ impl ConnectionStates {
             }
         }
         let mut condition = "lease_owner = :owner".to_owned();
-        if departure.is_idle {
+        if departure.idle_since.is_some() {
             condition += " AND (requests = :requests OR (:requests = :none AND attribute_not_exists(requests)))";
-            update = update
-                .expression_attribute_values(":requests", number(seen.requests))
-                .expression_attribute_values(":none", number(0));
+            update = update.expression_attribute_values(":none", number(0));
         }
-        let mut expression = format!("REMOVE {}", removals.join(", "));
-        if !assignments.is_empty() {
-            expression += &format!(" SET {}", assignments.join(", "));
-        }
+        let expression = format!("REMOVE {} SET {}", removals.join(", "), assignments.join(", "));
         let update = update.update_expression(expression).condition_expression(condition);
         is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
     }
@@ -453,41 +406,4 @@ impl ConnectionStates {
         let answer = self.0.send(|| update.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
-}
-
-impl ConnectionState {
-    /// When the source is to be asked again that is asked every `pause`. A time that is noted farther away was noted
-    /// before its pace changed.
-    pub fn due(&self, pause: Duration, now: Timestamp) -> Timestamp {
-        self.due_at.filter(|due_at| *due_at <= now + pause.max(LONGEST_WAIT)).unwrap_or(now)
-    }
-
-    pub(crate) fn read(item: &Item) -> Result<Self, StoreError> {
-        let read = Read::new(POLL, item);
-        let error = match read.optional_time("failed_at")? {
-            Some(at) => Some(LastError { at, message: read.text("message")?.to_owned() }),
-            None => None,
-        };
-        Ok(Self {
-            fresh_as_of: read.optional_time("fresh_as_of")?,
-            answered_at: read.optional_time("answered_at")?,
-            error,
-            resync_requested: requested(&read, RESYNC)?,
-            confirm_requested: requested(&read, CONFIRM)?,
-            paused_at: read.optional_time("paused_at")?,
-            lease_until: read.optional_time("lease_until")?,
-            due_at: read.optional_time("due_at")?,
-            is_idle: read.has("idle"),
-            has_batch: read.has("has_batch"),
-            tend_at: read.optional_time("tend_at")?,
-            watched_since: read.optional_time("watched_since")?,
-            send_window: read.optional_text("send_window")?,
-            requests: read.number_or_zero("requests")?,
-        })
-    }
-}
-
-/// The number of a request that is to be done. One by a release that did not number requests has the number 0.
-fn requested(read: &Read<'_>, (at, count): (&'static str, &'static str)) -> Result<Option<u64>, StoreError> {
-    if read.has(at) { read.number_or_zero(count).map(Some) } else { Ok(None) }
 }

@@ -51,6 +51,8 @@ pub use listing::split_listed;
 
 /// When the page of a chunk was asked for.
 const PAGE_ASKED_AT: &str = "page_asked_at";
+/// How many chunks one request looks through behind the front: DynamoDB bills what it reads, not what it finds.
+const LOOKED_BEHIND: i32 = 200;
 /// The sort key of the latest batch.
 const BATCH: &str = "batch";
 const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "failed"];
@@ -252,15 +254,20 @@ impl Ledger {
         Ok(batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing))
     }
 
-    /// Whether no chunk of a chunk's batch is left, for the worker that has just settled it: then the batch is to be
-    /// acknowledged, if its listing has ended. One read of one item, and of several workers that settle the last chunks
-    /// at one time at least one is told so.
+    /// Whether a chunk's batch is open and no chunk of it is left, for the worker that has just settled the chunk: then
+    /// the batch is to be acknowledged. One read, and of several workers that settle the last chunks at one time at
+    /// least one is told so. A batch that is still being listed is not open.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
         let query = self.table.entries(&key.connection, &format!("chunk/{:012}/", key.batch)).limit(1);
-        Ok(query_page(&self.table.patience, &query).await?.items().is_empty())
+        if !query_page(&self.table.patience, &query).await?.items().is_empty() {
+            return Ok(false);
+        }
+        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(false) };
+        let batch = read_batch(&Read::new("batch", &item))?;
+        Ok(batch.number == key.batch && batch.phase == Phase::Open)
     }
 
     /// Notes that a chunk found records stored from the batch `later`: its batch can't be acknowledged. Does nothing if
@@ -344,6 +351,7 @@ impl Ledger {
         while let Some(after) = start.take().filter(|_| chunks.len() < most) {
             let due = look()
                 .filter_expression("due_at <= :now")
+                .limit(LOOKED_BEHIND)
                 .expression_attribute_values(":now", time(self.clock.now()))
                 .set_exclusive_start_key(Some(after));
             let page = query_page(&self.table.patience, &due).await?;

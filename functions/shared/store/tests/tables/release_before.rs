@@ -124,7 +124,7 @@ async fn a_connection_that_the_release_before_polled_is_polled_on_under_the_leas
     assert_eq!(registered.kind, "association-anywhere");
     let now = database.clock.now();
     let state = states.lease(key, "a poller", now, database.in_seconds(15)).await.unwrap().unwrap();
-    assert_eq!((state.is_idle, state.has_batch, state.due_at), (false, false, None), "nothing is known: look at all");
+    assert_eq!((state.idle_since, state.has_batch, state.due_at), (None, false, None), "nothing is known: look at all");
     assert_eq!((state.resync_requested, state.error.is_some(), state.fresh_as_of.is_some()), (Some(2), true, true));
     assert_eq!(database.tables.failures().redrive_requests(key).await.unwrap(), ["1001"]);
 }
@@ -136,7 +136,7 @@ async fn a_connection_is_polled_by_the_release_before_as_if_nothing_had_been_add
     let (states, key) = (database.tables.states(), &database.connection);
     let (now, until) = (database.clock.now(), database.in_seconds(15));
     let seen = states.lease(key, "a poller", now, until).await.unwrap().unwrap();
-    let departure = Departure { due_at: Some(until), is_idle: true, ..Departure::default() };
+    let departure = Departure { due_at: Some(until), idle_since: Some(now), ..Departure::default() };
     states.leave(key, "a poller", &seen, &departure).await.unwrap();
     let client = database.embedded.client();
     let item_key = HashMap::from([("connection", key.to_string()), ("entry", "poll".to_owned())]);
@@ -151,4 +151,7 @@ async fn a_connection_is_polled_by_the_release_before_as_if_nothing_had_been_add
         .await
         .unwrap();
     assert!(states.lease(key, "a poller", now, until).await.unwrap().is_none(), "and holds against this one");
+    let seen = states.state(key).await.unwrap();
+    assert!(seen.idle_since.is_some(), "that release leaves it as it is");
+    assert!(states.lease_idle(key, "a poller", &seen, now, until).await.unwrap().is_none(), "idle or not");
 }
