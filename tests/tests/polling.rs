@@ -187,6 +187,13 @@ async fn one_fault_of_a_source_that_is_asked_once_an_hour_costs_no_hour() {
         assert_eq!(world.status().await.condition, Condition::InSync, "{procedure:?}: {:?}", world.status().await);
         assert_eq!(world.source.queue_len(), 0, "{procedure:?}");
     }
+    let world = polled_every(3_600, 3).await;
+    world.run_triggers_for(60).await;
+    world.source.change([1_001]);
+    world.source.fault_times(Procedure::Queue, Fault::Status(503), 1);
+    // Idle by then, and due.
+    world.run_triggers_for(3_780).await;
+    assert_eq!((world.source.requests().faulted, world.source.queue_len()), (1, 0));
 }
 
 #[tokio::test]

@@ -28,8 +28,6 @@ use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError,
 
 use crate::page::{Page, UNIDENTIFIED};
 
-/// A page that could not be read is asked for again after this, or after the connection's own pause if that is shorter.
-const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 /// And at most, however rarely the source is asked.
@@ -171,7 +169,7 @@ impl PollContacts {
         let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
         let (pages, ahead) = match self.look_ahead(connection, &batch, last, deadline).await {
             Ok(found) => found,
-            Err(error) => return self.poller.report(key, "contact list", error, retry_pause(settings)).await,
+            Err(error) => return self.poller.report(key, "contact list", error, Self::retry_pause(settings)).await,
         };
         let is_whole = pages.last().is_some_and(|page| !page.more);
         let is_nobody = pages.iter().all(Page::is_empty);
@@ -261,7 +259,7 @@ impl PollContacts {
             }
             Err(error) => {
                 let request = format!("contact list, page {}", listing.reading.requests() + 1);
-                self.poller.report(key, &request, error, retry_pause(settings)).await
+                self.poller.report(key, &request, error, Self::retry_pause(settings)).await
             }
         }
     }
@@ -427,8 +425,4 @@ impl PollContacts {
         self.poller.abandon(&connection.key, batch, why).await?;
         Ok(Next::Anew(Self::pause(&connection.settings).clamp(PAUSE_AFTER_ABANDONING, LONGEST_PAUSE_AFTER_ABANDONING)))
     }
-}
-
-fn retry_pause(settings: &Settings) -> Duration {
-    PollContacts::pause(settings).min(LONGEST_RETRY_PAUSE)
 }

@@ -10,7 +10,7 @@ use sources::business_catalyst::BEGINNING;
 use store::{LastError, StoreError};
 use wire::business_catalyst::earliest_local_at_or_after;
 
-use crate::{PollContacts, retry_pause};
+use crate::PollContacts;
 
 /// How far before the cursor a contact is looked for: days.
 const LOOK_BACK: [i64; 3] = [1, 30, 365];
@@ -45,7 +45,7 @@ impl PollContacts {
                         return Ok(Next::InSync);
                     }
                     Err(error) => {
-                        return self.poller.report(key, "contact list", error, retry_pause(settings)).await;
+                        return self.poller.report(key, "contact list", error, Self::retry_pause(settings)).await;
                     }
                 }
             }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, QueueVerdict, QueuedCustomer, judge_queue};
-use polling::{Next, Poller, WATCH_EVERY};
+use polling::{Next, Poll, Poller, WATCH_EVERY};
 use sources::SourceError;
 use sources::association_anywhere::UnusableEntry;
 use store::StoreError;
 
-use crate::{PAUSE_AFTER_ABANDONING, PollQueue, retry_pause};
+use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 
 /// How many customers of a batch are looked for in the queue before it is purged. A queue that was built anew, and
 /// holds all but one in a hundred of a large batch, is taken for the same one once in 170 times.
@@ -70,12 +70,12 @@ impl PollQueue {
         let queue = match self.source.queue(key, settings).await {
             Ok(queue) if batch.origin == Some(queue.origin()) => queue,
             Ok(_) => return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await,
-            Err(error) => return self.poller.report(key, "queue", error, retry_pause(settings)).await.map(Some),
+            Err(error) => return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some),
         };
         let sample = self.poller.ledger.queued(key, batch.number).await?;
         let glance = match queue.glance(&sample, deadline).await {
             Ok(glance) => glance,
-            Err(error) => return self.poller.report(key, "queue", error, retry_pause(settings)).await.map(Some),
+            Err(error) => return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some),
         };
         match judge_queue(queue_number, glance.queue_number.as_deref(), sample.len(), glance.found) {
             QueueVerdict::NothingLeft => return Ok(None),
@@ -89,9 +89,9 @@ impl PollQueue {
                     let why = format!("{MOST_PURGES} purges failed, the last one so: {error}");
                     return self.doubt(connection, batch, &why).await;
                 }
-                self.poller.report(key, "purge", error, retry_pause(settings)).await.map(Some)
+                self.poller.report(key, "purge", error, Self::retry_pause(settings)).await.map(Some)
             }
-            Err(error) => self.poller.report(key, "purge", error, retry_pause(settings)).await.map(Some),
+            Err(error) => self.poller.report(key, "purge", error, Self::retry_pause(settings)).await.map(Some),
         }
     }
 

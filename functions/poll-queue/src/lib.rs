@@ -29,8 +29,6 @@ use store::{Failure, Failures, LedgerState, StoreError};
 
 use crate::acknowledge::sample_of;
 
-/// A request that failed is repeated after this, or after the connection's own pause if that is shorter.
-const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 
@@ -137,7 +135,7 @@ impl Poll for PollQueue {
         };
         match news {
             Ok(news) => self.open(connection, latest.as_ref(), news, state.confirm_requested, deadline).await,
-            Err(error) => self.poller.report(key, "queue", error, retry_pause(settings)).await,
+            Err(error) => self.poller.report(key, "queue", error, Self::retry_pause(settings)).await,
         }
     }
 }
@@ -254,9 +252,4 @@ impl PollQueue {
         }
         self.poller.send_due(key, batch.number, &front, deadline).await
     }
-}
-
-/// A request that failed is repeated after this, however rarely the source is asked.
-pub(crate) fn retry_pause(settings: &Settings) -> Duration {
-    PollQueue::pause(settings).min(LONGEST_RETRY_PAUSE)
 }

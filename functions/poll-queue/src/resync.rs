@@ -2,7 +2,7 @@
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
-use polling::Next;
+use polling::{Next, Poll};
 use store::{ConnectionState, StoreError};
 
 use crate::PollQueue;
@@ -30,7 +30,7 @@ impl PollQueue {
                 tracing::info!("every customer was put into the source's queue");
                 Ok(None)
             }
-            Err(error) => self.poller.report(key, "force enqueue", error, crate::retry_pause(settings)).await.map(Some),
+            Err(error) => self.poller.report(key, "force enqueue", error, Self::retry_pause(settings)).await.map(Some),
         }
     }
 }

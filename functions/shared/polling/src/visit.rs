@@ -39,6 +39,8 @@ const QUICK: Duration = Duration::from_secs(2);
 const WATCH_FOR: Duration = Duration::from_secs(20);
 /// A batch moves if the next look at it is not farther away than this.
 const MOVING: Duration = Duration::from_millis(400);
+/// A request that failed is repeated after this, or after the connection's own pause if that is shorter.
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// When a connection is visited again whose batch could not be tended.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -54,6 +56,11 @@ pub trait Poll: Clone + Send + Sync + 'static {
 
     /// The time from one question to the next.
     fn pause(settings: &Self::Settings) -> Duration;
+
+    /// When a request is repeated that failed: soon, however rarely the source is asked.
+    fn retry_pause(settings: &Self::Settings) -> Duration {
+        Self::pause(settings).min(LONGEST_RETRY_PAUSE)
+    }
 
     /// Asks the source of an idle connection without a lease. A kind that asks rarely does not: it has nothing to save.
     ///
@@ -208,8 +215,9 @@ async fn visit<P: Poll>(
                 states.lease_idle(key, &owner, &seen, clock.now(), clock.now() + LEASE).await?
             }
             Some(Err(error)) => {
-                let next = poll.poller().report(key, "queue", error, pause).await?;
-                let pause = if let Next::After(pause) = next { pause } else { pause };
+                let retry_pause = P::retry_pause(&connection.settings);
+                let next = poll.poller().report(key, "queue", error, retry_pause).await?;
+                let pause = if let Next::After(pause) = next { pause } else { retry_pause };
                 return states.postpone(key, clock.now() + pause).await;
             }
             Some(Ok(Ahead::NotAsked)) | None => states.lease(key, &owner, began, clock.now() + LEASE).await?,
