@@ -19,7 +19,7 @@ impl<T: Clone> Gate<T> {
         Self { credentials: CredentialCache::new(clock.clone()), refusals: Refusals::new(clock, metrics) }
     }
 
-    /// What the credentials of a request open: see [`CredentialCache::lookup`]. A request that presents none is refused
+    /// What the credentials of a request open: see `CredentialCache::lookup`. A request that presents none is refused
     /// as one with wrong credentials is; `who` says its route and its id.
     ///
     /// # Errors
