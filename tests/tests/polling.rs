@@ -210,6 +210,24 @@ async fn a_poll_of_a_source_that_is_asked_once_an_hour_may_die_and_costs_no_hour
 }
 
 #[tokio::test]
+async fn a_poll_that_dies_with_an_operators_request_in_hand_costs_no_hour() {
+    for requests in 0..40 {
+        let world = polled_every(3_600, 30).await;
+        world.run_triggers_for(60).await;
+        let details = world.source.requests().details;
+        world.states().request_resync(&world.connection(), world.now()).await.unwrap();
+        world.engine.tick().await;
+        world.store_budget.set(requests);
+        world.work_on(QUEUE_POLLS).await;
+        world.store_budget.set(i64::MAX);
+        world.run_triggers_for(150).await;
+        let state = world.states().state(&world.connection()).await.unwrap();
+        assert_eq!((state.resync_requested, world.source.queue_len()), (None, 0), "died after {requests} requests");
+        assert!(world.source.requests().details > details, "died after {requests} requests");
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_asked_every_second_is_asked_no_more_often_by_two_plans() {
     let world = polled_every(1, 0).await;
     world.run_triggers_for(2).await;

@@ -33,20 +33,16 @@ impl Plan {
         if state.paused_at.is_some() {
             return;
         }
+        // A poller that dies leaves the source due, or the request unseen: it is planned again.
         let is_requested = state.has_new_request();
         let due_at = if is_requested { now } else { state.due(pause, now) };
-        let first = first_second(due_at, now);
+        let wait = Duration::try_from(due_at.duration_since(now)).unwrap_or_default();
+        // A whole second at least as late: a message that comes too early would find nothing due.
+        let first = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
         let every = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).max(1);
         for (number, second) in seconds(first, every).enumerate() {
             let is_first = number == 0 && is_requested;
             self.put(second, if is_first { PollPurpose::Now } else { PollPurpose::Due }, key);
-        }
-        if let Some(until) = state.lease_until.filter(|_| state.idle_since.is_none() && !state.has_batch) {
-            // If that poller dies, nobody knows what it has begun.
-            let second = first_second(until, now);
-            if second < PLANNED {
-                self.put(second, PollPurpose::Now, key);
-            }
         }
         if state.has_batch {
             for second in seconds(0, LOOK_EVERY) {
@@ -67,12 +63,6 @@ impl Plan {
         };
         self.0.into_iter().flat_map(parts).collect()
     }
-}
-
-/// The first whole second from `now` that is not before `time`: a message that comes too early would find nothing due.
-fn first_second(time: Timestamp, now: Timestamp) -> u32 {
-    let wait = Duration::try_from(time.duration_since(now)).unwrap_or_default();
-    u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// The seconds of the planned time from `first` on.
@@ -130,13 +120,6 @@ mod tests {
     fn a_request_that_a_poller_has_seen_is_repeated_no_more_often_than_the_source_is_asked() {
         let state = ConnectionState { requests: 1, requests_seen: 1, resync_requested: Some(1), ..due_in(3_000_000) };
         assert_eq!(planned(Some(&state), 3_600), []);
-    }
-
-    #[test]
-    fn a_connection_whose_poller_may_have_died_is_looked_at_when_its_lease_has_run_out() {
-        let lease_until = Some(NOW + jiff::SignedDuration::from_millis(12_300));
-        let state = ConnectionState { lease_until, idle_since: None, ..due_in(3_000_000) };
-        assert_eq!(planned(Some(&state), 3_600), [(13, PollPurpose::Now)]);
     }
 
     #[test]

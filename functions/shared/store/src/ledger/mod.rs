@@ -249,9 +249,7 @@ impl Ledger {
     /// # Errors
     /// If the store can't be read.
     pub async fn is_in_progress(&self, key: &ChunkKey) -> Result<bool, StoreError> {
-        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(false) };
-        let batch = read_batch(&Read::new("batch", &item))?;
-        Ok(batch.number == key.batch && matches!(batch.phase, Phase::Open | Phase::Listing))
+        Ok(matches!(self.phase_of(key).await?, Some(Phase::Open | Phase::Listing)))
     }
 
     /// Whether a chunk's batch is open and no chunk of it is left, for the worker that has just settled the chunk: then
@@ -265,9 +263,14 @@ impl Ledger {
         if !query_page(&self.table.patience, &query).await?.items().is_empty() {
             return Ok(false);
         }
-        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(false) };
-        let batch = read_batch(&Read::new("batch", &item))?;
-        Ok(batch.number == key.batch && batch.phase == Phase::Open)
+        Ok(self.phase_of(key).await? == Some(Phase::Open))
+    }
+
+    /// The phase of a chunk's batch, if it is the latest one.
+    async fn phase_of(&self, key: &ChunkKey) -> Result<Option<Phase>, StoreError> {
+        let Some(item) = self.table.get(&key.connection, BATCH).await? else { return Ok(None) };
+        let batch = read_batch(&Read::new(BATCH, &item))?;
+        Ok((batch.number == key.batch).then_some(batch.phase))
     }
 
     /// Notes that a chunk found records stored from the batch `later`: its batch can't be acknowledged. Does nothing if
