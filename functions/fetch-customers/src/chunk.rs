@@ -14,7 +14,7 @@
 
 mod missing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
@@ -288,8 +288,8 @@ impl<'a> ChunkWork<'a> {
     async fn take_over(&mut self, asked: &[String], answer: DetailsAnswer) -> Result<Heard, Pause> {
         let version = self.version_of(answer.began);
         let mut wanted: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
-        let mut found = HashMap::new();
-        let mut respelled = HashMap::new();
+        let mut found = BTreeMap::new();
+        let mut respelled = BTreeMap::new();
         let mut heard = Heard {
             missing: Vec::new(),
             unidentified: None,
@@ -325,7 +325,7 @@ impl<'a> ChunkWork<'a> {
             }
         }
         let mut incoming = Vec::with_capacity(found.len());
-        let mut raws = HashMap::new();
+        let mut raws = BTreeMap::new();
         self.most_heard = self.most_heard.max(found.len());
         self.source_is_healthy |= heard.broken.is_none() && !found.is_empty();
         for (source_id, (content, raw)) in found {
@@ -352,7 +352,7 @@ impl<'a> ChunkWork<'a> {
     }
 
     /// Merges news; `raws` is what the source sent of each customer, for those that can't be stored.
-    async fn upsert(&mut self, incoming: Vec<IncomingChange>, mut raws: HashMap<String, String>) -> Step {
+    async fn upsert(&mut self, incoming: Vec<IncomingChange>, mut raws: BTreeMap<String, String>) -> Step {
         if incoming.is_empty() {
             return Ok(());
         }

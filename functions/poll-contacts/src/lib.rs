@@ -12,7 +12,7 @@
 mod nobody;
 mod page;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -320,7 +320,7 @@ impl PollContacts {
     /// contact on the list has no usable id, or the end of the list can't be proven, the deletions wait for a
     /// person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
-        let mut absent: HashSet<String> = self.shadow.existing(key).await?.into_iter().collect();
+        let mut absent: BTreeSet<String> = self.shadow.existing(key).await?.into_iter().collect();
         let is_last = listing.scope == ListingScope::Confirming;
         let scopes: &[ListingScope] =
             if is_last { &[ListingScope::Full, ListingScope::Confirming] } else { &[ListingScope::Full] };

@@ -31,6 +31,8 @@ use crate::acknowledge::sample_of;
 
 /// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
+/// An answer of so many customers is read through within a millisecond: it needs no thread of its own.
+const QUICKLY_READ: usize = 1_000;
 
 /// Builds the function.
 ///
@@ -169,7 +171,11 @@ impl PollQueue {
         let sample = sample_of(&answer.customers, &answer.unusable);
         // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.
         let queue_number = answer.queue_number.filter(|_| !sample.is_empty());
-        let customers = aside(move || dedupe_queue(answer.customers, again)).await;
+        let customers = if answer.customers.len() <= QUICKLY_READ {
+            dedupe_queue(answer.customers, again)
+        } else {
+            aside(move || dedupe_queue(answer.customers, again)).await
+        };
         if customers.is_empty() && answer.unusable.is_empty() {
             if let Some(request) = confirmed {
                 states.confirmed(key, request).await?;

@@ -3,21 +3,24 @@ mod observed;
 mod units;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use dynoxide::{Database, DynoxideError};
+use lambda::timeouts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use observed::Observer;
 
+use crate::interference::{Answer, Interference};
 use crate::meter::Meter;
 use crate::private_files;
-use crate::sdk::{Answer, InProcess};
+use crate::sdk::{InProcess, steady_retries};
 use crate::template::Table;
 
 pub use habits::{Conflicts, Habits};
@@ -27,11 +30,9 @@ const LARGEST_GROUP: usize = 127;
 const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
 
 /// DynamoDB in this process: on SQLite, durable if it has a file.
-///
-/// SQLite takes one writer at a time, so one thread does all the work, and no request waits for a lock.
 #[derive(Clone, Debug)]
 pub struct EmbeddedDynamoDb {
-    work: mpsc::Sender<Request>,
+    storage: Storage,
     operations: Arc<Mutex<BTreeMap<String, u64>>>,
     refusals: Arc<Mutex<Vec<Refusal>>>,
     observer: Arc<Mutex<Observer>>,
@@ -44,6 +45,21 @@ struct Refusal {
     about: String,
     code: String,
     times_left: u32,
+}
+
+/// Where requests are carried out. SQLite takes one writer at a time.
+#[derive(Clone)]
+enum Storage {
+    /// By the caller: what a run does is decided by its calls alone.
+    Memory(Arc<Mutex<Database>>),
+    /// By a thread, which flushes the writes of all that wait together.
+    File(mpsc::Sender<Request>),
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if matches!(self, Self::Memory(_)) { "Memory" } else { "File" })
+    }
 }
 
 struct Request {
@@ -74,7 +90,7 @@ impl EmbeddedDynamoDb {
         database.disable_bulk_loading()?;
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
-        Ok(Self::serve(database, Some(PathBuf::from(log))))
+        Ok(Self::serve(database, PathBuf::from(log)))
     }
 
     /// Opens a database that ends with the process.
@@ -82,28 +98,25 @@ impl EmbeddedDynamoDb {
     /// # Errors
     /// If SQLite can't be started.
     pub fn in_memory() -> Result<Self, DynoxideError> {
-        Ok(Self::serve(Database::memory()?, None))
+        Ok(Self::on(Storage::Memory(Arc::new(Mutex::new(Database::memory()?))), Arc::default()))
     }
 
-    fn serve(database: Database, log: Option<PathBuf>) -> Self {
+    fn serve(database: Database, log: PathBuf) -> Self {
         let (work, requests) = mpsc::channel::<Request>();
-        let operations: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
         let observer: Arc<Mutex<Observer>> = Arc::default();
-        let (counts, observing) = (operations.clone(), observer.clone());
+        let observing = observer.clone();
         std::thread::spawn(move || {
             while let Ok(first) = requests.recv() {
-                let group: Vec<Request> =
-                    std::iter::once(first).chain(requests.try_iter().take(LARGEST_GROUP)).collect();
-                let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-                for request in &group {
-                    *counts.entry(request.operation.clone()).or_default() += 1;
-                }
-                drop(counts);
+                let group = std::iter::once(first).chain(requests.try_iter().take(LARGEST_GROUP)).collect();
                 let mut observing = observing.lock().unwrap_or_else(PoisonError::into_inner);
-                work_on(&database, log.as_deref(), group, &mut observing);
+                work_on(&database, &log, group, &mut observing);
             }
         });
-        Self { work, operations, refusals: Arc::default(), observer }
+        Self::on(Storage::File(work), observer)
+    }
+
+    fn on(storage: Storage, observer: Arc<Mutex<Observer>>) -> Self {
+        Self { storage, operations: Arc::default(), refusals: Arc::default(), observer }
     }
 
     /// Refuses from now on what AWS would refuse, as far as `habits` say.
@@ -137,41 +150,49 @@ impl EmbeddedDynamoDb {
 
     /// A client of it.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
-        self.client_that(true)
+        client(self.in_process(true))
+    }
+
+    /// A client, whose calls meet an interference.
+    pub fn client_through(&self, interference: Arc<dyn Interference>) -> aws_sdk_dynamodb::Client {
+        let client = client(self.in_process(true).through("DynamoDB", interference));
+        let config = client.config().to_builder().timeout_config(timeouts()).retry_config(steady_retries());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// A client that is never throttled, meets no transaction and counts in no meter: for a test that looks at what is
     /// stored.
     pub fn exempt_client(&self) -> aws_sdk_dynamodb::Client {
-        self.client_that(false)
+        client(self.in_process(false))
     }
 
-    fn client_that(&self, is_observed: bool) -> aws_sdk_dynamodb::Client {
-        let work = self.work.clone();
-        let refusals = self.refusals.clone();
-        let in_process = InProcess::new(move |operation, body| {
-            let refused = refusal(&refusals, &operation, &body);
-            let (answer, answered) = oneshot::channel();
-            let request = Request { operation, body, is_observed, answer };
-            let sent = refused.is_none() && work.send(request).is_ok();
-            async move {
-                if let Some(refused) = refused {
-                    return refused;
-                }
-                match (sent, answered.await) {
-                    (true, Ok(answer)) => answer,
-                    _ => (500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#.to_owned()),
-                }
+    fn in_process(&self, is_observed: bool) -> InProcess {
+        let database = self.clone();
+        InProcess::new(move |operation, body| {
+            let database = database.clone();
+            async move { database.answer(operation, body, is_observed).await }
+        })
+    }
+
+    async fn answer(&self, operation: String, body: Vec<u8>, is_observed: bool) -> Answer {
+        if let Some(refused) = refusal(&self.refusals, &operation, &body) {
+            return refused;
+        }
+        *self.operations.lock().unwrap_or_else(PoisonError::into_inner).entry(operation.clone()).or_default() += 1;
+        let work = match &self.storage {
+            Storage::Memory(database) => {
+                let database = database.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+                return carry_out(&database, &operation, &body, is_observed, &mut observer);
             }
-        });
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("local"))
-            .endpoint_url("http://dynamodb.local")
-            .allow_no_auth()
-            .http_client(in_process)
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
+            Storage::File(work) => work,
+        };
+        let (answer, answered) = oneshot::channel();
+        let sent = work.send(Request { operation, body, is_observed, answer });
+        match (sent, answered.await) {
+            (Ok(()), Ok(answer)) => answer,
+            _ => failure(&DynoxideError::InternalServerError("the embedded DynamoDB has stopped".to_owned())),
+        }
     }
 
     /// Makes a table of the template, unless it exists, and deletes its expired items.
@@ -179,41 +200,53 @@ impl EmbeddedDynamoDb {
     /// # Errors
     /// What the database answers, with the table's name.
     pub async fn create_table(&self, table: &Table) -> Result<(), String> {
-        match self.ask("CreateTable", &table.create_request()).await? {
+        match self.ask("CreateTable", &table.create_request()).await {
             (200, _) => {}
             (_, body) if body.contains("ResourceInUseException") => {}
             (_, body) => return Err(format!("table {}: {body}", table.name)),
         }
         let Some(request) = table.time_to_live_request() else { return Ok(()) };
-        match self.ask("UpdateTimeToLive", &request).await? {
+        match self.ask("UpdateTimeToLive", &request).await {
             (200, _) => Ok(()),
             (_, body) => Err(format!("table {}: {body}", table.name)),
         }
     }
 
-    async fn ask(&self, operation: &str, request: &serde_json::Value) -> Result<Answer, String> {
-        let (answer, answered) = oneshot::channel();
-        let body = request.to_string().into_bytes();
-        let gone = || "the embedded DynamoDB has stopped".to_owned();
-        let request = Request { operation: operation.to_owned(), body, is_observed: false, answer };
-        self.work.send(request).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())
+    async fn ask(&self, operation: &str, request: &serde_json::Value) -> Answer {
+        self.answer(operation.to_owned(), request.to_string().into_bytes(), false).await
     }
+}
+
+fn client(in_process: InProcess) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("local"))
+        .endpoint_url("http://dynamodb.local")
+        .allow_no_auth()
+        .http_client(in_process)
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+fn carry_out(
+    database: &Database,
+    operation: &str,
+    body: &[u8],
+    is_observed: bool,
+    observer: &mut Observer,
+) -> Answer {
+    if operation == "CreateTable" {
+        observer.note_table(body);
+    }
+    if is_observed { observer.answer(database, operation, body) } else { dispatch(database, operation, body) }
 }
 
 /// Carries out a group of requests. Answers come after the writes are on the disk: one flush of SQLite's log serves the
 /// whole group.
-fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>, observer: &mut Observer) {
+fn work_on(database: &Database, log: &Path, group: Vec<Request>, observer: &mut Observer) {
     let mut written = Vec::new();
     for request in group {
-        let answer = if request.is_observed {
-            observer.answer(database, &request.operation, &request.body)
-        } else {
-            dispatch(database, &request.operation, &request.body)
-        };
-        if request.operation == "CreateTable" {
-            observer.note_table(&request.body);
-        }
+        let answer = carry_out(database, &request.operation, &request.body, request.is_observed, observer);
         if READS.contains(&request.operation.as_str()) {
             // The caller may have been cancelled; here as below.
             let _ = request.answer.send(answer);
@@ -221,10 +254,7 @@ fn work_on(database: &Database, log: Option<&Path>, group: Vec<Request>, observe
             written.push((request, answer));
         }
     }
-    let flushed = match log {
-        Some(log) if !written.is_empty() => File::open(log).and_then(|log| log.sync_data()),
-        _ => Ok(()),
-    };
+    let flushed = if written.is_empty() { Ok(()) } else { File::open(log).and_then(|log| log.sync_data()) };
     for (request, answer) in written {
         let answer = match &flushed {
             Ok(()) => answer,

@@ -62,6 +62,7 @@ impl EventSource {
                 return messages;
             }
             tokio::select! {
+                biased;
                 () = arrival => {}
                 () = self.clock.sleep_until(until.unwrap_or(jiff::Timestamp::MAX)), if until.is_some() => {}
             }
@@ -75,6 +76,7 @@ impl EventSource {
         let invocation =
             AssertUnwindSafe(handle_messages(&*self.handler, sqs_event(messages), deadline)).catch_unwind();
         let response = tokio::select! {
+            biased;
             response = invocation => response,
             () = self.clock.sleep_until(deadline) => {
                 tracing::error!(messages = messages.len(), "an invocation timed out");

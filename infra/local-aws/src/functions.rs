@@ -121,12 +121,24 @@ impl Engine {
 
     /// Runs every trigger until it is dropped or one of them ends, which none does by itself.
     pub async fn run(&self, listener: TcpListener) -> std::io::Result<()> {
-        let mut tasks = JoinSet::new();
+        let mut schedules = JoinSet::new();
         for (function, handler) in &self.scheduled {
             for schedule in &function.schedules {
-                tasks.spawn(run_schedule(schedule.clone(), function.clone(), handler.clone(), self.clock.clone()));
+                schedules.spawn(run_schedule(schedule.clone(), function.clone(), handler.clone(), self.clock.clone()));
             }
         }
+        let gateway = server::serve(listener, self.gateway(), Limits::default());
+        tokio::select! {
+            biased;
+            ended = gateway => ended,
+            _ = schedules.join_next() => Err(std::io::Error::other("a schedule has ended")),
+            () = self.run_queues() => Err(std::io::Error::other("a queue is not worked on any more")),
+        }
+    }
+
+    /// Works on every queue until it is dropped.
+    pub async fn run_queues(&self) {
+        let mut tasks = JoinSet::new();
         for (function, handler) in &self.queued {
             for trigger in &function.queues {
                 let source = EventSource {
@@ -139,11 +151,7 @@ impl Engine {
                 tasks.spawn(source.run());
             }
         }
-        let gateway = server::serve(listener, self.gateway(), Limits::default());
-        tokio::select! {
-            ended = gateway => ended,
-            _ = tasks.join_next() => Err(std::io::Error::other("a trigger has ended")),
-        }
+        tasks.join_next().await;
     }
 
     /// The API, as API Gateway would serve it.
@@ -193,6 +201,7 @@ async fn invoke_asynchronously(function: TemplateFunction, handler: Arc<dyn Sche
             return;
         }
         tokio::select! {
+            biased;
             done = handler.run(clock.now() + function.timeout) => match done {
                 Ok(()) => return,
                 Err(error) => tracing::error!(%error, "a scheduled invocation failed"),
@@ -245,6 +254,7 @@ mod tests {
             }
         };
         tokio::select! {
+            biased;
             () = invoke_asynchronously(function, handler.clone(), clock.clone()) => {}
             () = passing => {}
         }

@@ -12,9 +12,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
 
-/// An answer: HTTP status and JSON body.
-pub(crate) type Answer = (u16, String);
+use crate::interference::{Answer, Call, Interference};
+
 type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Answerer = dyn Fn(String, Vec<u8>) -> AnswerFuture + Send + Sync;
 
@@ -29,12 +30,32 @@ impl InProcess {
     {
         Self(Arc::new(move |operation, body| Box::pin(answer(operation, body))))
     }
+
+    /// The same, but requests and answers meet an interference.
+    pub(crate) fn through(self, service: &'static str, interference: Arc<dyn Interference>) -> Self {
+        Self::new(move |operation, body| {
+            let (inner, interference) = (self.0.clone(), interference.clone());
+            async move {
+                let call = Call { service, operation: &operation, body: &body };
+                if let Some(instead) = interference.before(call).await {
+                    return instead;
+                }
+                let answer = inner(operation.clone(), body.clone()).await;
+                interference.after(call, &answer).await.unwrap_or(answer)
+            }
+        })
+    }
 }
 
 impl std::fmt::Debug for InProcess {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("InProcess")
     }
+}
+
+/// The SDK repeats what fails as it does on AWS, but its pauses are not drawn by chance: a run can be repeated.
+pub(crate) fn steady_retries() -> RetryConfig {
+    RetryConfig::standard().with_use_static_exponential_base(true)
 }
 
 impl HttpConnector for InProcess {

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use jiff::Timestamp;
+use lambda::timeouts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Clock;
 use tokio::sync::Notify;
 
-use crate::sdk::{Answer, InProcess};
+use crate::interference::{Answer, Interference};
+use crate::sdk::{InProcess, steady_retries};
 use crate::sqs::lines::Lines;
 use crate::template::Queue;
 
@@ -104,16 +106,19 @@ impl LocalSqs {
 
     /// A client of them.
     pub fn client(&self) -> aws_sdk_sqs::Client {
+        client(self.in_process())
+    }
+
+    /// A client, whose calls meet an interference.
+    pub fn client_through(&self, interference: Arc<dyn Interference>) -> aws_sdk_sqs::Client {
+        let client = client(self.in_process().through("SQS", interference));
+        let config = client.config().to_builder().timeout_config(timeouts()).retry_config(steady_retries());
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    fn in_process(&self) -> InProcess {
         let queues = self.clone();
-        let in_process = InProcess::new(move |operation, body| std::future::ready(queues.answer(&operation, &body)));
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("local"))
-            .endpoint_url("http://sqs.local")
-            .allow_no_auth()
-            .http_client(in_process)
-            .build();
-        aws_sdk_sqs::Client::from_conf(config)
+        InProcess::new(move |operation, body| std::future::ready(queues.answer(&operation, &body)))
     }
 
     /// Receives up to `most` messages that are visible now; none is not an error.
@@ -172,6 +177,33 @@ impl LocalSqs {
         }
     }
 
+    /// Delivers every message that a queue holds once more: SQS delivers at least once.
+    pub fn repeat(&self, queue: &str) {
+        let mut state = self.lock();
+        let State { queues, next_id, .. } = &mut *state;
+        let Some(queue) = queues.get_mut(queue) else { return };
+        let held = queue.visible.iter().chain(queue.delayed.values()).chain(queue.in_flight.values());
+        let mut held: Vec<Message> = held.cloned().collect();
+        held.sort_by_key(|message| message.id);
+        for message in held {
+            *next_id += 1;
+            queue.visible.add(Message { id: *next_id, receives: 0, ..message });
+        }
+        drop(state);
+        self.arrived.notify_waiters();
+    }
+
+    /// Holds every message that is visible in a queue back for a while.
+    pub fn hold_back(&self, queue: &str, how_long: Duration) {
+        let until = self.clock.now() + how_long;
+        if let Some(queue) = self.lock().queues.get_mut(queue) {
+            while let Some(message) = queue.visible.take() {
+                queue.visible.done(&message);
+                queue.delayed.insert((until, message.id), message);
+            }
+        }
+    }
+
     /// Makes the next `count` entries of sends fail, as SQS does under load.
     pub fn fail_entries(&self, count: u32) {
         self.lock().failing_entries = count;
@@ -183,6 +215,7 @@ impl LocalSqs {
         let arrived = self.arrived.notified();
         async move {
             tokio::select! {
+                biased;
                 () = arrived => {}
                 () = self.clock.sleep(Duration::from_secs(1)) => {}
             }
@@ -279,6 +312,17 @@ impl QueueState {
         self.visible.drop_sent_by(now - self.settings.retention);
         dead
     }
+}
+
+fn client(in_process: InProcess) -> aws_sdk_sqs::Client {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("local"))
+        .endpoint_url("http://sqs.local")
+        .allow_no_auth()
+        .http_client(in_process)
+        .build();
+    aws_sdk_sqs::Client::from_conf(config)
 }
 
 fn is_group_id(group: &str) -> bool {

@@ -245,8 +245,12 @@ impl AaSimulator {
     /// Serves the procedures, and the control surface under `/_simulator/`, until this future is dropped; that also
     /// closes every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = server::router(self).merge(control::router(self));
-        serve(router, listener).await
+        serve(self.router().merge(control::router(self)), listener).await
+    }
+
+    /// The procedures alone, to be called in this process.
+    pub fn router(&self) -> axum::Router {
+        server::router(self)
     }
 
     /// Gives these customers new content and queues them. Ids that do not exist are only queued.

@@ -210,8 +210,12 @@ impl BcSimulator {
     /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
     /// every open connection, as when a server goes down.
     pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        let router = server::router(self).merge(control::router(self));
-        serve(router, listener).await
+        serve(self.router().merge(control::router(self)), listener).await
+    }
+
+    /// The service alone, to be called in this process.
+    pub fn router(&self) -> axum::Router {
+        server::router(self)
     }
 
     /// Does an edit at the source; returns the ids of the contacts concerned. The methods below are short for it.

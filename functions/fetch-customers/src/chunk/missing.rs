@@ -5,7 +5,7 @@
 //! or those with the smallest ids. Such an answer leaves out a companion, or does not reach the source's limit. A
 //! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, other_spellings};
@@ -187,7 +187,7 @@ impl ChunkWork<'_> {
             news: Change::Gone,
         };
         let tombstones = gone.keys().map(tombstone).collect();
-        self.upsert(tombstones, HashMap::new()).await
+        self.upsert(tombstones, BTreeMap::new()).await
     }
 }
 

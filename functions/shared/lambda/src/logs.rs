@@ -5,7 +5,7 @@ use tracing_subscriber::layer::Filter;
 
 /// Crates that may log everything at level `trace`: they are ours, and keep to the rule that no secret and no personal
 /// data get into a log.
-pub const OURS: [&str; 22] = [
+pub const OURS: [&str; 23] = [
     "api",
     "config",
     "connector_api",
@@ -21,6 +21,7 @@ pub const OURS: [&str; 22] = [
     "poll_queue",
     "polling",
     "schedule_polls",
+    "simulation",
     "simulators",
     "sources",
     "store",

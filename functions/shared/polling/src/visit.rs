@@ -240,6 +240,7 @@ async fn ask_ahead<P: Poll>(
     deadline: Timestamp,
 ) -> Option<Result<Ahead<P::News>, SourceError>> {
     tokio::select! {
+        biased;
         answer = poll.ask_ahead(connection, deadline) => Some(answer),
         () = poll.poller().clock.sleep(QUICK) => None,
     }
@@ -266,6 +267,7 @@ impl<P: Poll> Visit<'_, P> {
         let key = &self.connection.key;
         poller.open_window(key, state.send_window.as_deref());
         let mut departure = tokio::select! {
+            biased;
             departure = self.steps(&state, news) => departure,
             lost = self.keep_lease(owner) => {
                 poller.close_window(key);

@@ -1,14 +1,17 @@
 use std::error::Error as _;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Request, RequestBuilder, Response, StatusCode};
 use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
 use wire::ReadError;
@@ -92,6 +95,12 @@ pub(crate) enum RequestError {
     Panicked,
 }
 
+/// Carries requests to the sources, in a world where that is not the network.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends a request, and returns the head of the answer, or why there is none.
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, String>>;
+}
+
 /// HTTP to the sources: one client, one pool of connections.
 ///
 /// An answer is read as it comes in, a piece at a time, and no thread waits for the next one: a slow source costs a
@@ -99,6 +108,8 @@ pub(crate) enum RequestError {
 #[derive(Clone, Debug)]
 pub struct SourceHttp {
     client: Client,
+    /// What takes the place of the network.
+    transport: Option<Arc<dyn Transport>>,
     clock: Clock,
     pub(crate) seats: Seats,
 }
@@ -117,7 +128,13 @@ impl SourceHttp {
             .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
             .build()?;
-        Ok(Self { client, clock, seats: Seats::default() })
+        Ok(Self { client, transport: None, clock, seats: Seats::default() })
+    }
+
+    /// The same, as in another process, with a transport in the place of the network.
+    #[must_use]
+    pub fn through(&self, transport: Arc<dyn Transport>, clock: Clock) -> Self {
+        Self { client: self.client.clone(), transport: Some(transport), clock, seats: Seats::default() }
     }
 
     /// Posts one form field, and reads the answer: `open` makes a reader of its body, which is called again as long as
@@ -155,13 +172,19 @@ impl SourceHttp {
         // Every request to a source may be repeated: none does more the second time.
         let again = request.try_clone();
         let sent = async {
+            if let Some(transport) = &self.transport {
+                let request = request.build().map_err(|error| describe(&error))?;
+                return transport.send(request).await;
+            }
             match (request.send().await, again) {
                 (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
                 (sent, _) => sent,
             }
+            .map_err(|error| describe(&error))
         };
         tokio::select! {
-            response = sent => response.map_err(|error| passing(&error)),
+            biased;
+            response = sent => response.map_err(|message| RequestError::Transient { message, retry_after: None }),
             () = self.clock.sleep(patience.begins_within) => {
                 Err(RequestError::Transient { message: silence(patience.begins_within), retry_after: None })
             }
@@ -263,10 +286,6 @@ fn is_cut_off(error: &reqwest::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-fn passing(error: &reqwest::Error) -> RequestError {
-    RequestError::Transient { message: describe(error), retry_after: None }
 }
 
 /// The transport error without the URL: the connection is known, and a URL may hold more than a host.

@@ -17,5 +17,5 @@ mod seats;
 pub mod send_window;
 mod source_client;
 
-pub use http::{SourceError, SourceHttp};
+pub use http::{SourceError, SourceHttp, Transport};
 pub use source_client::ANSWER_TIME;

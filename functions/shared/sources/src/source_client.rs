@@ -78,6 +78,7 @@ impl SourceClient {
             return Err(SourceError::Throttled { until: now, message });
         };
         let _seat = tokio::select! {
+            biased;
             seat = self.http.seats.take(key) => seat,
             () = self.clock.sleep_until(now + NO_ROOM_PAUSE) => {
                 let message = "as many requests are under way as the connection may have at once".to_owned();
@@ -128,6 +129,7 @@ impl SourceClient {
     ) -> Result<T, SourceError> {
         let sent_at = self.clock.now();
         let answer = tokio::select! {
+            biased;
             answer = request => answer,
             () = self.clock.sleep_until(deadline) => {
                 // Held up on our side before it was sent: it did not have the time that an answer may take.

@@ -2,15 +2,25 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// The time, and the way to wait for it.
 ///
-/// A test's clock stands still: a time-out or a pause lasts until the test moves the clock ([`Clock::sleep_until`]). A
+/// A story's clock stands still: a time-out or a pause lasts until the story moves the clock ([`Clock::sleep_until`]). A
 /// wait that is part of the work passes at once and moves the clock on ([`Clock::wait_until`]).
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<Mutex<Manual>>>);
+pub struct Clock(Kind);
+
+#[derive(Clone, Debug, Default)]
+enum Kind {
+    #[default]
+    System,
+    Manual(Arc<Mutex<Manual>>),
+    /// The runtime's clock, which stood at the instant when it was this time.
+    Runtime(Instant, Timestamp),
+}
 
 #[derive(Debug)]
 struct Manual {
@@ -21,20 +31,36 @@ struct Manual {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(None)
+        Self(Kind::System)
     }
 
-    /// A test's clock, which stands at `now`.
+    /// A story's clock, which stands at `now`.
     pub fn manual(now: Timestamp) -> Self {
-        Self(Some(Arc::new(Mutex::new(Manual { now, sleepers: Vec::new() }))))
+        Self(Kind::Manual(Arc::new(Mutex::new(Manual { now, sleepers: Vec::new() }))))
+    }
+
+    /// The clock of the runtime, at which it is `now`. In a runtime whose time is paused, time passes only while every
+    /// task waits for it.
+    pub fn of_runtime(now: Timestamp) -> Self {
+        Self(Kind::Runtime(Instant::now(), now))
+    }
+
+    /// The clock of a machine that goes wrong by `offset`: of a clock of the runtime.
+    #[must_use]
+    pub fn off_by(&self, offset: SignedDuration) -> Self {
+        match &self.0 {
+            Kind::Runtime(began, then) => Self(Kind::Runtime(*began, *then + offset)),
+            _ => self.clone(),
+        }
     }
 
     /// The time.
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            None => Timestamp::now(),
-            Some(manual) => lock(manual).now,
+            Kind::System => Timestamp::now(),
+            Kind::Manual(manual) => lock(manual).now,
+            Kind::Runtime(began, then) => *then + began.elapsed(),
         }
     }
 
@@ -45,7 +71,7 @@ impl Clock {
 
     /// Waits until `time`.
     pub async fn sleep_until(&self, time: Timestamp) {
-        let Some(manual) = &self.0 else {
+        let Kind::Manual(manual) = &self.0 else {
             #[expect(clippy::disallowed_methods, reason = "the one place that waits for real")]
             tokio::time::sleep(Duration::try_from(time.duration_since(self.now())).unwrap_or_default()).await;
             return;
@@ -68,14 +94,14 @@ impl Clock {
     /// Waits until `time` as a part of the work: for a slot, or before another attempt.
     pub async fn wait_until(&self, time: Timestamp) {
         match &self.0 {
-            None => self.sleep_until(time).await,
-            Some(manual) => lock(manual).move_to(time),
+            Kind::Manual(manual) => lock(manual).move_to(time),
+            Kind::System | Kind::Runtime(..) => self.sleep_until(time).await,
         }
     }
 
     /// Moves a manual clock on and wakes the tasks that waited for it; the machine's clock moves by itself.
     pub fn advance(&self, duration: Duration) {
-        let Some(manual) = &self.0 else { return };
+        let Kind::Manual(manual) = &self.0 else { return };
         let mut manual = lock(manual);
         let then = manual.now + duration;
         manual.move_to(then);

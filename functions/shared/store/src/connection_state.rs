@@ -21,7 +21,7 @@
 
 mod state;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -389,7 +389,7 @@ impl ConnectionStates {
         connections: &[ConnectionKey],
     ) -> Result<Vec<(ConnectionKey, Result<ConnectionState, StoreError>)>, StoreError> {
         let keys = connections.iter().map(|key| ControlTable::key(key, POLL)).collect();
-        let mut items: HashMap<String, Item> = HashMap::new();
+        let mut items: BTreeMap<String, Item> = BTreeMap::new();
         for item in self.0.glance(keys).await? {
             let key = Read::new(POLL, &item).text("connection")?.to_owned();
             items.insert(key, item);

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::habits::{Habits, Memory};
 use super::units::{Schema, Write, read_units};
 use super::{dispatch, failure};
+use crate::interference::Answer;
 use crate::meter::Meter;
-use crate::sdk::Answer;
 
 /// What is known beside the database: the tables' keys, what was asked lately, and what is counted.
 #[derive(Debug, Default)]

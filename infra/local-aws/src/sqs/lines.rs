@@ -46,6 +46,11 @@ impl Lines {
         self.len
     }
 
+    /// The messages that wait, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.lines.values().flat_map(|line| &line.messages)
+    }
+
     /// Adds a message at the end of its line.
     pub(super) fn add(&mut self, message: Message) {
         self.oldest = Some(self.oldest.map_or(message.sent_at, |oldest| oldest.min(message.sent_at)));

@@ -1,0 +1,223 @@
+//! What happens in a world, drawn by the seed.
+
+use std::time::Duration;
+
+use simulators::{association_anywhere as aa, business_catalyst as bc};
+
+use crate::weather::Trouble;
+
+/// How many customers each source has at first.
+pub const CUSTOMERS: u64 = 12;
+/// The id of the first.
+pub const FIRST: u64 = 1001;
+/// How many people are pushed, and how many codes are imported.
+pub const PUSHED: u64 = 6;
+/// How many processes there are.
+pub const PROCESSES: usize = 2;
+/// The polled connections.
+pub const POLLED: [(&str, &str); 3] = [("acme", "aa"), ("globex", "members"), ("acme", "bc")];
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When, after the beginning.
+    pub at: Duration,
+    /// What.
+    pub what: What,
+}
+
+/// Something that happens. `usize` is the index of a connection in [`POLLED`], of which the first two are Association
+/// Anywhere, or of a process.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A customer of Association Anywhere changes.
+    AaChange(usize, u64),
+    /// One is deleted.
+    AaDelete(usize, u64),
+    /// One is created, or comes back.
+    AaCreate(usize, u64),
+    /// Every customer is reported.
+    AaAllDirty(usize),
+    /// The environment is built anew: its queue is numbered from below, and holds every customer.
+    AaRebuild(usize),
+    /// A text that is no id stands in the queue.
+    AaGarbage(usize, &'static str),
+    /// An answer about this customer can't be read, or names it wrongly.
+    AaPoison(usize, u64, aa::Poison),
+    /// It can be read again.
+    AaHeal(usize, u64),
+    /// The next answers of a procedure go wrong.
+    AaFault(usize, aa::Procedure, aa::Fault, u32),
+    /// An answer holds at most so many customers, for some seconds.
+    AaCap(usize, usize, u64),
+    /// A contact of Business Catalyst changes.
+    BcChange(u64),
+    /// Its date changes alone.
+    BcTouch(u64),
+    /// It is deleted.
+    BcDelete(u64),
+    /// It is created, or comes back.
+    BcCreate(u64),
+    /// It changes while a listing stands at this contact.
+    BcMoves(u64, u64),
+    /// A page that holds it can't be read, or holds it wrongly.
+    BcPoison(u64, bc::Poison),
+    /// It can be read again.
+    BcHeal(u64),
+    /// The next answers go wrong.
+    BcFault(bc::Fault, u32),
+    /// The clock of the source is off by so many seconds, for some seconds.
+    BcClock(i64, u64),
+    /// A Connector pushes a person, perhaps twice at once.
+    Push(u64, bool),
+    /// An importer sends rows from this code on; `true` writes every field.
+    Import(u64, u64, bool),
+    /// An operator undoes the latest import.
+    Undo,
+    /// An operator asks for everything once more.
+    Resync(usize),
+    /// An operator has the failures fetched again.
+    Redrive(usize),
+    /// An operator pauses a connection for some seconds.
+    Pause(usize, u64),
+    /// An operator applies the file, with chunks of another size.
+    Apply(u64),
+    /// The password is changed at the source, and a while later in its secret.
+    RotateSecret(usize, u64),
+    /// A minute passes without its tick.
+    MissTick,
+    /// A minute has two.
+    DoubleTick,
+    /// A process dies.
+    Kill(usize),
+    /// A call to AWS or to a source meets trouble, after so many that could have met it.
+    Meet(Trouble, u32),
+    /// Calls are slow for some seconds.
+    Slow(u64),
+    /// The messages of a queue are lost.
+    Lost(&'static str),
+    /// They come twice.
+    Doubled(&'static str),
+    /// They come some seconds later.
+    Late(&'static str, u64),
+    /// The next messages can't be sent.
+    SendsFail(u32),
+    /// The clock of a process is off by so many milliseconds from its next start on.
+    ClockOff(usize, i64),
+    /// What the ledger says of the last batch of a connection is lost, as after a restore.
+    LoseLedger(usize),
+}
+
+const QUEUES: [&str; 4] = ["QueuePolls", "ContactPolls", "WorkQueue", "ContactsQueue"];
+const GARBAGE: [&str; 5] = ["", "12a", "-7", "99999999999999999999999", " "];
+
+/// The events of a seed, in the order of their times.
+pub fn draw(seed: u64, count: usize) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x5eed_0f_e7e7_75);
+    // Some worlds are busier than others.
+    let most_pause = [500, 2_000, 4_000][random.usize(0..3)];
+    let mut at = Duration::ZERO;
+    let mut draw_one = || {
+        at += Duration::from_millis(random.u64(0..most_pause));
+        Event { at, what: what(random) }
+    };
+    (0..count).map(|_| draw_one()).collect()
+}
+
+#[rustfmt::skip]
+fn what(random: &mut fastrand::Rng) -> What {
+    let aa = random.usize(0..2);
+    let id = FIRST + random.u64(0..CUSTOMERS + 2);
+    let polled = random.usize(0..POLLED.len());
+    let queue = QUEUES[random.usize(0..QUEUES.len())];
+    match random.u32(0..1000) {
+        0..160 => What::AaChange(aa, id),
+        160..200 => What::AaDelete(aa, id),
+        200..240 => What::AaCreate(aa, id),
+        240..250 => What::AaAllDirty(aa),
+        250..260 => What::AaRebuild(aa),
+        260..270 => What::AaGarbage(aa, GARBAGE[random.usize(0..GARBAGE.len())]),
+        270..285 => What::AaPoison(aa, id, aa_poison(random)),
+        285..300 => What::AaHeal(aa, id),
+        300..370 => What::AaFault(aa, aa::Procedure::ALL[random.usize(0..4)], aa_fault(random), random.u32(1..4)),
+        370..385 => What::AaCap(aa, random.usize(1..5), random.u64(1..30)),
+        385..455 => What::BcChange(id),
+        455..475 => What::BcTouch(id),
+        475..495 => What::BcDelete(id),
+        495..515 => What::BcCreate(id),
+        515..535 => What::BcMoves(id, random.u64(0..3)),
+        535..545 => What::BcPoison(id, bc_poison(random)),
+        545..555 => What::BcHeal(id),
+        555..595 => What::BcFault(bc_fault(random), random.u32(1..4)),
+        595..600 => What::BcClock([-600, 600, 2_207_520_000][random.usize(0..3)], random.u64(5..60)),
+        600..670 => What::Push(random.u64(0..PUSHED), random.u8(0..4) == 0),
+        670..710 => What::Import(random.u64(0..PUSHED), random.u64(1..4), random.bool()),
+        710..720 => What::Undo,
+        720..730 => What::Resync(polled),
+        730..740 => What::Redrive(polled),
+        740..750 => What::Pause(polled, random.u64(5..60)),
+        750..755 => What::Apply(random.u64(2..8)),
+        755..765 => What::RotateSecret(random.usize(0..3), random.u64(1..40)),
+        765..775 => What::MissTick,
+        775..785 => What::DoubleTick,
+        785..795 => What::Kill(random.usize(0..PROCESSES)),
+        795..930 => What::Meet(Trouble::ALL[random.usize(0..Trouble::ALL.len())], random.u32(0..30)),
+        930..935 => What::Slow(random.u64(1..10)),
+        935..945 => What::Lost(queue),
+        945..960 => What::Doubled(queue),
+        960..970 => What::Late(queue, random.u64(1..120)),
+        970..980 => What::SendsFail(random.u32(1..6)),
+        980..990 => What::ClockOff(random.usize(0..PROCESSES), random.i64(-1_000..1_000)),
+        _ => What::LoseLedger(random.usize(0..2)),
+    }
+}
+
+fn aa_poison(random: &mut fastrand::Rng) -> aa::Poison {
+    use aa::Poison::{BrokenXml, ErrorElement, NoCustId, ServerError, TooDeep};
+    [NoCustId, BrokenXml, ServerError, ErrorElement, TooDeep][random.usize(0..5)]
+}
+
+fn aa_fault(random: &mut fastrand::Rng) -> aa::Fault {
+    use aa::Fault;
+    match random.u8(0..14) {
+        0 => Fault::Delay(Duration::from_millis(random.u64(100..30_000))),
+        1 => Fault::Delay(Duration::from_secs(100)),
+        2 => Fault::Status([500, 502, 503, 404, 403][random.usize(0..5)]),
+        3 => Fault::RetryAfter { status: [429, 503][random.usize(0..2)], seconds: random.u32(0..20) },
+        4 => Fault::CutBody,
+        5 => Fault::ErrorDocument("ORA-01555: snapshot too old".to_owned()),
+        6 => Fault::FailureStatus("no rows".to_owned()),
+        7 => Fault::Empty,
+        8 => Fault::Malformed,
+        9 => Fault::NotXml,
+        10 => Fault::Doctype,
+        11 => Fault::Duplicates,
+        12 => Fault::WrongDialect,
+        _ => Fault::WrongCredentials,
+    }
+}
+
+fn bc_poison(random: &mut fastrand::Rng) -> bc::Poison {
+    use bc::Poison::{BadDate, BrokenXml, Date, NoEntityId, TooDeep, UnknownEntity};
+    [NoEntityId, BadDate, Date("2096-01-01T00:00:00"), UnknownEntity, BrokenXml, TooDeep][random.usize(0..6)]
+}
+
+fn bc_fault(random: &mut fastrand::Rng) -> bc::Fault {
+    use bc::Fault;
+    match random.u8(0..14) {
+        0 => Fault::Delay(Duration::from_millis(random.u64(100..30_000))),
+        1 => Fault::Delay(Duration::from_secs(100)),
+        2 => Fault::Status([500, 502, 503, 404, 403][random.usize(0..5)]),
+        3 => Fault::RetryAfter { status: [429, 503][random.usize(0..2)], seconds: random.u32(0..20) },
+        4 => Fault::CutBody,
+        5 => Fault::Malformed,
+        6 => Fault::NotXml,
+        7 => Fault::Doctype,
+        8 => Fault::SoapFault("time-out expired".to_owned()),
+        9 => Fault::NoContactsFault,
+        10 => Fault::EmptyResult,
+        11 => Fault::NoResult,
+        12 => Fault::RepeatPages,
+        _ => Fault::WrongCredentials,
+    }
+}

@@ -1,0 +1,84 @@
+//! What must hold, each as a function of what can be seen. The error says what does not.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::{Customer, Status, Version};
+use operations::status::{Condition, ConnectionStatus};
+
+/// What an invariant says.
+pub type Holds = Result<(), String>;
+
+/// How far the number of a batch, which begins with the seconds, may lie ahead of them: clocks differ.
+const AHEAD: u64 = 600;
+
+/// Invariant 2: a record's version never goes back.
+pub fn version_does_not_go_back(before: Option<&Version>, after: &Version) -> Holds {
+    match before {
+        Some(before) if before > after => Err(format!("version {} after {}", after.as_str(), before.as_str())),
+        _ => Ok(()),
+    }
+}
+
+/// Invariant 2: no version lies in the future.
+pub fn version_is_not_ahead(version: &Version, now: Timestamp) -> Holds {
+    let now = u64::try_from(now.as_second()).unwrap_or(0);
+    match version.batch() {
+        Some(number) if number > now + AHEAD => Err(format!("version {} lies ahead of {now}", version.as_str())),
+        _ => Ok(()),
+    }
+}
+
+/// Invariant 5: only a customer that did not exist at some time is deleted.
+pub fn is_deleted_only_if_gone(is_tombstone: bool, was_gone: bool) -> Holds {
+    if is_tombstone && !was_gone { Err("deleted, although it always existed".to_owned()) } else { Ok(()) }
+}
+
+/// Invariant 1: a record is what its source says: its name and address, or that it does not exist.
+pub fn is_what_the_source_says(stored: Option<&Customer>, name: Option<&str>, email: Option<&str>) -> Holds {
+    let live = stored.filter(|customer| customer.content.status != Status::Deleted);
+    let told = live.and_then(|customer| customer.content.name.display.as_deref());
+    let address = |customer: &Customer| customer.content.emails.iter().any(|known| Some(known.address.as_str()) == email);
+    match (live, name) {
+        (None, None) => Ok(()),
+        (None, Some(name)) => Err(format!("the source has {name:?}; stored is {stored:?}")),
+        (Some(_), None) => Err(format!("the source does not have it; stored is {stored:?}")),
+        (Some(_), Some(name)) if told != Some(name) => Err(format!("the source has {name:?}; stored is {stored:?}")),
+        (Some(customer), Some(_)) if email.is_some_and(|email| !email.is_empty()) && !address(customer) => {
+            Err(format!("the source has {email:?}; stored is {stored:?}"))
+        }
+        (Some(_), Some(_)) => Ok(()),
+    }
+}
+
+/// Invariant 6: whoever was fetched came to one end.
+pub fn counts_add_up(status: &ConnectionStatus) -> Holds {
+    let ends: u64 = status.counts.ends.by_name().iter().map(|(_, count)| count).sum();
+    if ends == status.counts.fetched {
+        Ok(())
+    } else {
+        Err(format!("{}/{}: fetched {} and {ends} ends", status.tenant, status.id, status.counts.fetched))
+    }
+}
+
+/// Invariant 8: everything that was reported is in the shadow, as of a moment ago.
+pub fn is_fresh(status: &ConnectionStatus, since: Timestamp) -> Holds {
+    let as_of: Option<Timestamp> = status.fresh_as_of.as_ref().and_then(|text| text.parse().ok());
+    if status.condition == Condition::InSync && status.batch.is_none() && as_of.is_some_and(|as_of| as_of >= since) {
+        Ok(())
+    } else {
+        Err(format!("{}/{} is not in sync since {since}: {status:?}", status.tenant, status.id))
+    }
+}
+
+/// Invariant 7: what a tenant is answered is its own.
+pub fn is_of_tenant(tenants: &BTreeSet<String>, tenant: &str) -> Holds {
+    match tenants.iter().find(|other| *other != tenant) {
+        Some(other) => Err(format!("{tenant} sees a customer of {other}")),
+        None => Ok(()),
+    }
+}
+
+/// How long it takes at most until everything is fresh, once nothing goes wrong any more.
+pub const RECOVERY: Duration = Duration::from_secs(30 * 60);

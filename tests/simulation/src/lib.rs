@@ -1,0 +1,18 @@
+//! Years of trouble in seconds. The handlers of every function run in this process, over the AWS SDK, the local AWS and
+//! the simulated sources, on the runtime's paused clock, so that time passes only while everything waits. A seed decides
+//! what happens and what goes wrong; at the end the trouble stops, and what must hold is checked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a simulation may panic")]
+
+mod event;
+pub mod invariants;
+mod process;
+mod pushes;
+mod run;
+mod transport;
+mod watch;
+mod weather;
+mod world;
+
+pub use run::{Outcome, Simulation};
+pub use weather::Trouble;

@@ -1,0 +1,106 @@
+//! Watches every write to the shadow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use local_aws::Call;
+use model::Version;
+use serde_json::Value;
+
+use crate::invariants;
+
+/// What was written to the shadow so far, and what was wrong with it.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    versions: BTreeMap<String, Version>,
+    /// The customers that have existed all the time.
+    always_there: BTreeSet<String>,
+    violations: Vec<String>,
+    writes: u64,
+    tombstones: u64,
+}
+
+impl Watch {
+    /// A watch over a shadow in which nothing was written yet, of customers that exist at their sources.
+    pub fn new(existing: impl IntoIterator<Item = String>) -> Self {
+        let always_there = existing.into_iter().collect();
+        let (versions, violations) = Default::default();
+        Self(Arc::new(Mutex::new(Seen { versions, always_there, violations, writes: 0, tombstones: 0 })))
+    }
+
+    /// From now on it is right that a customer is deleted.
+    pub fn is_gone(&self, id: &str) {
+        self.seen().always_there.remove(id);
+    }
+
+    /// What was wrong.
+    pub fn violations(&self) -> Vec<String> {
+        self.seen().violations.clone()
+    }
+
+    /// How many records were written, and how many of them were tombstones.
+    pub fn writes(&self) -> (u64, u64) {
+        let seen = self.seen();
+        (seen.writes, seen.tombstones)
+    }
+
+    /// Notes what a request has written.
+    pub(crate) fn note(&self, call: &Call<'_>, now: Timestamp) {
+        let is_write = ["PutItem", "TransactWriteItems", "BatchWriteItem"].contains(&call.operation);
+        if !is_write || !contains(call.body, SHADOW) {
+            return;
+        }
+        let Ok(request) = serde_json::from_slice::<Value>(call.body) else { return };
+        match call.operation {
+            "PutItem" => self.note_put(&request, now),
+            "TransactWriteItems" => {
+                for item in request["TransactItems"].as_array().into_iter().flatten() {
+                    self.note_put(&item["Put"], now);
+                }
+            }
+            _ => {
+                for item in request["RequestItems"][SHADOW].as_array().into_iter().flatten() {
+                    self.note_item(&item["PutRequest"]["Item"], now);
+                }
+            }
+        }
+    }
+
+    fn note_put(&self, put: &Value, now: Timestamp) {
+        if put["TableName"] == SHADOW {
+            self.note_item(&put["Item"], now);
+        }
+    }
+
+    fn note_item(&self, item: &Value, now: Timestamp) {
+        let (Some(id), Some(version)) = (item["id"]["S"].as_str(), item["version"]["S"].as_str()) else { return };
+        let version = Version::from_stored(version);
+        let is_tombstone = item["listing"].is_null();
+        let seen = &mut *self.seen();
+        seen.writes += 1;
+        seen.tombstones += u64::from(is_tombstone);
+        let before = seen.versions.insert(id.to_owned(), version.clone());
+        let checks = [
+            invariants::version_does_not_go_back(before.as_ref(), &version),
+            invariants::version_is_not_ahead(&version, now),
+            invariants::is_deleted_only_if_gone(is_tombstone, !seen.always_there.contains(id)),
+        ];
+        for problem in checks.into_iter().filter_map(Result::err) {
+            seen.violations.push(format!("{now} {id}: {problem}"));
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const SHADOW: &str = "ShadowTable";
+
+fn contains(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|window| window == text.as_bytes())
+}

@@ -1,0 +1,287 @@
+//! What goes wrong between the functions and everything that they call.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use local_aws::{Answer, Call, Interference};
+use serde_json::{Value, json};
+use store::Clock;
+use tokio::sync::Notify;
+
+use crate::watch::Watch;
+
+/// What the next call meets that can meet it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// DynamoDB takes no more for a moment.
+    Throttled,
+    /// A write meets a transaction of another.
+    Conflict,
+    /// A batch request is answered, and nothing of it was done.
+    Unprocessed,
+    /// AWS answers with a status of 500, and has done nothing.
+    ServerError,
+    /// A request is carried out, and answered with a status of 500.
+    AnswerLost,
+    /// A request is carried out, and never answered.
+    Hang,
+    /// The code panics.
+    Panic,
+    /// The process dies before the request leaves.
+    DiesBefore,
+    /// The process dies when the request was carried out, before it hears of it.
+    DiesAfter,
+    /// A source can't be reached.
+    Unreachable,
+    /// Secrets Manager does not answer as it should.
+    SecretUnreadable,
+}
+
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Throttled,
+        Self::Conflict,
+        Self::Unprocessed,
+        Self::ServerError,
+        Self::AnswerLost,
+        Self::Hang,
+        Self::Panic,
+        Self::DiesBefore,
+        Self::DiesAfter,
+        Self::Unreachable,
+        Self::SecretUnreadable,
+    ];
+
+    /// Whether a call can meet it.
+    fn concerns(self, call: &Call<'_>) -> bool {
+        let is_dynamodb = call.service == "DynamoDB";
+        match self {
+            Self::Throttled => is_dynamodb,
+            Self::Conflict => {
+                is_dynamodb && ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"].contains(&call.operation)
+            }
+            Self::Unprocessed => is_dynamodb && call.operation.starts_with("Batch"),
+            Self::ServerError | Self::AnswerLost => call.service != SOURCE,
+            Self::Unreachable => call.service == SOURCE,
+            Self::SecretUnreadable => call.service == "Secrets Manager",
+            Self::Hang | Self::Panic | Self::DiesBefore | Self::DiesAfter => true,
+        }
+    }
+
+    /// Whether it concerns what was carried out already.
+    fn is_after(self) -> bool {
+        matches!(self, Self::AnswerLost | Self::Hang | Self::DiesAfter)
+    }
+}
+
+/// The service of a call to a source.
+pub const SOURCE: &str = "a source";
+
+/// The weather of one world, for all of its processes.
+#[derive(Clone)]
+pub struct Weather(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    clock: Clock,
+    watch: Watch,
+}
+
+struct State {
+    random: fastrand::Rng,
+    /// Each comes after so many more calls that can meet it.
+    planned: Vec<(Trouble, u32)>,
+    fired: BTreeMap<Trouble, u64>,
+    /// Until then calls take a hundred times as long.
+    slow_until: Timestamp,
+    /// How many calls there were, and what tells two runs apart.
+    calls: u64,
+    fingerprint: u64,
+    /// Where a sweep has a process die.
+    dies_at: Option<(u64, Trouble)>,
+}
+
+impl Weather {
+    /// Fine weather.
+    pub fn new(seed: u64, clock: Clock, watch: Watch) -> Self {
+        let state = State {
+            random: fastrand::Rng::with_seed(seed),
+            planned: Vec::new(),
+            fired: BTreeMap::new(),
+            slow_until: Timestamp::MIN,
+            calls: 0,
+            fingerprint: 0,
+            dies_at: None,
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), clock, watch }))
+    }
+
+    /// Plans trouble for the call after `calls` more that can meet it.
+    pub fn plan(&self, trouble: Trouble, calls: u32) {
+        self.state().planned.push((trouble, calls));
+    }
+
+    /// Has the process die at the call with this number, from now on, before or after it was carried out.
+    pub fn dies_at(&self, call: u64, trouble: Trouble) {
+        let mut state = self.state();
+        state.dies_at = Some((state.calls + call, trouble));
+    }
+
+    /// Calls are slow for a while.
+    pub fn slow_for(&self, how_long: Duration) {
+        self.state().slow_until = self.0.clock.now() + how_long;
+    }
+
+    /// The trouble ends.
+    pub fn clear(&self) {
+        let mut state = self.state();
+        state.planned.clear();
+        state.slow_until = Timestamp::MIN;
+        state.dies_at = None;
+    }
+
+    /// How often there was which trouble.
+    pub fn fired(&self) -> BTreeMap<Trouble, u64> {
+        self.state().fired.clone()
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// The same for two runs in which every call was the same at the same time.
+    pub fn fingerprint(&self) -> u64 {
+        self.state().fingerprint
+    }
+
+    /// The weather as a process meets it; `death` is told when it dies.
+    pub fn of_process(&self, death: Arc<Notify>) -> ProcessWeather {
+        ProcessWeather { weather: self.clone(), death }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a call takes on one of its ways, and what it meets there.
+    fn meet(&self, call: &Call<'_>, is_after: bool) -> (Duration, Option<Trouble>) {
+        let is_slow = self.0.clock.now() < self.state().slow_until;
+        let mut state = self.state();
+        state.calls += u64::from(!is_after);
+        let mut hasher = DefaultHasher::new();
+        (state.fingerprint, self.0.clock.now().as_nanosecond(), call.operation).hash(&mut hasher);
+        state.fingerprint = hasher.finish();
+        if std::env::var_os("CALLS").is_some() { eprintln!("{} {} {} {} {}", self.0.clock.now(), is_after, call.service, call.operation, String::from_utf8_lossy(call.body)); }
+        let usual = if call.service == SOURCE { 20..150 } else { 1..8 };
+        let micros = state.random.u64(usual.start * 1_000..usual.end * 1_000) * if is_slow { 100 } else { 1 };
+        let is_here = |(planned, _): &&mut (Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;
+        let mut met = state.dies_at.filter(|(at, trouble)| *at == state.calls && trouble.is_after() == is_after);
+        if let Some(index) = state.planned.iter_mut().position(|mut planned| is_here(&&mut planned)) {
+            let (trouble, calls) = state.planned[index];
+            if calls == 0 {
+                state.planned.remove(index);
+                met = Some((0, trouble));
+            } else {
+                state.planned[index].1 -= 1;
+            }
+        }
+        let met = met.map(|(_, trouble)| trouble);
+        if let Some(trouble) = met {
+            *state.fired.entry(trouble).or_default() += 1;
+        }
+        (Duration::from_micros(micros), met)
+    }
+}
+
+impl fmt::Debug for Weather {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Weather").finish_non_exhaustive()
+    }
+}
+
+/// The weather as one process meets it.
+#[derive(Clone, Debug)]
+pub struct ProcessWeather {
+    weather: Weather,
+    death: Arc<Notify>,
+}
+
+impl ProcessWeather {
+    async fn way(&self, call: &Call<'_>, is_after: bool) -> Option<Answer> {
+        let (how_long, met) = self.weather.meet(call, is_after);
+        self.weather.0.clock.sleep(how_long).await;
+        let answer = match met? {
+            Trouble::Throttled => (400, error("ThrottlingException")),
+            Trouble::Conflict => conflict(call),
+            Trouble::Unprocessed => unprocessed(call),
+            Trouble::ServerError | Trouble::AnswerLost | Trouble::SecretUnreadable => {
+                (500, error("InternalServerError"))
+            }
+            Trouble::Unreachable => (503, String::new()),
+            Trouble::Hang => std::future::pending().await,
+            Trouble::Panic => std::panic::panic_any(PlannedPanic),
+            Trouble::DiesBefore | Trouble::DiesAfter => {
+                self.death.notify_one();
+                std::future::pending().await
+            }
+        };
+        Some(answer)
+    }
+}
+
+/// What a planned panic is thrown with.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedPanic;
+
+impl Interference for ProcessWeather {
+    fn before<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Option<Answer>> {
+        async move { self.way(&call, false).await }.boxed()
+    }
+
+    fn after<'a>(&'a self, call: Call<'a>, answer: &'a Answer) -> BoxFuture<'a, Option<Answer>> {
+        if answer.0 == 200 {
+            self.weather.0.watch.note(&call, self.weather.0.clock.now());
+        }
+        async move { self.way(&call, true).await }.boxed()
+    }
+}
+
+fn error(code: &str) -> String {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "bad weather" }).to_string()
+}
+
+fn conflict(call: &Call<'_>) -> Answer {
+    if call.operation != "TransactWriteItems" {
+        return (400, error("TransactionConflictException"));
+    }
+    let request: Value = serde_json::from_slice(call.body).unwrap_or_default();
+    let items = request["TransactItems"].as_array().map_or(1, Vec::len);
+    let reasons: Vec<Value> = (0..items)
+        .map(|item| json!({ "Code": if item == 0 { "TransactionConflict" } else { "None" } }))
+        .collect();
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
+        "CancellationReasons": reasons,
+    });
+    (400, body.to_string())
+}
+
+fn unprocessed(call: &Call<'_>) -> Answer {
+    let request: Value = serde_json::from_slice(call.body).unwrap_or_default();
+    let left = &request["RequestItems"];
+    let body = if call.operation == "BatchGetItem" {
+        json!({ "Responses": {}, "UnprocessedKeys": left })
+    } else {
+        json!({ "UnprocessedItems": left })
+    };
+    (200, body.to_string())
+}
