@@ -333,7 +333,7 @@ impl<'a> ChunkWork<'a> {
             let is_ours = !self.asked_for_by(&source_id).is_empty();
             match content {
                 Ok(content) => {
-                    if self.companions.len() < COMPANIONS {
+                    if self.companions.len() < COMPANIONS && !self.companions.contains(&source_id) {
                         self.companions.push(source_id.clone());
                     }
                     if is_ours {

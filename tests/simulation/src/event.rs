@@ -72,8 +72,8 @@ pub enum What {
     Push(u64, bool),
     /// An importer sends rows from this code on; `true` writes every field.
     Import(u64, u64, bool),
-    /// An operator undoes the latest import.
-    Undo,
+    /// An operator undoes one of the latest imports.
+    Undo(usize),
     /// An operator asks for everything once more.
     Resync(usize),
     /// An operator has the failures fetched again.
@@ -107,6 +107,17 @@ pub enum What {
     /// What the ledger says of the last batch of a connection is lost, as after a restore.
     LoseLedger(usize),
 }
+
+impl Event {
+    /// What kind of event it is.
+    pub fn kind(&self) -> String {
+        let text = format!("{:?}", self.what);
+        text.split('(').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// How many kinds of events there are.
+pub const KINDS: usize = 38;
 
 const QUEUES: [&str; 4] = ["QueuePolls", "ContactPolls", "WorkQueue", "ContactsQueue"];
 const GARBAGE: [&str; 5] = ["", "12a", "-7", "99999999999999999999999", " "];
@@ -152,7 +163,7 @@ fn what(random: &mut fastrand::Rng) -> What {
         595..600 => What::BcClock([-600, 600, 2_207_520_000][random.usize(0..3)], random.u64(5..60)),
         600..670 => What::Push(random.u64(0..PUSHED), random.u8(0..4) == 0),
         670..710 => What::Import(random.u64(0..PUSHED), random.u64(1..4), random.bool()),
-        710..720 => What::Undo,
+        710..720 => What::Undo(random.usize(0..3)),
         720..730 => What::Resync(polled),
         730..740 => What::Redrive(polled),
         740..750 => What::Pause(polled, random.u64(5..60)),

@@ -9,10 +9,15 @@ pub mod invariants;
 mod process;
 mod pushes;
 mod run;
+mod sweep;
 mod transport;
 mod watch;
 mod weather;
 mod world;
 
+pub use event::{Event, KINDS};
+pub use model::PlantedFault;
 pub use run::{Outcome, Simulation};
+pub use sources::SourceHttp;
+pub use sweep::{Story, Swept, stories};
 pub use weather::Trouble;

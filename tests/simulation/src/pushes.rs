@@ -36,6 +36,35 @@ impl Possible {
     }
 }
 
+/// An import that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct DoneImport {
+    /// Its id.
+    pub id: String,
+    /// The value that it gave its rows.
+    pub value: u64,
+    /// What the rows may have been before it.
+    pub before: BTreeMap<u64, Possible>,
+}
+
+impl Sent {
+    /// An import was undone, as it is said; its rows that nothing else has changed since are as they were before.
+    pub fn undone(&mut self, import: &DoneImport, is_certain: bool) {
+        for (code, before) in &import.before {
+            let now = self.rows.entry(*code).or_default();
+            if !now.values.contains(&import.value) {
+                continue;
+            }
+            if is_certain && now.values.len() == 1 && !now.may_lack {
+                *now = before.clone();
+            } else {
+                now.values.extend(&before.values);
+                now.may_lack |= before.may_lack || !before.was_sent;
+            }
+        }
+    }
+}
+
 /// What was sent, by the sender's own ids.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
@@ -51,6 +80,8 @@ pub struct Sent {
     pub next: u64,
     /// What senders heard that can't be.
     pub violations: Vec<String>,
+    /// The imports that were acknowledged and not undone, the latest last.
+    pub imports: Vec<DoneImport>,
     /// How many requests were acknowledged.
     pub acknowledged: u64,
 }

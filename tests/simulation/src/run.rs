@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic;
 use std::sync::Once;
+use std::time::{Duration, Instant};
 
+use model::PlantedFault;
 use sources::SourceHttp;
 use store::Clock;
 
@@ -17,6 +19,7 @@ use crate::world::World;
 pub struct Simulation {
     seed: u64,
     events: Vec<Event>,
+    planted: Option<PlantedFault>,
     http: SourceHttp,
 }
 
@@ -38,7 +41,13 @@ pub struct Outcome {
 impl Simulation {
     /// The simulation of a seed with so many events.
     pub fn new(seed: u64, events: usize, http: &SourceHttp) -> Self {
-        Self { seed, events: event::draw(seed, events), http: http.clone() }
+        Self { seed, events: event::draw(seed, events), planted: None, http: http.clone() }
+    }
+
+    /// The same with a protection that is missing.
+    #[must_use]
+    pub fn with_planted(self, fault: Option<PlantedFault>) -> Self {
+        Self { planted: fault, ..self }
     }
 
     /// HTTP to the sources, which all simulations may share.
@@ -53,12 +62,7 @@ impl Simulation {
 
     /// Runs it.
     pub fn run(&self, is_traced: bool) -> Outcome {
-        note_panics();
-        PANICS.take();
-        // The SDK draws its pauses from here.
-        fastrand::seed(self.seed);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(self.run_in_runtime(is_traced))
+        in_runtime(self.seed, self.planted, self.run_in_runtime(is_traced))
     }
 
     async fn run_in_runtime(&self, is_traced: bool) -> Outcome {
@@ -79,27 +83,47 @@ impl Simulation {
         Outcome { violations, fired, figures, fingerprint, trace: world.trace.take().unwrap_or_default() }
     }
 
-    /// The simulation with only the events that it takes to fail, as far as dropping some of them finds out.
+    /// The simulation with only the events that it takes to fail, as far as dropping some of them finds out in some
+    /// minutes.
     #[must_use]
     pub fn shrunk(&self) -> Self {
+        let until = Instant::now() + SHRINKS_FOR;
         let mut smallest = self.clone();
+        // First what comes after it, then larger pieces before smaller ones.
         let mut size = smallest.events.len().div_ceil(2);
         while size > 0 {
-            let mut begin = 0;
-            while begin < smallest.events.len() {
+            let mut end = smallest.events.len();
+            while end > 0 {
+                let begin = end.saturating_sub(size);
                 let mut fewer = smallest.clone();
-                fewer.events.drain(begin..(begin + size).min(smallest.events.len()));
-                if fewer.run(false).violations.is_empty() {
-                    begin += size;
-                } else {
+                fewer.events.drain(begin..end);
+                if Instant::now() > until {
+                    return smallest;
+                }
+                if !fewer.run(false).violations.is_empty() {
                     smallest = fewer;
                 }
+                end = begin;
             }
             size /= 2;
         }
         smallest
     }
 }
+
+/// Runs a world to its end, on paused time and with chance from a seed.
+pub(crate) fn in_runtime<T>(seed: u64, planted: Option<PlantedFault>, world: impl Future<Output = T>) -> T {
+    note_panics();
+    PANICS.take();
+    PlantedFault::plant(planted);
+    // The ids of the SDK's requests are drawn from here.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(world)
+}
+
+/// How long a shorter history is looked for.
+const SHRINKS_FOR: Duration = Duration::from_secs(120);
 
 thread_local! {
     /// The panics of this thread's simulation that were not planned.

@@ -179,7 +179,6 @@ impl Weather {
         let mut hasher = DefaultHasher::new();
         (state.fingerprint, self.0.clock.now().as_nanosecond(), call.operation).hash(&mut hasher);
         state.fingerprint = hasher.finish();
-        if std::env::var_os("CALLS").is_some() { eprintln!("{} {} {} {} {}", self.0.clock.now(), is_after, call.service, call.operation, String::from_utf8_lossy(call.body)); }
         let usual = if call.service == SOURCE { 20..150 } else { 1..8 };
         let micros = state.random.u64(usual.start * 1_000..usual.end * 1_000) * if is_slow { 100 } else { 1 };
         let is_here = |(planned, _): &&mut (Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;

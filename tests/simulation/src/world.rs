@@ -29,7 +29,7 @@ use tower::ServiceExt;
 use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, PUSHED, What};
 use crate::invariants;
 use crate::process::{Aws, Process};
-use crate::pushes::Sent;
+use crate::pushes::{DoneImport, Sent};
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
@@ -348,7 +348,7 @@ impl World {
             }
             What::Push(person, twice) => self.push(person, twice),
             What::Import(first, rows, is_whole) => self.import(first, rows, is_whole),
-            What::Undo => self.undo().await,
+            What::Undo(which) => self.undo(which).await,
             What::Resync(connection) => {
                 self.tables.states().request_resync(&key(connection), now).await.unwrap();
             }
@@ -451,6 +451,8 @@ impl World {
     /// An importer sends rows until they are acknowledged or it gives up.
     fn import(&self, first: u64, rows: u64, is_whole: bool) {
         let codes: BTreeSet<u64> = (first..first + rows).map(|code| code % PUSHED).collect();
+        let before = lock(&self.sent).rows.clone();
+        let before = codes.iter().map(|code| (*code, before.get(code).cloned().unwrap_or_default())).collect();
         let Some(value) = self.begin_sending("row", codes.clone()) else { return };
         let data: Vec<String> = codes.iter().map(|code| format!("code{code}|Jo|V{value}")).collect();
         let fields = [
@@ -493,6 +495,8 @@ impl World {
             for code in codes {
                 sent.rows.entry(code).or_default().acknowledged(value);
             }
+            let id = answer["batch"]["import"]["id"].as_str().unwrap_or_default().to_owned();
+            sent.imports.push(DoneImport { id, value, before });
         });
     }
 
@@ -550,25 +554,23 @@ impl World {
         }
     }
 
-    /// An operator undoes the latest import, if none is under way.
-    async fn undo(&mut self) {
+    /// An operator undoes one of the latest imports, if none is under way.
+    async fn undo(&mut self, which: usize) {
+        let import = {
+            let mut sent = lock(&self.sent);
+            if sent.under_way.iter().any(|(what, _)| *what == "row") || sent.imports.is_empty() {
+                return;
+            }
+            let index = sent.imports.len().saturating_sub(which + 1);
+            sent.imports.remove(index)
+        };
         let connection = ConnectionKey::new("acme", "imports");
-        if lock(&self.sent).under_way.iter().any(|(what, _)| *what == "row") {
-            return;
-        }
-        let imports = self.tables.imports().list(&connection).await.unwrap();
-        let Some(record) = imports.into_iter().max_by_key(|record| record.began_at) else { return };
-        let undo = Undo::new(&self.tables, self.clock.clone(), Random::from_seed(self.seed ^ self.starts));
         let deadline = self.clock.now() + Duration::from_secs(60);
+        let record = self.tables.imports().find(&connection, &import.id, deadline).await.unwrap().unwrap();
+        let undo = Undo::new(&self.tables, self.clock.clone(), Random::from_seed(self.seed ^ self.starts));
         let report = undo.carry_out(&connection, &record, deadline).await;
         self.note(format_args!("undone: {report:?}"));
-        // Anything that was ever sent may be there now, or nothing.
-        let mut sent = lock(&self.sent);
-        let Sent { rows, next, .. } = &mut *sent;
-        for possible in rows.values_mut() {
-            possible.values = (1..=*next).collect();
-            possible.may_lack = true;
-        }
+        lock(&self.sent).undone(&import, report.is_ok());
     }
 
     /// The trouble ends, and what an operator can mend is mended.

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Content, ContentHash, Listing, OutcomeCounts, Version};
+use crate::{Content, ContentHash, Listing, OutcomeCounts, PlantedFault, Version};
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +167,9 @@ impl Batch {
                  and goes on above that number"
             ));
         }
+        if PlantedFault::AcknowledgesEarly.is_planted() {
+            return None;
+        }
         (!self.reconciles())
             .then(|| format!("{} customers came to an end, of {} that the batch holds", self.counts.sum(), self.total))
     }
@@ -187,7 +190,8 @@ impl Batch {
 /// gave: there is less than one batch a second. Also above the numbers of stored records, if the last batch found a
 /// greater one.
 fn number_after(last: Option<&Batch>, now: Timestamp) -> u64 {
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0).max(1);
+    let is_from_one = PlantedFault::NumbersFromOne.is_planted();
+    let seconds = if is_from_one { 1 } else { u64::try_from(now.as_second()).unwrap_or(0).max(1) };
     let last = last.map_or(0, |last| last.number.max(last.overtaken_by.unwrap_or(0)));
     seconds.max(last + 1)
 }

@@ -1,4 +1,4 @@
-use crate::{ContentHash, Version};
+use crate::{ContentHash, PlantedFault, Version};
 
 /// What is known of a stored record without reading its document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub fn merge_decision(stored: Option<&StoredVersion>, version: &Version, hash: &
     match stored {
         None => Decision::Write,
         Some(stored) if stored.hash == *hash => Decision::Unchanged,
+        Some(_) if PlantedFault::WritesBlindly.is_planted() => Decision::Write,
         Some(stored) if stored.version >= *version => match (stored.version.batch(), version.batch()) {
             (Some(later), Some(own)) if later > own => Decision::Overtaken(later),
             _ => Decision::Stale,

@@ -11,6 +11,8 @@
 
 use std::cmp::Ordering;
 
+use crate::PlantedFault;
+
 /// What to do with a queue, once all customers of a batch have come to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueVerdict {
@@ -26,6 +28,9 @@ pub enum QueueVerdict {
 /// Judges a queue by its answer: `number` is the batch's, `number_now` the queue's, and of `sampled` customers of the
 /// batch it still holds `found`.
 pub fn judge_queue(number: &str, number_now: Option<&str>, sampled: usize, found: usize) -> QueueVerdict {
+    if PlantedFault::PurgesAnotherQueue.is_planted() {
+        return QueueVerdict::Purge;
+    }
     if found == 0 {
         return QueueVerdict::NothingLeft;
     }

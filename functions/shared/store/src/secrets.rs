@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use jiff::Timestamp;
+use model::PlantedFault;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -173,7 +174,7 @@ impl Secrets {
         let now = self.clock.now();
         let known = self.cache().get(reference).cloned().unwrap_or_default();
         if let Some((read_at, text)) = &known.good
-            && now < *read_at + fresh
+            && (now < *read_at + fresh || PlantedFault::KeepsCredentials.is_planted())
         {
             return parse(text);
         }

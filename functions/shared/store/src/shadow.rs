@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, StoredVersion, Version, merge_decision};
+use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, PlantedFault, StoredVersion, Version, merge_decision};
 use thiserror::Error;
 
 use crate::bulk::BulkTable;
@@ -246,6 +246,7 @@ impl Shadow {
             put = put.item("state", text(state));
         }
         put = match head {
+            _ if PlantedFault::WritesBlindly.is_planted() => put,
             None => put.condition_expression("attribute_not_exists(id)"),
             Some(head) => put
                 .condition_expression("version = :stored")

@@ -9,6 +9,7 @@ mod connector;
 mod doors;
 mod forget;
 mod imports;
+mod killed;
 mod login;
 mod pause;
 mod refusals;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, ContentHash, Customer, Status};
+use crate::{Content, ContentHash, Customer, PlantedFault, Status};
 
 /// The state of a customer that is not stored.
 pub const NO_STATE: &str = "0";
@@ -91,6 +91,9 @@ pub fn reversal(images: &[BeforeImage], stored: Option<&Customer>) -> UndoAction
         }
     }
     let stored = stored.map(|customer| &customer.content);
+    if PlantedFault::UndoesOthers.is_planted() {
+        back = images.first();
+    }
     match (back, images.first()) {
         (Some(image), _) => UndoAction::Restore {
             content: Box::new(image.prior.clone().unwrap_or_else(|| Content::tombstone_of(stored))),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{MOST_REMEMBERED, Memory, Seam};
 use super::page::{ListedPage, ListedRecord};
+use crate::PlantedFault;
 
 /// An older release asks for `pages x 100`.
 const PLACES_OF_AN_OLDER_PAGE: u64 = 100;
@@ -189,6 +190,11 @@ impl ListingProgress {
     pub fn take(&mut self, page: ListedPage<'_>, repeats: bool) -> ListingState {
         let start = self.question().start;
         let length = page.records.len() as u64;
+        if PlantedFault::TrustsPlaces.is_planted() {
+            (self.requests, self.listed_pages) = (self.requests + 1, self.listed_pages + 1);
+            (self.position, self.back) = (start + length, 0);
+            return if page.more { ListingState::Continues } else { ListingState::Ended };
+        }
         let has_moved = self.last_start.is_some_and(|last| last != start);
         self.last_start = Some(start);
         self.requests += 1;
