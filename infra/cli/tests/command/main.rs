@@ -11,6 +11,7 @@ mod forget;
 mod imports;
 mod login;
 mod pause;
+mod readers;
 mod refusals;
 mod source;
 mod support;
