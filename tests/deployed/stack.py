@@ -109,9 +109,12 @@ class Stack:
         self.outputs = {}
         self.resources = {}
 
-    def client(self, service):
+    def client(self, service, environment=None):
+        """A client of the account's owner, or of whoever has the key in an environment."""
+        key = environment or self.environment
         return boto3.client(
-            service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+            service, endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=key["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=key["AWS_SECRET_ACCESS_KEY"])
 
     def start(self, name, arguments, environment, ready, seconds=30):
         process = Process(name, arguments, environment)

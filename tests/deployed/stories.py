@@ -12,12 +12,14 @@ import time
 import traceback
 from fnmatch import fnmatchcase
 
+from botocore.exceptions import ClientError
+
 import contacts
 import imports
 import pushes
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
 from telling import (
-    READER, STRANGER, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
+    READER, STRANGER, UNDIGESTED, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
 
 # Three chunks of bulk_size, the last of them not full.
 CUSTOMERS = 230
@@ -84,7 +86,7 @@ scope = "read"
 
 [[reader]]
 tenant = "another"
-token = "secretsmanager:customer-sync/stranger"
+token = "secretsmanager:customer-sync/reader-of-another"
 scope = "read"
 """
 
@@ -130,7 +132,7 @@ def connections_are_applied(stack, sources):
     secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(pushes.SECRET))
     secrets.create_secret(Name="customer-sync/imports", SecretString=json.dumps(imports.SECRET))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
-    secrets.create_secret(Name="customer-sync/stranger", SecretString=json.dumps({"token": STRANGER}))
+    secrets.create_secret(Name="customer-sync/reader-of-another", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
     file.write_text(connections(sources))
     for arguments in (["--dry-run"], [], []):
@@ -202,6 +204,46 @@ def another_tenant_sees_nothing(stack, sources):
     expect(status == 404 or answer["customers"] == [], f"answered {status}: {answer}")
     status, _, answer = stack.api("GET", "/v1/connections", STRANGER)
     expect(status == 200 and "aa" not in [each.get("id") for each in answer["connections"]], f"answered {status}: {answer}")
+
+
+@story
+def an_operator_reads_the_secrets_of_readers_alone(stack, sources):
+    """`apply` has read those, under the operator policy and no other."""
+    operator = stack.client("secretsmanager", stack.operator)
+    operator.get_secret_value(SecretId="customer-sync/reader")
+    for name in ("aa", "bc", "intouch", "imports"):
+        try:
+            operator.get_secret_value(SecretId=f"customer-sync/{name}")
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            expect(code == "AccessDeniedException", f"customer-sync/{name}: {code}")
+        else:
+            raise AssertionError(f"customer-sync/{name} could be read")
+
+
+@story
+def a_reader_without_a_digest_is_read_from_its_secret_and_no_other_is(stack, sources):
+    """The release before registers readers so, and may still run beside this one."""
+    name = "customer-sync/undigested"
+    stack.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps({"token": UNDIGESTED}))
+    document = json.dumps({"tenant": "acme", "token": f"secretsmanager:{name}", "scope": "read"})
+    stack.client("dynamodb").put_item(
+        TableName=stack.outputs["ControlTableName"],
+        Item={"connection": {"S": "acme/reader/9"}, "entry": {"S": "connection"}, "kind": {"S": "reader"},
+              "document": {"S": document}})
+    eventually(lambda: stack.api("GET", "/v1/customers/aa~1001", UNDIGESTED)[0] == 200, "the reader's customer", 90)
+    read = [
+        resource for role, action, resource in stack.asked_for("ALLOWED")
+        if role == stack.resources["CustomersApiFunctionRole"] and action == "secretsmanager:GetSecretValue"]
+    expect(read and all(name in resource for resource in read), f"customers-api read {read}")
+
+
+@story
+def a_reader_that_is_not_in_the_file_is_refused_once_it_is_applied(stack, sources):
+    code, output, errors = stack.customer_sync("apply", str(SCRATCH / "connections.toml"), "--stack", stack.NAME)
+    expect((code, output) == (0, "- acme/reader/9 (reader)\n"), f"apply exited with {code}: {output}{errors}")
+    eventually(lambda: stack.api("GET", "/v1/customers/aa~1001", UNDIGESTED)[0] == 401, "the refusal", 90)
+    expect(stack.api("GET", "/v1/customers/aa~1001", READER)[0] == 200, "another reader is refused")
 
 
 @story
@@ -352,7 +394,7 @@ def logs_hold_neither_secrets_nor_personal_data(stack, sources):
     logged = eventually(all_have_logged, "log lines of every function")
     truths = [sources.aa.customer(source_id) for source_id in (1001, 1010, 1200)]
     truths += [sources.bc.contact(source_id) for source_id in (1001, 1010)]
-    forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER]
+    forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER, UNDIGESTED]
     forbidden += [pushes.SECRET["password"], *pushes.PERSONAL]
     forbidden += [imports.SECRET["users"][0]["user_password"], *imports.PERSONAL]
     forbidden += [truth[key] for truth in truths for key in ("display_name", "email")]

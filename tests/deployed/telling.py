@@ -12,6 +12,8 @@ SOON = 180
 
 READER = "reader-token-of-acme-90c2"
 STRANGER = "reader-token-of-another-tenant-77d0"
+# Of a reader that the release before registered.
+UNDIGESTED = "reader-token-without-a-digest-31be"
 
 
 def expect(holds, otherwise):

@@ -12,18 +12,19 @@ use aws_sdk_dynamodb::error::BoxError;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, Deployment, Settings};
+use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, Deployment, READER, Settings};
 use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
 use local_aws::{Conflicts, EmbeddedDynamoDb, Engine, Habits, LocalSqs, Meter, ReceivedMessage, Template};
+use model::ConnectionKey;
 use operations::imports::Undo;
 use operations::status::{ConnectionStatus, StatusReader};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sources::SourceHttp;
 use store::{
     Clock, ConnectionRegistry, ConnectionStates, Failures, Imports, Ledger, PollPurpose, PollRequest, PollRequests,
-    Random, Secrets, Shadow, TableNames, Tables,
+    Random, Registration, Secrets, Shadow, TableNames, Tables,
 };
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -151,10 +152,20 @@ impl TestDeployment {
     pub async fn configure(&self, file: &str) {
         let reader = self.secret("acme.json", &serde_json::json!({ "token": TOKEN }));
         let file = format!("{file}\n[[reader]]\ntenant = 'acme'\ntoken = '{reader}'\nscope = 'read'\n");
-        let configuration = Configuration::parse(&file, Deployment::Local).unwrap();
+        let mut configuration = Configuration::parse(&file, Deployment::Local).unwrap();
+        // As another process reads them.
+        let secrets = Secrets::new(None, self.clock.clone());
+        configuration.digest_tokens(&secrets, Deployment::Local).await.unwrap();
         for registration in configuration.to_registrations() {
             self.connections().put(&registration).await.unwrap();
         }
+    }
+
+    /// Adds or replaces the first reader of a tenant, as the release before registered it: without a digest.
+    pub async fn register_undigested(&self, tenant: &str, token: &str) {
+        let document = json!({ "tenant": tenant, "token": token, "scope": "read" }).to_string();
+        let key = ConnectionKey::new(tenant, "reader/1");
+        self.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
     }
 
     /// The tables.

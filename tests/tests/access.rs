@@ -6,6 +6,8 @@
 mod bounds;
 #[path = "access/credentials.rs"]
 mod credentials;
+#[path = "access/digests.rs"]
+mod digests;
 #[path = "access/failures.rs"]
 mod failures;
 #[path = "access/registrations.rs"]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialDigest, CredentialList, Lookup, usable_token};
+use api::{Credential, CredentialList, Lookup};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,6 +10,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use config::{Connection, ConnectorConfig};
 use serde::Deserialize;
+use store::{CredentialDigest, usable_token};
 use wire::connector::Reason;
 
 use crate::ConnectorApi;

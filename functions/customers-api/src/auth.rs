@@ -1,19 +1,14 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialDigest, CredentialList, Lookup, request_id, usable_token};
+use api::{Credential, CredentialList, Lookup, request_id};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use config::Reader;
-use serde::Deserialize;
+use config::{Reader, TokenError};
+use store::CredentialDigest;
 
 use crate::CustomersApi;
 use crate::problem::Problem;
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-}
 
 /// The tenant whose data a request may read. The rest of the request is looked at only after that.
 pub(crate) struct Tenant(pub(crate) String);
@@ -29,7 +24,7 @@ impl FromRequestParts<Arc<CustomersApi>> for Tenant {
 impl CustomersApi {
     /// The tenant whose token the request carries.
     async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
-        let presented = presented(&parts.headers).map(digest);
+        let presented = presented(&parts.headers).map(|token| CredentialDigest::of(token.as_bytes()));
         let read = |reader| self.credential_of(reader);
         let who = || {
             let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
@@ -43,25 +38,25 @@ impl CustomersApi {
         }
     }
 
-    async fn credential_of(&self, Reader { tenant, token: reference, .. }: Reader) -> CredentialList<String> {
-        let token = match self.secrets.read::<Token>(&reference, "\"token\"").await {
-            Ok(Token { token }) => token,
-            Err(error) => {
-                tracing::error!(tenant, %error, "a reader's token can't be read");
-                return CredentialList::unreadable();
+    /// A registration without a digest, as the release before wrote it, costs a look at its secret.
+    async fn credential_of(&self, reader: Reader) -> CredentialList<String> {
+        let digest = reader.digest(&self.secrets).await;
+        let Reader { tenant, token: reference, .. } = reader;
+        match digest {
+            Ok(digest) => {
+                let name = format!("a reader of {tenant} ({})", *reference);
+                CredentialList::complete([Credential { digest, owner: tenant.clone(), name, opens: tenant }])
             }
-        };
-        let Some(token) = usable_token(&token) else {
-            tracing::error!(tenant, reference = %*reference, "a reader's token is empty, or no header can carry it: it opens nothing");
-            return CredentialList::complete([]);
-        };
-        let name = format!("a reader of {tenant} ({})", *reference);
-        CredentialList::complete([Credential { digest: digest(token), owner: tenant.clone(), name, opens: tenant }])
+            Err(TokenError::Secret(error)) => {
+                tracing::error!(tenant, %error, "a reader's token can't be read");
+                CredentialList::unreadable()
+            }
+            Err(error @ (TokenError::Unusable(_) | TokenError::Short(_))) => {
+                tracing::error!(tenant, %error, "a reader's token opens nothing");
+                CredentialList::complete([])
+            }
+        }
     }
-}
-
-fn digest(token: &str) -> CredentialDigest {
-    CredentialDigest::of(token.as_bytes())
 }
 
 /// The token that a request presents, if any.

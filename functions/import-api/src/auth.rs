@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use api::{Credential, CredentialDigest, CredentialList, Lookup};
+use api::{Credential, CredentialList, Lookup};
 use config::{BatchImportConfig, Connection};
 use model::ConnectionKey;
 use serde::Deserialize;
-use store::StoreError;
+use store::{CredentialDigest, StoreError};
 use wire::customers_batch::Access;
 
 use crate::ImportApi;

@@ -69,6 +69,8 @@ async fn a_token_that_was_configured_with_blanks_around_it_opens_what_it_should(
 #[tokio::test]
 async fn while_a_secret_cannot_be_read_nobody_hears_that_theirs_is_wrong() {
     let world = world().await;
+    let token = world.secret("acme.json", &json!({ "token": TOKEN }));
+    world.register_undigested("acme", &token).await;
     let secrets = ["acme.json", "intouch.json", "imports.json"].map(|name| world.directory.path().join(name));
     let texts = secrets.clone().map(|path| std::fs::read_to_string(path).unwrap());
     for path in &secrets {

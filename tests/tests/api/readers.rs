@@ -57,8 +57,10 @@ async fn who_asks_is_known_before_what_is_asked_is_judged() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_token_stops_working_within_a_minute_and_a_new_one_starts() {
+async fn a_token_of_a_reader_without_a_digest_stops_when_its_secret_is_replaced_and_the_new_one_starts() {
     let world = AssociationAnywhereFixture::with_customers(3).await;
+    let token = world.secret("acme.json", &json!({ "token": TOKEN }));
+    world.register_undigested("acme", &token).await;
     assert_eq!(get(&world, "/v1/connections").await.status, StatusCode::OK);
     world.secret("acme.json", &json!({ "token": "renewed" }));
     world.clock.advance(Duration::from_secs(121));
@@ -67,19 +69,11 @@ async fn a_withdrawn_token_stops_working_within_a_minute_and_a_new_one_starts() 
 }
 
 #[tokio::test]
-async fn a_reader_whose_token_is_empty_or_unreadable_opens_nothing_and_closes_nobody_out() {
+async fn a_reader_without_a_digest_whose_token_is_empty_or_unreadable_opens_nothing_and_closes_nobody_out() {
     let world = AssociationAnywhereFixture::with_customers(3).await;
-    world.secret("other.json", &json!({ "token": "" }));
-    let connection = "[[connection]]\nid = 'bb'\ntenant = 'other'\nkind = 'association-anywhere'\n\
-                      queue_url = 'https://b'\ndetails_url = 'https://b'\npurge_url = 'https://b'\n\
-                      credentials = 'env:B'\n";
-    let empty = format!("file:{}", world.directory.path().join("other.json").display());
-    world
-        .configure(&format!(
-            "{connection}[[reader]]\ntenant = 'other'\ntoken = '{empty}'\n\
-             [[reader]]\ntenant = 'other'\ntoken = 'file:/no/such/file'\n"
-        ))
-        .await;
+    let empty = world.secret("other.json", &json!({ "token": "" }));
+    world.register_undigested("other", &empty).await;
+    world.register_undigested("third", "file:/no/such/file").await;
     for authorization in [&b"Bearer "[..], b"Bearer", b"Bearer  "] {
         ask(&world, "GET", "/v1/connections", Some(authorization), "").await.problem(StatusCode::UNAUTHORIZED);
     }

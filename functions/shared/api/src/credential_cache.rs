@@ -5,45 +5,17 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use store::Clock;
+use store::{Clock, CredentialDigest};
 use subtle::{Choice, ConstantTimeEq};
 
 /// How long credentials are used before they are read again: a reader, an account or a sender that is removed from the
-/// configuration is shut out within this time. See [`store::Secrets`] for how long a withdrawn secret still serves.
+/// configuration is shut out within this time, and so is a token whose digest is replaced there. See [`store::Secrets`]
+/// for how long a withdrawn secret still serves.
 const FRESH: Duration = Duration::from_secs(60);
 /// Likewise if a secret could not be read: a caller that presents it waits no longer than this.
 const FRESH_IF_INCOMPLETE: Duration = Duration::from_secs(2);
 /// How many secrets are read side by side.
 const READS_AT_ONCE: usize = 16;
-
-/// The digest of a secret, or of what a request presents as one. It has one length, whatever the secret's.
-#[derive(Clone, Debug)]
-pub struct CredentialDigest([u8; 32]);
-
-impl CredentialDigest {
-    /// The digest of this secret.
-    pub fn of(secret: &[u8]) -> Self {
-        Self(Sha256::digest(secret).into())
-    }
-
-    /// The digest of these parts, each with its length: no two lists of parts have the same one.
-    pub fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut digest = Sha256::new();
-        for part in parts {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        Self(digest.finalize().into())
-    }
-}
-
-/// A configured bearer token as a request can present it: without outer blanks, which a header loses on its way. `None`
-/// if no header can carry it: an empty one, or one with blanks or beyond ASCII.
-pub fn usable_token(configured: &str) -> Option<&str> {
-    let token = configured.trim();
-    (!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())).then_some(token)
-}
 
 /// A secret, and what it opens.
 #[derive(Clone, Debug)]
@@ -154,7 +126,7 @@ impl<T: Clone> CredentialCache<T> {
 impl<T: Clone> Known<T> {
     fn lookup(&self, secret: &CredentialDigest) -> Lookup<T> {
         let equal: Vec<Choice> =
-            self.credentials.iter().map(|credential| credential.digest.0.ct_eq(&secret.0)).collect();
+            self.credentials.iter().map(|credential| credential.digest.as_bytes().ct_eq(secret.as_bytes())).collect();
         let opened = self.credentials.iter().zip(equal).filter(|(_, equal)| bool::from(*equal));
         let opened: Vec<T> = opened.map(|(credential, _)| credential.opens.clone()).collect();
         match (opened.is_empty(), self.is_complete) {
@@ -169,7 +141,7 @@ impl<T: Clone> Known<T> {
 fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
     let mut owners: BTreeMap<[u8; 32], BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for Credential { digest, owner, name, .. } in &credentials {
-        owners.entry(digest.0).or_default().entry(owner).or_default().insert(name);
+        owners.entry(*digest.as_bytes()).or_default().entry(owner).or_default().insert(name);
     }
     owners.retain(|_, owners| owners.len() > 1);
     for sharing in owners.values() {
@@ -177,7 +149,7 @@ fn without_shared<T>(credentials: Vec<Credential<T>>) -> Vec<Credential<T>> {
         tracing::error!(names = names.join(", "), "the same credentials were given to several: they open none of them");
     }
     let shared: BTreeSet<[u8; 32]> = owners.into_keys().collect();
-    credentials.into_iter().filter(|credential| !shared.contains(&credential.digest.0)).collect()
+    credentials.into_iter().filter(|credential| !shared.contains(credential.digest.as_bytes())).collect()
 }
 
 #[cfg(test)]

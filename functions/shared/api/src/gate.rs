@@ -1,9 +1,9 @@
 use std::future::Future;
 
 use lambda::Metrics;
-use store::Clock;
+use store::{Clock, CredentialDigest};
 
-use crate::credential_cache::{CredentialCache, CredentialDigest, CredentialList, Lookup};
+use crate::credential_cache::{CredentialCache, CredentialList, Lookup};
 use crate::refusals::Refusals;
 
 /// Lets requests in by their credentials, and reports those that it refuses.

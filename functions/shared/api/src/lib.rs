@@ -11,7 +11,7 @@ mod path;
 mod refusals;
 
 pub use answer_size::{MOST_BYTES_QUOTED, bytes_quoted};
-pub use credential_cache::{Credential, CredentialDigest, CredentialList, Lookup, usable_token};
+pub use credential_cache::{Credential, CredentialList, Lookup};
 pub use gate::Gate;
 pub use page_cursor::{read_cursor, write_cursor};
 pub use path::is_as_sent;

@@ -8,6 +8,7 @@ mod business_catalyst;
 mod connector;
 mod kind;
 mod parse;
+mod reader;
 mod table_reader;
 
 use model::ConnectionKey;
@@ -21,6 +22,7 @@ pub use business_catalyst::BusinessCatalystConfig;
 pub use connector::ConnectorConfig;
 pub use kind::ConnectionKind;
 pub use parse::{Deployment, ParsedFile, Problems};
+pub use reader::{Reader, Scope, TokenError};
 pub use table_reader::is_connection_id;
 
 /// The kind of a reader, in the store.
@@ -58,29 +60,6 @@ pub struct Connection<S> {
     pub key: ConnectionKey,
     /// Its settings.
     pub settings: S,
-}
-
-/// A token that may read a tenant's data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reader {
-    /// The tenant that it may read.
-    pub tenant: String,
-    /// The secret that holds the bearer token.
-    pub token: SecretReference,
-    /// What the token allows.
-    #[serde(default)]
-    pub scope: Scope,
-}
-
-/// What a token allows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// To read.
-    #[default]
-    Read,
-    /// To read, and to operate.
-    Operate,
 }
 
 /// A [`SecretRef`] as the file and the store write it.
@@ -147,26 +126,6 @@ pub async fn all_connections(registry: &ConnectionRegistry) -> Result<Vec<Regist
         registrations.extend(registry.of_kind(kind.name()).await?);
     }
     Ok(registrations)
-}
-
-impl Reader {
-    /// The reader as the store keeps it: the `number`th of its file.
-    pub fn to_registration(&self, number: usize) -> Registration {
-        registration(ConnectionKey::new(&self.tenant, format!("reader/{number}")), READER, self)
-    }
-
-    /// Every reader of all tenants that can be read; the log names the others.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&registry.of_kind(READER).await?, Self::from_registration))
-    }
-
-    /// The reader in a registration. Its tenant is in the key.
-    fn from_registration(registration: &Registration) -> Result<Self, StoreError> {
-        Ok(Self { tenant: registration.key.tenant.clone(), ..document(registration)? })
-    }
 }
 
 /// Why the settings of a connection can't be read, if they can't: until then it is neither polled nor open to senders.

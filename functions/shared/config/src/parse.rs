@@ -196,5 +196,5 @@ fn read_reader(fields: &mut TableReader<'_>) -> Option<Reader> {
     let tenant = fields.id("tenant");
     let token = fields.secret("token", true);
     let scope = fields.choice("scope", &[("read", Scope::Read), ("operate", Scope::Operate)]);
-    Some(Reader { tenant: tenant?, token: token?, scope: scope.unwrap_or(Scope::Read) })
+    Some(Reader { tenant: tenant?, token: token?, scope: scope.unwrap_or(Scope::Read), token_sha256: None })
 }

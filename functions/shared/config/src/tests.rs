@@ -4,6 +4,7 @@ use super::*;
 
 mod credentials;
 mod ids_and_urls;
+mod reader;
 
 /// A connection with nothing but the required keys. What is appended to it belongs to it.
 const MINIMAL: &str = r#"
@@ -102,7 +103,7 @@ scope = "operate"
         },
     };
     let token = SecretReference(SecretRef::SecretsManager("customer-sync/reader".to_owned()));
-    let reader = Reader { tenant: "acme".to_owned(), token, scope: Scope::Operate };
+    let reader = Reader { tenant: "acme".to_owned(), token, scope: Scope::Operate, token_sha256: None };
     assert_eq!(configuration, Configuration { connections: vec![connection.to_registration()], readers: vec![reader] });
 }
 

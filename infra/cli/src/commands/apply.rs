@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use config::{Configuration, Deployment};
+use config::{Configuration, Deployment, Problems, READER};
 use store::{ConnectionRegistry, Registration};
 
 use crate::Target;
@@ -9,14 +9,16 @@ use crate::Target;
 /// Makes the file the configuration, or shows the difference.
 ///
 /// # Errors
-/// If the file can't be read or used: then nothing was changed. If the store fails.
+/// If the file, or the token of a reader, can't be read or used: then nothing was changed. If the store fails.
 pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let place = if target.is_stack { Deployment::Stack } else { Deployment::Local };
-    let configuration = Configuration::parse(&text, place).map_err(|problems| anyhow!(problems.in_file(file)))?;
+    let unusable = |problems: Problems| anyhow!(problems.in_file(file));
+    let mut configuration = Configuration::parse(&text, place).map_err(unusable)?;
     for warning in Configuration::parse_usable(&text, place).map(|file| file.warnings).unwrap_or_default() {
         eprintln!("customer-sync: {}: {warning}", file.display());
     }
+    configuration.digest_tokens(&target.clients.secrets, place).await.map_err(unusable)?;
     let changes = changes(&target.tables.registry(), &configuration).await?;
     for change in &changes {
         let (sign, registration) = match change {
@@ -42,7 +44,8 @@ pub(crate) enum Change {
     Remove(Registration),
 }
 
-/// The steps that make `configuration` the stored one.
+/// The steps that make `configuration` the stored one, in their order. Readers are added before any is replaced or
+/// removed: their numbers in the file are their keys, and one that moves must not be missing for a moment.
 pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
     let present = Configuration::registered(registry).await?;
     let wanted = configuration.to_registrations();
@@ -59,6 +62,12 @@ pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Confi
             Some(_) => {}
         }
     }
+    changes.sort_by_key(|change| match change {
+        Change::Add(registration) if registration.kind == READER => 1,
+        Change::Replace(registration) if registration.kind == READER => 2,
+        Change::Remove(registration) if registration.kind == READER => 3,
+        _ => 0,
+    });
     Ok(changes)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config::{Configuration, Deployment};
+use config::{Configuration, Deployment, Problems};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -56,7 +56,13 @@ pub(crate) async fn start(
             secrets.write("reader.json", &json!({ "token": TOKEN }))?
         ),
     ];
-    Configuration::parse(&file.join("\n"), Deployment::Local).map_err(|problems| io::Error::other(problems.to_string()))
+    let unusable = |problems: Problems| io::Error::other(problems.to_string());
+    let mut configuration = Configuration::parse(&file.join("\n"), Deployment::Local).map_err(unusable)?;
+    configuration
+        .digest_tokens(&store::Secrets::new(None, store::Clock::system()), Deployment::Local)
+        .await
+        .map_err(unusable)?;
+    Ok(configuration)
 }
 
 /// Requests to try, ready for a shell.

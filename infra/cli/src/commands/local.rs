@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use config::{Configuration, Deployment, ParsedFile};
+use config::{Configuration, Deployment, ParsedFile, Problems};
 use jiff::Timestamp;
 use lambda::Clients;
 use operations::status::{Condition, ConnectionStatus, StatusReader};
-use store::Clock;
+use store::{Clock, Secrets};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -121,7 +121,7 @@ impl LocalRun {
     pub async fn start(options: &LocalOptions) -> Result<Self, LocalError> {
         let template = Template::parse(TEMPLATE).map_err(|error| LocalError::Template(error.to_string()))?;
         let file = match &options.connections {
-            Some(path) => Some(read_connections(path)?),
+            Some(path) => Some(read_connections(path).await?),
             None => None,
         };
         let listener = TcpListener::bind(("127.0.0.1", options.port))
@@ -326,12 +326,14 @@ impl Watch {
     }
 }
 
-/// Reads the file. A connection that can't be used as it is written is left out, and reported.
-fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
+/// Reads the file, and its readers' tokens. A connection that can't be used as it is written is left out, and reported.
+async fn read_connections(path: &Path) -> Result<ParsedFile, LocalError> {
     let unreadable = |error| LocalError::Connections(format!("{}: {}", path.display(), reason(&error)));
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    let file = Configuration::parse_usable(&text, Deployment::Local)
-        .map_err(|problems| LocalError::Connections(problems.in_file(path)))?;
+    let unusable = |problems: Problems| LocalError::Connections(problems.in_file(path));
+    let mut file = Configuration::parse_usable(&text, Deployment::Local).map_err(unusable)?;
+    let secrets = Secrets::new(None, Clock::system());
+    file.configuration.digest_tokens(&secrets, Deployment::Local).await.map_err(unusable)?;
     for refusal in &file.left_out {
         eprintln!("customer-sync: {}: {refusal}; the connection is left out", path.display());
     }

@@ -12,6 +12,7 @@ mod imports;
 mod killed;
 mod login;
 mod pause;
+mod readers;
 mod refusals;
 mod source;
 mod support;
