@@ -57,7 +57,7 @@ impl Story {
             for call in 1.. {
                 let (has_died, violations) = in_runtime(call, None, self.tell(call, trouble, http));
                 if !has_died {
-                    swept.calls = call - 1;
+                    swept.calls = swept.calls.max(call - 1);
                     break;
                 }
                 swept.deaths += 1;

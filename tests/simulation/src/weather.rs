@@ -101,8 +101,9 @@ struct State {
     fired: BTreeMap<Trouble, u64>,
     /// Until then calls take a hundred times as long.
     slow_until: Timestamp,
-    /// How many calls there were, and what tells two runs apart.
+    /// How many calls there were, how many of them were carried out, and what tells two runs apart.
     calls: u64,
+    answers: u64,
     fingerprint: u64,
     /// Where a sweep has a process die.
     dies_at: Option<(u64, Trouble)>,
@@ -117,6 +118,7 @@ impl Weather {
             fired: BTreeMap::new(),
             slow_until: Timestamp::MIN,
             calls: 0,
+            answers: 0,
             fingerprint: 0,
             dies_at: None,
         };
@@ -131,7 +133,8 @@ impl Weather {
     /// Has the process die at the call with this number, from now on, before or after it was carried out.
     pub fn dies_at(&self, call: u64, trouble: Trouble) {
         let mut state = self.state();
-        state.dies_at = Some((state.calls + call, trouble));
+        let before = if trouble.is_after() { state.answers } else { state.calls };
+        state.dies_at = Some((before + call, trouble));
     }
 
     /// Calls are slow for a while.
@@ -175,14 +178,16 @@ impl Weather {
     fn meet(&self, call: &Call<'_>, is_after: bool) -> (Duration, Option<Trouble>) {
         let is_slow = self.0.clock.now() < self.state().slow_until;
         let mut state = self.state();
-        state.calls += u64::from(!is_after);
+        let number = if is_after { &mut state.answers } else { &mut state.calls };
+        *number += 1;
+        let number = *number;
         let mut hasher = DefaultHasher::new();
         (state.fingerprint, self.0.clock.now().as_nanosecond(), call.operation).hash(&mut hasher);
         state.fingerprint = hasher.finish();
         let usual = if call.service == SOURCE { 20..150 } else { 1..8 };
         let micros = state.random.u64(usual.start * 1_000..usual.end * 1_000) * if is_slow { 100 } else { 1 };
         let is_here = |(planned, _): &&mut (Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;
-        let mut met = state.dies_at.filter(|(at, trouble)| *at == state.calls && trouble.is_after() == is_after);
+        let mut met = state.dies_at.filter(|(at, trouble)| *at == number && trouble.is_after() == is_after);
         if let Some(index) = state.planned.iter_mut().position(|mut planned| is_here(&&mut planned)) {
             let (trouble, calls) = state.planned[index];
             if calls == 0 {

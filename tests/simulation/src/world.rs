@@ -56,6 +56,8 @@ pub struct World {
     aa: [AaSimulator; 2],
     bc: BcSimulator,
     bc_clock: Arc<AtomicI64>,
+    /// Whether its clock was ever behind: then a change may have a date that was listed already.
+    bc_was_behind: bool,
     processes: Vec<Process>,
     offsets: [i64; PROCESSES],
     starts: u64,
@@ -149,6 +151,7 @@ impl World {
             aa,
             bc,
             bc_clock,
+            bc_was_behind: false,
             processes: Vec::new(),
             offsets: [0; PROCESSES],
             starts: 0,
@@ -344,6 +347,7 @@ impl World {
             What::BcFault(fault, times) => self.bc.fault_times(Operation::Retrieve, fault, times),
             What::BcClock(offset, seconds) => {
                 self.bc_clock.store(offset, Ordering::SeqCst);
+                self.bc_was_behind |= offset < 0;
                 self.in_seconds(seconds, Later::BcClock);
             }
             What::Push(person, twice) => self.push(person, twice),
@@ -595,7 +599,7 @@ impl World {
         }
         self.bc.fault(Operation::Retrieve, None);
         for id in FIRST..FIRST + CUSTOMERS + 2 {
-            self.bc.heal(id);
+            self.heal_contact(id);
         }
     }
 
@@ -605,11 +609,12 @@ impl World {
     /// What is not, after [`invariants::RECOVERY`].
     pub async fn recover(&mut self) -> Result<(), String> {
         let mended_at = self.clock.now();
-        // What failed, or was written by a clock that was wrong, is asked for again.
         for connection in 0..POLLED.len() {
             self.redrive(connection).await;
         }
-        self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
+        if self.bc_was_behind {
+            self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
+        }
         let until = mended_at + invariants::RECOVERY;
         let mut redriven_at = mended_at;
         loop {
