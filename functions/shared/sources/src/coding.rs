@@ -14,7 +14,7 @@ const NAME_LETTERS: usize = 20;
 
 /// How the bytes of an answer's body are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub enum Coding {
     /// As they are.
     Identity,
     /// gzip, RFC 1952.
@@ -25,7 +25,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// The coding that the header of an answer names. Fails with that name if it can't be read.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, String> {
+    pub fn of(headers: &HeaderMap) -> Result<Self, String> {
         let mut coding = Self::Identity;
         for value in headers.get_all(CONTENT_ENCODING) {
             for name in String::from_utf8_lossy(value.as_bytes()).split(',') {
@@ -46,7 +46,7 @@ impl Coding {
     }
 
     /// How many bytes of the body may be read before other tasks get their turn.
-    pub(crate) fn step(self) -> usize {
+    pub fn step(self) -> usize {
         match self {
             Self::Identity => usize::MAX,
             Self::Gzip | Self::Deflate => STEP,
