@@ -11,7 +11,15 @@ use crate::meter::{Usage, measured};
 pub const ENLARGED: usize = 256 * 1024;
 
 /// Bytes that may be held at once, for each byte of the input and beside it.
-const PEAK: (u64, u64) = (8, 1024 * 1024);
+pub const PEAK: (u64, u64) = (8, 1024 * 1024);
+/// The same for readers of records. Their readers bound a record by the number of its elements, 20,000, and not by its
+/// length: a record of as many elements that are all as short as can be takes this much.
+pub const PEAK_OF_RECORDS: (u64, u64) = (8, 10 * 1024 * 1024);
+/// The same for a batch, which is bounded by the number of its rows, 20,000.
+pub const PEAK_OF_ROWS: (u64, u64) = (8, 5 * 1024 * 1024);
+/// The same for an operator's own file, whose tree is the crate `toml`'s.
+pub const PEAK_OF_TOML: (u64, u64) = (64, 1024 * 1024);
+
 /// Bytes that may be asked for in all.
 const TOTAL: (u64, u64) = (200, 4 * 1024 * 1024);
 /// How often memory may be asked for.
@@ -22,7 +30,7 @@ pub fn check(target: &Target, input: &[u8]) -> Usage {
     let ((), usage) = measured(|| (target.read)(input));
     let length = input.len() as u64;
     for (what, used, (each, beside)) in [
-        ("bytes held at once", usage.peak, PEAK),
+        ("bytes held at once", usage.peak, target.peak),
         ("bytes asked for in all", usage.total, TOTAL),
         ("pieces of memory asked for", usage.count, COUNT),
     ] {

@@ -143,13 +143,27 @@ pub fn mutated(seeds: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
     input
 }
 
-/// The input with a part of it repeated until it has about `length` bytes.
+/// The input with a part of it repeated until it has about `length` bytes: as it is, or with another number in each.
 pub fn enlarged(input: &[u8], seed: u64, length: usize) -> Vec<u8> {
-    let (begin, end) = part(input, &mut Numbers::of(seed));
+    let mut numbers = Numbers::of(seed);
+    let (begin, end) = part(input, &mut numbers);
     let piece = &input[begin..end];
-    let times = length.saturating_sub(input.len()) / piece.len().max(1);
-    let times = if piece.is_empty() { 0 } else { times };
-    [&input[..begin], &piece.repeat(times + 1), &input[end..]].concat()
+    let times = if piece.is_empty() { 1 } else { 1 + length.saturating_sub(input.len()) / piece.len() };
+    let mut large = Vec::with_capacity(input.len() + piece.len() * times);
+    large.extend_from_slice(&input[..begin]);
+    large.extend(piece.repeat(times));
+    // Where the number stands in each: letters or digits that stand there already.
+    const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let at = numbers.below(piece.len());
+    if numbers.below(2) == 0 && piece.len() >= at + 3 && piece[at..at + 3].iter().all(u8::is_ascii_alphanumeric) {
+        for (number, copy) in large[begin..].chunks_exact_mut(piece.len()).enumerate() {
+            for (power, byte) in copy[at..at + 3].iter_mut().enumerate() {
+                *byte = DIGITS[number / DIGITS.len().pow(power as u32) % DIGITS.len()];
+            }
+        }
+    }
+    large.extend_from_slice(&input[end..]);
+    large
 }
 
 /// A part of the input between two seams.

@@ -1,8 +1,9 @@
 //! Fuzz targets: each reads any bytes as one of the product's parsers would, and checks what must hold of every input.
 //!
 //! - No input causes a panic.
-//! - What a parser holds at once stays within 8 times the input and 1 MiB: the most bytes that are live at a time, as
-//!   the crate's own allocator counts them. Answers that are handed on record by record are dropped by the reader.
+//! - What a parser holds at once stays within 8 times the input and 1 MiB, or what the target says: the most bytes that
+//!   are live at a time, as the crate's own allocator counts them. Answers that are handed on record by record are
+//!   dropped one by one, as the functions do.
 //! - The work grows with the input and no faster: see [`budget`].
 //! - What a target says beyond that in its [`holds`](Target::holds), such as: an answer that comes in pieces is read as
 //!   the same answer at once, and what our writer writes is read again as it was.
@@ -30,6 +31,8 @@ pub struct Target {
     pub read: fn(&[u8]),
     /// Checks what must hold of an input beyond that.
     pub holds: fn(&[u8]),
+    /// Bytes that may be held at once: for each byte of the input, and beside it.
+    pub peak: (u64, u64),
 }
 
 impl Target {

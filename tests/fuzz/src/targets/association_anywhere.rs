@@ -6,11 +6,12 @@ use wire::association_anywhere::{QueueReader, StatusReader, UnusableEntry};
 use wire::{DetailsMode, DetailsReader, Limits, ReadError};
 
 use super::{across_a_chunk, kind};
-use crate::Target;
 use crate::generate::hash;
 use crate::pieces::Pieces;
+use crate::{Target, budget};
 
 pub(super) const QUEUE: Target = Target {
+    peak: budget::PEAK,
     name: "aa-queue",
     read: |input| {
         let mut reader = QueueReader::new(input, None, Limits::of_queue(), |customer| {
@@ -53,6 +54,7 @@ fn queue(input: impl Read) -> QueueAnswer {
 }
 
 pub(super) const DETAILS: Target = Target {
+    peak: budget::PEAK_OF_RECORDS,
     name: "aa-details",
     read: |input| {
         for mode in [DetailsMode::Bulk, DetailsMode::Single] {
@@ -101,6 +103,7 @@ fn details<R: Read>(mut reader: DetailsReader<R>) -> (Vec<String>, Option<String
 }
 
 pub(super) const STATUS: Target = Target {
+    peak: budget::PEAK,
     name: "aa-status",
     read: |input| {
         let _ = black_box(StatusReader::new(input, None, Limits::of_status()).read());

@@ -6,12 +6,13 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sources::{Body, Coding, Feed};
 
-use crate::Target;
 use crate::generate::{Numbers, hash};
+use crate::{Target, budget};
 
 /// The body of an answer between the network and a document's reader. The first line is its `Content-Encoding`, the
 /// second its `Content-Type`.
 pub(super) const BODY: Target = Target {
+    peak: budget::PEAK,
     name: "body",
     read: |input| {
         if let Some((headers, bytes)) = answer(input) {

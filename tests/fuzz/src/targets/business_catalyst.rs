@@ -8,11 +8,12 @@ use wire::business_catalyst::{
 };
 
 use super::{across_a_chunk, kind};
-use crate::Target;
 use crate::generate::hash;
 use crate::pieces::Pieces;
+use crate::{Target, budget};
 
 pub(super) const CONTACTS: Target = Target {
+    peak: budget::PEAK_OF_RECORDS,
     name: "bc-contacts",
     read: |input| {
         for contact in ContactListReader::new(input, Limits::default()) {
@@ -61,6 +62,7 @@ fn contacts(input: impl Read) -> (Vec<String>, Option<String>, Option<PageEnd>) 
 }
 
 pub(super) const UPDATE_ANSWER: Target = Target {
+    peak: budget::PEAK,
     name: "bc-update-answer",
     read: |input| {
         let _ = black_box(read_update_insert_answer(input, &Limits::default()));

@@ -3,9 +3,10 @@ use std::hint::black_box;
 use model::{Content, ExternalKey};
 use wire::connector::{ShownLeadSource, ShownUser, lead_source, limits, read_lead_source, read_staff, read_user, user};
 
-use crate::Target;
+use crate::{Target, budget};
 
 pub(super) const USER: Target = Target {
+    peak: budget::PEAK_OF_RECORDS,
     name: "connector-user",
     read: |input| {
         let _ = black_box(read_user(input, &limits()));
@@ -22,6 +23,7 @@ pub(super) const USER: Target = Target {
 };
 
 pub(super) const STAFF: Target = Target {
+    peak: budget::PEAK_OF_RECORDS,
     name: "connector-staff",
     read: |input| {
         let _ = black_box(read_staff(input, &limits()));
@@ -51,6 +53,7 @@ fn same_person(pushed: &Content, again: &Content) {
 }
 
 pub(super) const LEAD_SOURCE: Target = Target {
+    peak: budget::PEAK_OF_RECORDS,
     name: "connector-lead-source",
     read: |input| {
         let _ = black_box(read_lead_source(input, &limits()));

@@ -2,10 +2,11 @@ use std::hint::black_box;
 
 use wire::customers_batch::{Answer, Form, MOST_ROWS, expect_batch, read_access, read_output, read_request};
 
-use crate::Target;
+use crate::{Target, budget};
 
 /// A whole body, as most senders send it.
 pub(super) const FORM: Target = Target {
+    peak: budget::PEAK_OF_ROWS,
     name: "batch-form",
     read: |input| read(Some("application/x-www-form-urlencoded"), input),
     holds: |input| {
@@ -33,6 +34,7 @@ pub(super) const FORM: Target = Target {
 
 /// A body in parts. Its first line is the boundary.
 pub(super) const MULTIPART: Target = Target {
+    peak: budget::PEAK_OF_ROWS,
     name: "batch-multipart",
     read: |input| {
         let (boundary, body) = cut_at_line(input);
@@ -51,6 +53,7 @@ fn read(content_type: Option<&str>, body: &[u8]) {
 
 /// Rows alone. The first line says how they are delimited, and then the names of the columns.
 pub(super) const ROWS: Target = Target {
+    peak: budget::PEAK_OF_ROWS,
     name: "batch-rows",
     read: |input| {
         if let Ok(form) = Form::read(Some(PARTS), &form_of_rows(input)) {

@@ -4,10 +4,11 @@ use config::{Configuration, Deployment, problem_of};
 use model::ConnectionKey;
 use store::Registration;
 
-use crate::Target;
+use crate::{Target, budget};
 
 /// The file of an operator.
 pub(super) const CONNECTIONS: Target = Target {
+    peak: budget::PEAK_OF_TOML,
     name: "connections",
     read: |input| {
         if let Ok(text) = std::str::from_utf8(input) {
@@ -32,6 +33,7 @@ pub(super) const CONNECTIONS: Target = Target {
 
 /// A connection as it is stored. The first line is its kind.
 pub(super) const REGISTRATION: Target = Target {
+    peak: budget::PEAK,
     name: "registration",
     read: |input| {
         let Ok(text) = std::str::from_utf8(input) else { return };

@@ -9,10 +9,11 @@ use serde_json::{from_slice, to_vec};
 use sources::send_window::SendWindow;
 use store::{ChunkKey, PollRequest};
 
-use crate::Target;
+use crate::{Target, budget};
 
 /// What is stored of a customer, and of staff.
 pub(super) const CONTENT: Target = Target {
+    peak: budget::PEAK,
     name: "content",
     read: |input| {
         let _ = black_box(from_slice::<Content>(input));
@@ -36,16 +37,28 @@ pub(super) fn read_again(content: &Content) {
 }
 
 /// The contacts beside a chunk.
-pub(super) const LISTED: Target =
-    Target { name: "listed", read: read::<Vec<ListedCustomer>>, holds: same_again::<Vec<ListedCustomer>> };
+pub(super) const LISTED: Target = Target {
+    peak: budget::PEAK,
+    name: "listed",
+    read: read::<Vec<ListedCustomer>>,
+    holds: same_again::<Vec<ListedCustomer>>,
+};
 
 /// How far a list was read.
-pub(super) const LISTING_PROGRESS: Target =
-    Target { name: "listing-progress", read: read::<ListingProgress>, holds: same_again::<ListingProgress> };
+pub(super) const LISTING_PROGRESS: Target = Target {
+    peak: budget::PEAK,
+    name: "listing-progress",
+    read: read::<ListingProgress>,
+    holds: same_again::<ListingProgress>,
+};
 
 /// What an undo goes back to.
-pub(super) const BEFORE_IMAGES: Target =
-    Target { name: "before-images", read: read::<Vec<BeforeImage>>, holds: same_again::<Vec<BeforeImage>> };
+pub(super) const BEFORE_IMAGES: Target = Target {
+    peak: budget::PEAK,
+    name: "before-images",
+    read: read::<Vec<BeforeImage>>,
+    holds: same_again::<Vec<BeforeImage>>,
+};
 
 fn read<T: serde::de::DeserializeOwned>(input: &[u8]) {
     let _ = black_box(from_slice::<T>(input));
@@ -60,6 +73,7 @@ fn same_again<T: serde::de::DeserializeOwned + serde::Serialize + PartialEq + De
 
 /// Which chunks are under way.
 pub(super) const SEND_WINDOW: Target = Target {
+    peak: budget::PEAK,
     name: "send-window",
     read: |input| {
         black_box(SendWindow::from_stored(std::str::from_utf8(input).ok()));
@@ -74,6 +88,7 @@ pub(super) const SEND_WINDOW: Target = Target {
 
 /// The bodies of messages.
 pub(super) const MESSAGES: Target = Target {
+    peak: budget::PEAK,
     name: "messages",
     read: |input| {
         if let Ok(body) = std::str::from_utf8(input) {

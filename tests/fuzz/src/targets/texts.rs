@@ -8,9 +8,10 @@ use store::SecretRef;
 use wire::business_catalyst::site_zone;
 use wire::{Charset, Section, redact};
 
-use crate::Target;
+use crate::{Target, budget};
 
 pub(super) const IDS: Target = Target {
+    peak: budget::PEAK,
     name: "ids",
     read: |input| {
         let Ok(text) = std::str::from_utf8(input) else { return };
@@ -44,6 +45,7 @@ fn bytes_quoted_as_json(text: &str) -> usize {
 
 /// A source's own words, without our credentials. The first two lines are those.
 pub(super) const REDACTION: Target = Target {
+    peak: budget::PEAK,
     name: "redaction",
     read: |input| {
         if let Some([username, password, text]) = parts(input) {
@@ -59,6 +61,9 @@ pub(super) const REDACTION: Target = Target {
 };
 
 fn parts(input: &[u8]) -> Option<[&str; 3]> {
+    // Credentials are an operator's, and no stranger makes them long.
+    const LONGEST: usize = 200;
     let mut parts = std::str::from_utf8(input).ok()?.splitn(3, '\n');
-    Some([parts.next()?, parts.next()?, parts.next()?])
+    let parts = [parts.next()?, parts.next()?, parts.next()?];
+    (parts[0].len() <= LONGEST && parts[1].len() <= LONGEST).then_some(parts)
 }
