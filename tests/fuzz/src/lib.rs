@@ -44,14 +44,14 @@ impl Target {
     /// Checks everything that must hold of an input.
     ///
     /// The input itself is often small. So is each that libFuzzer makes, while most of what goes wrong with memory and
-    /// time does so in a large one: therefore a part of the input is repeated, too, for one input in 64.
+    /// time does so in a large one: therefore a part of the input is repeated, too, for one input in 1,024.
     pub fn check(&self, input: &[u8]) {
         budget::check(self, input);
         let hash = generate::hash(input);
         if hash.is_multiple_of(8) {
             (self.holds)(input);
         }
-        if hash.is_multiple_of(64) {
+        if hash.is_multiple_of(1_024) {
             budget::check(self, &generate::enlarged(input, hash, budget::ENLARGED));
         }
     }

@@ -85,6 +85,11 @@ async fn association_anywhere(seeds: &mut Seeds) {
         ("doctype", aa::Fault::Doctype),
         ("credentials", aa::Fault::WrongCredentials),
     ];
+    seeds.add(
+        "aa-queue",
+        "attributes",
+        "<queue a01=\"\" a02=\"\"><max-queue-num>1</max-queue-num><cust-id>\u{7}1</cust-id></queue>",
+    );
     let sections = Section::ALL;
     let ids = ["1001", "1002", "1004", "1005"];
     for (name, fault) in faults {

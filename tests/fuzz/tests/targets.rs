@@ -22,6 +22,7 @@ fn keep(target: &Target, name: &str, input: &[u8]) -> String {
 
 fn check(target: &Target, name: &str, input: &[u8], whole: bool) {
     let checked = catch_unwind(AssertUnwindSafe(|| if whole { target.check_all(input) } else { target.check(input) }));
+
     if checked.is_err() {
         panic!("{} fails on {}, an input of {} bytes", target.name, keep(target, name, input), input.len());
     }

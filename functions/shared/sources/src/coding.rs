@@ -166,7 +166,8 @@ mod tests {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     most = most.max(std::mem::take(&mut before));
                     feed.allow(coding.step());
-                    if feed.len() == 0 {
+                    // The first two bytes of deflate are looked at together, and left until both are there.
+                    if feed.len() < 2 {
                         match pieces.next() {
                             Some(piece) => feed.push(piece.to_vec()),
                             None => feed.end(Ok(())),
@@ -222,7 +223,7 @@ mod tests {
 
         #[test]
         fn a_body_comes_through_in_every_form_and_in_any_pieces(
-            bytes in proptest::collection::vec(prop::sample::select(b"<a>b/".to_vec()), 0..20_000), form in 0..4_usize, piece in 1..9_000_usize
+            bytes in proptest::collection::vec(prop::sample::select(b"<a>b/".to_vec()), 0..20_000), form in 0..4_usize, piece in prop_oneof![1..4_usize, 1..9_000_usize]
         ) {
             let (coded, header) = coded(&bytes, form);
             let coding = Coding::of(&headers(&[header])).unwrap();

@@ -9,6 +9,9 @@ use sources::{Body, Coding, Feed};
 use crate::generate::{Numbers, hash};
 use crate::{Target, budget};
 
+/// What is read beyond this is a bomb, which a document's limits end.
+const MOST: usize = 512 * 1024;
+
 /// The body of an answer between the network and a document's reader. The first line is its `Content-Encoding`, the
 /// second its `Content-Type`.
 pub(super) const BODY: Target = Target {
@@ -59,6 +62,7 @@ fn answer(input: &[u8]) -> Option<(HeaderMap, &[u8])> {
 fn decoded(headers: &HeaderMap, bytes: &[u8], longest: usize) -> (Vec<u8>, Option<ErrorKind>) {
     let mut read = Vec::new();
     let failure = headers_and_bytes(headers, bytes, longest, &mut |piece| read.extend_from_slice(piece));
+    read.truncate(MOST);
     // An error may come before or after the bytes that precede it, as pieces happen to fall.
     if failure.is_some() { (Vec::new(), failure) } else { (read, None) }
 }
@@ -70,8 +74,6 @@ fn headers_and_bytes(
     longest: usize,
     take: &mut dyn FnMut(&[u8]),
 ) -> Option<ErrorKind> {
-    /// What is read beyond this is a bomb, which a document's limits end.
-    const MOST: usize = 512 * 1024;
     let coding = Coding::of(headers).ok()?;
     let feed = Feed::default();
     let mut body = Body::new(feed.clone(), coding, headers);
@@ -87,7 +89,8 @@ fn headers_and_bytes(
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 feed.allow(coding.step());
-                if feed.len() == 0 {
+                // The first two bytes of deflate are looked at together, and left until both are there.
+                if feed.len() < 2 {
                     if rest.is_empty() {
                         feed.end(Ok(()));
                     } else {
