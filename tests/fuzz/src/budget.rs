@@ -1,8 +1,9 @@
 //! What reading an input may cost.
 //!
 //! Time can't be measured in a test without chance. What is counted here instead is the same in every run: how often
-//! memory is asked for, and how much in all. Both must stay within a multiple of the input. `tests/fuzz/tests/growth.rs`
-//! measures real time too, on inputs of two sizes; a long run ends with an input that takes 20 seconds.
+//! memory is asked for, and how much in all. Both must stay within a multiple of the input.
+//! `tests/fuzz/tests/growth.rs` measures real time too, on inputs of two sizes; a long run ends with an input that
+//! takes 20 seconds.
 
 use crate::Target;
 use crate::meter::{Usage, measured};

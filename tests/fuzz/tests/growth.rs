@@ -1,5 +1,5 @@
-//! How real time grows with the input: `cargo test -p fuzz --test growth -- --ignored --nocapture`. Not in every run, as
-//! a busy machine can't be told from slow code.
+//! How real time grows with the input: `cargo test -p fuzz --test growth -- --ignored --nocapture`. Not in every run,
+//! as a busy machine can't be told from slow code.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Every route of the HTTP functions over requests that are made from good ones: each is answered, and none with an error
-//! of ours. `FUZZ_SECONDS` makes more of them for so long.
+//! Every route of the HTTP functions over requests that are made from good ones: each is answered, and none with an
+//! error of ours. `FUZZ_SECONDS` makes more of them for so long.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
@@ -42,7 +42,17 @@ async fn deployment() -> TestDeployment {
 /// A request: its method and its target in the first line, then its body. `None` if no client could send it.
 fn request(input: &[u8]) -> Option<Request<Body>> {
     let at = input.iter().position(|byte| *byte == b'\n')?;
-    let (method, target) = std::str::from_utf8(&input[..at]).ok()?.split_once(' ')?;
+    let line = &input[..at];
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let method = &line[..space];
+    // A client writes what no target may hold as `%` and two digits.
+    let target: String = line[space + 1..]
+        .iter()
+        .map(|byte| match byte {
+            b'!'..=b'~' if !b"\"<>\\^`{|}".contains(byte) => char::from(*byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
     let (username, password) = CONNECTOR_LOGIN;
     let authorization = match target.starts_with("/connector") {
         true => format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))),

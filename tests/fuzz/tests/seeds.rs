@@ -306,7 +306,7 @@ fn forms(seeds: &mut Seeds) {
     let legacy = [
         ("user_password", "p"),
         ("delimiter", "pipe"),
-        ("campaigns_to_include", "1|,|2"),
+        ("campaigns_to_include", "winter01|,|summer02"),
         ("overwrite_duplicates", "update"),
         ("no_undo", "yes"),
         ("output", "JSON"),
@@ -316,7 +316,7 @@ fn forms(seeds: &mut Seeds) {
         ("API", "1.5"),
         ("user_api_key", "p"),
         ("delimiter", "comma"),
-        ("campaigns_to_include", "1, 2"),
+        ("campaigns_to_include", "winter01, summer02"),
         ("overwrite_duplicates", "yes"),
         ("allow_undo", "yes"),
         ("card_generate", "12"),

@@ -10,7 +10,7 @@ use fuzz::generate::{Numbers, mutated};
 use fuzz::{TARGETS, Target};
 
 /// How many inputs are made for each target.
-const MADE: u64 = 1_500;
+const MADE: u64 = 600;
 
 /// Where an input that fails is written, so that it can be kept: `FUZZ_FAILURES`, a folder.
 fn keep(target: &Target, name: &str, input: &[u8]) -> String {

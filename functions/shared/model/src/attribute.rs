@@ -22,8 +22,8 @@ pub enum Attribute {
     Object(Attributes),
 }
 
-/// As serde reads an untagged enum, but at once: serde would copy each list and each object, with all that is in it, once
-/// for every level above it.
+/// As serde reads an untagged enum, but at once: serde would copy each list and each object, with all that is in it,
+/// once for every level above it.
 impl<'de> Deserialize<'de> for Attribute {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AttributeVisitor)
