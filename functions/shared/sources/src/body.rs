@@ -8,19 +8,20 @@ use crate::coding::{Coding, Decoded};
 use crate::feed::Feed;
 
 /// The body of an answer as a reader of its document takes it.
-pub(crate) struct Body {
+pub struct Body {
     decoded: Decoded,
     charset: Option<Charset>,
 }
 
 impl Body {
-    pub(crate) fn new(feed: Feed, coding: Coding, headers: &HeaderMap) -> Self {
+    /// The body whose bytes come through `feed`, in the coding and the character set that `headers` state.
+    pub fn new(feed: Feed, coding: Coding, headers: &HeaderMap) -> Self {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Self { decoded: coding.decoded(feed), charset: content_type.and_then(Charset::of_content_type) }
     }
 
     /// The character set that the header states, if it is known.
-    pub(crate) fn charset(&self) -> Option<Charset> {
+    pub fn charset(&self) -> Option<Charset> {
         self.charset
     }
 }

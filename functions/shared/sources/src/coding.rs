@@ -14,7 +14,7 @@ const NAME_LETTERS: usize = 20;
 
 /// How the bytes of an answer's body are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub enum Coding {
     /// As they are.
     Identity,
     /// gzip, RFC 1952.
@@ -25,7 +25,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// The coding that the header of an answer names. Fails with that name if it can't be read.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, String> {
+    pub fn of(headers: &HeaderMap) -> Result<Self, String> {
         let mut coding = Self::Identity;
         for value in headers.get_all(CONTENT_ENCODING) {
             for name in String::from_utf8_lossy(value.as_bytes()).split(',') {
@@ -46,7 +46,7 @@ impl Coding {
     }
 
     /// How many bytes of the body may be read before other tasks get their turn.
-    pub(crate) fn step(self) -> usize {
+    pub fn step(self) -> usize {
         match self {
             Self::Identity => usize::MAX,
             Self::Gzip | Self::Deflate => STEP,
@@ -166,7 +166,8 @@ mod tests {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     most = most.max(std::mem::take(&mut before));
                     feed.allow(coding.step());
-                    if feed.len() == 0 {
+                    // The first two bytes of deflate are looked at together, and left until both are there.
+                    if feed.len() < 2 {
                         match pieces.next() {
                             Some(piece) => feed.push(piece.to_vec()),
                             None => feed.end(Ok(())),
@@ -222,7 +223,7 @@ mod tests {
 
         #[test]
         fn a_body_comes_through_in_every_form_and_in_any_pieces(
-            bytes in proptest::collection::vec(prop::sample::select(b"<a>b/".to_vec()), 0..20_000), form in 0..4_usize, piece in 1..9_000_usize
+            bytes in proptest::collection::vec(prop::sample::select(b"<a>b/".to_vec()), 0..20_000), form in 0..4_usize, piece in prop_oneof![1..4_usize, 1..9_000_usize]
         ) {
             let (coded, header) = coded(&bytes, form);
             let coding = Coding::of(&headers(&[header])).unwrap();

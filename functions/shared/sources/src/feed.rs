@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The bytes of a body. A clone is the same feed: one writes, the other reads. A read of more than there is, or than is
 /// allowed for the moment, returns [`ErrorKind::WouldBlock`], and never waits.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Feed(Arc<Mutex<State>>);
+pub struct Feed(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,34 +26,34 @@ struct Part {
 
 impl Feed {
     /// Adds the bytes that came.
-    pub(crate) fn push(&self, bytes: Vec<u8>) {
+    pub fn push(&self, bytes: Vec<u8>) {
         let mut state = self.state();
         state.length += bytes.len();
         state.parts.push_back(Part { bytes, read: 0 });
     }
 
     /// Ends the feed: the body has ended, or failed.
-    pub(crate) fn end(&self, result: io::Result<()>) {
+    pub fn end(&self, result: io::Result<()>) {
         self.state().end = Some(result);
     }
 
     /// Whether no more bytes will come.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.state().end.is_some()
     }
 
     /// How many bytes have come and were not read yet.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.state().length
     }
 
     /// Allows so many bytes to be read.
-    pub(crate) fn allow(&self, bytes: usize) {
+    pub fn allow(&self, bytes: usize) {
         self.state().allowed = bytes;
     }
 
     /// The result of `says` on the first two bytes, which stay; `None` for a body that has fewer.
-    pub(crate) fn begins_with(&self, says: impl FnOnce([u8; 2]) -> bool) -> io::Result<Option<bool>> {
+    pub fn begins_with(&self, says: impl FnOnce([u8; 2]) -> bool) -> io::Result<Option<bool>> {
         let state = self.state();
         let mut bytes = state.parts.iter().flat_map(|part| &part.bytes[part.read..]);
         match (bytes.next(), bytes.next(), &state.end) {

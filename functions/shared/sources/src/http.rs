@@ -206,6 +206,7 @@ impl SourceHttp {
         loop {
             self.gather(&mut parts, &feed, deadline).await;
             loop {
+                let length_before = feed.len();
                 feed.allow(coding.step());
                 match panic::catch_unwind(AssertUnwindSafe(&mut read)) {
                     Err(_) => return Err(RequestError::Panicked),
@@ -214,7 +215,8 @@ impl SourceHttp {
                 }
                 // Other tasks get their turn between two pieces.
                 tokio::task::yield_now().await;
-                if feed.len() == 0 && !feed.has_ended() {
+                // A reader may need more than there is, and leave what there is.
+                if (feed.len() == 0 || feed.len() == length_before) && !feed.has_ended() {
                     break;
                 }
             }

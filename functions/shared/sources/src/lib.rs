@@ -2,8 +2,8 @@
 //!
 //! [`AssociationAnywhereClient`](association_anywhere::AssociationAnywhereClient) and
 //! [`BusinessCatalystClient`](business_catalyst::BusinessCatalystClient) are built from three layers: `http` sends and
-//! reads answers as they come in, `source_client` waits for a slot and reports to the circuit breaker, the two modules
-//! know the documents.
+//! reads answers as they come in (as a [`Body`]), `source_client` waits for a slot and reports to the circuit breaker,
+//! the two modules know the documents.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -17,5 +17,8 @@ mod seats;
 pub mod send_window;
 mod source_client;
 
+pub use body::Body;
+pub use coding::Coding;
+pub use feed::Feed;
 pub use http::{SourceError, SourceHttp, Transport};
 pub use source_client::ANSWER_TIME;

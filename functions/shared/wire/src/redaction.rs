@@ -17,7 +17,9 @@ const TELLING: usize = 4;
 /// that is shorter than that is not shown as a word of its own. The user name is withheld as a whole, or not at all if
 /// it is that short: it is no secret, and would leave no text readable.
 pub fn redact(text: &str, username: &str, password: &str) -> String {
-    let letters: Vec<(usize, char)> = text.char_indices().collect();
+    // Four bytes a letter, and no more on the way: a text may be as long as a document lets it be.
+    let mut letters = Vec::with_capacity(text.len());
+    letters.extend(text.chars());
     let mut withheld = vec![false; letters.len()];
     for spelling in spellings(password) {
         let window = TELLING.min(spelling.len());
@@ -41,13 +43,13 @@ fn spellings(secret: &str) -> Vec<Vec<char>> {
 }
 
 /// Marks every occurrence of these letters; with `as_words`, only those that stand by themselves.
-fn withhold(letters: &[(usize, char)], part: &[char], as_words: bool, withheld: &mut [bool]) {
+fn withhold(letters: &[char], part: &[char], as_words: bool, withheld: &mut [bool]) {
     for (start, window) in letters.windows(part.len()).enumerate() {
-        if !window.iter().zip(part).all(|((_, letter), sought)| in_one_case(*letter) == *sought) {
+        if !window.iter().zip(part).all(|(letter, sought)| in_one_case(*letter) == *sought) {
             continue;
         }
         let end = start + part.len();
-        let is_letter = |position: Option<&(usize, char)>| position.is_some_and(|(_, letter)| letter.is_alphanumeric());
+        let is_letter = |letter: Option<&char>| letter.is_some_and(|letter| letter.is_alphanumeric());
         let is_apart =
             !is_letter(start.checked_sub(1).and_then(|before| letters.get(before))) && !is_letter(letters.get(end));
         if !as_words || is_apart {
@@ -57,13 +59,13 @@ fn withhold(letters: &[(usize, char)], part: &[char], as_words: bool, withheld: 
 }
 
 /// The letters, with [`MASK`] for what is withheld and for the rest of a word of which a part is.
-fn masked(letters: &[(usize, char)], withheld: &[bool]) -> String {
+fn masked(letters: &[char], withheld: &[bool]) -> String {
     let mut shown = String::with_capacity(letters.len());
     let mut position = 0;
     while position < letters.len() {
-        let is_letter = |position: usize| letters[position].1.is_alphanumeric() || withheld[position];
+        let is_letter = |position: usize| letters[position].is_alphanumeric() || withheld[position];
         if !is_letter(position) {
-            shown.push(letters[position].1);
+            shown.push(letters[position]);
             position += 1;
             continue;
         }
@@ -71,7 +73,7 @@ fn masked(letters: &[(usize, char)], withheld: &[bool]) -> String {
         let word = position..position + length;
         position = word.end;
         if !withheld[word.clone()].contains(&true) {
-            shown.extend(letters[word].iter().map(|(_, letter)| letter));
+            shown.extend(&letters[word]);
         } else if !shown.ends_with(MASK) {
             shown.push_str(MASK);
         }

@@ -162,6 +162,10 @@ impl<R: Read, H: Handler> Scanner<R, H> {
                         break;
                     }
                     dispatcher.document.offset = dispatcher.document.token_end;
+                    // As where the buffer holds only its beginning: see `note_oversized`.
+                    if is_doctype(&text[token_start..]) {
+                        return Err(ReadError::Doctype { place: dispatcher.document.place() });
+                    }
                     return Err(dispatcher.document.malformed(describe(&error)));
                 }
             };

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::ConnectionKey;
@@ -52,30 +51,43 @@ impl fmt::Debug for UnreadableRow {
 pub struct Row {
     /// Its number in the request, from 1.
     pub number: u32,
-    values: BTreeMap<Field, String>,
+    /// By column. A map would take ten times the memory of a row with one short value, and a request has many rows.
+    values: Box<[(Field, Box<str>)]>,
 }
 
 impl Row {
-    /// The row with these values, without blank ones.
+    /// The row with these values, without blank ones. Of several in one column, the last counts.
     pub fn new(number: u32, values: impl IntoIterator<Item = (Field, String)>) -> Self {
-        Self { number, values: values.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
+        let given = values.into_iter().filter(|(_, value)| !value.is_empty());
+        let mut values: Vec<(Field, Box<str>)> = given.map(|(field, value)| (field, value.into_boxed_str())).collect();
+        values.sort_by_key(|(field, _)| *field);
+        values.dedup_by(|next, kept| {
+            let is_double = next.0 == kept.0;
+            if is_double {
+                std::mem::swap(next, kept);
+            }
+            is_double
+        });
+        Self { number, values: values.into_boxed_slice() }
     }
 
     /// The value in a column, if it is given.
     pub fn get(&self, field: Field) -> Option<&str> {
-        self.values.get(&field).map(String::as_str)
+        let place = self.values.binary_search_by_key(&field, |(field, _)| *field).ok()?;
+        Some(&self.values[place].1)
     }
 
     /// Every value that is given.
     pub fn given(&self) -> impl Iterator<Item = (Field, &str)> {
-        self.values.iter().map(|(field, value)| (*field, value.as_str()))
+        self.values.iter().map(|(field, value)| (*field, &**value))
     }
 }
 
 /// Without the values, which are personal data and secrets.
 impl fmt::Debug for Row {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Row {} of {:?}", self.number, self.values.keys())
+        let columns: Vec<Field> = self.values.iter().map(|(field, _)| *field).collect();
+        write!(formatter, "Row {} of {columns:?}", self.number)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use model::import::{Field, Overwrite, Request};
@@ -169,6 +169,7 @@ fn campaigns(version: Version, list: &str) -> Result<Vec<String>, Problem> {
         Version::V1_5 => (",", "commas"),
     };
     let mut campaigns: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for campaign in list.split(separator).map(str::trim) {
         if campaign.is_empty() {
             return Err(Problem::of(
@@ -176,7 +177,7 @@ fn campaigns(version: Version, list: &str) -> Result<Vec<String>, Problem> {
                 format!("holds an empty one; they are separated by {name}"),
             ));
         }
-        if !campaigns.iter().any(|known| known == campaign) {
+        if seen.insert(campaign) {
             campaigns.push(campaign.to_owned());
         }
     }

@@ -2,6 +2,8 @@
 
 mod answers;
 
+use std::time::Instant;
+
 use model::import::{Field, Overwrite, Row};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -339,6 +341,15 @@ fn more_rows_than_fit_are_refused_with_a_way_to_split_them() {
     assert_eq!(request(&[("Profiles_Data", &data(20_000))]).import.rows.len(), 20_000);
     let text = problem(&[("Profiles_Data", &data(40_001))]);
     assert_eq!(text, "`profiles_data`: has 40001 rows; one request takes at most 20000: send it as 3 requests");
+}
+
+#[test]
+fn many_campaigns_are_read_in_a_moment_and_each_is_kept_once() {
+    let began = Instant::now();
+    let list: Vec<String> = (0..300_000).map(|number| (number % 200_000).to_string()).collect();
+    let campaigns = request(&[("campaigns_to_include", &list.join("|,|"))]).import.campaigns;
+    assert!(campaigns.len() == 200_000 && campaigns[..] == list[..200_000]);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 /// The rows of some data under the headers `code` and `email`, and the customer of each.
