@@ -25,6 +25,7 @@ use sources::{ANSWER_TIME, SourceError};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
 use working::Worker;
 
+use self::missing::MISSING_AT_ONCE;
 use crate::FetchCustomers;
 
 /// The part of the deadline that is kept for settling the chunk.
@@ -71,6 +72,8 @@ pub(crate) struct ChunkWork<'a> {
     suspects: Vec<Suspect>,
     /// Customers that the source has just answered with: they exist.
     companions: Vec<String>,
+    /// Some of those, enough to be asked for in the place of the missing ones.
+    present: Vec<String>,
     /// The most customers that one answer held: the source can answer with at least so many.
     most_heard: usize,
     /// Whether the source has just answered completely for a customer: then it is well.
@@ -144,6 +147,7 @@ impl<'a> ChunkWork<'a> {
             missing: Vec::new(),
             suspects: Vec::new(),
             companions: Vec::new(),
+            present: Vec::new(),
             most_heard: 0,
             source_is_healthy: false,
             blind_failures: 0,
@@ -335,6 +339,9 @@ impl<'a> ChunkWork<'a> {
                 Ok(content) => {
                     if self.companions.len() < COMPANIONS && !self.companions.contains(&source_id) {
                         self.companions.push(source_id.clone());
+                    }
+                    if self.present.len() < COMPANIONS + MISSING_AT_ONCE && !self.present.contains(&source_id) {
+                        self.present.push(source_id.clone());
                     }
                     if is_ours {
                         raws.insert(source_id.clone(), raw);

@@ -20,7 +20,8 @@ use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{
-    Batch, BatchEvent, ConnectionKey, ContentHash, NextAction, OutcomeCounts, PlantedFault, dedupe_queue, split_into_chunks,
+    Batch, BatchEvent, ConnectionKey, ContentHash, NextAction, OutcomeCounts, PlantedFault, dedupe_queue,
+    split_into_chunks,
 };
 use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;

@@ -228,13 +228,7 @@ fn client(in_process: InProcess) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config)
 }
 
-fn carry_out(
-    database: &Database,
-    operation: &str,
-    body: &[u8],
-    is_observed: bool,
-    observer: &mut Observer,
-) -> Answer {
+fn carry_out(database: &Database, operation: &str, body: &[u8], is_observed: bool, observer: &mut Observer) -> Answer {
     if operation == "CreateTable" {
         observer.note_table(body);
     }

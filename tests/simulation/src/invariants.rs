@@ -39,7 +39,8 @@ pub fn is_deleted_only_if_gone(is_tombstone: bool, was_gone: bool) -> Holds {
 pub fn is_what_the_source_says(stored: Option<&Customer>, name: Option<&str>, email: Option<&str>) -> Holds {
     let live = stored.filter(|customer| customer.content.status != Status::Deleted);
     let told = live.and_then(|customer| customer.content.name.display.as_deref());
-    let address = |customer: &Customer| customer.content.emails.iter().any(|known| Some(known.address.as_str()) == email);
+    let address =
+        |customer: &Customer| customer.content.emails.iter().any(|known| Some(known.address.as_str()) == email);
     match (live, name) {
         (None, None) => Ok(()),
         (None, Some(name)) => Err(format!("the source has {name:?}; stored is {stored:?}")),

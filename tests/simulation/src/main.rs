@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use simulation::{KINDS, Outcome, PlantedFault, Simulation, SourceHttp, Swept, Trouble, stories};
 
-const USAGE: &str = "simulation [--seed N | --seeds FROM..TO | --sweep] [--events N] [--planted FAULT|all] [--no-shrink]";
+const USAGE: &str =
+    "simulation [--seed N | --seeds FROM..TO | --sweep] [--events N] [--planted FAULT|all] [--no-shrink]";
 
 /// In so many seeds everything happens that can.
 const ENOUGH: u64 = 100;
@@ -29,7 +30,15 @@ struct Arguments {
 }
 
 fn arguments() -> Option<Arguments> {
-    let mut found = Arguments { seeds: 0..20, is_traced: false, events: 500, planted: None, finds_all: false, sweeps: false, shrinks: true };
+    let mut found = Arguments {
+        seeds: 0..20,
+        is_traced: false,
+        events: 500,
+        planted: None,
+        finds_all: false,
+        sweeps: false,
+        shrinks: true,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -77,7 +86,8 @@ fn main() -> ExitCode {
 fn sweep(http: &SourceHttp) -> bool {
     let began = Instant::now();
     let swept = std::thread::scope(|scope| {
-        let sweeps: Vec<_> = stories().into_iter().map(|story| (story.functions, scope.spawn(move || story.sweep(http)))).collect();
+        let sweeps: Vec<_> =
+            stories().into_iter().map(|story| (story.functions, scope.spawn(move || story.sweep(http)))).collect();
         let joined = sweeps.into_iter().map(|(functions, swept)| (functions, swept.join().unwrap()));
         joined.collect::<Vec<_>>()
     });
@@ -97,17 +107,19 @@ fn find_all(arguments: &Arguments, http: &SourceHttp) -> bool {
     let is_well = AtomicBool::new(true);
     std::thread::scope(|scope| {
         for _ in 0..threads() {
-            scope.spawn(|| loop {
-                let Some(fault) = next.lock().unwrap().next() else { return };
-                let objection = arguments.seeds.clone().find_map(|seed| {
-                    let simulation = Simulation::new(seed, arguments.events, http).with_planted(Some(fault));
-                    simulation.run(false).violations.into_iter().next().map(|violation| (seed, violation))
-                });
-                match objection {
-                    Some((seed, violation)) => println!("{fault:?}: seed {seed} objects: {violation}"),
-                    None => {
-                        is_well.store(false, Ordering::SeqCst);
-                        println!("{fault:?}: no seed of {:?} objects", arguments.seeds);
+            scope.spawn(|| {
+                loop {
+                    let Some(fault) = next.lock().unwrap().next() else { return };
+                    let objection = arguments.seeds.clone().find_map(|seed| {
+                        let simulation = Simulation::new(seed, arguments.events, http).with_planted(Some(fault));
+                        simulation.run(false).violations.into_iter().next().map(|violation| (seed, violation))
+                    });
+                    match objection {
+                        Some((seed, violation)) => println!("{fault:?}: seed {seed} objects: {violation}"),
+                        None => {
+                            is_well.store(false, Ordering::SeqCst);
+                            println!("{fault:?}: no seed of {:?} objects", arguments.seeds);
+                        }
                     }
                 }
             });
@@ -127,34 +139,41 @@ fn run(arguments: &Arguments, http: &SourceHttp) -> bool {
     let sum = Mutex::new((Outcome::default(), Vec::<u64>::new(), BTreeMap::<String, u64>::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads() {
-            scope.spawn(|| loop {
-                let seed = next.fetch_add(1, Ordering::SeqCst);
-                if !arguments.seeds.contains(&seed) {
-                    return;
-                }
-                let simulation = Simulation::new(seed, arguments.events, http).with_planted(arguments.planted);
-                let outcome = simulation.run(arguments.is_traced);
-                for line in &outcome.trace {
-                    println!("{line}");
-                }
-                if !outcome.violations.is_empty() {
-                    report(seed, &simulation, &outcome, arguments.shrinks);
-                }
-                let mut sum = sum.lock().unwrap();
-                add(&mut sum.0.fired, &outcome.fired);
-                add(&mut sum.0.figures, &outcome.figures);
-                for event in simulation.events() {
-                    *sum.2.entry(event.kind()).or_default() += 1;
-                }
-                if !outcome.violations.is_empty() {
-                    sum.1.push(seed);
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if !arguments.seeds.contains(&seed) {
+                        return;
+                    }
+                    let simulation = Simulation::new(seed, arguments.events, http).with_planted(arguments.planted);
+                    let outcome = simulation.run(arguments.is_traced);
+                    for line in &outcome.trace {
+                        println!("{line}");
+                    }
+                    if !outcome.violations.is_empty() {
+                        report(seed, &simulation, &outcome, arguments.shrinks);
+                    }
+                    let mut sum = sum.lock().unwrap();
+                    add(&mut sum.0.fired, &outcome.fired);
+                    add(&mut sum.0.figures, &outcome.figures);
+                    for event in simulation.events() {
+                        *sum.2.entry(event.kind()).or_default() += 1;
+                    }
+                    if !outcome.violations.is_empty() {
+                        sum.1.push(seed);
+                    }
                 }
             });
         }
     });
     let (outcome, failed, events) = sum.into_inner().unwrap();
     let seeds = arguments.seeds.end - arguments.seeds.start;
-    println!("{seeds} seeds of {} events in {:.0?}, {} failed {failed:?}", arguments.events, began.elapsed(), failed.len());
+    println!(
+        "{seeds} seeds of {} events in {:.0?}, {} failed {failed:?}",
+        arguments.events,
+        began.elapsed(),
+        failed.len()
+    );
     for (what, count) in &outcome.figures {
         println!("{count:>12} {what}");
     }

@@ -268,9 +268,8 @@ fn conflict(call: &Call<'_>) -> Answer {
     }
     let request: Value = serde_json::from_slice(call.body).unwrap_or_default();
     let items = request["TransactItems"].as_array().map_or(1, Vec::len);
-    let reasons: Vec<Value> = (0..items)
-        .map(|item| json!({ "Code": if item == 0 { "TransactionConflict" } else { "None" } }))
-        .collect();
+    let reasons: Vec<Value> =
+        (0..items).map(|item| json!({ "Code": if item == 0 { "TransactionConflict" } else { "None" } })).collect();
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",

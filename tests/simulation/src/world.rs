@@ -547,7 +547,7 @@ impl World {
                         || status.as_u16() == 429
                         || text.contains("send the request again")
                         || text.contains("status=\"error\"")
-                        || text.contains("\"status\":\"error\"");
+                        || (text.contains("\"status\"") && text.contains("\"error\""));
                     if !is_to_be_repeated {
                         return Some(text);
                     }
@@ -699,7 +699,10 @@ impl World {
         for (tenant, token) in READERS {
             let tenants = self.tenants_seen_with(token).await;
             check("reading".to_owned(), invariants::is_of_tenant(&tenants, tenant));
-            check("reading".to_owned(), if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) });
+            check(
+                "reading".to_owned(),
+                if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) },
+            );
         }
         violations
     }

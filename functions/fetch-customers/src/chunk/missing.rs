@@ -14,10 +14,19 @@ use store::{Change, IncomingChange};
 use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
 
 /// How many of the customers that seem to be gone are asked for at once.
-const MISSING_AT_ONCE: usize = 10;
+pub(super) const MISSING_AT_ONCE: usize = 10;
 /// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
+
+/// What an answer lacked although it was asked for.
+struct Absence {
+    group: Vec<String>,
+    missing: Vec<String>,
+    /// How many customers were asked for, companions included.
+    asked: usize,
+    began: Timestamp,
+}
 
 const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is every one that is known to exist";
 
@@ -36,7 +45,7 @@ impl ChunkWork<'_> {
         let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
         // A single known customer can't prove more, if there is no other.
         let is_only_one = self.companions.len().max(known.len()) == 1;
-        self.hear_enough(known, missing.len()).await?;
+        self.hear_enough(known.clone(), missing.len()).await?;
         let mut companions = std::mem::take(&mut self.companions);
         if companions.is_empty() {
             return Err(self.unverified(EVERYONE_IS_MISSING));
@@ -46,6 +55,7 @@ impl ChunkWork<'_> {
         let at_once = (self.bulk_size() - companions.len()).clamp(1, MISSING_AT_ONCE);
         let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
         let mut unverified = false;
+        let mut absences = Vec::new();
         while let Some(group) = groups.pop_front() {
             // Without those that came meanwhile, or were found under another spelling.
             let group: Vec<String> = group.into_iter().filter(|id| !self.asked_for_by(id).is_empty()).collect();
@@ -86,8 +96,17 @@ impl ChunkWork<'_> {
                     unverified = true;
                 }
             } else {
-                self.write_tombstones(&group, &heard.missing, &stored, began).await?;
+                absences.push(Absence { group, missing: heard.missing, asked: ids.len(), began });
             }
+        }
+        let most_asked = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
+        let must_hear = if is_only_one { most_asked.min(1) } else { most_asked };
+        if self.still_hears(must_hear, &companions, known).await? {
+            for Absence { group, missing, began, .. } in absences {
+                self.write_tombstones(&group, &missing, &stored, began).await?;
+            }
+        } else {
+            unverified = true;
         }
         if unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
     }
@@ -126,6 +145,26 @@ impl ChunkWork<'_> {
             Ok(answer) => self.take_over(&known, answer).await.map(|_| ()),
             Err(error) => Err(self.later(format!("details: {error}"))),
         }
+    }
+
+    /// Whether the source answers with as many customers now, after it left some out. One that has begun meanwhile to
+    /// answer with only so many leaves out customers that exist.
+    async fn still_hears(&mut self, wanted: usize, companions: &[String], known: Vec<String>) -> Result<bool, Pause> {
+        if wanted == 0 {
+            return Ok(true);
+        }
+        let mut ids = companions.to_vec();
+        for id in self.present.iter().cloned().chain(known) {
+            if !ids.contains(&id) && ids.len() < self.bulk_size() {
+                ids.push(id);
+            }
+        }
+        self.most_heard = 0;
+        match self.request(&ids).await? {
+            Ok(answer) => self.take_over(&ids, answer).await?,
+            Err(error) => return Err(self.later(format!("details: {error}"))),
+        };
+        Ok(self.most_heard >= wanted)
     }
 
     /// Up to `count` customers of the shadow that are known to exist, without `apart_from`.

@@ -16,7 +16,10 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, PlantedFault, StoredVersion, Version, merge_decision};
+use model::{
+    ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, PlantedFault, StoredVersion, Version,
+    merge_decision,
+};
 use thiserror::Error;
 
 use crate::bulk::BulkTable;

@@ -61,10 +61,8 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_that_was_reported_or_ackno
     let source = Source::with_customers(CUSTOMERS);
     let home = home_with_connection_to(&source, &format!("poll_seconds = 1\nbulk_size = 7\n{CONNECTOR}"));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (address, local) = (
-        format!("http://127.0.0.1:{port}"),
-        format!("local --connections connections.toml --data data --port {port}"),
-    );
+    let (address, local) =
+        (format!("http://127.0.0.1:{port}"), format!("local --connections connections.toml --data data --port {port}"));
     let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
     source.runtime.spawn(push_for_ever(address.clone(), acknowledged.clone()));
     let mut random = fastrand::Rng::with_seed(7);
