@@ -33,8 +33,8 @@ pub struct Aws {
     pub http: SourceHttp,
 }
 
-/// A process that works on every queue and answers requests, as an environment of Lambda does: it has its own caches and
-/// its own clock.
+/// A process that works on every queue and answers requests, as an environment of Lambda does: it has its own caches
+/// and its own clock.
 pub struct Process {
     jobs: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
     engine: Engine,

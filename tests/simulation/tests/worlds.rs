@@ -6,9 +6,12 @@
 use simulation::{Outcome, PlantedFault, Simulation};
 
 /// Seeds of which one failed once, with the number of their events.
-const ONCE_FAILED: [(u64, usize); 1] = [
-    // Companions that were one and the same customer, to whom more could not be added.
+const ONCE_FAILED: [(u64, usize); 3] = [
+    // Two companions were one and the same customer.
     (14, 150),
+    // A source began to answer with only so many while customers were missing.
+    (211, 500),
+    (672, 60),
 ];
 
 fn run(seed: u64, events: usize) -> Outcome {

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 /// The time, and the way to wait for it.
 ///
-/// A story's clock stands still: a time-out or a pause lasts until the story moves the clock ([`Clock::sleep_until`]). A
-/// wait that is part of the work passes at once and moves the clock on ([`Clock::wait_until`]).
+/// A story's clock stands still: a time-out or a pause lasts until the story moves the clock ([`Clock::sleep_until`]).
+/// A wait that is part of the work passes at once and moves the clock on ([`Clock::wait_until`]).
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Kind);
 
