@@ -79,7 +79,7 @@ impl Numbers {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -89,7 +89,7 @@ impl Numbers {
 
     /// The next one below `end`; 0 if there is none.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % (end.max(1) as u64)).unwrap()
+        usize::try_from(self.draw() % (end.max(1) as u64)).unwrap()
     }
 }
 
@@ -98,7 +98,7 @@ pub fn hash(input: &[u8]) -> u64 {
     let folded = input
         .iter()
         .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3));
-    Numbers::of(folded).next()
+    Numbers::of(folded).draw()
 }
 
 /// An input made of seeds: one of them with up to eight changes.
@@ -114,7 +114,7 @@ pub fn mutated(seeds: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
             }
             1 if !input.is_empty() => {
                 let at = numbers.below(input.len());
-                input[at] = numbers.next() as u8;
+                input[at] = numbers.draw() as u8;
             }
             2 => {
                 let (begin, end) = part(&input, numbers);

@@ -124,7 +124,7 @@ const GARBAGE: [&str; 5] = ["", "12a", "-7", "99999999999999999999999", " "];
 
 /// The events of a seed, in the order of their times.
 pub fn draw(seed: u64, count: usize) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0x5eed_0f_e7e7_75);
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x5eed_0fe7_e775);
     // Some worlds are busier than others.
     let most_pause = [500, 2_000, 4_000][random.usize(0..3)];
     let mut at = Duration::ZERO;

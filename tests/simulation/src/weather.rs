@@ -186,9 +186,9 @@ impl Weather {
         state.fingerprint = hasher.finish();
         let usual = if call.service == SOURCE { 20..150 } else { 1..8 };
         let micros = state.random.u64(usual.start * 1_000..usual.end * 1_000) * if is_slow { 100 } else { 1 };
-        let is_here = |(planned, _): &&mut (Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;
+        let is_here = |(planned, _): &(Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;
         let mut met = state.dies_at.filter(|(at, trouble)| *at == number && trouble.is_after() == is_after);
-        if let Some(index) = state.planned.iter_mut().position(|mut planned| is_here(&&mut planned)) {
+        if let Some(index) = state.planned.iter().position(is_here) {
             let (trouble, calls) = state.planned[index];
             if calls == 0 {
                 state.planned.remove(index);

@@ -167,7 +167,7 @@ mod tests {
                     most = most.max(std::mem::take(&mut before));
                     feed.allow(coding.step());
                     // The first two bytes of deflate are looked at together, and left until both are there.
-                    if feed.len() < 2 {
+                    if feed.unread() < 2 {
                         match pieces.next() {
                             Some(piece) => feed.push(piece.to_vec()),
                             None => feed.end(Ok(())),

@@ -43,7 +43,7 @@ impl Feed {
     }
 
     /// How many bytes have come and were not read yet.
-    pub fn len(&self) -> usize {
+    pub fn unread(&self) -> usize {
         self.state().length
     }
 

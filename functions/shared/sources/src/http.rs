@@ -206,7 +206,7 @@ impl SourceHttp {
         loop {
             self.gather(&mut parts, &feed, deadline).await;
             loop {
-                let length_before = feed.len();
+                let length_before = feed.unread();
                 feed.allow(coding.step());
                 match panic::catch_unwind(AssertUnwindSafe(&mut read)) {
                     Err(_) => return Err(RequestError::Panicked),
@@ -216,7 +216,7 @@ impl SourceHttp {
                 // Other tasks get their turn between two pieces.
                 tokio::task::yield_now().await;
                 // A reader may need more than there is, and leave what there is.
-                if (feed.len() == 0 || feed.len() == length_before) && !feed.has_ended() {
+                if (feed.unread() == 0 || feed.unread() == length_before) && !feed.has_ended() {
                     break;
                 }
             }
@@ -231,7 +231,7 @@ impl SourceHttp {
         deadline: Timestamp,
     ) {
         let late = || io::Error::new(ErrorKind::TimedOut, "the source's answer did not come to its end in time");
-        while feed.len() < GATHERED_BYTES && !feed.has_ended() {
+        while feed.unread() < GATHERED_BYTES && !feed.has_ended() {
             tokio::select! {
                 // The deadline first: a body that never ends is cut off at it, and not by chance some time after it.
                 biased;

@@ -83,7 +83,7 @@ pub(super) const DETAILS: Target = Target {
 fn details<R: Read>(mut reader: DetailsReader<R>) -> (Vec<String>, Option<String>, u64) {
     let mut read = Vec::new();
     let mut failure = None;
-    while let Some(detail) = reader.next() {
+    for detail in reader.by_ref() {
         match detail {
             Ok(detail) => {
                 assert!(detail.raw.len() <= Limits::RAW);

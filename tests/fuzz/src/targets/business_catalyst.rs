@@ -36,7 +36,7 @@ fn contacts(input: impl Read) -> (Vec<String>, Option<String>, Option<PageEnd>) 
     let (zone, not_after) = (site_zone("Australia/Sydney").unwrap(), Timestamp::MAX);
     let mut read = Vec::new();
     let mut failure = None;
-    while let Some(contact) = reader.next() {
+    for contact in reader.by_ref() {
         match contact {
             Ok(contact) => {
                 assert!(contact.raw.len() <= Limits::RAW);
