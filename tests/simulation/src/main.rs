@@ -9,8 +9,9 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use clap::Parser;
 use simulation::{KINDS, Outcome, PlantedFault, Simulation, SourceHttp, Swept, Trouble, stories};
 
 const USAGE: &str =
@@ -19,65 +20,62 @@ const USAGE: &str =
 /// In so many seeds everything happens that can.
 const ENOUGH: u64 = 100;
 
+/// Worlds in which everything goes wrong, by seed.
+#[derive(Parser)]
 struct Arguments {
+    /// One seed, with what happens in it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// These seeds, as FROM..TO.
+    #[arg(long, default_value = "0..20", value_parser = range)]
     seeds: Range<u64>,
-    is_traced: bool,
+    /// How many events a world has.
+    #[arg(long, default_value_t = 500)]
     events: usize,
-    planted: Option<PlantedFault>,
-    finds_all: bool,
-    sweeps: bool,
-    shrinks: bool,
+    /// No more seeds are begun after so many seconds.
+    #[arg(long, default_value_t = u64::MAX)]
+    seconds: u64,
+    /// A protection that is missing; `all`: each in turn, until a seed objects.
+    #[arg(long, value_parser = planted)]
+    planted: Option<Planted>,
+    /// Has a process die at every call of some stories instead.
+    #[arg(long)]
+    sweep: bool,
+    /// Does not look for a shorter history that fails.
+    #[arg(long)]
+    no_shrink: bool,
 }
 
-fn arguments() -> Option<Arguments> {
-    let mut found = Arguments {
-        seeds: 0..20,
-        is_traced: false,
-        events: 500,
-        planted: None,
-        finds_all: false,
-        sweeps: false,
-        shrinks: true,
-    };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--seed" => {
-                let seed = arguments.next()?.parse().ok()?;
-                (found.seeds, found.is_traced) = (seed..seed + 1, true);
-            }
-            "--seeds" => {
-                let text = arguments.next()?;
-                let (from, to) = text.split_once("..")?;
-                found.seeds = from.parse().ok()?..to.parse().ok()?;
-            }
-            "--events" => found.events = arguments.next()?.parse().ok()?,
-            "--sweep" => found.sweeps = true,
-            "--planted" => {
-                let name = arguments.next()?;
-                if name == "all" {
-                    found.finds_all = true;
-                    continue;
-                }
-                found.planted = Some(PlantedFault::ALL.into_iter().find(|fault| format!("{fault:?}") == name)?);
-            }
-            "--no-shrink" => found.shrinks = false,
-            _ => return None,
-        }
+#[derive(Clone, Copy)]
+enum Planted {
+    All,
+    One(PlantedFault),
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed.ok_or_else(|| "must be FROM..TO".to_owned())
+}
+
+fn planted(name: &str) -> Result<Planted, String> {
+    if name == "all" {
+        return Ok(Planted::All);
     }
-    Some(found)
+    let fault = PlantedFault::ALL.into_iter().find(|fault| format!("{fault:?}") == name);
+    fault.map(Planted::One).ok_or_else(|| format!("must be `all` or one of {:?}", PlantedFault::ALL))
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = arguments() else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
+    let mut arguments = Arguments::parse();
+    if let Some(seed) = arguments.seed {
+        arguments.seeds = seed..seed + 1;
+    }
     let http = Simulation::http();
-    let is_well = match (arguments.sweeps, arguments.finds_all) {
-        (true, _) => sweep(&http),
-        (_, true) => find_all(&arguments, &http),
-        _ => run(&arguments, &http),
+    let is_well = match arguments.planted {
+        _ if arguments.sweep => sweep(&http),
+        Some(Planted::All) => find_all(&arguments, &http),
+        Some(Planted::One(fault)) => run(&arguments, Some(fault), &http),
+        None => run(&arguments, None, &http),
     };
     if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -133,26 +131,28 @@ fn threads() -> usize {
 }
 
 /// Runs seeds.
-fn run(arguments: &Arguments, http: &SourceHttp) -> bool {
+fn run(arguments: &Arguments, planted: Option<PlantedFault>, http: &SourceHttp) -> bool {
     let began = Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
+    let done = AtomicU64::new(0);
     let sum = Mutex::new((Outcome::default(), Vec::<u64>::new(), BTreeMap::<String, u64>::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::SeqCst);
-                    if !arguments.seeds.contains(&seed) {
+                    if !arguments.seeds.contains(&seed) || began.elapsed() > Duration::from_secs(arguments.seconds) {
                         return;
                     }
-                    let simulation = Simulation::new(seed, arguments.events, http).with_planted(arguments.planted);
-                    let outcome = simulation.run(arguments.is_traced);
+                    let simulation = Simulation::new(seed, arguments.events, http).with_planted(planted);
+                    let outcome = simulation.run(arguments.seed.is_some());
                     for line in &outcome.trace {
                         println!("{line}");
                     }
                     if !outcome.violations.is_empty() {
-                        report(seed, &simulation, &outcome, arguments.shrinks);
+                        report(seed, &simulation, &outcome, !arguments.no_shrink);
                     }
+                    done.fetch_add(1, Ordering::SeqCst);
                     let mut sum = sum.lock().unwrap();
                     add(&mut sum.0.fired, &outcome.fired);
                     add(&mut sum.0.figures, &outcome.figures);
@@ -167,7 +167,7 @@ fn run(arguments: &Arguments, http: &SourceHttp) -> bool {
         }
     });
     let (outcome, failed, events) = sum.into_inner().unwrap();
-    let seeds = arguments.seeds.end - arguments.seeds.start;
+    let seeds = done.into_inner();
     println!(
         "{seeds} seeds of {} events in {:.0?}, {} failed {failed:?}",
         arguments.events,

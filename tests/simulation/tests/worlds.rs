@@ -35,7 +35,11 @@ fn a_seed_decides_all_that_happens() {
 #[test]
 fn a_protection_that_is_missing_is_missed() {
     let http = Simulation::http();
-    let fault = Some(PlantedFault::PurgesAnotherQueue);
-    let objects = |seed| !Simulation::new(seed, 200, &http).with_planted(fault).run(false).violations.is_empty();
-    assert!((0..10).any(objects));
+    for (fault, seed) in
+        [(PlantedFault::AcknowledgesEarly, 0), (PlantedFault::WritesBlindly, 0), (PlantedFault::TrustsOneAnswer, 4)]
+    {
+        let world = Simulation::new(seed, 150, &http);
+        assert_eq!(world.run(false).violations, Vec::<String>::new(), "seed {seed}");
+        assert_ne!(world.with_planted(Some(fault)).run(false).violations, Vec::<String>::new(), "{fault:?}");
+    }
 }

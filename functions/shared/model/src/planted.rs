@@ -1,6 +1,9 @@
 //! Protections that a simulation takes away, to see that it misses them. Without the feature `planted-faults` none can
 //! be, and the compiler removes the question.
 
+#[cfg(all(feature = "planted-faults", not(debug_assertions)))]
+compile_error!("`planted-faults` takes protections away: nothing that is shipped may have it");
+
 /// A fault: a protection that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PlantedFault {
