@@ -3,7 +3,9 @@
 //! Customers that an answer lacked are asked for once more, few at a time, beside companions that are known to exist:
 //! one comes first, one in the middle, one last. A source may answer with only so many customers: the first, the last,
 //! or those with the smallest ids. Such an answer leaves out a companion, or does not reach the source's limit. A
-//! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for.
+//! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for; and if the
+//! source answers afterwards with as many customers as were asked for then. It may have begun to answer with only so
+//! many since it was last heard with more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -19,6 +21,8 @@ pub(super) const MISSING_AT_ONCE: usize = 10;
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
 
+const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is every one that is known to exist";
+
 /// What an answer lacked although it was asked for.
 struct Absence {
     group: Vec<String>,
@@ -27,8 +31,6 @@ struct Absence {
     asked: usize,
     began: Timestamp,
 }
-
-const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is every one that is known to exist";
 
 impl ChunkWork<'_> {
     /// Asks for the missing customers once more, beside companions that exist: a customer that is missing then is gone.
