@@ -1,5 +1,6 @@
-//! Pushes, reads and imports at rising rates against a local run: `cargo build --release && cargo run --release -p tests
-//! --bin load`. With `-- --minutes 30` the three go on side by side at moderate rates instead, and memory is watched.
+//! Pushes, reads and imports at rising rates against a local run: `cargo build --release && cargo run --release -p
+//! tests --bin load`. With `-- --minutes 30` the three go on side by side at moderate rates instead, and memory is
+//! watched.
 //!
 //! Requests are sent at the times that a rate says, whether earlier ones were answered or not: so a wait shows as
 //! latency. A rate is past the bend if one request in a hundred takes longer than [`BEND`], or is refused. At the end
