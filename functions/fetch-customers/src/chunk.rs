@@ -25,7 +25,7 @@ use sources::{ANSWER_TIME, SourceError};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
 use working::Worker;
 
-use self::missing::MISSING_AT_ONCE;
+use self::missing::MOST_ASKED;
 use crate::FetchCustomers;
 
 /// The part of the deadline that is kept for settling the chunk.
@@ -72,7 +72,7 @@ pub(crate) struct ChunkWork<'a> {
     suspects: Vec<Suspect>,
     /// Customers that the source has just answered with: they exist.
     companions: Vec<String>,
-    /// Some of those, enough to be asked for in the place of the missing ones.
+    /// Customers that came, enough to be asked for in the place of the missing ones.
     present: Vec<String>,
     /// The most customers that one answer held: the source can answer with at least so many.
     most_heard: usize,
@@ -335,13 +335,13 @@ impl<'a> ChunkWork<'a> {
         for (source_id, (content, raw)) in found {
             // A companion is asked for to see that it exists; its news belong to another chunk.
             let is_ours = !self.asked_for_by(&source_id).is_empty();
+            if self.present.len() < MOST_ASKED && !self.present.contains(&source_id) {
+                self.present.push(source_id.clone());
+            }
             match content {
                 Ok(content) => {
                     if self.companions.len() < COMPANIONS && !self.companions.contains(&source_id) {
                         self.companions.push(source_id.clone());
-                    }
-                    if self.present.len() < COMPANIONS + MISSING_AT_ONCE && !self.present.contains(&source_id) {
-                        self.present.push(source_id.clone());
                     }
                     if is_ours {
                         raws.insert(source_id.clone(), raw);

@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use simulation::{KINDS, Outcome, PlantedFault, Simulation, SourceHttp, Swept, Trouble, stories};
 
-const USAGE: &str =
-    "simulation [--seed N | --seeds FROM..TO | --sweep] [--events N] [--planted FAULT|all] [--no-shrink]";
-
 /// In so many seeds everything happens that can.
 const ENOUGH: u64 = 100;
 
@@ -185,7 +182,7 @@ fn run(arguments: &Arguments, planted: Option<PlantedFault>, http: &SourceHttp) 
     }
     // What never happens proves nothing.
     let happened = events.len() == KINDS && Trouble::ALL.iter().all(|trouble| outcome.fired.contains_key(trouble));
-    failed.is_empty() && (happened || seeds < ENOUGH)
+    failed.is_empty() && (happened || arguments.seeds.end - arguments.seeds.start < ENOUGH)
 }
 
 fn add<K: Ord + Copy>(sum: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {

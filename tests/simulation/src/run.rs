@@ -74,9 +74,9 @@ impl Simulation {
             world.take(&event.what).await;
         }
         world.mend().await;
-        let recovered = world.recover().await;
-        let mut violations = world.violations().await;
-        violations.extend(recovered.err());
+        let mut violations: Vec<String> = world.recover().await.err().into_iter().collect();
+        violations.extend(world.violations().await);
+        violations.extend(world.hear_everybody().await);
         violations.extend(PANICS.take());
         let figures = world.figures();
         let (fired, fingerprint) = (world.aws.weather.fired(), world.aws.weather.fingerprint());

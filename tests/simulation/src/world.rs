@@ -56,6 +56,8 @@ pub struct World {
     aa: [AaSimulator; 2],
     bc: BcSimulator,
     bc_clock: Arc<AtomicI64>,
+    /// The contacts that a listing can't hold.
+    bc_poisoned: BTreeSet<u64>,
     /// Whether its clock was ever behind: then a change may have a date that was listed already.
     bc_was_behind: bool,
     processes: Vec<Process>,
@@ -151,6 +153,7 @@ impl World {
             aa,
             bc,
             bc_clock,
+            bc_poisoned: BTreeSet::new(),
             bc_was_behind: false,
             processes: Vec::new(),
             offsets: [0; PROCESSES],
@@ -342,7 +345,10 @@ impl World {
                     self.bc.on_page(page * 5, Action::Change(vec![id]));
                 }
             }
-            What::BcPoison(id, poison) => self.bc.poison(id, poison),
+            What::BcPoison(id, poison) => {
+                self.bc_poisoned.insert(id);
+                self.bc.poison(id, poison);
+            }
             What::BcHeal(id) => self.heal_contact(id),
             What::BcFault(fault, times) => self.bc.fault_times(Operation::Retrieve, fault, times),
             What::BcClock(offset, seconds) => {
@@ -598,7 +604,7 @@ impl World {
             }
         }
         self.bc.fault(Operation::Retrieve, None);
-        for id in FIRST..FIRST + CUSTOMERS + 2 {
+        for id in std::mem::take(&mut self.bc_poisoned) {
             self.heal_contact(id);
         }
     }
@@ -653,6 +659,18 @@ impl World {
     async fn polled_statuses(&self) -> Vec<ConnectionStatus> {
         let statuses = StatusReader::new(&self.tables).all(None, self.clock.now()).await.unwrap();
         statuses.into_iter().filter(|status| !status.kind.is_push()).collect()
+    }
+
+    /// Everybody sends once more; whom nobody heard, although nothing goes wrong any more.
+    pub async fn hear_everybody(&mut self) -> Vec<String> {
+        let before = lock(&self.sent).acknowledged;
+        for id in 0..PUSHED {
+            self.push(id, false);
+        }
+        self.import(0, PUSHED, true);
+        self.pass_until(self.clock.now() + Duration::from_secs(60)).await;
+        let heard = lock(&self.sent).acknowledged - before;
+        if heard == PUSHED + 1 { Vec::new() } else { vec![format!("{heard} of {} senders are heard", PUSHED + 1)] }
     }
 
     /// Everything that does not hold, once everything is fresh.

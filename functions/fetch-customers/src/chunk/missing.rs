@@ -11,12 +11,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, PlantedFault, other_spellings};
+use sources::ANSWER_TIME;
 use store::{Change, IncomingChange};
 
 use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
 
 /// How many of the customers that seem to be gone are asked for at once.
-pub(super) const MISSING_AT_ONCE: usize = 10;
+const MISSING_AT_ONCE: usize = 10;
+/// How many customers are asked for at most then: each in two spellings, and the companions.
+pub(super) const MOST_ASKED: usize = 2 * MISSING_AT_ONCE + COMPANIONS;
 /// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
@@ -47,7 +50,7 @@ impl ChunkWork<'_> {
         let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
         // A single known customer can't prove more, if there is no other.
         let is_only_one = self.companions.len().max(known.len()) == 1;
-        self.hear_enough(known.clone(), missing.len()).await?;
+        self.hear_enough(known, missing.len()).await?;
         let mut companions = std::mem::take(&mut self.companions);
         if companions.is_empty() {
             return Err(self.unverified(EVERYONE_IS_MISSING));
@@ -100,16 +103,11 @@ impl ChunkWork<'_> {
             } else {
                 absences.push(Absence { group, missing: heard.missing, asked: ids.len(), began });
             }
-        }
-        let most_asked = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
-        let must_hear = if is_only_one { most_asked.min(1) } else { most_asked };
-        if self.still_hears(must_hear, &companions, known).await? {
-            for Absence { group, missing, began, .. } in absences {
-                self.write_tombstones(&group, &missing, &stored, began).await?;
+            if self.has_time_for_one_more(began) {
+                unverified |= !self.bury(std::mem::take(&mut absences), &companions, is_only_one, &stored).await?;
             }
-        } else {
-            unverified = true;
         }
+        unverified |= !self.bury(absences, &companions, is_only_one, &stored).await?;
         if unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
     }
 
@@ -149,17 +147,42 @@ impl ChunkWork<'_> {
         }
     }
 
+    /// Whether there is time for only one more request, if it takes as long as the one that began then.
+    fn has_time_for_one_more(&self, began: Timestamp) -> bool {
+        let now = self.worker.clock.now();
+        now + now.duration_since(began) > self.deadline - ANSWER_TIME
+    }
+
+    /// Deletes the customers that answers lacked, if the source still answers with as many as were asked for; `false`
+    /// if it does not.
+    async fn bury(
+        &mut self,
+        absences: Vec<Absence>,
+        companions: &[String],
+        is_only_one: bool,
+        stored: &BTreeMap<String, String>,
+    ) -> Result<bool, Pause> {
+        let most_asked = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
+        let wanted = if is_only_one { most_asked.min(1) } else { most_asked };
+        if !self.still_hears(wanted, companions).await? {
+            return Ok(false);
+        }
+        for Absence { group, missing, began, .. } in absences {
+            self.write_tombstones(&group, &missing, stored, began).await?;
+        }
+        Ok(true)
+    }
+
     /// Whether the source answers with as many customers now, after it left some out. One that has begun meanwhile to
     /// answer with only so many leaves out customers that exist.
-    async fn still_hears(&mut self, wanted: usize, companions: &[String], known: Vec<String>) -> Result<bool, Pause> {
-        if wanted == 0 {
-            return Ok(true);
+    async fn still_hears(&mut self, wanted: usize, companions: &[String]) -> Result<bool, Pause> {
+        let others = self.present.iter().filter(|id| !companions.contains(id));
+        let ids: Vec<String> = companions.iter().chain(others).take(wanted).cloned().collect();
+        if ids.len() < wanted {
+            return Ok(false);
         }
-        let mut ids = companions.to_vec();
-        for id in self.present.iter().cloned().chain(known) {
-            if !ids.contains(&id) && ids.len() < self.bulk_size() {
-                ids.push(id);
-            }
+        if ids.is_empty() {
+            return Ok(true);
         }
         self.most_heard = 0;
         match self.request(&ids).await? {
