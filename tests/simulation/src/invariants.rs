@@ -35,6 +35,15 @@ pub fn is_deleted_only_if_gone(is_tombstone: bool, was_gone: bool) -> Holds {
     if is_tombstone && !was_gone { Err("deleted, although it always existed".to_owned()) } else { Ok(()) }
 }
 
+/// Invariant 9: a lease is taken only from whom it has run out for. Times are milliseconds.
+pub fn lease_was_free(is_the_same: bool, held_until: i64, taken_at: i64) -> Holds {
+    if is_the_same || held_until <= taken_at {
+        Ok(())
+    } else {
+        Err(format!("a lease that is held until {held_until} was taken at {taken_at}"))
+    }
+}
+
 /// Invariant 1: a record is what its source says: its name and address, or that it does not exist.
 pub fn is_what_the_source_says(stored: Option<&Customer>, name: Option<&str>, email: Option<&str>) -> Holds {
     let live = stored.filter(|customer| customer.content.status != Status::Deleted);

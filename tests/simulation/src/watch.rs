@@ -19,17 +19,26 @@ struct Seen {
     versions: BTreeMap<String, Version>,
     /// The customers that have existed all the time.
     always_there: BTreeSet<String>,
+    /// Who holds which lease, and until when: by the item's key.
+    leases: BTreeMap<String, Lease>,
     violations: Vec<String>,
     writes: u64,
     tombstones: u64,
+}
+
+#[derive(Debug)]
+struct Lease {
+    owner: String,
+    /// In milliseconds.
+    until: i64,
 }
 
 impl Watch {
     /// A watch over a shadow in which nothing was written yet, of customers that exist at their sources.
     pub fn new(existing: impl IntoIterator<Item = String>) -> Self {
         let always_there = existing.into_iter().collect();
-        let (versions, violations) = Default::default();
-        Self(Arc::new(Mutex::new(Seen { versions, always_there, violations, writes: 0, tombstones: 0 })))
+        let (versions, leases, violations) = Default::default();
+        Self(Arc::new(Mutex::new(Seen { versions, always_there, leases, violations, writes: 0, tombstones: 0 })))
     }
 
     /// From now on it is right that a customer is deleted.
@@ -50,6 +59,9 @@ impl Watch {
 
     /// Notes what a request has written.
     pub(crate) fn note(&self, call: &Call<'_>, now: Timestamp) {
+        if ["UpdateItem", "TransactWriteItems"].contains(&call.operation) && contains(call.body, "lease_") {
+            self.note_leases(call, now);
+        }
         let is_write = ["PutItem", "TransactWriteItems", "BatchWriteItem"].contains(&call.operation);
         if !is_write || !contains(call.body, SHADOW) {
             return;
@@ -67,6 +79,43 @@ impl Watch {
                     self.note_item(&item["PutRequest"]["Item"], now);
                 }
             }
+        }
+    }
+
+    fn note_leases(&self, call: &Call<'_>, now: Timestamp) {
+        let Ok(request) = serde_json::from_slice::<Value>(call.body) else { return };
+        if call.operation == "UpdateItem" {
+            return self.note_lease(&request, now);
+        }
+        for item in request["TransactItems"].as_array().into_iter().flatten() {
+            match (&item["Update"], &item["Delete"]) {
+                (update, _) if update.is_object() => self.note_lease(update, now),
+                (_, delete) => {
+                    self.seen().leases.remove(&delete["Key"].to_string());
+                }
+            }
+        }
+    }
+
+    fn note_lease(&self, update: &Value, now: Timestamp) {
+        let (key, values) = (update["Key"].to_string(), &update["ExpressionAttributeValues"]);
+        let expression = update["UpdateExpression"].as_str().unwrap_or_default();
+        let millis = |name: &str| values[name]["N"].as_str().and_then(|text| text.parse::<i64>().ok());
+        let seen = &mut *self.seen();
+        if !expression.contains("lease_owner = :owner") {
+            if expression.contains("lease_owner") {
+                seen.leases.remove(&key);
+            } else if let (true, Some(lease)) = (expression.contains("lease_until = "), seen.leases.get_mut(&key)) {
+                lease.until = millis(":until").unwrap_or(lease.until);
+            }
+            return;
+        }
+        let (Some(owner), Some(until)) = (values[":owner"]["S"].as_str(), millis(":until")) else { return };
+        let before = seen.leases.insert(key.clone(), Lease { owner: owner.to_owned(), until });
+        if let (Some(before), Some(taken_at)) = (before, millis(":now"))
+            && let Err(problem) = invariants::lease_was_free(before.owner == owner, before.until, taken_at)
+        {
+            seen.violations.push(format!("{now} {key}: {problem}"));
         }
     }
 
