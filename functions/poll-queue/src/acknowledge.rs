@@ -1,6 +1,7 @@
 //! The acknowledgement of a batch whose customers have all come to an end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
@@ -15,6 +16,10 @@ use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 /// How many customers of a batch are looked for in the queue before it is purged. A queue that was built anew, and
 /// holds all but one in a hundred of a large batch, is taken for the same one once in 170 times.
 const SAMPLE: usize = 512;
+/// A look at the queue that takes longer is taken once more.
+const SLOW_GLANCE: Duration = Duration::from_secs(10);
+/// How often at most.
+const MOST_GLANCES: u32 = 3;
 /// After so many failed purges a new batch begins, which holds all of this one again: changes since then must not wait
 /// for a purge that may never succeed.
 const MOST_PURGES: u64 = 20;
@@ -73,9 +78,19 @@ impl PollQueue {
             Err(error) => return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some),
         };
         let sample = self.poller.ledger.queued(key, batch.number).await?;
-        let glance = match queue.glance(&sample, deadline).await {
-            Ok(glance) => glance,
-            Err(error) => return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some),
+        let clock = &self.poller.clock;
+        let mut glances = 0;
+        let glance = loop {
+            let asked_at = clock.now();
+            glances += 1;
+            match queue.glance(&sample, deadline).await {
+                // It may have been built anew since a slow answer was made. A source that is always slow is believed.
+                Ok(_) if clock.now() > asked_at + SLOW_GLANCE && glances < MOST_GLANCES => {}
+                Ok(glance) => break glance,
+                Err(error) => {
+                    return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some);
+                }
+            }
         };
         match judge_queue(queue_number, glance.queue_number.as_deref(), sample.len(), glance.found) {
             QueueVerdict::NothingLeft => return Ok(None),

@@ -7,7 +7,8 @@
 //!
 //! What can't be seen: a queue that was rebuilt since the batch began, that holds all of the batch's customers again,
 //! and whose numbers have already passed the batch's, as when every customer was queued anew during a first sync. Its
-//! answer is the same as that of the queue before.
+//! answer is the same as that of the queue before. Nor can one that is rebuilt between the answer and the purge: so an
+//! answer that took long is asked for again.
 
 use std::cmp::Ordering;
 
