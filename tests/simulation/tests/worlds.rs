@@ -6,12 +6,14 @@
 use simulation::{Outcome, PlantedFault, Simulation};
 
 /// Seeds of which one failed once, with the number of their events.
-const ONCE_FAILED: [(u64, usize); 3] = [
+const ONCE_FAILED: [(u64, usize); 4] = [
     // Two companions were one and the same customer.
     (14, 150),
     // A source began to answer with only so many while customers were missing.
     (211, 500),
     (672, 60),
+    // A queue was built anew between a slow answer and the purge.
+    (144, 500),
 ];
 
 fn run(seed: u64, events: usize) -> Outcome {
