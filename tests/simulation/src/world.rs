@@ -1,35 +1,28 @@
 //! Two tenants with four kinds of sources, and all that happens to them.
 
+mod checks;
+mod senders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use config::{Configuration, Deployment};
-use futures::FutureExt;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{Conflicts, EmbeddedDynamoDb, Habits, LocalSecrets, LocalSqs, TEMPLATE, Template};
 use model::ConnectionKey;
-use operations::imports::Undo;
-use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, Procedure, urls};
 use simulators::business_catalyst::{self, Action, BcSettings, BcSimulator, Operation, endpoint};
 use sources::SourceHttp;
 use store::{Clock, Random, TableNames, Tables};
-use tower::ServiceExt;
 
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, PUSHED, What};
-use crate::invariants;
+use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, What};
 use crate::process::{Aws, Process};
-use crate::pushes::{DoneImport, Sent};
+use crate::pushes::Sent;
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
@@ -40,8 +33,6 @@ const BEGINNING: &str = "2026-01-01T00:00:00Z";
 const READERS: [(&str, &str); 2] = [("acme", "token-of-acme"), ("globex", "token-of-globex")];
 const CONNECTOR: (&str, &str) = ("intouch", "a-password");
 const IMPORTER: (&str, &str, &str) = ("john", "another-password", "widgets");
-/// How often a sender sends a request that is not acknowledged.
-const ATTEMPTS: u32 = 6;
 /// The first number of a queue; one that is built anew begins below.
 const QUEUE_NUMBERS: u64 = 9_000_000;
 
@@ -418,171 +409,6 @@ impl World {
         }
     }
 
-    /// A Connector pushes a new state of a person until it is acknowledged or the Connector gives up.
-    fn push(&self, person: u64, twice: bool) {
-        let Some(value) = self.begin_sending("person", [person].into()) else { return };
-        let document = format!(
-            "<user><providerInfo><identifier>P</identifier><clientID>c-1</clientID><clubID>k-1</clubID>\
-             <recordID>r-{person}</recordID></providerInfo><userInfo><firstname>Jo</firstname>\
-             <lastname>V{value}</lastname><userStatus>ACTIVE</userStatus><userType>PROSPECT</userType></userInfo></user>"
-        );
-        let authorization = BASE64_STANDARD.encode(format!("{}:{}", CONNECTOR.0, CONNECTOR.1));
-        let request = move || {
-            Request::post("/connector/api/2011-11/user")
-                .header("Authorization", format!("Basic {authorization}"))
-                .header("Content-Type", "application/xml")
-                .body(Body::from(document.clone()))
-                .unwrap()
-        };
-        let (sent, clock) = (self.sent.clone(), self.clock.clone());
-        let senders: Vec<_> = (0..if twice { 2 } else { 1 }).map(|_| self.sender(request.clone())).collect();
-        tokio::spawn(async move {
-            let answers = futures::future::join_all(senders).await;
-            let mut sent = lock(&sent);
-            sent.under_way.remove(&("person", person));
-            for text in answers.iter().flatten() {
-                let uuid = text.split_once("<uuid>").and_then(|(_, rest)| rest.split_once("</uuid>"));
-                let Some((uuid, _)) = uuid else {
-                    sent.violations.push(format!("{}: person {person}: {text}", clock.now()));
-                    continue;
-                };
-                if *sent.ids.entry(person).or_insert_with(|| uuid.to_owned()) != uuid {
-                    sent.violations.push(format!("{}: person {person} has two ids", clock.now()));
-                }
-            }
-            // One that was sent twice, and acknowledged once, may still be written by the other.
-            if answers.iter().all(Option::is_some) {
-                sent.acknowledged += 1;
-                sent.people.entry(person).or_default().acknowledged(value);
-            }
-        });
-    }
-
-    /// An importer sends rows until they are acknowledged or it gives up.
-    fn import(&self, first: u64, rows: u64, is_whole: bool) {
-        let codes: BTreeSet<u64> = (first..first + rows).map(|code| code % PUSHED).collect();
-        let before = lock(&self.sent).rows.clone();
-        let before = codes.iter().map(|code| (*code, before.get(code).cloned().unwrap_or_default())).collect();
-        let Some(value) = self.begin_sending("row", codes.clone()) else { return };
-        let data: Vec<String> = codes.iter().map(|code| format!("code{code}|Jo|V{value}")).collect();
-        let fields = [
-            ("user_id", IMPORTER.0),
-            ("user_password", IMPORTER.1),
-            ("account_id", IMPORTER.2),
-            ("type", "customers_batch"),
-            ("delimiter", "pipe"),
-            ("overwrite_duplicates", if is_whole { "yes" } else { "update" }),
-            ("campaigns_to_include", "1"),
-            ("output", "JSON"),
-            ("profiles_header_1", "code"),
-            ("profiles_header_2", "first_name"),
-            ("profiles_header_3", "last_name"),
-            ("Profiles_Data", &data.join("%0A")),
-        ];
-        let form = fields.map(|(name, value)| format!("{name}={}", value.replace('|', "%7C"))).join("&");
-        let request = move || {
-            Request::post("/api.php")
-                .header("Content-Type", "application/x-www-form-urlencoded")
-                .body(Body::from(form.clone()))
-                .unwrap()
-        };
-        let (sent, clock, sender) = (self.sent.clone(), self.clock.clone(), self.sender(request));
-        tokio::spawn(async move {
-            let answer = sender.await;
-            let mut sent = lock(&sent);
-            for code in &codes {
-                sent.under_way.remove(&("row", *code));
-            }
-            let Some(text) = answer else { return };
-            let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-            let count = |part: &str, name: &str| answer["batch"][part][name].as_u64().unwrap_or(0);
-            let taken = count("customers", "new") + count("customers", "updated");
-            if taken != codes.len() as u64 {
-                sent.violations.push(format!("{}: {} rows: {text}", clock.now(), codes.len()));
-                return;
-            }
-            sent.acknowledged += 1;
-            for code in codes {
-                sent.rows.entry(code).or_default().acknowledged(value);
-            }
-            let id = answer["batch"]["import"]["id"].as_str().unwrap_or_default().to_owned();
-            sent.imports.push(DoneImport { id, value, before });
-        });
-    }
-
-    /// The value to send for these, unless one of them is being sent.
-    fn begin_sending(&self, what: &'static str, ids: BTreeSet<u64>) -> Option<u64> {
-        let mut sent = lock(&self.sent);
-        if ids.iter().any(|id| sent.under_way.contains(&(what, *id))) {
-            return None;
-        }
-        sent.next += 1;
-        let value = sent.next;
-        for id in ids {
-            sent.under_way.insert((what, id));
-            let records = if what == "person" { &mut sent.people } else { &mut sent.rows };
-            records.entry(id).or_default().sent(value);
-        }
-        Some(value)
-    }
-
-    /// Sends a request until it is acknowledged, to one process after the other; `None` if it never is.
-    fn sender(
-        &self,
-        request: impl Fn() -> Request<Body> + Send + 'static,
-    ) -> impl Future<Output = Option<String>> + Send + 'static {
-        let gateways: Vec<Router> = self.processes.iter().map(Process::gateway).collect();
-        let clock = self.clock.clone();
-        let first = self.starts as usize;
-        let death: Vec<_> = self.processes.iter().map(Process::death).collect();
-        async move {
-            for attempt in 0..ATTEMPTS {
-                let number = (first + attempt as usize) % gateways.len();
-                let answering = gateways[number].clone().oneshot(request());
-                let answer = tokio::select! {
-                    biased;
-                    () = death[number].clone().told() => None,
-                    answer = std::panic::AssertUnwindSafe(answering).catch_unwind() => answer.ok(),
-                    () = clock.sleep(Duration::from_secs(35)) => None,
-                };
-                if let Some(Ok(response)) = answer {
-                    let status = response.status();
-                    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
-                    let text = String::from_utf8_lossy(&body).into_owned();
-                    let is_to_be_repeated = status.is_server_error()
-                        || status.as_u16() == 429
-                        || text.contains("send the request again")
-                        || text.contains("status=\"error\"")
-                        || (text.contains("\"status\"") && text.contains("\"error\""));
-                    if !is_to_be_repeated {
-                        return Some(text);
-                    }
-                }
-                clock.sleep(Duration::from_secs(1 << attempt)).await;
-            }
-            None
-        }
-    }
-
-    /// An operator undoes one of the latest imports, if none is under way.
-    async fn undo(&mut self, which: usize) {
-        let import = {
-            let mut sent = lock(&self.sent);
-            if sent.under_way.iter().any(|(what, _)| *what == "row") || sent.imports.is_empty() {
-                return;
-            }
-            let index = sent.imports.len().saturating_sub(which + 1);
-            sent.imports.remove(index)
-        };
-        let connection = ConnectionKey::new("acme", "imports");
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        let record = self.tables.imports().find(&connection, &import.id, deadline).await.unwrap().unwrap();
-        let undo = Undo::new(&self.tables, self.clock.clone(), Random::from_seed(self.seed ^ self.starts));
-        let report = undo.carry_out(&connection, &record, deadline).await;
-        self.note(format_args!("undone: {report:?}"));
-        lock(&self.sent).undone(&import, report.is_ok());
-    }
-
     /// The trouble ends, and what an operator can mend is mended.
     pub async fn mend(&mut self) {
         self.note(format_args!("the trouble ends"));
@@ -609,139 +435,6 @@ impl World {
         }
     }
 
-    /// Lets time pass until everything is fresh.
-    ///
-    /// # Errors
-    /// What is not, after [`invariants::RECOVERY`].
-    pub async fn recover(&mut self) -> Result<(), String> {
-        let mended_at = self.clock.now();
-        for connection in 0..POLLED.len() {
-            self.redrive(connection).await;
-        }
-        if self.bc_was_behind {
-            self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
-        }
-        let until = mended_at + invariants::RECOVERY;
-        let mut redriven_at = mended_at;
-        loop {
-            let Err(problem) = self.is_recovered(mended_at).await else { break };
-            if self.clock.now() >= until {
-                return Err(problem);
-            }
-            if self.clock.now() >= redriven_at + Duration::from_secs(120) {
-                redriven_at = self.clock.now();
-                for connection in 0..POLLED.len() {
-                    self.redrive(connection).await;
-                }
-            }
-            self.pass_until(self.clock.now() + Duration::from_secs(5)).await;
-        }
-        Ok(())
-    }
-
-    async fn is_recovered(&self, since: Timestamp) -> Result<(), String> {
-        for status in self.polled_statuses().await {
-            invariants::is_fresh(&status, since)?;
-            let failures = self.tables.failures().all(&ConnectionKey::new(&status.tenant, &status.id)).await.unwrap();
-            if let Some(failure) = failures.iter().find(|failure| is_id(&failure.source_id)) {
-                return Err(format!("{}/{} has a failure: {failure:?}", status.tenant, status.id));
-            }
-        }
-        if let Some(aa) = self.aa.iter().find(|aa| aa.queue_len() > 0) {
-            return Err(format!("a queue holds {:?}", aa.queue()));
-        }
-        if !lock(&self.sent).under_way.is_empty() {
-            return Err("something is being sent".to_owned());
-        }
-        Ok(())
-    }
-
-    async fn polled_statuses(&self) -> Vec<ConnectionStatus> {
-        let statuses = StatusReader::new(&self.tables).all(None, self.clock.now()).await.unwrap();
-        statuses.into_iter().filter(|status| !status.kind.is_push()).collect()
-    }
-
-    /// Everybody sends once more; whom nobody heard, although nothing goes wrong any more.
-    pub async fn hear_everybody(&mut self) -> Vec<String> {
-        let before = lock(&self.sent).acknowledged;
-        for id in 0..PUSHED {
-            self.push(id, false);
-        }
-        self.import(0, PUSHED, true);
-        self.pass_until(self.clock.now() + Duration::from_secs(60)).await;
-        let heard = lock(&self.sent).acknowledged - before;
-        if heard == PUSHED + 1 { Vec::new() } else { vec![format!("{heard} of {} senders are heard", PUSHED + 1)] }
-    }
-
-    /// Everything that does not hold, once everything is fresh.
-    pub async fn violations(&self) -> Vec<String> {
-        let mut violations = self.watch.violations();
-        violations.extend(lock(&self.sent).violations.clone());
-        let mut check = |about: String, holds: invariants::Holds| {
-            if let Err(problem) = holds {
-                violations.push(format!("{about}: {problem}"));
-            }
-        };
-        let shadow = self.tables.shadow();
-        for (connection, (tenant, name)) in POLLED.iter().enumerate() {
-            for id in FIRST..FIRST + CUSTOMERS + 2 {
-                let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
-                let (display, email) = match connection {
-                    2 => (self.bc.display_name(id), self.bc.email(id)),
-                    aa => (self.aa[aa].display_name(id), self.aa[aa].email(id)),
-                };
-                let holds = invariants::is_what_the_source_says(stored.as_ref(), display.as_deref(), email.as_deref());
-                check(format!("{tenant}/{name}~{id}"), holds);
-            }
-        }
-        for status in self.polled_statuses().await {
-            check("counts".to_owned(), invariants::counts_add_up(&status));
-        }
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        let sent = lock(&self.sent).clone();
-        for (connection, records, prefix) in [("intouch", &sent.people, "r-"), ("imports", &sent.rows, "code")] {
-            let connection = ConnectionKey::new("acme", connection);
-            let (stored, _) = shadow.list(&connection, None, 1_000, deadline).await.unwrap();
-            for (id, possible) in records {
-                let name = format!("{prefix}{id}");
-                let is_it = |customer: &&model::Customer| {
-                    customer.source_id == name || customer.content.external_id.as_deref() == Some(&name)
-                };
-                let found: Vec<_> = stored.iter().filter(is_it).collect();
-                check(name.clone(), if found.len() > 1 { Err("it is there twice".to_owned()) } else { Ok(()) });
-                let value = found.first().and_then(|customer| customer.content.name.last.as_ref());
-                let value = value.and_then(|last| last.strip_prefix('V')?.parse().ok());
-                check(name, possible.check(value));
-            }
-        }
-        for (tenant, token) in READERS {
-            let tenants = self.tenants_seen_with(token).await;
-            check("reading".to_owned(), invariants::is_of_tenant(&tenants, tenant));
-            check(
-                "reading".to_owned(),
-                if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) },
-            );
-        }
-        violations
-    }
-
-    /// The tenants of all customers that a token opens.
-    async fn tenants_seen_with(&self, token: &str) -> BTreeSet<String> {
-        let mut tenants = BTreeSet::new();
-        for (_, connection) in POLLED {
-            let request = Request::get(format!("/v1/customers?connection={connection}"))
-                .header("Authorization", format!("Bearer {token}"))
-                .body(Body::empty())
-                .unwrap();
-            let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
-            let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let customers = answer["customers"].as_array().cloned().unwrap_or_default();
-            tenants.extend(customers.iter().filter_map(|customer| Some(customer["tenant"].as_str()?.to_owned())));
-        }
-        tenants
-    }
-
     /// What was done, in numbers.
     pub fn figures(&self) -> BTreeMap<&'static str, u64> {
         let (writes, tombstones) = self.watch.writes();
@@ -763,11 +456,6 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
-}
-
-/// Whether it is an id of a customer that can be there.
-fn is_id(text: &str) -> bool {
-    text.parse().is_ok_and(|id: u64| (FIRST..FIRST + CUSTOMERS + 2).contains(&id))
 }
 
 fn key(connection: usize) -> ConnectionKey {

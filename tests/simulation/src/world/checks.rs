@@ -1,0 +1,144 @@
+//! What must hold once the trouble has ended, and how long it may take.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use jiff::Timestamp;
+use model::ConnectionKey;
+use operations::status::{ConnectionStatus, StatusReader};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::{READERS, World, key, lock};
+use crate::event::{CUSTOMERS, FIRST, POLLED};
+use crate::invariants;
+
+impl World {
+    /// Lets time pass until everything is fresh.
+    ///
+    /// # Errors
+    /// What is not, after [`invariants::RECOVERY`].
+    pub async fn recover(&mut self) -> Result<(), String> {
+        let mended_at = self.clock.now();
+        for connection in 0..POLLED.len() {
+            self.redrive(connection).await;
+        }
+        if self.bc_was_behind {
+            self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
+        }
+        let until = mended_at + invariants::RECOVERY;
+        let mut redriven_at = mended_at;
+        loop {
+            let Err(problem) = self.is_recovered(mended_at).await else { break };
+            if self.clock.now() >= until {
+                return Err(problem);
+            }
+            if self.clock.now() >= redriven_at + Duration::from_secs(120) {
+                redriven_at = self.clock.now();
+                for connection in 0..POLLED.len() {
+                    self.redrive(connection).await;
+                }
+            }
+            self.pass_until(self.clock.now() + Duration::from_secs(5)).await;
+        }
+        Ok(())
+    }
+
+    async fn is_recovered(&self, since: Timestamp) -> Result<(), String> {
+        for status in self.polled_statuses().await {
+            invariants::is_fresh(&status, since)?;
+            let failures = self.tables.failures().all(&ConnectionKey::new(&status.tenant, &status.id)).await.unwrap();
+            if let Some(failure) = failures.iter().find(|failure| is_id(&failure.source_id)) {
+                return Err(format!("{}/{} has a failure: {failure:?}", status.tenant, status.id));
+            }
+        }
+        if let Some(aa) = self.aa.iter().find(|aa| aa.queue_len() > 0) {
+            return Err(format!("a queue holds {:?}", aa.queue()));
+        }
+        if !lock(&self.sent).under_way.is_empty() {
+            return Err("something is being sent".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn polled_statuses(&self) -> Vec<ConnectionStatus> {
+        let statuses = StatusReader::new(&self.tables).all(None, self.clock.now()).await.unwrap();
+        statuses.into_iter().filter(|status| !status.kind.is_push()).collect()
+    }
+
+    /// Everything that does not hold, once everything is fresh.
+    pub async fn violations(&self) -> Vec<String> {
+        let mut violations = self.watch.violations();
+        violations.extend(lock(&self.sent).violations.clone());
+        let mut check = |about: String, holds: invariants::Holds| {
+            if let Err(problem) = holds {
+                violations.push(format!("{about}: {problem}"));
+            }
+        };
+        let shadow = self.tables.shadow();
+        for (connection, (tenant, name)) in POLLED.iter().enumerate() {
+            for id in FIRST..FIRST + CUSTOMERS + 2 {
+                let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
+                let (display, email) = match connection {
+                    2 => (self.bc.display_name(id), self.bc.email(id)),
+                    aa => (self.aa[aa].display_name(id), self.aa[aa].email(id)),
+                };
+                let holds = invariants::is_what_the_source_says(stored.as_ref(), display.as_deref(), email.as_deref());
+                check(format!("{tenant}/{name}~{id}"), holds);
+            }
+        }
+        for status in self.polled_statuses().await {
+            check("counts".to_owned(), invariants::counts_add_up(&status));
+        }
+        let deadline = self.clock.now() + Duration::from_secs(60);
+        let sent = lock(&self.sent).clone();
+        for (connection, records, prefix) in [("intouch", &sent.people, "r-"), ("imports", &sent.rows, "code")] {
+            let connection = ConnectionKey::new("acme", connection);
+            let (stored, _) = shadow.list(&connection, None, 1_000, deadline).await.unwrap();
+            for (id, possible) in records {
+                let name = format!("{prefix}{id}");
+                let is_it = |customer: &&model::Customer| {
+                    customer.source_id == name || customer.content.external_id.as_deref() == Some(&name)
+                };
+                let found: Vec<_> = stored.iter().filter(is_it).collect();
+                check(name.clone(), if found.len() > 1 { Err("it is there twice".to_owned()) } else { Ok(()) });
+                let value = found.first().and_then(|customer| customer.content.name.last.as_ref());
+                let value = value.and_then(|last| last.strip_prefix('V')?.parse().ok());
+                check(name, possible.check(value));
+            }
+        }
+        for (tenant, token) in READERS {
+            let tenants = self.tenants_seen_with(token).await;
+            check("reading".to_owned(), invariants::is_of_tenant(&tenants, tenant));
+            check(
+                "reading".to_owned(),
+                if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) },
+            );
+        }
+        violations
+    }
+
+    /// The tenants of all customers that a token opens.
+    async fn tenants_seen_with(&self, token: &str) -> BTreeSet<String> {
+        let mut tenants = BTreeSet::new();
+        for (_, connection) in POLLED {
+            let request = Request::get(format!("/v1/customers?connection={connection}"))
+                .header("Authorization", format!("Bearer {token}"))
+                .body(Body::empty())
+                .unwrap();
+            let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
+            let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let customers = answer["customers"].as_array().cloned().unwrap_or_default();
+            tenants.extend(customers.iter().filter_map(|customer| Some(customer["tenant"].as_str()?.to_owned())));
+        }
+        tenants
+    }
+}
+
+/// Whether it is an id of a customer that can be there.
+fn is_id(text: &str) -> bool {
+    text.parse().is_ok_and(|id: u64| (FIRST..FIRST + CUSTOMERS + 2).contains(&id))
+}
