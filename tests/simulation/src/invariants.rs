@@ -72,7 +72,7 @@ pub fn counts_add_up(status: &ConnectionStatus) -> Holds {
     }
 }
 
-/// Invariant 8: everything that was reported is in the shadow, as of a moment ago.
+/// Invariant 9: everything that was reported is in the shadow, as of a moment ago.
 pub fn is_fresh(status: &ConnectionStatus, since: Timestamp) -> Holds {
     let as_of: Option<Timestamp> = status.fresh_as_of.as_ref().and_then(|text| text.parse().ok());
     if status.condition == Condition::InSync && status.batch.is_none() && as_of.is_some_and(|as_of| as_of >= since) {
