@@ -161,7 +161,7 @@ impl TestDeployment {
         }
     }
 
-    /// Adds or replaces the first reader of a tenant, as the release before registered it: without a digest.
+    /// Adds or replaces a reader of a tenant, as the release before registered it: by a number, and without a digest.
     pub async fn register_undigested(&self, tenant: &str, token: &str) {
         let document = json!({ "tenant": tenant, "token": token, "scope": "read" }).to_string();
         let key = ConnectionKey::new(tenant, "reader/1");

@@ -124,6 +124,57 @@ async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many() {
     }
 }
 
+/// Invariant 5: nor if all of a small site stand in one request, so that no other customer could vouch.
+#[tokio::test]
+async fn nobody_of_a_small_site_is_buried_by_a_source_that_begins_to_answer_with_only_one() {
+    for customers in [2, 4, 12] {
+        let world = AssociationAnywhereFixture::with_customers(customers).await;
+        world.sync().await;
+        world.source.answer_at_most(Some(1));
+        world.source.enqueue_all();
+        world.run_for(60).await;
+        assert_eq!(world.status().await.counts.ends.tombstoned, 0, "of {customers}");
+        world.source.answer_at_most(None);
+        world.sync().await;
+        world.assert_shadow_is_the_sources(1001..1001 + customers as u64).await;
+    }
+}
+
+/// Invariants 5 and 9: the last customer is enough to see that all the others are gone, in whichever chunks they stand.
+#[tokio::test]
+async fn the_last_customer_of_a_site_vouches_for_the_deletion_of_all_others() {
+    for bulk_size in [2, 3, 100] {
+        let settings = AaSettings { customers: 12, ..AaSettings::default() };
+        let world = AssociationAnywhereFixture::with(settings, &format!("bulk_size = {bulk_size}")).await;
+        world.sync().await;
+        for id in 1002..1013 {
+            world.source.delete_silently(id);
+        }
+        world.sync().await;
+        assert_eq!(world.status().await.counts.ends.tombstoned, 11, "bulk_size {bulk_size}");
+        world.assert_shadow_is_the_sources([1001]).await;
+    }
+}
+
+/// Invariant 9: a request of the smallest size has no room for a customer in two spellings and for another one.
+#[tokio::test]
+async fn a_deletion_that_is_told_in_another_spelling_is_seen_with_the_smallest_requests() {
+    for bulk_size in [2, 3, 4] {
+        let settings = AaSettings { customers: 12, ..AaSettings::default() };
+        let world = AssociationAnywhereFixture::with(settings, &format!("bulk_size = {bulk_size}")).await;
+        world.sync().await;
+        world.source.queue_with_zeros();
+        world.source.delete_silently(1004);
+        world.source.delete_silently(1005);
+        world.source.change([1006]);
+        world.sync().await;
+        for id in [1004, 1005] {
+            assert_eq!(world.customer(id).await.unwrap().content.status, Status::Deleted, "{id}, {bulk_size}");
+        }
+        assert!(world.source.requests().most_asked <= bulk_size, "{}", world.source.requests().most_asked);
+    }
+}
+
 /// Invariant 5: an answer with a customer that was not requested proves nothing about those that are missing from it.
 #[tokio::test]
 async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {

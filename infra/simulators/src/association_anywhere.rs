@@ -220,6 +220,8 @@ pub struct RequestCounts {
     pub refused: u64,
     /// How many ids details were asked for, repeated ones included.
     pub detail_ids: u64,
+    /// The most ids in one request for details.
+    pub most_asked: u64,
 }
 
 /// A simulated Association Anywhere. Clones share one state.

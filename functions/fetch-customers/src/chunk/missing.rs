@@ -5,7 +5,8 @@
 //! or those with the smallest ids. Such an answer leaves out a companion, or does not reach the source's limit. A
 //! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for; and if the
 //! source answers afterwards with as many customers as were asked for then. It may have begun to answer with only so
-//! many since it was last heard with more.
+//! many since it was last heard with more. If the source is not seen to answer with more than one customer, because no
+//! other is left, the missing one is asked for alone too.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,6 +36,20 @@ struct Absence {
     began: Timestamp,
 }
 
+/// What is known so far of the customers that seem to be gone.
+struct Confirmation {
+    /// Which of them are asked for together next.
+    groups: VecDeque<Vec<String>>,
+    /// Customers that exist, and are asked for beside each group.
+    companions: Vec<String>,
+    /// The id under which a missing customer is stored, if it is another spelling.
+    stored: BTreeMap<String, String>,
+    /// What answers lacked, until the source is seen to answer with as many as were asked for.
+    absences: Vec<Absence>,
+    /// Whether an answer proved nothing.
+    unverified: bool,
+}
+
 impl ChunkWork<'_> {
     /// Asks for the missing customers once more, beside companions that exist: a customer that is missing then is gone.
     pub(super) async fn confirm_missing(&mut self) -> Step {
@@ -48,67 +63,120 @@ impl ChunkWork<'_> {
             return self.write_tombstones(&missing, &missing, &BTreeMap::new(), began).await;
         }
         let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
-        // A single known customer can't prove more, if there is no other.
-        let is_only_one = self.companions.len().max(known.len()) == 1;
         self.hear_enough(known, missing.len()).await?;
         let mut companions = std::mem::take(&mut self.companions);
         if companions.is_empty() {
             return Err(self.unverified(EVERYONE_IS_MISSING));
         }
         companions.truncate(self.bulk_size() - 1);
-        let stored = self.stored_otherwise(&missing).await?;
         let at_once = (self.bulk_size() - companions.len()).clamp(1, MISSING_AT_ONCE);
-        let mut groups: VecDeque<Vec<String>> = missing.chunks(at_once).map(<[_]>::to_vec).collect();
-        let mut unverified = false;
-        let mut absences = Vec::new();
-        while let Some(group) = groups.pop_front() {
+        let mut confirmation = Confirmation {
+            groups: missing.chunks(at_once).map(<[_]>::to_vec).collect(),
+            companions,
+            stored: self.stored_otherwise(&missing).await?,
+            absences: Vec::new(),
+            unverified: false,
+        };
+        while let Some(mut group) = confirmation.groups.pop_front() {
             // Without those that came meanwhile, or were found under another spelling.
-            let group: Vec<String> = group.into_iter().filter(|id| !self.asked_for_by(id).is_empty()).collect();
+            group.retain(|source_id| !self.asked_for_by(source_id).is_empty());
             if group.is_empty() {
                 continue;
             }
-            let respelled: Vec<String> = group.iter().filter_map(|id| stored.get(id)).cloned().collect();
-            for source_id in &group {
-                // If a customer comes under the id that it is stored under, it is the one that the queue means.
-                self.written_as.extend(stored.get(source_id).map(|other| (other.clone(), source_id.clone())));
-            }
-            let asked: Vec<String> = group.iter().cloned().chain(respelled).collect();
-            let ids = between(&asked, &companions);
-            let answer = match self.request(&ids).await? {
-                Ok(answer) => answer,
-                Err(error) => return Err(self.later(format!("details: {error}"))),
-            };
-            let began = answer.began;
-            let heard = self.take_over(&ids, answer).await?;
-            let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
-            if came.is_empty() || heard.broken.is_some() {
-                unverified = true;
-            } else if came.len() < companions.len() {
-                // A companion is gone itself: the others are enough, once an answer has all of them.
-                companions = came;
-                groups.push_back(group);
-            } else if heard.holds_others || heard.unidentified.is_some() {
-                self.tell_apart(group, heard, &mut groups).await?;
-            } else if ids.len() > self.most_heard && !is_only_one {
-                // The source may answer with only so many, and these may be the companions: fewer are asked for.
-                let room = self.most_heard - companions.len();
-                if room > 0 && group.len() > 1 {
-                    groups.extend(group.chunks(room.min(group.len() - 1)).map(<[_]>::to_vec));
-                } else if companions.len() > 1 {
-                    companions.pop();
-                    groups.push_back(group);
-                } else {
-                    unverified = true;
-                }
-            } else {
-                absences.push(Absence { group, missing: heard.missing, asked: ids.len(), began });
-            }
+            let began = self.worker.clock.now();
+            self.look_again(group, &mut confirmation).await?;
             if self.has_time_for_one_more(began) {
-                unverified |= !self.bury(std::mem::take(&mut absences), &companions, is_only_one, &stored).await?;
+                self.bury(&mut confirmation).await?;
             }
         }
-        unverified |= !self.bury(absences, &companions, is_only_one, &stored).await?;
-        if unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
+        self.bury(&mut confirmation).await?;
+        if confirmation.unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
+    }
+
+    /// Asks for a group of missing customers beside the companions.
+    async fn look_again(&mut self, group: Vec<String>, confirmation: &mut Confirmation) -> Step {
+        let stored = |source_id: &String| confirmation.stored.get(source_id).cloned();
+        for source_id in &group {
+            // If a customer comes under the id that it is stored under, it is the one that the queue means.
+            self.written_as.extend(stored(source_id).map(|other| (other, source_id.clone())));
+        }
+        let asked: Vec<String> = group.iter().cloned().chain(group.iter().filter_map(stored)).collect();
+        let ids = between(&asked, &confirmation.companions);
+        if ids.len() > self.bulk_size() {
+            return self.ask_for_fewer(group, &asked, self.bulk_size(), confirmation).await;
+        }
+        let answer = match self.request(&ids).await? {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.later(format!("details: {error}"))),
+        };
+        let began = answer.began;
+        let heard = self.take_over(&ids, answer).await?;
+        let Confirmation { groups, companions, absences, unverified, .. } = confirmation;
+        let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
+        if came.is_empty() || heard.broken.is_some() {
+            *unverified = true;
+        } else if came.len() < companions.len() {
+            // A companion is gone itself: the others are enough, once an answer has all of them.
+            *companions = came;
+            groups.push_back(group);
+        } else if heard.holds_others || heard.unidentified.is_some() {
+            self.tell_apart(group, heard, groups).await?;
+        } else if ids.len() > self.most_heard {
+            // The source may answer with only so many, and these may be the companions.
+            self.ask_for_fewer(group, &asked, self.most_heard, confirmation).await?;
+        } else {
+            absences.push(Absence { group, missing: heard.missing, asked: ids.len(), began });
+        }
+        Ok(())
+    }
+
+    /// Has fewer customers asked for at once, so that `most` hold them and the companions. One that has no room beside
+    /// the last companion is asked for alone.
+    async fn ask_for_fewer(
+        &mut self,
+        group: Vec<String>,
+        asked: &[String],
+        most: usize,
+        confirmation: &mut Confirmation,
+    ) -> Step {
+        let Confirmation { groups, companions, .. } = confirmation;
+        let room = most.saturating_sub(companions.len());
+        if group.len() > 1 && (room > 0 || companions.len() == 1) {
+            groups.extend(group.chunks(room.clamp(1, group.len() - 1)).map(<[_]>::to_vec));
+        } else if companions.len() > 1 {
+            companions.pop();
+            groups.push_back(group);
+        } else {
+            self.ask_alone(group, asked, confirmation).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for one customer alone, in each of its spellings: however few customers a source answers with, this one is
+    /// among them if it exists. That the source answers at all is seen of the companion before and afterwards.
+    async fn ask_alone(&mut self, group: Vec<String>, asked: &[String], confirmation: &mut Confirmation) -> Step {
+        let mut began = self.worker.clock.now();
+        for source_id in asked {
+            let ids = std::slice::from_ref(source_id);
+            let answer = match self.request(ids).await? {
+                Ok(answer) => answer,
+                Err(error) => return self.fail(source_id, error.to_string(), String::new()).await,
+            };
+            began = answer.began;
+            let heard = self.take_over(ids, answer).await?;
+            if heard.broken.is_some() {
+                confirmation.unverified = true;
+                return Ok(());
+            }
+            if heard.holds_others || heard.unidentified.is_some() {
+                return self.fail_unclear(source_id, heard).await;
+            }
+            if heard.missing.is_empty() {
+                return Ok(());
+            }
+        }
+        confirmation.absences.push(Absence { missing: group.clone(), group, asked: 1, began });
+        Ok(())
     }
 
     fn bulk_size(&self) -> usize {
@@ -124,6 +192,11 @@ impl ChunkWork<'_> {
         if !heard.missing.contains(source_id) {
             return Ok(());
         }
+        self.fail_unclear(source_id, heard).await
+    }
+
+    /// Makes a failure record of a customer that was asked for alone, and for which another one came.
+    async fn fail_unclear(&mut self, source_id: &str, heard: Heard) -> Step {
         match heard.unidentified {
             Some(Unidentified { reason, raw }) => self.fail(source_id, reason, raw).await,
             None => self.fail(source_id, OTHERS_CAME.to_owned(), heard.raw).await,
@@ -153,24 +226,19 @@ impl ChunkWork<'_> {
         now + now.duration_since(began) > self.deadline - ANSWER_TIME
     }
 
-    /// Deletes the customers that answers lacked, if the source still answers with as many as were asked for; `false`
-    /// if it does not.
-    async fn bury(
-        &mut self,
-        absences: Vec<Absence>,
-        companions: &[String],
-        is_only_one: bool,
-        stored: &BTreeMap<String, String>,
-    ) -> Result<bool, Pause> {
-        let most_asked = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
-        let wanted = if is_only_one { most_asked.min(1) } else { most_asked };
+    /// Deletes the customers that answers lacked, if the source still answers with as many as were asked for.
+    async fn bury(&mut self, confirmation: &mut Confirmation) -> Step {
+        let Confirmation { companions, stored, absences, unverified, .. } = confirmation;
+        let absences = std::mem::take(absences);
+        let wanted = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
         if !self.still_hears(wanted, companions).await? {
-            return Ok(false);
+            *unverified = true;
+            return Ok(());
         }
         for Absence { group, missing, began, .. } in absences {
             self.write_tombstones(&group, &missing, stored, began).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Whether the source answers with as many customers now, after it left some out. One that has begun meanwhile to

@@ -156,7 +156,7 @@ fn readable<T>(registrations: &[Registration], read: impl Fn(&Registration) -> R
 impl Configuration {
     /// Everything as the store keeps it.
     pub fn to_registrations(&self) -> Vec<Registration> {
-        let readers = self.readers.iter().zip(1..).map(|(reader, number)| reader.to_registration(number));
+        let readers = self.readers.iter().map(Reader::to_registration);
         self.connections.iter().cloned().chain(readers).collect()
     }
 

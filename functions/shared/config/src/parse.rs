@@ -111,15 +111,13 @@ impl Configuration {
             let name = fields.name;
             problems.push(format!("{name}: destinations can't be run by this version"));
         }
-        let mut tokens = BTreeMap::new();
+        let mut tokens = BTreeSet::new();
         for (number, table) in (1..).zip(readers) {
             let mut fields = TableReader::of_entry("reader", number, table, deployment, &mut problems, &mut notes);
             let reader = read_reader(&mut fields);
             fields.no_others();
-            if let Some(Reader { tenant, token, .. }) = &reader
-                && tokens.entry(token.to_string()).or_insert_with(|| tenant.clone()) != tenant
-            {
-                problems.push(format!("reader {number}: key `token`: is that of another tenant's reader too"));
+            if reader.as_ref().is_some_and(|reader| !tokens.insert(reader.token.to_string())) {
+                problems.push(format!("reader {number}: key `token`: is that of another reader too"));
             }
             configuration.readers.extend(reader);
         }

@@ -57,9 +57,10 @@ struct Token {
 }
 
 impl Reader {
-    /// The reader as the store keeps it: the `number`th of its file.
-    pub fn to_registration(&self, number: usize) -> Registration {
-        registration(ConnectionKey::new(&self.tenant, format!("reader/{number}")), READER, self)
+    /// The reader as the store keeps it. Its place in the file is no part of its key: a reader that moves there stays
+    /// registered.
+    pub fn to_registration(&self) -> Registration {
+        registration(ConnectionKey::new(&self.tenant, format!("reader/{}", *self.token)), READER, self)
     }
 
     /// Every reader of all tenants that can be read; the log names the others.

@@ -423,8 +423,8 @@ fn what_the_store_keeps_of_a_configuration_has_a_key_for_each_and_no_secret_but_
         [
             ("acme/aa".to_owned(), "association-anywhere"),
             ("acme/b".to_owned(), "association-anywhere"),
-            ("acme/reader/1".to_owned(), "reader"),
-            ("acme/reader/2".to_owned(), "reader"),
+            ("acme/reader/env:READER_TOKEN".to_owned(), "reader"),
+            ("acme/reader/env:OTHER_TOKEN".to_owned(), "reader"),
         ]
     );
     let reader: Reader = document(&registrations[3]).unwrap();

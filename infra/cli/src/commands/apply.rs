@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use config::{Configuration, Deployment, Problems, READER};
+use config::{Configuration, Deployment, Problems};
 use store::{ConnectionRegistry, Registration};
 
 use crate::Target;
@@ -44,17 +44,14 @@ pub(crate) enum Change {
     Remove(Registration),
 }
 
-/// The steps that make `configuration` the stored one, in their order. Readers are added before any is replaced or
-/// removed: their numbers in the file are their keys, and one that moves must not be missing for a moment.
+/// The steps that make `configuration` the stored one, in their order. What is removed comes last: a reader whose key
+/// changes must not be missing for a moment.
 pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
     let present = Configuration::registered(registry).await?;
     let wanted = configuration.to_registrations();
+    let is_wanted = |registration: &Registration| wanted.iter().any(|wanted| wanted.key == registration.key);
+    let removed: Vec<Registration> = present.iter().filter(|registration| !is_wanted(registration)).cloned().collect();
     let mut changes = Vec::new();
-    for registration in &present {
-        if !wanted.iter().any(|wanted| wanted.key == registration.key) {
-            changes.push(Change::Remove(registration.clone()));
-        }
-    }
     for registration in wanted {
         match present.iter().find(|present| present.key == registration.key) {
             None => changes.push(Change::Add(registration)),
@@ -62,12 +59,7 @@ pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Confi
             Some(_) => {}
         }
     }
-    changes.sort_by_key(|change| match change {
-        Change::Add(registration) if registration.kind == READER => 1,
-        Change::Replace(registration) if registration.kind == READER => 2,
-        Change::Remove(registration) if registration.kind == READER => 3,
-        _ => 0,
-    });
+    changes.extend(removed.into_iter().map(Change::Remove));
     Ok(changes)
 }
 

@@ -76,6 +76,7 @@ fn note_details_ids(simulator: &AaSimulator, request: &Element) {
     let ids: Vec<String> = texts(request, "custid").map(str::to_owned).collect();
     let mut state = simulator.state();
     state.counts.detail_ids += ids.len() as u64;
+    state.counts.most_asked = state.counts.most_asked.max(ids.len() as u64);
     state.last_details_ids = ids;
 }
 

@@ -91,13 +91,13 @@ async fn a_stack_takes_no_token_of_fewer_than_sixteen_characters() {
 #[test]
 fn a_reader_of_the_release_before_is_read_and_has_no_digest() {
     let registration = Registration {
-        key: ConnectionKey::new("acme", "reader/1"),
+        key: ConnectionKey::new("acme", "reader/secretsmanager:customer-sync/reader"),
         kind: super::super::READER.to_owned(),
         document: DOCUMENT_OF_THE_RELEASE_BEFORE.to_owned(),
     };
     let reader = Reader::from_registration(&registration).unwrap();
     assert_eq!((reader.scope, &reader.token_sha256), (Scope::Operate, &None));
-    assert_eq!(reader.to_registration(1), registration);
+    assert_eq!(reader.to_registration(), registration);
 }
 
 /// Likewise.
@@ -107,7 +107,7 @@ fn a_reader_with_a_digest_can_be_read_by_the_release_before() {
     let ReaderOfTheReleaseBefore { tenant, token, scope } = before;
     let digest = Some(CredentialDigest::of(b"abc"));
     let reader = Reader { tenant: tenant.clone(), token: token.clone(), scope, token_sha256: digest };
-    let document = reader.to_registration(1).document;
+    let document = reader.to_registration().document;
     assert!(document.contains("token_sha256"), "{document}");
     let read: ReaderOfTheReleaseBefore = serde_json::from_str(&document).unwrap();
     assert_eq!(read, ReaderOfTheReleaseBefore { tenant, token, scope });
