@@ -106,6 +106,12 @@ pub enum What {
     ClockOff(usize, i64),
     /// What the ledger says of the last batch of a connection is lost, as after a restore.
     LoseLedger(usize),
+    /// The tables are saved as they are.
+    SaveTables,
+    /// An operator stops the polls, copies the saved tables back, and has every polled connection resynced.
+    RestoreTables,
+    /// An importer sends one of the latest imports once more, as it was.
+    ImportAgain(usize),
 }
 
 impl Event {
@@ -117,9 +123,13 @@ impl Event {
 }
 
 /// How many kinds of events there are.
-pub const KINDS: usize = 38;
+pub const KINDS: usize = 41;
 
-const QUEUES: [&str; 4] = ["QueuePolls", "ContactPolls", "WorkQueue", "ContactsQueue"];
+/// One event in so many is a rare one.
+const RARE: usize = 50;
+
+/// The queues that functions are triggered by.
+pub const QUEUES: [&str; 4] = ["QueuePolls", "ContactPolls", "WorkQueue", "ContactsQueue"];
 const GARBAGE: [&str; 5] = ["", "12a", "-7", "99999999999999999999999", " "];
 
 /// The events of a seed, in the order of their times.
@@ -134,6 +144,35 @@ pub fn draw(seed: u64, count: usize) -> Vec<Event> {
     };
     (0..count).map(|_| draw_one()).collect()
 }
+
+/// The same events with rare ones among them. They are drawn by themselves: a seed has the same others without them.
+pub fn with_rare(seed: u64, events: &[Event]) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x7a7e);
+    let mut all = Vec::with_capacity(events.len() + events.len() / RARE);
+    for event in events {
+        if random.usize(0..RARE) == 0 {
+            all.push(Event { at: event.at, what: rare(random) });
+        }
+        all.push(event.clone());
+    }
+    all
+}
+
+fn rare(random: &mut fastrand::Rng) -> What {
+    let aa = random.usize(0..2);
+    let id = FIRST + random.u64(0..CUSTOMERS + 2);
+    match random.u8(0..6) {
+        0 | 1 => What::SaveTables,
+        2 => What::RestoreTables,
+        3 => What::ImportAgain(random.usize(0..3)),
+        // No item holds it.
+        4 => What::AaPoison(aa, id, aa::Poison::HugeText(HUGE)),
+        _ => What::BcPoison(id, bc::Poison::HugeText(HUGE)),
+    }
+}
+
+/// How many bytes are more than DynamoDB takes in one item.
+const HUGE: usize = 2 * 1024 * 1024;
 
 #[rustfmt::skip]
 fn what(random: &mut fastrand::Rng) -> What {

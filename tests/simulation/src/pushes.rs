@@ -45,9 +45,38 @@ pub struct DoneImport {
     pub value: u64,
     /// What the rows may have been before it.
     pub before: BTreeMap<u64, Possible>,
+    /// The form that was sent.
+    pub form: String,
 }
 
 impl Sent {
+    /// The tables were restored: a record is what it was at some time.
+    pub fn restored(&mut self) {
+        for possible in self.people.values_mut().chain(self.rows.values_mut()) {
+            possible.values.extend(0..=self.next);
+            // It may have been undone.
+            possible.may_lack = true;
+        }
+        self.imports.clear();
+    }
+
+    /// An import was sent once more and acknowledged: its values are written again, and its undo goes back to what
+    /// others wrote meanwhile.
+    pub fn imported_again(&mut self, id: &str) {
+        let Some(index) = self.imports.iter().position(|import| import.id == id) else { return };
+        let mut import = self.imports.remove(index);
+        for (code, before) in &mut import.before {
+            let now = self.rows.entry(*code).or_default();
+            if now.values.iter().any(|value| *value != import.value) || now.may_lack {
+                before.values.extend(&now.values);
+                before.may_lack |= now.may_lack;
+                before.was_sent = true;
+            }
+            now.acknowledged(import.value);
+        }
+        self.imports.push(import);
+    }
+
     /// An import was undone, as it is said; its rows that nothing else has changed since are as they were before.
     pub fn undone(&mut self, import: &DoneImport, is_certain: bool) {
         for (code, before) in &import.before {

@@ -39,8 +39,14 @@ pub struct Outcome {
 }
 
 impl Simulation {
-    /// The simulation of a seed with so many events.
+    /// The simulation of a seed with so many events, and rare ones besides.
     pub fn new(seed: u64, events: usize, http: &SourceHttp) -> Self {
+        let usual = Self::usual(seed, events, http);
+        Self { events: event::with_rare(seed, &usual.events), ..usual }
+    }
+
+    /// Without the rare ones.
+    pub fn usual(seed: u64, events: usize, http: &SourceHttp) -> Self {
         Self { seed, events: event::draw(seed, events), planted: None, http: http.clone() }
     }
 

@@ -46,6 +46,13 @@ impl Watch {
         self.seen().always_there.remove(id);
     }
 
+    /// The tables were restored: versions and leases are older ones.
+    pub fn restored(&self) {
+        let seen = &mut *self.seen();
+        seen.versions.clear();
+        seen.leases.clear();
+    }
+
     /// What was wrong.
     pub fn violations(&self) -> Vec<String> {
         self.seen().violations.clone()

@@ -17,7 +17,7 @@ const ONCE_FAILED: [(u64, usize); 4] = [
 ];
 
 fn run(seed: u64, events: usize) -> Outcome {
-    Simulation::new(seed, events, &Simulation::http()).run(false)
+    Simulation::usual(seed, events, &Simulation::http()).run(false)
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_protection_that_is_missing_is_missed() {
     for (fault, seed) in
         [(PlantedFault::AcknowledgesEarly, 0), (PlantedFault::WritesBlindly, 0), (PlantedFault::TrustsOneAnswer, 4)]
     {
-        let world = Simulation::new(seed, 150, &http);
+        let world = Simulation::usual(seed, 150, &http);
         assert_eq!(world.run(false).violations, Vec::<String>::new(), "seed {seed}");
         assert_ne!(world.with_planted(Some(fault)).run(false).violations, Vec::<String>::new(), "{fault:?}");
     }

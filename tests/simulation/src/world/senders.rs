@@ -86,13 +86,7 @@ impl World {
             ("Profiles_Data", &data.join("%0A")),
         ];
         let form = fields.map(|(name, value)| format!("{name}={}", value.replace('|', "%7C"))).join("&");
-        let request = move || {
-            Request::post("/api.php")
-                .header("Content-Type", "application/x-www-form-urlencoded")
-                .body(Body::from(form.clone()))
-                .unwrap()
-        };
-        let (sent, clock, sender) = (self.sent.clone(), self.clock.clone(), self.sender(request));
+        let (sent, clock, sender) = (self.sent.clone(), self.clock.clone(), self.sender(import_request(&form)));
         tokio::spawn(async move {
             let answer = sender.await;
             let mut sent = lock(&sent);
@@ -100,9 +94,7 @@ impl World {
                 sent.under_way.remove(&("row", *code));
             }
             let Some(text) = answer else { return };
-            let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-            let count = |part: &str, name: &str| answer["batch"][part][name].as_u64().unwrap_or(0);
-            let taken = count("customers", "new") + count("customers", "updated");
+            let (id, taken) = import_and_rows(&text);
             if taken != codes.len() as u64 {
                 sent.violations.push(format!("{}: {} rows: {text}", clock.now(), codes.len()));
                 return;
@@ -111,8 +103,39 @@ impl World {
             for code in codes {
                 sent.rows.entry(code).or_default().acknowledged(value);
             }
-            let id = answer["batch"]["import"]["id"].as_str().unwrap_or_default().to_owned();
-            sent.imports.push(DoneImport { id, value, before });
+            sent.imports.push(DoneImport { id, value, before, form });
+        });
+    }
+
+    /// An importer sends one of the latest imports once more: it is the same import.
+    pub(super) fn import_again(&self, which: usize) {
+        let import = {
+            let mut sent = lock(&self.sent);
+            let index = sent.imports.len().checked_sub(which + 1);
+            let Some(import) = index.map(|index| sent.imports[index].clone()) else { return };
+            let rows: Vec<_> = import.before.keys().map(|code| ("row", *code)).collect();
+            if rows.iter().any(|row| sent.under_way.contains(row)) {
+                return;
+            }
+            sent.under_way.extend(rows);
+            for code in import.before.keys() {
+                sent.rows.entry(*code).or_default().sent(import.value);
+            }
+            import
+        };
+        let (sent, clock, sender) = (self.sent.clone(), self.clock.clone(), self.sender(import_request(&import.form)));
+        tokio::spawn(async move {
+            let answer = sender.await;
+            let mut sent = lock(&sent);
+            for code in import.before.keys() {
+                sent.under_way.remove(&("row", *code));
+            }
+            let Some(text) = answer else { return };
+            if import_and_rows(&text) == (import.id.clone(), import.before.len() as u64) {
+                sent.imported_again(&import.id);
+            } else {
+                sent.violations.push(format!("{}: an import again: {text}", clock.now()));
+            }
         });
     }
 
@@ -200,4 +223,22 @@ impl World {
         let heard = lock(&self.sent).acknowledged - before;
         if heard == PUSHED + 1 { Vec::new() } else { vec![format!("{heard} of {} senders are heard", PUSHED + 1)] }
     }
+}
+
+fn import_request(form: &str) -> impl Fn() -> Request<Body> + Send + use<> {
+    let form = form.to_owned();
+    move || {
+        Request::post("/api.php")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(Body::from(form.clone()))
+            .unwrap()
+    }
+}
+
+/// The id of an import, and how many of its rows were taken over, as its answer says.
+fn import_and_rows(answer: &str) -> (String, u64) {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let batch = &answer["batch"];
+    let count = |name: &str| batch["customers"][name].as_u64().unwrap_or(0);
+    (batch["import"]["id"].as_str().unwrap_or_default().to_owned(), count("new") + count("updated"))
 }
