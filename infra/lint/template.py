@@ -23,11 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
 # The command finds the resources of a deployed stack by these outputs.
-OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
+OUTPUTS = {"ControlTableName", "ShadowTableName", "ImportTableName", "FeedTableName", "WorkQueueUrl", "ContactsQueueUrl", "ApiUrl"}
 
 # What SAM attaches by itself; anything else is a policy or a statement of our own.
 MANAGED_POLICIES = {
     "AWSLambdaBasicExecutionRole",
+    "AWSLambdaDynamoDBExecutionRole",
     "AWSLambdaSQSQueueExecutionRole",
     # Of functions that can be in a VPC, whether they are or not.
     "AWSLambdaVPCAccessExecutionRole",

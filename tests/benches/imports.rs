@@ -52,7 +52,7 @@ async fn main() {
     for registration in Configuration::parse(&configuration, Deployment::Local).unwrap().to_registrations() {
         ConnectionRegistry::new(clients.dynamodb.clone(), "ControlTable").put(&registration).await.unwrap();
     }
-    let engine = Engine::new(&template, &clients, queues).unwrap();
+    let engine = Engine::new(&template, &clients, queues, database.clone()).unwrap();
 
     println!("{rows} rows in one call, one process, durable store");
     import(&engine, "new customers", rows, "", |_| String::new()).await;

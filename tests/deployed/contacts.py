@@ -1,6 +1,7 @@
 """Stories of Business Catalyst: contacts in, by listing."""
 
-from telling import Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows, status_of
+from telling import (
+    OPERATOR, READER, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows, status_of)
 
 CONTACTS = 10_000
 FIRST = 1001
@@ -148,3 +149,26 @@ def a_resync_writes_nothing_that_is_unchanged(stack, sources):
     after = {item["id"]["S"]: item["revision"] for item in stack.shadow("acme/bc~")}
     changed = [key for key, revision in after.items() if before.get(key) != revision]
     expect(set(changed) <= {"acme/bc~1010"}, f"written although nothing changed: {changed[:5]}")
+
+
+@story
+def an_operator_acts_over_http_and_a_reader_may_not(stack, sources):
+    def act(path, document=None, token=OPERATOR):
+        return stack.api("POST", f"/v1/{path}", token, document)
+
+    expect(act("connections/bc/pause", token=READER)[0] == 403, "a reader may pause")
+    for what, paused in [("pause", True), ("resume", False)]:
+        status, _, answer = act(f"connections/bc/{what}")
+        expect((status, answer) == (200, {"id": "bc", "paused": paused}), f"{what} answered {status}: {answer}")
+    sources.bc.tell("poison", id=1011, kind="bad-date")
+    sources.bc.tell("touch", ids=1011)
+    status, _, answer = act("connections/bc/resync")
+    expect(status == 202, f"resync answered {status}: {answer}")
+    eventually(lambda: failures(stack, "bc"), "a failure record", A_WHILE)
+    for what in ("redrive", "drop"):
+        status, _, answer = act(f"failures/{what}", {"ids": ["bc~1011"]})
+        expect((status, answer) == (200, {"ids": ["bc~1011"], "more": False}), f"{what} answered {status}: {answer}")
+    sources.bc.tell("heal", id=1011)
+    sources.bc.tell("touch", ids=1011)
+    in_step_soon(stack)
+    eventually(lambda: failures(stack, "bc") == [], "the healed contact", A_WHILE)

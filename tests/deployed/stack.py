@@ -190,8 +190,9 @@ class Stack:
                     integration = gateway.create_integration(
                         ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn,
                         PayloadFormatVersion=event["Properties"]["PayloadFormatVersion"])
+                    method, path = event["Properties"].get("Method"), event["Properties"].get("Path")
                     gateway.create_route(
-                        ApiId=api, RouteKey=f"{event['Properties']['Method']} {event['Properties']['Path']}",
+                        ApiId=api, RouteKey=f"{method} {path}" if path else "$default",
                         Target=f"integrations/{integration['IntegrationId']}")
                 # A number that comes from a parameter stays a text, and the queue's poller fails on it.
                 if event["Type"] == "SQS":

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from fnmatch import fnmatchcase
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
@@ -19,7 +20,7 @@ import imports
 import pushes
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
 from telling import (
-    READER, STRANGER, UNDIGESTED, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
+    OPERATOR, READER, STRANGER, UNDIGESTED, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
 
 # Three chunks of bulk_size, the last of them not full.
 CUSTOMERS = 230
@@ -85,6 +86,11 @@ token = "secretsmanager:customer-sync/reader"
 scope = "read"
 
 [[reader]]
+tenant = "acme"
+token = "secretsmanager:customer-sync/reader-who-operates"
+scope = "operate"
+
+[[reader]]
 tenant = "another"
 token = "secretsmanager:customer-sync/reader-of-another"
 scope = "read"
@@ -132,6 +138,7 @@ def connections_are_applied(stack, sources):
     secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(pushes.SECRET))
     secrets.create_secret(Name="customer-sync/imports", SecretString=json.dumps(imports.SECRET))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
+    secrets.create_secret(Name="customer-sync/reader-who-operates", SecretString=json.dumps({"token": OPERATOR}))
     secrets.create_secret(Name="customer-sync/reader-of-another", SecretString=json.dumps({"token": STRANGER}))
     file = SCRATCH / "connections.toml"
     file.write_text(connections(sources))
@@ -236,6 +243,38 @@ def a_reader_without_a_digest_is_read_from_its_secret_and_no_other_is(stack, sou
         resource for role, action, resource in stack.asked_for("ALLOWED")
         if role == stack.resources["CustomersApiFunctionRole"] and action == "secretsmanager:GetSecretValue"]
     expect(read and all(name in resource for resource in read), f"customers-api read {read}")
+
+
+@story
+def changes_reach_the_feed_and_the_search_index(stack, sources):
+    def heard():
+        ids, cursor = {}, None
+        while True:
+            query = "?limit=500" + (f"&cursor={cursor}" if cursor else "")
+            code, _, page = stack.api("GET", f"/v1/changes{query}", READER)
+            expect(code == 200, f"the feed answered {code}: {page}")
+            ids |= {change["id"]: change["customer"] for change in page["changes"]}
+            cursor = page["cursor"]
+            if not page["more"]:
+                return ids, cursor
+
+    eventually(lambda: "aa~1001" in heard()[0], "a change in the feed", 60)
+    changes, cursor = heard()
+    customer = changes["aa~1001"]
+    email = customer["emails"][0]["address"]
+    eventually(
+        lambda: "aa~1001" in [
+            found["id"] for found in stack.api("GET", f"/v1/customers?email={quote(email.upper())}", READER)[2]["customers"]],
+        "a customer found by its address", 60)
+    code, _, page = stack.api("GET", f"/v1/changes?cursor={cursor}&wait=1", READER)
+    expect(code == 200 and page["cursor"], f"the feed answered {code}: {page}")
+
+
+@story
+def what_no_route_answers_is_a_problem_document(stack, sources):
+    for method, path, status in [("GET", "/v1/nothing", 404), ("DELETE", "/v1/changes", 405)]:
+        code, media_type, problem = stack.api(method, path, READER)
+        expect((code, media_type) == (status, "application/problem+json"), f"{method} {path} answered {code}: {problem}")
 
 
 @story

@@ -11,6 +11,7 @@ from stack import TARGET, request
 SOON = 180
 
 READER = "reader-token-of-acme-90c2"
+OPERATOR = "reader-token-of-an-operator-5d18"
 STRANGER = "reader-token-of-another-tenant-77d0"
 # Of a reader that the release before registered.
 UNDIGESTED = "reader-token-without-a-digest-31be"

@@ -29,7 +29,10 @@ use store::{
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::{CONTACT_POLLS, CONTACTS_QUEUE, CONTROL_TABLE, IMPORT_TABLE, QUEUE_POLLS, SHADOW_TABLE, TOKEN, WORK_QUEUE};
+use crate::{
+    CONTACT_POLLS, CONTACTS_QUEUE, CONTROL_TABLE, FEED_TABLE, IMPORT_TABLE, QUEUE_POLLS, SHADOW_TABLE, TOKEN,
+    WORK_QUEUE,
+};
 
 /// Everything of one deployment but its sources.
 pub struct TestDeployment {
@@ -121,7 +124,7 @@ impl TestDeployment {
             random: Random::from_seed(seed),
             metrics: Metrics::off(),
         };
-        let engine = Engine::new(&template, &clients, queues.clone()).unwrap();
+        let engine = Engine::new(&template, &clients, queues.clone(), database.clone()).unwrap();
         let clients = Clients { dynamodb: database.exempt_client(), ..clients };
         Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget }
     }
@@ -161,11 +164,21 @@ impl TestDeployment {
         }
     }
 
-    /// Adds or replaces a reader of a tenant, as the release before registered it: by a number, and without a digest.
+    /// Makes this the only reader of a tenant, as the release before registered it: by a number, and without a digest.
     pub async fn register_undigested(&self, tenant: &str, token: &str) {
         let document = json!({ "tenant": tenant, "token": token, "scope": "read" }).to_string();
         let key = ConnectionKey::new(tenant, "reader/1");
+        for other in self.connections().of_kind(READER).await.unwrap() {
+            if other.key.tenant == tenant && other.key != key {
+                self.connections().remove(&other.key).await.unwrap();
+            }
+        }
         self.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
+    }
+
+    /// Has the shadow's stream read to its end: all changes are in the feed then, and in the search index.
+    pub async fn publish(&self) {
+        self.engine.drain_streams().await.unwrap();
     }
 
     /// The tables.
@@ -179,6 +192,7 @@ impl TestDeployment {
             control: CONTROL_TABLE.to_owned(),
             shadow: SHADOW_TABLE.to_owned(),
             imports: IMPORT_TABLE.to_owned(),
+            feed: FEED_TABLE.to_owned(),
         };
         Tables::new(client, names, clock, self.clients.random.clone())
     }

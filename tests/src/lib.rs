@@ -19,6 +19,8 @@ pub const CONTROL_TABLE: &str = "ControlTable";
 pub const SHADOW_TABLE: &str = "ShadowTable";
 /// The table of batch imports.
 pub const IMPORT_TABLE: &str = "ImportTable";
+/// The feed table of the template.
+pub const FEED_TABLE: &str = "FeedTable";
 /// The queue of chunks of ids.
 pub const WORK_QUEUE: &str = "WorkQueue";
 /// The queue of chunks of contacts.

@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
+#[path = "api/changes.rs"]
+mod changes;
 #[path = "api/contracts.rs"]
 mod contracts;
 #[path = "api/customers.rs"]
 mod customers;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/operate.rs"]
+mod operate;
 #[path = "api/readers.rs"]
 mod readers;
+#[path = "api/search.rs"]
+mod search;
 #[path = "api/support.rs"]
 mod support;

@@ -136,7 +136,7 @@ async fn nobody_of_a_small_site_is_buried_by_a_source_that_begins_to_answer_with
         assert_eq!(world.status().await.counts.ends.tombstoned, 0, "of {customers}");
         world.source.answer_at_most(None);
         world.sync().await;
-        world.assert_shadow_is_the_sources(1001..1001 + customers as u64).await;
+        world.assert_shadow_is_the_sources(1001..1001 + customers).await;
     }
 }
 

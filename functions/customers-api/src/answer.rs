@@ -2,6 +2,9 @@ use api::{MOST_BYTES_QUOTED, bytes_quoted};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
+
+use crate::freshness::{self, FRESH_AS_OF, FreshAsOf};
 
 /// Bytes of an answer's rows.
 const MOST_BYTES: usize = 4_000_000;
@@ -60,12 +63,26 @@ impl Rows {
         fit.min(MOST_ROWS).min(left).max(1)
     }
 
-    /// The answer: an object with the rows under `name`, and the `others`.
-    pub(crate) fn into_answer(self, name: &str, others: &[(&str, serde_json::Value)]) -> Response {
-        let others: String = others.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
-        let body = format!("{{\"{name}\":[{}]{others}}}", self.json);
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    /// The rows, as JSON without brackets.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
     }
+
+    /// The answer: an object with the rows under `name`, the `others`, and how fresh it is, which a header says too.
+    pub(crate) fn into_answer(self, name: &str, others: &[(&str, serde_json::Value)], fresh: &FreshAsOf) -> Response {
+        let others: String = others.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
+        let body = format!("{{\"{name}\":[{}]{others},\"fresh_as_of\":{}}}", self.json, json!(fresh));
+        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        with_freshness((json, body).into_response(), fresh)
+    }
+}
+
+/// Says in a header how fresh an answer is.
+pub(crate) fn with_freshness(mut response: Response, fresh: &FreshAsOf) -> Response {
+    if let Some(value) = freshness::header(fresh) {
+        response.headers_mut().insert(FRESH_AS_OF, value);
+    }
+    response
 }
 
 #[cfg(test)]

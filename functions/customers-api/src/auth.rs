@@ -4,7 +4,7 @@ use api::{Credential, CredentialList, Lookup, request_id};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use config::{Reader, TokenError};
+use config::{Reader, Scope, TokenError};
 use store::CredentialDigest;
 
 use crate::CustomersApi;
@@ -13,17 +13,36 @@ use crate::problem::Problem;
 /// The tenant whose data a request may read. The rest of the request is looked at only after that.
 pub(crate) struct Tenant(pub(crate) String);
 
+/// The tenant whose connections a request may operate.
+pub(crate) struct OperatedTenant(pub(crate) String);
+
+/// What a token opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    tenant: String,
+    may_operate: bool,
+}
+
 impl FromRequestParts<Arc<CustomersApi>> for Tenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
-        api.tenant_of(parts).await.map(Self)
+        api.access_of(parts).await.map(|access| Self(access.tenant))
+    }
+}
+
+impl FromRequestParts<Arc<CustomersApi>> for OperatedTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
+        let access = api.access_of(parts).await?;
+        if access.may_operate { Ok(Self(access.tenant)) } else { Err(Problem::forbidden()) }
     }
 }
 
 impl CustomersApi {
-    /// The tenant whose token the request carries.
-    async fn tenant_of(&self, parts: &Parts) -> Result<String, Problem> {
+    /// What the token opens that the request carries.
+    async fn access_of(&self, parts: &Parts) -> Result<Access, Problem> {
         let presented = presented(&parts.headers).map(|token| CredentialDigest::of(token.as_bytes()));
         let read = |reader| self.credential_of(reader);
         let who = || {
@@ -31,21 +50,24 @@ impl CustomersApi {
             (route, request_id(&parts.extensions, &self.random))
         };
         match self.readers.open(presented, Reader::all(&self.registry), read, who).await? {
-            // They are all the same.
-            Lookup::These(tenants) => tenants.into_iter().next().ok_or_else(Problem::unauthorized),
+            // All of one tenant. One token in two secrets may do what either of them allows.
+            Lookup::These(accesses) => {
+                accesses.into_iter().max_by_key(|access| access.may_operate).ok_or_else(Problem::unauthorized)
+            }
             Lookup::Nothing => Err(Problem::unauthorized()),
             Lookup::Unknown => Err(Problem::tokens_unreadable()),
         }
     }
 
     /// A registration without a digest, as the release before wrote it, costs a look at its secret.
-    async fn credential_of(&self, reader: Reader) -> CredentialList<String> {
+    async fn credential_of(&self, reader: Reader) -> CredentialList<Access> {
         let digest = reader.digest(&self.secrets).await;
-        let Reader { tenant, token: reference, .. } = reader;
+        let Reader { tenant, token: reference, scope, .. } = reader;
         match digest {
             Ok(digest) => {
                 let name = format!("a reader of {tenant} ({})", *reference);
-                CredentialList::complete([Credential { digest, owner: tenant.clone(), name, opens: tenant }])
+                let opens = Access { tenant: tenant.clone(), may_operate: scope == Scope::Operate };
+                CredentialList::complete([Credential { digest, owner: tenant, name, opens }])
             }
             Err(TokenError::Secret(error)) => {
                 tracing::error!(tenant, %error, "a reader's token can't be read");
@@ -69,6 +91,16 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 
 /// A path without ids: it names no person.
 fn route_of(path: &str) -> &str {
-    let routes = ["/v1/customers/batch-get", "/v1/customers", "/v1/connections", "/v1/staff", "/v1/lead-sources"];
-    routes.into_iter().find(|route| *route == path).unwrap_or("/v1/customers/{id}")
+    let routes = [
+        "/v1/customers/batch-get",
+        "/v1/customers",
+        "/v1/changes",
+        "/v1/connections",
+        "/v1/staff",
+        "/v1/lead-sources",
+        "/v1/failures/redrive",
+        "/v1/failures/drop",
+    ];
+    let of_connection = path.starts_with("/v1/connections/").then_some("/v1/connections/{id}");
+    routes.into_iter().find(|route| *route == path).or(of_connection).unwrap_or("/v1/customers/{id}")
 }

@@ -6,18 +6,27 @@
 //! | `GET /v1/customers?id=…` | the same, whatever characters the id holds |
 //! | `POST /v1/customers/batch-get` | up to 500 records by id |
 //! | `GET /v1/customers?connection=…&cursor=…&limit=…` | the customers of a connection, page by page, without deleted ones |
+//! | `GET /v1/customers?email=…` | the customers with an e-mail address, without deleted ones |
+//! | `GET /v1/changes?cursor=…&limit=…&connection=…&wait=…` | the change feed, oldest first |
 //! | `GET /v1/connections` | how the connections stand |
+//! | `POST /v1/connections/{id}/pause`, `…/resume`, `…/resync` | as the command, with a token of the scope `operate` |
+//! | `POST /v1/failures/redrive`, `…/drop` | likewise |
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
-//! Reads the shadow, the configuration, and of the control table counts, staff and lead sources; writes nothing. The
-//! tenant comes from the bearer token, never from the request. An answer has 4 MB at most: a list then ends with a
-//! cursor, and a batch says what it leaves unanswered. Errors are problem documents (RFC 9457).
+//! Reads the shadow, the feed table, the configuration, and of the control table counts, staff and lead sources; writes
+//! what an operator asks for: into the states of connections, and failure records. The tenant comes from the bearer
+//! token, never from the request. An answer has 4 MB at most: a list then ends with a cursor, and a batch says what it
+//! leaves unanswered. Errors are problem documents (RFC 9457).
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answer;
 mod auth;
-mod list_query;
+mod changes;
+mod etag;
+mod freshness;
+mod operate;
+mod parameters;
 mod problem;
 mod routes;
 
@@ -27,39 +36,58 @@ use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{LeadSource, Staff};
 use operations::status::StatusReader;
-use store::{Clock, ConnectionRegistry, Random, ReferenceTable, Secrets, Shadow};
+use store::{
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, EmailIndex, Failures, Random, ReferenceTable, Secrets,
+    Shadow,
+};
+
+use crate::auth::Access;
+use crate::freshness::Freshness;
 
 /// The function, with what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
     registry: ConnectionRegistry,
     secrets: Secrets,
-    /// Bearer tokens, and the tenant whose data each of them opens.
-    readers: Gate<String>,
+    /// Bearer tokens, and what each of them opens.
+    readers: Gate<Access>,
     random: Random,
     shadow: Shadow,
+    feed: ChangeFeed,
+    email_index: EmailIndex,
+    freshness: Freshness,
     staff: ReferenceTable<Staff>,
     lead_sources: ReferenceTable<LeadSource>,
     status: StatusReader,
+    failures: Failures,
+    states: ConnectionStates,
     clock: Clock,
 }
 
-/// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
+/// Builds the function with what its environment names: the tables, and in `ALLOWED_ORIGINS` the web pages that may
+/// ask.
 ///
 /// # Errors
 /// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
     let Clients { secrets, clock, random, metrics, .. } = clients;
-    Ok(Function::Http(routes::router(Arc::new(CustomersApi {
+    let origins = environment.optional("ALLOWED_ORIGINS").and_then(routes::origins);
+    let api = CustomersApi {
         staff: tables.reference(),
         lead_sources: tables.reference(),
         shadow: tables.shadow(),
+        feed: tables.feed(),
+        email_index: tables.email_index(),
+        freshness: Freshness::new(tables.registry(), tables.states(), clock.clone()),
         registry: tables.registry(),
         secrets,
         readers: Gate::new(clock.clone(), metrics),
         random,
         status: StatusReader::new(&tables),
+        failures: tables.failures(),
+        states: tables.states(),
         clock,
-    }))))
+    };
+    Ok(Function::Http(routes::router(Arc::new(api), origins)))
 }

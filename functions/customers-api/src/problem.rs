@@ -2,7 +2,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use store::StoreError;
+use store::{FeedError, StoreError};
 
 /// An error as a problem document: RFC 9457, `application/problem+json`.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +29,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "a token can't be checked now: send the request again")
     }
 
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "the token is for reading: this needs one with the scope `operate`")
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "the request needs `Authorization: Bearer <token>` with a valid token")
     }
@@ -38,6 +42,18 @@ impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         tracing::error!(%error, "an answer can't be written as JSON");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer can't be written")
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Gone => Self::new(
+                StatusCode::GONE,
+                "what follows this cursor is not kept any more: list the customers again, and go on from there",
+            ),
+            FeedError::Store(error) => error.into(),
+        }
     }
 }
 

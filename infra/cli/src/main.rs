@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, FailuresAction, LocalOptions, ResyncWhat};
+use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions, ResyncWhat};
 use customer_sync::{Login, Target, TargetError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -100,6 +100,20 @@ enum Command {
     Resume {
         /// The connection's id
         id: String,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Show the last changes of customers
+    Changes {
+        /// Go on with each change that comes
+        #[arg(long)]
+        follow: bool,
+        /// Of this connection only
+        #[arg(long, value_name = "ID")]
+        connection: Option<String>,
+        /// A JSON object a line
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Deployment,
     },
@@ -206,7 +220,7 @@ impl Deployment {
                 let login = Login { profile: self.profile.clone(), region: self.region.clone() };
                 Target::stack(name, &login).await
             }
-            None => Target::directory(&self.data),
+            None => Target::directory(&self.data).await,
         }
     }
 }
@@ -259,6 +273,9 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         }
         Some(Command::Pause { id, place }) => commands::pause(&place.target().await?, &id).await?,
         Some(Command::Resume { id, place }) => commands::resume(&place.target().await?, &id).await?,
+        Some(Command::Changes { follow, connection, json, place }) => {
+            commands::feed(&place.target().await?, &FeedOptions { follow, connection, as_json: json }).await?;
+        }
         Some(Command::Failures { action: None, list }) => {
             let action = FailuresAction::List { as_json: list.json };
             commands::failures(&list.place.target().await?, list.connection.as_deref(), action).await?;

@@ -64,7 +64,7 @@ impl Target {
     ///
     /// # Errors
     /// If there is none, or it can't be opened.
-    pub fn directory(path: &Path) -> Result<Self, TargetError> {
+    pub async fn directory(path: &Path) -> Result<Self, TargetError> {
         let file = path.join(DATABASE);
         if !file.is_file() {
             return Err(TargetError::NoData(path.to_owned()));
@@ -72,6 +72,11 @@ impl Target {
         let unreadable = |problem: String| TargetError::Data { path: path.to_owned(), problem };
         let database = EmbeddedDynamoDb::open(&file).map_err(|error| unreadable(error.to_string()))?;
         let template = Template::parse(TEMPLATE).map_err(|error| unreadable(error.to_string()))?;
+        for table in &template.tables {
+            // They are there, unless an older release made the data; and what this process writes reaches their
+            // streams.
+            database.create_table(table).await.map_err(unreadable)?;
+        }
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock)?;
@@ -104,6 +109,7 @@ impl Target {
             control: table("ControlTableName")?,
             shadow: table("ShadowTableName")?,
             imports: table("ImportTableName")?,
+            feed: table("FeedTableName")?,
         };
         let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
@@ -136,6 +142,7 @@ pub(crate) fn local_tables(clients: &Clients) -> Tables {
         control: "ControlTable".to_owned(),
         shadow: SHADOW_TABLE.to_owned(),
         imports: "ImportTable".to_owned(),
+        feed: "FeedTable".to_owned(),
     };
     Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())
 }

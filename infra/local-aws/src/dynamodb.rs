@@ -1,5 +1,7 @@
 mod habits;
+mod journal;
 mod observed;
+mod streams;
 mod units;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use journal::Journaled;
 use observed::Observer;
+use streams::Streams;
 
 use crate::interference::{Answer, Interference};
 use crate::meter::Meter;
@@ -24,6 +28,7 @@ use crate::sdk::{InProcess, steady_retries};
 use crate::template::Table;
 
 pub use habits::{Conflicts, Habits};
+pub(crate) use streams::StreamBatch;
 
 /// How many requests share a flush with the first.
 const LARGEST_GROUP: usize = 127;
@@ -36,6 +41,7 @@ pub struct EmbeddedDynamoDb {
     operations: Arc<Mutex<BTreeMap<String, u64>>>,
     refusals: Arc<Mutex<Vec<Refusal>>>,
     observer: Arc<Mutex<Observer>>,
+    streams: Streams,
 }
 
 /// An error that AWS returns at times, and SQLite never does.
@@ -51,7 +57,7 @@ struct Refusal {
 #[derive(Clone)]
 enum Storage {
     /// By the caller: what a run does is decided by its calls alone.
-    Memory(Arc<Mutex<Database>>),
+    Memory(Arc<Mutex<Journaled>>),
     /// By a thread, which flushes the writes of all that wait together.
     File(mpsc::Sender<Request>),
 }
@@ -98,13 +104,17 @@ impl EmbeddedDynamoDb {
     /// # Errors
     /// If SQLite can't be started.
     pub fn in_memory() -> Result<Self, DynoxideError> {
-        Ok(Self::on(Storage::Memory(Arc::new(Mutex::new(Database::memory()?))), Arc::default()))
+        let streams = Streams::default();
+        let database = Journaled::new(Database::memory()?, false, streams.clone());
+        Ok(Self::on(Storage::Memory(Arc::new(Mutex::new(database))), Arc::default(), streams))
     }
 
     fn serve(database: Database, log: PathBuf) -> Self {
         let (work, requests) = mpsc::channel::<Request>();
         let observer: Arc<Mutex<Observer>> = Arc::default();
         let observing = observer.clone();
+        let streams = Streams::default();
+        let database = Journaled::new(database, true, streams.clone());
         std::thread::spawn(move || {
             while let Ok(first) = requests.recv() {
                 let group = std::iter::once(first).chain(requests.try_iter().take(LARGEST_GROUP)).collect();
@@ -112,11 +122,11 @@ impl EmbeddedDynamoDb {
                 work_on(&database, &log, group, &mut observing);
             }
         });
-        Self::on(Storage::File(work), observer)
+        Self::on(Storage::File(work), observer, streams)
     }
 
-    fn on(storage: Storage, observer: Arc<Mutex<Observer>>) -> Self {
-        Self { storage, operations: Arc::default(), refusals: Arc::default(), observer }
+    fn on(storage: Storage, observer: Arc<Mutex<Observer>>, streams: Streams) -> Self {
+        Self { storage, operations: Arc::default(), refusals: Arc::default(), observer, streams }
     }
 
     /// Refuses from now on what AWS would refuse, as far as `habits` say.
@@ -228,16 +238,16 @@ fn client(in_process: InProcess) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::from_conf(config)
 }
 
-fn carry_out(database: &Database, operation: &str, body: &[u8], is_observed: bool, observer: &mut Observer) -> Answer {
+fn carry_out(database: &Journaled, operation: &str, body: &[u8], is_observed: bool, observer: &mut Observer) -> Answer {
     if operation == "CreateTable" {
         observer.note_table(body);
     }
-    if is_observed { observer.answer(database, operation, body) } else { dispatch(database, operation, body) }
+    if is_observed { observer.answer(database, operation, body) } else { database.dispatch(operation, body) }
 }
 
 /// Carries out a group of requests. Answers come after the writes are on the disk: one flush of SQLite's log serves the
 /// whole group.
-fn work_on(database: &Database, log: &Path, group: Vec<Request>, observer: &mut Observer) {
+fn work_on(database: &Journaled, log: &Path, group: Vec<Request>, observer: &mut Observer) {
     let mut written = Vec::new();
     for request in group {
         let answer = carry_out(database, &request.operation, &request.body, request.is_observed, observer);

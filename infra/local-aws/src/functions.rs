@@ -4,24 +4,27 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use axum::Router;
 use lambda::{
-    BuildFunction, Clients, Environment, EnvironmentError, Function, QueueHandler, ScheduleHandler, handle_messages,
+    BuildFunction, Clients, Environment, EnvironmentError, Function, QueueHandler, ScheduleHandler, StreamHandler,
+    handle_messages,
 };
-use store::Clock;
+use store::{Clock, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::dynamodb::EmbeddedDynamoDb;
 use crate::event_source::{EventSource, sqs_event};
 use crate::gateway;
 use crate::server::{self, Limits};
 use crate::sqs::{LocalSqs, ReceivedMessage};
-use crate::template::{Function as TemplateFunction, HttpRoute, QueueTrigger, Schedule, Template};
+use crate::stream_source::StreamSource;
+use crate::template::{Function as TemplateFunction, HttpRoute, QueueTrigger, Schedule, StreamTrigger, Template};
 
 /// When Lambda repeats an asynchronous invocation for the first time; for the second time it waits twice as long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The functions that are built into this program, by binary.
-const FUNCTIONS: [(&str, BuildFunction); 8] = [
+const FUNCTIONS: [(&str, BuildFunction); 9] = [
     ("schedule-polls", schedule_polls::function),
     ("poll-queue", poll_queue::function),
     ("poll-contacts", poll_contacts::function),
@@ -30,6 +33,7 @@ const FUNCTIONS: [(&str, BuildFunction); 8] = [
     ("customers-api", customers_api::function),
     ("connector-api", connector_api::function),
     ("import-api", import_api::function),
+    ("publish-changes", publish_changes::function),
 ];
 
 /// The functions of a template, ready to be invoked by their triggers.
@@ -37,8 +41,10 @@ const FUNCTIONS: [(&str, BuildFunction); 8] = [
 pub struct Engine {
     scheduled: Vec<(TemplateFunction, Arc<dyn ScheduleHandler>)>,
     queued: Vec<(TemplateFunction, Arc<dyn QueueHandler>)>,
+    streamed: Vec<(TemplateFunction, Arc<dyn StreamHandler>)>,
     http: Vec<(TemplateFunction, Router)>,
     queues: LocalSqs,
+    database: EmbeddedDynamoDb,
     clock: Clock,
 }
 
@@ -55,6 +61,14 @@ pub enum EngineError {
         binary: String,
         /// What should be a queue.
         queue: String,
+    },
+    /// A table that the template does not hold.
+    #[error("template.yaml: the function `{binary}` reads the stream of `{table}`, which is no table of the template")]
+    UnknownTable {
+        /// The function's binary.
+        binary: String,
+        /// What should be a table.
+        table: String,
     },
     /// A trigger that the function does not support.
     #[error("template.yaml: the function `{binary}` is not made for {trigger}")]
@@ -79,8 +93,15 @@ impl Engine {
     ///
     /// # Errors
     /// If the template names a function, a trigger or an environment that does not fit.
-    pub fn new(template: &Template, clients: &Clients, queues: LocalSqs) -> Result<Self, EngineError> {
-        let mut engine = Self { scheduled: vec![], queued: vec![], http: vec![], queues, clock: clients.clock.clone() };
+    pub fn new(
+        template: &Template,
+        clients: &Clients,
+        queues: LocalSqs,
+        database: EmbeddedDynamoDb,
+    ) -> Result<Self, EngineError> {
+        let clock = clients.clock.clone();
+        let (scheduled, queued, streamed, http) = Default::default();
+        let mut engine = Self { scheduled, queued, streamed, http, queues, database, clock };
         for function in &template.functions {
             let binary = function.binary.clone();
             let environment = Environment::of(function.environment.clone());
@@ -88,6 +109,7 @@ impl Engine {
             let triggers = [
                 ("schedules", !function.schedules.is_empty()),
                 ("queues", !function.queues.is_empty()),
+                ("streams", !function.streams.is_empty()),
                 ("HTTP requests", !function.routes.is_empty()),
             ];
             let Some((_, build)) = FUNCTIONS.iter().find(|(name, _)| *name == binary) else {
@@ -102,6 +124,10 @@ impl Engine {
                     engine.queued.push((function.clone(), handler));
                     "queues"
                 }
+                Function::Stream(handler) => {
+                    engine.streamed.push((function.clone(), handler));
+                    "streams"
+                }
                 Function::Http(router) => {
                     engine.http.push((function.clone(), router));
                     "HTTP requests"
@@ -110,6 +136,11 @@ impl Engine {
             for QueueTrigger { queue, .. } in &function.queues {
                 if !template.queues.iter().any(|known| known.name == *queue) {
                     return Err(EngineError::UnknownQueue { binary, queue: queue.clone() });
+                }
+            }
+            for StreamTrigger { table, .. } in &function.streams {
+                if !template.tables.iter().any(|known| known.name == *table) {
+                    return Err(EngineError::UnknownTable { binary, table: table.clone() });
                 }
             }
             if let Some((trigger, _)) = triggers.into_iter().find(|(trigger, used)| *used && *trigger != made_for) {
@@ -136,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Works on every queue until it is dropped.
+    /// Works on every queue and every stream until it is dropped.
     pub async fn run_queues(&self) {
         let mut tasks = JoinSet::new();
         for (function, handler) in &self.queued {
@@ -151,7 +182,45 @@ impl Engine {
                 tasks.spawn(source.run());
             }
         }
+        for (function, handler) in &self.streamed {
+            for trigger in &function.streams {
+                for journal in EmbeddedDynamoDb::shards_of(&trigger.table) {
+                    let source = StreamSource {
+                        trigger: trigger.clone(),
+                        journal,
+                        database: self.database.clone(),
+                        clock: self.clock.clone(),
+                        timeout: function.timeout,
+                        handler: handler.clone(),
+                    };
+                    tasks.spawn(source.run());
+                }
+            }
+        }
         tasks.join_next().await;
+    }
+
+    /// Has the streams read to their ends.
+    ///
+    /// # Errors
+    /// The first error of a function.
+    pub async fn drain_streams(&self) -> Result<(), StoreError> {
+        for (function, handler) in &self.streamed {
+            for trigger in &function.streams {
+                for journal in EmbeddedDynamoDb::shards_of(&trigger.table) {
+                    let now = self.clock.now();
+                    let deadline = now + function.timeout;
+                    while let Some(batch) =
+                        self.database.stream_batch(&journal, trigger.batch_size, now, deadline).await
+                    {
+                        let taken = handler.take(&batch.changes, deadline).await;
+                        self.database.stream_batch_ended(batch, taken.is_ok()).await;
+                        taken?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The API, as API Gateway would serve it.
@@ -223,11 +292,9 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::*;
     use futures::future::BoxFuture;
     use jiff::Timestamp;
-    use store::StoreError;
-
-    use super::*;
 
     /// Fails each time.
     #[derive(Default)]
@@ -243,9 +310,10 @@ mod tests {
     async fn attempts(retries: u32, most_age: Duration) -> (u32, Duration) {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let (timeout, environment) = (Duration::from_secs(30), HashMap::new());
-        let (schedules, queues, routes) = Default::default();
+        let (schedules, queues, streams, routes) = Default::default();
         let binary = "schedule-polls".to_owned();
-        let function = TemplateFunction { binary, timeout, retries, most_age, environment, schedules, queues, routes };
+        let function =
+            TemplateFunction { binary, timeout, retries, most_age, environment, schedules, queues, streams, routes };
         let handler = Arc::new(Failing::default());
         let passing = async {
             loop {

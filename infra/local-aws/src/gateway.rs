@@ -11,25 +11,35 @@ use axum::{Json, Router};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::template::Function;
+use crate::template::{DEFAULT_ROUTE, Function};
 
 /// The bytes of an answer that Lambda takes, as JSON in which the body is a text.
 const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 /// The host that the functions see, if a request names none.
 const HOST: &str = "localhost";
 
-/// The routes of all functions, as API Gateway serves them: any other route is not found.
+/// The routes of all functions, as API Gateway serves them: any other is answered by the function with the default
+/// route, or not found.
 pub(crate) fn router(functions: &[(Function, Router)]) -> Router {
     let mut router = Router::new();
+    let mut default = None;
     for (function, handler) in functions {
         for route in &function.routes {
             let (handler, timeout) = (handler.clone(), function.timeout);
+            if route.path == DEFAULT_ROUTE {
+                default = Some((handler, timeout));
+                continue;
+            }
             let method = Method::from_bytes(route.method.as_bytes()).ok();
             let Some(method) = method.and_then(|method| MethodFilter::try_from(method).ok()) else { continue };
             router = router.route(&route.path, on(method, move |request| invoke(handler.clone(), timeout, request)));
         }
     }
-    router.method_not_allowed_fallback(not_found).fallback(not_found)
+    let Some((handler, timeout)) = default else {
+        return router.method_not_allowed_fallback(not_found).fallback(not_found);
+    };
+    let invoke = move |request| invoke(handler.clone(), timeout, request);
+    router.method_not_allowed_fallback(invoke.clone()).fallback(invoke)
 }
 
 async fn invoke(handler: Router, timeout: Duration, mut request: Request) -> Response {

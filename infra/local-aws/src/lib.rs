@@ -17,6 +17,7 @@ mod sdk;
 mod secrets;
 mod server;
 mod sqs;
+mod stream_source;
 mod template;
 
 pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
@@ -26,7 +27,7 @@ pub use interference::{Answer, Call, Interference};
 pub use meter::{Invocations, Meter, Report, Usage};
 pub use secrets::LocalSecrets;
 pub use sqs::{LocalSqs, ReceivedMessage};
-pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, Table, Template, TemplateError};
+pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, StreamTrigger, Table, Template, TemplateError};
 
 /// The template of the deployment, which `customer-sync local` runs on one machine.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use properties::{
     Document, Event, FunctionProperties, HttpEvent, Properties, QueueEvent, QueueProperties, Resource, ScheduleEvent,
-    TableProperties,
+    StreamEvent, TableProperties,
 };
 use scalar::Scalar;
 
@@ -47,6 +47,8 @@ pub struct Function {
     pub schedules: Vec<Schedule>,
     /// The queues that it works on.
     pub queues: Vec<QueueTrigger>,
+    /// The streams that it reads.
+    pub streams: Vec<StreamTrigger>,
     /// The routes that it answers.
     pub routes: Vec<HttpRoute>,
 }
@@ -73,14 +75,28 @@ pub struct QueueTrigger {
     pub reports_failures: bool,
 }
 
+/// Invokes a function with changes of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamTrigger {
+    /// The table.
+    pub table: String,
+    /// The most changes of one invocation.
+    pub batch_size: usize,
+    /// How long to wait for a batch to fill.
+    pub window: Duration,
+}
+
 /// Invokes a function with HTTP requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRoute {
-    /// The method.
+    /// The method; empty for whatever no other route answers.
     pub method: String,
-    /// The path, with `{name}` for one segment.
+    /// The path, with `{name}` for one segment; `$default` for whatever no other route answers.
     pub path: String,
 }
+
+/// The path of the route that answers whatever no other does.
+pub(crate) const DEFAULT_ROUTE: &str = "$default";
 
 /// A queue of SQS. Its name stands for its URL, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +164,7 @@ const DEFAULT_VISIBILITY: u32 = 30;
 const DEFAULT_RETENTION: u32 = 345_600;
 const DEFAULT_CONCURRENCY: u32 = 5;
 const DEFAULT_BATCH_SIZE: u32 = 10;
+const DEFAULT_STREAM_BATCH_SIZE: u32 = 100;
 /// How often Lambda repeats an asynchronous invocation that fails, and how old its event may become.
 const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_AGE: u32 = 6 * 3_600;
@@ -252,6 +269,7 @@ impl Reader {
             environment: variables.map(|(variable, value)| (variable, value.0)).collect(),
             schedules: Vec::new(),
             queues: Vec::new(),
+            streams: Vec::new(),
             routes: Vec::new(),
         };
         for (event, Event { kind, properties }) in own.events {
@@ -262,6 +280,7 @@ impl Reader {
                     function.schedules.push(Schedule { every: event.schedule_expression });
                 }
                 "SQS" => function.queues.push(queue_trigger(self.read(properties, &place)?, &place)?),
+                "DynamoDB" => function.streams.push(stream_trigger(self.read(properties, &place)?, &place)?),
                 "HttpApi" => function.routes.push(route(self.read(properties, &place)?, &place)?),
                 kind => {
                     return Err(refuse(&place, &format!("an event of type {kind} is not supported on one machine")));
@@ -291,8 +310,23 @@ fn queue_trigger(event: QueueEvent, place: &str) -> Result<QueueTrigger, Templat
     })
 }
 
+fn stream_trigger(event: StreamEvent, place: &str) -> Result<StreamTrigger, TemplateError> {
+    let batch_size = event.batch_size.map_or(DEFAULT_STREAM_BATCH_SIZE, |most| most.0) as usize;
+    if batch_size == 0 {
+        return Err(refuse(place, "needs a batch size above 0"));
+    }
+    let window = seconds(event.maximum_batching_window_in_seconds, 0);
+    Ok(StreamTrigger { table: event.stream.0, batch_size, window })
+}
+
 fn route(event: HttpEvent, place: &str) -> Result<HttpRoute, TemplateError> {
-    let route = HttpRoute { method: event.method.0.to_uppercase(), path: event.path.0 };
+    let (method, path) = match (event.method, event.path) {
+        (Some(method), Some(path)) => (method.0.to_uppercase(), path.0),
+        // SAM makes the default route of an event that names none.
+        (None, None) => return Ok(HttpRoute { method: String::new(), path: DEFAULT_ROUTE.to_owned() }),
+        _ => return Err(refuse(place, "needs both a method and a path, or neither")),
+    };
+    let route = HttpRoute { method, path };
     if route.path.contains('+') || route.path.contains('$') || route.method == "ANY" {
         return Err(refuse(place, "a catch-all route is not supported on one machine"));
     }

@@ -136,7 +136,7 @@ const GARBAGE: [&str; 5] = ["", "12a", "-7", "99999999999999999999999", " "];
 pub fn draw(seed: u64, count: usize) -> Vec<Event> {
     let random = &mut fastrand::Rng::with_seed(seed ^ 0x5eed_0fe7_e775);
     // Some worlds are busier than others.
-    let most_pause = [500, 2_000, 4_000][random.usize(0..3)];
+    let most_pause = [500, 1_500, 3_000][random.usize(0..3)];
     let mut at = Duration::ZERO;
     let mut draw_one = || {
         at += Duration::from_millis(random.u64(0..most_pause));
@@ -161,12 +161,13 @@ pub fn with_rare(seed: u64, events: &[Event]) -> Vec<Event> {
 fn rare(random: &mut fastrand::Rng) -> What {
     let aa = random.usize(0..2);
     let id = FIRST + random.u64(0..CUSTOMERS + 2);
-    match random.u8(0..6) {
-        0 | 1 => What::SaveTables,
-        2 => What::RestoreTables,
-        3 => What::ImportAgain(random.usize(0..3)),
+    match random.u8(0..24) {
+        0..3 => What::SaveTables,
+        // With everything resynced it hides what was lost before: so there are few.
+        3 => What::RestoreTables,
+        4..10 => What::ImportAgain(random.usize(0..3)),
         // No item holds it.
-        4 => What::AaPoison(aa, id, aa::Poison::HugeText(HUGE)),
+        10..17 => What::AaPoison(aa, id, aa::Poison::HugeText(HUGE)),
         _ => What::BcPoison(id, bc::Poison::HugeText(HUGE)),
     }
 }

@@ -1,6 +1,6 @@
 //! What must hold, each as a function of what can be seen. The error says what does not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -88,6 +88,24 @@ pub fn is_of_tenant(tenants: &BTreeSet<String>, tenant: &str) -> Holds {
         Some(other) => Err(format!("{tenant} sees a customer of {other}")),
         None => Ok(()),
     }
+}
+
+/// Invariant 10: what a reader hears of a customer never goes back.
+pub fn feed_does_not_go_back(before: Option<u64>, revision: u64) -> Holds {
+    match before {
+        Some(before) if before > revision => Err(format!("revision {revision} is told after {before}")),
+        _ => Ok(()),
+    }
+}
+
+/// Invariant 10: a reader who has followed the feed to its end has every customer as it is stored, by id and revision.
+pub fn reader_has_everything(copy: &BTreeMap<String, u64>, stored: &BTreeMap<String, u64>) -> Holds {
+    let differs = stored.iter().find(|(id, revision)| copy.get(*id) != Some(revision));
+    let (id, has) = match (differs, copy.keys().find(|id| !stored.contains_key(*id))) {
+        (Some((id, _)), _) | (None, Some(id)) => (id, copy.get(id)),
+        (None, None) => return Ok(()),
+    };
+    Err(format!("a reader of the feed has {id} as of {has:?}; stored is {:?}", stored.get(id)))
 }
 
 /// How long it takes at most until everything is fresh, once nothing goes wrong any more.

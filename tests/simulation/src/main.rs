@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use simulation::{KINDS, Outcome, PlantedFault, Simulation, SourceHttp, Swept, Trouble, stories};
 
+/// A world makes and drops many small things: this saves an eighth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// In so many seeds everything happens that can.
 const ENOUGH: u64 = 100;
 
@@ -106,7 +110,8 @@ fn find_all(arguments: &Arguments, http: &SourceHttp) -> bool {
                 loop {
                     let Some(fault) = next.lock().unwrap().next() else { return };
                     let objection = arguments.seeds.clone().find_map(|seed| {
-                        let simulation = Simulation::new(seed, arguments.events, http).with_planted(Some(fault));
+                        // A restore, after which everything is resynced, would hide what was lost.
+                        let simulation = Simulation::usual(seed, arguments.events, http).with_planted(Some(fault));
                         simulation.run(false).violations.into_iter().next().map(|violation| (seed, violation))
                     });
                     match objection {

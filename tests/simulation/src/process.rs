@@ -57,7 +57,7 @@ impl Process {
             random: Random::from_seed(seed),
             metrics: Metrics::off(),
         };
-        let engine = Engine::new(&aws.template, &clients, aws.queues.clone()).unwrap();
+        let engine = Engine::new(&aws.template, &clients, aws.queues.clone(), aws.database.clone()).unwrap();
         let (jobs, mut waiting) = mpsc::unbounded_channel::<BoxFuture<'static, ()>>();
         let running = tokio::spawn({
             let (engine, death) = (engine.clone(), death.clone());

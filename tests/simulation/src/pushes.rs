@@ -69,7 +69,7 @@ impl Sent {
             let now = self.rows.entry(*code).or_default();
             if now.values.iter().any(|value| *value != import.value) || now.may_lack {
                 before.values.extend(&now.values);
-                before.may_lack |= now.may_lack;
+                before.may_lack |= now.may_lack || !before.was_sent;
                 before.was_sent = true;
             }
             now.acknowledged(import.value);

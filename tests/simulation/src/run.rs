@@ -83,6 +83,8 @@ impl Simulation {
         let mut violations: Vec<String> = world.recover().await.err().into_iter().collect();
         violations.extend(world.violations().await);
         violations.extend(world.hear_everybody().await);
+        world.pass_until(world.clock.now() + Duration::from_secs(5)).await;
+        violations.extend(world.reader_misses().await);
         violations.extend(PANICS.take());
         let figures = world.figures();
         let (fired, fingerprint) = (world.aws.weather.fired(), world.aws.weather.fingerprint());

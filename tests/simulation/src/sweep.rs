@@ -36,15 +36,15 @@ pub fn stories() -> Vec<Story> {
     let (last, next) = (FIRST + CUSTOMERS - 1, FIRST + CUSTOMERS);
     vec![
         Story {
-            functions: "schedule-polls, poll-queue, fetch-customers",
+            functions: "schedule-polls, poll-queue, fetch-customers, publish-changes",
             events: vec![What::AaChange(0, FIRST), What::AaDelete(0, last), What::AaCreate(0, next)],
         },
         Story {
-            functions: "schedule-polls, poll-contacts, upsert-customers",
+            functions: "schedule-polls, poll-contacts, upsert-customers, publish-changes",
             events: vec![What::BcChange(FIRST), What::BcDelete(last), What::BcCreate(next)],
         },
-        Story { functions: "connector-api", events: vec![What::Push(0, false), What::Push(1, true)] },
-        Story { functions: "import-api", events: vec![What::Import(0, 3, true)] },
+        Story { functions: "connector-api, publish-changes", events: vec![What::Push(0, false), What::Push(1, true)] },
+        Story { functions: "import-api, publish-changes", events: vec![What::Import(0, 3, true)] },
     ]
 }
 
@@ -81,6 +81,7 @@ impl Story {
         world.mend().await;
         violations.extend(world.recover().await.err());
         violations.extend(world.violations().await);
+        violations.extend(world.reader_misses().await);
         (has_died, violations)
     }
 }

@@ -1,6 +1,7 @@
 //! Two tenants with four kinds of sources, and all that happens to them.
 
 mod checks;
+mod follower;
 mod senders;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +27,7 @@ use crate::pushes::Sent;
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
+use crate::world::follower::Follower;
 
 /// When every world begins.
 const BEGINNING: &str = "2026-01-01T00:00:00Z";
@@ -33,11 +35,14 @@ const BEGINNING: &str = "2026-01-01T00:00:00Z";
 const READERS: [(&str, &str); 2] = [("acme", "token-of-acme"), ("globex", "token-of-globex")];
 const CONNECTOR: (&str, &str) = ("intouch", "a-password");
 const IMPORTER: (&str, &str, &str) = ("john", "another-password", "widgets");
+/// After how many events the reader of the feed looks at it.
+const FOLLOWS_EVERY: u64 = 8;
 /// The first number of a queue; one that is built anew begins below.
 const QUEUE_NUMBERS: u64 = 9_000_000;
 
 /// The control table first, as they are restored.
-const TABLES: [&str; 3] = ["ControlTable", "ShadowTable", "ImportTable"];
+const TABLES: [&str; 4] = ["ControlTable", "ShadowTable", "ImportTable", FEED_TABLE];
+const FEED_TABLE: &str = "FeedTable";
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -62,6 +67,8 @@ pub struct World {
     tables: Tables,
     seed: u64,
     sent: Arc<Mutex<Sent>>,
+    follower: Follower,
+    events: u64,
     rebuilds: u64,
     bulk_size: u64,
     passwords: [u64; 3],
@@ -136,8 +143,12 @@ impl World {
             ("bc.example".to_owned(), bc.router()),
         ]);
         let secrets = LocalSecrets::default();
-        let names =
-            TableNames { control: TABLES[0].to_owned(), shadow: TABLES[1].to_owned(), imports: TABLES[2].to_owned() };
+        let names = TableNames {
+            control: TABLES[0].to_owned(),
+            shadow: TABLES[1].to_owned(),
+            imports: TABLES[2].to_owned(),
+            feed: TABLES[3].to_owned(),
+        };
         let tables = Tables::new(database.exempt_client(), names, clock.clone(), Random::from_seed(seed ^ 2));
         let aws = Aws { template, database, queues, secrets, sources, weather, http: http.clone() };
         let now = clock.now();
@@ -156,6 +167,8 @@ impl World {
             tables,
             seed,
             sent: Arc::default(),
+            follower: Follower::default(),
+            events: 0,
             rebuilds: 0,
             bulk_size: 5,
             passwords: [0; 3],
@@ -207,7 +220,7 @@ impl World {
             file += &format!(
                 "[[connection]]\nid = '{id}'\ntenant = '{tenant}'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
                  details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\n\
-                 credentials = 'secretsmanager:source-{number}'\nmax_requests_per_second = 20\npoll_seconds = 5\n\
+                 credentials = 'secretsmanager:source-{number}'\nmax_requests_per_second = 20\npoll_seconds = 8\n\
                  bulk_size = {}\nmost_deletes_percent = 100\n",
                 urls.queue, urls.details, urls.purge, urls.enqueue, self.bulk_size
             );
@@ -217,7 +230,8 @@ impl World {
         file += &format!(
             "[[connection]]\nid = 'bc'\ntenant = 'acme'\nkind = 'business-catalyst'\nendpoint = '{endpoint}'\n\
              site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = 'Australia/Sydney'\n\
-             max_requests_per_second = 20\npoll_seconds = 10\nmost_deletes_percent = 100\n\
+             max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = 100\n\
+             overlap_seconds = 20\n\
              [[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
              club_ids = ['k-1']\nproviders = ['P']\ncredentials = 'secretsmanager:intouch'\n\
              [[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = '{}'\n\
@@ -287,6 +301,11 @@ impl World {
     /// Lets something happen.
     pub async fn take(&mut self, what: &What) {
         self.note(format_args!("{what:?}"));
+        self.events += 1;
+        if self.events.is_multiple_of(FOLLOWS_EVERY) {
+            // One that is not answered is asked for again with a later event.
+            self.follow().await;
+        }
         let now = self.clock.now();
         match what.clone() {
             What::AaChange(aa, id) => {
@@ -435,19 +454,19 @@ impl World {
             self.aws.queues.purge(queue);
         }
         let client = self.aws.database.exempt_client();
-        // A part of the ledger beside an older one belongs to no batch.
         let control = client.scan().table_name(TABLES[0]).into_paginator().items().send();
-        for item in control.collect::<Result<Vec<_>, _>>().await.unwrap() {
+        for item in control.collect::<Result<Vec<_>, _>>().await.unwrap().iter().filter(|item| is_of_ledger(item)) {
             let key = ["connection", "entry"].map(|name| (name.to_owned(), item[name].clone()));
             client.delete_item().table_name(TABLES[0]).set_key(Some(key.into())).send().await.unwrap();
         }
-        for (table, items) in &self.saved {
-            for item in items {
+        for (table, items) in self.saved.iter().filter(|(table, _)| *table != FEED_TABLE) {
+            for item in items.iter().filter(|item| !is_of_ledger(item)) {
                 client.put_item().table_name(*table).set_item(Some(item.clone())).send().await.unwrap();
             }
         }
         self.watch.restored();
         lock(&self.sent).restored();
+        self.follower.restored();
         for connection in 0..POLLED.len() {
             self.tables.states().request_resync(&key(connection), self.clock.now()).await.unwrap();
         }
@@ -504,6 +523,7 @@ impl World {
             ("tombstones", tombstones),
             ("pushes and imports acknowledged", acknowledged),
             ("processes started", self.starts),
+            ("changes heard", self.follower.changes()),
         ]
         .into()
     }
@@ -515,6 +535,13 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
+}
+
+/// Whether an item is a part of the batch ledger.
+fn is_of_ledger(item: &Item) -> bool {
+    let entry = item.get("entry").and_then(|entry| entry.as_s().ok());
+    let parts = ["batch", "chunk/", "queued", "listed/", "seen/"];
+    entry.is_some_and(|entry| parts.iter().any(|part| entry.starts_with(part)))
 }
 
 fn key(connection: usize) -> ConnectionKey {

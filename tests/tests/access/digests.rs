@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use model::ConnectionKey;
 use serde_json::json;
 use tests::{AssociationAnywhereFixture, TOKEN};
 
@@ -85,7 +86,8 @@ async fn a_reader_that_the_release_before_registered_is_read_from_its_secret_unt
     world.clock.advance(Duration::from_secs(200));
     assert_eq!(status(&world, TOKEN).await, StatusCode::SERVICE_UNAVAILABLE);
     apply(&world, "acme", &[]).await;
-    // `apply` of this story wrote the secret again.
+    // `apply` of this story wrote the secret again, and removes nothing.
+    world.connections().remove(&ConnectionKey::new("acme", "reader/1")).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(status(&world, TOKEN).await, StatusCode::OK);

@@ -159,9 +159,10 @@ async fn many_customers_come_in_the_order_asked_for_each_once_with_those_that_ar
 
     let one = get(&world, "/v1/customers/aa~1002").await;
     let answer = batch_get(&world, r#"{"ids":["aa~1002"]}"#).await;
+    let fresh = answer.json()["fresh_as_of"].to_string();
     assert_eq!(
         answer.text,
-        format!(r#"{{"customers":[{}],"missing":[]}}"#, one.text),
+        format!(r#"{{"customers":[{}],"missing":[],"fresh_as_of":{fresh}}}"#, one.text),
         "a customer is the same everywhere"
     );
 }

@@ -22,7 +22,7 @@ async fn paging_shows_every_customer_once() {
         assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), expected, "{limit}");
     }
     let answer = get(&world, "/v1/customers?connection=aa").await;
-    assert_eq!(keys(&answer.text), ["customers", "cursor", "more"]);
+    assert_eq!(keys(&answer.text), ["customers", "cursor", "more", "changes_cursor", "fresh_as_of"]);
     let answer = answer.json();
     assert_eq!((ids_of(&answer["customers"]).len(), &answer["more"]), (100, &json!(true)), "a hundred by default");
 }

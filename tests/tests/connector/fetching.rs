@@ -147,7 +147,7 @@ async fn a_reader_sees_every_field_of_staff_and_lead_sources_and_another_tenant_
             "emails": [{ "address": "ann@club.example", "type": null, "primary": true, "bad": false }],
             "phones": [], "addresses": [], "birth_date": null, "gender": null, "organization": null, "attributes": {},
             "first_seen_at": at, "changed_at": at, "revision": 1,
-        }], "cursor": null, "more": false })
+        }], "cursor": null, "more": false, "fresh_as_of": { "intouch": at } })
     );
     assert_eq!(
         read(&world, "/v1/lead-sources?connection=intouch").await,
@@ -155,7 +155,7 @@ async fn a_reader_sees_every_field_of_staff_and_lead_sources_and_another_tenant_
             "id": source, "tenant": "acme", "connection": "intouch", "external_id": "l-1", "known_as": known_as("l-1"),
             "name": "Facebook", "active": true, "attributes": {},
             "first_seen_at": at, "changed_at": at, "revision": 1,
-        }], "cursor": null, "more": false })
+        }], "cursor": null, "more": false, "fresh_as_of": { "intouch": at } })
     );
     for path in ["/v1/staff", "/v1/lead-sources"] {
         for (connection, status) in [("intouch", StatusCode::NOT_FOUND), ("theirs", StatusCode::OK)] {

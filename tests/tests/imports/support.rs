@@ -196,7 +196,7 @@ pub(crate) async fn post_without_hurry(world: &AssociationAnywhereFixture, form:
     for function in &mut template.functions {
         function.timeout = Duration::from_secs(600);
     }
-    let engine = Engine::new(&template, &world.clients, world.queues.clone()).unwrap();
+    let engine = Engine::new(&template, &world.clients, world.queues.clone(), world.database.clone()).unwrap();
     send_to(engine.gateway(), "application/x-www-form-urlencoded", &[], form.urlencoded()).await
 }
 

@@ -89,7 +89,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// The tables that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`.
+    /// The tables that the environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `IMPORT_TABLE`,
+    /// `FEED_TABLE`.
     ///
     /// # Errors
     /// If a variable is missing.
@@ -98,6 +99,7 @@ impl Clients {
             control: environment.required("CONTROL_TABLE")?.to_owned(),
             shadow: environment.required("SHADOW_TABLE")?.to_owned(),
             imports: environment.required("IMPORT_TABLE")?.to_owned(),
+            feed: environment.required("FEED_TABLE")?.to_owned(),
         };
         Ok(Tables::new(self.dynamodb.clone(), names, self.clock.clone(), self.random.clone()))
     }

@@ -16,6 +16,7 @@ use tracing::{Instrument, Span};
 
 use crate::sqs_batch::process_batch;
 use crate::start::{deadline_of, start};
+use crate::stream::{StreamEvent, TableChange};
 use crate::{Clients, Environment, EnvironmentError};
 
 /// A function, by its trigger. The same value serves under Lambda, on one machine and in tests.
@@ -25,6 +26,8 @@ pub enum Function {
     Schedule(Arc<dyn ScheduleHandler>),
     /// Messages of a queue invoke it.
     Queue(Arc<dyn QueueHandler>),
+    /// Changes of a table invoke it.
+    Stream(Arc<dyn StreamHandler>),
     /// HTTP requests invoke it.
     Http(Router),
 }
@@ -42,6 +45,12 @@ pub trait ScheduleHandler: Send + Sync {
 pub trait QueueHandler: Send + Sync {
     /// Works on one message. If it fails, SQS delivers the message again.
     fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+/// What a function does that changes of a table invoke.
+pub trait StreamHandler: Send + Sync {
+    /// Takes changes of one shard, in their order. If it fails, Lambda delivers all of them again, perhaps in halves.
+    fn take<'a>(&'a self, changes: &'a [TableChange], deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// Works on the messages of one SQS event side by side, and reports those that failed, so that SQS keeps just them.
@@ -72,6 +81,15 @@ pub async fn run(build: BuildFunction) -> Result<(), Error> {
                     Ok::<_, Error>(Box::pin(handle_messages(handler, event.payload, deadline).instrument(span)).await)
                 };
                 lambda_runtime::run(service_fn(batch)).await
+            }
+            Function::Stream(handler) => {
+                let (handler, invocations) = (&*handler, &invocations);
+                let changes = |event: LambdaEvent<StreamEvent>| async move {
+                    let span = invocations.span(&event.context);
+                    let changes = event.payload.changes();
+                    handler.take(&changes, deadline_of(&event.context)).instrument(span).await.map_err(Error::from)
+                };
+                lambda_runtime::run(service_fn(changes)).await
             }
             Function::Http(router) => {
                 let invocations = Arc::new(invocations);

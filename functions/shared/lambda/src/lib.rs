@@ -10,8 +10,10 @@ mod logs;
 mod metrics;
 mod sqs_batch;
 mod start;
+mod stream;
 
 pub use environment::{Clients, Environment, EnvironmentError, timeouts};
-pub use function::{BuildFunction, Function, QueueHandler, ScheduleHandler, handle_messages, run};
+pub use function::{BuildFunction, Function, QueueHandler, ScheduleHandler, StreamHandler, handle_messages, run};
 pub use logs::{OURS, log_filter};
 pub use metrics::Metrics;
+pub use stream::{Image, StreamEvent, TableChange};

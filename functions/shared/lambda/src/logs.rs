@@ -5,7 +5,7 @@ use tracing_subscriber::layer::Filter;
 
 /// Crates that may log everything at level `trace`: they are ours, and keep to the rule that no secret and no personal
 /// data get into a log.
-pub const OURS: [&str; 24] = [
+pub const OURS: [&str; 25] = [
     "api",
     "config",
     "connector_api",
@@ -21,6 +21,7 @@ pub const OURS: [&str; 24] = [
     "poll_contacts",
     "poll_queue",
     "polling",
+    "publish_changes",
     "schedule_polls",
     "simulation",
     "simulators",

@@ -12,6 +12,7 @@ mod connection;
 mod customer;
 mod deletion_limit;
 mod external_id;
+mod feed;
 mod fold;
 mod hash;
 mod id;
@@ -37,6 +38,7 @@ pub use customer::{
 };
 pub use deletion_limit::{ALWAYS_ALLOWED, deletes_allowed};
 pub use external_id::{ExternalKey, ReferenceCandidates, Resource, is_id, match_name};
+pub use feed::{ChangeAction, FeedChange, FeedPosition, LANES, LanePosition, lane_of};
 pub use fold::{fold, without_marks};
 pub use hash::ContentHash;
 pub use id::{CustomerId, CustomerIdError};

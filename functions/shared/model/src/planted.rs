@@ -27,11 +27,13 @@ pub enum PlantedFault {
     TrustsOneAnswer,
     /// A credential is never read again.
     KeepsCredentials,
+    /// A segment of the feed is put at its number, whoever was there before.
+    OverwritesSegments,
 }
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AcknowledgesEarly,
         Self::PurgesAnotherQueue,
         Self::WritesBlindly,
@@ -42,6 +44,7 @@ impl PlantedFault {
         Self::UndoesOthers,
         Self::TrustsOneAnswer,
         Self::KeepsCredentials,
+        Self::OverwritesSegments,
     ];
 
     /// Whether this protection is missing, in a simulation on this thread.

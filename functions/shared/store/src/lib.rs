@@ -1,8 +1,9 @@
 //! The shadow and the control table on DynamoDB, the work queue on SQS, and secrets.
 //!
-//! Three tables. The **shadow** has one item per customer. The **import table** has what batch imports must know, see
-//! [`Imports`]. The **control table** has what the synchronisation itself
-//! must know, one partition per connection, and more for what is large:
+//! Four tables. The **shadow** has one item per customer. The **feed table** has what follows from the shadow: its
+//! changes, see [`ChangeFeed`], and which customers have an e-mail address, see [`EmailIndex`]. The **import table**
+//! has what batch imports must know, see [`Imports`]. The **control table** has what the synchronisation itself must
+//! know, one partition per connection, and more for what is large:
 //!
 //! | `connection` | `entry` | what |
 //! |---|---|---|
@@ -36,8 +37,10 @@ mod connection_state;
 mod control;
 mod credential_digest;
 mod deletion_limit;
+mod email_index;
 mod error;
 mod failures;
+mod feed;
 mod imports;
 mod item;
 mod ledger;
@@ -51,14 +54,17 @@ mod request;
 mod secrets;
 mod shadow;
 mod tables;
+mod zlib;
 
 pub use clock::Clock;
 pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
+pub use email_index::EmailIndex;
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
+pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
@@ -68,5 +74,5 @@ pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use removal::Removal;
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, UpsertError};
+pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, ShadowChange, UpsertError};
 pub use tables::{TableNames, Tables};

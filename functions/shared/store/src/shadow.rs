@@ -26,9 +26,11 @@ use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::{Clock, Random, StoreError};
 
+mod change;
 mod listing;
 mod revise;
 
+pub use change::ShadowChange;
 pub use revise::{Revised, Revision};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.

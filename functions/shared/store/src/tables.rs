@@ -2,8 +2,8 @@ use aws_sdk_dynamodb::Client;
 use model::ReferenceData;
 
 use crate::{
-    Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failures, Imports, Ledger, PendingReferences, Random,
-    ReferenceTable, Removal, Shadow, SourceLimiter,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, EmailIndex, Failures, Imports, Ledger,
+    PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -15,6 +15,8 @@ pub struct TableNames {
     pub shadow: String,
     /// The import table.
     pub imports: String,
+    /// The feed table.
+    pub feed: String,
 }
 
 /// The tables of a deployment: functions, the command and tests take their parts of the store from here.
@@ -70,6 +72,16 @@ impl Tables {
     /// The shadow.
     pub fn shadow(&self) -> Shadow {
         Shadow::new(self.client.clone(), &self.names.shadow, self.clock.clone(), self.random.clone())
+    }
+
+    /// The change feed.
+    pub fn feed(&self) -> ChangeFeed {
+        ChangeFeed::new(self.client.clone(), &self.names.feed, self.clock.clone(), self.random.clone())
+    }
+
+    /// Which customers have an e-mail address.
+    pub fn email_index(&self) -> EmailIndex {
+        EmailIndex::new(self.client.clone(), &self.names.feed, self.clock.clone(), self.random.clone())
     }
 
     /// The limit on deletions in one batch.

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use config::{Configuration, Deployment, Problems};
+use config::{Configuration, Deployment, Problems, READER};
 use store::{ConnectionRegistry, Registration};
 
 use crate::Target;
@@ -44,14 +44,19 @@ pub(crate) enum Change {
     Remove(Registration),
 }
 
-/// The steps that make `configuration` the stored one, in their order. What is removed comes last: a reader whose key
-/// changes must not be missing for a moment.
+/// The steps that make `configuration` the stored one, in their order. Connections are removed first, for another may
+/// take their queue over; readers last, for one whose key changes must not be missing for a moment.
 pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Configuration) -> Result<Vec<Change>> {
     let present = Configuration::registered(registry).await?;
     let wanted = configuration.to_registrations();
     let is_wanted = |registration: &Registration| wanted.iter().any(|wanted| wanted.key == registration.key);
-    let removed: Vec<Registration> = present.iter().filter(|registration| !is_wanted(registration)).cloned().collect();
-    let mut changes = Vec::new();
+    let (readers, connections): (Vec<_>, Vec<_>) = present
+        .iter()
+        .filter(|registration| !is_wanted(registration))
+        .cloned()
+        .map(Change::Remove)
+        .partition(|change| matches!(change, Change::Remove(registration) if registration.kind == READER));
+    let mut changes = connections;
     for registration in wanted {
         match present.iter().find(|present| present.key == registration.key) {
             None => changes.push(Change::Add(registration)),
@@ -59,7 +64,7 @@ pub(crate) async fn changes(registry: &ConnectionRegistry, configuration: &Confi
             Some(_) => {}
         }
     }
-    changes.extend(removed.into_iter().map(Change::Remove));
+    changes.extend(readers);
     Ok(changes)
 }
 

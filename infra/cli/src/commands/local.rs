@@ -161,8 +161,8 @@ impl LocalRun {
             ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
             states.revoke_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
         }
-        let engine =
-            Engine::new(&template, &clients, queues).map_err(|error| LocalError::Template(error.to_string()))?;
+        let engine = Engine::new(&template, &clients, queues, database.clone())
+            .map_err(|error| LocalError::Template(error.to_string()))?;
         let status = StatusReader::new(&tables);
         let started_at = clients.clock.now();
         let baseline = status.all(None, started_at).await.map_err(|error| data(error.to_string()))?;

@@ -10,6 +10,7 @@ mod apply;
 mod changes;
 mod demo;
 mod failures;
+mod feed;
 mod forget;
 mod imports;
 mod local;
@@ -21,6 +22,7 @@ mod whereabouts;
 
 pub use apply::apply;
 pub use failures::{FailuresAction, failures};
+pub use feed::{FeedOptions, feed};
 pub use forget::forget;
 pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};

@@ -250,6 +250,34 @@ fn a_run_holds_its_data_answers_and_ends_with_an_interrupt() {
 }
 
 #[test]
+fn changes_shows_the_last_ten_and_follows_those_that_come() {
+    let source = Source::with_customers(30);
+    let home = home_with_connection_to(&source, "poll_seconds = 1");
+    let mut running = home.start("local --connections connections.toml --data data --port 0");
+    running.address();
+    let begun = Instant::now();
+    while home.run("changes --data data").succeeded().stdout.lines().count() < 10 {
+        assert!(begun.elapsed() < PATIENCE, "the feed is empty");
+    }
+    let last = home.run("changes --data data --connection aa").succeeded().without(source.secrets());
+    assert_eq!(last.stdout.lines().count(), 10);
+    assert!(last.stdout.lines().all(|line| line.contains("  acme  aa~1") && line.ends_with("  added, revision 1")));
+
+    let mut following = home.start("changes --data data --follow --json");
+    for _ in 0..10 {
+        following.line_with("\"added\"");
+    }
+    source.simulator.change([1007]);
+    let line: Value = serde_json::from_str(&following.line_with("aa~1007\",\"revision\":2")).unwrap();
+    assert_eq!(keys(&line), BTreeSet::from(["action", "at", "connection", "id", "revision", "tenant"]));
+    assert_eq!((&line["action"], &line["tenant"]), (&json!("updated"), &json!("acme")));
+    following.kill();
+    let said = home.run("changes --data data --connection zz");
+    assert_eq!((said.code, said.error()), (Some(1), "there is no connection `zz`"));
+    running.interrupt().without(source.secrets());
+}
+
+#[test]
 fn a_run_that_is_killed_in_the_middle_of_a_sync_loses_nothing() {
     let source = Source::with_customers(3_000);
     source.simulator.fault(Procedure::Details, Some(Fault::Delay(Duration::from_millis(200))));

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use dynoxide::actions;
 use dynoxide::types::{Item, item_size};
-use dynoxide::{Database, actions};
 use serde_json::{Map, Value, json};
 
+use super::failure;
 use super::habits::{Habits, Memory};
+use super::journal::Journaled;
 use super::units::{Schema, Write, read_units};
-use super::{dispatch, failure};
 use crate::interference::Answer;
 use crate::meter::Meter;
 
@@ -46,11 +47,11 @@ impl Observer {
     }
 
     /// Carries a request out.
-    pub(super) fn answer(&mut self, database: &Database, operation: &str, body: &[u8]) -> Answer {
+    pub(super) fn answer(&mut self, database: &Journaled, operation: &str, body: &[u8]) -> Answer {
         if !self.meter.is_on() && !self.habits.are_on() {
-            return dispatch(database, operation, body);
+            return database.dispatch(operation, body);
         }
-        let Ok(request) = serde_json::from_slice::<Value>(body) else { return dispatch(database, operation, body) };
+        let Ok(request) = serde_json::from_slice::<Value>(body) else { return database.dispatch(operation, body) };
         match operation {
             "PutItem" | "UpdateItem" | "DeleteItem" => self.write(database, operation, body, &request),
             "BatchWriteItem" => self.write_batch(database, request),
@@ -58,27 +59,27 @@ impl Observer {
             "GetItem" => self.get(database, body, &request),
             "BatchGetItem" => self.get_batch(database, request),
             "Query" | "Scan" => self.look_through(database, operation, body, request),
-            _ => dispatch(database, operation, body),
+            _ => database.dispatch(operation, body),
         }
     }
 
-    fn write(&mut self, database: &Database, operation: &str, body: &[u8], request: &Value) -> Answer {
+    fn write(&mut self, database: &Journaled, operation: &str, body: &[u8], request: &Value) -> Answer {
         let table = name_of(request);
         let Some(write) = Write::of(&self.schemas, operation, table, request) else {
-            return dispatch(database, operation, body);
+            return database.dispatch(operation, body);
         };
         self.meter.dynamodb_request(table, operation);
         let before = stored(database, &write);
         if let Some(refused) = self.refusal(&write, before.as_ref()) {
             return error(refused.codes().0);
         }
-        let answer = dispatch(database, operation, body);
+        let answer = database.dispatch(operation, body);
         let after = if answer.0 == 200 { stored(database, &write) } else { before.clone() };
         self.charge(operation, &write, before.as_ref(), after.as_ref(), 1.0);
         answer
     }
 
-    fn write_batch(&mut self, database: &Database, mut request: Value) -> Answer {
+    fn write_batch(&mut self, database: &Journaled, mut request: Value) -> Answer {
         const OPERATION: &str = "BatchWriteItem";
         let mut unprocessed = Map::new();
         let mut taken = 0;
@@ -109,11 +110,11 @@ impl Observer {
         if taken == 0 {
             return error("ProvisionedThroughputExceededException");
         }
-        let answer = dispatch(database, OPERATION, request.to_string().as_bytes());
+        let answer = database.dispatch(OPERATION, request.to_string().as_bytes());
         with_left(answer, "UnprocessedItems", unprocessed)
     }
 
-    fn transact(&mut self, database: &Database, body: &[u8], request: &Value) -> Answer {
+    fn transact(&mut self, database: &Journaled, body: &[u8], request: &Value) -> Answer {
         const OPERATION: &str = "TransactWriteItems";
         let parts = request["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
         let writes: Vec<(Write, Option<Item>)> = parts
@@ -132,7 +133,7 @@ impl Observer {
         if refusals.iter().any(Option::is_some) {
             return cancelled(&refusals);
         }
-        let answer = dispatch(database, OPERATION, body);
+        let answer = database.dispatch(OPERATION, body);
         for (write, before) in &writes {
             let after = if answer.0 == 200 { stored(database, write) } else { before.clone() };
             self.charge(OPERATION, write, before.as_ref(), after.as_ref(), 2.0);
@@ -161,18 +162,18 @@ impl Observer {
         }
     }
 
-    fn get(&mut self, database: &Database, body: &[u8], request: &Value) -> Answer {
+    fn get(&mut self, database: &Journaled, body: &[u8], request: &Value) -> Answer {
         const OPERATION: &str = "GetItem";
         let table = name_of(request);
         self.meter.dynamodb_request(table, OPERATION);
         if self.reads(database, OPERATION, table, &request["Key"], is_consistent(request)) {
-            dispatch(database, OPERATION, body)
+            database.dispatch(OPERATION, body)
         } else {
             error("ThrottlingException")
         }
     }
 
-    fn get_batch(&mut self, database: &Database, mut request: Value) -> Answer {
+    fn get_batch(&mut self, database: &Journaled, mut request: Value) -> Answer {
         const OPERATION: &str = "BatchGetItem";
         let mut unprocessed = Map::new();
         let mut taken = 0;
@@ -194,12 +195,12 @@ impl Observer {
         if taken == 0 {
             return error("ProvisionedThroughputExceededException");
         }
-        let answer = dispatch(database, OPERATION, request.to_string().as_bytes());
+        let answer = database.dispatch(OPERATION, request.to_string().as_bytes());
         with_left(answer, "UnprocessedKeys", unprocessed)
     }
 
     /// Counts the read of one item; `false` if its partition key takes no more.
-    fn reads(&mut self, database: &Database, operation: &str, table: &str, key: &Value, consistent: bool) -> bool {
+    fn reads(&mut self, database: &Journaled, operation: &str, table: &str, key: &Value, consistent: bool) -> bool {
         let Some(schema) = self.schemas.get(table) else { return true };
         let Ok(key) = serde_json::from_value::<Item>(key.clone()) else { return true };
         let partition = schema.partition(table, &key);
@@ -214,7 +215,7 @@ impl Observer {
     }
 
     /// A query, or a scan: all that it goes through counts, whatever its filter leaves.
-    fn look_through(&mut self, database: &Database, operation: &str, body: &[u8], mut request: Value) -> Answer {
+    fn look_through(&mut self, database: &Journaled, operation: &str, body: &[u8], mut request: Value) -> Answer {
         let table = name_of(&request).to_owned();
         self.meter.dynamodb_request(&table, operation);
         let partition = self.schemas.get(&table).and_then(|schema| schema.queried(&request));
@@ -227,11 +228,11 @@ impl Observer {
         let units = match operation {
             "Query" => serde_json::from_value(request)
                 .ok()
-                .and_then(|request| database.query(request).ok())
+                .and_then(|request| database.database.query(request).ok())
                 .and_then(|answer: actions::query::QueryResponse| answer.consumed_capacity),
             _ => serde_json::from_value(request)
                 .ok()
-                .and_then(|request| database.scan(request).ok())
+                .and_then(|request| database.database.scan(request).ok())
                 .and_then(|answer: actions::scan::ScanResponse| answer.consumed_capacity),
         };
         let units = units.map_or(0.5, |consumed| consumed.capacity_units.max(0.5));
@@ -239,14 +240,14 @@ impl Observer {
             self.memory.read(&self.habits, partition, units);
         }
         self.meter.read(&table, operation, units);
-        dispatch(database, operation, body)
+        database.dispatch(operation, body)
     }
 }
 
 /// An item as it is stored.
-fn stored(database: &Database, write: &Write) -> Option<Item> {
+fn stored(database: &Journaled, write: &Write) -> Option<Item> {
     let request = json!({ "TableName": write.table, "Key": write.key, "ConsistentRead": true });
-    database.get_item(serde_json::from_value(request).ok()?).ok()?.item
+    database.database.get_item(serde_json::from_value(request).ok()?).ok()?.item
 }
 
 fn name_of(request: &Value) -> &str {

@@ -168,6 +168,38 @@ impl Properties for QueueEvent {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct StreamEvent {
+    pub(super) stream: Scalar<String>,
+    pub(super) batch_size: Option<Scalar<u32>>,
+    pub(super) maximum_batching_window_in_seconds: Option<Scalar<u32>>,
+    #[serde(rename = "StartingPosition")]
+    _starting_position: StartingPosition,
+    /// Without it a record that can't be taken holds up those before it, too.
+    #[serde(rename = "BisectBatchOnFunctionError")]
+    _bisect: MustBeTrue,
+}
+
+impl Properties for StreamEvent {
+    // A shard has one invocation at a time here; records do not age.
+    const WITHOUT_MEANING: &'static [&'static str] = &["ParallelizationFactor"];
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum StartingPosition {
+    TrimHorizon,
+}
+
+pub(super) struct MustBeTrue;
+
+impl<'de> Deserialize<'de> for MustBeTrue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if bool::deserialize(deserializer)? { Ok(Self) } else { Err(D::Error::custom("must be true")) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct ScalingConfig {
     pub(super) maximum_concurrency: Scalar<u32>,
 }
@@ -180,8 +212,8 @@ pub(super) enum ResponseType {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct HttpEvent {
-    pub(super) method: Scalar<String>,
-    pub(super) path: Scalar<String>,
+    pub(super) method: Option<Scalar<String>>,
+    pub(super) path: Option<Scalar<String>>,
 }
 
 impl Properties for HttpEvent {
@@ -214,18 +246,18 @@ pub(super) struct TableProperties {
     pub(super) key_schema: serde_json::Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) global_secondary_indexes: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stream_specification: Option<serde_json::Value>,
     #[serde(skip_serializing)]
     pub(super) time_to_live_specification: Option<TimeToLive>,
 }
 
 impl Properties for TableProperties {
-    // No function reads the stream; an event that reads one is refused.
     const WITHOUT_MEANING: &'static [&'static str] = &[
         "BillingMode",
         "DeletionProtectionEnabled",
         "PointInTimeRecoverySpecification",
         "SSESpecification",
-        "StreamSpecification",
         "TableName",
         "Tags",
     ];

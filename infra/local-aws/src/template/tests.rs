@@ -92,12 +92,19 @@ fn the_templates_apis_have_their_routes() {
     assert_eq!(
         routes,
         [
+            " $default",
+            "GET /v1/changes",
             "GET /v1/connections",
             "GET /v1/customers",
             "GET /v1/customers/{id}",
             "GET /v1/lead-sources",
             "GET /v1/staff",
+            "POST /v1/connections/{id}/pause",
+            "POST /v1/connections/{id}/resume",
+            "POST /v1/connections/{id}/resync",
             "POST /v1/customers/batch-get",
+            "POST /v1/failures/drop",
+            "POST /v1/failures/redrive",
         ]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
@@ -140,6 +147,7 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         "POWERTOOLS_METRICS_NAMESPACE=CustomerSync/local",
         "CONTROL_TABLE=ControlTable",
         "SHADOW_TABLE=ShadowTable",
+        "FEED_TABLE=FeedTable",
         "IMPORT_TABLE=ImportTable",
     ];
     for (binary, own) in [
@@ -148,7 +156,8 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "POLL_REQUESTS_URL=ContactPolls", "MOST_PAGES=20000"]),
         ("fetch-customers", &["POLL_REQUESTS_URL=QueuePolls"]),
         ("upsert-customers", &["POLL_REQUESTS_URL=ContactPolls"]),
-        ("customers-api", &[]),
+        ("publish-changes", &[]),
+        ("customers-api", &["ALLOWED_ORIGINS="]),
         ("connector-api", &[]),
         ("import-api", &[]),
     ] {
@@ -202,6 +211,12 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
                 }],
             }),
             json!({
+                "TableName": "FeedTable",
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [text("log"), text("entry")],
+                "KeySchema": [key("log"), range("entry")],
+            }),
+            json!({
                 "TableName": "ImportTable",
                 "BillingMode": "PAY_PER_REQUEST",
                 "AttributeDefinitions":
@@ -223,12 +238,14 @@ fn the_templates_tables_have_the_keys_and_indexes_that_it_says() {
                     "KeySchema": [key("listing"), range("id")],
                     "Projection": { "ProjectionType": "KEYS_ONLY" },
                 }],
+                "StreamSpecification": { "StreamViewType": "NEW_AND_OLD_IMAGES" },
             }),
         ]
     );
     let times: Vec<serde_json::Value> = template.tables.iter().filter_map(Table::time_to_live_request).collect();
     let time = json!({ "AttributeName": "expires", "Enabled": true });
-    assert_eq!(times, [json!({ "TableName": "ImportTable", "TimeToLiveSpecification": time })]);
+    let expiring = ["FeedTable", "ImportTable"];
+    assert_eq!(times, expiring.map(|name| json!({ "TableName": name, "TimeToLiveSpecification": time })));
 }
 
 #[test]
@@ -396,7 +413,7 @@ fn a_property_that_is_not_carried_out_is_refused_by_its_place() {
 
 #[test]
 fn an_event_of_another_type_is_refused() {
-    for kind in ["DynamoDB", "Schedule", "Api", "S3", "SNS"] {
+    for kind in ["Kinesis", "Schedule", "Api", "S3", "SNS"] {
         assert_eq!(
             refusal(&event(&format!("Type: {kind}\nProperties: {{}}"))),
             format!("template.yaml: Worker.Events.Go: an event of type {kind} is not supported on one machine")

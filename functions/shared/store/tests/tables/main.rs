@@ -4,6 +4,7 @@
 
 mod counts;
 mod failures;
+mod feed;
 mod ledger;
 mod limiter;
 mod listed;
@@ -28,6 +29,15 @@ struct Database {
     connection: ConnectionKey,
 }
 
+fn names() -> TableNames {
+    TableNames {
+        control: "ControlTable".to_owned(),
+        shadow: "ShadowTable".to_owned(),
+        imports: "ImportTable".to_owned(),
+        feed: "FeedTable".to_owned(),
+    }
+}
+
 impl Database {
     async fn new() -> Self {
         let embedded = EmbeddedDynamoDb::in_memory().unwrap();
@@ -35,13 +45,18 @@ impl Database {
             embedded.create_table(table).await.unwrap();
         }
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
-        let names = TableNames {
-            control: "ControlTable".to_owned(),
-            shadow: "ShadowTable".to_owned(),
-            imports: "ImportTable".to_owned(),
-        };
-        let tables = Tables::new(embedded.client(), names, clock.clone(), Random::from_seed(1));
+        let tables = Tables::new(embedded.client(), names(), clock.clone(), Random::from_seed(1));
         Self { embedded, tables, clock, connection: ConnectionKey::new("acme", "aa") }
+    }
+
+    /// The tables, as a process with another clock has them.
+    fn tables_by(&self, clock: Clock) -> Tables {
+        Tables::new(self.embedded.client(), names(), clock, Random::from_seed(2))
+    }
+
+    /// Every item of the feed table.
+    async fn feed_items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        self.embedded.client().scan().table_name("FeedTable").send().await.unwrap().items.unwrap()
     }
 
     /// Every item of the control table.

@@ -1,0 +1,76 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue};
+use config::{ConnectionKind, all_connections};
+use jiff::Timestamp;
+use model::{ConnectionKey, iso_millis};
+use store::{Clock, ConnectionRegistry, ConnectionStates, Registration, StoreError};
+
+/// The header that says how fresh an answer is.
+pub(crate) const FRESH_AS_OF: HeaderName = HeaderName::from_static("fresh-as-of");
+/// How long the list of connections is used before it is read again.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+
+/// Tells how fresh connections are.
+#[derive(Debug)]
+pub(crate) struct Freshness {
+    registry: ConnectionRegistry,
+    states: ConnectionStates,
+    clock: Clock,
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    since: Timestamp,
+    registrations: Arc<Vec<Registration>>,
+}
+
+/// By connection: the time through which its shadow is in sync; `None` if it never was.
+pub(crate) type FreshAsOf = BTreeMap<String, Option<String>>;
+
+impl Freshness {
+    pub(crate) fn new(registry: ConnectionRegistry, states: ConnectionStates, clock: Clock) -> Self {
+        Self { registry, states, clock, known: Mutex::default() }
+    }
+
+    /// How fresh those of a tenant's connections are; without a choice, all of them.
+    pub(crate) async fn of(&self, tenant: &str, chosen: Option<&BTreeSet<String>>) -> Result<FreshAsOf, StoreError> {
+        let now = self.clock.now();
+        let mut fresh = FreshAsOf::new();
+        for Registration { key, kind, .. } in self.registrations(now).await?.iter() {
+            let is_chosen = chosen.is_none_or(|chosen| chosen.contains(&key.connection));
+            if key.tenant == tenant && is_chosen {
+                fresh.insert(key.connection.clone(), self.one(key, kind, now).await?.map(iso_millis));
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// What is acknowledged to a system that pushes is stored: it is fresh, unless it is paused.
+    async fn one(&self, key: &ConnectionKey, kind: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let state = self.states.state(key).await?;
+        let is_push = ConnectionKind::from_name(kind).is_some_and(ConnectionKind::is_push);
+        Ok(if is_push { Some(state.paused_at.unwrap_or(now)) } else { state.fresh_as_of })
+    }
+
+    async fn registrations(&self, now: Timestamp) -> Result<Arc<Vec<Registration>>, StoreError> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|known| now >= known.since && now < known.since + KNOWN_FOR) {
+            return Ok(known.registrations);
+        }
+        let registrations = Arc::new(all_connections(&self.registry).await?);
+        let known = Known { since: now, registrations: registrations.clone() };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(registrations)
+    }
+}
+
+/// The header: `aa=2026-11-22T03:05:00.000Z, bc=…`, without connections that never were in sync.
+pub(crate) fn header(fresh: &FreshAsOf) -> Option<HeaderValue> {
+    let times: Vec<String> =
+        fresh.iter().filter_map(|(connection, at)| Some(format!("{connection}={}", at.as_ref()?))).collect();
+    if times.is_empty() { None } else { HeaderValue::from_str(&times.join(", ")).ok() }
+}

@@ -1,0 +1,83 @@
+//! Triggered by the stream of the shadow table. Appends every change to the change feed, and keeps the index by e-mail
+//! address.
+//!
+//! | reads | writes |
+//! |---|---|
+//! | the stream's records, which hold each customer before and after its change; the last numbers of the feed's lanes | the feed table |
+//!
+//! The index comes first: who hears of a customer by the feed can search for it.
+//!
+//! **When it fails** Lambda delivers the same records again, at first all of them, then in halves, until they are a day
+//! old; those of a shard wait behind them. What was appended already is appended again: a reader hears of such a change
+//! twice. An older delivery that is still at work may append a change after a later one of the same customer: readers
+//! are given the customer's record as it is when they read, so that they see none that is older.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, StreamHandler, TableChange};
+use store::{ChangeFeed, Clock, EmailIndex, ShadowChange, StoreError};
+
+/// The part of the deadline that is kept for the end.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing: see [`PublishChanges::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Stream(Arc::new(PublishChanges::new(environment, &clients)?)))
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct PublishChanges {
+    feed: ChangeFeed,
+    index: EmailIndex,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl PublishChanges {
+    /// The function with the table that its environment names: `FEED_TABLE`.
+    ///
+    /// # Errors
+    /// If a variable is missing.
+    pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
+        let tables = clients.tables(environment)?;
+        let Clients { clock, metrics, .. } = clients.clone();
+        Ok(Self { feed: tables.feed(), index: tables.email_index(), clock, metrics })
+    }
+
+    async fn publish(&self, records: &[TableChange], deadline: Timestamp) -> Result<(), StoreError> {
+        let mut by_tenant: BTreeMap<String, Vec<ShadowChange>> = BTreeMap::new();
+        for TableChange { key, before, now } in records {
+            let image = |image: &lambda::Image| Some((image.text("doc")?.to_owned(), image.number("revision")?));
+            let (before, now) = (before.as_ref().and_then(image), now.as_ref().and_then(image));
+            match key.text("id").and_then(|id| ShadowChange::of(id, before.as_ref(), now.as_ref())) {
+                Some((tenant, change)) => by_tenant.entry(tenant).or_default().push(change),
+                // Nothing of ours: to wait for it would hold up all that come after it.
+                None => tracing::error!("an item of the shadow table is no customer, and its change was left out"),
+            }
+        }
+        let deadline = deadline - MARGIN;
+        for (tenant, changes) in by_tenant {
+            let addresses = changes.iter().map(ShadowChange::addresses);
+            self.index.update(&tenant, addresses, deadline).await?;
+            let changes: Vec<_> = changes.into_iter().map(|change| change.change).collect();
+            self.feed.append(&tenant, &changes, deadline).await?;
+            tracing::info!(tenant, changes = changes.len(), "published");
+            self.metrics.count(&tenant, self.clock.now(), &[("changes_published", changes.len() as u64)]);
+        }
+        Ok(())
+    }
+}
+
+impl StreamHandler for PublishChanges {
+    fn take<'a>(&'a self, records: &'a [TableChange], deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.publish(records, deadline))
+    }
+}

@@ -1,0 +1,6 @@
+//! `publish-changes` under Lambda.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda::run(publish_changes::function).await
+}

@@ -1,0 +1,511 @@
+//! The change feed: per tenant four lanes, each a log of small segments.
+//!
+//! | `log` | `entry` | what |
+//! |---|---|---|
+//! | `acme/changes/2` | `000000000000017` | the 17th segment of the lane |
+//! | `acme/changes/2` | `!start` | after which number the lane began; the only item of a lane that does not expire |
+//!
+//! | attribute of a segment | what |
+//! |---|---|
+//! | `at` | when it was appended (milliseconds) |
+//! | `tag` | a random number, for a reader to know the segment by |
+//! | `count` | how many changes it holds |
+//! | `changes` | a line for each: its action, its revision, its customer's id. Compressed if that is shorter: `zlib` |
+//! | `expires` | 90 days later (seconds) |
+//!
+//! **Nothing is skipped.** A segment is put at the number after the last one if there is none yet, so numbers have no
+//! gaps, whatever the clocks say and however many append at once: what a reader has not seen has a greater number than
+//! all that it has seen. An index by time would not do: an item with an earlier time may come after a later one.
+//!
+//! **What is older than 90 days is gone**, by DynamoDB's time to live. A reader that comes back later finds another
+//! segment than the one after its last, and is told so ([`FeedError::Gone`]). A lane of which all is gone goes on far
+//! above its last number (`!start`), so that no cursor of before fits again.
+//!
+//! **What it costs.** A change has some 12 bytes, 5 if many are compressed together. An append reads the last number
+//! (half a unit, or one) and writes its segment, of one unit for up to 80 changes, or 200. A thousand changes at once
+//! cost about eight writes, a single change one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use jiff::Timestamp;
+use model::{ChangeAction, FeedChange, FeedPosition, LANES, LanePosition, PlantedFault, lane_of};
+use thiserror::Error;
+
+use crate::backoff::Patience;
+use crate::item::{Item, Read, bytes, number, text, time};
+use crate::request::{is_done, query_page};
+use crate::zlib::{compressed, unfolded};
+use crate::{Clock, Random, StoreError};
+
+/// How long a segment is kept.
+const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// Within this time after a lane began, no segment of it can be gone.
+const STARTS_ANEW_AFTER: Duration = Duration::from_secs(30 * 86_400);
+/// How far above its last number a lane goes on of which all is gone: no lane has so many segments.
+const FAR: u64 = 1_000_000_000;
+/// How many changes a segment holds at most, and how many bytes of them before they are compressed.
+const MOST_CHANGES: usize = 1_000;
+const MOST_BYTES: usize = 256 * 1024;
+/// Lines of so many bytes are not worth compressing.
+const TOO_SHORT: usize = 300;
+/// How many segments are read at once, and how many for one answer.
+const SEGMENTS_AT_ONCE: i32 = 20;
+const MOST_SEGMENTS: usize = 400;
+/// A name that sorts before every number.
+const START: &str = "!start";
+/// Sorts after [`START`] and before every number.
+const FIRST: &str = "0";
+
+/// The change feeds of all tenants.
+#[derive(Clone, Debug)]
+pub struct ChangeFeed {
+    client: Client,
+    table: String,
+    clock: Clock,
+    random: Random,
+}
+
+/// Some changes, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The changes.
+    pub changes: Vec<PlacedChange>,
+    /// Where to go on. Beyond the last change, if changes of other connections follow it.
+    pub position: FeedPosition,
+    /// Whether there is more already.
+    pub more: bool,
+}
+
+/// A change, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedChange {
+    /// The change.
+    pub change: FeedChange,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// Where a reader stands that has read it.
+    pub position: FeedPosition,
+}
+
+/// A feed could not be read.
+#[derive(Debug, Error)]
+pub enum FeedError {
+    /// What follows the position is not kept any more, or the table was restored.
+    #[error("what follows this position is not kept any more")]
+    Gone,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A segment as it is stored.
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    at: Timestamp,
+    tag: u32,
+    changes: Vec<FeedChange>,
+}
+
+impl ChangeFeed {
+    /// The feed in the table called `table`.
+    pub(crate) fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
+        Self { client, table: table.into(), clock, random }
+    }
+
+    /// Appends changes of a tenant's customers. Those of one customer stay in their order. If it fails, some of them
+    /// may have been appended: append all of them again.
+    ///
+    /// # Errors
+    /// If the store fails, or the deadline comes first.
+    pub async fn append(&self, tenant: &str, changes: &[FeedChange], deadline: Timestamp) -> Result<(), StoreError> {
+        let mut by_lane: BTreeMap<usize, Vec<&FeedChange>> = BTreeMap::new();
+        for change in changes {
+            by_lane.entry(lane_of(&change.id)).or_default().push(change);
+        }
+        let appends = by_lane.into_iter().map(|(lane, changes)| async move {
+            for part in parts(&changes) {
+                self.append_segment(&log(tenant, lane), part, deadline).await?;
+            }
+            Ok(())
+        });
+        futures::future::try_join_all(appends).await.map(|_| ())
+    }
+
+    /// Puts one segment after the last one of a lane.
+    async fn append_segment(&self, log: &str, lines: Lines, deadline: Timestamp) -> Result<(), StoreError> {
+        // 0 says that a tag is not known.
+        let tag = self.random.below(u64::from(u32::MAX)) + 1;
+        let (name, changes) = lines.attribute();
+        loop {
+            let number_of_it = self.next_number(log).await?;
+            let now = self.clock.now();
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.table)
+                .item("log", text(log))
+                .item("entry", text(entry(number_of_it)))
+                .item("at", time(now))
+                .item("tag", number(tag))
+                .item("count", number(lines.count))
+                .item(name, bytes(&changes))
+                .item("expires", number((now + KEPT).as_second()))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let put = match PlantedFault::OverwritesSegments.is_planted() {
+                true => put,
+                false => put.condition_expression("attribute_not_exists(entry)"),
+            };
+            let Err(error) = self.patience().send(Some(deadline), || put.clone().send()).await else { return Ok(()) };
+            match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    // It is our own, if the answer to an earlier attempt was lost.
+                    let is_ours = failed.item().is_some_and(|item| item.get("tag") == Some(&number(tag)));
+                    if is_ours {
+                        return Ok(());
+                    }
+                }
+                _ => return Err(StoreError::aws("PutItem", error)),
+            }
+            if self.clock.now() >= deadline {
+                return Err(StoreError::Deadline { operation: "PutItem" });
+            }
+        }
+    }
+
+    /// The number that follows the last segment of a lane.
+    async fn next_number(&self, log: &str) -> Result<u64, StoreError> {
+        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry");
+        let last = query_page(&self.patience(), &last).await?;
+        match last.items().first() {
+            Some(item) => Ok(number_of(item)? + 1),
+            None => Ok(self.start(log).await? + 1),
+        }
+    }
+
+    /// After which number a lane without segments goes on.
+    async fn start(&self, log: &str) -> Result<u64, StoreError> {
+        loop {
+            let now = self.clock.now();
+            let stored = self.stored_start(log).await?;
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .key("log", text(log))
+                .key("entry", text(START))
+                .update_expression("SET after_number = :after, #at = :at")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":at", time(now));
+            let (after, update) = match stored {
+                Some((after, at)) if now < at + STARTS_ANEW_AFTER => return Ok(after),
+                Some((after, _)) => (
+                    after + FAR,
+                    update
+                        .condition_expression("after_number = :before")
+                        .expression_attribute_values(":before", number(after)),
+                ),
+                None => (0, update.condition_expression("attribute_not_exists(entry)")),
+            };
+            let update = update.expression_attribute_values(":after", number(after));
+            let answer = self.patience().send(None, || update.clone().send()).await;
+            if is_done("UpdateItem", answer)? {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// After which number a lane began, and when.
+    async fn stored_start(&self, log: &str) -> Result<Option<(u64, Timestamp)>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("log", text(log))
+            .key("entry", text(START))
+            .consistent_read(true);
+        let answer = self.patience().send(None, || get.clone().send()).await;
+        let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+        let start = item.map(|item| {
+            let read = Read::new(START, &item);
+            Ok::<_, StoreError>((read.number("after_number")?, read.time("at")?))
+        });
+        start.transpose()
+    }
+
+    /// Reads up to `limit` changes from a position on, of which `wanted` says that they are wanted. They come in the
+    /// order in which they were appended, as far as the clocks of those who appended agree; those of one customer
+    /// always.
+    ///
+    /// # Errors
+    /// [`FeedError::Gone`] if what follows the position is not kept any more. If the store can't be read.
+    pub async fn read(
+        &self,
+        tenant: &str,
+        position: &FeedPosition,
+        limit: usize,
+        wanted: impl Fn(&FeedChange) -> bool,
+    ) -> Result<FeedPage, FeedError> {
+        let mut lanes = Vec::with_capacity(LANES);
+        for (lane, position) in position.0.into_iter().enumerate() {
+            lanes.push(LaneReader { log: log(tenant, lane), position, segments: VecDeque::new(), has_more: true });
+        }
+        futures::future::try_join_all(lanes.iter_mut().map(|lane| lane.fill(self))).await?;
+        let mut page = FeedPage { changes: Vec::new(), position: *position, more: false };
+        let mut segments = 0;
+        while page.changes.len() < limit && segments < MOST_SEGMENTS {
+            // The lane whose next segment is the oldest.
+            let next = (0..LANES).filter_map(|lane| Some((lanes[lane].segments.front()?.at, lane))).min();
+            let Some((at, lane)) = next else { break };
+            let reader = &mut lanes[lane];
+            let taken = reader.position.taken as usize;
+            let Some(segment) = reader.segments.front() else { break };
+            let mut is_done = true;
+            for (place, change) in segment.changes.iter().enumerate().skip(taken) {
+                if page.changes.len() == limit {
+                    is_done = false;
+                    break;
+                }
+                page.position.0[lane] = after(segment, place + 1);
+                if wanted(change) {
+                    page.changes.push(PlacedChange { change: change.clone(), at, position: page.position });
+                }
+            }
+            reader.position = page.position.0[lane];
+            if is_done {
+                segments += 1;
+                reader.segments.pop_front();
+                if reader.segments.is_empty() {
+                    reader.fill(self).await?;
+                }
+            }
+        }
+        page.more = lanes.iter().any(|lane| !lane.segments.is_empty());
+        Ok(page)
+    }
+
+    /// The position before the oldest change that is kept.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn oldest(&self, tenant: &str) -> Result<FeedPosition, StoreError> {
+        let lanes = (0..LANES).map(|lane| async move {
+            let log = log(tenant, lane);
+            let first = self.segments(&log, FIRST).limit(1).projection_expression("entry");
+            self.before(&log, query_page(&self.patience(), &first).await?.items().first()).await
+        });
+        Self::of_lanes(futures::future::try_join_all(lanes).await?)
+    }
+
+    /// The position after all changes but those of about the last `overlap`, or of a little more.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn latest(&self, tenant: &str, overlap: Duration) -> Result<FeedPosition, StoreError> {
+        let lanes = (0..LANES).map(|lane| self.latest_of_lane(log(tenant, lane), overlap));
+        Self::of_lanes(futures::future::try_join_all(lanes).await?)
+    }
+
+    async fn latest_of_lane(&self, log: String, overlap: Duration) -> Result<LanePosition, StoreError> {
+        let until = self.clock.now() - overlap;
+        let head = "entry, #at, tag, #count";
+        let last = self.segments(&log, FIRST).scan_index_forward(false).limit(1).projection_expression(head);
+        let last = last.expression_attribute_names("#at", "at").expression_attribute_names("#count", "count");
+        let Some(last) = query_page(&self.patience(), &last).await?.items.unwrap_or_default().pop() else {
+            return self.before(&log, None).await;
+        };
+        let last_number = number_of(&last)?;
+        let (mut segment, mut back) = (Some(last), 1);
+        while let Some(item) = segment {
+            if Read::new("segment", &item).time("at")? < until {
+                let tag = Read::new("segment", &item).number("tag")?;
+                return Ok(LanePosition { read: number_of(&item)?, taken: 0, tag });
+            }
+            let earlier = last_number.saturating_sub(back);
+            back *= 2;
+            let get = self
+                .client
+                .get_item()
+                .table_name(&self.table)
+                .key("log", text(&log))
+                .key("entry", text(entry(earlier)))
+                .consistent_read(true);
+            let answer = self.patience().send(None, || get.clone().send()).await;
+            segment = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+        }
+        let first = self.segments(&log, FIRST).limit(1).projection_expression("entry");
+        self.before(&log, query_page(&self.patience(), &first).await?.items().first()).await
+    }
+
+    /// The position before a lane's first segment; without one, before the first that will be.
+    async fn before(&self, log: &str, first: Option<&Item>) -> Result<LanePosition, StoreError> {
+        let read = match first {
+            Some(item) => number_of(item)?.saturating_sub(1),
+            None => self.stored_start(log).await?.map_or(0, |(after, _)| after),
+        };
+        Ok(LanePosition { read, ..LanePosition::default() })
+    }
+
+    fn of_lanes(lanes: Vec<LanePosition>) -> Result<FeedPosition, StoreError> {
+        let mut position = FeedPosition::default();
+        for (place, lane) in position.0.iter_mut().zip(lanes) {
+            *place = lane;
+        }
+        Ok(position)
+    }
+
+    /// The segments of a lane from an entry on.
+    fn segments(&self, log: &str, from: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#log = :log AND entry >= :from")
+            .expression_attribute_names("#log", "log")
+            .expression_attribute_values(":log", text(log))
+            .expression_attribute_values(":from", text(from))
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.clock.clone(), self.random.clone())
+    }
+}
+
+/// One lane, as it is read.
+struct LaneReader {
+    log: String,
+    position: LanePosition,
+    /// Those that come next.
+    segments: VecDeque<Segment>,
+    /// Whether more may follow them.
+    has_more: bool,
+}
+
+impl LaneReader {
+    /// Reads the next segments, if there are any.
+    async fn fill(&mut self, feed: &ChangeFeed) -> Result<(), FeedError> {
+        if !self.has_more {
+            return Ok(());
+        }
+        let LanePosition { read, taken, tag } = self.position;
+        // The segment that was read last, too: to see that it is the same one.
+        let knows_last = taken == 0 && tag != 0;
+        let from = if knows_last { read } else { read + 1 };
+        let query = feed.segments(&self.log, &entry(from)).limit(SEGMENTS_AT_ONCE);
+        let page = query_page(&feed.patience(), &query).await?;
+        self.has_more = page.last_evaluated_key.is_some();
+        let mut next = read + 1;
+        for item in page.items() {
+            let segment = Segment::of(item)?;
+            let is_the_same = if segment.number == next {
+                taken == 0 || next > read + 1 || segment.tag == tag
+            } else {
+                knows_last && segment.number == read && next == read + 1 && segment.tag == tag
+            };
+            if !is_the_same {
+                return Err(FeedError::Gone);
+            }
+            if segment.number == next {
+                next += 1;
+                self.segments.push_back(segment);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a lane's reader stands after so many changes of a segment.
+fn after(segment: &Segment, taken: usize) -> LanePosition {
+    let is_whole = taken >= segment.changes.len();
+    LanePosition {
+        read: if is_whole { segment.number } else { segment.number - 1 },
+        taken: if is_whole { 0 } else { u32::try_from(taken).unwrap_or(u32::MAX) },
+        tag: segment.tag,
+    }
+}
+
+impl Segment {
+    fn of(item: &Item) -> Result<Self, StoreError> {
+        let read = Read::new("segment", item);
+        let lines = match read.has("zlib") {
+            true => unfolded(read.bytes("zlib")?),
+            false => Some(read.bytes("changes")?.to_vec()),
+        };
+        let changes = lines.and_then(|lines| read_lines(&lines)).filter(|changes| !changes.is_empty());
+        let corrupt = || StoreError::Corrupt { key: "segment".to_owned(), attribute: "changes" };
+        let changes = changes.ok_or_else(corrupt)?;
+        Ok(Self { number: number_of(item)?, at: read.time("at")?, tag: read.number("tag")?, changes })
+    }
+}
+
+/// The changes of a segment, a line each.
+struct Lines {
+    text: String,
+    count: usize,
+}
+
+impl Lines {
+    /// The attribute that holds them, with its name.
+    fn attribute(&self) -> (&'static str, Vec<u8>) {
+        let plain = self.text.as_bytes();
+        let zlib = if plain.len() > TOO_SHORT { compressed(plain) } else { Vec::new() };
+        if zlib.is_empty() || zlib.len() >= plain.len() { ("changes", plain.to_vec()) } else { ("zlib", zlib) }
+    }
+}
+
+/// Changes, as many in each part as a segment holds.
+fn parts(changes: &[&FeedChange]) -> Vec<Lines> {
+    let mut parts: Vec<Lines> = Vec::new();
+    for FeedChange { id, action, revision } in changes {
+        let action = match action {
+            ChangeAction::Added => 'a',
+            ChangeAction::Updated => 'u',
+            ChangeAction::Deleted => 'd',
+        };
+        // An id may hold a line feed: as JSON it has none.
+        let line = format!("{action}{revision} {}\n", serde_json::Value::from(id.to_string()));
+        match parts.last_mut() {
+            Some(part) if part.count < MOST_CHANGES && part.text.len() + line.len() <= MOST_BYTES => {
+                part.text.push_str(&line);
+                part.count += 1;
+            }
+            _ => parts.push(Lines { text: line, count: 1 }),
+        }
+    }
+    parts
+}
+
+fn read_lines(text: &[u8]) -> Option<Vec<FeedChange>> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.lines().map(read_line).collect()
+}
+
+fn read_line(line: &str) -> Option<FeedChange> {
+    let (revision, id) = line.get(1..)?.split_once(' ')?;
+    let action = match line.as_bytes().first()? {
+        b'a' => ChangeAction::Added,
+        b'u' => ChangeAction::Updated,
+        b'd' => ChangeAction::Deleted,
+        _ => return None,
+    };
+    let id: String = serde_json::from_str(id).ok()?;
+    Some(FeedChange { id: id.parse().ok()?, action, revision: revision.parse().ok()? })
+}
+
+fn log(tenant: &str, lane: usize) -> String {
+    format!("{tenant}/changes/{lane}")
+}
+
+fn entry(number: u64) -> String {
+    format!("{number:015}")
+}
+
+fn number_of(item: &Item) -> Result<u64, StoreError> {
+    let corrupt = || StoreError::Corrupt { key: "segment".to_owned(), attribute: "entry" };
+    Read::new("segment", item).text("entry")?.parse().map_err(|_| corrupt())
+}

@@ -1,0 +1,158 @@
+//! Who works on which shard of a stream.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lambda::TableChange;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::journal::{JOURNALS, SHARDS};
+use super::{EmbeddedDynamoDb, Storage};
+
+/// How many items one BatchWriteItem deletes.
+const DELETED_AT_ONCE: usize = 25;
+
+/// The shards of all streams.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Streams(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// By journal.
+    shards: Mutex<HashMap<String, Shard>>,
+    arrived: Notify,
+}
+
+/// A shard is worked on by one invocation at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shard {
+    taken_until: Option<Timestamp>,
+    /// How many records there are.
+    waiting: usize,
+    /// How many records the next invocation gets at most, after one failed.
+    most: Option<usize>,
+}
+
+/// Records that an invocation gets.
+#[derive(Debug)]
+pub(crate) struct StreamBatch {
+    journal: String,
+    entries: Vec<String>,
+    /// The changes, in their order.
+    pub(crate) changes: Vec<TableChange>,
+}
+
+impl Streams {
+    /// Notes that records of a journal were written.
+    pub(super) fn arrived<'a>(&self, journals: impl IntoIterator<Item = &'a str>) {
+        let mut shards = self.shards();
+        for journal in journals {
+            shards.entry(journal.to_owned()).or_default().waiting += 1;
+        }
+        self.0.arrived.notify_waiters();
+    }
+
+    fn shards(&self) -> MutexGuard<'_, HashMap<String, Shard>> {
+        self.0.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EmbeddedDynamoDb {
+    /// The shards of the stream of a table.
+    pub(crate) fn shards_of(table: &str) -> impl Iterator<Item = String> {
+        (0..SHARDS).map(move |shard| format!("{table}/{shard}"))
+    }
+
+    /// Waits for a record of any stream that arrives after this call.
+    pub(crate) fn stream_arrival(&self) -> impl Future<Output = ()> + '_ {
+        // The future counts arrivals from its creation, not from its first poll.
+        self.streams.0.arrived.notified()
+    }
+
+    /// How often to look for records of other processes, if there may be any.
+    pub(crate) fn stream_look_every(&self) -> Option<Duration> {
+        matches!(self.storage, Storage::File(_)).then_some(Duration::from_secs(1))
+    }
+
+    /// The next records of a shard, for one invocation until `until`. None if another invocation has the shard, or
+    /// there is no record.
+    pub(crate) async fn stream_batch(
+        &self,
+        journal: &str,
+        most: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<StreamBatch> {
+        let most = {
+            let mut shards = self.streams.shards();
+            let shard = shards.entry(journal.to_owned()).or_default();
+            let may_wait = shard.waiting > 0 || matches!(self.storage, Storage::File(_));
+            if !may_wait || shard.taken_until.is_some_and(|taken_until| now < taken_until) {
+                return None;
+            }
+            shard.taken_until = Some(until);
+            shard.most.unwrap_or(most).min(most)
+        };
+        let batch = self.records(journal, most).await;
+        if batch.is_none() {
+            self.streams.shards().entry(journal.to_owned()).or_default().taken_until = None;
+        }
+        batch
+    }
+
+    async fn records(&self, journal: &str, most: usize) -> Option<StreamBatch> {
+        let query = json!({
+            "TableName": JOURNALS,
+            "KeyConditionExpression": "journal = :journal",
+            "ExpressionAttributeValues": { ":journal": { "S": journal } },
+            "Limit": most,
+            "ConsistentRead": true,
+        });
+        let (_, answer) = self.ask("Query", &query).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let mut batch = StreamBatch { journal: journal.to_owned(), entries: Vec::new(), changes: Vec::new() };
+        let mut text = String::new();
+        let mut entries = Vec::new();
+        for item in answer["Items"].as_array().into_iter().flatten() {
+            let entry = item["entry"]["S"].as_str()?;
+            text.push_str(item["text"]["S"].as_str()?);
+            entries.push(entry.to_owned());
+            let parts: usize = item["parts"]["N"].as_str()?.parse().ok()?;
+            if entries.len() == parts {
+                batch.entries.append(&mut entries);
+                batch.changes.push(serde_json::from_str(&std::mem::take(&mut text)).ok()?);
+            }
+        }
+        if batch.changes.is_empty() && !entries.is_empty() {
+            // The first record has more parts than were asked for.
+            return Box::pin(self.records(journal, most + 2)).await;
+        }
+        (!batch.changes.is_empty()).then_some(batch)
+    }
+
+    /// An invocation has ended: its records are done with, or come again, in halves.
+    pub(crate) async fn stream_batch_ended(&self, batch: StreamBatch, is_done: bool) {
+        let StreamBatch { journal, entries, changes } = batch;
+        for entries in entries.chunks(DELETED_AT_ONCE).filter(|_| is_done) {
+            let deletions: Vec<Value> = entries
+                .iter()
+                .map(|entry| json!({ "DeleteRequest": { "Key": { "journal": { "S": journal }, "entry": { "S": entry } } } }))
+                .collect();
+            self.ask("BatchWriteItem", &json!({ "RequestItems": { JOURNALS: deletions } })).await;
+        }
+        let mut shards = self.streams.shards();
+        let shard = shards.entry(journal).or_default();
+        shard.taken_until = None;
+        shard.most = (!is_done).then(|| changes.len().div_ceil(2));
+        if is_done {
+            shard.waiting = shard.waiting.saturating_sub(changes.len());
+        }
+        if shard.waiting > 0 {
+            // Whoever waited for this shard looks again.
+            self.streams.0.arrived.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What an operator does over HTTP, and what every route has in common.
+
+use std::io::Read;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use config::READER;
+use model::ConnectionKey;
+use serde_json::{Value, json};
+use simulators::association_anywhere::Poison;
+use store::Registration;
+use tests::{AssociationAnywhereFixture, TOKEN};
+use tower::ServiceExt;
+
+use crate::support::{OTHER_TOKEN, add_other_tenant, ask, get};
+
+const OPERATOR: &str = "operator-token";
+
+/// A world with a reader of the tenant `acme` who may operate.
+async fn operated(customers: u64) -> AssociationAnywhereFixture {
+    let world = AssociationAnywhereFixture::with_customers(customers).await;
+    let token = world.secret("operator.json", &json!({ "token": OPERATOR }));
+    let document = json!({ "tenant": "acme", "token": token, "scope": "operate" }).to_string();
+    let key = ConnectionKey::new("acme", "reader/operator");
+    world.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
+    world
+}
+
+async fn post(world: &AssociationAnywhereFixture, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+    let authorization = format!("Bearer {token}");
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = ask(world, "POST", path, Some(authorization.as_bytes()), &body).await;
+    (answer.status, answer.json())
+}
+
+/// Every route for operators, with a body that it takes.
+const ROUTES: [(&str, &str); 5] = [
+    ("/v1/failures/redrive", r#"{"all":true}"#),
+    ("/v1/failures/drop", r#"{"all":true}"#),
+    ("/v1/connections/aa/pause", ""),
+    ("/v1/connections/aa/resume", ""),
+    ("/v1/connections/aa/resync", "{}"),
+];
+
+#[tokio::test]
+async fn only_a_reader_whose_scope_is_operate_may_operate_and_only_its_tenants_connections() {
+    let world = operated(3).await;
+    let (_source, serving) = add_other_tenant(&world, "bb", 5001).await;
+    for (path, body) in ROUTES {
+        let as_token = async |token: &str, path: &str| {
+            let authorization = format!("Bearer {token}");
+            ask(&world, "POST", path, Some(authorization.as_bytes()), body).await
+        };
+        let detail = as_token(TOKEN, path).await.problem(StatusCode::FORBIDDEN);
+        assert!(detail.contains("`operate`"), "{detail}");
+        as_token(OTHER_TOKEN, path).await.problem(StatusCode::FORBIDDEN);
+        ask(&world, "POST", path, None, body).await.problem(StatusCode::UNAUTHORIZED);
+        assert!(as_token(OPERATOR, path).await.status.is_success(), "{path}");
+        if path.contains("/aa/") {
+            for other in ["bb", "zz", "reader%2Ffile", "acme%2Faa"] {
+                as_token(OPERATOR, &path.replace("/aa/", &format!("/{other}/"))).await.problem(StatusCode::NOT_FOUND);
+            }
+        }
+    }
+    assert_eq!(get(&world, "/v1/connections").await.json()["connections"][0]["paused_at"], Value::Null);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn failures_are_redriven_and_dropped_by_their_ids_or_all_of_them() {
+    let world = operated(30).await;
+    world.sync().await;
+    for id in [1003, 1004, 1005] {
+        world.source.poison(id, Poison::ErrorElement);
+        world.source.change([id]);
+    }
+    world.run_for(60).await;
+    assert_eq!(world.status().await.failures, 3);
+    for (body, status, detail) in [
+        (json!({ "ids": ["aa~1003", "aa~1001"] }), StatusCode::NOT_FOUND, "`ids[1]`: there is no such failure"),
+        (json!({ "ids": ["bb~1003"] }), StatusCode::NOT_FOUND, "`ids[0]`: there is no such failure"),
+        (
+            json!({ "ids": ["1003"] }),
+            StatusCode::BAD_REQUEST,
+            "`ids[0]`: a customer id has the form <connection>~<source id>",
+        ),
+        (json!({}), StatusCode::BAD_REQUEST, "the body must have either `ids` or `all`"),
+        (json!({ "all": true, "ids": [] }), StatusCode::BAD_REQUEST, "the body must have either `ids` or `all`"),
+        (json!({ "all": true, "connection": "zz" }), StatusCode::NOT_FOUND, "there is no such connection"),
+    ] {
+        let (found, problem) = post(&world, OPERATOR, "/v1/failures/drop", &body).await;
+        assert_eq!((found, problem["detail"].as_str().unwrap()), (status, detail), "{body}");
+    }
+    assert_eq!(world.status().await.failures, 3, "nothing was done");
+    let (status, done) = post(&world, OPERATOR, "/v1/failures/drop", &json!({ "ids": ["aa~1003"] })).await;
+    assert_eq!((status, done), (StatusCode::OK, json!({ "ids": ["aa~1003"], "more": false })));
+    world.source.heal(1004);
+    world.source.heal(1005);
+    let (_, done) = post(&world, OPERATOR, "/v1/failures/redrive", &json!({ "all": true, "connection": "aa" })).await;
+    assert_eq!(done, json!({ "ids": ["aa~1004", "aa~1005"], "more": false }));
+    world.run_for(10).await;
+    world.sync().await;
+    assert_eq!(world.status().await.failures, 0);
+    world.assert_shadow_is_the_sources([1004, 1005]).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_paused_resumed_and_synchronised_again() {
+    let world = operated(30).await;
+    world.sync().await;
+    let (status, answer) = post(&world, OPERATOR, "/v1/connections/aa/pause", &Value::Null).await;
+    assert_eq!((status, answer), (StatusCode::OK, json!({ "id": "aa", "paused": true })));
+    world.source.change([1003]);
+    world.run_for(10).await;
+    assert_eq!(get(&world, "/v1/connections").await.json()["connections"][0]["condition"], "paused");
+    assert_eq!(world.customer(1003).await.unwrap().revision, 1);
+    let (_, answer) = post(&world, OPERATOR, "/v1/connections/aa/resume", &Value::Null).await;
+    assert_eq!(answer, json!({ "id": "aa", "paused": false }));
+    world.sync().await;
+    assert_eq!(world.customer(1003).await.unwrap().revision, 2);
+
+    let fetched = world.status().await.counts.fetched;
+    let (status, answer) = post(&world, OPERATOR, "/v1/connections/aa/resync", &Value::Null).await;
+    assert_eq!((status, answer), (StatusCode::ACCEPTED, json!({ "id": "aa", "requested": true })));
+    world.run_for(10).await;
+    world.sync().await;
+    assert_eq!(world.status().await.counts.fetched, fetched + 30);
+    post(&world, OPERATOR, "/v1/connections/aa/resync", &json!({ "customer": "1004" })).await;
+    world.run_for(10).await;
+    assert_eq!(world.status().await.counts.fetched, fetched + 31);
+    for (body, status, detail) in [
+        (json!({ "confirm_deletes": true }), StatusCode::CONFLICT, "no deletion waits"),
+        (json!({ "customer": " " }), StatusCode::BAD_REQUEST, "`customer` must be the customer's id in the source"),
+        (
+            json!({ "customer": "1", "confirm_deletes": true }),
+            StatusCode::BAD_REQUEST,
+            "`customer` and `confirm_deletes` exclude each other",
+        ),
+    ] {
+        let (found, problem) = post(&world, OPERATOR, "/v1/connections/aa/resync", &body).await;
+        assert_eq!((found, problem["detail"].as_str().unwrap()), (status, detail), "{body}");
+    }
+}
+
+async fn send(
+    world: &AssociationAnywhereFixture,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = world.engine.gateway().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    (status, headers, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
+}
+
+#[tokio::test]
+async fn an_answer_is_compressed_where_that_is_asked_for() {
+    let world = AssociationAnywhereFixture::with_customers(50).await;
+    world.sync().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let path = "/v1/customers?connection=aa";
+    let (_, plain, whole) = send(&world, "GET", path, &[("Authorization", &bearer)]).await;
+    assert!(!plain.contains_key("content-encoding"));
+    let (status, headers, zipped) =
+        send(&world, "GET", path, &[("Authorization", &bearer), ("Accept-Encoding", "br, gzip")]).await;
+    assert_eq!((status, headers["content-encoding"].to_str().unwrap()), (StatusCode::OK, "gzip"));
+    assert!(zipped.len() * 4 < whole.len(), "{} of {}", zipped.len(), whole.len());
+    let mut unzipped = Vec::new();
+    flate2::read::GzDecoder::new(zipped.as_slice()).read_to_end(&mut unzipped).unwrap();
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+    assert_eq!(json(&unzipped)["customers"], json(&whole)["customers"]);
+}
+
+#[tokio::test]
+async fn a_head_request_has_the_headers_of_the_answer_and_what_no_route_answers_is_a_problem_document() {
+    let world = AssociationAnywhereFixture::with_customers(3).await;
+    world.sync().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [("Authorization", bearer.as_str())];
+    let (status, head, body) = send(&world, "HEAD", "/v1/customers/aa~1001", &headers).await;
+    assert_eq!((status, body.len()), (StatusCode::OK, 0));
+    assert!(head.contains_key("etag") && head.contains_key("fresh-as-of"), "{head:?}");
+    for (method, path, status) in [
+        ("GET", "/v1/nothing", StatusCode::NOT_FOUND),
+        ("GET", "/v2/customers", StatusCode::NOT_FOUND),
+        ("DELETE", "/v1/customers/aa~1001", StatusCode::METHOD_NOT_ALLOWED),
+        ("PUT", "/v1/changes", StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/v1/failures/drop", StatusCode::METHOD_NOT_ALLOWED),
+        ("OPTIONS", "/v1/changes", StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let (found, headers, body) = send(&world, method, path, &headers).await;
+        assert_eq!(found, status, "{method} {path}");
+        assert_eq!(headers["content-type"], "application/problem+json", "{method} {path}");
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["status"], status.as_u16());
+    }
+}
