@@ -59,7 +59,7 @@ pub(crate) async fn redrive(
         api.failures.request_redrive(key, &id.source_id, api.clock.now()).await?;
     }
     tracing::info!(tenant, failures = chosen.len(), "failures are redriven");
-    Ok(Json(Done { ids: chosen.into_iter().map(|(_, id)| id.to_string()).collect(), more }))
+    Ok(done(&chosen, more))
 }
 
 pub(crate) async fn drop(
@@ -72,7 +72,11 @@ pub(crate) async fn drop(
         api.failures.remove(key, &id.source_id).await?;
     }
     tracing::info!(tenant, failures = chosen.len(), "failures were dropped");
-    Ok(Json(Done { ids: chosen.into_iter().map(|(_, id)| id.to_string()).collect(), more }))
+    Ok(done(&chosen, more))
+}
+
+fn done(chosen: &[(ConnectionKey, CustomerId)], more: bool) -> Json<Done> {
+    Json(Done { ids: chosen.iter().map(|(_, id)| id.to_string()).collect(), more })
 }
 
 pub(crate) async fn pause(

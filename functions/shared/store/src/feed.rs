@@ -17,9 +17,10 @@
 //! gaps, whatever the clocks say and however many append at once: what a reader has not seen has a greater number than
 //! all that it has seen. An index by time would not do: an item with an earlier time may come after a later one.
 //!
-//! **What is older than 90 days is gone**, by DynamoDB's time to live. A reader that comes back later finds another
-//! segment than the one after its last, and is told so ([`FeedError::Gone`]). A lane of which all is gone goes on far
-//! above its last number (`!start`), so that no cursor of before fits again.
+//! **What is older than 90 days is gone**, by DynamoDB's time to live, which deletes within some days and in any order.
+//! So a feed is read from a segment on that has not expired, and a lane whose last segment has expired, still there or
+//! not, goes on far above its number (`!start`): no cursor of before fits again. A reader that comes back later finds
+//! another segment than the one after its last, and is told so ([`FeedError::Gone`]).
 //!
 //! **What it costs.** A change has some 12 bytes, 5 if many are compressed together. An append reads the last number
 //! (half a unit, or one) and writes its segment, of one unit for up to 80 changes, or 200. A thousand changes at once
@@ -44,6 +45,9 @@ use crate::{Clock, Random, StoreError};
 
 /// How long a segment is kept.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// A segment that expires sooner counts as expired. More than the clocks of those who append differ: what follows one
+/// that counts as kept has not expired.
+const MARGIN: Duration = Duration::from_secs(3_600);
 /// Within this time after a lane began, no segment of it can be gone.
 const STARTS_ANEW_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// How far above its last number a lane goes on of which all is gone: no lane has so many segments.
@@ -180,15 +184,22 @@ impl ChangeFeed {
 
     /// The number that follows the last segment of a lane.
     async fn next_number(&self, log: &str) -> Result<u64, StoreError> {
-        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry");
+        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry, expires");
         let last = query_page(&self.patience(), &last).await?;
         match last.items().first() {
-            Some(item) => Ok(number_of(item)? + 1),
-            None => Ok(self.start(log).await? + 1),
+            Some(item) if Read::new("segment", item).number::<i64>("expires")? > self.expired() => {
+                Ok(number_of(item)? + 1)
+            }
+            _ => Ok(self.start(log).await? + 1),
         }
     }
 
-    /// After which number a lane without segments goes on.
+    /// What expires by then counts as expired; in seconds.
+    fn expired(&self) -> i64 {
+        (self.clock.now() + MARGIN).as_second()
+    }
+
+    /// After which number a lane goes on that has no segment, or expired ones alone.
     async fn start(&self, log: &str) -> Result<u64, StoreError> {
         loop {
             let now = self.clock.now();
@@ -294,12 +305,29 @@ impl ChangeFeed {
     /// # Errors
     /// If the store can't be read.
     pub async fn oldest(&self, tenant: &str) -> Result<FeedPosition, StoreError> {
-        let lanes = (0..LANES).map(|lane| async move {
-            let log = log(tenant, lane);
-            let first = self.segments(&log, FIRST).limit(1).projection_expression("entry");
-            self.before(&log, query_page(&self.patience(), &first).await?.items().first()).await
-        });
-        Self::of_lanes(futures::future::try_join_all(lanes).await?)
+        let lanes = (0..LANES).map(|lane| self.oldest_of_lane(log(tenant, lane)));
+        Ok(of_lanes(futures::future::try_join_all(lanes).await?))
+    }
+
+    /// The position before the first segment that has not expired; without one, before the first that will be.
+    async fn oldest_of_lane(&self, log: String) -> Result<LanePosition, StoreError> {
+        let mut kept = self
+            .segments(&log, FIRST)
+            .filter_expression("expires > :expired")
+            .expression_attribute_values(":expired", number(self.expired()))
+            .projection_expression("entry");
+        loop {
+            let page = query_page(&self.patience(), &kept).await?;
+            if let Some(item) = page.items().first() {
+                return Ok(LanePosition { read: number_of(item)?.saturating_sub(1), ..LanePosition::default() });
+            }
+            if page.last_evaluated_key.is_none() {
+                break;
+            }
+            kept = kept.set_exclusive_start_key(page.last_evaluated_key);
+        }
+        let read = self.stored_start(&log).await?.map_or(0, |(after, _)| after);
+        Ok(LanePosition { read, ..LanePosition::default() })
     }
 
     /// The position after all changes but those of about the last `overlap`, or of a little more.
@@ -308,7 +336,7 @@ impl ChangeFeed {
     /// If the store can't be read.
     pub async fn latest(&self, tenant: &str, overlap: Duration) -> Result<FeedPosition, StoreError> {
         let lanes = (0..LANES).map(|lane| self.latest_of_lane(log(tenant, lane), overlap));
-        Self::of_lanes(futures::future::try_join_all(lanes).await?)
+        Ok(of_lanes(futures::future::try_join_all(lanes).await?))
     }
 
     async fn latest_of_lane(&self, log: String, overlap: Duration) -> Result<LanePosition, StoreError> {
@@ -317,7 +345,7 @@ impl ChangeFeed {
         let last = self.segments(&log, FIRST).scan_index_forward(false).limit(1).projection_expression(head);
         let last = last.expression_attribute_names("#at", "at").expression_attribute_names("#count", "count");
         let Some(last) = query_page(&self.patience(), &last).await?.items.unwrap_or_default().pop() else {
-            return self.before(&log, None).await;
+            return self.oldest_of_lane(log).await;
         };
         let last_number = number_of(&last)?;
         let (mut segment, mut back) = (Some(last), 1);
@@ -338,25 +366,7 @@ impl ChangeFeed {
             let answer = self.patience().send(None, || get.clone().send()).await;
             segment = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
         }
-        let first = self.segments(&log, FIRST).limit(1).projection_expression("entry");
-        self.before(&log, query_page(&self.patience(), &first).await?.items().first()).await
-    }
-
-    /// The position before a lane's first segment; without one, before the first that will be.
-    async fn before(&self, log: &str, first: Option<&Item>) -> Result<LanePosition, StoreError> {
-        let read = match first {
-            Some(item) => number_of(item)?.saturating_sub(1),
-            None => self.stored_start(log).await?.map_or(0, |(after, _)| after),
-        };
-        Ok(LanePosition { read, ..LanePosition::default() })
-    }
-
-    fn of_lanes(lanes: Vec<LanePosition>) -> Result<FeedPosition, StoreError> {
-        let mut position = FeedPosition::default();
-        for (place, lane) in position.0.iter_mut().zip(lanes) {
-            *place = lane;
-        }
-        Ok(position)
+        self.oldest_of_lane(log).await
     }
 
     /// The segments of a lane from an entry on.
@@ -374,6 +384,14 @@ impl ChangeFeed {
     fn patience(&self) -> Patience {
         Patience::new(self.clock.clone(), self.random.clone())
     }
+}
+
+fn of_lanes(lanes: Vec<LanePosition>) -> FeedPosition {
+    let mut position = FeedPosition::default();
+    for (place, lane) in position.0.iter_mut().zip(lanes) {
+        *place = lane;
+    }
+    position
 }
 
 /// One lane, as it is read.

@@ -187,3 +187,46 @@ async fn a_lane_of_which_all_is_gone_goes_on_where_no_cursor_fits() {
     assert_eq!(feed.read("acme", &oldest, 5, |_| true).await.unwrap().changes.len(), 1);
     assert_eq!(LANES, 4);
 }
+
+/// DynamoDB deletes what has expired within some days, and in any order.
+#[tokio::test]
+async fn a_feed_of_which_some_is_deleted_already_is_read_from_what_has_not_expired_and_no_number_comes_again() {
+    let database = Database::new().await;
+    let feed = database.tables.feed();
+    let at = |seconds: u64| database.clock.now() + Duration::from_secs(seconds);
+    let mut positions = Vec::new();
+    for revision in 1..=4 {
+        feed.append("acme", &[change(1, revision)], at(60)).await.unwrap();
+        database.clock.advance(Duration::from_secs(86_400));
+        positions.push(feed.latest("acme", Duration::ZERO).await.unwrap());
+    }
+    let delete = async |number: u64| {
+        for item in database.feed_items().await {
+            if item["entry"].as_s().unwrap().parse() == Ok(number) {
+                let key = ["log", "entry"].map(|name| (name.to_owned(), item[name].clone())).into();
+                let client = database.embedded.client();
+                client.delete_item().table_name("FeedTable").set_key(Some(key)).send().await.unwrap();
+            }
+        }
+    };
+    // The first three have expired, and the second is deleted before the first.
+    database.clock.advance(Duration::from_secs(88 * 86_400 + 43_200));
+    delete(2).await;
+    let read = async |position: &FeedPosition| feed.read("acme", position, 9, |_| true).await;
+    let revisions = |page: FeedPage| page.changes.iter().map(|placed| placed.change.revision).collect::<Vec<_>>();
+    assert_eq!(revisions(read(&feed.oldest("acme").await.unwrap()).await.unwrap()), [4]);
+    assert_eq!(
+        revisions(read(&feed.latest("acme", Duration::from_secs(99 * 86_400)).await.unwrap()).await.unwrap()),
+        [4]
+    );
+    assert_eq!(revisions(read(&positions[2]).await.unwrap()), [4], "nothing is missing behind this one");
+
+    // All have expired, and the last one is deleted first.
+    database.clock.advance(Duration::from_secs(10 * 86_400));
+    delete(4).await;
+    feed.append("acme", &[change(1, 5)], at(60)).await.unwrap();
+    for position in &positions {
+        assert!(matches!(read(position).await, Err(FeedError::Gone)), "{position:?}");
+    }
+    assert_eq!(revisions(read(&feed.oldest("acme").await.unwrap()).await.unwrap()), [5]);
+}
