@@ -2,6 +2,8 @@
 
 import base64
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from telling import READER, STRANGER, expect
 
@@ -156,3 +158,67 @@ def a_document_in_another_encoding_is_pushed_as_bytes(stack, sources):
         expect(name["first"] == PROSPECT["firstname"], f"in {encoding} the name is {name}")
         status, _, answer = connector(stack, "POST", "user", document)
         expect(status == 400 and "octet-stream" in answer, f"{encoding} as application/xml answered {status}: {answer}")
+
+
+# --- many at once, followed by many -----------------------------------------------------------------------------------
+
+WRITERS = 10
+READERS = 5
+# Prospects of a writer, and how often each is pushed, each time with another name.
+PROSPECTS = 20
+TIMES = 5
+
+
+class FeedReader:
+    """Follows the feed, and keeps what it heard of the prospects of the writers, by uuid."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.cursor = ""
+        self.heard = {}
+
+    def follow(self, until):
+        while not until(self.heard):
+            path = f"/v1/changes?limit=100&wait=1&connection=intouch{self.cursor}"
+            code, _, page = self.stack.api("GET", path, READER)
+            expect(code == 200, f"the feed answered {code}: {page}")
+            for change in page["changes"]:
+                customer = change["customer"]
+                if customer["name"].get("last", "").startswith("Writer-"):
+                    before = self.heard.get(customer["source_id"], {"revision": 0})
+                    expect(before["revision"] <= change["revision"], f"{change['id']} went back")
+                    self.heard[customer["source_id"]] = customer
+            self.cursor = f"&cursor={page['cursor']}"
+
+
+@story
+def ten_writers_make_a_thousand_changes_and_each_of_five_readers_has_them(stack, _):
+    deadline = time.monotonic() + 600
+    done = []
+
+    def write(writer):
+        last = {}
+        for turn in range(1, TIMES + 1):
+            for number in range(PROSPECTS):
+                person = {"firstname": f"Turn-{turn}", "lastname": f"Writer-{writer}", "email": f"w{writer}@example.org"}
+                last[saved(connector(stack, "POST", "user", user(f"w-{writer}-{number}", person)))] = f"Turn-{turn}"
+        done.append(last)
+
+    def read(reader):
+        def has_all(heard):
+            expect(time.monotonic() < deadline, f"{len(heard)} customers heard, {len(done)} writers are done")
+            wanted = {uuid: name for last in done for uuid, name in last.items()}
+            return len(done) == WRITERS and all(
+                heard.get(uuid, {"name": {}})["name"].get("first") == name for uuid, name in wanted.items())
+
+        reader.follow(has_all)
+
+    readers = [FeedReader(stack) for _ in range(READERS)]
+    with ThreadPoolExecutor(WRITERS + READERS) as threads:
+        tasks = [threads.submit(read, reader) for reader in readers]
+        tasks += [threads.submit(write, writer) for writer in range(WRITERS)]
+        for task in tasks:
+            task.result()
+    for reader in readers:
+        revisions = [customer["revision"] for customer in reader.heard.values()]
+        expect(len(revisions) == WRITERS * PROSPECTS and sum(revisions) == WRITERS * PROSPECTS * TIMES, f"{revisions}")

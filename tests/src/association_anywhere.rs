@@ -60,17 +60,21 @@ impl AssociationAnywhereFixture {
     /// and staff if `create_staff`.
     pub async fn with_connector(create_staff: bool) -> Self {
         let world = Self::with_customers(0).await;
+        world.add_connector(create_staff).await;
+        world
+    }
+
+    /// Adds the connection `intouch` of [`AssociationAnywhereFixture::with_connector`].
+    pub async fn add_connector(&self, create_staff: bool) {
         let (username, password) = CONNECTOR_LOGIN;
         let credentials =
-            world.secret("intouch.json", &serde_json::json!({ "username": username, "password": password }));
-        world
-            .configure(&format!(
-                "[[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
+            self.secret("intouch.json", &serde_json::json!({ "username": username, "password": password }));
+        self.configure(&format!(
+            "[[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
                  club_ids = ['k-1', 'k-2']\nproviders = ['INTOUCH', 'PROVIDER_ID']\ncredentials = '{credentials}'\n\
                  create_staff = {create_staff}\ncreate_lead_sources = true\n"
-            ))
-            .await;
-        world
+        ))
+        .await;
     }
 
     /// The key of the connection.

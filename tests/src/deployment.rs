@@ -30,7 +30,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::{
-    CONTACT_POLLS, CONTACTS_QUEUE, CONTROL_TABLE, FEED_TABLE, IMPORT_TABLE, QUEUE_POLLS, SHADOW_TABLE, TOKEN,
+    CONTACT_POLLS, CONTACTS_QUEUE, CONTROL_TABLE, FEED_TABLE, IMPORT_TABLE, OPERATOR, QUEUE_POLLS, SHADOW_TABLE, TOKEN,
     WORK_QUEUE,
 };
 
@@ -173,6 +173,14 @@ impl TestDeployment {
                 self.connections().remove(&other.key).await.unwrap();
             }
         }
+        self.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
+    }
+
+    /// Adds a reader of the tenant `acme` with [`OPERATOR`], who may operate.
+    pub async fn add_operator(&self) {
+        let token = self.secret("operator.json", &json!({ "token": OPERATOR }));
+        let document = json!({ "tenant": "acme", "token": token, "scope": "operate" }).to_string();
+        let key = ConnectionKey::new("acme", "reader/operator");
         self.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
     }
 

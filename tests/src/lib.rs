@@ -6,6 +6,7 @@
 mod association_anywhere;
 mod business_catalyst;
 mod deployment;
+pub mod openapi;
 
 use tokio::net::TcpListener;
 
@@ -31,6 +32,8 @@ pub const QUEUE_POLLS: &str = "QueuePolls";
 pub const CONTACT_POLLS: &str = "ContactPolls";
 /// The bearer token of the tenant `acme`.
 pub const TOKEN: &str = "acme-token";
+/// The bearer token of the tenant `acme` that [`TestDeployment::add_operator`] registers.
+pub const OPERATOR: &str = "operator-token";
 /// User name and password of the connection `intouch`.
 pub const CONNECTOR_LOGIN: (&str, &str) = ("intouch", "connector-password");
 

@@ -10,6 +10,8 @@ mod contracts;
 mod customers;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/openapi.rs"]
+mod openapi;
 #[path = "api/operate.rs"]
 mod operate;
 #[path = "api/readers.rs"]
@@ -18,3 +20,5 @@ mod readers;
 mod search;
 #[path = "api/support.rs"]
 mod support;
+#[path = "api/tenants.rs"]
+mod tenants;

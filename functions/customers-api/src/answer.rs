@@ -1,10 +1,11 @@
 use api::{MOST_BYTES_QUOTED, bytes_quoted};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::json;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::freshness::{self, FRESH_AS_OF, FreshAsOf};
+use crate::freshness::{FRESH_AS_OF, FreshAsOf};
+use crate::problem::Problem;
 
 /// Bytes of an answer's rows.
 const MOST_BYTES: usize = 4_000_000;
@@ -16,8 +17,7 @@ const MOST_ROWS: usize = 100;
 /// The rows of an answer, as JSON: as many as fit, and at least one.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    json: String,
-    count: usize,
+    json: Vec<Box<RawValue>>,
     bytes: usize,
     bytes_quoted: usize,
 }
@@ -36,53 +36,51 @@ impl Rows {
 
     /// How many rows there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.json.len()
     }
 
     /// Adds a row; `false` if it does not fit.
     pub(crate) fn take(&mut self, row: &impl Serialize) -> Result<bool, serde_json::Error> {
-        let json = serde_json::to_string(row)?;
-        let (bytes, bytes_quoted) = (self.bytes + json.len() + 1, self.bytes_quoted + bytes_quoted(&json) + 1);
-        if self.count > 0 && (bytes > MOST_BYTES || bytes_quoted > MOST_BYTES_QUOTED) {
+        let json = to_raw_value(row)?;
+        let (bytes, bytes_quoted) =
+            (self.bytes + json.get().len() + 1, self.bytes_quoted + bytes_quoted(json.get()) + 1);
+        if !self.json.is_empty() && (bytes > MOST_BYTES || bytes_quoted > MOST_BYTES_QUOTED) {
             return Ok(false);
         }
-        if self.count > 0 {
-            self.json.push(',');
-        }
-        self.json.push_str(&json);
-        (self.count, self.bytes, self.bytes_quoted) = (self.count + 1, bytes, bytes_quoted);
+        self.json.push(json);
+        (self.bytes, self.bytes_quoted) = (bytes, bytes_quoted);
         Ok(true)
     }
 
     /// How many rows to read next, of `left` at most: about as many as still fit, so that little is read in vain.
     pub(crate) fn to_read(&self, left: usize) -> usize {
-        let fit = match self.bytes.checked_div(self.count) {
+        let fit = match self.bytes.checked_div(self.count()) {
             None => FIRST_ROWS,
             Some(average) => MOST_BYTES.saturating_sub(self.bytes) / average.max(1) + 1,
         };
         fit.min(MOST_ROWS).min(left).max(1)
     }
+}
 
-    /// The rows, as JSON without brackets.
-    pub(crate) fn json(&self) -> &str {
-        &self.json
-    }
-
-    /// The answer: an object with the rows under `name`, the `others`, and how fresh it is, which a header says too.
-    pub(crate) fn into_answer(self, name: &str, others: &[(&str, serde_json::Value)], fresh: &FreshAsOf) -> Response {
-        let others: String = others.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
-        let body = format!("{{\"{name}\":[{}]{others},\"fresh_as_of\":{}}}", self.json, json!(fresh));
-        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        with_freshness((json, body).into_response(), fresh)
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
     }
 }
 
-/// Says in a header how fresh an answer is.
-pub(crate) fn with_freshness(mut response: Response, fresh: &FreshAsOf) -> Response {
-    if let Some(value) = freshness::header(fresh) {
+/// An answer with this body. A header says how fresh it is.
+pub(crate) fn answer(body: &impl Serialize, fresh: &FreshAsOf) -> Result<Response, Problem> {
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let mut response = (json, serde_json::to_string(body)?).into_response();
+    if let Some(value) = fresh.header() {
         response.headers_mut().insert(FRESH_AS_OF, value);
     }
-    response
+    Ok(response)
+}
+
+/// Logs which tenant read how many records, for the people that must answer for it.
+pub(crate) fn note_read(tenant: &str, route: &str, records: usize) {
+    tracing::info!(tenant, route, records, "personal data were read");
 }
 
 #[cfg(test)]

@@ -8,31 +8,78 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use model::{ChangeAction, ConnectionKey, Customer, CustomerId, FeedPosition, Status, iso_millis};
-use serde::Serialize;
-use serde_json::json;
+use model::{ChangeAction, ConnectionKey, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
+use serde::{Deserialize, Serialize};
 use store::{FeedPage, PlacedChange};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::Rows;
+use crate::answer::{Rows, answer, note_read};
 use crate::auth::Tenant;
 use crate::etag::tagged;
-use crate::parameters::{Parameters, bad_cursor};
+use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
-use crate::routes::{Api, PATIENCE, note_read};
+use crate::request::{Api, Limit, PATIENCE, Parameters, WholeNumber, bad_cursor};
 
-/// How long an answer may wait for a change, in seconds.
-const LONGEST_WAIT: usize = 20;
-/// How often is looked for one meanwhile.
+/// How often is looked for a change while an answer waits for one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A change as the feed shows it.
-#[derive(Serialize)]
+/// From where the feed is read, and how far.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChangesParameters {
+    /// The `cursor` of the answer before, or the `changes_cursor` of a listing; without one, from the oldest change
+    /// that is kept.
+    cursor: Option<String>,
+    /// How many changes an answer may have.
+    #[serde(default)]
+    #[param(inline)]
+    limit: Limit,
+    /// Leaves out the changes of other connections.
+    connection: Option<String>,
+    /// For so many seconds at most, the answer is held until there is a change.
+    #[serde(default)]
+    #[param(inline)]
+    wait: WholeNumber<0, 20, 0>,
+}
+
+/// Changes, oldest first; those of one customer in their order, each at least once.
+#[derive(Serialize, ToSchema)]
+struct ChangePage {
+    #[schema(value_type = Vec<Change<'_>>)]
+    changes: Rows,
+    /// Where to go on: to be stored once you have what came with it.
+    cursor: String,
+    /// Whether more changes are there already.
+    more: bool,
+    fresh_as_of: FreshAsOf,
+}
+
+/// A change of a customer. Several changes of a customer may be told as one.
+#[derive(Serialize, ToSchema)]
 struct Change<'a> {
-    id: String,
-    action: &'static str,
+    id: &'a CustomerId,
+    /// What became of the customer.
+    action: Action,
+    /// When its content last changed.
+    #[schema(format = DateTime)]
     changed_at: String,
+    /// The revision of the record.
     revision: u64,
+    /// The record as it is now, and not as the change made it: that of a deleted customer is its tombstone, or null if
+    /// it was removed.
+    #[schema(required, value_type = Option<CustomerView<'_>>)]
     customer: Option<&'a Customer>,
+}
+
+/// What became of a customer, seen from now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangeAction)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Added,
+    Updated,
+    Deleted,
 }
 
 /// A position in a tenant's feed, as an opaque text.
@@ -44,31 +91,57 @@ pub(crate) fn read_position(text: &str, tenant: &str) -> Option<FeedPosition> {
     FeedPosition::of_bytes(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?, tenant)
 }
 
+/// The change feed.
+///
+/// Follow it from the `changes_cursor` of a listing, and go on with the `cursor` of each answer: no change is passed
+/// over, however long you stay away, up to 90 days.
+#[utoipa::path(
+    get,
+    path = "/v1/changes",
+    operation_id = "readChanges",
+    tag = "changes",
+    params(
+        ChangesParameters,
+        ("If-None-Match" = Option<String>, Header, nullable = false, description = "The `ETag` of an answer that you have."),
+    ),
+    security(("bearer" = ["read"])),
+    responses(
+        (
+            status = 200,
+            description = "What changed since.",
+            body = ChangePage,
+            headers(("ETag" = String, description = "The tag of this answer.")),
+            links(
+                ("next" = (operation_id = "readChanges", parameters(("cursor" = "$response.body#/cursor")))),
+                ("customer" = (operation_id = "getCustomer", parameters(("id" = "$response.body#/changes/0/id")))),
+            ),
+        ),
+        (status = 304, description = "You have this answer already, by its `ETag`."),
+        (status = 404, description = "The tenant has no such connection."),
+        (status = 410, description = "What follows the cursor is not kept any more: list the customers again."),
+    ),
+)]
 pub(crate) async fn changes(
     Tenant(tenant): Tenant,
     State(api): Api,
-    mut parameters: Parameters,
+    Parameters(parameters): Parameters<ChangesParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let connection = parameters.take("connection");
-    let cursor = parameters.take("cursor");
-    let limit = parameters.limit()?;
-    let wait = parameters.number("wait", 0, 0..=LONGEST_WAIT)?;
-    parameters.no_others()?;
+    let ChangesParameters { cursor, limit, connection, wait } = parameters;
     let began = match cursor {
         Some(text) => read_position(&text, &tenant).ok_or_else(bad_cursor)?,
         None => api.feed.oldest(&tenant).await?,
     };
     let connection = match connection {
-        Some(connection) => Some(api.connection(&tenant, connection).await?.connection),
+        Some(connection) => Some(api.connection(&tenant, connection).await?.key.connection),
         None => None,
     };
     let deadline = api.clock.now() + PATIENCE;
-    let until = api.clock.now() + Duration::from_secs(wait as u64);
+    let until = api.clock.now() + Duration::from_secs(wait.get() as u64);
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
     let mut position = began;
     let FeedPage { changes, mut position, mut more } = loop {
-        let page = api.feed.read(&tenant, &position, limit, |change| wanted(&change.id)).await?;
+        let page = api.feed.read(&tenant, &position, limit.get(), |change| wanted(&change.id)).await?;
         let now = api.clock.now();
         if !page.changes.is_empty() || page.more || now >= until {
             break page;
@@ -101,12 +174,12 @@ pub(crate) async fn changes(
             let customer = found.get(&change.id);
             let lives = customer.is_some_and(|customer| customer.content.status != Status::Deleted);
             let row = Change {
-                id: change.id.to_string(),
+                id: &change.id,
                 action: match (lives, added.contains(&change.id) || change.action == ChangeAction::Deleted) {
-                    (false, _) => "deleted",
+                    (false, _) => Action::Deleted,
                     // It was deleted in between, or is back since.
-                    (true, true) => "added",
-                    (true, false) => "updated",
+                    (true, true) => Action::Added,
+                    (true, false) => Action::Updated,
                 },
                 changed_at: iso_millis(customer.map_or(*appended_at, |customer| customer.changed_at)),
                 revision: customer.map_or(change.revision, |customer| customer.revision),
@@ -123,9 +196,9 @@ pub(crate) async fn changes(
     }
     note_read(&tenant, "GET /v1/changes", rows.count());
     let chosen = connection.map(|connection| BTreeSet::from([connection]));
-    let fresh = api.freshness.of(&tenant, chosen.as_ref()).await?;
-    let cursor = write_position(&position, &tenant);
-    let content = format!("{}{cursor}{more}", rows.json());
-    let others = [("cursor", json!(cursor)), ("more", json!(more))];
-    Ok(tagged(&headers, &content, rows.into_answer("changes", &others, &fresh)))
+    let fresh_as_of = api.freshness.of(&tenant, chosen.as_ref()).await?;
+    let page = ChangePage { changes: rows, cursor: write_position(&position, &tenant), more, fresh_as_of };
+    // How fresh it is changes with the time, and is no change.
+    let content = serde_json::to_string(&(&page.changes, &page.cursor, more))?;
+    Ok(tagged(&headers, &content, answer(&page, &page.fresh_as_of)?))
 }

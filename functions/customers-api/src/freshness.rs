@@ -6,7 +6,9 @@ use axum::http::{HeaderName, HeaderValue};
 use config::{ConnectionKind, all_connections};
 use jiff::Timestamp;
 use model::{ConnectionKey, iso_millis};
+use serde::Serialize;
 use store::{Clock, ConnectionRegistry, ConnectionStates, Registration, StoreError};
+use utoipa::ToSchema;
 
 /// The header that says how fresh an answer is.
 pub(crate) const FRESH_AS_OF: HeaderName = HeaderName::from_static("fresh-as-of");
@@ -28,8 +30,19 @@ struct Known {
     registrations: Arc<Vec<Registration>>,
 }
 
-/// By connection: the time through which its shadow is in sync; `None` if it never was.
-pub(crate) type FreshAsOf = BTreeMap<String, Option<String>>;
+/// For each connection that an answer draws on: the time through which the shadow holds everything that the source
+/// reported; null if it was never in sync.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FreshAsOf(BTreeMap<String, Option<String>>);
+
+impl FreshAsOf {
+    /// The header: `aa=2026-11-22T03:05:00.000Z, bc=…`, without connections that never were in sync.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let times: Vec<String> =
+            self.0.iter().filter_map(|(connection, at)| Some(format!("{connection}={}", at.as_ref()?))).collect();
+        if times.is_empty() { None } else { HeaderValue::from_str(&times.join(", ")).ok() }
+    }
+}
 
 impl Freshness {
     pub(crate) fn new(registry: ConnectionRegistry, states: ConnectionStates, clock: Clock) -> Self {
@@ -39,11 +52,11 @@ impl Freshness {
     /// How fresh those of a tenant's connections are; without a choice, all of them.
     pub(crate) async fn of(&self, tenant: &str, chosen: Option<&BTreeSet<String>>) -> Result<FreshAsOf, StoreError> {
         let now = self.clock.now();
-        let mut fresh = FreshAsOf::new();
+        let mut fresh = FreshAsOf::default();
         for Registration { key, kind, .. } in self.registrations(now).await?.iter() {
             let is_chosen = chosen.is_none_or(|chosen| chosen.contains(&key.connection));
             if key.tenant == tenant && is_chosen {
-                fresh.insert(key.connection.clone(), self.one(key, kind, now).await?.map(iso_millis));
+                fresh.0.insert(key.connection.clone(), self.one(key, kind, now).await?.map(iso_millis));
             }
         }
         Ok(fresh)
@@ -66,11 +79,4 @@ impl Freshness {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(registrations)
     }
-}
-
-/// The header: `aa=2026-11-22T03:05:00.000Z, bc=…`, without connections that never were in sync.
-pub(crate) fn header(fresh: &FreshAsOf) -> Option<HeaderValue> {
-    let times: Vec<String> =
-        fresh.iter().filter_map(|(connection, at)| Some(format!("{connection}={}", at.as_ref()?))).collect();
-    if times.is_empty() { None } else { HeaderValue::from_str(&times.join(", ")).ok() }
 }

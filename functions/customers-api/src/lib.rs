@@ -11,6 +11,7 @@
 //! | `GET /v1/connections` | how the connections stand |
 //! | `POST /v1/connections/{id}/pause`, `…/resume`, `…/resync` | as the command, with a token of the scope `operate` |
 //! | `POST /v1/failures/redrive`, `…/drop` | likewise |
+//! | `GET /openapi.json` | what all of these take and answer, as OpenAPI 3.1 |
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
 //! Reads the shadow, the feed table, the configuration, and of the control table counts, staff and lead sources; writes
@@ -23,11 +24,15 @@
 mod answer;
 mod auth;
 mod changes;
+mod connections;
+mod customers;
 mod etag;
+mod failures;
 mod freshness;
-mod operate;
-mod parameters;
+mod openapi;
 mod problem;
+mod reference_data;
+mod request;
 mod routes;
 
 use std::sync::Arc;
@@ -35,11 +40,14 @@ use std::sync::Arc;
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{LeadSource, Staff};
+use operations::resync::Resyncs;
 use operations::status::StatusReader;
+use serde_json::Value;
 use store::{
     ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, EmailIndex, Failures, Random, ReferenceTable, Secrets,
     Shadow,
 };
+use utoipa::openapi::OpenApi;
 
 use crate::auth::Access;
 use crate::freshness::Freshness;
@@ -61,7 +69,15 @@ struct CustomersApi {
     status: StatusReader,
     failures: Failures,
     states: ConnectionStates,
+    resyncs: Resyncs,
     clock: Clock,
+}
+
+pub use crate::openapi::EXAMPLES;
+
+/// What the routes take and answer, as OpenAPI 3.1, with `examples` in the form of [`EXAMPLES`].
+pub fn openapi(examples: &Value) -> OpenApi {
+    routes::described(examples)
 }
 
 /// Builds the function with what its environment names: the tables, and in `ALLOWED_ORIGINS` the web pages that may
@@ -87,6 +103,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         status: StatusReader::new(&tables),
         failures: tables.failures(),
         states: tables.states(),
+        resyncs: Resyncs::new(&tables),
         clock,
     };
     Ok(Function::Http(routes::router(Arc::new(api), origins)))

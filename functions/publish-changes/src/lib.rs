@@ -55,8 +55,11 @@ impl PublishChanges {
     async fn publish(&self, records: &[TableChange], deadline: Timestamp) -> Result<(), StoreError> {
         let mut by_tenant: BTreeMap<String, Vec<ShadowChange>> = BTreeMap::new();
         for TableChange { key, before, now } in records {
-            let image = |image: &lambda::Image| Some((image.text("doc")?.to_owned(), image.number("revision")?));
-            let (before, now) = (before.as_ref().and_then(image), now.as_ref().and_then(image));
+            // An item that is damaged is there all the same.
+            let image = |image: &lambda::Image| {
+                (image.text("doc").unwrap_or_default().to_owned(), image.number("revision").unwrap_or_default())
+            };
+            let (before, now) = (before.as_ref().map(image), now.as_ref().map(image));
             match key.text("id").and_then(|id| ShadowChange::of(id, before.as_ref(), now.as_ref())) {
                 Some((tenant, change)) => by_tenant.entry(tenant).or_default().push(change),
                 // Nothing of ours: to wait for it would hold up all that come after it.

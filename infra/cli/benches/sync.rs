@@ -10,35 +10,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use customer_sync::commands::{LocalOptions, LocalRun};
-use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
-use tokio::net::TcpListener;
+
+use crate::support::source;
+
+mod support;
 
 #[tokio::main]
 async fn main() {
     let customers = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let directory = tempfile::tempdir().unwrap();
-    let settings = AaSettings { customers, ..AaSettings::default() };
-    let simulator = AaSimulator::new(settings.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let urls = urls(&format!("http://{}", listener.local_addr().unwrap()));
-    let serving = tokio::spawn({
-        let simulator = simulator.clone();
-        async move { simulator.serve(listener).await }
-    });
-    let credentials = directory.path().join("credentials.json");
-    let login = serde_json::json!({ "username": settings.username, "password": settings.password });
-    fs::write(&credentials, login.to_string()).unwrap();
+    let (simulator, connection) = source(directory.path(), "aa", "bench", customers).await;
     let connections = directory.path().join("connections.toml");
-    let text = format!(
-        "[[connection]]\nid = 'aa'\ntenant = 'bench'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
-         details_url = '{}'\npurge_url = '{}'\ncredentials = 'file:{}'\nmax_requests_per_second = 1000\n\
-         sections = ['addresses', 'phones', 'emails', 'memberships', 'subscriptions']\n",
-        urls.queue,
-        urls.details,
-        urls.purge,
-        credentials.display()
-    );
-    fs::write(&connections, text).unwrap();
+    fs::write(&connections, connection).unwrap();
 
     let options =
         LocalOptions { connections: Some(connections), data: directory.path().join("data"), port: 0, once: true };
@@ -52,7 +35,6 @@ async fn main() {
     println!("{:<28} {:>8} MB", "peak memory of the process", peak_memory_kb() / 1024);
     let bytes = fs::metadata(options.data.join("dynamodb.sqlite")).unwrap().len();
     println!("{:<28} {:>8} MB", "database", bytes / 1_000_000);
-    serving.abort();
 }
 
 /// Seconds until everything is in sync.

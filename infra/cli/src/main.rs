@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions, ResyncWhat};
+use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions};
 use customer_sync::{Login, Target, TargetError};
+use operations::resync::ResyncWhat;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;

@@ -150,15 +150,16 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Runs every trigger until it is dropped or one of them ends, which none does by itself.
-    pub async fn run(&self, listener: TcpListener) -> std::io::Result<()> {
+    /// Runs every trigger until it is dropped or one of them ends, which none does by itself. Serves these pages beside
+    /// the API.
+    pub async fn run(&self, listener: TcpListener, pages: Router) -> std::io::Result<()> {
         let mut schedules = JoinSet::new();
         for (function, handler) in &self.scheduled {
             for schedule in &function.schedules {
                 schedules.spawn(run_schedule(schedule.clone(), function.clone(), handler.clone(), self.clock.clone()));
             }
         }
-        let gateway = server::serve(listener, self.gateway(), Limits::default());
+        let gateway = server::serve(listener, self.gateway().merge(pages), Limits::default());
         tokio::select! {
             biased;
             ended = gateway => ended,
@@ -200,11 +201,12 @@ impl Engine {
         tasks.join_next().await;
     }
 
-    /// Has the streams read to their ends.
+    /// Has the streams read to their ends. Returns how many batches that took.
     ///
     /// # Errors
     /// The first error of a function.
-    pub async fn drain_streams(&self) -> Result<(), StoreError> {
+    pub async fn drain_streams(&self) -> Result<u64, StoreError> {
+        let mut batches = 0;
         for (function, handler) in &self.streamed {
             for trigger in &function.streams {
                 for journal in EmbeddedDynamoDb::shards_of(&trigger.table) {
@@ -216,11 +218,12 @@ impl Engine {
                         let taken = handler.take(&batch.changes, deadline).await;
                         self.database.stream_batch_ended(batch, taken.is_ok()).await;
                         taken?;
+                        batches += 1;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(batches)
     }
 
     /// The API, as API Gateway would serve it.

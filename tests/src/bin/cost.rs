@@ -13,8 +13,8 @@ use serde_json::json;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, endpoint};
 use tests::{
-    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, CONTACTS_QUEUE, QUEUE_POLLS, TestDeployment,
-    WORK_QUEUE,
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, CONTACTS_QUEUE, FEED_TABLE, QUEUE_POLLS,
+    TestDeployment, WORK_QUEUE,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -33,7 +33,7 @@ const SOURCE: Duration = Duration::from_millis(300);
 const CHUNKS_A_SECOND: u32 = 10;
 /// What the alarms of the template watch, and metrics that have values while nothing changes: `freshness`, and one
 /// more.
-const ALARMS: u32 = 26;
+const ALARMS: u32 = 28;
 const METRICS: u32 = 2;
 
 /// Environments of the function that asks sources, of which each reads their secrets.
@@ -81,6 +81,11 @@ async fn print_millions(prices: &Prices) {
         let sample = f64::from(SAMPLE);
         let (writes, reads) = (report.write_units() / sample, report.read_units() / sample);
         println!("a million customers, {what}; for each {writes:.2} write units and {reads:.2} read units");
+        let feed = report.dynamodb.iter().filter(|((table, _), _)| table == FEED_TABLE);
+        let (writes, reads) = feed.fold((0.0, 0.0), |(writes, reads), (_, usage)| {
+            (writes + usage.write_units / sample, reads + usage.read_units / sample)
+        });
+        println!("of that the change feed and the search index: {writes:.2} write units and {reads:.2} read units");
         if let Some((partition, units)) = &report.busiest {
             println!("the busiest partition key, {partition}: {units:.0} write units in a second");
         }
@@ -157,6 +162,17 @@ async fn deliver(world: &TestDeployment, queue: &str, binary: &str, message: Rec
     meter.invocation(binary, waited + INVOCATION + source + dynamodb);
     // It is received, and deleted.
     (0..2).for_each(|_| meter.sqs_request("of a message"));
+}
+
+/// Has the shadow's stream read, and counts the invocations.
+async fn publish(world: &TestDeployment, meter: &Meter) {
+    let before = requests(&meter.report());
+    let batches = world.engine.drain_streams().await.unwrap();
+    let asked = u32::try_from(requests(&meter.report()) - before).unwrap_or(u32::MAX);
+    for _ in 0..batches {
+        let one = u32::try_from(batches).unwrap_or(u32::MAX);
+        meter.invocation("publish-changes", INVOCATION + DYNAMODB * asked / AT_ONCE / one);
+    }
 }
 
 /// Configures connections, each to a source of its own with nobody in its queue, or with a few contacts.
@@ -237,6 +253,7 @@ async fn sync(world: &TestDeployment, meter: &Meter) -> Report {
                 world.clock.advance(Duration::from_secs(1) / CHUNKS_A_SECOND);
             }
         }
+        publish(world, meter).await;
         let status = world.statuses().await.remove(0);
         if status.batch.is_none() && count(&status) - before >= u64::from(SAMPLE) {
             return meter.report();

@@ -193,6 +193,7 @@ async fn a_batch_that_is_none_is_refused() {
         r#"{"ids":[null]}"#,
         r#"{"ids":["aa~1001"],"limit":5}"#,
         r#"{"ids":["aa~1001"]} {}"#,
+        r#"[["aa~1001"]]"#,
     ];
     for body in bodies {
         let detail = batch_get(&world, body).await.problem(StatusCode::BAD_REQUEST);
@@ -201,5 +202,8 @@ async fn a_batch_that_is_none_is_refused() {
     let detail = batch_get(&world, r#"{"ids":["aa~1001"],"limit":5}"#).await.problem(StatusCode::BAD_REQUEST);
     assert!(detail.contains("unknown field `limit`"), "{detail}");
     let detail = batch_get(&world, r#"{"ids":["aa~1001","aa~1002","1003"]}"#).await.problem(StatusCode::BAD_REQUEST);
-    assert_eq!(detail, "`ids[2]`: a customer id has the form <connection>~<source id>");
+    assert_eq!(
+        detail,
+        "the body must be {\"ids\":[…]}: ids[2]: a customer id has the form <connection>~<source id> at line 1 column 35"
+    );
 }

@@ -75,11 +75,11 @@ async fn a_deleted_customer_is_readable_by_its_id_without_personal_data_and_not_
 async fn a_list_says_what_is_wrong_with_its_question() {
     let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
-    let limit = "the query parameter `limit` must be a whole number from 1 to 500";
+    let limit = "the query parameters: limit: must be a whole number from 1 to 500";
     let cursor = "the query parameter `cursor` is not one that this API gave out";
     for (query, detail) in [
-        ("", "the query parameter `connection` is missing"),
-        ("?limit=5", "the query parameter `connection` is missing"),
+        ("", "exactly one of the query parameters `id`, `email` and `connection` is needed"),
+        ("?limit=5", "exactly one of the query parameters `id`, `email` and `connection` is needed"),
         ("?connection=aa&limit=0", limit),
         ("?connection=aa&limit=501", limit),
         ("?connection=aa&limit=-1", limit),
@@ -91,8 +91,14 @@ async fn a_list_says_what_is_wrong_with_its_question() {
         ("?connection=aa&cursor=MTAwMQ", cursor),
         ("?connection=aa&cursor=MDoxMDAx%3D%3D", cursor),
         ("?connection=aa&cursor=MzAwOjEwMDE", cursor),
-        ("?connection=aa&offset=5", "the query parameter `offset` is not known"),
-        ("?connection=aa&tenant=other", "the query parameter `tenant` is not known"),
+        (
+            "?connection=aa&offset=5",
+            "the query parameters: offset: unknown field `offset`, expected one of `id`, `email`, `connection`, `cursor`, `limit`",
+        ),
+        (
+            "?connection=aa&tenant=other",
+            "the query parameters: tenant: unknown field `tenant`, expected one of `id`, `email`, `connection`, `cursor`, `limit`",
+        ),
     ] {
         let answer = get(&world, &format!("/v1/customers{query}")).await;
         assert_eq!(answer.problem(StatusCode::BAD_REQUEST), detail, "{query}");

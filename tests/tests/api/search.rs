@@ -59,7 +59,7 @@ async fn a_search_finds_those_of_the_tenant_alone() {
     assert!(!found(&world, &theirs).await.contains(&"bb~1002".to_owned()));
     for (query, detail) in [
         ("email=", "the query parameter `email` is empty"),
-        ("email=a@b&connection=aa", "the query parameter `connection` is not known"),
+        ("email=a@b&connection=aa", "exactly one of the query parameters `id`, `email` and `connection` is needed"),
         ("email=a@b&cursor=x", "the query parameter `cursor` is not one that this API gave out"),
     ] {
         let problem = get(&world, &format!("/v1/customers?{query}")).await.problem(StatusCode::BAD_REQUEST);

@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::{Attributes, ConnectionKey, ContentHash, CustomerId, Version};
 
 /// A person or an organisation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CustomerType {
     /// A natural person.
@@ -18,7 +18,8 @@ pub enum CustomerType {
 }
 
 /// Whether the customer is in use where it comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = CustomerStatus)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// In use.
@@ -31,7 +32,7 @@ pub enum Status {
 }
 
 /// How far a customer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Not yet a member.
@@ -41,7 +42,7 @@ pub enum Stage {
 }
 
 /// The parts of a name; what is empty is left out of the JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[allow(missing_docs, reason = "each part is named by what it is")]
 pub struct Name {
@@ -72,7 +73,7 @@ impl Name {
 }
 
 /// An e-mail address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Email {
     /// The address as the source has it.
@@ -87,7 +88,7 @@ pub struct Email {
 }
 
 /// A telephone number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Phone {
     /// The number as the source has it.
@@ -100,7 +101,7 @@ pub struct Phone {
 }
 
 /// A postal address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Address {
     /// The street lines that are not empty.
@@ -121,7 +122,7 @@ pub struct Address {
 }
 
 /// A membership. Dates are `YYYY-MM-DD`, or the source's text if it is in no known date form.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Membership {
     /// The source's id of the body that the membership is in.
@@ -139,7 +140,7 @@ pub struct Membership {
 }
 
 /// A subscription. Dates as in [`Membership`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Subscription {
     /// The source's id of what is subscribed to.
@@ -277,34 +278,104 @@ impl Customer {
 impl Serialize for Customer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let content = &self.content;
-        let mut json = serializer.serialize_struct("Customer", 25)?;
-        json.serialize_field("id", &self.id().to_string())?;
-        json.serialize_field("tenant", &self.connection.tenant)?;
-        json.serialize_field("connection", &self.connection.connection)?;
-        json.serialize_field("source_id", &self.source_id)?;
-        json.serialize_field("external_id", &content.external_id)?;
-        json.serialize_field("type", &content.kind)?;
-        json.serialize_field("status", &content.status)?;
-        json.serialize_field("name", &content.name)?;
-        json.serialize_field("emails", &content.emails)?;
-        json.serialize_field("phones", &content.phones)?;
-        json.serialize_field("addresses", &content.addresses)?;
-        json.serialize_field("birth_date", &content.birth_date)?;
-        json.serialize_field("gender", &content.gender)?;
-        json.serialize_field("organization", &content.organization)?;
-        json.serialize_field("roles", &content.roles)?;
-        json.serialize_field("memberships", &content.memberships)?;
-        json.serialize_field("subscriptions", &content.subscriptions)?;
-        json.serialize_field("stage", &content.stage)?;
-        json.serialize_field("owner_staff_id", &content.owner_staff_id)?;
-        json.serialize_field("lead_source_id", &content.lead_source_id)?;
-        json.serialize_field("attributes", &content.attributes)?;
-        json.serialize_field("first_seen_at", &iso_millis(self.first_seen_at))?;
-        json.serialize_field("changed_at", &iso_millis(self.changed_at))?;
-        json.serialize_field("revision", &self.revision)?;
-        json.serialize_field("version", &self.version)?;
-        json.end()
+        let view = CustomerView {
+            id: self.id().to_string(),
+            tenant: &self.connection.tenant,
+            connection: &self.connection.connection,
+            source_id: &self.source_id,
+            external_id: content.external_id.as_deref(),
+            kind: content.kind,
+            status: content.status,
+            name: &content.name,
+            emails: &content.emails,
+            phones: &content.phones,
+            addresses: &content.addresses,
+            birth_date: content.birth_date.as_deref(),
+            gender: content.gender.as_deref(),
+            organization: content.organization.as_deref(),
+            roles: &content.roles,
+            memberships: &content.memberships,
+            subscriptions: &content.subscriptions,
+            stage: content.stage,
+            owner_staff_id: content.owner_staff_id.as_deref(),
+            lead_source_id: content.lead_source_id.as_deref(),
+            attributes: &content.attributes,
+            first_seen_at: iso_millis(self.first_seen_at),
+            changed_at: iso_millis(self.changed_at),
+            revision: self.revision,
+            version: &self.version,
+        };
+        view.serialize(serializer)
     }
+}
+
+/// A customer, everywhere the same: every field is always there, and so are lists, if empty.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Customer)]
+pub struct CustomerView<'a> {
+    /// `<connection>~<source id>`: unique within a tenant.
+    id: String,
+    /// The tenant that it belongs to.
+    tenant: &'a str,
+    /// The connection that it came through.
+    connection: &'a str,
+    /// The id in the system that it came from.
+    source_id: &'a str,
+    /// What that system stores of another's id.
+    #[schema(required)]
+    external_id: Option<&'a str>,
+    /// Person or company.
+    #[serde(rename = "type")]
+    kind: CustomerType,
+    /// `deleted` is a tombstone: it keeps ids and times, and no personal data.
+    status: Status,
+    /// The parts of the name.
+    name: &'a Name,
+    /// E-mail addresses.
+    emails: &'a [Email],
+    /// Telephone numbers.
+    phones: &'a [Phone],
+    /// Postal addresses.
+    addresses: &'a [Address],
+    /// `YYYY-MM-DD`, or the source's text if it is in no known date form.
+    #[schema(required)]
+    birth_date: Option<&'a str>,
+    /// As the source has it.
+    #[schema(required)]
+    gender: Option<&'a str>,
+    /// The organisation that a person works for.
+    #[schema(required)]
+    organization: Option<&'a str>,
+    /// The source's own role codes.
+    roles: &'a [String],
+    /// Memberships.
+    memberships: &'a [Membership],
+    /// Subscriptions.
+    subscriptions: &'a [Subscription],
+    /// How far a customer has come, if that is known.
+    #[schema(required)]
+    stage: Option<Stage>,
+    /// Our id of the member of staff who looks after the customer.
+    #[schema(required)]
+    owner_staff_id: Option<&'a str>,
+    /// Our id of the lead source that the customer came from.
+    #[schema(required)]
+    lead_source_id: Option<&'a str>,
+    /// What the source sends beyond these fields, by its own section names, losing nothing.
+    #[schema(value_type = Object)]
+    attributes: &'a Attributes,
+    /// When it was first stored.
+    #[schema(format = DateTime)]
+    first_seen_at: String,
+    /// When its content last changed.
+    #[schema(format = DateTime)]
+    changed_at: String,
+    /// How often it was written, from 1.
+    #[schema(minimum = 1)]
+    revision: u64,
+    /// How new it is: of two versions of a customer the greater text is the newer one.
+    #[schema(value_type = String)]
+    version: &'a Version,
 }
 
 /// A time as every surface shows it: UTC with three decimals, `2026-11-22T03:05:00.000Z`.

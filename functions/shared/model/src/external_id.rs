@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 use uuid::{Builder, Uuid};
 
 use crate::{ConnectionKey, fold};
@@ -33,7 +34,7 @@ impl Resource {
 }
 
 /// What a sender calls its own record: a record is saved by it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExternalKey {
     /// The sender: the provider's identifier.
     pub identifier: String,

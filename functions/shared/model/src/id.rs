@@ -1,10 +1,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-/// A customer's public id, `<connection>~<source id>`: unique within a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A customer's public id, `<connection>~<source id>`: unique within a tenant. In JSON it is that text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CustomerId {
     /// The connection that the customer came through.
     pub connection: String,
@@ -36,6 +41,32 @@ impl FromStr for CustomerId {
         }
     }
 }
+
+impl TryFrom<String> for CustomerId {
+    type Error = CustomerIdError;
+
+    fn try_from(text: String) -> Result<Self, CustomerIdError> {
+        text.parse()
+    }
+}
+
+impl From<CustomerId> for String {
+    fn from(id: CustomerId) -> Self {
+        id.to_string()
+    }
+}
+
+impl PartialSchema for CustomerId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("`<connection>~<source id>`: unique within a tenant."))
+            .pattern(Some(r"^[^~]+~[\s\S]+$"))
+            .into()
+    }
+}
+
+impl ToSchema for CustomerId {}
 
 #[cfg(test)]
 mod tests {

@@ -34,7 +34,8 @@ pub use batch::{
 };
 pub use connection::ConnectionKey;
 pub use customer::{
-    Address, Content, Customer, CustomerType, Email, Membership, Name, Phone, Stage, Status, Subscription, iso_millis,
+    Address, Content, Customer, CustomerType, CustomerView, Email, Membership, Name, Phone, Stage, Status,
+    Subscription, iso_millis,
 };
 pub use deletion_limit::{ALWAYS_ALLOWED, deletes_allowed};
 pub use external_id::{ExternalKey, ReferenceCandidates, Resource, is_id, match_name};
@@ -48,6 +49,6 @@ pub use merge::{Decision, StoredVersion, merge_decision};
 pub use outcome::{Outcome, OutcomeCounts};
 pub use planted::PlantedFault;
 pub use purge::{QueueVerdict, judge_queue};
-pub use reference_data::{LeadSource, Record, ReferenceData, Staff};
+pub use reference_data::{LeadSource, LeadSourceView, Record, ReferenceData, Staff, StaffView};
 pub use spelling::{is_spelling_of, other_spellings};
 pub use version::Version;

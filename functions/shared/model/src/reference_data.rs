@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::customer::iso_millis;
 use crate::external_id::{ExternalKey, Resource, match_name};
-use crate::{Attributes, ConnectionKey, Content};
+use crate::{Address, Attributes, ConnectionKey, Content, Email, Name, Phone, Status};
 
 /// What a prospect can refer to.
 pub trait ReferenceData: Clone + std::fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync {
@@ -92,43 +92,126 @@ impl<T> Record<T> {
 impl Serialize for Record<Staff> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let content = &self.content.0;
-        let mut json = serializer.serialize_struct("Staff", 17)?;
-        json.serialize_field("id", &self.id)?;
-        json.serialize_field("tenant", &self.connection.tenant)?;
-        json.serialize_field("connection", &self.connection.connection)?;
-        json.serialize_field("external_id", &self.external_id())?;
-        json.serialize_field("known_as", &self.known_as)?;
-        json.serialize_field("status", &content.status)?;
-        json.serialize_field("name", &content.name)?;
-        json.serialize_field("emails", &content.emails)?;
-        json.serialize_field("phones", &content.phones)?;
-        json.serialize_field("addresses", &content.addresses)?;
-        json.serialize_field("birth_date", &content.birth_date)?;
-        json.serialize_field("gender", &content.gender)?;
-        json.serialize_field("organization", &content.organization)?;
-        json.serialize_field("attributes", &content.attributes)?;
-        json.serialize_field("first_seen_at", &iso_millis(self.first_seen_at))?;
-        json.serialize_field("changed_at", &iso_millis(self.changed_at))?;
-        json.serialize_field("revision", &self.revision)?;
-        json.end()
+        let view = StaffView {
+            id: &self.id,
+            tenant: &self.connection.tenant,
+            connection: &self.connection.connection,
+            external_id: self.external_id(),
+            known_as: &self.known_as,
+            status: content.status,
+            name: &content.name,
+            emails: &content.emails,
+            phones: &content.phones,
+            addresses: &content.addresses,
+            birth_date: content.birth_date.as_deref(),
+            gender: content.gender.as_deref(),
+            organization: content.organization.as_deref(),
+            attributes: &content.attributes,
+            first_seen_at: iso_millis(self.first_seen_at),
+            changed_at: iso_millis(self.changed_at),
+            revision: self.revision,
+        };
+        view.serialize(serializer)
     }
 }
 
 /// As every surface shows it.
 impl Serialize for Record<LeadSource> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut json = serializer.serialize_struct("LeadSource", 11)?;
-        json.serialize_field("id", &self.id)?;
-        json.serialize_field("tenant", &self.connection.tenant)?;
-        json.serialize_field("connection", &self.connection.connection)?;
-        json.serialize_field("external_id", &self.external_id())?;
-        json.serialize_field("known_as", &self.known_as)?;
-        json.serialize_field("name", &self.content.name)?;
-        json.serialize_field("active", &self.content.active)?;
-        json.serialize_field("attributes", &self.content.attributes)?;
-        json.serialize_field("first_seen_at", &iso_millis(self.first_seen_at))?;
-        json.serialize_field("changed_at", &iso_millis(self.changed_at))?;
-        json.serialize_field("revision", &self.revision)?;
-        json.end()
+        let view = LeadSourceView {
+            id: &self.id,
+            tenant: &self.connection.tenant,
+            connection: &self.connection.connection,
+            external_id: self.external_id(),
+            known_as: &self.known_as,
+            name: &self.content.name,
+            active: self.content.active,
+            attributes: &self.content.attributes,
+            first_seen_at: iso_millis(self.first_seen_at),
+            changed_at: iso_millis(self.changed_at),
+            revision: self.revision,
+        };
+        view.serialize(serializer)
     }
+}
+
+/// A member of staff, with the same fields as a customer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Staff)]
+pub struct StaffView<'a> {
+    /// Our id of it: the UUID that its senders were given.
+    id: &'a str,
+    /// The tenant that it belongs to.
+    tenant: &'a str,
+    /// The connection that it came through.
+    connection: &'a str,
+    /// What its first sender calls it.
+    #[schema(required)]
+    external_id: Option<&'a str>,
+    /// Its records at the senders; the first is the one that it was made for.
+    known_as: &'a [ExternalKey],
+    /// Whether it is in use.
+    status: Status,
+    /// The parts of the name.
+    name: &'a Name,
+    /// E-mail addresses.
+    emails: &'a [Email],
+    /// Telephone numbers.
+    phones: &'a [Phone],
+    /// Postal addresses.
+    addresses: &'a [Address],
+    /// `YYYY-MM-DD`, or the sender's text if it is in no known date form.
+    #[schema(required)]
+    birth_date: Option<&'a str>,
+    /// As the sender has it.
+    #[schema(required)]
+    gender: Option<&'a str>,
+    /// The organisation that a person works for.
+    #[schema(required)]
+    organization: Option<&'a str>,
+    /// What the sender says beyond these fields, losing nothing.
+    #[schema(value_type = Object)]
+    attributes: &'a Attributes,
+    /// When it was first stored.
+    #[schema(format = DateTime)]
+    first_seen_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime)]
+    changed_at: String,
+    /// How often it was written, from 1.
+    #[schema(minimum = 1)]
+    revision: u64,
+}
+
+/// Where prospects come from, such as an advertisement.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LeadSource)]
+pub struct LeadSourceView<'a> {
+    /// Our id of it: the UUID that its senders were given.
+    id: &'a str,
+    /// The tenant that it belongs to.
+    tenant: &'a str,
+    /// The connection that it came through.
+    connection: &'a str,
+    /// What its first sender calls it.
+    #[schema(required)]
+    external_id: Option<&'a str>,
+    /// Its records at the senders; the first is the one that it was made for.
+    known_as: &'a [ExternalKey],
+    /// What it is called.
+    name: &'a str,
+    /// Whether it is in use.
+    active: bool,
+    /// What the sender says beyond that, losing nothing.
+    #[schema(value_type = Object)]
+    attributes: &'a Attributes,
+    /// When it was first stored.
+    #[schema(format = DateTime)]
+    first_seen_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime)]
+    changed_at: String,
+    /// How often it was written, from 1.
+    #[schema(minimum = 1)]
+    revision: u64,
 }

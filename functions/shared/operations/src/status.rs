@@ -7,11 +7,12 @@ use store::{
     ConnectionRegistry, ConnectionState, ConnectionStates, Failures, Ledger, LedgerState, Registration, StoreError,
     Tables,
 };
+use utoipa::ToSchema;
 
 use config::{ConnectionKind, all_connections, problem_of};
 
 /// The state of a connection in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It was not polled yet.
@@ -27,14 +28,14 @@ pub enum Condition {
 }
 
 /// How connections stand, as JSON shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Connections {
     /// The connections, by key.
     pub connections: Vec<ConnectionStatus>,
 }
 
 /// How a connection stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ConnectionStatus {
     /// The connection's id.
     pub id: String,
@@ -45,16 +46,22 @@ pub struct ConnectionStatus {
     /// Its state in one word.
     pub condition: Condition,
     /// Since when it is paused.
+    #[schema(required, format = DateTime)]
     pub paused_at: Option<String>,
     /// The shadow holds everything that the source reported by then.
+    #[schema(required, format = DateTime)]
     pub fresh_as_of: Option<String>,
     /// How many seconds ago that is.
+    #[schema(required)]
     pub freshness_seconds: Option<u64>,
     /// When the source last answered.
+    #[schema(required, format = DateTime)]
     pub last_success_at: Option<String>,
     /// What stands in the way.
+    #[schema(required)]
     pub error: Option<ErrorStatus>,
     /// The batch in progress.
+    #[schema(required)]
     pub batch: Option<BatchStatus>,
     /// What became of every customer so far, with those of the batch in progress that are done.
     pub counts: Counts,
@@ -65,20 +72,22 @@ pub struct ConnectionStatus {
 }
 
 /// What stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ErrorStatus {
     /// Since when, or when last.
+    #[schema(format = DateTime)]
     pub at: String,
     /// The error's text.
     pub message: String,
 }
 
 /// A batch in progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BatchStatus {
     /// Its number.
     pub number: u64,
     /// When the source was asked.
+    #[schema(format = DateTime)]
     pub asked_at: String,
     /// Whether its source is still being listed: then more customers may come.
     pub listing: bool,
@@ -89,7 +98,7 @@ pub struct BatchStatus {
 }
 
 /// Fetched = written + unchanged + stale + tombstoned + failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     /// How many customers came to an end.
     pub fetched: u64,

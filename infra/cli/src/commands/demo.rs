@@ -22,7 +22,7 @@ use local_aws::private_files;
 /// How often the simulators change some customers, and how many.
 const CHANGE_EVERY: Duration = Duration::from_secs(15);
 const CHANGES: usize = 3;
-/// The token that opens the simulated tenant's data, on this machine only.
+/// The token that opens the simulated tenant's data, and operates its connections, on this machine only.
 const TOKEN: &str = "demo-token";
 /// The directory of the secrets, in that of a run.
 pub(crate) const SECRETS: &str = "demo";
@@ -52,7 +52,7 @@ pub(crate) async fn start(
         connector(&secrets, api, keep_changing, is_pushed, background)?,
         imports(&secrets)?,
         format!(
-            "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"read\"\n",
+            "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"operate\"\n",
             secrets.write("reader.json", &json!({ "token": TOKEN }))?
         ),
     ];

@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 
 use crate::commands::apply::{carry_out, changes};
 use crate::commands::changes::Changes;
-use crate::commands::demo;
 use crate::commands::progress::Progress;
+use crate::commands::{demo, docs};
 use crate::target::{DATABASE, local_clients, local_tables};
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files};
 
@@ -204,7 +204,7 @@ impl LocalRun {
         } = self;
         let watched = Watch { clients, status, started_at, baseline, address, demo, seen };
         let outcome = tokio::select! {
-            ended = engine.run(listener) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
+            ended = engine.run(listener, docs::pages()) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
             outcome = watched.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
             _ = tokio::signal::ctrl_c() => {
                 progress.finish();
@@ -322,6 +322,7 @@ impl Watch {
                 "  curl -H 'Authorization: Bearer <a reader's token>' '{base}/v1/customers?connection={id}&limit=3'"
             ));
         }
+        progress.line(&format!("What the API offers, to read and to try: {base}/docs"));
         progress.line("Ctrl-C ends it; the next run goes on from here.");
     }
 }

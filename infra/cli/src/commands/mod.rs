@@ -9,6 +9,7 @@ use crate::Target;
 mod apply;
 mod changes;
 mod demo;
+mod docs;
 mod failures;
 mod feed;
 mod forget;
@@ -27,7 +28,7 @@ pub use forget::forget;
 pub use imports::{imports, undo_import};
 pub use local::{LocalError, LocalOptions, LocalRun, local};
 pub use pause::{pause, resume};
-pub use resync::{ResyncWhat, resync};
+pub use resync::resync;
 pub use status::status;
 pub use whereabouts::whereabouts;
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use crate::support::{Home, PASSWORD, TOKEN, USERNAME};
 
@@ -77,4 +78,35 @@ fn a_connection_with_a_password_in_its_url_is_left_out_and_the_others_run() {
     // `apply` takes a file that is right as a whole, or changes nothing.
     let said = home.run("apply connections.toml --data data");
     assert_eq!(said.error(), format!("connections.toml: {refusal}"));
+}
+
+/// The page and its parts are in the program: a browser loads nothing from elsewhere.
+#[test]
+fn the_page_of_the_api_comes_with_the_program() {
+    let home = home("");
+    let mut running = home.start("local --connections connections.toml --data data --port 0");
+    let address = running.address();
+    let get = |path: &str| {
+        let url = format!("{address}{path}");
+        Runtime::new().unwrap().block_on(async move {
+            let answer = reqwest::get(&url).await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        })
+    };
+    let (status, page) = get("/docs");
+    assert_eq!(status, 200, "{page}");
+    let parts: Vec<&str> = page
+        .split(['"', '\''])
+        .filter(|text| [".js", ".css"].iter().any(|kind| text.ends_with(kind)))
+        .map(|part| part.trim_start_matches("./"))
+        .collect();
+    assert!(parts.len() >= 4, "{page}");
+    for part in parts {
+        assert!(!part.contains("//"), "{part}");
+        assert_eq!(get(&format!("/docs/{part}")).0, 200, "{part}");
+    }
+    assert!(get("/docs/swagger-initializer.js").1.contains("\"url\": \"/openapi.json\""));
+    assert!(get("/openapi.json").1.contains("\"openapi\":\"3.1.0\""));
+    assert_eq!(get("/v1/connections").0, 401);
+    running.kill();
 }

@@ -93,6 +93,7 @@ fn the_templates_apis_have_their_routes() {
         routes,
         [
             " $default",
+            "GET /openapi.json",
             "GET /v1/changes",
             "GET /v1/connections",
             "GET /v1/customers",

@@ -1,0 +1,191 @@
+//! Connections: how they stand, and what an operator may do with them, as with the command: pause, resume, resync.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::http::StatusCode;
+use config::{READER, is_connection_id};
+use model::ConnectionKey;
+use operations::resync::{ResyncError, ResyncWhat};
+use operations::status::Connections;
+use serde::{Deserialize, Serialize};
+use store::Registration;
+use utoipa::ToSchema;
+
+use crate::CustomersApi;
+use crate::auth::{OperatedTenant, Tenant};
+use crate::problem::Problem;
+use crate::request::{Api, NoParameters, Parameters, read_optional_json};
+
+/// How the connections stand.
+#[utoipa::path(
+    get,
+    path = "/v1/connections",
+    operation_id = "listConnections",
+    tag = "connections",
+    security(("bearer" = ["read"])),
+    responses((
+        status = 200,
+        description = "The connections, by id.",
+        body = Connections,
+        links(
+            ("customers" = (
+                operation_id = "findCustomers",
+                parameters(("connection" = "$response.body#/connections/0/id")),
+            )),
+            ("pause" = (operation_id = "pauseConnection", parameters(("id" = "$response.body#/connections/0/id")))),
+            ("resume" = (operation_id = "resumeConnection", parameters(("id" = "$response.body#/connections/0/id")))),
+            ("resync" = (operation_id = "resyncConnection", parameters(("id" = "$response.body#/connections/0/id")))),
+        ),
+    )),
+)]
+pub(crate) async fn list(
+    Tenant(tenant): Tenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+) -> Result<Json<Connections>, Problem> {
+    let connections = api.status.all(Some(&tenant), api.clock.now()).await?;
+    Ok(Json(Connections { connections }))
+}
+
+/// What is to be synchronised again; without anything, every customer.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Resync {
+    /// One customer, by its id in the source.
+    #[schema(pattern = r"\S", max_length = 900)]
+    customer: Option<String>,
+    /// Whether deletions are carried out that wait for a person.
+    #[serde(default)]
+    confirm_deletes: bool,
+}
+
+/// Whether a connection is paused now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Paused {
+    /// The connection.
+    id: String,
+    paused: bool,
+}
+
+/// What the next poll of a connection does.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Requested {
+    /// The connection.
+    id: String,
+    requested: bool,
+}
+
+type Path = Result<axum::extract::Path<String>, PathRejection>;
+
+/// Stops a connection: its source is not asked, and what it pushes is refused, until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{id}/pause",
+    operation_id = "pauseConnection",
+    tag = "connections",
+    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 200, description = "It is paused.", body = inline(Paused)),
+        (status = 404, description = "The tenant has no such connection."),
+    ),
+)]
+pub(crate) async fn pause(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    id: Path,
+) -> Result<Json<Paused>, Problem> {
+    let key = api.connection(&tenant, read_id(id)?).await?.key;
+    api.states.pause(&key, api.clock.now()).await?;
+    tracing::info!(connection = %key, "paused");
+    Ok(Json(Paused { id: key.connection, paused: true }))
+}
+
+/// Goes on with a paused connection.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{id}/resume",
+    operation_id = "resumeConnection",
+    tag = "connections",
+    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 200, description = "It is not paused.", body = inline(Paused)),
+        (status = 404, description = "The tenant has no such connection."),
+    ),
+)]
+pub(crate) async fn resume(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    id: Path,
+) -> Result<Json<Paused>, Problem> {
+    let key = api.connection(&tenant, read_id(id)?).await?.key;
+    api.states.resume(&key).await?;
+    tracing::info!(connection = %key, "resumed");
+    Ok(Json(Paused { id: key.connection, paused: false }))
+}
+
+/// Has everything synchronised again, or one customer, or withheld deletions be carried out.
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{id}/resync",
+    operation_id = "resyncConnection",
+    tag = "connections",
+    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    request_body = inline(Option<Resync>),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 202, description = "The next poll does it.", body = inline(Requested)),
+        (status = 404, description = "The tenant has no such connection."),
+        (status = 409, description = "The connection's kind or its settings do not allow it, or no deletion waits."),
+    ),
+)]
+pub(crate) async fn resync(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    id: Path,
+    body: Body,
+) -> Result<(StatusCode, Json<Requested>), Problem> {
+    let form = "{\"customer\":…}, {\"confirm_deletes\":true} or {}";
+    let Resync { customer, confirm_deletes } = read_optional_json(body, form).await?.unwrap_or_default();
+    let what = match (customer, confirm_deletes) {
+        (Some(_), true) => {
+            return Err(Problem::bad_request("`customer` and `confirm_deletes` exclude each other"));
+        }
+        (None, true) => ResyncWhat::WithheldDeletes,
+        (Some(customer), false) => ResyncWhat::Customer(customer),
+        (None, false) => ResyncWhat::Everyone,
+    };
+    let registration = api.connection(&tenant, read_id(id)?).await?;
+    match api.resyncs.request(&registration, &what, api.clock.now()).await {
+        Ok(_) => {}
+        Err(ResyncError::Store(error)) => return Err(error.into()),
+        Err(error @ ResyncError::BadCustomer) => return Err(Problem::bad_request(format!("`customer`: {error}"))),
+        Err(error) => return Err(Problem::new(StatusCode::CONFLICT, error.to_string())),
+    }
+    tracing::info!(connection = %registration.key, "a resync was asked for");
+    Ok((StatusCode::ACCEPTED, Json(Requested { id: registration.key.connection, requested: true })))
+}
+
+/// The id of a connection in a path.
+fn read_id(id: Path) -> Result<String, Problem> {
+    id.map(|axum::extract::Path(id)| id).map_err(|_| not_found())
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("there is no such connection")
+}
+
+impl CustomersApi {
+    /// The registration of a connection of the tenant.
+    pub(crate) async fn connection(&self, tenant: &str, id: String) -> Result<Registration, Problem> {
+        // What can't be a connection's id is not asked for: the store would refuse a longer key.
+        if !is_connection_id(&id) {
+            return Err(not_found());
+        }
+        let found = self.registry.get(&ConnectionKey::new(tenant, id)).await?;
+        found.filter(|registration| registration.kind != READER).ok_or_else(not_found)
+    }
+}

@@ -1,0 +1,167 @@
+//! Failures, as the command has them: redriven and dropped.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use config::all_connections;
+use model::{ConnectionKey, CustomerId};
+use operations::resync::MOST_BYTES_OF_AN_ID;
+use serde::{Deserialize, Serialize};
+use store::Registration;
+use utoipa::ToSchema;
+
+use crate::CustomersApi;
+use crate::auth::OperatedTenant;
+use crate::problem::Problem;
+use crate::request::{Api, read_json};
+
+/// How many failures one request redrives or drops.
+const MOST_FAILURES: usize = 500;
+/// How many records are read at once.
+const PAGE: usize = 100;
+
+/// Which failures are meant: either those of `ids`, or the first 500 of all.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Failures {
+    /// The customers whose failures are meant.
+    #[schema(max_items = 500)]
+    ids: Option<Vec<CustomerId>>,
+    /// Whether all are meant.
+    #[serde(default)]
+    all: bool,
+    /// Leaves out the failures of other connections.
+    connection: Option<String>,
+}
+
+/// What was done with failures.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Done {
+    /// The customers whose failures were meant.
+    ids: Vec<CustomerId>,
+    /// Whether there are more of those that were meant.
+    more: bool,
+}
+
+/// Has failed customers be fetched again.
+#[utoipa::path(
+    post,
+    path = "/v1/failures/redrive",
+    operation_id = "redriveFailures",
+    tag = "failures",
+    request_body = inline(Failures),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 200, description = "They are fetched again with the next batch.", body = inline(Done)),
+        (status = 404, description = "One of the ids has no failure, or there is no such connection. Nothing is done."),
+    ),
+)]
+pub(crate) async fn redrive(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    let (chosen, more) = api.chosen(&tenant, body).await?;
+    for (key, id) in &chosen {
+        api.failures.request_redrive(key, &id.source_id, api.clock.now()).await?;
+    }
+    tracing::info!(tenant, failures = chosen.len(), "failures are redriven");
+    Ok(done(chosen, more))
+}
+
+/// Drops failures: what their customers' sources said is not asked for again.
+#[utoipa::path(
+    post,
+    path = "/v1/failures/drop",
+    operation_id = "dropFailures",
+    tag = "failures",
+    request_body = inline(Failures),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 200, description = "They are gone.", body = inline(Done)),
+        (status = 404, description = "One of the ids has no failure, or there is no such connection. Nothing is done."),
+    ),
+)]
+pub(crate) async fn drop(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    body: Body,
+) -> Result<Json<Done>, Problem> {
+    let (chosen, more) = api.chosen(&tenant, body).await?;
+    for (key, id) in &chosen {
+        api.failures.remove(key, &id.source_id).await?;
+    }
+    tracing::info!(tenant, failures = chosen.len(), "failures were dropped");
+    Ok(done(chosen, more))
+}
+
+fn done(chosen: Vec<(ConnectionKey, CustomerId)>, more: bool) -> Json<Done> {
+    Json(Done { ids: chosen.into_iter().map(|(_, id)| id).collect(), more })
+}
+
+impl CustomersApi {
+    /// The failures that a body means, and whether there are more. If one of its ids has no failure record, that is an
+    /// error, and nothing is done.
+    async fn chosen(&self, tenant: &str, body: Body) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
+        let failures: Failures = read_json(body, "{\"ids\":[…]} or {\"all\":true}").await?;
+        let of_tenant = |registration: &Registration| registration.key.tenant == tenant;
+        let is_meant = |key: &ConnectionKey| failures.connection.as_ref().is_none_or(|id| *id == key.connection);
+        let all = all_connections(&self.registry).await?.into_iter().filter(of_tenant).map(|found| found.key);
+        let keys: Vec<ConnectionKey> = all.filter(is_meant).collect();
+        if failures.connection.is_some() && keys.is_empty() {
+            return Err(Problem::not_found("there is no such connection"));
+        }
+        match (failures.ids, failures.all) {
+            (Some(ids), false) => Ok((self.named(&keys, ids).await?, false)),
+            (None, true) => self.first_of(&keys).await,
+            _ => Err(Problem::bad_request("the body must have either `ids` or `all`")),
+        }
+    }
+
+    async fn named(
+        &self,
+        keys: &[ConnectionKey],
+        ids: Vec<CustomerId>,
+    ) -> Result<Vec<(ConnectionKey, CustomerId)>, Problem> {
+        if ids.len() > MOST_FAILURES {
+            let count = ids.len();
+            return Err(Problem::bad_request(format!("`ids` has {count} entries; at most {MOST_FAILURES} are taken")));
+        }
+        let mut chosen = Vec::with_capacity(ids.len());
+        for (position, id) in ids.into_iter().enumerate() {
+            let key = keys.iter().find(|key| key.connection == id.connection);
+            let key = key.filter(|_| id.source_id.len() <= MOST_BYTES_OF_AN_ID);
+            let is_there = match key {
+                Some(key) => self.failures.is_there(key, &id.source_id).await?,
+                None => false,
+            };
+            match key.filter(|_| is_there) {
+                Some(key) => chosen.push((key.clone(), id)),
+                None => return Err(Problem::not_found(format!("`ids[{position}]`: there is no such failure"))),
+            }
+        }
+        Ok(chosen)
+    }
+
+    async fn first_of(&self, keys: &[ConnectionKey]) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
+        let mut chosen = Vec::new();
+        for key in keys {
+            let mut after = None;
+            loop {
+                let page = self.failures.page(key, after.as_deref(), PAGE, false).await?;
+                for failure in page.failures {
+                    if chosen.len() == MOST_FAILURES {
+                        return Ok((chosen, true));
+                    }
+                    let id = CustomerId { connection: key.connection.clone(), source_id: failure.source_id };
+                    chosen.push((key.clone(), id));
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok((chosen, false))
+    }
+}

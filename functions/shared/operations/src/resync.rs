@@ -1,0 +1,120 @@
+//! Asking for a resync: what `customer-sync resync` and `POST /v1/connections/{id}/resync` do.
+
+use config::{AssociationAnywhereConfig, Connection, ConnectionKind};
+use jiff::Timestamp;
+use store::{ConnectionStates, Failures, Registration, StoreError, Tables};
+use thiserror::Error;
+
+/// Longer ids are no customer's: with what stands beside them they have no room in a key.
+pub const MOST_BYTES_OF_AN_ID: usize = 900;
+
+/// What is to be synchronised again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResyncWhat {
+    /// Every customer.
+    Everyone,
+    /// The customer with this id in the source.
+    Customer(String),
+    /// The withheld deletions: customers that are still gone are deleted.
+    WithheldDeletes,
+}
+
+/// What the next poll does, because it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// It has the source put every customer into its queue.
+    Enqueue,
+    /// It lists every contact.
+    List,
+    /// It fetches the customer with this id, as a failure that is redriven: no queue is needed for that.
+    Fetch(String),
+    /// It carries out so many withheld deletions, if they are still gone.
+    Deletes(u64),
+}
+
+/// Why a resync can't be asked for.
+#[derive(Debug, Error)]
+pub enum ResyncError {
+    /// Force enqueue is not configured.
+    #[error("force enqueue: the connection has no `enqueue_url`")]
+    NoEnqueueUrl,
+    /// A contact list can't be asked for one contact.
+    #[error("Business Catalyst can't be asked for one contact")]
+    OneContact,
+    /// Systems of this kind push to us.
+    #[error("a connection of the kind {0} can't be synchronised again")]
+    Push(&'static str),
+    /// A newer release has registered it.
+    #[error("its kind {0} is not known to this release")]
+    UnknownKind(String),
+    /// There is no withheld deletion.
+    #[error("no deletion waits")]
+    NoDeletes,
+    /// The id is empty, or longer than any.
+    #[error("this is no customer's id in the source")]
+    BadCustomer,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Leaves requests for the pollers. It asks no source itself: a poller has the source's password, and the source may
+/// let in the poller's address alone.
+#[derive(Clone, Debug)]
+pub struct Resyncs {
+    states: ConnectionStates,
+    failures: Failures,
+}
+
+impl Resyncs {
+    /// Works on these tables.
+    pub fn new(tables: &Tables) -> Self {
+        Self { states: tables.states(), failures: tables.failures() }
+    }
+
+    /// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning.
+    /// Or has it carry out the withheld deletions with the next batch.
+    ///
+    /// # Errors
+    /// If the connection's kind or its settings do not allow it, or the store fails.
+    pub async fn request(
+        &self,
+        registration: &Registration,
+        what: &ResyncWhat,
+        now: Timestamp,
+    ) -> Result<Requested, ResyncError> {
+        let key = &registration.key;
+        let kind = ConnectionKind::from_name(&registration.kind)
+            .ok_or_else(|| ResyncError::UnknownKind(registration.kind.clone()))?;
+        if kind.is_push() {
+            return Err(ResyncError::Push(kind.name()));
+        }
+        let is_queue = kind == ConnectionKind::AssociationAnywhere;
+        match what {
+            ResyncWhat::WithheldDeletes => {
+                let withheld = self.failures.count_withheld(key).await?;
+                if withheld == 0 {
+                    return Err(ResyncError::NoDeletes);
+                }
+                self.states.request_confirm(key, now).await?;
+                Ok(Requested::Deletes(withheld))
+            }
+            ResyncWhat::Customer(_) if !is_queue => Err(ResyncError::OneContact),
+            ResyncWhat::Customer(id) => {
+                if id.trim().is_empty() || id.len() > MOST_BYTES_OF_AN_ID {
+                    return Err(ResyncError::BadCustomer);
+                }
+                self.failures.request_redrive(key, id, now).await?;
+                Ok(Requested::Fetch(id.clone()))
+            }
+            ResyncWhat::Everyone => {
+                if is_queue {
+                    let settings = Connection::<AssociationAnywhereConfig>::from_registration(registration)?.settings;
+                    settings.enqueue_url.ok_or(ResyncError::NoEnqueueUrl)?;
+                }
+                self.states.request_resync(key, now).await?;
+                Ok(if is_queue { Requested::Enqueue } else { Requested::List })
+            }
+        }
+    }
+}
