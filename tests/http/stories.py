@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import urllib.request
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -109,7 +109,9 @@ def request(url, method="GET", body=None, **headers):
 def running(arguments, told=None, **options):
     """Runs a program until the block ends, and yields what it says, if it is to be waited for that `told` is in it."""
     with tempfile.NamedTemporaryFile("r+") as log:
-        child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **options)
+        # In a group of its own, so that what it started ends with it.
+        child = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **options)
         try:
             def said():
                 text = Path(log.name).read_text()
@@ -119,7 +121,7 @@ def running(arguments, told=None, **options):
             yield eventually(said, f"{arguments[0]} says {told}") if told else None
             expect(child.poll() is None, f"{arguments[0]} has ended: {Path(log.name).read_text()}")
         finally:
-            child.terminate()
+            os.killpg(child.pid, signal.SIGTERM)
             child.wait(20)
 
 
@@ -243,65 +245,89 @@ def program(language):
     return re.search(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL).group(1)
 
 
-def copy_of_files(folder):
-    files = [path for path in Path(folder, "copy").glob("*") if path.name != ".cursor"]
-    return {unquote(path.name): json.loads(path.read_text() or "null") for path in files}
+class Files:
+    """The copy of the shell program: a file a customer."""
 
+    def __init__(self, folder):
+        self.folder = Path(folder, "copy")
 
-def copy_of_table(folder):
-    path = Path(folder, "copy.sqlite")
-    if not path.exists():
-        return {}
-    with closing(sqlite3.connect(path)) as copy:
+    def customers(self):
+        """By id; none while one of the files is written or removed."""
         try:
-            return {id: json.loads(record) for id, record in copy.execute("SELECT id, record FROM customers")}
-        except sqlite3.OperationalError:
+            files = [path for path in self.folder.glob("*") if path.name != ".cursor"]
+            return {record["id"]: record for record in (json.loads(path.read_text()) for path in files)}
+        except (FileNotFoundError, json.JSONDecodeError):
             return {}
 
+    def plant(self, id, record):
+        Path(self.folder, "planted").write_text(json.dumps({**record, "id": id}))
 
-def keeps_a_copy(world, command, copy):
+
+class Table:
+    """The copy of the Python program: a row a customer."""
+
+    def __init__(self, folder):
+        self.path = Path(folder, "copy.sqlite")
+
+    def customers(self):
+        """By id; none before there is a table."""
+        if not self.path.exists():
+            return {}
+        with closing(sqlite3.connect(self.path, timeout=10)) as copy:
+            try:
+                return {id: json.loads(record) for id, record in copy.execute("SELECT id, record FROM customers")}
+            except sqlite3.OperationalError:
+                return {}
+
+    def plant(self, id, record):
+        with closing(sqlite3.connect(self.path, timeout=10)) as copy, copy:
+            copy.execute("INSERT INTO customers VALUES (?, ?)", (id, json.dumps(record)))
+
+
+def keeps_a_copy(world, command, kind):
     gateway = Gateway(world.api)
-
-    def holds():
-        try:
-            return copy(folder) == world.customers()
-        except (FileNotFoundError, json.JSONDecodeError):
-            return False  # It is written just now.
-
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "API": gateway.address, "TOKEN": TOKEN, "NO_PROXY": "127.0.0.1"}
+        copy = kind(folder)
+
+        def becomes(is_meant, what):
+            """Waits for a copy that is the shadow, and is as it is meant to be."""
+            def probe():
+                found = copy.customers()
+                return found if found and is_meant(found) and found == world.customers() else None
+
+            return eventually(probe, what)
+
         with running(command, cwd=folder, env=environment):
-            eventually(lambda: copy(folder) and holds(), "the first copy is whole")
+            before = becomes(lambda found: len(found) == CUSTOMERS, "the first copy is whole")
             once = gateway.listed
-            before = copy(folder)
-            names = sorted(before)
-            first, second = (re.search(r"\d+", name).group() for name in names[:2])
-            world.tell_source(f"change?ids={first}")
-            world.tell_source(f"delete?id={second}")
-            eventually(
-                lambda: before[names[0]] != copy(folder).get(names[0]) and names[1] not in copy(folder) and holds(),
-                "what changed is in the copy, and nobody who was deleted")
+            first, second = sorted(before)[:2]
+            world.tell_source(f"change?ids={first[3:]}")
+            world.tell_source(f"delete?id={second[3:]}")
+            becomes(lambda found: found[first] != before[first] and second not in found, "it has what changed")
             expect(gateway.listed == once, "the copy was listed again")
-            world.tell_source(f"create?id={second}")
+            # The feed would not take this one away: a list does.
+            copy.plant("aa~nobody", {})
+            world.tell_source(f"create?id={second[3:]}")
             gateway.is_gone = True
-            eventually(lambda: gateway.listed > once and holds(), "after a 410 the copy is listed again")
-        # It goes on where it was.
+            anew = becomes(lambda found: second in found and "aa~nobody" not in found, "after a 410 it lists again")
+            expect(gateway.listed > once, "the copy was not listed again")
         again = gateway.listed
-        world.tell_source(f"change?ids={second}")
+        world.tell_source(f"change?ids={second[3:]}")
         with running(command, cwd=folder, env=environment):
-            eventually(lambda: copy(folder)[names[1]]["revision"] > 2 and holds(), "it goes on where it was")
-        expect(gateway.listed == again, "it has listed again")
+            becomes(lambda found: found[second]["revision"] > anew[second]["revision"], "it goes on where it was")
+        expect(gateway.listed == again, "the copy was listed again")
     gateway.server.shutdown()
 
 
 @story
 def the_shell_program_keeps_a_copy(world):
-    keeps_a_copy(world, ["bash", "-c", program("bash")], copy_of_files)
+    keeps_a_copy(world, ["bash", "-c", program("bash")], Files)
 
 
 @story
 def the_python_program_keeps_a_copy(world):
-    keeps_a_copy(world, [sys.executable, "-c", program("python")], copy_of_table)
+    keeps_a_copy(world, [sys.executable, "-c", program("python")], Table)
 
 
 # --- telling them -----------------------------------------------------------------------------------------------------

@@ -178,9 +178,14 @@ impl TestDeployment {
 
     /// Adds a reader of the tenant `acme` with [`OPERATOR`], who may operate.
     pub async fn add_operator(&self) {
-        let token = self.secret("operator.json", &json!({ "token": OPERATOR }));
-        let document = json!({ "tenant": "acme", "token": token, "scope": "operate" }).to_string();
-        let key = ConnectionKey::new("acme", "reader/operator");
+        self.add_operator_of("acme", OPERATOR).await;
+    }
+
+    /// Adds a reader of a tenant, who may operate.
+    pub async fn add_operator_of(&self, tenant: &str, token: &str) {
+        let token = self.secret(&format!("{tenant}-operator.json"), &json!({ "token": token }));
+        let document = json!({ "tenant": tenant, "token": token, "scope": "operate" }).to_string();
+        let key = ConnectionKey::new(tenant, "reader/operator");
         self.connections().put(&Registration { key, kind: READER.to_owned(), document }).await.unwrap();
     }
 

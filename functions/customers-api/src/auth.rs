@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use api::{Credential, CredentialList, Lookup, request_id};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use config::{Reader, Scope, TokenError};
@@ -46,7 +46,9 @@ impl CustomersApi {
         let presented = presented(&parts.headers).map(|token| CredentialDigest::of(token.as_bytes()));
         let read = |reader| self.credential_of(reader);
         let who = || {
-            let route = format!("{} {}", parts.method, route_of(parts.uri.path()));
+            // The path without ids: it names no person.
+            let path = parts.extensions.get().map_or("?", MatchedPath::as_str);
+            let route = format!("{} {}", parts.method, path.replace("{*", "{"));
             (route, request_id(&parts.extensions, &self.random))
         };
         match self.readers.open(presented, Reader::all(&self.registry), read, who).await? {
@@ -87,20 +89,4 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-/// A path without ids: it names no person.
-fn route_of(path: &str) -> &str {
-    let routes = [
-        "/v1/customers/batch-get",
-        "/v1/customers",
-        "/v1/changes",
-        "/v1/connections",
-        "/v1/staff",
-        "/v1/lead-sources",
-        "/v1/failures/redrive",
-        "/v1/failures/drop",
-    ];
-    let of_connection = path.starts_with("/v1/connections/").then_some("/v1/connections/{id}");
-    routes.into_iter().find(|route| *route == path).or(of_connection).unwrap_or("/v1/customers/{id}")
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/changes`: the change feed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,19 +8,20 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use model::{ChangeAction, ConnectionKey, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
+use model::{ChangeAction, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
 use serde::{Deserialize, Serialize};
 use store::{FeedPage, PlacedChange};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Rows, answer, note_read};
 use crate::auth::Tenant;
+use crate::customers::Records;
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
 use crate::request::{Api, Limit, PATIENCE, Parameters, WholeNumber, bad_cursor};
 
-/// How often is looked for a change while an answer waits for one.
+/// How often an answer that waits for a change looks for one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// From where the feed is read, and how far.
@@ -35,7 +36,7 @@ pub(crate) struct ChangesParameters {
     #[serde(default)]
     #[param(inline)]
     limit: Limit,
-    /// Leaves out the changes of other connections.
+    /// Leaves out the changes of other connections. A page may then be empty, with `more`.
     connection: Option<String>,
     /// For so many seconds at most, the answer is held until there is a change.
     #[serde(default)]
@@ -65,6 +66,7 @@ struct Change<'a> {
     #[schema(format = DateTime)]
     changed_at: String,
     /// The revision of the record.
+    #[schema(minimum = 1)]
     revision: u64,
     /// The record as it is now, and not as the change made it: that of a deleted customer is its tombstone, or null if
     /// it was removed.
@@ -72,7 +74,8 @@ struct Change<'a> {
     customer: Option<&'a Customer>,
 }
 
-/// What became of a customer, seen from now.
+/// What became of a customer, seen from now: `added` if it is new, or was deleted before; `updated`; `deleted` if it is
+/// a tombstone now, or gone.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangeAction)]
 #[serde(rename_all = "lowercase")]
@@ -110,7 +113,10 @@ pub(crate) fn read_position(text: &str, tenant: &str) -> Option<FeedPosition> {
             status = 200,
             description = "What changed since.",
             body = ChangePage,
-            headers(("ETag" = String, description = "The tag of this answer.")),
+            headers(
+                ("ETag" = String, description = "The tag of this answer."),
+                ("Fresh-As-Of" = String, description = "As `fresh_as_of`."),
+            ),
             links(
                 ("next" = (operation_id = "readChanges", parameters(("cursor" = "$response.body#/cursor")))),
                 ("customer" = (operation_id = "getCustomer", parameters(("id" = "$response.body#/changes/0/id")))),
@@ -149,28 +155,27 @@ pub(crate) async fn changes(
         position = page.position;
         api.clock.wait_until(until.min(now + LOOK_EVERY)).await;
     };
-    // Several changes of a customer are one: its record is told as it is now.
-    let last: HashMap<&CustomerId, usize> =
-        changes.iter().enumerate().map(|(place, placed)| (&placed.change.id, place)).collect();
+    // Several changes of a customer are one, at the place of the first: its record is told as it is now.
+    let mut seen = HashSet::new();
+    let shown: Vec<usize> = (0..changes.len()).filter(|place| seen.insert(&changes[*place].change.id)).collect();
     let added: BTreeSet<&CustomerId> = changes
         .iter()
         .filter(|placed| placed.change.action == ChangeAction::Added)
         .map(|placed| &placed.change.id)
         .collect();
-    let shown: Vec<usize> = (0..changes.len()).filter(|place| last[&changes[*place].change.id] == *place).collect();
     let mut rows = Rows::default();
     let mut at = 0;
     'reading: while at < shown.len() {
         let slice = &shown[at..at + rows.to_read(shown.len() - at)];
-        let keys = slice.iter().map(|place| {
-            let CustomerId { connection, source_id } = &changes[*place].change.id;
-            (ConnectionKey::new(&tenant, connection), source_id.clone())
-        });
-        let found = api.shadow.get_many(keys, deadline).await?;
-        let found: HashMap<CustomerId, Customer> =
-            found.into_iter().map(|customer| (customer.id(), customer)).collect();
+        let ids: Vec<CustomerId> = slice.iter().map(|place| changes[*place].change.id.clone()).collect();
+        let Records { by_id: found, unreadable } = api.records(&tenant, &ids, deadline).await?;
         for place in slice {
             let PlacedChange { change, at: appended_at, .. } = &changes[*place];
+            // What it is can't be told: not that it is gone either.
+            if unreadable.contains(&change.id) {
+                at += 1;
+                continue;
+            }
             let customer = found.get(&change.id);
             let lives = customer.is_some_and(|customer| customer.content.status != Status::Deleted);
             let row = Change {
@@ -186,7 +191,7 @@ pub(crate) async fn changes(
                 customer,
             };
             if !rows.take(&row)? {
-                // What stands before it and was left out, because it comes again, comes after it.
+                // What stands before it and was left out was told with an earlier change of the same customer.
                 position = changes[place - 1].position;
                 more = true;
                 break 'reading;

@@ -53,7 +53,7 @@ pub(crate) async fn list(
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Resync {
-    /// One customer, by its id in the source.
+    /// One customer, by its id in the source; not with `confirm_deletes`.
     #[schema(pattern = r"\S", max_length = 900)]
     customer: Option<String>,
     /// Whether deletions are carried out that wait for a person.
@@ -61,19 +61,21 @@ struct Resync {
     confirm_deletes: bool,
 }
 
-/// Whether a connection is paused now.
+/// A connection that is paused, or goes on.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Paused {
     /// The connection.
     id: String,
+    /// Whether it is paused now.
     paused: bool,
 }
 
-/// What the next poll of a connection does.
+/// A connection whose next poll was asked for something.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Requested {
     /// The connection.
     id: String,
+    /// Always true.
     requested: bool,
 }
 
@@ -95,6 +97,7 @@ type Path = Result<axum::extract::Path<String>, PathRejection>;
 pub(crate) async fn pause(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     id: Path,
 ) -> Result<Json<Paused>, Problem> {
     let key = api.connection(&tenant, read_id(id)?).await?.key;
@@ -119,6 +122,7 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     id: Path,
 ) -> Result<Json<Paused>, Problem> {
     let key = api.connection(&tenant, read_id(id)?).await?.key;
@@ -127,7 +131,11 @@ pub(crate) async fn resume(
     Ok(Json(Paused { id: key.connection, paused: false }))
 }
 
-/// Has everything synchronised again, or one customer, or withheld deletions be carried out.
+/// Synchronises everything or one customer again, or carries out withheld deletions.
+///
+/// Without a body, or with `{}`, everything: Association Anywhere puts every customer into its queue, which needs an
+/// `enqueue_url`; the contacts of Business Catalyst are listed from the beginning. With `customer`, which Business
+/// Catalyst can't do, that one. With `confirm_deletes`, the deletions that wait because there were too many at once.
 #[utoipa::path(
     post,
     path = "/v1/connections/{id}/resync",
@@ -145,6 +153,7 @@ pub(crate) async fn resume(
 pub(crate) async fn resync(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     id: Path,
     body: Body,
 ) -> Result<(StatusCode, Json<Requested>), Problem> {

@@ -12,10 +12,11 @@ use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use model::{ConnectionKey, Customer, CustomerId, CustomerView};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
-use store::{EmailIndex, Shadow};
+use store::{EmailIndex, Found, Shadow};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
@@ -25,17 +26,15 @@ use crate::changes::{read_position, write_position};
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
-use crate::request::{Api, Limit, PATIENCE, Parameters, bad_cursor, read_json};
+use crate::request::{Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, read_json};
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
 /// How far the feed overlaps a listing that it follows. A listing goes by an index, which a customer enters some
 /// milliseconds after it is stored: one that the feed tells of already may not be in it yet.
 const OVERLAP: Duration = Duration::from_secs(60);
-/// How many customers with an address are looked at at once.
-const FOUND_AT_ONCE: usize = 100;
-/// Bytes of a customer's id: no key is longer.
-const LONGEST_ID: usize = 2_048;
+/// Bytes of a customer's id: a sort key of DynamoDB is no longer.
+const LONGEST_ID: usize = 1_024;
 /// What stands in a path before a customer's id.
 const CUSTOMER: &str = "/v1/customers/";
 
@@ -61,7 +60,10 @@ const CUSTOMER: &str = "/v1/customers/";
             body = CustomerView,
             headers(
                 ("ETag" = String, description = "The tag of this record."),
-                ("Fresh-As-Of" = String, description = "How fresh it is, as `fresh_as_of` of other answers."),
+                (
+                    "Fresh-As-Of" = String,
+                    description = "How fresh it is: `aa=2026-11-22T03:05:00.000Z`; not there if it never was in sync."
+                ),
             ),
         ),
         (status = 304, description = "You have this record already, by its `ETag`."),
@@ -71,6 +73,7 @@ const CUSTOMER: &str = "/v1/customers/";
 pub(crate) async fn by_path(
     Tenant(tenant): Tenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -114,7 +117,7 @@ struct CustomerPage {
     cursor: Option<String>,
     /// Whether there are more.
     more: bool,
-    /// In lists, and the same on each page: where to follow the feed from, once the listing has come to its end.
+    /// With `connection`, and the same on each page: where to follow the feed from once the listing has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     changes_cursor: Option<String>,
@@ -132,7 +135,7 @@ enum CustomerOrPage<'a> {
 
 /// One record by its id, the customers with an e-mail address, or a page of those of a connection.
 ///
-/// Exactly one of `id`, `email` and `connection` is given.
+/// Exactly one of `id`, `email` and `connection` is given; `cursor` and `limit` not with `id`.
 #[utoipa::path(
     get,
     path = "/v1/customers",
@@ -146,9 +149,13 @@ enum CustomerOrPage<'a> {
     responses(
         (
             status = 200,
-            description = "The record of `id`, or customers by their ids.",
+            description = "The record of `id`; or a page of customers: with `email` by id, with `connection` in an order of \
+                its own, which stays the same.",
             body = inline(CustomerOrPage),
-            headers(("Fresh-As-Of" = String, description = "As `fresh_as_of`.")),
+            headers(
+                ("ETag" = String, description = "With `id`: the tag of this record."),
+                ("Fresh-As-Of" = String, description = "As `fresh_as_of`."),
+            ),
             links(
                 ("next" = (
                     operation_id = "findCustomers",
@@ -208,10 +215,10 @@ struct Batch<'a> {
     customers: Rows,
     /// Those that are not there.
     missing: Vec<&'a CustomerId>,
-    /// Those that had no room in the answer: ask for them again.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    /// Those that had no room in the answer: ask for them again. And those that are damaged: the log says why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    unanswered: &'a [CustomerId],
+    unanswered: Vec<&'a CustomerId>,
     fresh_as_of: FreshAsOf,
 }
 
@@ -241,7 +248,7 @@ impl BatchGet {
     security(("bearer" = ["read"])),
     responses((
         status = 200,
-        description = "The customers, in no order.",
+        description = "The customers, in the order asked for, each once.",
         body = inline(Batch),
         headers(("Fresh-As-Of" = String, description = "As `fresh_as_of`.")),
         links(
@@ -250,23 +257,26 @@ impl BatchGet {
         ),
     )),
 )]
-pub(crate) async fn batch_get(Tenant(tenant): Tenant, State(api): Api, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn batch_get(
+    Tenant(tenant): Tenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+    body: Body,
+) -> Result<Response, Problem> {
     let wanted = BatchGet::read(body).await?;
     let names: Vec<String> = wanted.iter().map(CustomerId::to_string).collect();
     let deadline = api.clock.now() + PATIENCE;
     let mut rows = Rows::beside(names.iter().map(String::as_str));
-    let mut missing = Vec::new();
+    let (mut missing, mut unanswered) = (Vec::new(), Vec::new());
     let mut at = 0;
     'reading: while at < wanted.len() {
         let slice = &wanted[at..at + rows.to_read(wanted.len() - at)];
-        let keys = slice.iter().map(|id| (ConnectionKey::new(&tenant, &id.connection), id.source_id.clone()));
-        let found = api.shadow.get_many(keys, deadline).await?;
-        let mut by_id: HashMap<CustomerId, Customer> =
-            found.into_iter().map(|customer| (customer.id(), customer)).collect();
+        let Records { mut by_id, unreadable } = api.records(&tenant, slice, deadline).await?;
         for id in slice {
             match by_id.remove(id) {
                 Some(customer) if rows.take(&customer)? => {}
                 Some(_) => break 'reading,
+                None if unreadable.contains(id) => unanswered.push(id),
                 None => missing.push(id),
             }
             at += 1;
@@ -275,7 +285,8 @@ pub(crate) async fn batch_get(Tenant(tenant): Tenant, State(api): Api, body: Bod
     note_read(&tenant, "POST /v1/customers/batch-get", rows.count());
     let connections = wanted.iter().map(|id| id.connection.clone()).collect();
     let fresh_as_of = api.freshness.of(&tenant, Some(&connections)).await?;
-    let batch = Batch { customers: rows, missing, unanswered: &wanted[at..], fresh_as_of };
+    unanswered.extend(&wanted[at..]);
+    let batch = Batch { customers: rows, missing, unanswered, fresh_as_of };
     answer(&batch, &batch.fresh_as_of)
 }
 
@@ -295,13 +306,10 @@ async fn search(
     let mut rows = Rows::default();
     let mut more = true;
     'reading: while more && rows.count() < limit {
-        let wanted = rows.to_read(limit - rows.count()).min(FOUND_AT_ONCE);
+        let wanted = rows.to_read(limit - rows.count());
         let (ids, has_more) = api.email_index.find(&tenant, &address, after.as_ref(), wanted).await?;
         more = has_more;
-        let keys = ids.iter().map(|id| (ConnectionKey::new(&tenant, &id.connection), id.source_id.clone()));
-        let found = api.shadow.get_many(keys, deadline).await?;
-        let found: HashMap<CustomerId, Customer> =
-            found.into_iter().map(|customer| (customer.id(), customer)).collect();
+        let found = api.records(&tenant, &ids, deadline).await?.by_id;
         for id in ids {
             // The index may know an address that the customer does not have any more.
             let customer = found.get(&id).filter(|it| EmailIndex::addresses(&it.content).contains(&address));
@@ -352,14 +360,12 @@ async fn list(
     let mut rows = Rows::default();
     'reading: loop {
         let wanted = rows.to_read(limit - rows.count());
-        let (customers, next) = api.shadow.list(&key, cursor.take(), wanted, deadline).await?;
-        let mut last = None;
+        let (customers, next) = api.shadow.list(&key, cursor.clone(), wanted, deadline).await?;
         for customer in &customers {
             if !rows.take(customer)? {
-                cursor = last;
                 break 'reading;
             }
-            last = Some(Shadow::place_of(&customer.source_id));
+            cursor = Some(Shadow::place_of(&customer.source_id));
         }
         cursor = next;
         if cursor.is_none() || rows.count() >= limit {
@@ -375,7 +381,28 @@ async fn list(
     answer(&page, &page.fresh_as_of)
 }
 
+/// Records that were asked for.
+pub(crate) struct Records {
+    /// Those that are there.
+    pub(crate) by_id: HashMap<CustomerId, Customer>,
+    /// Those that are there, and can't be read.
+    pub(crate) unreadable: HashSet<CustomerId>,
+}
+
 impl CustomersApi {
+    /// What there is of some records, deleted or not.
+    pub(crate) async fn records(
+        &self,
+        tenant: &str,
+        ids: impl IntoIterator<Item = &CustomerId>,
+        deadline: Timestamp,
+    ) -> Result<Records, Problem> {
+        let keys = ids.into_iter().map(|id| (ConnectionKey::new(tenant, &id.connection), id.source_id.clone()));
+        let Found { customers, unreadable } = self.shadow.find_many(keys, deadline).await?;
+        let by_id = customers.into_iter().map(|customer| (customer.id(), customer)).collect();
+        Ok(Records { by_id, unreadable: unreadable.into_iter().collect() })
+    }
+
     /// One record, deleted or not.
     async fn customer(
         &self,

@@ -1,5 +1,7 @@
 //! Failures, as the command has them: redriven and dropped.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,14 +15,14 @@ use utoipa::ToSchema;
 use crate::CustomersApi;
 use crate::auth::OperatedTenant;
 use crate::problem::Problem;
-use crate::request::{Api, read_json};
+use crate::request::{Api, NoParameters, Parameters, read_json};
 
 /// How many failures one request redrives or drops.
 const MOST_FAILURES: usize = 500;
 /// How many records are read at once.
 const PAGE: usize = 100;
 
-/// Which failures are meant: either those of `ids`, or the first 500 of all.
+/// Which failures are meant, by exactly one of `ids` and `all`; of all, the first 500.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Failures {
@@ -30,20 +32,29 @@ struct Failures {
     /// Whether all are meant.
     #[serde(default)]
     all: bool,
-    /// Leaves out the failures of other connections.
+    /// With `all`: leaves out the failures of other connections. With `ids`: theirs are not found.
     connection: Option<String>,
 }
 
-/// What was done with failures.
+/// Which failures are left out if all are meant.
+#[derive(Clone, Copy)]
+enum Already {
+    /// None.
+    Nothing,
+    /// Those that are redriven already.
+    Redriven,
+}
+
+/// Whose failures were meant.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Done {
+pub(crate) struct ChosenFailures {
     /// The customers whose failures were meant.
     ids: Vec<CustomerId>,
-    /// Whether there are more of those that were meant.
+    /// Whether there are more of those that were meant: then ask again.
     more: bool,
 }
 
-/// Has failed customers be fetched again.
+/// Fetches failed customers again.
 #[utoipa::path(
     post,
     path = "/v1/failures/redrive",
@@ -52,16 +63,17 @@ pub(crate) struct Done {
     request_body = inline(Failures),
     security(("bearer" = ["operate"])),
     responses(
-        (status = 200, description = "They are fetched again with the next batch.", body = inline(Done)),
+        (status = 200, description = "They are fetched again with the next batch.", body = inline(ChosenFailures)),
         (status = 404, description = "One of the ids has no failure, or there is no such connection. Nothing is done."),
     ),
 )]
 pub(crate) async fn redrive(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     body: Body,
-) -> Result<Json<Done>, Problem> {
-    let (chosen, more) = api.chosen(&tenant, body).await?;
+) -> Result<Json<ChosenFailures>, Problem> {
+    let (chosen, more) = api.chosen(&tenant, body, Already::Redriven).await?;
     for (key, id) in &chosen {
         api.failures.request_redrive(key, &id.source_id, api.clock.now()).await?;
     }
@@ -69,7 +81,7 @@ pub(crate) async fn redrive(
     Ok(done(chosen, more))
 }
 
-/// Drops failures: what their customers' sources said is not asked for again.
+/// Forgets failures: a customer comes again only if its source reports it.
 #[utoipa::path(
     post,
     path = "/v1/failures/drop",
@@ -78,16 +90,17 @@ pub(crate) async fn redrive(
     request_body = inline(Failures),
     security(("bearer" = ["operate"])),
     responses(
-        (status = 200, description = "They are gone.", body = inline(Done)),
+        (status = 200, description = "They are gone.", body = inline(ChosenFailures)),
         (status = 404, description = "One of the ids has no failure, or there is no such connection. Nothing is done."),
     ),
 )]
 pub(crate) async fn drop(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
+    _: Parameters<NoParameters>,
     body: Body,
-) -> Result<Json<Done>, Problem> {
-    let (chosen, more) = api.chosen(&tenant, body).await?;
+) -> Result<Json<ChosenFailures>, Problem> {
+    let (chosen, more) = api.chosen(&tenant, body, Already::Nothing).await?;
     for (key, id) in &chosen {
         api.failures.remove(key, &id.source_id).await?;
     }
@@ -95,14 +108,19 @@ pub(crate) async fn drop(
     Ok(done(chosen, more))
 }
 
-fn done(chosen: Vec<(ConnectionKey, CustomerId)>, more: bool) -> Json<Done> {
-    Json(Done { ids: chosen.into_iter().map(|(_, id)| id).collect(), more })
+fn done(chosen: Vec<(ConnectionKey, CustomerId)>, more: bool) -> Json<ChosenFailures> {
+    Json(ChosenFailures { ids: chosen.into_iter().map(|(_, id)| id).collect(), more })
 }
 
 impl CustomersApi {
     /// The failures that a body means, and whether there are more. If one of its ids has no failure record, that is an
     /// error, and nothing is done.
-    async fn chosen(&self, tenant: &str, body: Body) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
+    async fn chosen(
+        &self,
+        tenant: &str,
+        body: Body,
+        already: Already,
+    ) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
         let failures: Failures = read_json(body, "{\"ids\":[…]} or {\"all\":true}").await?;
         let of_tenant = |registration: &Registration| registration.key.tenant == tenant;
         let is_meant = |key: &ConnectionKey| failures.connection.as_ref().is_none_or(|id| *id == key.connection);
@@ -113,7 +131,7 @@ impl CustomersApi {
         }
         match (failures.ids, failures.all) {
             (Some(ids), false) => Ok((self.named(&keys, ids).await?, false)),
-            (None, true) => self.first_of(&keys).await,
+            (None, true) => self.first_of(&keys, already).await,
             _ => Err(Problem::bad_request("the body must have either `ids` or `all`")),
         }
     }
@@ -143,13 +161,25 @@ impl CustomersApi {
         Ok(chosen)
     }
 
-    async fn first_of(&self, keys: &[ConnectionKey]) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
+    async fn first_of(
+        &self,
+        keys: &[ConnectionKey],
+        already: Already,
+    ) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
         let mut chosen = Vec::new();
         for key in keys {
+            // A redrive leaves the record where it is until a batch has fetched the customer.
+            let redriven: HashSet<String> = match already {
+                Already::Redriven => self.failures.redrive_requests(key).await?.into_iter().collect(),
+                Already::Nothing => HashSet::new(),
+            };
             let mut after = None;
             loop {
                 let page = self.failures.page(key, after.as_deref(), PAGE, false).await?;
                 for failure in page.failures {
+                    if redriven.contains(&failure.source_id) {
+                        continue;
+                    }
                     if chosen.len() == MOST_FAILURES {
                         return Ok((chosen, true));
                     }

@@ -2,10 +2,11 @@
 //! answers as examples.
 
 use serde_json::{Value, json};
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::Ref;
+use utoipa::openapi::schema::{Object, Ref, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, RefOr, Response};
+use utoipa::openapi::{Content, Header, OpenApi, RefOr, Response};
 use utoipa::{Modify, OpenApi as _, ToSchema};
 
 use crate::problem::ProblemDocument;
@@ -77,12 +78,21 @@ pub(crate) fn completed(mut document: OpenApi, examples: &Value) -> OpenApi {
 
 /// Errors are problem documents, and some of them any route has that asks for a token.
 fn add_errors(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let throttled = "API Gateway takes no more requests now, and answers that itself: a body without `status` and \
+        `detail`, and no `Retry-After`. Wait for a second.";
+    responses.insert("429".to_owned(), RefOr::T(Response::new(throttled)));
     let Some(security) = &operation.security else { return };
     let operates = json!(security).to_string().contains("operate");
     let mut errors = vec![
         ("400", "A parameter or the body is not as it should be: `detail` names it."),
         ("401", "The request has no valid token."),
-        ("503", "The store, or a token's secret, can't be read now: send the request again."),
+        ("500", "The answer can't be written. A 500 of API Gateway itself is `{\"message\"}` and no problem document."),
+        (
+            "503",
+            "The store, or a token's secret, can't be read now: send the request again. A 503 of API Gateway itself is \
+             `{\"message\"}` and no problem document.",
+        ),
     ];
     if operates {
         errors.push(("403", "The token's scope is `read`."));
@@ -90,17 +100,30 @@ fn add_errors(operation: &mut Operation) {
     if operation.request_body.is_some() {
         errors.push(("413", "The body has more than a megabyte."));
     }
-    let responses = &mut operation.responses.responses;
     for (status, description) in errors {
-        responses.insert(status.to_owned(), RefOr::T(Response::new(description)));
+        let mut response = Response::new(description);
+        if status == "401" {
+            response.headers.insert("WWW-Authenticate".to_owned(), RefOr::T(header("Always `Bearer`.")));
+        }
+        responses.insert(status.to_owned(), RefOr::T(response));
     }
-    for (_, response) in responses.iter_mut().filter(|(status, _)| status.as_str() >= "400") {
+    if let Some(RefOr::T(known)) = responses.get_mut("304") {
+        known.headers.insert("ETag".to_owned(), RefOr::T(header("The tag that you have.")));
+        known.headers.insert("Fresh-As-Of".to_owned(), RefOr::T(header("How fresh it is now.")));
+    }
+    for (status, response) in responses.iter_mut().filter(|(status, _)| status.as_str() >= "400") {
         let RefOr::T(response) = response else { continue };
+        if status == "429" {
+            continue;
+        }
         let schema = Ref::from_schema_name(ProblemDocument::name());
         response.content.insert("application/problem+json".to_owned(), RefOr::T(Content::new(Some(schema))));
     }
-    let throttled = "API Gateway takes no more requests now. It answers this itself, without a problem document.";
-    responses.insert("429".to_owned(), RefOr::T(Response::new(throttled)));
+}
+
+fn header(description: &str) -> Header {
+    let text = Object::with_type(Type::String);
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
 }
 
 fn add_examples(operation: &mut Operation, examples: &Value) {

@@ -37,7 +37,7 @@ struct StaffPage {
     #[schema(value_type = Vec<StaffView<'_>>)]
     staff: Rows,
     #[serde(flatten)]
-    rest: Rest,
+    end: PageEnd,
 }
 
 /// Some lead sources, by id.
@@ -46,12 +46,12 @@ struct LeadSourcePage {
     #[schema(value_type = Vec<LeadSourceView<'_>>)]
     lead_sources: Rows,
     #[serde(flatten)]
-    rest: Rest,
+    end: PageEnd,
 }
 
 /// What follows the rows of a page.
 #[derive(Serialize, ToSchema)]
-struct Rest {
+struct PageEnd {
     /// What to ask with for the next page; null after the last one.
     #[schema(required)]
     cursor: Option<String>,
@@ -87,9 +87,9 @@ pub(crate) async fn staff(
     State(api): Api,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Response, Problem> {
-    let (staff, rest) = api.page_of(&api.staff, &tenant, "GET /v1/staff", parameters).await?;
-    let page = StaffPage { staff, rest };
-    answer(&page, &page.rest.fresh_as_of)
+    let (staff, end) = api.page_of(&api.staff, &tenant, "GET /v1/staff", parameters).await?;
+    let page = StaffPage { staff, end };
+    answer(&page, &page.end.fresh_as_of)
 }
 
 /// The lead sources that a Connector pushed, page by page.
@@ -119,9 +119,9 @@ pub(crate) async fn lead_sources(
     State(api): Api,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Response, Problem> {
-    let (lead_sources, rest) = api.page_of(&api.lead_sources, &tenant, "GET /v1/lead-sources", parameters).await?;
-    let page = LeadSourcePage { lead_sources, rest };
-    answer(&page, &page.rest.fresh_as_of)
+    let (lead_sources, end) = api.page_of(&api.lead_sources, &tenant, "GET /v1/lead-sources", parameters).await?;
+    let page = LeadSourcePage { lead_sources, end };
+    answer(&page, &page.end.fresh_as_of)
 }
 
 impl CustomersApi {
@@ -132,7 +132,7 @@ impl CustomersApi {
         tenant: &str,
         route: &'static str,
         parameters: ListParameters,
-    ) -> Result<(Rows, Rest), Problem>
+    ) -> Result<(Rows, PageEnd), Problem>
     where
         Record<T>: Serialize,
     {
@@ -157,6 +157,6 @@ impl CustomersApi {
         };
         note_read(tenant, route, rows.count());
         let fresh_as_of = self.freshness.of(tenant, Some(&BTreeSet::from([key.connection]))).await?;
-        Ok((rows, Rest { cursor: cursor.filter(|_| more), more, fresh_as_of }))
+        Ok((rows, PageEnd { cursor: cursor.filter(|_| more), more, fresh_as_of }))
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn router(api: Arc<CustomersApi>, origins: Option<AllowOrigin>) -> Ro
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not know that method")
         })
         .fallback(async || Problem::not_found("there is no such route"))
-        .layer(map_response(nobody_keeps))
+        .layer(map_response(never_cached))
         .layer(CompressionLayer::new())
         .with_state(api);
     let Some(origins) = origins else { return router };
@@ -75,7 +75,7 @@ pub(crate) fn origins(text: &str) -> Option<AllowOrigin> {
 }
 
 /// Answers hold personal data: no cache keeps them, and no browser takes them for anything else.
-async fn nobody_keeps(mut response: Response) -> Response {
+async fn never_cached(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::StatusCode;
-use serde_json::Value;
-use tests::{AssociationAnywhereFixture, FEED_TABLE};
+use model::{Attribute, Content};
+use serde_json::{Value, json};
+use tests::{AssociationAnywhereFixture, FEED_TABLE, SHADOW_TABLE};
 
-use crate::support::{OTHER_TOKEN, add_other_tenant, get, get_as, ids_of, keys};
+use crate::support::{OTHER_TOKEN, add_other_tenant, batch_get, get, get_as, ids_of, keys, write};
 
 /// A reader with its own copy of every customer: id to revision.
 #[derive(Default)]
@@ -247,6 +248,84 @@ async fn a_cursor_of_a_table_that_was_restored_is_gone() {
     }
     let path = format!("/v1/changes?cursor={}", copy.cursor.unwrap());
     get(&world, &path).await.problem(StatusCode::GONE);
+}
+
+/// One bad record costs one record (invariant 4).
+#[tokio::test]
+async fn a_record_that_cant_be_read_holds_up_nobody() {
+    let world = AssociationAnywhereFixture::with_customers(20).await;
+    world.sync().await;
+    world.publish().await;
+    let cursor = get(&world, "/v1/changes").await.json()["cursor"].as_str().unwrap().to_owned();
+    let email = world.source.email(1003).unwrap();
+    world.source.change([1002, 1004]);
+    world.sync().await;
+    for id in ["1002", "1003"] {
+        let update = world.clients.dynamodb.update_item().table_name(SHADOW_TABLE);
+        let update = update.key("id", AttributeValue::S(format!("acme/aa~{id}")));
+        let update = update.update_expression("SET doc = :doc");
+        update.expression_attribute_values(":doc", AttributeValue::S("{".to_owned())).send().await.unwrap();
+    }
+    world.publish().await;
+    let page = get(&world, &format!("/v1/changes?cursor={cursor}")).await.json();
+    assert_eq!(ids_of_changes(&page), ["aa~1004"]);
+    let next = get(&world, &format!("/v1/changes?cursor={}", page["cursor"].as_str().unwrap())).await.json();
+    assert_eq!((ids_of_changes(&next).len(), &next["more"]), (0, &Value::Bool(false)));
+    let listed = get(&world, "/v1/customers?connection=aa").await.json();
+    assert_eq!((ids_of(&listed["customers"]).len(), &listed["more"]), (18, &Value::Bool(false)));
+    let found = get(&world, &format!("/v1/customers?email={email}")).await.json();
+    assert_eq!(ids_of(&found["customers"]).len(), 0);
+    let batch = batch_get(&world, r#"{"ids":["aa~1001","aa~1002","aa~9999"]}"#).await.json();
+    assert_eq!(ids_of(&batch["customers"]), ["aa~1001"]);
+    assert_eq!((&batch["missing"], &batch["unanswered"]), (&json!(["aa~9999"]), &json!(["aa~1002"])));
+}
+
+fn ids_of_changes(page: &Value) -> Vec<String> {
+    ids_of(&page["changes"])
+}
+
+/// Though it changes once more, and the changes between have no room in one answer.
+#[tokio::test]
+async fn a_new_customer_is_told_as_added() {
+    let world = AssociationAnywhereFixture::with_customers(0).await;
+    let content = |text: String| Content {
+        attributes: [("text".to_owned(), Attribute::Text(text))].into(),
+        ..Content::default()
+    };
+    write(&world, "new", 1, content("first".to_owned())).await;
+    for number in 0..16 {
+        write(&world, &format!("large{number}"), 1, content("q".repeat(350_000))).await;
+    }
+    write(&world, "new", 2, content("second".to_owned())).await;
+    world.publish().await;
+    let mut copy = Copy::default();
+    copy.follow(&world, 500).await;
+    let actions: Vec<&str> =
+        copy.heard.iter().filter(|(id, ..)| id == "aa~new").map(|(_, action, _)| action.as_str()).collect();
+    assert_eq!(actions.first(), Some(&"added"), "{actions:?}");
+    assert_eq!(copy.customers.len(), 17);
+}
+
+/// A stream's record has two images, and each may have 400 KB, which as text within JSON may become twice as much.
+#[tokio::test]
+async fn the_largest_change_is_published_and_so_is_what_comes_after_it() {
+    let world = AssociationAnywhereFixture::with_customers(0).await;
+    for (revision, text) in [(1, "\""), (2, "\\")] {
+        let put = world.clients.dynamodb.put_item().table_name(SHADOW_TABLE);
+        let put = put.item("id", AttributeValue::S("acme/aa~large".to_owned()));
+        let put = put.item("revision", AttributeValue::N(revision.to_string()));
+        put.item("doc", AttributeValue::S(text.repeat(390_000))).send().await.unwrap();
+    }
+    world.source.create(1001);
+    world.sync().await;
+    world.publish().await;
+    let feed = world.tables().feed();
+    let oldest = feed.oldest("acme").await.unwrap();
+    let page = feed.read("acme", &oldest, 100, |_| true).await.unwrap();
+    let mut told: Vec<(String, u64)> =
+        page.changes.iter().map(|placed| (placed.change.id.to_string(), placed.change.revision)).collect();
+    told.sort();
+    assert_eq!(told, [("aa~1001".to_owned(), 1), ("aa~large".to_owned(), 1), ("aa~large".to_owned(), 2)]);
 }
 
 #[tokio::test]

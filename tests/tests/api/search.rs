@@ -2,10 +2,11 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use tests::{AssociationAnywhereFixture, TOKEN};
+use model::{Content, Email, Name};
+use tests::{AssociationAnywhereFixture, FEED_TABLE, TOKEN};
 use tower::ServiceExt;
 
-use crate::support::{OTHER_TOKEN, add_other_tenant, get, get_as, ids_of};
+use crate::support::{OTHER_TOKEN, add_other_tenant, get, get_as, ids_of, write};
 
 async fn found(world: &AssociationAnywhereFixture, email: &str) -> Vec<String> {
     let email = email.replace('+', "%2B").replace(' ', "%20");
@@ -95,5 +96,48 @@ async fn what_a_reader_has_already_is_not_sent_again() {
         let (status, now, _) = status_and_tag(&world, path, &tag).await;
         assert_eq!(status, StatusCode::OK, "{path}");
         assert_ne!(now, tag, "{path}");
+    }
+}
+
+fn with_addresses(addresses: impl IntoIterator<Item = String>, first_name: &str) -> Content {
+    let emails = addresses.into_iter().map(|address| Email { address, ..Email::default() }).collect();
+    let name = Name { first: Some(first_name.to_owned()), ..Name::default() };
+    Content { emails, name, ..Content::default() }
+}
+
+/// Of a customer that was stored before there was an index, or of whom a change was never delivered.
+#[tokio::test]
+async fn an_address_that_the_index_does_not_know_is_found_after_the_customers_next_change() {
+    let world = AssociationAnywhereFixture::with_customers(0).await;
+    let addresses = || ["jane@example.org".to_owned(), "doe@example.org".to_owned()];
+    write(&world, "1", 1, with_addresses(addresses(), "Jane")).await;
+    world.publish().await;
+    let table = || world.clients.dynamodb.scan().table_name(FEED_TABLE);
+    for item in table().send().await.unwrap().items() {
+        if item["log"].as_s().unwrap().contains("/email/") {
+            let delete = world.clients.dynamodb.delete_item().table_name(FEED_TABLE);
+            let delete = delete.key("log", item["log"].clone()).key("entry", item["entry"].clone());
+            delete.send().await.unwrap();
+        }
+    }
+    assert_eq!(found(&world, "jane@example.org").await, [""; 0]);
+    write(&world, "1", 2, with_addresses(addresses(), "Joan")).await;
+    world.publish().await;
+    for address in addresses() {
+        assert_eq!(found(&world, &address).await, ["aa~1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_customer_may_have_thousands_of_addresses_and_change_them_all() {
+    let world = AssociationAnywhereFixture::with_customers(0).await;
+    let addresses = |domain: &'static str| (0..3_000).map(move |number| format!("{number}@{domain}"));
+    write(&world, "1", 1, with_addresses(addresses("a.example"), "Jane")).await;
+    write(&world, "1", 2, with_addresses(addresses("b.example"), "Jane")).await;
+    write(&world, "1", 3, with_addresses(addresses("b.example"), "Joan")).await;
+    world.publish().await;
+    for number in [0, 1_234, 2_999] {
+        assert_eq!(found(&world, &format!("{number}@a.example")).await, [""; 0]);
+        assert_eq!(found(&world, &format!("{number}@b.example")).await, ["aa~1"]);
     }
 }

@@ -2,8 +2,10 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use model::{Content, Version};
 use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
+use store::{Change, IncomingChange};
 use tests::{AssociationAnywhereFixture, TOKEN};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -12,9 +14,12 @@ use tower::ServiceExt;
 /// The bearer token of the tenant `other`.
 pub(crate) const OTHER_TOKEN: &str = "other-token";
 
-/// Every route, with a request that its reader may send.
-pub(crate) const ROUTES: [(&str, &str, &str); 6] = [
+/// Every route for readers, with a request that its reader may send.
+pub(crate) const ROUTES: [(&str, &str, &str); 9] = [
     ("GET", "/v1/customers/aa~1001", ""),
+    ("GET", "/v1/customers?id=aa~1001", ""),
+    ("GET", "/v1/customers?email=jane@example.org", ""),
+    ("GET", "/v1/changes", ""),
     ("POST", "/v1/customers/batch-get", r#"{"ids":["aa~1001"]}"#),
     ("GET", "/v1/customers?connection=aa", ""),
     ("GET", "/v1/connections", ""),
@@ -93,6 +98,15 @@ pub(crate) async fn batch_get_ids(world: &AssociationAnywhereFixture, ids: &[&st
 
 pub(crate) fn ids_of(customers: &Value) -> Vec<String> {
     customers.as_array().unwrap().iter().map(|customer| customer["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Writes a customer of `aa` into the shadow, as a worker does: each time with a greater version.
+pub(crate) async fn write(world: &AssociationAnywhereFixture, source_id: &str, version: u64, content: Content) {
+    let news = Change::Present(Box::new(content));
+    let incoming = IncomingChange { source_id: source_id.to_owned(), version: Version::of_batch(version, 1), news };
+    let deadline = world.now() + std::time::Duration::from_secs(60);
+    let merged = world.shadow().upsert(&world.connection(), vec![incoming], deadline).await.unwrap();
+    assert!(merged.outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
 }
 
 /// Every page of the list of `aa`.

@@ -2,8 +2,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use store::Shadow;
 
-/// Bytes of a source id: with the longest connection before it, it is as long as DynamoDB lets a key be.
-const LONGEST_SOURCE_ID: usize = 2_048 - "/~".len() - 2 * 40;
+/// Bytes of a source id: with the longest connection before it, it is as long as DynamoDB lets a sort key be, such as
+/// that of the index by connection.
+const LONGEST_SOURCE_ID: usize = 1_024 - "/~".len() - 2 * 40;
 
 /// The place in a list of customers, as an opaque text for the caller that asks for the next page.
 pub fn write_cursor(shard: u8, source_id: &str) -> String {

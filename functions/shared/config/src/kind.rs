@@ -1,8 +1,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A kind of connection: a system and one of its interfaces. A fifth kind begins here; the compiler names the places
-/// that have to know it.
+/// A kind of connection: a system and one of its interfaces.
+// A fifth kind begins here; the compiler names the places that have to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionKind {

@@ -17,7 +17,8 @@ pub enum CustomerType {
     Company,
 }
 
-/// Whether the customer is in use where it comes from.
+/// Whether the customer is in use where it comes from: `active`; `inactive` if it is known, but out of use; `deleted`
+/// if it is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = CustomerStatus)]
 #[serde(rename_all = "lowercase")]
@@ -46,20 +47,28 @@ pub enum Stage {
 #[serde(default)]
 #[allow(missing_docs, reason = "each part is named by what it is")]
 pub struct Name {
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub middle: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degree: Option<String>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub informal: Option<String>,
 }
@@ -77,13 +86,17 @@ impl Name {
 #[serde(default)]
 pub struct Email {
     /// The address as the source has it.
+    #[schema(required)]
     pub address: String,
     /// The source's own type code.
+    #[schema(required)]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
+    #[schema(required)]
     pub primary: bool,
     /// Whether the source knows it not to work.
+    #[schema(required)]
     pub bad: bool,
 }
 
@@ -92,11 +105,14 @@ pub struct Email {
 #[serde(default)]
 pub struct Phone {
     /// The number as the source has it.
+    #[schema(required)]
     pub number: String,
     /// The source's own type code.
+    #[schema(required)]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
+    #[schema(required)]
     pub primary: bool,
 }
 
@@ -105,19 +121,26 @@ pub struct Phone {
 #[serde(default)]
 pub struct Address {
     /// The street lines that are not empty.
+    #[schema(required)]
     pub lines: Vec<String>,
     /// Town or city.
+    #[schema(required)]
     pub city: Option<String>,
     /// State, province or region.
+    #[schema(required)]
     pub region: Option<String>,
     /// Postal code.
+    #[schema(required)]
     pub postal_code: Option<String>,
     /// Country, as a code if the source gives one.
+    #[schema(required)]
     pub country: Option<String>,
     /// The source's own type code.
+    #[schema(required)]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Whether it is the one to use.
+    #[schema(required)]
     pub primary: bool,
 }
 
@@ -126,30 +149,40 @@ pub struct Address {
 #[serde(default)]
 pub struct Membership {
     /// The source's id of the body that the membership is in.
+    #[schema(required)]
     pub id: Option<String>,
     /// Its name.
+    #[schema(required)]
     pub name: Option<String>,
     /// The source's status code.
+    #[schema(required)]
     pub status: Option<String>,
     /// The source's class code.
+    #[schema(required)]
     pub class: Option<String>,
     /// When it began.
+    #[schema(required)]
     pub joined: Option<String>,
     /// When it ends.
+    #[schema(required)]
     pub expires: Option<String>,
 }
 
-/// A subscription. Dates as in [`Membership`].
+/// A subscription. Dates are `YYYY-MM-DD`, or the source's text if it is in no known date form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Subscription {
     /// The source's id of what is subscribed to.
+    #[schema(required)]
     pub id: Option<String>,
     /// Its name.
+    #[schema(required)]
     pub name: Option<String>,
     /// When it begins.
+    #[schema(required)]
     pub starts: Option<String>,
     /// When it ends.
+    #[schema(required)]
     pub expires: Option<String>,
 }
 

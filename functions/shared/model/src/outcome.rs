@@ -23,14 +23,19 @@ pub enum Outcome {
 #[serde(default)]
 pub struct OutcomeCounts {
     /// Records added or changed.
+    #[schema(required)]
     pub written: u64,
     /// Records that were already so.
+    #[schema(required)]
     pub unchanged: u64,
     /// Records that were already newer.
+    #[schema(required)]
     pub stale: u64,
     /// Records marked as deleted.
+    #[schema(required)]
     pub tombstoned: u64,
     /// Failure records made.
+    #[schema(required)]
     pub failed: u64,
 }
 

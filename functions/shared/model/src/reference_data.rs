@@ -135,7 +135,7 @@ impl Serialize for Record<LeadSource> {
     }
 }
 
-/// A member of staff, with the same fields as a customer.
+/// A member of staff.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Staff)]
 pub struct StaffView<'a> {

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use config::{ConnectionKind, all_connections, problem_of};
 
-/// The state of a connection in one word.
+/// The state of a connection: `waiting` if it was not polled yet, `syncing` while a batch is in progress, `in_sync` if
+/// the shadow holds what the source reported last, `failing` if something stands in the way, `paused` by an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -27,7 +28,7 @@ pub enum Condition {
     Paused,
 }
 
-/// How connections stand, as JSON shows it.
+/// The connections of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Connections {
     /// The connections, by key.
@@ -43,7 +44,7 @@ pub struct ConnectionStatus {
     pub tenant: String,
     /// Its kind.
     pub kind: ConnectionKind,
-    /// Its state in one word.
+    /// Its state.
     pub condition: Condition,
     /// Since when it is paused.
     #[schema(required, format = DateTime)]
@@ -63,7 +64,8 @@ pub struct ConnectionStatus {
     /// The batch in progress.
     #[schema(required)]
     pub batch: Option<BatchStatus>,
-    /// What became of every customer so far, with those of the batch in progress that are done.
+    /// What became of every customer so far, with those of the batch in progress that are done. Zero if systems push to
+    /// the connection.
     pub counts: Counts,
     /// How many failure records there are now.
     pub failures: u64,

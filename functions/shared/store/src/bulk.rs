@@ -1,6 +1,7 @@
 //! Many items of one table at once: reads and writes in DynamoDB's batches, completed until a deadline.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use crate::request::{ITEMS_PER_WRITE, not_built, put, write_batch};
 use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's limit for one BatchGetItem.
-const KEYS_PER_READ: usize = 100;
+pub(crate) const KEYS_PER_READ: usize = 100;
 /// How many reads of one call are under way at once.
 const READS_AT_ONCE: usize = 4;
 /// How many writes of one call are under way at once.
@@ -44,46 +45,21 @@ impl BulkTable {
     ) -> Result<Vec<Item>, StoreError> {
         let pages: Vec<Vec<String>> = keys.chunks(KEYS_PER_READ).map(<[String]>::to_vec).collect();
         let items: Vec<Vec<Item>> = stream::iter(pages)
-            .map(|page| self.get_page(page, projection, deadline))
+            .map(|page| {
+                let keys = page.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
+                let request = KeysAndAttributes::builder().consistent_read(true);
+                let request = match projection {
+                    Some(projection) => {
+                        request.projection_expression(projection).expression_attribute_names("#hash", "hash")
+                    }
+                    None => request,
+                };
+                read_page(&self.client, &self.name, keys, request, Backoff::until(&self.clock, &self.random, deadline))
+            })
             .buffer_unordered(READS_AT_ONCE)
             .try_collect()
             .await?;
         Ok(items.into_iter().flatten().collect())
-    }
-
-    async fn get_page(
-        &self,
-        keys: Vec<String>,
-        projection: Option<&str>,
-        deadline: Timestamp,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::with_capacity(keys.len());
-        let mut wanted: Vec<Item> = keys.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
-        while !wanted.is_empty() {
-            let mut request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone()));
-            if let Some(projection) = projection {
-                request = request.projection_expression(projection).expression_attribute_names("#hash", "hash");
-            }
-            let request = request.build().map_err(|_| not_built("BatchGetItem"))?;
-            let answer = self.client.batch_get_item().request_items(&self.name, request).send().await;
-            match answer.map_err(|error| StoreError::aws("BatchGetItem", error)) {
-                Ok(mut answer) => {
-                    items.extend(
-                        answer.responses.take().and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default(),
-                    );
-                    let unprocessed = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(&self.name));
-                    wanted = unprocessed.map(|left| left.keys).unwrap_or_default();
-                }
-                // None of them was read: as if all were unprocessed.
-                Err(StoreError::Throttled { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if !wanted.is_empty() && !backoff.wait().await {
-                return Err(StoreError::Deadline { operation: "BatchGetItem" });
-            }
-        }
-        Ok(items)
     }
 
     /// Adds or replaces items, each key once. What a write left unprocessed is written again until the deadline.
@@ -98,4 +74,34 @@ impl BulkTable {
             .try_collect()
             .await
     }
+}
+
+/// Reads up to [`KEYS_PER_READ`] items by key, as `request` says, without its keys. What a read left unprocessed is
+/// read again until the backoff's deadline.
+pub(crate) async fn read_page(
+    client: &Client,
+    table: &str,
+    mut wanted: Vec<Item>,
+    request: KeysAndAttributesBuilder,
+    mut backoff: Backoff<'_>,
+) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::with_capacity(wanted.len());
+    while !wanted.is_empty() {
+        let request = request.clone().set_keys(Some(wanted.clone())).build().map_err(|_| not_built("BatchGetItem"))?;
+        let answer = client.batch_get_item().request_items(table, request).send().await;
+        match answer.map_err(|error| StoreError::aws("BatchGetItem", error)) {
+            Ok(mut answer) => {
+                items.extend(answer.responses.take().and_then(|mut tables| tables.remove(table)).unwrap_or_default());
+                let unprocessed = answer.unprocessed_keys.take().and_then(|mut tables| tables.remove(table));
+                wanted = unprocessed.map(|left| left.keys).unwrap_or_default();
+            }
+            // None of them was read: as if all were unprocessed.
+            Err(StoreError::Throttled { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if !wanted.is_empty() && !backoff.wait().await {
+            return Err(StoreError::Deadline { operation: "BatchGetItem" });
+        }
+    }
+    Ok(items)
 }

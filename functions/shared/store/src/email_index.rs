@@ -9,15 +9,17 @@
 //! entry that a late writer left behind does no harm, and none is missing: one is removed only by a record that is
 //! newer than the one that it was made for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{Content, ContentHash, CustomerId, Status, fold, without_marks};
 
-use crate::backoff::Patience;
-use crate::item::{Read, number, text};
+use crate::backoff::{Backoff, Patience};
+use crate::bulk::{KEYS_PER_READ, read_page};
+use crate::item::{Item, Read, number, text};
 use crate::request::{is_done, query_page};
 use crate::{Clock, Random, StoreError};
 
@@ -33,9 +35,19 @@ pub struct EmailIndex {
     random: Random,
 }
 
+/// What is to become of an entry.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Of the record that says so.
+    revision: u64,
+    is_there: bool,
+    /// Whether the customer had the address before, too.
+    is_kept: bool,
+}
+
 /// An entry that is to be there, or not.
 struct Entry {
-    address: String,
+    log: String,
     id: CustomerId,
     revision: u64,
     is_there: bool,
@@ -59,6 +71,9 @@ impl EmailIndex {
 
     /// Notes the addresses that customers had before and have now; of each its id and the revision of its record.
     ///
+    /// An address that a customer keeps is looked up, and noted if it is not there: of a customer that was stored
+    /// before there was an index, or whose earlier change was never delivered.
+    ///
     /// # Errors
     /// If the store fails.
     pub async fn update(
@@ -67,40 +82,60 @@ impl EmailIndex {
         changes: impl IntoIterator<Item = (CustomerId, u64, BTreeSet<String>, BTreeSet<String>)>,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut entries = Vec::new();
+        // Of several changes of a customer the last one counts: it is the newest.
+        let mut wanted: BTreeMap<(CustomerId, String), Wanted> = BTreeMap::new();
         for (id, revision, before, now) in changes {
-            let entry =
-                |address: &String, is_there| Entry { address: address.clone(), id: id.clone(), revision, is_there };
-            entries.extend(before.difference(&now).map(|address| entry(address, false)));
-            entries.extend(now.difference(&before).map(|address| entry(address, true)));
-        }
-        // Those of one customer one after the other: they may have the same key.
-        entries.sort_by(|one, other| one.id.cmp(&other.id));
-        let by_customer: Vec<Vec<Entry>> = {
-            let mut groups: Vec<Vec<Entry>> = Vec::new();
-            for entry in entries {
-                match groups.last_mut() {
-                    Some(group) if group[0].id == entry.id => group.push(entry),
-                    _ => groups.push(vec![entry]),
-                }
+            for address in before.difference(&now) {
+                wanted.insert((id.clone(), address.clone()), Wanted { revision, is_there: false, is_kept: false });
             }
-            groups
-        };
-        stream::iter(by_customer)
-            .map(|entries| async move {
-                for entry in entries {
-                    self.write(tenant, &entry, deadline).await?;
-                }
-                Ok(())
-            })
+            for address in &now {
+                let key = (id.clone(), address.clone());
+                let is_kept = before.contains(address) && wanted.get(&key).is_none_or(|earlier| earlier.is_kept);
+                wanted.insert(key, Wanted { revision, is_there: true, is_kept });
+            }
+        }
+        let kept = wanted.iter().filter(|(_, wanted)| wanted.is_kept).map(|((id, address), _)| (id, address));
+        let known = self.known(tenant, kept.collect(), deadline).await?;
+        let entries = wanted.into_iter().map(|((id, address), Wanted { revision, is_there, .. })| Entry {
+            log: log(tenant, &address),
+            id,
+            revision,
+            is_there,
+        });
+        // All have keys of their own.
+        stream::iter(entries.filter(|entry| !known.contains(&(entry.log.clone(), entry.id.to_string()))))
+            .map(|entry| async move { self.write(&entry, deadline).await })
             .buffer_unordered(WRITES_AT_ONCE)
             .try_collect()
             .await
     }
 
-    async fn write(&self, tenant: &str, entry: &Entry, deadline: Timestamp) -> Result<(), StoreError> {
-        let key = [text(log(tenant, &entry.address)), text(entry.id.to_string())];
-        let [log, customer] = key;
+    /// The keys of those entries that are there, as the table stood a moment ago.
+    async fn known(
+        &self,
+        tenant: &str,
+        entries: Vec<(&CustomerId, &String)>,
+        deadline: Timestamp,
+    ) -> Result<HashSet<(String, String)>, StoreError> {
+        let mut known = HashSet::new();
+        for page in entries.chunks(KEYS_PER_READ) {
+            let key = |(id, address): &(&CustomerId, &String)| {
+                Item::from([("log".to_owned(), text(log(tenant, address))), ("entry".to_owned(), text(id.to_string()))])
+            };
+            let request = KeysAndAttributes::builder().projection_expression("#log, entry");
+            let request = request.expression_attribute_names("#log", "log");
+            let backoff = Backoff::until(&self.clock, &self.random, deadline);
+            let keys = page.iter().map(key).collect();
+            for item in read_page(&self.client, &self.table, keys, request, backoff).await? {
+                let read = Read::new("of an address", &item);
+                known.insert((read.text("log")?.to_owned(), read.text("entry")?.to_owned()));
+            }
+        }
+        Ok(known)
+    }
+
+    async fn write(&self, entry: &Entry, deadline: Timestamp) -> Result<(), StoreError> {
+        let (log, customer) = (text(&entry.log), text(entry.id.to_string()));
         let patience = Patience::new(self.clock.clone(), self.random.clone());
         let revision = number(entry.revision);
         if entry.is_there {

@@ -74,5 +74,5 @@ pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use removal::Removal;
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Change, IncomingChange, Merged, Revised, Revision, Shadow, ShadowChange, UpsertError};
+pub use shadow::{Change, Found, IncomingChange, Merged, Revised, Revision, Shadow, ShadowChange, UpsertError};
 pub use tables::{TableNames, Tables};

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{
-    ConnectionKey, Content, ContentHash, Customer, Decision, Outcome, PlantedFault, StoredVersion, Version,
+    ConnectionKey, Content, ContentHash, Customer, CustomerId, Decision, Outcome, PlantedFault, StoredVersion, Version,
     merge_decision,
 };
 use thiserror::Error;
@@ -299,6 +299,36 @@ impl Shadow {
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
         self.table.get(keys, None, deadline).await?.iter().map(customer).collect()
     }
+
+    /// The same, if one that can't be read is to cost that one alone.
+    ///
+    /// # Errors
+    /// If not all could be read before the deadline.
+    pub async fn find_many(
+        &self,
+        ids: impl IntoIterator<Item = (ConnectionKey, String)>,
+        deadline: Timestamp,
+    ) -> Result<Found, StoreError> {
+        let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
+        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
+        let mut found = Found::default();
+        for item in self.table.get(keys, None, deadline).await? {
+            match readable(&item) {
+                Some(customer) => found.customers.push(customer),
+                None => found.unreadable.extend(id_of(&item)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What there is of some customers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Those that are stored, deleted or not, in any order.
+    pub customers: Vec<Customer>,
+    /// Those that are stored, and can't be read: damaged, or written by a later release. The log names the reason.
+    pub unreadable: Vec<CustomerId>,
 }
 
 fn item_key(connection: &ConnectionKey, source_id: &str) -> String {
@@ -326,6 +356,17 @@ fn stored_head(item: &Item) -> Result<StoredHead, StoreError> {
         revision: read.number("revision")?,
         first_seen: read.time("first_seen")?,
     })
+}
+
+/// The customer of an item; none if it can't be read, which the log says.
+fn readable(item: &Item) -> Option<Customer> {
+    let customer = customer(item);
+    customer.inspect_err(|error| tracing::error!(%error, "a record of the shadow is left out")).ok()
+}
+
+fn id_of(item: &Item) -> Option<CustomerId> {
+    let (_, id) = Read::new(CUSTOMER, item).text("id").ok()?.split_once('/')?;
+    id.parse().ok()
 }
 
 fn customer(item: &Item) -> Result<Customer, StoreError> {

@@ -104,33 +104,35 @@ impl EmbeddedDynamoDb {
     }
 
     async fn records(&self, journal: &str, most: usize) -> Option<StreamBatch> {
-        let query = json!({
+        let mut query = json!({
             "TableName": JOURNALS,
             "KeyConditionExpression": "journal = :journal",
             "ExpressionAttributeValues": { ":journal": { "S": journal } },
             "Limit": most,
             "ConsistentRead": true,
         });
-        let (_, answer) = self.ask("Query", &query).await;
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
         let mut batch = StreamBatch { journal: journal.to_owned(), entries: Vec::new(), changes: Vec::new() };
         let mut text = String::new();
         let mut entries = Vec::new();
-        for item in answer["Items"].as_array().into_iter().flatten() {
-            let entry = item["entry"]["S"].as_str()?;
-            text.push_str(item["text"]["S"].as_str()?);
-            entries.push(entry.to_owned());
-            let parts: usize = item["parts"]["N"].as_str()?.parse().ok()?;
-            if entries.len() == parts {
-                batch.entries.append(&mut entries);
-                batch.changes.push(serde_json::from_str(&std::mem::take(&mut text)).ok()?);
+        loop {
+            let (_, answer) = self.ask("Query", &query).await;
+            let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+            for item in answer["Items"].as_array().into_iter().flatten() {
+                let entry = item["entry"]["S"].as_str()?;
+                text.push_str(item["text"]["S"].as_str()?);
+                entries.push(entry.to_owned());
+                let parts: usize = item["parts"]["N"].as_str()?.parse().ok()?;
+                if entries.len() == parts {
+                    batch.entries.append(&mut entries);
+                    batch.changes.push(serde_json::from_str(&std::mem::take(&mut text)).ok()?);
+                }
+            }
+            // A record may have more parts than a page has room for.
+            match answer.get("LastEvaluatedKey").filter(|_| batch.changes.is_empty()) {
+                Some(last) => query["ExclusiveStartKey"] = last.clone(),
+                None => return (!batch.changes.is_empty()).then_some(batch),
             }
         }
-        if batch.changes.is_empty() && !entries.is_empty() {
-            // The first record has more parts than were asked for.
-            return Box::pin(self.records(journal, most + 2)).await;
-        }
-        (!batch.changes.is_empty()).then_some(batch)
     }
 
     /// An invocation has ended: its records are done with, or come again, in halves.

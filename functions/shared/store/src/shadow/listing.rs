@@ -6,14 +6,14 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use jiff::Timestamp;
 use model::{ConnectionKey, Customer};
 
-use super::{CUSTOMER, LONGEST_KEY, Shadow, customer, item_key, listing, shard_of, source_id_of};
+use super::{CUSTOMER, LONGEST_KEY, Shadow, item_key, listing, readable, shard_of, source_id_of};
 use crate::StoreError;
 use crate::item::{Item, Read, text};
 use crate::request::{query_count, query_page};
 
 impl Shadow {
     /// Up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor to go on with;
-    /// `None` if there are no more.
+    /// `None` if there are no more. One that can't be read is left out.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -43,8 +43,10 @@ impl Shadow {
         let mut customers = Vec::with_capacity(items.len());
         for item in &items {
             // A customer that was deleted since the index was read has left the listing.
-            if item.contains_key("listing") {
-                customers.push((order.get(Read::new("?", item).text("id")?).copied(), customer(item)?));
+            if item.contains_key("listing")
+                && let Some(customer) = readable(item)
+            {
+                customers.push((order.get(Read::new("?", item).text("id")?).copied(), customer));
             }
         }
         customers.sort_by_key(|(position, _)| *position);
