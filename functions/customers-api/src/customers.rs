@@ -73,7 +73,7 @@ const CUSTOMER: &str = "/v1/customers/";
 pub(crate) async fn by_path(
     Tenant(tenant): Tenant,
     State(api): Api,
-    _: Parameters<NoParameters>,
+    parameters: Result<Parameters<NoParameters>, Problem>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     extensions: Extensions,
@@ -84,6 +84,8 @@ pub(crate) async fn by_path(
             "the id in the path holds a character that is lost on its way: ask for it by `GET /v1/customers?id=…`",
         ));
     }
+    // Only now: what follows a `?` of an id looks like parameters.
+    parameters?;
     let id = id.parse().map_err(|error| Problem::bad_request(format!("the id in the path: {error}")))?;
     api.customer(&tenant, "GET /v1/customers/{id}", id, &headers).await
 }

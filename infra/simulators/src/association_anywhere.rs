@@ -319,6 +319,12 @@ impl AaSimulator {
         self.state().habits.refuses_empty_purges = true;
     }
 
+    /// From now on a purge clears nothing if the queue was built anew since a client last saw it. No client can know of
+    /// that, and a real source would lose what it has queued since.
+    pub fn keep_unseen(&self) {
+        self.state().habits.keeps_unseen = true;
+    }
+
     /// From now on an empty queue gives the number of its last entry.
     pub fn number_empty_queue(&self) {
         self.state().habits.numbers_empty_queue = true;

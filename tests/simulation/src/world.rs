@@ -123,6 +123,8 @@ impl World {
             source.rebuild_queue(QUEUE_NUMBERS);
             source.enqueue_all();
             source.refuse_empty_purges();
+            // What no client can see is not asked of ours: see `model::judge_queue`.
+            source.keep_unseen();
         }
         let bc_clock = Arc::new(AtomicI64::new(0));
         let bc = BcSimulator::new(BcSettings {

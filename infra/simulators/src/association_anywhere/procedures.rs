@@ -126,7 +126,8 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
 
 fn queue(simulator: &AaSimulator, with_reasons: bool, duplicates: bool) -> String {
     let (mut entries, greatest_number, texts, zeros) = {
-        let state = simulator.state();
+        let mut state = simulator.state();
+        state.note_shown();
         let (entries, greatest_number) = state.queue_snapshot();
         let zeros = if state.habits.queues_with_zeros { "000" } else { "" };
         (entries, greatest_number, state.queued_texts(), zeros)

@@ -46,6 +46,9 @@ pub(super) struct State {
     pub(super) habits: Habits,
     /// Entries of the queue that are no ids, by their numbers.
     texts: BTreeMap<u64, String>,
+    /// How often the queue was built anew, and how often it had been when it was last shown.
+    rebuilds: u64,
+    shown_after: u64,
 }
 
 /// How this source differs from most.
@@ -57,6 +60,8 @@ pub(super) struct Habits {
     pub(super) refuses_empty_purges: bool,
     /// The queue writes ids with three leading zeros; the details do not.
     pub(super) queues_with_zeros: bool,
+    /// A purge of a queue that was built anew since it was last shown clears nothing.
+    pub(super) keeps_unseen: bool,
     /// An empty queue has a number, too.
     pub(super) numbers_empty_queue: bool,
     /// Every details answer holds this customer, too.
@@ -77,6 +82,8 @@ impl State {
             last_details_ids: Vec::new(),
             habits: Habits::default(),
             texts: BTreeMap::new(),
+            rebuilds: 0,
+            shown_after: 0,
         };
         if settings.all_queued {
             state.enqueue_all();
@@ -150,6 +157,7 @@ impl State {
         self.queue.clear();
         self.texts.clear();
         self.last_queue_number = last_number;
+        self.rebuilds += 1;
     }
 
     /// Whether there is anything to take out up to this number.
@@ -160,6 +168,9 @@ impl State {
     /// Takes out every entry with this number or an earlier one.
     pub(super) fn purge(&mut self, up_to: u64) {
         self.purges.push(up_to);
+        if self.habits.keeps_unseen && self.shown_after < self.rebuilds {
+            return;
+        }
         self.texts.retain(|number, _| *number > up_to);
         self.queue.extract_if(..=up_to, |_, _| true).for_each(drop);
     }
@@ -182,6 +193,11 @@ impl State {
         let last = last.max(self.texts.last_key_value().map(|(&number, _)| number));
         let last = last.or(self.habits.numbers_empty_queue.then_some(self.last_queue_number));
         (self.queue.values().copied().collect(), last)
+    }
+
+    /// The queue is shown to a client as it is now.
+    pub(super) fn note_shown(&mut self) {
+        self.shown_after = self.rebuilds;
     }
 
     pub(super) fn count_request(&mut self, procedure: Procedure) {
