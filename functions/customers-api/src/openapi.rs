@@ -82,6 +82,9 @@ fn add_errors(operation: &mut Operation) {
     let throttled = "API Gateway takes no more requests now, and answers that itself: a body without `status` and \
         `detail`, and no `Retry-After`. Wait for a second.";
     responses.insert("429".to_owned(), RefOr::T(Response::new(throttled)));
+    let mut not_acceptable = Response::new("The request's `Accept` rules JSON out.");
+    not_acceptable.content.insert(PROBLEM.to_owned(), RefOr::T(problem()));
+    responses.insert("406".to_owned(), RefOr::T(not_acceptable));
     let Some(security) = &operation.security else { return };
     let operates = json!(security).to_string().contains("operate");
     let mut errors = vec![
@@ -116,9 +119,15 @@ fn add_errors(operation: &mut Operation) {
         if status == "429" {
             continue;
         }
-        let schema = Ref::from_schema_name(ProblemDocument::name());
-        response.content.insert("application/problem+json".to_owned(), RefOr::T(Content::new(Some(schema))));
+        response.content.insert(PROBLEM.to_owned(), RefOr::T(problem()));
     }
+}
+
+/// The media type of errors.
+const PROBLEM: &str = "application/problem+json";
+
+fn problem() -> Content {
+    Content::new(Some(Ref::from_schema_name(ProblemDocument::name())))
 }
 
 fn header(description: &str) -> Header {

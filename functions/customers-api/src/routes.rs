@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::{Json, Router};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::accept::takes_json;
 use crate::freshness::FRESH_AS_OF;
 use crate::problem::Problem;
 use crate::{CustomersApi, changes, connections, customers, failures, openapi, reference_data};
@@ -46,6 +47,7 @@ pub(crate) fn described(examples: &Value) -> OpenApi {
 pub(crate) fn router(api: Arc<CustomersApi>, origins: Option<AllowOrigin>) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router
+        .route_layer(from_fn(takes_json))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not know that method")
         })

@@ -190,6 +190,12 @@ async fn a_head_request_has_the_headers_of_the_answer_and_what_no_route_answers_
     let (status, head, body) = send(&world, "HEAD", "/v1/customers/aa~1001", &headers).await;
     assert_eq!((status, body.len()), (StatusCode::OK, 0));
     assert!(head.contains_key("etag") && head.contains_key("fresh-as-of"), "{head:?}");
+    let no_json = [("Authorization", bearer.as_str()), ("Accept", "text/html, application/json;q=0")];
+    let (status, refused, _) = send(&world, "GET", "/v1/customers/aa~1001", &no_json).await;
+    assert_eq!(
+        (status, refused["content-type"].to_str().unwrap()),
+        (StatusCode::NOT_ACCEPTABLE, "application/problem+json")
+    );
     for (method, path, status) in [
         ("GET", "/v1/nothing", StatusCode::NOT_FOUND),
         ("GET", "/v2/customers", StatusCode::NOT_FOUND),
