@@ -60,8 +60,8 @@ struct ChangePage {
 #[derive(Serialize, ToSchema)]
 struct Change<'a> {
     id: &'a CustomerId,
-    /// What became of the customer.
-    action: Action,
+    /// What became of the customer, seen from now.
+    action: ChangeAction,
     /// When its content last changed.
     #[schema(format = DateTime)]
     changed_at: String,
@@ -69,20 +69,9 @@ struct Change<'a> {
     #[schema(minimum = 1)]
     revision: u64,
     /// The record as it is now, and not as the change made it: that of a deleted customer is its tombstone, or null if
-    /// it was removed.
+    /// it was removed. Null although the customer was not deleted if the record is damaged: the log says why.
     #[schema(required, value_type = Option<CustomerView<'_>>)]
     customer: Option<&'a Customer>,
-}
-
-/// What became of a customer, seen from now: `added` if it is new, or was deleted before; `updated`; `deleted` if it is
-/// a tombstone now, or gone.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChangeAction)]
-#[serde(rename_all = "lowercase")]
-enum Action {
-    Added,
-    Updated,
-    Deleted,
 }
 
 /// A position in a tenant's feed, as an opaque text.
@@ -171,20 +160,17 @@ pub(crate) async fn changes(
         let Records { by_id: found, unreadable } = api.records(&tenant, &ids, deadline).await?;
         for place in slice {
             let PlacedChange { change, at: appended_at, .. } = &changes[*place];
-            // What it is can't be told: not that it is gone either.
-            if unreadable.contains(&change.id) {
-                at += 1;
-                continue;
-            }
             let customer = found.get(&change.id);
-            let lives = customer.is_some_and(|customer| customer.content.status != Status::Deleted);
+            // Of a damaged record only this is known: it is there.
+            let lives = unreadable.contains(&change.id)
+                || customer.is_some_and(|customer| customer.content.status != Status::Deleted);
             let row = Change {
                 id: &change.id,
                 action: match (lives, added.contains(&change.id) || change.action == ChangeAction::Deleted) {
-                    (false, _) => Action::Deleted,
+                    (false, _) => ChangeAction::Deleted,
                     // It was deleted in between, or is back since.
-                    (true, true) => Action::Added,
-                    (true, false) => Action::Updated,
+                    (true, true) => ChangeAction::Added,
+                    (true, false) => ChangeAction::Updated,
                 },
                 changed_at: iso_millis(customer.map_or(*appended_at, |customer| customer.changed_at)),
                 revision: customer.map_or(change.revision, |customer| customer.revision),

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use config::{READER, is_connection_id};
 use model::ConnectionKey;
@@ -11,7 +11,7 @@ use operations::resync::{ResyncError, ResyncWhat};
 use operations::status::Connections;
 use serde::{Deserialize, Serialize};
 use store::Registration;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
 use crate::auth::{OperatedTenant, Tenant};
@@ -79,7 +79,14 @@ pub(crate) struct Requested {
     requested: bool,
 }
 
-type Path = Result<axum::extract::Path<String>, PathRejection>;
+/// What stands in the path of a connection.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ConnectionPath {
+    /// The connection.
+    #[param(pattern = "^[a-z0-9-]{1,40}$")]
+    id: String,
+}
 
 /// Stops a connection: its source is not asked, and what it pushes is refused, until it is resumed.
 #[utoipa::path(
@@ -87,7 +94,7 @@ type Path = Result<axum::extract::Path<String>, PathRejection>;
     path = "/v1/connections/{id}/pause",
     operation_id = "pauseConnection",
     tag = "connections",
-    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    params(ConnectionPath),
     security(("bearer" = ["operate"])),
     responses(
         (status = 200, description = "It is paused.", body = inline(Paused)),
@@ -98,9 +105,9 @@ pub(crate) async fn pause(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
     _: Parameters<NoParameters>,
-    id: Path,
+    path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
-    let key = api.connection(&tenant, read_id(id)?).await?.key;
+    let key = api.connection(&tenant, id_in(path)?).await?.key;
     api.states.pause(&key, api.clock.now()).await?;
     tracing::info!(connection = %key, "paused");
     Ok(Json(Paused { id: key.connection, paused: true }))
@@ -112,7 +119,7 @@ pub(crate) async fn pause(
     path = "/v1/connections/{id}/resume",
     operation_id = "resumeConnection",
     tag = "connections",
-    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    params(ConnectionPath),
     security(("bearer" = ["operate"])),
     responses(
         (status = 200, description = "It is not paused.", body = inline(Paused)),
@@ -123,9 +130,9 @@ pub(crate) async fn resume(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
     _: Parameters<NoParameters>,
-    id: Path,
+    path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
-    let key = api.connection(&tenant, read_id(id)?).await?.key;
+    let key = api.connection(&tenant, id_in(path)?).await?.key;
     api.states.resume(&key).await?;
     tracing::info!(connection = %key, "resumed");
     Ok(Json(Paused { id: key.connection, paused: false }))
@@ -141,7 +148,7 @@ pub(crate) async fn resume(
     path = "/v1/connections/{id}/resync",
     operation_id = "resyncConnection",
     tag = "connections",
-    params(("id" = String, Path, description = "The connection.", pattern = "^[a-z0-9-]{1,40}$")),
+    params(ConnectionPath),
     request_body = inline(Option<Resync>),
     security(("bearer" = ["operate"])),
     responses(
@@ -154,7 +161,7 @@ pub(crate) async fn resync(
     OperatedTenant(tenant): OperatedTenant,
     State(api): Api,
     _: Parameters<NoParameters>,
-    id: Path,
+    path: Result<Path<ConnectionPath>, PathRejection>,
     body: Body,
 ) -> Result<(StatusCode, Json<Requested>), Problem> {
     let form = "{\"customer\":…}, {\"confirm_deletes\":true} or {}";
@@ -167,7 +174,7 @@ pub(crate) async fn resync(
         (Some(customer), false) => ResyncWhat::Customer(customer),
         (None, false) => ResyncWhat::Everyone,
     };
-    let registration = api.connection(&tenant, read_id(id)?).await?;
+    let registration = api.connection(&tenant, id_in(path)?).await?;
     match api.resyncs.request(&registration, &what, api.clock.now()).await {
         Ok(_) => {}
         Err(ResyncError::Store(error)) => return Err(error.into()),
@@ -178,9 +185,9 @@ pub(crate) async fn resync(
     Ok((StatusCode::ACCEPTED, Json(Requested { id: registration.key.connection, requested: true })))
 }
 
-/// The id of a connection in a path.
-fn read_id(id: Path) -> Result<String, Problem> {
-    id.map(|axum::extract::Path(id)| id).map_err(|_| not_found())
+/// The id in a path; no connection has one that can't be decoded.
+fn id_in(path: Result<Path<ConnectionPath>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(ConnectionPath { id })| id).map_err(|_| not_found())
 }
 
 fn not_found() -> Problem {

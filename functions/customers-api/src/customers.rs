@@ -217,10 +217,14 @@ struct Batch<'a> {
     customers: Rows,
     /// Those that are not there.
     missing: Vec<&'a CustomerId>,
-    /// Those that had no room in the answer: ask for them again. And those that are damaged: the log says why.
+    /// Those whose records are damaged: the log says why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    unanswered: Vec<&'a CustomerId>,
+    unreadable: Vec<&'a CustomerId>,
+    /// Those that had no room in the answer: ask for them again.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    unanswered: &'a [CustomerId],
     fresh_as_of: FreshAsOf,
 }
 
@@ -269,16 +273,16 @@ pub(crate) async fn batch_get(
     let names: Vec<String> = wanted.iter().map(CustomerId::to_string).collect();
     let deadline = api.clock.now() + PATIENCE;
     let mut rows = Rows::beside(names.iter().map(String::as_str));
-    let (mut missing, mut unanswered) = (Vec::new(), Vec::new());
+    let (mut missing, mut unreadable) = (Vec::new(), Vec::new());
     let mut at = 0;
     'reading: while at < wanted.len() {
         let slice = &wanted[at..at + rows.to_read(wanted.len() - at)];
-        let Records { mut by_id, unreadable } = api.records(&tenant, slice, deadline).await?;
+        let Records { mut by_id, unreadable: damaged } = api.records(&tenant, slice, deadline).await?;
         for id in slice {
             match by_id.remove(id) {
                 Some(customer) if rows.take(&customer)? => {}
                 Some(_) => break 'reading,
-                None if unreadable.contains(id) => unanswered.push(id),
+                None if damaged.contains(id) => unreadable.push(id),
                 None => missing.push(id),
             }
             at += 1;
@@ -287,8 +291,7 @@ pub(crate) async fn batch_get(
     note_read(&tenant, "POST /v1/customers/batch-get", rows.count());
     let connections = wanted.iter().map(|id| id.connection.clone()).collect();
     let fresh_as_of = api.freshness.of(&tenant, Some(&connections)).await?;
-    unanswered.extend(&wanted[at..]);
-    let batch = Batch { customers: rows, missing, unanswered, fresh_as_of };
+    let batch = Batch { customers: rows, missing, unreadable, unanswered: &wanted[at..], fresh_as_of };
     answer(&batch, &batch.fresh_as_of)
 }
 

@@ -36,13 +36,19 @@ struct Failures {
     connection: Option<String>,
 }
 
-/// Which failures are left out if all are meant.
-#[derive(Clone, Copy)]
-enum Already {
-    /// None.
-    Nothing,
-    /// Those that are redriven already.
-    Redriven,
+/// The failures that a request means.
+#[derive(Default)]
+struct Meant {
+    failures: Vec<(ConnectionKey, CustomerId)>,
+    /// Whether there are more.
+    more: bool,
+}
+
+impl From<Meant> for Json<ChosenFailures> {
+    fn from(meant: Meant) -> Self {
+        let ids = meant.failures.into_iter().map(|(_, id)| id).collect();
+        Self(ChosenFailures { ids, more: meant.more })
+    }
 }
 
 /// Whose failures were meant.
@@ -73,12 +79,12 @@ pub(crate) async fn redrive(
     _: Parameters<NoParameters>,
     body: Body,
 ) -> Result<Json<ChosenFailures>, Problem> {
-    let (chosen, more) = api.chosen(&tenant, body, Already::Redriven).await?;
-    for (key, id) in &chosen {
+    let meant = api.meant(&tenant, body, true).await?;
+    for (key, id) in &meant.failures {
         api.failures.request_redrive(key, &id.source_id, api.clock.now()).await?;
     }
-    tracing::info!(tenant, failures = chosen.len(), "failures are redriven");
-    Ok(done(chosen, more))
+    tracing::info!(tenant, failures = meant.failures.len(), "failures are redriven");
+    Ok(meant.into())
 }
 
 /// Forgets failures: a customer comes again only if its source reports it.
@@ -100,27 +106,18 @@ pub(crate) async fn drop(
     _: Parameters<NoParameters>,
     body: Body,
 ) -> Result<Json<ChosenFailures>, Problem> {
-    let (chosen, more) = api.chosen(&tenant, body, Already::Nothing).await?;
-    for (key, id) in &chosen {
+    let meant = api.meant(&tenant, body, false).await?;
+    for (key, id) in &meant.failures {
         api.failures.remove(key, &id.source_id).await?;
     }
-    tracing::info!(tenant, failures = chosen.len(), "failures were dropped");
-    Ok(done(chosen, more))
-}
-
-fn done(chosen: Vec<(ConnectionKey, CustomerId)>, more: bool) -> Json<ChosenFailures> {
-    Json(ChosenFailures { ids: chosen.into_iter().map(|(_, id)| id).collect(), more })
+    tracing::info!(tenant, failures = meant.failures.len(), "failures were dropped");
+    Ok(meant.into())
 }
 
 impl CustomersApi {
-    /// The failures that a body means, and whether there are more. If one of its ids has no failure record, that is an
-    /// error, and nothing is done.
-    async fn chosen(
-        &self,
-        tenant: &str,
-        body: Body,
-        already: Already,
-    ) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
+    /// The failures that a body means. If one of its ids has no failure record, that is an error, and nothing is done.
+    /// If all are meant, those that are redriven already may be left out.
+    async fn meant(&self, tenant: &str, body: Body, without_redriven: bool) -> Result<Meant, Problem> {
         let failures: Failures = read_json(body, "{\"ids\":[…]} or {\"all\":true}").await?;
         let of_tenant = |registration: &Registration| registration.key.tenant == tenant;
         let is_meant = |key: &ConnectionKey| failures.connection.as_ref().is_none_or(|id| *id == key.connection);
@@ -130,8 +127,8 @@ impl CustomersApi {
             return Err(Problem::not_found("there is no such connection"));
         }
         match (failures.ids, failures.all) {
-            (Some(ids), false) => Ok((self.named(&keys, ids).await?, false)),
-            (None, true) => self.first_of(&keys, already).await,
+            (Some(ids), false) => Ok(Meant { failures: self.named(&keys, ids).await?, more: false }),
+            (None, true) => self.first_of(&keys, without_redriven).await,
             _ => Err(Problem::bad_request("the body must have either `ids` or `all`")),
         }
     }
@@ -161,17 +158,14 @@ impl CustomersApi {
         Ok(chosen)
     }
 
-    async fn first_of(
-        &self,
-        keys: &[ConnectionKey],
-        already: Already,
-    ) -> Result<(Vec<(ConnectionKey, CustomerId)>, bool), Problem> {
-        let mut chosen = Vec::new();
+    /// The first failures of some connections.
+    async fn first_of(&self, keys: &[ConnectionKey], without_redriven: bool) -> Result<Meant, Problem> {
+        let mut meant = Meant::default();
         for key in keys {
             // A redrive leaves the record where it is until a batch has fetched the customer.
-            let redriven: HashSet<String> = match already {
-                Already::Redriven => self.failures.redrive_requests(key).await?.into_iter().collect(),
-                Already::Nothing => HashSet::new(),
+            let redriven: HashSet<String> = match without_redriven {
+                true => self.failures.redrive_requests(key).await?.into_iter().collect(),
+                false => HashSet::new(),
             };
             let mut after = None;
             loop {
@@ -180,11 +174,11 @@ impl CustomersApi {
                     if redriven.contains(&failure.source_id) {
                         continue;
                     }
-                    if chosen.len() == MOST_FAILURES {
-                        return Ok((chosen, true));
+                    if meant.failures.len() == MOST_FAILURES {
+                        return Ok(Meant { more: true, ..meant });
                     }
                     let id = CustomerId { connection: key.connection.clone(), source_id: failure.source_id };
-                    chosen.push((key.clone(), id));
+                    meant.failures.push((key.clone(), id));
                 }
                 after = page.next;
                 if after.is_none() {
@@ -192,6 +186,6 @@ impl CustomersApi {
                 }
             }
         }
-        Ok((chosen, false))
+        Ok(meant)
     }
 }

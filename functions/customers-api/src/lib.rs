@@ -50,6 +50,8 @@ use store::{
 };
 use utoipa::openapi::OpenApi;
 
+pub use crate::openapi::EXAMPLES;
+
 use crate::auth::Access;
 use crate::freshness::Freshness;
 
@@ -73,8 +75,6 @@ struct CustomersApi {
     resyncs: Resyncs,
     clock: Clock,
 }
-
-pub use crate::openapi::EXAMPLES;
 
 /// What the routes take and answer, as OpenAPI 3.1, with `examples` in the form of [`EXAMPLES`].
 pub fn openapi(examples: &Value) -> OpenApi {

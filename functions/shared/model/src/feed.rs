@@ -4,13 +4,18 @@
 //! takes each lane in its order sees each customer's changes in their order. A lane is a log of segments, numbered
 //! without gaps; a segment holds some changes.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{ContentHash, CustomerId};
 
 /// How many lanes the feed of a tenant has. It is part of every cursor: it can't be changed.
 pub const LANES: usize = 4;
 
-/// What became of a customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of a customer: `added` if it was not there before, or was deleted; `updated`; `deleted` if it is a
+/// tombstone now, or gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum ChangeAction {
     /// It was not there before, or was deleted.
     Added,
@@ -18,6 +23,17 @@ pub enum ChangeAction {
     Updated,
     /// It is a tombstone now, or its record is gone.
     Deleted,
+}
+
+impl ChangeAction {
+    /// Its name on every surface.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
 }
 
 /// One change of one customer. It holds no personal data: a reader looks at the customer's record.
@@ -117,6 +133,13 @@ mod tests {
     fn position() -> FeedPosition {
         let lane = |read, taken, tag| LanePosition { read, taken, tag };
         FeedPosition([lane(0, 0, 0), lane(1, 127, 1), lane(300, 128, u32::MAX), lane(u64::MAX >> 1, u32::MAX, 7)])
+    }
+
+    #[test]
+    fn an_action_has_its_name_in_json_too() {
+        for action in [ChangeAction::Added, ChangeAction::Updated, ChangeAction::Deleted] {
+            assert_eq!(serde_json::to_value(action).unwrap(), action.name());
+        }
     }
 
     #[test]

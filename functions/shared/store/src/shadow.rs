@@ -295,9 +295,7 @@ impl Shadow {
         ids: impl IntoIterator<Item = (ConnectionKey, String)>,
         deadline: Timestamp,
     ) -> Result<Vec<Customer>, StoreError> {
-        let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
-        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
-        self.table.get(keys, None, deadline).await?.iter().map(customer).collect()
+        self.get_items(ids, deadline).await?.iter().map(customer).collect()
     }
 
     /// The same, if one that can't be read is to cost that one alone.
@@ -309,16 +307,25 @@ impl Shadow {
         ids: impl IntoIterator<Item = (ConnectionKey, String)>,
         deadline: Timestamp,
     ) -> Result<Found, StoreError> {
-        let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
-        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
         let mut found = Found::default();
-        for item in self.table.get(keys, None, deadline).await? {
+        for item in self.get_items(ids, deadline).await? {
             match readable(&item) {
                 Some(customer) => found.customers.push(customer),
                 None => found.unreadable.extend(id_of(&item)),
             }
         }
         Ok(found)
+    }
+
+    async fn get_items(
+        &self,
+        ids: impl IntoIterator<Item = (ConnectionKey, String)>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
+        let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
+        // No longer id is stored.
+        let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
+        self.table.get(keys, None, deadline).await
     }
 }
 

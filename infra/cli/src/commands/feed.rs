@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use config::all_connections;
-use model::{ChangeAction, FeedChange, FeedPosition, iso_millis};
+use model::{FeedChange, FeedPosition, iso_millis};
 use serde_json::json;
 use store::{ChangeFeed, FeedError, PlacedChange};
 
@@ -123,7 +123,7 @@ fn show(changes: &[(String, PlacedChange)], as_json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     for (tenant, PlacedChange { change, at, .. }) in changes {
         let FeedChange { id, action, revision } = change;
-        let (at, action) = (iso_millis(*at), name_of(*action));
+        let (at, action) = (iso_millis(*at), action.name());
         if as_json {
             let line = json!({
                 "at": at, "tenant": tenant, "id": id.to_string(), "connection": id.connection, "action": action,
@@ -136,12 +136,4 @@ fn show(changes: &[(String, PlacedChange)], as_json: bool) -> Result<()> {
     }
     out.flush()?;
     Ok(())
-}
-
-fn name_of(action: ChangeAction) -> &'static str {
-    match action {
-        ChangeAction::Added => "added",
-        ChangeAction::Updated => "updated",
-        ChangeAction::Deleted => "deleted",
-    }
 }

@@ -32,15 +32,18 @@ impl ShadowChange {
         let (tenant, id) = key.split_once('/')?;
         let id: CustomerId = id.parse().ok()?;
         let (revision, is_removed) = (now.or(before)?.1, now.is_none());
-        let (before, now) = (before.map(content), now.map(content));
-        let lives = |content: &Option<Content>| content.as_ref().is_some_and(|it| it.status != Status::Deleted);
-        let action = match (lives(&before), lives(&now)) {
+        let (was, is) = (before.map(read), now.map(read));
+        let action = match (lives(was.as_ref()), lives(is.as_ref())) {
             (_, false) => ChangeAction::Deleted,
             (false, true) => ChangeAction::Added,
             (true, true) => ChangeAction::Updated,
         };
-        let addresses = |content: &Option<Content>| content.as_ref().map(EmailIndex::addresses).unwrap_or_default();
-        let (before, now) = (addresses(&before), addresses(&now));
+        let before = was.flatten().as_ref().map(EmailIndex::addresses).unwrap_or_default();
+        let now = match is {
+            // Which addresses it has can't be told: none is taken away.
+            Some(None) => before.clone(),
+            is => is.flatten().as_ref().map(EmailIndex::addresses).unwrap_or_default(),
+        };
         Some((tenant.to_owned(), Self { change: FeedChange { id, action, revision }, is_removed, before, now }))
     }
 
@@ -52,10 +55,19 @@ impl ShadowChange {
     }
 }
 
-/// What can be read of a document; of a damaged one, nothing: its customer is told of all the same.
-fn content((document, _): &(String, u64)) -> Content {
-    let Looked { status, emails } = serde_json::from_str(document).unwrap_or_default();
-    Content { status, emails, ..Content::default() }
+/// What is looked at of a document. `None` if it can't be read, being damaged, or of a later release.
+fn read((document, _): &(String, u64)) -> Option<Content> {
+    let Looked { status, emails } = serde_json::from_str(document).ok()?;
+    Some(Content { status, emails, ..Content::default() })
+}
+
+/// Whether there is a customer that is not deleted. One that can't be read is there.
+fn lives(image: Option<&Option<Content>>) -> bool {
+    match image {
+        None => false,
+        Some(None) => true,
+        Some(Some(content)) => content.status != Status::Deleted,
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +103,15 @@ mod tests {
         };
         let (_, _, before, now) = change(Some(&document("inactive")), Some(&document("deleted")));
         assert_eq!((before, now), (vec!["j@x".to_owned(), "jane@example.org".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn a_customer_that_cant_be_read_is_there_and_keeps_its_addresses() {
+        let (live, later) = (r#"{"emails":[{"address":"j@x"}]}"#, r#"{"status":"archived","emails":[]}"#);
+        let kept = vec!["j@x".to_owned()];
+        assert_eq!(change(Some(live), Some(later)), (ChangeAction::Updated, 2, kept.clone(), kept));
+        assert_eq!(change(None, Some("{")).0, ChangeAction::Added);
+        assert_eq!(change(Some("{"), None).0, ChangeAction::Deleted);
     }
 
     #[test]
