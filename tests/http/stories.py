@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-import traceback
 import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from storytelling import eventually, expect, story, tell_all
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -72,29 +72,6 @@ STAFF = (
     "<staff>{}<userInfo><firstname>Sam</firstname><lastname>Hill</lastname><userStatus>ACTIVE</userStatus>"
     "<email>sam.{}@example.net</email></userInfo></staff>")
 
-STORIES = []
-
-
-def story(function):
-    STORIES.append(function)
-    return function
-
-
-def expect(holds, otherwise):
-    if not holds:
-        raise AssertionError(otherwise)
-
-
-def eventually(probe, what):
-    """Waits until a probe returns something true, and returns that."""
-    deadline = time.monotonic() + SOON
-    while time.monotonic() < deadline:
-        if found := probe():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {SOON} s: {what}")
-
-
 def request(url, method="GET", body=None, **headers):
     sent = urllib.request.Request(url, method=method, data=body, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -118,7 +95,7 @@ def running(arguments, told=None, **options):
                 expect(child.poll() is None, f"{arguments[0]} has ended: {text}")
                 return text if re.search(told, text) else None
 
-            yield eventually(said, f"{arguments[0]} says {told}") if told else None
+            yield eventually(said, f"{arguments[0]} says {told}", SOON) if told else None
             expect(child.poll() is None, f"{arguments[0]} has ended: {Path(log.name).read_text()}")
         finally:
             os.killpg(child.pid, signal.SIGTERM)
@@ -296,7 +273,7 @@ def keeps_a_copy(world, command, kind):
                 found = copy.customers()
                 return found if found and is_meant(found) and found == world.customers() else None
 
-            return eventually(probe, what)
+            return eventually(probe, what, SOON)
 
         with running(command, cwd=folder, env=environment):
             before = becomes(lambda found: len(found) == CUSTOMERS, "the first copy is whole")
@@ -334,21 +311,11 @@ def the_python_program_keeps_a_copy(world):
 
 
 def main():
-    passed = 0
-    for tell in STORIES:
-        began = time.monotonic()
-        try:
-            with world() as it:
-                tell(it)
-        except AssertionError as error:
-            print(f"FAILED {tell.__name__}\n       {error}", flush=True)
-        except Exception:
-            print(f"FAILED {tell.__name__}\n{traceback.format_exc()}", flush=True)
-        else:
-            passed += 1
-            print(f"passed {tell.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-    print(f"{passed} passed, {len(STORIES) - passed} failed", flush=True)
-    sys.exit(0 if passed == len(STORIES) else 1)
+    def tell(function):
+        with world() as it:
+            function(it)
+
+    tell_all(tell)
 
 
 if __name__ == "__main__":

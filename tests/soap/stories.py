@@ -11,8 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +20,7 @@ import requests
 import zeep
 
 import server
+from storytelling import expect, expect_equal, story, tell_all
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
@@ -37,23 +36,6 @@ BEGINNING = datetime(1, 1, 1)
 # The names of the ports in our description.
 VERSIONS = {"1.1": "CatalystCRMWebserviceSoap", "1.2": "CatalystCRMWebserviceSoap12"}
 NAMESPACES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
-
-STORIES = []
-
-
-def story(function):
-    STORIES.append(function)
-    return function
-
-
-def expect(holds, otherwise):
-    if not holds:
-        raise AssertionError(otherwise)
-
-
-def expect_equal(found, expected, what):
-    expect(found == expected, f"{what}: {found!r} instead of {expected!r}")
-
 
 @contextmanager
 def serving(*arguments):
@@ -262,22 +244,9 @@ def the_product_syncs_from_a_stock_server_in_soap_1_2(_):
 
 
 def main():
-    passed = 0
     with serving(BINARIES / "bc-simulator", "--port", "0", "--contacts", str(CONTACTS)) as base:
         site = Site(base)
-        for tell in STORIES:
-            began = time.monotonic()
-            try:
-                tell(site)
-            except AssertionError as error:
-                print(f"FAILED {tell.__name__}\n       {error}", flush=True)
-            except Exception:
-                print(f"FAILED {tell.__name__}\n{traceback.format_exc()}", flush=True)
-            else:
-                passed += 1
-                print(f"passed {tell.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-    print(f"{passed} passed, {len(STORIES) - passed} failed", flush=True)
-    sys.exit(0 if passed == len(STORIES) else 1)
+        tell_all(lambda function: function(site))
 
 
 if __name__ == "__main__":
