@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use config::{Configuration, Deployment};
+use destinations::DestinationHttp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
@@ -38,6 +39,7 @@ async fn main() {
         sqs: queues.client(),
         secrets: Secrets::new(None, clock.clone()),
         http: SourceHttp::new(clock.clone()).unwrap(),
+        destinations: DestinationHttp::new(clock.clone()).unwrap(),
         clock,
         random: Random::from_entropy(),
         metrics: Metrics::off(),

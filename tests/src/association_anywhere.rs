@@ -14,6 +14,8 @@ use crate::{CONNECTOR_LOGIN, TestDeployment, WORK_QUEUE, listen};
 pub struct AssociationAnywhereFixture {
     /// The source.
     pub source: AaSimulator,
+    /// What the configuration file says of the connection.
+    pub file: String,
     deployment: TestDeployment,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -40,19 +42,18 @@ impl AssociationAnywhereFixture {
             let source = source.clone();
             async move { source.serve(listener).await }
         });
-        let world = Self { source, deployment: TestDeployment::new(settings.seed).await, serving };
+        let deployment = TestDeployment::new(settings.seed).await;
         let login = serde_json::json!({ "username": settings.username, "password": settings.password });
-        let credentials = world.secret("aa.json", &login);
+        let credentials = deployment.secret("aa.json", &login);
         let urls = urls(&base);
-        world
-            .configure(&format!(
-                "[[connection]]\nid = 'aa'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
-                 details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\ncredentials = '{credentials}'\n\
-                 max_requests_per_second = 1000\n{extra}\n",
-                urls.queue, urls.details, urls.purge, urls.enqueue
-            ))
-            .await;
-        world
+        let file = format!(
+            "[[connection]]\nid = 'aa'\ntenant = 'acme'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
+             details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\ncredentials = '{credentials}'\n\
+             max_requests_per_second = 1000\n{extra}\n",
+            urls.queue, urls.details, urls.purge, urls.enqueue
+        );
+        deployment.configure(&file).await;
+        Self { source, file, deployment, serving }
     }
 
     /// A world in which, beside an empty `aa`, a Connector pushes to the connection `intouch` of `acme`: its client is

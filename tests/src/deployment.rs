@@ -13,6 +13,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, Deployment, READER, Settings};
+use destinations::DestinationHttp;
 use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
@@ -120,6 +121,7 @@ impl TestDeployment {
             sqs: queues.client(),
             secrets: Secrets::new(None, clock.clone()),
             http: SourceHttp::new(clock.clone()).unwrap(),
+            destinations: DestinationHttp::new(clock.clone()).unwrap(),
             clock: clock.clone(),
             random: Random::from_seed(seed),
             metrics: Metrics::off(),

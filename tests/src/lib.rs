@@ -6,6 +6,7 @@
 mod association_anywhere;
 mod business_catalyst;
 mod deployment;
+mod destinations;
 pub mod openapi;
 
 use tokio::net::TcpListener;
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 pub use association_anywhere::AssociationAnywhereFixture;
 pub use business_catalyst::BusinessCatalystFixture;
 pub use deployment::{MOST_PAGES, StoreBudget, TestDeployment};
+pub use destinations::DestinationsFixture;
 
 /// The logical ids of the template.
 pub const CONTROL_TABLE: &str = "ControlTable";
@@ -30,6 +32,8 @@ pub const CONTACTS_QUEUE: &str = "ContactsQueue";
 pub const QUEUE_POLLS: &str = "QueuePolls";
 /// The queue of requests to poll Business Catalyst.
 pub const CONTACT_POLLS: &str = "ContactPolls";
+/// The queue of requests to look at destinations.
+pub const PUSH_REQUESTS: &str = "PushRequests";
 /// The bearer token of the tenant `acme`.
 pub const TOKEN: &str = "acme-token";
 /// The bearer token of the tenant `acme` that [`TestDeployment::add_operator`] registers.

@@ -166,12 +166,10 @@ pub(crate) async fn changes(
                 || customer.is_some_and(|customer| customer.content.status != Status::Deleted);
             let row = Change {
                 id: &change.id,
-                action: match (lives, added.contains(&change.id) || change.action == ChangeAction::Deleted) {
-                    (false, _) => ChangeAction::Deleted,
-                    // It was deleted in between, or is back since.
-                    (true, true) => ChangeAction::Added,
-                    (true, false) => ChangeAction::Updated,
-                },
+                action: ChangeAction::seen_now(
+                    lives,
+                    added.contains(&change.id) || change.action == ChangeAction::Deleted,
+                ),
                 changed_at: iso_millis(customer.map_or(*appended_at, |customer| customer.changed_at)),
                 revision: customer.map_or(change.revision, |customer| customer.revision),
                 customer,

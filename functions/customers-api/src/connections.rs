@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use config::{READER, is_connection_id};
+use config::{DESTINATION, READER, is_connection_id};
 use model::ConnectionKey;
 use operations::resync::{ResyncError, ResyncWhat};
 use operations::status::Connections;
@@ -18,7 +18,7 @@ use crate::auth::{OperatedTenant, Tenant};
 use crate::problem::Problem;
 use crate::request::{Api, NoParameters, Parameters, read_optional_json};
 
-/// How the connections stand.
+/// How the connections and the destinations stand.
 #[utoipa::path(
     get,
     path = "/v1/connections",
@@ -27,7 +27,7 @@ use crate::request::{Api, NoParameters, Parameters, read_optional_json};
     security(("bearer" = ["read"])),
     responses((
         status = 200,
-        description = "The connections, by id.",
+        description = "The connections and the destinations, by id.",
         body = Connections,
         links(
             ("customers" = (
@@ -45,15 +45,17 @@ pub(crate) async fn list(
     State(api): Api,
     _: Parameters<NoParameters>,
 ) -> Result<Json<Connections>, Problem> {
-    let connections = api.status.all(Some(&tenant), api.clock.now()).await?;
-    Ok(Json(Connections { connections }))
+    let now = api.clock.now();
+    let connections = api.status.all(Some(&tenant), now).await?;
+    let destinations = api.status.destinations(Some(&tenant), now).await?;
+    Ok(Json(Connections { connections, destinations }))
 }
 
 /// What is to be synchronised again; without anything, every customer.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Resync {
-    /// One customer, by its id in the source; not with `confirm_deletes`.
+    /// One customer, by its id in the source, or for a destination by its public id; not with `confirm_deletes`.
     #[schema(pattern = r"\S", max_length = 900)]
     customer: Option<String>,
     /// Whether deletions are carried out that wait for a person.
@@ -61,34 +63,35 @@ struct Resync {
     confirm_deletes: bool,
 }
 
-/// A connection that is paused, or goes on.
+/// A connection or destination that is paused, or goes on.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Paused {
-    /// The connection.
+    /// The connection or destination.
     id: String,
     /// Whether it is paused now.
     paused: bool,
 }
 
-/// A connection whose next poll was asked for something.
+/// A connection, or destination, that was asked for something.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Requested {
-    /// The connection.
+    /// The connection or destination.
     id: String,
     /// Always true.
     requested: bool,
 }
 
-/// What stands in the path of a connection.
+/// What stands in the path of a connection or a destination.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct ConnectionPath {
-    /// The connection.
+    /// The connection or destination.
     #[param(pattern = "^[a-z0-9-]{1,40}$")]
     id: String,
 }
 
-/// Stops a connection: its source is not asked, and what it pushes is refused, until it is resumed.
+/// Stops a connection: its source is not asked, and what it pushes is refused, until it is resumed. Or a destination:
+/// it is sent nothing.
 #[utoipa::path(
     post,
     path = "/v1/connections/{id}/pause",
@@ -98,7 +101,7 @@ pub(crate) struct ConnectionPath {
     security(("bearer" = ["operate"])),
     responses(
         (status = 200, description = "It is paused.", body = inline(Paused)),
-        (status = 404, description = "The tenant has no such connection."),
+        (status = 404, description = "The tenant has no such connection or destination."),
     ),
 )]
 pub(crate) async fn pause(
@@ -107,13 +110,13 @@ pub(crate) async fn pause(
     _: Parameters<NoParameters>,
     path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
-    let key = api.connection(&tenant, id_in(path)?).await?.key;
+    let key = api.system(&tenant, id_in(path)?).await?.key;
     api.states.pause(&key, api.clock.now()).await?;
     tracing::info!(connection = %key, "paused");
     Ok(Json(Paused { id: key.connection, paused: true }))
 }
 
-/// Goes on with a paused connection.
+/// Goes on with a paused connection or destination.
 #[utoipa::path(
     post,
     path = "/v1/connections/{id}/resume",
@@ -123,7 +126,7 @@ pub(crate) async fn pause(
     security(("bearer" = ["operate"])),
     responses(
         (status = 200, description = "It is not paused.", body = inline(Paused)),
-        (status = 404, description = "The tenant has no such connection."),
+        (status = 404, description = "The tenant has no such connection or destination."),
     ),
 )]
 pub(crate) async fn resume(
@@ -132,7 +135,7 @@ pub(crate) async fn resume(
     _: Parameters<NoParameters>,
     path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
-    let key = api.connection(&tenant, id_in(path)?).await?.key;
+    let key = api.system(&tenant, id_in(path)?).await?.key;
     api.states.resume(&key).await?;
     tracing::info!(connection = %key, "resumed");
     Ok(Json(Paused { id: key.connection, paused: false }))
@@ -142,7 +145,8 @@ pub(crate) async fn resume(
 ///
 /// Without a body, or with `{}`, everything: Association Anywhere puts every customer into its queue, which needs an
 /// `enqueue_url`; the contacts of Business Catalyst are listed from the beginning. With `customer`, which Business
-/// Catalyst can't do, that one. With `confirm_deletes`, the deletions that wait because there were too many at once.
+/// Catalyst can't do, that one. With `confirm_deletes`, the deletions that wait because there were too many at once. A
+/// destination is sent everybody, or that one customer, again.
 #[utoipa::path(
     post,
     path = "/v1/connections/{id}/resync",
@@ -153,7 +157,7 @@ pub(crate) async fn resume(
     security(("bearer" = ["operate"])),
     responses(
         (status = 202, description = "The next poll does it.", body = inline(Requested)),
-        (status = 404, description = "The tenant has no such connection."),
+        (status = 404, description = "The tenant has no such connection or destination."),
         (status = 409, description = "The connection's kind or its settings do not allow it, or no deletion waits."),
     ),
 )]
@@ -174,11 +178,13 @@ pub(crate) async fn resync(
         (Some(customer), false) => ResyncWhat::Customer(customer),
         (None, false) => ResyncWhat::Everyone,
     };
-    let registration = api.connection(&tenant, id_in(path)?).await?;
+    let registration = api.system(&tenant, id_in(path)?).await?;
     match api.resyncs.request(&registration, &what, api.clock.now()).await {
         Ok(_) => {}
         Err(ResyncError::Store(error)) => return Err(error.into()),
-        Err(error @ ResyncError::BadCustomer) => return Err(Problem::bad_request(format!("`customer`: {error}"))),
+        Err(error @ (ResyncError::BadCustomer | ResyncError::BadPublicId)) => {
+            return Err(Problem::bad_request(format!("`customer`: {error}")));
+        }
         Err(error) => return Err(Problem::new(StatusCode::CONFLICT, error.to_string())),
     }
     tracing::info!(connection = %registration.key, "a resync was asked for");
@@ -197,11 +203,21 @@ fn not_found() -> Problem {
 impl CustomersApi {
     /// The registration of a connection of the tenant.
     pub(crate) async fn connection(&self, tenant: &str, id: String) -> Result<Registration, Problem> {
+        let found = self.registered(tenant, id).await?;
+        found.filter(|found| found.kind != DESTINATION).ok_or_else(not_found)
+    }
+
+    /// The registration of a connection or a destination of the tenant.
+    async fn system(&self, tenant: &str, id: String) -> Result<Registration, Problem> {
+        self.registered(tenant, id).await?.ok_or_else(not_found)
+    }
+
+    async fn registered(&self, tenant: &str, id: String) -> Result<Option<Registration>, Problem> {
         // What can't be a connection's id is not asked for: the store would refuse a longer key.
         if !is_connection_id(&id) {
-            return Err(not_found());
+            return Ok(None);
         }
         let found = self.registry.get(&ConnectionKey::new(tenant, id)).await?;
-        found.filter(|registration| registration.kind != READER).ok_or_else(not_found)
+        Ok(found.filter(|registration| registration.kind != READER))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use config::all_connections;
+use config::all_systems;
 use model::{ConnectionKey, CustomerId};
 use operations::resync::MOST_BYTES_OF_AN_ID;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ impl CustomersApi {
         let failures: Failures = read_json(body, "{\"ids\":[…]} or {\"all\":true}").await?;
         let of_tenant = |registration: &Registration| registration.key.tenant == tenant;
         let is_meant = |key: &ConnectionKey| failures.connection.as_ref().is_none_or(|id| *id == key.connection);
-        let all = all_connections(&self.registry).await?.into_iter().filter(of_tenant).map(|found| found.key);
+        let all = all_systems(&self.registry).await?.into_iter().filter(of_tenant).map(|found| found.key);
         let keys: Vec<ConnectionKey> = all.filter(is_meant).collect();
         if failures.connection.is_some() && keys.is_empty() {
             return Err(Problem::not_found("there is no such connection"));

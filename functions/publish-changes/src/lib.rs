@@ -3,23 +3,25 @@
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the stream's records, which hold each customer before and after its change; the last numbers of the feed's lanes | the feed table |
+//! | the stream's records, which hold each customer before and after its change; the last numbers of the feed's lanes; destinations | the feed table, messages on SQS |
 //!
-//! The index comes first: who hears of a customer by the feed can search for it.
+//! The index comes first: who hears of a customer by the feed can search for it. Destinations come last: `push-changes`
+//! is told to look at those that get customers of these connections.
 //!
 //! **When it fails** Lambda delivers the same records again, at first all of them, then in halves, until they are a day
 //! old; those of a shard wait behind them. What was appended already is appended again: a reader hears of such a change
 //! twice. An older delivery that is still at work may append a change after a later one of the same customer: readers
 //! are given the customer's record as it is when they read, so that they see none that is older.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Destination;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, StreamHandler, TableChange};
-use store::{ChangeFeed, Clock, EmailIndex, ShadowChange, StoreError};
+use store::{ChangeFeed, Clock, ConnectionRegistry, EmailIndex, PushRequest, PushRequests, ShadowChange, StoreError};
 
 /// The part of the deadline that is kept for the end.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -37,19 +39,30 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 pub struct PublishChanges {
     feed: ChangeFeed,
     index: EmailIndex,
+    registry: ConnectionRegistry,
+    push_requests: PushRequests,
     clock: Clock,
     metrics: Metrics,
 }
 
 impl PublishChanges {
-    /// The function with the table that its environment names: `FEED_TABLE`.
+    /// The function with the tables and the queue that its environment names: `FEED_TABLE`, `CONTROL_TABLE`,
+    /// `PUSH_REQUESTS_URL`.
     ///
     /// # Errors
     /// If a variable is missing.
     pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
-        let Clients { clock, metrics, .. } = clients.clone();
-        Ok(Self { feed: tables.feed(), index: tables.email_index(), clock, metrics })
+        let requests_url = environment.required("PUSH_REQUESTS_URL")?;
+        let Clients { sqs, clock, random, metrics, .. } = clients.clone();
+        Ok(Self {
+            feed: tables.feed(),
+            index: tables.email_index(),
+            registry: tables.registry(),
+            push_requests: PushRequests::new(sqs, requests_url, clock.clone(), random),
+            clock,
+            metrics,
+        })
     }
 
     async fn publish(&self, records: &[TableChange], deadline: Timestamp) -> Result<(), StoreError> {
@@ -67,15 +80,36 @@ impl PublishChanges {
             }
         }
         let deadline = deadline - MARGIN;
+        let mut changed = BTreeSet::new();
         for (tenant, changes) in by_tenant {
             let addresses = changes.iter().map(ShadowChange::addresses);
             self.index.update(&tenant, addresses, deadline).await?;
             let changes: Vec<_> = changes.into_iter().map(|change| change.change).collect();
+            changed.extend(changes.iter().map(|change| (tenant.clone(), change.id.connection.clone())));
             self.feed.append(&tenant, &changes, deadline).await?;
             tracing::info!(tenant, changes = changes.len(), "published");
             self.metrics.count(&tenant, self.clock.now(), &[("changes_published", changes.len() as u64)]);
         }
+        // A hint, which the next minute's makes good: the changes are published, and not to be published again.
+        if let Err(error) = self.request_pushes(&changed, deadline).await {
+            tracing::warn!(%error, "destinations could not be told");
+        }
         Ok(())
+    }
+
+    /// Has `push-changes` look at the destinations of connections, which are given with their tenants.
+    async fn request_pushes(
+        &self,
+        changed: &BTreeSet<(String, String)>,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let is_concerned = |destination: &Destination| {
+            let tenant = &destination.key.tenant;
+            destination.settings.from.iter().any(|from| changed.contains(&(tenant.clone(), from.clone())))
+        };
+        let destinations = Destination::all(&self.registry).await?.into_iter().filter(is_concerned);
+        let requests = destinations.map(|Destination { key, .. }| (0, PushRequest { destination: key }));
+        self.push_requests.send(requests.collect(), deadline).await
     }
 }
 

@@ -1,15 +1,16 @@
 //! Triggered by a schedule, once a minute. Plans which connections are polled within the next minute, and sends the
 //! polling functions a message for each second in which one is due: SQS delays it until then, so that no function
-//! waits.
+//! waits. Has `push-changes` look at every destination, likewise.
 //!
 //! | reads | writes |
 //! |---|---|
-//! | connections, and when each is due | messages on SQS, the metric `freshness` |
+//! | connections and destinations, and when each is due | messages on SQS, the metrics `freshness`, `destination_behind` and `destination_failing` |
 //!
 //! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks
 //! no source more often: when it was asked last stands in the connection's state.
 
 mod plan;
+mod pushes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,9 @@ use futures::future::{self, BoxFuture};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, ScheduleHandler};
 use model::ConnectionKey;
-use store::{Clock, ConnectionRegistry, ConnectionState, ConnectionStates, PollRequests, StoreError};
+use store::{
+    Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, PollRequests, PushRequests, StoreError,
+};
 
 use crate::plan::Plan;
 
@@ -41,13 +44,15 @@ pub struct SchedulePolls {
     states: ConnectionStates,
     queue_polls: PollRequests,
     contact_polls: PollRequests,
+    deliveries: Deliveries,
+    push_requests: PushRequests,
     clock: Clock,
     metrics: Metrics,
 }
 
 impl SchedulePolls {
     /// The function with the table and the queues that its environment names: `CONTROL_TABLE`, `QUEUE_POLLS_URL`,
-    /// `CONTACT_POLLS_URL`.
+    /// `CONTACT_POLLS_URL`, `PUSH_REQUESTS_URL`.
     ///
     /// # Errors
     /// If a variable is missing.
@@ -55,11 +60,14 @@ impl SchedulePolls {
         let tables = clients.tables(environment)?;
         let Clients { sqs, clock, random, metrics, .. } = clients;
         let queue = |url| Ok(PollRequests::new(sqs.clone(), environment.required(url)?, clock.clone(), random.clone()));
+        let pushes_url = environment.required("PUSH_REQUESTS_URL")?;
         Ok(Self {
             registry: tables.registry(),
             states: tables.states(),
             queue_polls: queue("QUEUE_POLLS_URL")?,
             contact_polls: queue("CONTACT_POLLS_URL")?,
+            deliveries: tables.deliveries(),
+            push_requests: PushRequests::new(sqs.clone(), pushes_url, clock.clone(), random.clone()),
             clock: clock.clone(),
             metrics: metrics.clone(),
         })
@@ -122,9 +130,9 @@ impl ScheduleHandler for SchedulePolls {
         Box::pin(async move {
             let queues = self.plan::<AssociationAnywhereConfig>(&self.queue_polls, |aa| aa.poll_seconds, deadline);
             let contacts = self.plan::<BusinessCatalystConfig>(&self.contact_polls, |bc| bc.poll_seconds, deadline);
-            // One kind that fails does not keep the other from being planned.
-            let (queues, contacts) = future::join(queues, contacts).await;
-            queues.and(contacts)
+            // One that fails does not keep the others from being planned.
+            let (queues, contacts, pushes) = future::join3(queues, contacts, self.plan_pushes(deadline)).await;
+            queues.and(contacts).and(pushes)
         })
     }
 }

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use destinations::DestinationHttp;
 use lambda::{Clients, Environment, Metrics};
 use operations::imports::Undo;
 use operations::status::StatusReader;
@@ -158,6 +159,7 @@ pub(crate) fn local_clients(
         sqs: queues.client(),
         secrets: Secrets::new(None, clock.clone()),
         http: SourceHttp::new(clock.clone())?,
+        destinations: DestinationHttp::new(clock.clone())?,
         clock,
         random: Random::from_entropy(),
         metrics: Metrics::off(),

@@ -24,7 +24,7 @@ use crate::template::{Function as TemplateFunction, HttpRoute, QueueTrigger, Sch
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The functions that are built into this program, by binary.
-const FUNCTIONS: [(&str, BuildFunction); 9] = [
+const FUNCTIONS: [(&str, BuildFunction); 10] = [
     ("schedule-polls", schedule_polls::function),
     ("poll-queue", poll_queue::function),
     ("poll-contacts", poll_contacts::function),
@@ -34,6 +34,7 @@ const FUNCTIONS: [(&str, BuildFunction); 9] = [
     ("connector-api", connector_api::function),
     ("import-api", import_api::function),
     ("publish-changes", publish_changes::function),
+    ("push-changes", push_changes::function),
 ];
 
 /// The functions of a template, ready to be invoked by their triggers.

@@ -35,6 +35,7 @@ mod site_setup;
 mod soap;
 mod state;
 mod updates;
+mod view;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -48,6 +49,7 @@ pub use clock::Clock;
 pub use generator::PASSWORD_MARK;
 pub use requests::ListingRequest;
 pub use settings::{BcSettings, ListingOrder};
+pub use view::{AddressView, ContactView};
 
 use state::{Presence, State};
 
@@ -185,6 +187,8 @@ pub struct RequestCounts {
     pub refused: u64,
     /// How many contacts were written.
     pub written: u64,
+    /// Requests to write contacts that held one that is refused.
+    pub rejected: u64,
 }
 
 /// A simulated site of Business Catalyst. Clones share one state.
@@ -276,6 +280,16 @@ impl BcSimulator {
         self.state().poisons.remove(&id);
     }
 
+    /// From now on a request to write contacts fails, and writes none of them, if it holds one with this external id.
+    pub fn refuse_external_id(&self, external_id: &str) {
+        self.state().refused_external_ids.insert(external_id.to_owned());
+    }
+
+    /// The contact with this external id is taken again.
+    pub fn accept_external_id(&self, external_id: &str) {
+        self.state().refused_external_ids.remove(external_id);
+    }
+
     /// From now on every request of this operation meets this fault; `None` ends that, and all other faults of the
     /// operation. Requests that hang are released.
     pub fn fault(&self, operation: Operation, fault: Option<Fault>) {
@@ -338,6 +352,18 @@ impl BcSimulator {
     /// The id that another system has given this contact, if any has.
     pub fn external_id(&self, id: u64) -> Option<String> {
         self.state().contact(id).map(|contact| contact.external_id).filter(|external_id| !external_id.is_empty())
+    }
+
+    /// The contact with this external id, if any has it. A deleted one is shown only if none exists, and of several
+    /// deleted ones the latest.
+    pub fn contact_by_external_id(&self, external_id: &str) -> Option<ContactView> {
+        self.state().view_by_external_id(external_id)
+    }
+
+    /// The external ids of the contacts that clients wrote since the last call, in the order of their first writing,
+    /// each once.
+    pub fn take_news(&self) -> Vec<String> {
+        self.state().news.take()
     }
 
     /// How often this contact's content changed, from 1.

@@ -38,9 +38,21 @@ pub fn insecure_http(address: SocketAddr) -> &'static str {
 
 /// The credentials as JSON, quoted for a shell.
 pub fn credentials_for_shell(username: &str, password: &str) -> String {
-    let credentials = serde_json::json!({ "username": username, "password": password });
+    json_for_shell(&serde_json::json!({ "username": username, "password": password }))
+}
+
+/// JSON, quoted for a shell.
+pub fn json_for_shell(json: &serde_json::Value) -> String {
     // A single quote ends a shell's quoting: close it, write an escaped one, open it again.
-    format!("'{}'", credentials.to_string().replace('\'', r"'\''"))
+    format!("'{}'", json.to_string().replace('\'', r"'\''"))
+}
+
+/// Serves until serving ends or the program is interrupted.
+pub async fn serve(serving: impl Future<Output = std::io::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        served = serving => Ok(served?),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
 }
 
 /// Serves, and changes this many records evenly over each minute, until serving ends or the program is interrupted.

@@ -13,7 +13,7 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 use support::{
     Program,
-    business_catalyst::{BEGINNING, Running, record_ids, start},
+    business_catalyst::{BEGINNING, CREDENTIALS, Running, record_ids, start},
 };
 
 async fn read(running: &Running, what: &str) -> Value {
@@ -60,6 +60,18 @@ async fn everything_a_story_does_can_be_done_over_http() {
     assert_eq!(contact["email"].as_str(), running.simulator.email(1001).as_deref());
     assert_eq!(contact["last_update_date"], running.simulator.last_update(1001).unwrap().to_string());
     assert_eq!(read(&running, "contact?id=1004").await["exists"], false);
+
+    let written = "<ContactRecord><externalId>aa~1</externalId><firstName>Ann</firstName></ContactRecord>";
+    let request = format!("{CREDENTIALS}<contactsList>{written}</contactsList>");
+    assert_eq!(running.control("refuse?external_id=aa~1").await.0, 200);
+    assert_eq!(running.send("ContactList_UpdateInsert", &request).await.unwrap().status(), 500);
+    assert_eq!(running.control("accept?external_id=aa~1").await.0, 200);
+    running.write(written).await;
+    assert_eq!(running.control("take-news").await, (200, json!({ "external_ids": ["aa~1"] }).to_string()));
+    let contact = read(&running, "contact?external_id=aa~1").await;
+    assert_eq!((&contact["exists"], &contact["contact"]["first_name"]), (&json!(true), &json!("Ann")));
+    let unknown = json!({ "external_id": "aa~2", "exists": false, "contact": null });
+    assert_eq!(read(&running, "contact?external_id=aa~2").await, unknown);
 }
 
 #[tokio::test]
@@ -113,6 +125,8 @@ async fn requests_that_make_no_sense_are_told_so() {
         "set-time?to=noon",
         "set-time?to=2024-06-01T12:00:00Z",
         "set-step?seconds=one",
+        "refuse?id=1001",
+        "accept",
     ] {
         assert_eq!(running.control(command).await.0, 400, "{command}");
     }

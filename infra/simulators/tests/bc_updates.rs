@@ -5,6 +5,7 @@
 mod support;
 
 use jiff::civil::date;
+use simulators::business_catalyst::{AddressView, ContactView};
 use support::{
     business_catalyst::{BEGINNING, CREDENTIALS, Running, record, record_ids, start},
     numbers, texts,
@@ -180,4 +181,139 @@ async fn one_contact_that_cannot_be_read_keeps_all_of_its_request_out() {
     assert_eq!(empty.status(), 200);
     assert!(running.simulator.contact_ids().is_empty());
     assert_eq!(running.simulator.requests().update_insert, 6);
+}
+
+/// A contact with something in every element that can be emptied.
+const FULL: &str = "<ContactRecord><externalId>x</externalId><emailAddress>x@example.org</emailAddress>\
+     <contactTitle>Dr</contactTitle><firstName>First</firstName><lastName>Last</lastName>\
+     <dateOfBirth>1980-02-29T00:00:00</dateOfBirth><customerType>Customer</customerType>\
+     <addresses><Address><addressTypeID>1</addressTypeID><addressLine1>1 Main St</addressLine1>\
+     <addressLine2>Unit 2</addressLine2><city>Perth</city><zipcode>6000</zipcode><state>WA</state>\
+     <countryCode>AU</countryCode></Address></addresses>\
+     <phoneNos><PhoneNo><phoneNoTypeID>5</phoneNoTypeID><phoneNo>555-0101</phoneNo></PhoneNo><PhoneNo>\
+     <phoneNoTypeID>8</phoneNoTypeID><phoneNo>second@example.org</phoneNo></PhoneNo></phoneNos></ContactRecord>";
+
+#[tokio::test]
+async fn an_empty_element_empties_and_an_absent_one_keeps() {
+    let running = start_today(0).await;
+    let simulator = &running.simulator;
+    running.write(FULL).await;
+    let full = simulator.contact_by_external_id("x").unwrap();
+    assert_eq!(
+        full,
+        ContactView {
+            id: 1001,
+            external_id: "x".to_owned(),
+            deleted: false,
+            full_name: "First Last".to_owned(),
+            first_name: "First".to_owned(),
+            last_name: "Last".to_owned(),
+            email: Some("x@example.org".to_owned()),
+            phones: vec![(5, "555-0101".to_owned()), (8, "second@example.org".to_owned())],
+            addresses: vec![AddressView {
+                type_id: 1,
+                line_1: "1 Main St".to_owned(),
+                line_2: "Unit 2".to_owned(),
+                city: "Perth".to_owned(),
+                zipcode: "6000".to_owned(),
+                state: "WA".to_owned(),
+                country_code: "AU".to_owned(),
+            }],
+            date_of_birth: Some(date(1980, 2, 29).at(0, 0, 0, 0)),
+        }
+    );
+    let write = async |elements: &str| {
+        running.write(&format!("<ContactRecord><externalId>x</externalId>{elements}</ContactRecord>")).await;
+        simulator.contact_by_external_id("x").unwrap()
+    };
+    assert_eq!(write("").await, full);
+    // One that is nil is as good as absent.
+    assert_eq!(write("<firstName xsi:nil=\"true\"/><phoneNos xsi:nil=\"true\"/>").await, full);
+    assert_eq!(write("<emailAddress></emailAddress><emailAddress/>").await, full);
+
+    let emptied = ContactView { first_name: String::new(), full_name: "Last".to_owned(), ..full };
+    assert_eq!(write("<firstName></firstName>").await, emptied);
+    let emptied = ContactView { full_name: String::new(), ..emptied };
+    assert_eq!(write("<fullName/>").await, emptied);
+    let emptied = ContactView { phones: Vec::new(), ..emptied };
+    assert_eq!(write("<phoneNos/><emailAddress/>").await, emptied);
+    let emptied = ContactView { addresses: Vec::new(), ..emptied };
+    assert_eq!(write("<addresses></addresses>").await, emptied);
+    let emptied = ContactView { date_of_birth: None, ..emptied };
+    assert_eq!(write("<dateOfBirth>0001-01-01T00:00:00</dateOfBirth>").await, emptied);
+    write("<customerType/><contactTitle/>").await;
+    let contact = record(&running.retrieve(BEGINNING, 0).await, 1001);
+    assert!(texts(&contact, "customerType").is_empty() && texts(&contact, "contactTitle").is_empty(), "{contact}");
+
+    // What is left is still found by its e-mail address, which empties the id in the other system.
+    running.write("<ContactRecord><externalId/><emailAddress>x@example.org</emailAddress></ContactRecord>").await;
+    assert_eq!((simulator.contact_ids(), simulator.external_id(1001)), (vec![1001], None));
+    assert_eq!(simulator.contact_by_external_id("x"), None);
+}
+
+#[tokio::test]
+async fn a_refused_contact_keeps_all_of_its_request_out() {
+    let running = start_today(0).await;
+    let simulator = &running.simulator;
+    let contact = |external_id: &str| format!("<ContactRecord><externalId>{external_id}</externalId></ContactRecord>");
+    let both = format!("{CREDENTIALS}<contactsList>{}{}</contactsList>", contact("a"), contact("b"));
+    simulator.refuse_external_id("b");
+    let response = running.send("ContactList_UpdateInsert", &both).await.unwrap();
+    assert_eq!(response.status(), 500);
+    let text = texts(&response.text().await.unwrap(), "faultstring").concat();
+    assert!(text.starts_with("Server was unable to process request. ---> ERROR: "), "{text}");
+    assert!(simulator.contact_ids().is_empty());
+    assert_eq!(running.send_12("ContactList_UpdateInsert", &both).await.unwrap().status(), 500);
+    running.write(&contact("a")).await;
+
+    simulator.accept_external_id("b");
+    assert_eq!(running.send("ContactList_UpdateInsert", &both).await.unwrap().status(), 200);
+    assert_eq!(simulator.contact_ids(), [1001, 1002]);
+    let requests = simulator.requests();
+    assert_eq!((requests.update_insert, requests.rejected, requests.written), (4, 2, 3));
+}
+
+#[tokio::test]
+async fn news_is_what_was_written_since_it_was_last_asked_for() {
+    let running = start_today(3).await;
+    let simulator = &running.simulator;
+    // Changes that people make, and contacts without an id of another system, are none.
+    simulator.change([1001]);
+    running.write("<ContactRecord><fullName>Somebody</fullName></ContactRecord>").await;
+    assert!(simulator.take_news().is_empty());
+    for external_id in ["b", "a", "b"] {
+        running.write(&format!("<ContactRecord><externalId>{external_id}</externalId></ContactRecord>")).await;
+    }
+    assert_eq!(simulator.take_news(), ["b", "a"]);
+    let deletion = "<ContactRecord><externalId>a</externalId><deleted>true</deleted></ContactRecord>";
+    running.write(deletion).await;
+    assert_eq!(simulator.take_news(), ["a"]);
+    assert!(simulator.take_news().is_empty());
+}
+
+#[tokio::test]
+async fn a_contact_is_found_by_its_external_id_even_if_it_was_deleted() {
+    let running = start_today(300).await;
+    let simulator = &running.simulator;
+    running.write(FULL).await;
+    let before = simulator.contact_by_external_id("x").unwrap();
+    simulator.delete(before.id);
+    let after = simulator.contact_by_external_id("x").unwrap();
+    assert_eq!(after, ContactView { deleted: true, ..before.clone() });
+    // Written again it is another contact, and that one is shown.
+    running.write("<ContactRecord><externalId>x</externalId></ContactRecord>").await;
+    let anew = simulator.contact_by_external_id("x").unwrap();
+    assert!(!anew.deleted && anew.id == before.id + 1);
+    simulator.delete(anew.id);
+    assert_eq!(simulator.contact_by_external_id("x").unwrap().id, anew.id);
+    simulator.remove_silently(anew.id);
+    assert_eq!(simulator.contact_by_external_id("x").unwrap().id, before.id);
+
+    // Those that were there from the start are found too.
+    let invented = simulator.contact_ids().into_iter().find(|&id| simulator.external_id(id).is_some()).unwrap();
+    let external_id = simulator.external_id(invented).unwrap();
+    let contact = simulator.contact_by_external_id(&external_id).unwrap();
+    assert_eq!((contact.id, Some(contact.full_name)), (invented, simulator.display_name(invented)));
+    assert_eq!(contact.email, simulator.email(invented));
+    assert_eq!(simulator.contact_by_external_id("nobody"), None);
 }

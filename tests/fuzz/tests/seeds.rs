@@ -20,6 +20,7 @@ use simulators::connector::{ConnectorSettings, ConnectorSimulator};
 use tokio::net::TcpListener;
 use wire::association_anywhere::{Credentials, Dialect, Section, enqueue_request, purge_request, queue_request};
 use wire::business_catalyst::{self as contacts, ContactListReader, SoapVersion, retrieve_request};
+use wire::customers_batch::{Answer, Format, GeneratedIds, Imported, Output, RowProblem};
 use wire::{Limits, details_request};
 
 /// The seeds by target and name.
@@ -46,6 +47,7 @@ async fn the_seeds_are_written() {
     business_catalyst(&mut seeds).await;
     connector(&mut seeds).await;
     forms(&mut seeds);
+    batch_answers(&mut seeds);
     settings(&mut seeds);
     stored(&mut seeds);
     texts(&mut seeds);
@@ -337,6 +339,32 @@ fn forms(seeds: &mut Seeds) {
     }
     seeds.add("batch-rows", "one-column", "pipe,email\nemail\na@example.org\n\u{200b}b@example.org\nc");
     seeds.add("batch-rows", "passwords", "tab,code,password,pin\n1\ts\t1234\n2\t\t\n");
+}
+
+fn batch_answers(seeds: &mut Seeds) {
+    let counts = "<customers><new>2</new><updated>1</updated></customers>";
+    let imported = Imported {
+        import: "0011223344556677-1".to_owned(),
+        new: 2,
+        updated: 1,
+        ignored: 0,
+        saves_undo: false,
+        generated: vec![GeneratedIds { row: 1, code: Some("1234567890123456".to_owned()), card_number: None }],
+        ignored_rows: vec![],
+        failures: vec![RowProblem { row: 3, reason: "has 1 columns, and the headers name 12".to_owned() }],
+    };
+    let ours = |answer: Answer| answer.render(&Output { format: Format::Xml, condensed: false }).1;
+    for (name, document) in [
+        ("ours", ours(Answer::Imported(imported))),
+        ("our-error", ours(Answer::Error("`campaigns_to_include`: is missing".to_owned()))),
+        ("imported", format!("<response status=\"success\"><batch status=\"imported\">{counts}</batch></response>")),
+        ("ampersands", format!("<response status=\"success\"><name>Tom & Co, R&D; &c</name>{counts}</response>")),
+        ("error", "<response status=\"error\"><error>Duplicate & jane@example.org</error></response>".to_owned()),
+        ("no-counts", "<?xml version=\"1.0\"?>\n<Response Status='success'><error/></Response>\n".to_owned()),
+        ("doctype", format!("<!DOCTYPE response><response status=\"success\">{counts}</response>")),
+    ] {
+        seeds.add("batch-answer", name, document);
+    }
 }
 
 fn encoded(text: &str) -> String {

@@ -74,6 +74,7 @@ targets! {
     batch_form "batch-form",
     batch_multipart "batch-multipart",
     batch_rows "batch-rows",
+    batch_answer "batch-answer",
     body "body",
     connections "connections",
     registration "registration",

@@ -17,7 +17,6 @@ mod world;
 
 pub use event::{Event, KINDS};
 pub use model::PlantedFault;
-pub use run::{Outcome, Simulation};
-pub use sources::SourceHttp;
+pub use run::{Http, Outcome, Simulation};
 pub use sweep::{Story, Swept, stories};
 pub use weather::Trouble;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use simulation::{KINDS, Outcome, PlantedFault, Simulation, SourceHttp, Swept, Trouble, stories};
+use simulation::{Http, KINDS, Outcome, PlantedFault, Simulation, Swept, Trouble, stories};
 
 /// A world makes and drops many small things: this saves an eighth of the time.
 #[global_allocator]
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 }
 
 /// Has a process die at every call of every story.
-fn sweep(http: &SourceHttp) -> bool {
+fn sweep(http: &Http) -> bool {
     let began = Instant::now();
     let swept = std::thread::scope(|scope| {
         let sweeps: Vec<_> =
@@ -101,7 +101,7 @@ fn sweep(http: &SourceHttp) -> bool {
 }
 
 /// Takes each protection away, until a seed objects.
-fn find_all(arguments: &Arguments, http: &SourceHttp) -> bool {
+fn find_all(arguments: &Arguments, http: &Http) -> bool {
     let next = Mutex::new(PlantedFault::ALL.into_iter());
     let is_well = AtomicBool::new(true);
     std::thread::scope(|scope| {
@@ -133,7 +133,7 @@ fn threads() -> usize {
 }
 
 /// Runs seeds.
-fn run(arguments: &Arguments, planted: Option<PlantedFault>, http: &SourceHttp) -> bool {
+fn run(arguments: &Arguments, planted: Option<PlantedFault>, http: &Http) -> bool {
     let began = Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
     let done = AtomicU64::new(0);

@@ -6,11 +6,12 @@ use axum::Router;
 use futures::future::BoxFuture;
 use lambda::{Clients, Metrics};
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSecrets, LocalSqs, Template};
-use sources::{SourceHttp, Transport};
+use sources::Transport;
 use store::{Clock, Random, Secrets};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::run::Http;
 use crate::transport::Sources;
 use crate::weather::Weather;
 
@@ -29,8 +30,8 @@ pub struct Aws {
     pub sources: Sources,
     /// The weather on the ways to all of them.
     pub weather: Weather,
-    /// A client of the sources, of which each process makes its own.
-    pub http: SourceHttp,
+    /// Clients of the sources and the destinations, of which each process makes its own.
+    pub http: Http,
 }
 
 /// A process that works on every queue and answers requests, as an environment of Lambda does: it has its own caches
@@ -52,7 +53,8 @@ impl Process {
             dynamodb: aws.database.client_through(weather.clone()),
             sqs: aws.queues.client_through(weather.clone()),
             secrets: Secrets::new(Some(aws.secrets.client_through(weather)), clock.clone()),
-            http: aws.http.through(transport, clock.clone()),
+            http: aws.http.sources.through(transport.clone(), clock.clone()),
+            destinations: aws.http.destinations.through(transport, clock.clone()),
             clock,
             random: Random::from_seed(seed),
             metrics: Metrics::off(),

@@ -6,6 +6,7 @@ use std::panic;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use destinations::DestinationHttp;
 use model::PlantedFault;
 use sources::SourceHttp;
 use store::Clock;
@@ -20,7 +21,7 @@ pub struct Simulation {
     seed: u64,
     events: Vec<Event>,
     planted: Option<PlantedFault>,
-    http: SourceHttp,
+    http: Http,
 }
 
 /// How a simulation ended.
@@ -38,15 +39,24 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
+/// The clients of the systems that are no part of AWS, of which each process makes its own.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Of the sources.
+    pub sources: SourceHttp,
+    /// Of the destinations.
+    pub destinations: DestinationHttp,
+}
+
 impl Simulation {
     /// The simulation of a seed with so many events, and rare ones besides.
-    pub fn new(seed: u64, events: usize, http: &SourceHttp) -> Self {
+    pub fn new(seed: u64, events: usize, http: &Http) -> Self {
         let usual = Self::usual(seed, events, http);
         Self { events: event::with_rare(seed, &usual.events), ..usual }
     }
 
     /// Without the rare ones.
-    pub fn usual(seed: u64, events: usize, http: &SourceHttp) -> Self {
+    pub fn usual(seed: u64, events: usize, http: &Http) -> Self {
         Self { seed, events: event::draw(seed, events), planted: None, http: http.clone() }
     }
 
@@ -56,9 +66,10 @@ impl Simulation {
         Self { planted: fault, ..self }
     }
 
-    /// HTTP to the sources, which all simulations may share.
-    pub fn http() -> SourceHttp {
-        SourceHttp::new(Clock::system()).unwrap()
+    /// HTTP to the sources and the destinations, which all simulations may share.
+    pub fn http() -> Http {
+        let clock = Clock::system();
+        Http { sources: SourceHttp::new(clock.clone()).unwrap(), destinations: DestinationHttp::new(clock).unwrap() }
     }
 
     /// Its events.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sources::SourceHttp;
+use crate::run::Http;
 
 use crate::event::{CUSTOMERS, FIRST, What};
 use crate::run::in_runtime;
@@ -51,7 +51,7 @@ pub fn stories() -> Vec<Story> {
 impl Story {
     /// Tells the story once for each of its calls, and has the process die there: before the call is carried out, and
     /// after it.
-    pub fn sweep(&self, http: &SourceHttp) -> Swept {
+    pub fn sweep(&self, http: &Http) -> Swept {
         let mut swept = Swept::default();
         for trouble in [Trouble::DiesBefore, Trouble::DiesAfter] {
             for call in 1.. {
@@ -68,7 +68,7 @@ impl Story {
     }
 
     /// Whether the process died at that call, and what did not hold.
-    async fn tell(&self, call: u64, trouble: Trouble, http: &SourceHttp) -> (bool, Vec<String>) {
+    async fn tell(&self, call: u64, trouble: Trouble, http: &Http) -> (bool, Vec<String>) {
         let mut world = World::new(1, http).await;
         let mut violations: Vec<String> = world.recover().await.err().into_iter().collect();
         let fired = world.aws.weather.fired();

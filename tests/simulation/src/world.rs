@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::run::Http;
 use aws_sdk_dynamodb::types::AttributeValue;
 use config::{Configuration, Deployment};
 use jiff::tz::TimeZone;
@@ -18,7 +19,6 @@ use model::ConnectionKey;
 use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, Procedure, urls};
 use simulators::business_catalyst::{self, Action, BcSettings, BcSimulator, Operation, endpoint};
-use sources::SourceHttp;
 use store::{Clock, CredentialDigest, Random, TableNames, Tables};
 
 use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES, What};
@@ -99,7 +99,7 @@ enum Later {
 
 impl World {
     /// A world in which everything is configured, and nothing was synced yet.
-    pub async fn new(seed: u64, http: &SourceHttp) -> Self {
+    pub async fn new(seed: u64, http: &Http) -> Self {
         let clock = Clock::of_runtime(BEGINNING.parse().unwrap());
         let mut template = Template::parse(TEMPLATE).unwrap();
         for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {

@@ -80,7 +80,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhereCo
             .unwrap_or_else(default_bulk_size),
         sections: sections(fields).unwrap_or_else(default_sections),
         poll_seconds: fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or_else(default_poll_seconds),
-        max_requests_per_second: fields.requests_per_second(),
+        max_requests_per_second: fields.requests_per_second(default_requests_per_second()),
         most_deletes_percent: fields.most_deletes_percent(),
         // The mandatory ones last: every problem is reported.
         queue_url: queue_url?,

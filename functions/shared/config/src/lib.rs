@@ -1,4 +1,4 @@
-//! `connections.toml`: what is synchronised, and who may read. Checked as a whole: every problem is reported at once.
+//! `connections.toml`: what is synchronised, where changes are sent, and who may read. Checked as a whole: every problem is reported at once.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -6,6 +6,7 @@ mod association_anywhere;
 mod batch_import;
 mod business_catalyst;
 mod connector;
+mod destination;
 mod kind;
 mod parse;
 mod reader;
@@ -20,6 +21,10 @@ pub use association_anywhere::AssociationAnywhereConfig;
 pub use batch_import::BatchImportConfig;
 pub use business_catalyst::BusinessCatalystConfig;
 pub use connector::ConnectorConfig;
+pub use destination::{
+    BatchApi, Destination, DestinationKind, DestinationSettings, OverwriteDuplicates, Payload, Receiver, ReceivingHook,
+    ReceivingService, ReceivingSite, Site,
+};
 pub use kind::ConnectionKind;
 pub use parse::{Deployment, ParsedFile, Problems};
 pub use reader::{Reader, Scope, TokenError};
@@ -27,6 +32,8 @@ pub use table_reader::is_connection_id;
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";
+/// The kind of a destination, in the store.
+pub const DESTINATION: &str = "destination";
 
 /// The default of `most_deletes_percent`, in a file and in a registration of a release before.
 fn default_most_deletes() -> u32 {
@@ -43,6 +50,8 @@ fn default_requests_per_second() -> f64 {
 pub struct Configuration {
     /// The connections as the store keeps them, in the file's order.
     pub connections: Vec<Registration>,
+    /// The destinations, in the file's order.
+    pub destinations: Vec<Destination>,
     /// The readers, in the file's order.
     pub readers: Vec<Reader>,
 }
@@ -128,6 +137,16 @@ pub async fn all_connections(registry: &ConnectionRegistry) -> Result<Vec<Regist
     Ok(registrations)
 }
 
+/// Every connection and every destination, of all tenants: all that can be paused and has failure records.
+///
+/// # Errors
+/// If the store can't be read.
+pub async fn all_systems(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
+    let mut registrations = all_connections(registry).await?;
+    registrations.extend(registry.of_kind(DESTINATION).await?);
+    Ok(registrations)
+}
+
 /// Why the settings of a connection can't be read, if they can't: until then it is neither polled nor open to senders.
 pub fn problem_of(registration: &Registration) -> Option<StoreError> {
     match ConnectionKind::from_name(&registration.kind)? {
@@ -156,8 +175,9 @@ fn readable<T>(registrations: &[Registration], read: impl Fn(&Registration) -> R
 impl Configuration {
     /// Everything as the store keeps it.
     pub fn to_registrations(&self) -> Vec<Registration> {
+        let destinations = self.destinations.iter().map(Destination::to_registration);
         let readers = self.readers.iter().map(Reader::to_registration);
-        self.connections.iter().cloned().chain(readers).collect()
+        self.connections.iter().cloned().chain(destinations).chain(readers).collect()
     }
 
     /// Everything that the store keeps.
@@ -165,7 +185,7 @@ impl Configuration {
     /// # Errors
     /// If the store can't be read.
     pub async fn registered(registry: &ConnectionRegistry) -> Result<Vec<Registration>, StoreError> {
-        let mut registrations = all_connections(registry).await?;
+        let mut registrations = all_systems(registry).await?;
         registrations.extend(registry.of_kind(READER).await?);
         Ok(registrations)
     }

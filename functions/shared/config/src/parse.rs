@@ -9,8 +9,9 @@ use toml::{Table, Value};
 
 use super::table_reader::{Notes, TableReader};
 use super::{
-    AssociationAnywhereConfig, BatchImportConfig, Configuration, Connection, ConnectionKind, ConnectorConfig, Reader,
-    Scope, Settings, association_anywhere, batch_import, business_catalyst, connector,
+    AssociationAnywhereConfig, BatchImportConfig, BusinessCatalystConfig, Configuration, Connection, ConnectionKind,
+    ConnectorConfig, Destination, Reader, Scope, Settings, Site, association_anywhere, batch_import, business_catalyst,
+    connector, destination,
 };
 
 /// Where the file is used: a stack takes secrets from AWS Secrets Manager only.
@@ -83,6 +84,8 @@ impl Configuration {
         let mut accounts = BTreeSet::new();
         let mut queues = BTreeSet::new();
         let mut senders = BTreeMap::new();
+        // A connection that is left out is one all the same, to a destination that gets its customers.
+        let declared: BTreeSet<(String, String)> = connections.iter().filter_map(named).collect();
         for (number, table) in (1..).zip(connections) {
             let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
             let mut fields = TableReader::of_entry("connection", number, table, deployment, &mut problems, &mut notes);
@@ -106,10 +109,23 @@ impl Configuration {
             }
             configuration.connections.extend(connection);
         }
+        let mut receivers = BTreeSet::new();
         for (number, table) in (1..).zip(destinations) {
-            let fields = TableReader::of_entry("destination", number, table, deployment, &mut problems, &mut notes);
-            let name = fields.name;
-            problems.push(format!("{name}: destinations can't be run by this version"));
+            let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
+            let mut fields = TableReader::of_entry("destination", number, table, deployment, &mut problems, &mut notes);
+            let destination = destination::read(&mut fields);
+            fields.no_others();
+            if id.is_some_and(|id| !ids.insert(id)) {
+                fields.problem("id", "is used twice");
+            }
+            if let Some(destination) = &destination {
+                check_from(destination, &declared, &configuration.connections, &mut fields);
+                if !receivers.insert((destination.key.tenant.clone(), destination.settings.receiver.to_string())) {
+                    let key = if destination.settings.receiver.site().is_some() { "endpoint" } else { "url" };
+                    fields.problem(key, "is that of another destination too, which would send everything twice");
+                }
+            }
+            configuration.destinations.extend(destination);
         }
         let mut tokens = BTreeSet::new();
         for (number, table) in (1..).zip(readers) {
@@ -131,6 +147,12 @@ impl Configuration {
         problems.extend(left_out);
         Err(Problems(problems))
     }
+}
+
+/// The tenant and the id that a table says.
+fn named(table: &Table) -> Option<(String, String)> {
+    let text = |key| table.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some((text("tenant")?, text("id")?))
 }
 
 fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
@@ -188,6 +210,31 @@ fn queue_of(registration: Option<&Registration>) -> Option<(String, String)> {
 fn sender_of(registration: Option<&Registration>) -> Option<(String, String)> {
     let connection = connection_of::<ConnectorConfig>(registration)?;
     Some((connection.key.tenant, connection.settings.credentials.to_string()))
+}
+
+/// Checks that a destination gets customers of its own tenant, and warns if none of a connection will be sent.
+fn check_from(
+    destination: &Destination,
+    declared: &BTreeSet<(String, String)>,
+    connections: &[Registration],
+    fields: &mut TableReader<'_>,
+) {
+    for from in &destination.settings.from {
+        if !declared.contains(&(destination.key.tenant.clone(), from.clone())) {
+            fields.problem("from", &format!("`{from}` is no connection of the tenant"));
+        }
+        let site = site_of(connections.iter().find(|connection| connection.key.connection == *from));
+        if site.is_some() && site == destination.settings.receiver.site() {
+            let warning = "is the same site: its own customers are not sent back to it";
+            fields.notes.warnings.push(format!("{}: key `from`: `{from}` {warning}", fields.name));
+        }
+    }
+}
+
+/// The site whose contacts a connection lists, if any.
+fn site_of(registration: Option<&Registration>) -> Option<Site> {
+    let settings = connection_of::<BusinessCatalystConfig>(registration)?.settings;
+    Some(Site::of(&settings.endpoint, settings.site_id))
 }
 
 fn read_reader(fields: &mut TableReader<'_>) -> Option<Reader> {

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use model::is_public;
 use store::SecretRef;
 use toml::{Table, Value};
-use url::Url;
+use url::{Host, Url};
 
-use super::{Deployment, SecretReference, default_most_deletes, default_requests_per_second};
+use super::{Deployment, SecretReference, default_most_deletes};
 
 const LONGEST_ID: usize = 40;
 const MOST_REQUESTS_PER_SECOND: f64 = 1_000.0;
@@ -82,6 +84,14 @@ impl<'a> TableReader<'a> {
         }
     }
 
+    /// Refuses a URL whose host is an address that is not public. A name is looked up when something is sent there.
+    pub(super) fn expect_public(&mut self, key: &str, url: &str) {
+        let address = Url::parse(url).ok().and_then(|url| host_address(&url));
+        if address.is_some_and(|address| !is_public(address)) {
+            self.problem(key, "is in a private network: that needs `allow_private_addresses = true`");
+        }
+    }
+
     /// A list that must be there, with at least one text, none of them empty and none twice.
     pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let value = self.required(key)?;
@@ -124,10 +134,10 @@ impl<'a> TableReader<'a> {
         self.whole_number("most_deletes_percent", 0, 100).unwrap_or_else(default_most_deletes)
     }
 
-    pub(super) fn requests_per_second(&mut self) -> f64 {
+    pub(super) fn requests_per_second(&mut self, default: f64) -> f64 {
         let key = "max_requests_per_second";
         let rate = match self.table.remove(key) {
-            None => default_requests_per_second(),
+            None => default,
             Some(Value::Integer(value)) => value as f64,
             Some(Value::Float(value)) => value,
             Some(_) => f64::NAN,
@@ -136,7 +146,7 @@ impl<'a> TableReader<'a> {
             return rate;
         }
         self.problem(key, &format!("must be a number above 0 and up to {MOST_REQUESTS_PER_SECOND}"));
-        default_requests_per_second()
+        default
     }
 
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
@@ -201,11 +211,13 @@ fn is_secret(name: &str) -> bool {
 }
 
 fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => {
-            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        None => false,
+    url.host_str() == Some("localhost") || host_address(url).is_some_and(|address| address.is_loopback())
+}
+
+fn host_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
     }
 }

@@ -3,6 +3,7 @@ use wire::association_anywhere::{Dialect, Section};
 use super::*;
 
 mod credentials;
+mod destinations;
 mod ids_and_urls;
 mod reader;
 
@@ -104,7 +105,8 @@ scope = "operate"
     };
     let token = SecretReference(SecretRef::SecretsManager("customer-sync/reader".to_owned()));
     let reader = Reader { tenant: "acme".to_owned(), token, scope: Scope::Operate, token_sha256: None };
-    assert_eq!(configuration, Configuration { connections: vec![connection.to_registration()], readers: vec![reader] });
+    let connections = vec![connection.to_registration()];
+    assert_eq!(configuration, Configuration { connections, destinations: Vec::new(), readers: vec![reader] });
 }
 
 #[test]
@@ -306,20 +308,6 @@ fn a_kind_that_no_version_knows_is_refused() {
             "connection `aa`: key `kind`: must be \"association-anywhere\" or \"business-catalyst\" or \"connector\" ",
             "or \"batch-import\""
         )]
-    );
-}
-
-#[test]
-fn a_destination_is_refused_by_its_name() {
-    let text = format!(
-        "{MINIMAL}\n[[destination]]\nid = \"loyalty\"\nkind = \"webhook\"\n[[destination]]\nkind = \"webhook\"\n"
-    );
-    assert_eq!(
-        problems(&text),
-        [
-            "destination `loyalty`: destinations can't be run by this version",
-            "destination 2: destinations can't be run by this version",
-        ]
     );
 }
 

@@ -7,6 +7,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
+use destinations::DestinationHttp;
 use sources::SourceHttp;
 
 use crate::Metrics;
@@ -80,6 +81,8 @@ pub struct Clients {
     pub secrets: Secrets,
     /// HTTP to the sources.
     pub http: SourceHttp,
+    /// HTTP to the destinations.
+    pub destinations: DestinationHttp,
     /// The time.
     pub clock: Clock,
     /// Random numbers.
@@ -124,6 +127,7 @@ impl Clients {
             sqs: aws_sdk_sqs::Client::new(config),
             secrets: Secrets::new(Some(aws_sdk_secretsmanager::Client::new(config)), clock.clone()),
             http: SourceHttp::new(clock.clone())?,
+            destinations: DestinationHttp::new(clock.clone())?,
             clock,
             random: Random::from_entropy(),
             metrics: Metrics::from_environment(environment),

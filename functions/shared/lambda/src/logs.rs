@@ -5,12 +5,13 @@ use tracing_subscriber::layer::Filter;
 
 /// Crates that may log everything at level `trace`: they are ours, and keep to the rule that no secret and no personal
 /// data get into a log.
-pub const OURS: [&str; 25] = [
+pub const OURS: [&str; 27] = [
     "api",
     "config",
     "connector_api",
     "customer_sync",
     "customers_api",
+    "destinations",
     "fetch_customers",
     "fuzz",
     "import_api",
@@ -22,6 +23,7 @@ pub const OURS: [&str; 25] = [
     "poll_queue",
     "polling",
     "publish_changes",
+    "push_changes",
     "schedule_polls",
     "simulation",
     "simulators",

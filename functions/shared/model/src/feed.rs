@@ -26,6 +26,16 @@ pub enum ChangeAction {
 }
 
 impl ChangeAction {
+    /// What changes of a customer come to, seen from whether it `lives` now. It `is_new` to a reader that was told that
+    /// it was added or deleted: it was not there before, or was deleted in between and is back.
+    pub const fn seen_now(lives: bool, is_new: bool) -> Self {
+        match (lives, is_new) {
+            (false, _) => Self::Deleted,
+            (true, true) => Self::Added,
+            (true, false) => Self::Updated,
+        }
+    }
+
     /// Its name on every surface.
     pub const fn name(self) -> &'static str {
         match self {

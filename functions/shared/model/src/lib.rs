@@ -22,6 +22,7 @@ mod listing;
 mod merge;
 mod outcome;
 mod planted;
+mod public_address;
 mod purge;
 mod reference_data;
 mod spelling;
@@ -48,6 +49,7 @@ pub use listing::{ListedPage, ListedRecord, Listing, ListingProgress, ListingSco
 pub use merge::{Decision, StoredVersion, merge_decision};
 pub use outcome::{Outcome, OutcomeCounts};
 pub use planted::PlantedFault;
+pub use public_address::is_public;
 pub use purge::{QueueVerdict, judge_queue};
 pub use reference_data::{LeadSource, LeadSourceView, Record, ReferenceData, Staff, StaffView};
 pub use spelling::{is_spelling_of, other_spellings};

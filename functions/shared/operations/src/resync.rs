@@ -1,7 +1,8 @@
 //! Asking for a resync: what `customer-sync resync` and `POST /v1/connections/{id}/resync` do.
 
-use config::{AssociationAnywhereConfig, Connection, ConnectionKind};
+use config::{AssociationAnywhereConfig, Connection, ConnectionKind, DESTINATION};
 use jiff::Timestamp;
+use model::CustomerId;
 use store::{ConnectionStates, Failures, Registration, StoreError, Tables};
 use thiserror::Error;
 
@@ -13,7 +14,7 @@ pub const MOST_BYTES_OF_AN_ID: usize = 900;
 pub enum ResyncWhat {
     /// Every customer.
     Everyone,
-    /// The customer with this id in the source.
+    /// The customer with this id in the source; for a destination, with this public id.
     Customer(String),
     /// The withheld deletions: customers that are still gone are deleted.
     WithheldDeletes,
@@ -30,6 +31,10 @@ pub enum Requested {
     Fetch(String),
     /// It carries out so many withheld deletions, if they are still gone.
     Deletes(u64),
+    /// Everybody is sent to the destination again.
+    Send,
+    /// The customer with this public id is sent to the destination again.
+    SendOne(String),
 }
 
 /// Why a resync can't be asked for.
@@ -53,6 +58,9 @@ pub enum ResyncError {
     /// The id is empty, or longer than any.
     #[error("this is no customer's id in the source")]
     BadCustomer,
+    /// A destination knows customers by their public ids.
+    #[error("this is no customer's id, CONNECTION~ID")]
+    BadPublicId,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,6 +92,9 @@ impl Resyncs {
         now: Timestamp,
     ) -> Result<Requested, ResyncError> {
         let key = &registration.key;
+        if registration.kind == DESTINATION {
+            return self.request_of_destination(registration, what, now).await;
+        }
         let kind = ConnectionKind::from_name(&registration.kind)
             .ok_or_else(|| ResyncError::UnknownKind(registration.kind.clone()))?;
         if kind.is_push() {
@@ -114,6 +125,29 @@ impl Resyncs {
                 }
                 self.states.request_resync(key, now).await?;
                 Ok(if is_queue { Requested::Enqueue } else { Requested::List })
+            }
+        }
+    }
+
+    async fn request_of_destination(
+        &self,
+        destination: &Registration,
+        what: &ResyncWhat,
+        now: Timestamp,
+    ) -> Result<Requested, ResyncError> {
+        match what {
+            ResyncWhat::WithheldDeletes => Err(ResyncError::NoDeletes),
+            ResyncWhat::Customer(id) => {
+                let is_id = id.len() <= MOST_BYTES_OF_AN_ID && id.parse::<CustomerId>().is_ok();
+                if !is_id {
+                    return Err(ResyncError::BadPublicId);
+                }
+                self.failures.request_redrive(&destination.key, id, now).await?;
+                Ok(Requested::SendOne(id.clone()))
+            }
+            ResyncWhat::Everyone => {
+                self.states.request_resync(&destination.key, now).await?;
+                Ok(Requested::Send)
             }
         }
     }

@@ -1,18 +1,23 @@
 //! How a connection stands: what `customer-sync status` prints and `GET /v1/connections` answers.
 
+mod destination;
+
 use jiff::Timestamp;
 use model::{ConnectionKey, OutcomeCounts, Phase, iso_millis};
 use serde::Serialize;
 use store::{
-    ConnectionRegistry, ConnectionState, ConnectionStates, Failures, Ledger, LedgerState, Registration, StoreError,
-    Tables,
+    ChangeFeed, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Failures, Ledger, LedgerState,
+    Registration, StoreError, Tables,
 };
 use utoipa::ToSchema;
 
 use config::{ConnectionKind, all_connections, problem_of};
 
+pub use destination::{DestinationStatus, PushCounts};
+
 /// The state of a connection: `waiting` if it was not polled yet, `syncing` while a batch is in progress, `in_sync` if
 /// the shadow holds what the source reported last, `failing` if something stands in the way, `paused` by an operator.
+/// Likewise of a destination: `waiting` if it was sent nothing yet, `syncing` while changes wait, `in_sync` if it has all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -28,11 +33,13 @@ pub enum Condition {
     Paused,
 }
 
-/// The connections of a tenant.
+/// The connections and the destinations of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Connections {
     /// The connections, by key.
     pub connections: Vec<ConnectionStatus>,
+    /// The destinations, by key.
+    pub destinations: Vec<DestinationStatus>,
 }
 
 /// How a connection stands.
@@ -116,6 +123,8 @@ pub struct StatusReader {
     ledger: Ledger,
     states: ConnectionStates,
     failures: Failures,
+    deliveries: Deliveries,
+    feed: ChangeFeed,
 }
 
 impl StatusReader {
@@ -126,6 +135,8 @@ impl StatusReader {
             ledger: tables.ledger(),
             states: tables.states(),
             failures: tables.failures(),
+            deliveries: tables.deliveries(),
+            feed: tables.feed(),
         }
     }
 

@@ -1,11 +1,14 @@
 //! Where a customer is: what `customer-sync where` prints. It holds no personal data but the id.
 
-use config::ConnectionKind;
+use config::{ConnectionKind, Destination};
 use jiff::Timestamp;
 use model::import::RowOutcome;
-use model::{ConnectionKey, CustomerId, Resource, Status, iso_millis};
+use model::{ConnectionKey, CustomerId, FeedChange, Resource, Status, iso_millis};
 use serde::Serialize;
-use store::{Failures, Holding, Imports, Ledger, PendingReferences, Shadow, StoreError, Tables, Withheld};
+use store::{
+    ChangeFeed, ConnectionRegistry, Deliveries, Failures, FeedError, Holding, Imports, Ledger, Listed,
+    PendingReferences, Shadow, StoreError, Tables, Withheld,
+};
 
 /// Everything that is known of one customer, but its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +31,33 @@ pub struct Whereabouts {
     pub waits_for: Vec<AwaitedReference>,
     /// The imports of the last 90 days that had a row of it, the latest first.
     pub imports: Vec<ImportEntry>,
+    /// How it stands at the destinations that get customers of its connection.
+    pub deliveries: Vec<DeliveryEntry>,
+}
+
+/// How a customer stands at a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeliveryEntry {
+    /// The destination's id.
+    pub destination: String,
+    /// What became of its last change there.
+    pub standing: Standing,
+    /// Its failure record there.
+    pub failure: Option<FailureEntry>,
+}
+
+/// What became of a customer's last change at a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The destination has it, or it is not for it.
+    Done,
+    /// It waits to be sent.
+    Waiting,
+    /// The destination did not take it.
+    Failed,
+    /// The destination did not take it, and it is sent again.
+    Redriven,
 }
 
 /// What a record says beside its content.
@@ -118,6 +148,9 @@ pub struct Finder {
     failures: Failures,
     pending: PendingReferences,
     imports: Imports,
+    registry: ConnectionRegistry,
+    deliveries: Deliveries,
+    feed: ChangeFeed,
 }
 
 impl Finder {
@@ -129,6 +162,9 @@ impl Finder {
             failures: tables.failures(),
             pending: tables.pending_references(),
             imports: tables.imports(),
+            registry: tables.registry(),
+            deliveries: tables.deliveries(),
+            feed: tables.feed(),
         }
     }
 
@@ -160,7 +196,52 @@ impl Finder {
             }),
             waits_for: if is_pushed { self.waits_for(connection, source_id).await? } else { Vec::new() },
             imports: if is_imported { self.imports_of(connection, source_id, deadline).await? } else { Vec::new() },
+            deliveries: self.deliveries_of(&connection.tenant, &id).await?,
         })
+    }
+
+    async fn deliveries_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<DeliveryEntry>, StoreError> {
+        let mut entries = Vec::new();
+        for Destination { key, settings } in Destination::all(&self.registry).await? {
+            if key.tenant != tenant || !settings.from.contains(&id.connection) {
+                continue;
+            }
+            let failure = self.failure(&key, &id.to_string()).await?;
+            let is_redriven = self.failures.redrive_of(&key, &id.to_string()).await?.is_some();
+            let standing = match &failure {
+                _ if is_redriven => Standing::Redriven,
+                _ if self.waits_for_destination(&key, id).await? => Standing::Waiting,
+                Some(_) => Standing::Failed,
+                None => Standing::Done,
+            };
+            entries.push(DeliveryEntry { destination: key.connection, standing, failure });
+        }
+        Ok(entries)
+    }
+
+    /// Whether a change of the customer stands before the destination in the feed, or it was not listed for it yet.
+    async fn waits_for_destination(&self, destination: &ConnectionKey, id: &CustomerId) -> Result<bool, StoreError> {
+        let delivery = self.deliveries.of(destination).await?;
+        let Some(mut position) = delivery.position else { return Ok(true) };
+        let is_listed = match delivery.progress.listed.get(&id.connection) {
+            Some(Listed::All) => true,
+            Some(Listed::UpTo(shard, source_id)) => Shadow::place_of(&id.source_id) <= (*shard, source_id.clone()),
+            None => false,
+        };
+        if !is_listed {
+            return Ok(true);
+        }
+        loop {
+            let wanted = |change: &FeedChange| change.id == *id;
+            match self.feed.read(&destination.tenant, &position, 1, wanted).await {
+                Ok(page) if !page.changes.is_empty() => return Ok(true),
+                Ok(page) if !page.more => return Ok(false),
+                Ok(page) => position = page.position,
+                // Everybody is listed for it anew.
+                Err(FeedError::Gone) => return Ok(true),
+                Err(FeedError::Store(error)) => return Err(error),
+            }
+        }
     }
 
     async fn record(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<RecordHead>, StoreError> {

@@ -18,6 +18,7 @@
 //! | `acme/aa` | `limiter` | pace and breaker, shared by all requests to this source |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
+//! | `acme/loyalty` | `push` | how far a destination has come |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
@@ -37,6 +38,7 @@ mod connection_state;
 mod control;
 mod credential_digest;
 mod deletion_limit;
+mod deliveries;
 mod email_index;
 mod error;
 mod failures;
@@ -61,6 +63,7 @@ pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
+pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress};
 pub use email_index::EmailIndex;
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
@@ -68,7 +71,7 @@ pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
-pub use queue::{PollPurpose, PollRequest, PollRequests, WorkQueue};
+pub use queue::{PollPurpose, PollRequest, PollRequests, PushRequest, PushRequests, WorkQueue};
 pub use random::Random;
 pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};

@@ -42,6 +42,19 @@ pub struct WorkQueue(Queue);
 #[derive(Clone, Debug)]
 pub struct PollRequests(Queue);
 
+/// The queue of `push-changes`: which destinations may have changes to get.
+#[derive(Clone, Debug)]
+pub struct PushRequests(Queue);
+
+/// Asks `push-changes` to look at a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushRequest {
+    /// The destination.
+    #[serde(with = "key")]
+    pub destination: ConnectionKey,
+}
+
 /// Asks a polling function to look at connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,26 +118,35 @@ impl ChunkKey {
     }
 }
 
+impl PushRequest {
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// [`StoreError::Document`] if it is not one of ours.
+    pub fn from_message(body: &str) -> Result<Self, StoreError> {
+        read_message(body)
+    }
+}
+
 impl PollRequest {
     /// Reads a message's body.
     ///
     /// # Errors
     /// [`StoreError::Document`] if it is not one of ours.
     pub fn from_message(body: &str) -> Result<Self, StoreError> {
-        serde_json::from_str(body)
-            .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })
+        read_message(body)
     }
+}
 
-    fn to_message(&self) -> String {
-        // Names and plain words: there is nothing in it that JSON can't say.
-        #[allow(clippy::expect_used)]
-        serde_json::to_string(self).expect("a poll request is plain data")
-    }
+fn read_message<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, StoreError> {
+    serde_json::from_str(body)
+        .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })
+}
 
-    /// Its fair share is that of its only connection, or of a part of the connections.
-    fn group(&self) -> String {
-        self.connections.first().map_or_else(|| "nothing".to_owned(), ConnectionKey::to_string)
-    }
+fn write_message(message: &impl Serialize) -> String {
+    // Names and plain words: there is nothing in it that JSON can't say.
+    #[allow(clippy::expect_used)]
+    serde_json::to_string(message).expect("a message is plain data")
 }
 
 impl WorkQueue {
@@ -157,8 +179,30 @@ impl PollRequests {
     /// If not all were sent before the deadline.
     pub async fn send(&self, requests: Vec<(u32, PollRequest)>, deadline: Timestamp) -> Result<(), StoreError> {
         let message = |(delay, request): &(u32, PollRequest)| Outgoing {
-            body: request.to_message(),
-            group: request.group(),
+            body: write_message(request),
+            // Its fair share is that of its only connection, or of a part of the connections.
+            group: request.connections.first().map_or_else(|| "nothing".to_owned(), ConnectionKey::to_string),
+            delay: *delay,
+        };
+        self.0.send(requests.iter().map(message).collect(), deadline).await
+    }
+}
+
+impl PushRequests {
+    /// The queue at `url`.
+    pub fn new(client: Client, url: impl Into<String>, clock: Clock, random: Random) -> Self {
+        Self(Queue { client, url: url.into(), clock, random })
+    }
+
+    /// Sends requests, each with the seconds after which it is to be delivered: up to 900. A send that fails in part is
+    /// completed.
+    ///
+    /// # Errors
+    /// If not all were sent before the deadline.
+    pub async fn send(&self, requests: Vec<(u32, PushRequest)>, deadline: Timestamp) -> Result<(), StoreError> {
+        let message = |(delay, request): &(u32, PushRequest)| Outgoing {
+            body: write_message(request),
+            group: request.destination.to_string(),
             delay: *delay,
         };
         self.0.send(requests.iter().map(message).collect(), deadline).await
@@ -206,6 +250,23 @@ impl Queue {
     }
 }
 
+/// A key as `tenant/name`.
+mod key {
+    use model::ConnectionKey;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(key: &ConnectionKey, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(key)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionKey, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let key = text.split_once('/').map(|(tenant, name)| ConnectionKey::new(tenant, name));
+        key.ok_or_else(|| D::Error::custom("a key is not of the form tenant/name"))
+    }
+}
+
 /// Connections as `tenant/connection`.
 mod keys {
     use model::ConnectionKey;
@@ -246,8 +307,8 @@ mod tests {
     fn a_poll_request_names_its_purpose_and_its_connections() {
         let connections = vec![ConnectionKey::new("acme", "aa"), ConnectionKey::new("other", "bc")];
         let request = PollRequest { purpose: PollPurpose::Due, connections };
-        assert_eq!(request.to_message(), r#"{"purpose":"due","connections":["acme/aa","other/bc"]}"#);
-        assert_eq!(PollRequest::from_message(&request.to_message()).unwrap(), request);
+        assert_eq!(write_message(&request), r#"{"purpose":"due","connections":["acme/aa","other/bc"]}"#);
+        assert_eq!(PollRequest::from_message(&write_message(&request)).unwrap(), request);
         assert!(PollRequest::from_message(r#"{"purpose":"due","connections":["acme"]}"#).is_err());
     }
 }

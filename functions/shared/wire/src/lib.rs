@@ -1,5 +1,6 @@
-//! The documents of the sources' systems, without I/O: bytes in, domain types out, and requests as text.
-//! [`customers_batch`] is the other way round: there we are the source.
+//! The documents of the sources' systems, without I/O: bytes in, domain types out, and requests as text. So are those
+//! of the receivers of changes: [`business_catalyst`], [`customers_batch`] and [`webhook`]. In [`customers_batch`] we
+//! answer requests, too.
 //!
 //! Nothing here opens a connection, reads a clock or writes a log. An input that has no more for the moment returns
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock), and every reader of answers continues from there when it is called
@@ -26,6 +27,7 @@ mod handler;
 mod limits;
 mod name;
 mod parse_context;
+mod picked;
 mod record;
 mod redacted_ranges;
 mod redaction;
@@ -37,6 +39,7 @@ mod source_message;
 mod tag;
 mod token_skipper;
 mod vocabulary;
+pub mod webhook;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,

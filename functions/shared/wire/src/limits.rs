@@ -63,6 +63,11 @@ impl Limits {
     pub fn of_status() -> Self {
         Self { document_bytes: MIB, ..Self::default() }
     }
+
+    /// The limits of an answer to a batch of rows: 8 MiB, for some receivers tell of every row.
+    pub fn of_batch_answer() -> Self {
+        Self { document_bytes: 8 * MIB, ..Self::default() }
+    }
 }
 
 impl Default for Limits {

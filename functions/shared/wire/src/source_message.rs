@@ -66,7 +66,7 @@ pub(crate) fn shown(words: &str) -> String {
 const MASK: &str = "…";
 
 /// What may stand around a word.
-const PUNCTUATION: &str = ".,:;!?()[]\"'";
+const PUNCTUATION: &str = ".,:;!?()[]\"'`";
 
 /// The longest run of punctuation that is shown by itself, such as `--->`.
 const RULE_CHARACTERS: usize = 4;

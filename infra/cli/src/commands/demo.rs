@@ -1,5 +1,7 @@
-//! What `local` synchronises by default: simulated sources, with customers that go on changing.
+//! What `local` synchronises by default: simulated sources, with customers that go on changing, and three simulated
+//! systems that changes are sent to.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +16,8 @@ use serde_json::json;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
 use simulators::connector::{ConnectorSettings, ConnectorSimulator, Login};
+use simulators::loyalty::{self, LoyaltySettings, LoyaltySimulator};
+use simulators::webhook::{self, WebhookReceiver, WebhookSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -36,21 +40,60 @@ const STAFF: usize = 3;
 /// The password of the pushes, on this machine only.
 const PASSWORD: &str = "demo-password";
 
-/// Starts the simulators, and configures connections to them. Their secrets are written below `data`. One of them
-/// pushes to `api`, and sets `is_pushed` when all its records are stored.
+/// The simulated world, as it runs.
+#[derive(Clone)]
+pub(crate) struct Demo {
+    /// Whether the Connector has pushed all its records.
+    is_pushed: Arc<AtomicBool>,
+    website: BcSimulator,
+    loyalty: LoyaltySimulator,
+    hook: WebhookReceiver,
+}
+
+impl Demo {
+    /// Whether the Connector has pushed all its records.
+    pub(crate) fn is_pushed(&self) -> bool {
+        self.is_pushed.load(Ordering::Acquire)
+    }
+
+    /// The ids of the customers that arrived at the three systems since the last call, each with their names.
+    pub(crate) fn take_arrivals(&self) -> BTreeMap<String, Vec<&'static str>> {
+        let news = [
+            ("website", self.website.take_news()),
+            ("loyalty", self.loyalty.take_news()),
+            ("hook", self.hook.take_news()),
+        ];
+        let mut arrivals: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+        for (system, ids) in news {
+            for id in ids {
+                arrivals.entry(id).or_default().push(system);
+            }
+        }
+        arrivals
+    }
+}
+
+/// Starts the simulators, and configures connections to them, and destinations. Their secrets are written below `data`.
+/// One of them pushes to `api`.
 pub(crate) async fn start(
     data: &Path,
     api: SocketAddr,
     keep_changing: bool,
-    is_pushed: &Arc<AtomicBool>,
     background: &mut JoinSet<()>,
-) -> io::Result<Configuration> {
+) -> io::Result<(Configuration, Demo)> {
     let secrets = Secrets::below(data)?;
+    let is_pushed = Arc::new(AtomicBool::new(false));
+    let (website, website_file) = website(&secrets, background).await?;
+    let (loyalty, loyalty_file) = loyalty_service(&secrets, background).await?;
+    let (hook, hook_file) = receiver(&secrets, background).await?;
     let file = [
         association_anywhere(&secrets, keep_changing, background).await?,
         business_catalyst(&secrets, keep_changing, background).await?,
-        connector(&secrets, api, keep_changing, is_pushed, background)?,
+        connector(&secrets, api, keep_changing, &is_pushed, background)?,
         imports(&secrets)?,
+        website_file,
+        loyalty_file,
+        hook_file,
         format!(
             "[[reader]]\ntenant = \"demo\"\ntoken = {:?}\nscope = \"operate\"\n",
             secrets.write("reader.json", &json!({ "token": TOKEN }))?
@@ -62,7 +105,7 @@ pub(crate) async fn start(
         .digest_tokens(&store::Secrets::new(None, store::Clock::system()), Deployment::Local)
         .await
         .map_err(unusable)?;
-    Ok(configuration)
+    Ok((configuration, Demo { is_pushed, website, loyalty, hook }))
 }
 
 /// Requests to try, ready for a shell.
@@ -158,6 +201,55 @@ fn imports(secrets: &Secrets) -> io::Result<String> {
         "[[connection]]\nid = \"imports\"\ntenant = \"demo\"\nkind = \"batch-import\"\naccount_id = \"greatwidgets\"\n\
          credentials = {credentials:?}\ncampaigns = [\"898989889\", \"13234545\", \"34534554\"]\n",
     ))
+}
+
+/// A second site of Business Catalyst, which gets the customers of `aa` and has none of its own.
+async fn website(secrets: &Secrets, background: &mut JoinSet<()>) -> io::Result<(BcSimulator, String)> {
+    let settings =
+        BcSettings { contacts: 0, clock: Clock::Following(Arc::new(Timestamp::now)), ..BcSettings::default() };
+    let login = json!({ "username": settings.username, "password": settings.password });
+    let credentials = secrets.write("website.json", &login)?;
+    let site_id = settings.site_id;
+    let (listener, base) = listen().await?;
+    let simulator = BcSimulator::new(settings);
+    let serving = simulator.clone();
+    background.spawn(async move { report(serving.serve(listener).await) });
+    let kind = format!("kind = \"business-catalyst\"\nendpoint = {:?}\nsite_id = {site_id}\n", endpoint(&base));
+    Ok((simulator, destination("website", &kind, &credentials)))
+}
+
+async fn loyalty_service(secrets: &Secrets, background: &mut JoinSet<()>) -> io::Result<(LoyaltySimulator, String)> {
+    let settings = LoyaltySettings::default();
+    let LoyaltySettings { user_id, user_password, account_id, campaigns, .. } = &settings;
+    let access = json!({ "user_id": user_id, "user_password": user_password, "account_id": account_id });
+    let credentials = secrets.write("loyalty.json", &access)?;
+    let (listener, base) = listen().await?;
+    let url = loyalty::endpoint(&base);
+    let kind = format!("kind = \"customers-batch\"\nurl = {url:?}\ncampaigns = {campaigns:?}\n");
+    let simulator = LoyaltySimulator::new(settings);
+    let serving = simulator.clone();
+    background.spawn(async move { report(serving.serve(listener).await) });
+    Ok((simulator, destination("loyalty", &kind, &credentials)))
+}
+
+async fn receiver(secrets: &Secrets, background: &mut JoinSet<()>) -> io::Result<(WebhookReceiver, String)> {
+    let settings = WebhookSettings::default();
+    let credentials = secrets.write("hook.json", &json!({ "secret": settings.secret }))?;
+    let (listener, base) = listen().await?;
+    let receiver = WebhookReceiver::new(settings);
+    let serving = receiver.clone();
+    background.spawn(async move { report(serving.serve(listener).await) });
+    let url = webhook::endpoint(&base);
+    let kind = format!("kind = \"webhook\"\nurl = {url:?}\nmax_requests_per_second = 500\n");
+    Ok((receiver, destination("hook", &kind, &credentials)))
+}
+
+/// A destination on this machine.
+fn destination(id: &str, kind: &str, credentials: &str) -> String {
+    format!(
+        "[[destination]]\nid = {id:?}\ntenant = \"demo\"\nfrom = [\"aa\"]\ncredentials = {credentials:?}\n\
+         allow_private_addresses = true\n{kind}"
+    )
 }
 
 /// Pushes everything that a Connector has; with `keep_changing`, then makes a prospect a member now and then.

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
-use config::all_connections;
+use config::all_systems;
 use model::{ConnectionKey, CustomerId, iso_millis};
 use serde_json::{Value, json};
 use store::{Failure, Registration};
@@ -30,14 +30,14 @@ const PAGE: usize = 100;
 /// # Errors
 /// If an id names no failure record: then nothing was done. If the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
-    let registrations = all_connections(&target.tables.registry()).await?;
+    let registrations = all_systems(&target.tables.registry()).await?;
     let keys: Vec<ConnectionKey> = registrations
         .into_iter()
         .map(|Registration { key, .. }| key)
         .filter(|key| connection.is_none_or(|connection| connection == key.connection))
         .collect();
     if let Some(connection) = connection.filter(|_| keys.is_empty()) {
-        bail!("there is no connection `{connection}`");
+        bail!("there is no connection or destination `{connection}`");
     }
     match action {
         FailuresAction::List { as_json } => list(target, &keys, as_json).await,
@@ -46,7 +46,10 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
             for (key, source_id) in &chosen {
                 target.tables.failures().request_redrive(key, source_id, target.clients.clock.now()).await?;
             }
-            println!("{} will be fetched again with the next batch", customers(chosen.len()));
+            println!(
+                "{} will be fetched, or sent, again within a minute or with the next batch",
+                customers(chosen.len())
+            );
             Ok(())
         }
         FailuresAction::Drop(ids) => {

@@ -21,7 +21,8 @@ const TOLD: [(&str, &str); 6] = [
     ("waiting", "pending references"),
 ];
 
-/// Removes everything of a connection that was taken out of the file: customers, failure records, imports, ledger.
+/// Removes everything of a connection that was taken out of the file: customers, failure records, imports, ledger. Or of
+/// a destination: its failure records, and how far it has come.
 /// `name` is its id, or `TENANT/ID` as `apply` shows it. Asks at the terminal, unless `is_agreed`.
 ///
 /// # Errors
@@ -54,7 +55,7 @@ async fn key_of(target: &Target, name: &str) -> Result<ConnectionKey> {
     if let Some((tenant, id)) = name.split_once('/') {
         return Ok(ConnectionKey::new(tenant, id));
     }
-    if let Ok(registered) = super::connection(target, name).await {
+    if let Ok(registered) = super::system(target, name).await {
         return Ok(registered.key);
     }
     let tenants: Vec<String> = target.tables.removal().tenants_with(name).await?.into_iter().collect();

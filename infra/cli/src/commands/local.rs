@@ -2,14 +2,12 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::{Configuration, Deployment, ParsedFile, Problems};
 use jiff::Timestamp;
 use lambda::Clients;
-use operations::status::{Condition, ConnectionStatus, StatusReader};
+use operations::status::{Condition, ConnectionStatus, DestinationStatus, StatusReader};
 use store::{Clock, Secrets};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -17,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::commands::apply::{carry_out, changes};
 use crate::commands::changes::Changes;
+use crate::commands::demo::Demo;
 use crate::commands::progress::Progress;
 use crate::commands::{demo, docs};
 use crate::target::{DATABASE, local_clients, local_tables};
@@ -84,8 +83,10 @@ pub struct LocalRun {
     pub status: StatusReader,
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
-    /// With simulated sources: whether the Connector has pushed all its records.
-    demo: Option<Arc<AtomicBool>>,
+    /// How many destinations are configured.
+    destinations: usize,
+    /// The simulated world, if there is one.
+    demo: Option<Demo>,
     /// Which customers change.
     seen: Changes,
     /// Whether a connection of the file is left out.
@@ -103,11 +104,15 @@ pub struct LocalRun {
 pub async fn local(options: &LocalOptions) -> anyhow::Result<bool> {
     let run = LocalRun::start(options).await?;
     let progress = Progress::new(run.baseline.clone());
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let destinations = match run.destinations {
+        0 => String::new(),
+        count => format!(", {}", counted(count, "destination")),
+    };
     progress.line(&format!(
-        "customer-sync {}: {} connection{}, data in {}",
+        "customer-sync {}: {}{destinations}, data in {}",
         env!("CARGO_PKG_VERSION"),
-        run.baseline.len(),
-        if run.baseline.len() == 1 { "" } else { "s" },
+        counted(run.baseline.len(), "connection"),
         options.data.display()
     ));
     run.watch(progress, options.once).await
@@ -146,10 +151,9 @@ impl LocalRun {
         let (configuration, demo) = match file {
             Some(ParsedFile { configuration, .. }) => (configuration, None),
             None => {
-                let is_pushed = Arc::new(AtomicBool::new(false));
-                let configuration =
-                    demo::start(&options.data, address, !options.once, &is_pushed, &mut background).await;
-                (configuration.map_err(|error| data(reason(&error)))?, Some(is_pushed))
+                let started = demo::start(&options.data, address, !options.once, &mut background).await;
+                let (configuration, demo) = started.map_err(|error| data(reason(&error)))?;
+                (configuration, Some(demo))
             }
         };
         let tables = local_tables(&clients);
@@ -160,6 +164,9 @@ impl LocalRun {
             // The lock on the directory proves that the process with these leases has ended: they need not run out.
             ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;
             states.revoke_lease(&connection.key).await.map_err(|error| data(error.to_string()))?;
+        }
+        for destination in &configuration.destinations {
+            states.revoke_lease(&destination.key).await.map_err(|error| data(error.to_string()))?;
         }
         let engine = Engine::new(&template, &clients, queues, database.clone())
             .map_err(|error| LocalError::Template(error.to_string()))?;
@@ -174,6 +181,7 @@ impl LocalRun {
             status,
             started_at,
             baseline,
+            destinations: configuration.destinations.len(),
             demo,
             seen,
             is_partial,
@@ -196,6 +204,7 @@ impl LocalRun {
             status,
             started_at,
             baseline,
+            destinations: _,
             demo,
             seen,
             is_partial,
@@ -241,8 +250,8 @@ struct Watch {
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
     address: SocketAddr,
-    /// With simulated sources: whether the Connector has pushed all its records.
-    demo: Option<Arc<AtomicBool>>,
+    /// The simulated world, if there is one.
+    demo: Option<Demo>,
     /// Which customers change.
     seen: Changes,
 }
@@ -258,32 +267,46 @@ impl Watch {
             progress.show(&statuses);
             // Names are shown only of simulated customers.
             progress.show_changes(&self.seen.take(), self.demo.is_some());
-            let is_pushed = self.demo.as_ref().is_none_or(|is_pushed| is_pushed.load(Ordering::Acquire));
-            let in_sync = is_pushed && statuses.iter().all(|status| self.is_in_sync(status));
+            let destinations = self.status.destinations(None, now).await?;
+            progress.show_destinations(&destinations);
+            if let Some(demo) = &self.demo {
+                progress.show_arrivals(&demo.take_arrivals());
+            }
+            let is_pushed = self.demo.as_ref().is_none_or(Demo::is_pushed);
+            let in_sync = is_pushed
+                && statuses.iter().all(|status| self.is_in_sync(status))
+                && destinations.iter().all(|status| self.has_everything(status));
             if in_sync && !announced {
                 announced = true;
-                progress.summary(&self.status.all(None, now).await?);
+                progress.summary(&self.status.all(None, now).await?, &destinations);
                 if !once {
                     self.announce(progress, &statuses);
                     progress.caught_up(&statuses);
                     self.seen.begin();
                 }
             }
-            let seen: Vec<(u64, bool)> =
-                statuses.iter().map(|status| (status.counts.fetched, status.error.is_some())).collect();
+            let seen: Vec<(u64, bool)> = statuses
+                .iter()
+                .map(|status| (status.counts.fetched, status.error.is_some()))
+                .chain(destinations.iter().map(|status| (status.counts.changes, status.error.is_some())))
+                .collect();
             if seen != last_seen {
                 last_seen = seen;
                 came_on_at = now;
             }
             if once && in_sync {
-                return Ok(!self.any_failed(&statuses));
+                return Ok(!self.any_failed(&statuses) && destinations.iter().all(|status| status.failures == 0));
             }
-            let failing = statuses.iter().any(|status| status.condition == Condition::Failing);
+            let failing = statuses.iter().any(|status| status.condition == Condition::Failing)
+                || destinations.iter().any(|status| status.condition == Condition::Failing);
             if once && failing && now > came_on_at + GIVE_UP_AFTER {
                 progress.finish();
                 let errors = statuses.iter().filter_map(|status| {
                     status.error.as_ref().map(|error| format!("connection `{}`: {}", status.id, error.message))
                 });
+                let errors = errors.chain(destinations.iter().filter_map(|status| {
+                    status.error.as_ref().map(|error| format!("destination `{}`: {}", status.id, error.message))
+                }));
                 anyhow::bail!(errors.collect::<Vec<_>>().join("; "));
             }
             self.clients.clock.sleep(if announced { LOOK_AGAIN_EVERY } else { LOOK_EVERY }).await;
@@ -300,6 +323,14 @@ impl Watch {
         status.condition == Condition::InSync
             // In milliseconds, as it is stored.
             && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
+    }
+
+    /// Whether a destination has everything that had changed since this run began; a paused one is not waited for.
+    fn has_everything(&self, status: &DestinationStatus) -> bool {
+        let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
+        status.condition == Condition::Paused
+            || status.condition == Condition::InSync
+                && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
     }
 
     fn any_failed(&self, statuses: &[ConnectionStatus]) -> bool {

@@ -1,7 +1,7 @@
 //! The commands, one module each.
 
 use anyhow::{Context, Result};
-use config::all_connections;
+use config::{DESTINATION, all_systems};
 use store::Registration;
 
 use crate::Target;
@@ -34,7 +34,13 @@ pub use whereabouts::whereabouts;
 
 /// The connection with this id.
 async fn connection(target: &Target, id: &str) -> Result<Registration> {
-    let registrations = all_connections(&target.tables.registry()).await?;
-    let found = registrations.into_iter().find(|registration| registration.key.connection == id);
+    let found = system(target, id).await.ok().filter(|found| found.kind != DESTINATION);
     found.with_context(|| format!("there is no connection `{id}`"))
+}
+
+/// The connection or destination with this id.
+async fn system(target: &Target, id: &str) -> Result<Registration> {
+    let registrations = all_systems(&target.tables.registry()).await?;
+    let found = registrations.into_iter().find(|registration| registration.key.connection == id);
+    found.with_context(|| format!("there is no connection or destination `{id}`"))
 }

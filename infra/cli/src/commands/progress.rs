@@ -1,11 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::OutcomeCounts;
-use operations::status::{Condition, ConnectionStatus};
+use operations::status::{Condition, ConnectionStatus, DestinationStatus, PushCounts};
 
 use crate::commands::changes::Change;
 use crate::commands::status::{TAKES_PUSHES, word};
@@ -60,13 +60,47 @@ impl Progress {
                 show_bar(bars, by_id, status);
             }
             let Some(news) = self.news(status) else { continue };
-            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            if said.get(&status.id) != Some(&news) {
-                said.insert(status.id.clone(), news.clone());
-                drop(said);
+            if self.is_news(&status.id, &news) {
                 self.line(&format!("{}: {news}", status.id));
             }
         }
+    }
+
+    /// Shows what is new in the status of the destinations.
+    pub(crate) fn show_destinations(&self, statuses: &[DestinationStatus]) {
+        for status in statuses {
+            let news = match (&status.error, status.condition) {
+                (_, Condition::Paused) => Some(word(status.condition).to_owned()),
+                (Some(error), _) => Some(format!("takes nothing: {}", error.message)),
+                (None, Condition::InSync) if self.has_caught_up.load(Ordering::Relaxed) => {
+                    Some("has everything".to_owned())
+                }
+                _ => None,
+            };
+            let Some(news) = news else { continue };
+            if self.is_news(&status.id, &news) {
+                self.line(&format!("to {}: {news}", status.id));
+            }
+        }
+    }
+
+    /// Shows at which destinations customers have arrived; beyond [`MOST_CHANGES`] only how many more.
+    pub(crate) fn show_arrivals(&self, arrivals: &BTreeMap<String, Vec<&'static str>>) {
+        if !self.has_caught_up.load(Ordering::Relaxed) {
+            return;
+        }
+        for (id, systems) in arrivals.iter().take(MOST_CHANGES) {
+            self.line(&format!("{id} → {}", systems.join(", ")));
+        }
+        if arrivals.len() > MOST_CHANGES {
+            self.line(&format!("… and {} more", arrivals.len() - MOST_CHANGES));
+        }
+    }
+
+    /// Whether something was not said last of a connection or a destination.
+    fn is_news(&self, id: &str, news: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(id.to_owned(), news.to_owned()).is_none_or(|before| before != news)
     }
 
     /// All is in sync: from now on shows only changes.
@@ -143,7 +177,7 @@ impl Progress {
     }
 
     /// Ends the bars and shows the result of the run.
-    pub(crate) fn summary(&self, statuses: &[ConnectionStatus]) {
+    pub(crate) fn summary(&self, statuses: &[ConnectionStatus], destinations: &[DestinationStatus]) {
         self.finish();
         for status in statuses {
             let text = match &status.error {
@@ -164,6 +198,12 @@ impl Progress {
                 };
                 self.line(&format!("{}: {records}: see `customer-sync failures`", status.id));
             }
+        }
+        for status in destinations {
+            let PushCounts { changes, sent, failed, left_out } = status.counts;
+            let figures = format!("{changes} changes = {sent} sent + {failed} failed + {left_out} left out");
+            self.line(&format!("to {}: {}: {figures}", status.id, word(status.condition)));
+            self.is_news(&status.id, "has everything");
         }
     }
 

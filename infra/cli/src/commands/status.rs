@@ -1,16 +1,19 @@
 use anyhow::Result;
-use operations::status::{Condition, ConnectionStatus, Connections};
+use config::DestinationKind;
+use operations::status::{Condition, ConnectionStatus, Connections, DestinationStatus, PushCounts};
 
 use crate::Target;
 
-/// Prints how every connection stands.
+/// Prints how every connection and every destination stands.
 ///
 /// # Errors
 /// If the store can't be read.
 pub async fn status(target: &Target, as_json: bool) -> Result<()> {
-    let statuses = target.status().all(None, target.clients.clock.now()).await?;
+    let now = target.clients.clock.now();
+    let statuses = target.status().all(None, now).await?;
+    let destinations = target.status().destinations(None, now).await?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&Connections { connections: statuses })?);
+        println!("{}", serde_json::to_string_pretty(&Connections { connections: statuses, destinations })?);
         return Ok(());
     }
     if statuses.is_empty() {
@@ -18,6 +21,9 @@ pub async fn status(target: &Target, as_json: bool) -> Result<()> {
     }
     for status in &statuses {
         print_status(status, &target.flags);
+    }
+    for status in &destinations {
+        print_destination(status, &target.flags);
     }
     Ok(())
 }
@@ -62,6 +68,41 @@ pub(crate) fn print_status(status: &ConnectionStatus, flags: &str) {
     if status.failures > 0 {
         println!("  failures       {}: see `customer-sync failures{flags}`", status.failures);
     }
+}
+
+/// One destination, in a few lines.
+fn print_destination(status: &DestinationStatus, flags: &str) {
+    let kind = status.kind.map_or("unreadable", DestinationKind::name);
+    let freshness = status
+        .freshness_seconds
+        .map_or("never had everything yet".to_owned(), |seconds| format!("as of {} ago", span(seconds)));
+    println!("{} (to {kind}, tenant {}): {}, {freshness}", status.id, status.tenant, word(status.condition));
+    if let Some(at) = &status.paused_at {
+        println!("  paused since   {at}: `customer-sync resume {}{flags}` goes on", status.id);
+    }
+    if let Some(error) = &status.error {
+        println!("  error          {} {}", error.at, error.message);
+    }
+    if let (Some(since), Some(next)) = (&status.failing_since, &status.next_attempt_at) {
+        println!("  takes nothing  since {since}; next attempt {next}");
+    }
+    if status.waiting > 0 {
+        let more = if status.waiting >= 1_000 { " or more" } else { "" };
+        println!("  waiting        {}{more} changes", status.waiting);
+    }
+    if status.listed_percent < 100 {
+        println!("  listing        about {} % of all customers", status.listed_percent);
+    }
+    println!("  {}", sent(status));
+    if status.failures > 0 {
+        println!("  failures       {}: see `customer-sync failures{flags}`", status.failures);
+    }
+}
+
+/// Changes = sent + failed + left out, with the figures.
+fn sent(status: &DestinationStatus) -> String {
+    let PushCounts { changes, sent, failed, left_out } = status.counts;
+    format!("changes        {changes} = {sent} sent + {failed} failed + {left_out} left out")
 }
 
 /// A span of time in its two largest units; below two minutes in seconds.

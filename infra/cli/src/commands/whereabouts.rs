@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use config::ConnectionKind;
 use model::{CustomerId, Status};
-use operations::whereabouts::{ChunkEntry, Finder, ImportEntry, RecordHead, Whereabouts};
+use operations::whereabouts::{ChunkEntry, DeliveryEntry, Finder, ImportEntry, RecordHead, Standing, Whereabouts};
 
 use crate::Target;
 
@@ -54,6 +54,16 @@ fn print_whereabouts(found: &Whereabouts) {
     for ImportEntry { id, began_at, undone_at, row, outcome } in &found.imports {
         let undone = undone_at.as_ref().map(|at| format!(", undone {at}")).unwrap_or_default();
         println!("  import         {id} of {began_at}: row {row}, {outcome}{undone}");
+    }
+    for DeliveryEntry { destination, standing, failure } in &found.deliveries {
+        let standing = match standing {
+            Standing::Done => "has it, or it is not for it",
+            Standing::Waiting => "waits to be sent",
+            Standing::Failed => "was refused",
+            Standing::Redriven => "is sent again within a minute",
+        };
+        let failure = failure.as_ref().map(|it| format!(": {} {}", it.failed_at, it.reason)).unwrap_or_default();
+        println!("  to {destination:<12}{standing}{failure}");
     }
 }
 

@@ -67,6 +67,8 @@ While it runs it can be driven over HTTP:
                                               one of the above, right before this page is next answered
   POST /_simulator/poison?id=1001&kind=KIND   something is wrong with this contact; heal?id=1001 ends it
        KIND: no-entity-id, bad-date, broken-xml, too-deep, huge-text (&value=BYTES)
+  POST /_simulator/refuse?external_id=aa~1001 requests to write this contact fail; accept?external_id=aa~1001 ends it
+  POST /_simulator/take-news                  the external ids written since the last time
   POST /_simulator/fault?operation=O&fault=F  something is wrong with an operation; &times=N for the next N requests,
                                               &record_start=600 for that page only
        O: retrieve, update-insert, all
@@ -77,7 +79,9 @@ While it runs it can be driven over HTTP:
                                               the site's clock stands at this local time, and follows the real one no more
   POST /_simulator/set-step?seconds=0         how far each change moves it on then
   GET  /_simulator/state                      time, requests, the last listings, contacts
-  GET  /_simulator/contact?id=1001            name, e-mail, external id, revision and date of a contact";
+  GET  /_simulator/contact?id=1001            name, e-mail, external id, revision and date of a contact
+  GET  /_simulator/contact?external_id=aa~1001
+                                              what the contact holds that another system gave this id";
 
 #[tokio::main]
 async fn main() -> ExitCode {

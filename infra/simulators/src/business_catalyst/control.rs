@@ -13,11 +13,15 @@
 //! | `POST /_simulator/on-page?record_start=100&action=change&ids=1001` | one of the above, with its parameters, right before this page is next answered |
 //! | `POST /_simulator/poison?id=1001&kind=bad-date` | from now on something is wrong with this contact |
 //! | `POST /_simulator/heal?id=1001` | no longer |
+//! | `POST /_simulator/refuse?external_id=aa~1001` | from now on requests to write this contact fail as a whole |
+//! | `POST /_simulator/accept?external_id=aa~1001` | no longer |
+//! | `POST /_simulator/take-news` | answers the external ids of the contacts that were written since the last time |
 //! | `POST /_simulator/fault?operation=retrieve&fault=status&value=503` | from now on, or with `&times=3` the next three times; with `&record_start=600` only for that page; `fault=none` ends it |
 //! | `POST /_simulator/set-time?to=2024-10-27T02:30:00` | the site's clock stands at this local time |
 //! | `POST /_simulator/set-step?seconds=0` | how far each change moves it on |
 //! | `GET /_simulator/state` | time, counts of requests, the last listings, counts of contacts, as JSON |
 //! | `GET /_simulator/contact?id=1001` | name, e-mail, external id, revision and date of a contact, as JSON |
+//! | `GET /_simulator/contact?external_id=aa~1001` | whether this contact exists, and what it holds, as JSON |
 //!
 //! The first six answer the ids of the contacts concerned.
 //!
@@ -67,6 +71,9 @@ async fn command(
         }
         "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
         "heal" => simulator.heal(parameters.number("id")?),
+        "refuse" => simulator.refuse_external_id(parameters.text("external_id")?),
+        "accept" => simulator.accept_external_id(parameters.text("external_id")?),
+        "take-news" => return Ok(Json(json!({ "external_ids": simulator.take_news() }))),
         "fault" => set_fault(&simulator, &parameters)?,
         "set-time" => simulator.set_time(date_time("to", parameters.text("to")?).map_err(bad_request)?),
         "set-step" => simulator.set_step(SignedDuration::from_secs(parameters.number("seconds")?)),
@@ -173,6 +180,11 @@ async fn contact(
     State(simulator): State<BcSimulator>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Value>, BadRequest> {
+    if let Some(external_id) = parameters.text_if_given("external_id") {
+        let contact = simulator.contact_by_external_id(external_id);
+        let exists = contact.as_ref().is_some_and(|contact| !contact.deleted);
+        return Ok(Json(json!({ "external_id": external_id, "exists": exists, "contact": contact })));
+    }
     let id = parameters.number("id")?;
     Ok(Json(json!({
         "id": id,

@@ -8,7 +8,7 @@ use super::{
     responses::{WRONG_CREDENTIALS, empty_response, listing_response},
     soap::{Answer, SoapVersion},
     state::Page,
-    updates,
+    updates::{self, Refusal},
 };
 use crate::xml::Element;
 
@@ -94,7 +94,13 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
 
 fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<Answer, Answer> {
     let mut state = simulator.state();
-    let written = updates::update_or_insert(&mut state, request).map_err(|reason| version.unreadable(&reason))?;
+    let written = updates::update_or_insert(&mut state, request).map_err(|refusal| match refusal {
+        Refusal::Unreadable(reason) => version.unreadable(&reason),
+        Refusal::Rejected => {
+            state.counts.rejected += 1;
+            version.error("A contact of the list cannot be saved")
+        }
+    })?;
     state.counts.written += written as u64;
     Ok(version.answer(&empty_response(Operation::UpdateInsert)))
 }

@@ -3,16 +3,16 @@
 //! An invented contact's content is computed at each request, so many of them cost little; only what clients wrote is
 //! kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::civil::DateTime;
 
 use super::{
-    Action, BcSettings, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
+    Action, BcSettings, ContactView, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
     contact::Contact,
     generator::{first_dates, id_in_external_id, ids_in_email, invent},
 };
-use crate::random::choose_some;
+use crate::{news::News, random::choose_some};
 
 /// Whether listings hold a contact, and as what.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,9 @@ pub(super) struct State {
     by_date: BTreeSet<(DateTime, u64)>,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
+    pub(super) refused_external_ids: HashSet<String>,
+    /// External ids of contacts that clients wrote.
+    pub(super) news: News,
     /// By the place that the page begins at.
     pub(super) page_actions: Vec<(u64, Action)>,
     /// By the count of requests at which they are due.
@@ -86,6 +89,8 @@ impl State {
             records,
             random: fastrand::Rng::with_seed(settings.seed),
             poisons: HashMap::new(),
+            refused_external_ids: HashSet::new(),
+            news: News::default(),
             page_actions: Vec::new(),
             request_actions: Vec::new(),
             counts: RequestCounts::default(),
@@ -179,6 +184,9 @@ impl State {
 
     /// What a client wrote becomes a new contact, or a new revision of this one.
     pub(super) fn write(&mut self, id: Option<u64>, contact: Contact) -> u64 {
+        if !contact.external_id.is_empty() {
+            self.news.add(&contact.external_id);
+        }
         if let Some(id) = id
             && let Some(record) = self.records.get_mut(&id)
         {
@@ -208,7 +216,31 @@ impl State {
 
     /// The contact with this external id: the one with the least id if there are several. Deleted ones do not count.
     pub(super) fn id_by_external_id(&self, external_id: &str) -> Option<u64> {
-        self.first_with(id_in_external_id(external_id), |contact| contact.external_id == external_id)
+        let existing = self.ids_with_external_id(external_id).filter(|&id| self.existing(id).is_some());
+        existing.min()
+    }
+
+    /// The same, or else the last deleted one.
+    pub(super) fn view_by_external_id(&self, external_id: &str) -> Option<ContactView> {
+        let id = self.id_by_external_id(external_id).or_else(|| {
+            let is_deleted = |id: &u64| self.records.get(id).is_some_and(|record| record.presence == Presence::Deleted);
+            self.ids_with_external_id(external_id).filter(is_deleted).max_by_key(|&id| (self.last_update(id), id))
+        })?;
+        let record = self.records.get(&id)?;
+        Some(ContactView::new(id, self.content(id, record), record.presence == Presence::Deleted))
+    }
+
+    /// Whether they exist or not. No revision changes an external id, so contents need not be made.
+    fn ids_with_external_id(&self, external_id: &str) -> impl Iterator<Item = u64> {
+        let is_written = move |written: &Written| written.contact.external_id == external_id;
+        let written = self.records.iter().filter(move |(_, record)| record.written.as_deref().is_some_and(is_written));
+        let invented = id_in_external_id(external_id).filter(|&id| self.is_invented_with(id, external_id));
+        written.map(|(&id, _)| id).chain(invented)
+    }
+
+    fn is_invented_with(&self, id: u64, external_id: &str) -> bool {
+        let record = self.records.get(&id).filter(|record| record.written.is_none());
+        record.is_some_and(|record| self.content(id, record).external_id == external_id)
     }
 
     /// The contact with this primary e-mail address, in any case of letters; likewise.

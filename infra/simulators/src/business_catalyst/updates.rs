@@ -7,11 +7,26 @@ use super::{
 };
 use crate::xml::Element;
 
-/// Writes all of these contacts, or none if one of them can't be read. Returns how many were written.
+/// Why nothing was written.
+pub(super) enum Refusal {
+    /// A contact can't be read: how, as a sentence for the client.
+    Unreadable(String),
+    /// One of them is refused.
+    Rejected,
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Unreadable(reason)
+    }
+}
+
+/// Writes all of these contacts, or none if one of them can't be read or is refused. Returns how many were written.
 ///
 /// A contact is matched by its `externalId` if it has one, else by its e-mail address; with neither, or if nothing
-/// matches, it is new. Elements that it leaves out keep their old values.
-pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<usize, String> {
+/// matches, it is new. Elements that it leaves out keep their old values; empty ones empty a text or a list. Only the
+/// e-mail address is never emptied: a contact is known by it. A date is emptied by the source's date for none.
+pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<usize, Refusal> {
     let records: Vec<&Element> = items(request, "contactsList", "ContactRecord")
         .ok_or_else(|| "<ContactList_UpdateInsert> lacks its <contactsList>".to_owned())?
         .into_iter()
@@ -20,6 +35,12 @@ pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<u
     for record in &records {
         lay_over(&mut Contact::default(), record)?;
         deleted(record)?;
+    }
+    let is_refused = |record: &&Element| {
+        given(record, "externalId").is_some_and(|external_id| state.refused_external_ids.contains(external_id))
+    };
+    if records.iter().any(is_refused) {
+        return Err(Refusal::Rejected);
     }
     for record in &records {
         let id = matching_id(state, record);
@@ -34,11 +55,15 @@ pub(super) fn update_or_insert(state: &mut State, request: &Element) -> Result<u
 }
 
 fn matching_id(state: &State, record: &Element) -> Option<u64> {
-    let given = |name: &str| text(record, name).map(str::trim).filter(|text| !text.is_empty());
-    match given("externalId") {
+    match given(record, "externalId") {
         Some(external_id) => state.id_by_external_id(external_id),
-        None => state.id_by_email(given("emailAddress")?),
+        None => state.id_by_email(given(record, "emailAddress")?),
     }
+}
+
+/// A text that is there and not blank, without the blanks around it.
+fn given<'a>(record: &'a Element, name: &str) -> Option<&'a str> {
+    text(record, name).map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn deleted(record: &Element) -> Result<bool, String> {
@@ -78,7 +103,7 @@ fn lay_over(contact: &mut Contact, record: &Element) -> Result<(), String> {
     lay_list_over(&mut contact.addresses, record, "addresses", "Address", address)?;
     lay_list_over(&mut contact.forms, record, "crmForms", "CrmForms", form)?;
     // The e-mail address has a place of its own in what is written: one among the phone numbers does not count.
-    let email = text(record, "emailAddress").or(contact.email()).unwrap_or_default().trim().to_owned();
+    let email = given(record, "emailAddress").or(contact.email()).unwrap_or_default().trim().to_owned();
     lay_list_over(&mut contact.phones, record, "phoneNos", "PhoneNo", phone)?;
     contact.set_email(&email);
     Ok(())

@@ -1,7 +1,12 @@
 use std::hint::black_box;
 
-use wire::customers_batch::{Answer, Form, MOST_ROWS, expect_batch, read_access, read_output, read_request};
+use wire::Limits;
+use wire::customers_batch::{
+    Answer, Form, MOST_ROWS, expect_batch, read_access, read_batch_answer, read_output, read_request,
+};
 
+use super::{across_a_chunk, kind};
+use crate::generate::hash;
 use crate::{Target, budget};
 
 /// A whole body, as most senders send it.
@@ -67,6 +72,24 @@ pub(super) const ROWS: Target = Target {
         let padded = [head, b"\n\n \r\n", rows, b"\r\n\r\n"].concat();
         if !rows.starts_with(b"\xef\xbb\xbf") {
             assert_eq!(read(input), read(&padded), "blank lines");
+        }
+    },
+};
+
+/// What a receiver answers to a batch that we sent.
+pub(super) const ANSWER: Target = Target {
+    peak: budget::PEAK,
+    name: "batch-answer",
+    read: |input| {
+        let _ = black_box(read_batch_answer(input, &Limits::of_batch_answer()));
+    },
+    holds: |input| {
+        let read = |input: &[u8]| read_batch_answer(input, &Limits::of_batch_answer()).map_err(|error| kind(&error));
+        if let Some(padded) = across_a_chunk(input, hash(input)) {
+            assert_eq!(read(input), read(&padded), "an answer across two chunks");
+        }
+        if let Err(error) = read_batch_answer(input, &Limits::of_batch_answer()) {
+            assert!(!error.to_string().contains("jane@example.org"), "an error repeats data");
         }
     },
 };

@@ -24,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     customers_batch::FORM,
     customers_batch::MULTIPART,
     customers_batch::ROWS,
+    customers_batch::ANSWER,
     bodies::BODY,
     settings::CONNECTIONS,
     settings::REGISTRATION,

@@ -24,20 +24,7 @@ impl Shadow {
         limit: usize,
         deadline: Timestamp,
     ) -> Result<(Vec<Customer>, Option<(u8, String)>), StoreError> {
-        let (first_shard, mut after) = cursor.map_or((0, None), |(shard, source_id)| (shard, Some(source_id)));
-        let mut keys = Vec::with_capacity(limit);
-        let mut next = None;
-        for shard in first_shard..Self::SHARDS {
-            let wanted = limit - keys.len();
-            let page = self.shard_page(connection, shard, after.take().as_deref(), wanted).await?;
-            let last = page.last().cloned();
-            let full = page.len() == wanted;
-            keys.extend(page);
-            if full {
-                next = last.and_then(|key| Some((shard, source_id_of(&key)?.to_owned())));
-                break;
-            }
-        }
+        let (keys, next) = self.keys(connection, cursor, limit).await?;
         let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
         let items = self.table.get(keys, None, deadline).await?;
         let mut customers = Vec::with_capacity(items.len());
@@ -51,6 +38,43 @@ impl Shadow {
         }
         customers.sort_by_key(|(position, _)| *position);
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
+    }
+
+    /// The source ids of up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor
+    /// to go on with; `None` if there are no more.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn page(
+        &self,
+        connection: &ConnectionKey,
+        cursor: Option<(u8, String)>,
+        limit: usize,
+    ) -> Result<(Vec<String>, Option<(u8, String)>), StoreError> {
+        let (keys, next) = self.keys(connection, cursor, limit).await?;
+        Ok((keys.iter().filter_map(|key| source_id_of(key)).map(str::to_owned).collect(), next))
+    }
+
+    async fn keys(
+        &self,
+        connection: &ConnectionKey,
+        cursor: Option<(u8, String)>,
+        limit: usize,
+    ) -> Result<(Vec<String>, Option<(u8, String)>), StoreError> {
+        let (first_shard, mut after) = cursor.map_or((0, None), |(shard, source_id)| (shard, Some(source_id)));
+        let mut keys = Vec::with_capacity(limit);
+        for shard in first_shard..Self::SHARDS {
+            let wanted = limit - keys.len();
+            let page = self.shard_page(connection, shard, after.take().as_deref(), wanted).await?;
+            let last = page.last().cloned();
+            let full = page.len() == wanted;
+            keys.extend(page);
+            if full {
+                let next = last.and_then(|key| Some((shard, source_id_of(&key)?.to_owned())));
+                return Ok((keys, next));
+            }
+        }
+        Ok((keys, None))
     }
 
     /// The place of a customer in the listing of its connection: a cursor for [`Shadow::list`].

@@ -11,10 +11,14 @@ use super::local_time::written;
 use crate::reference::is_character;
 use crate::request_text::element;
 
-/// A contact to be written: the source's `ContactRecord`. What is `None`, empty or holds only white space is not sent.
+/// A contact to be written: the source's `ContactRecord`.
 ///
-/// One of `external_id` and `email_address` is needed: the source finds the contact by it. Times are local times of
-/// the site.
+/// What is `None` is not sent, and keeps its value there. A text that is empty or holds only white space is sent as an
+/// empty element, and a list without entries as an empty list: both empty the field. A list that is sent takes the
+/// place of the one before.
+///
+/// One of `external_id` and `email_address` is needed: the source finds the contact by it. Neither is sent if it is
+/// blank, for another contact may have none either. Times are local times of the site.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ContactToWrite {
     /// The source's id; a new contact has none.
@@ -37,9 +41,11 @@ pub struct ContactToWrite {
     pub industry_type: Option<String>,
     pub lead_source_type: Option<String>,
     pub rating_type: Option<String>,
+    /// Not sent if there are none.
     pub relationships: Vec<RelationshipToWrite>,
-    pub addresses: Vec<AddressToWrite>,
-    pub phone_numbers: Vec<PhoneNumberToWrite>,
+    pub addresses: Option<Vec<AddressToWrite>>,
+    pub phone_numbers: Option<Vec<PhoneNumberToWrite>>,
+    /// Not sent if there are none.
     pub crm_forms: Vec<CrmFormToWrite>,
     pub master_opt_in: Option<bool>,
 }
@@ -133,8 +139,8 @@ pub(super) fn written_contact(contact: &ContactToWrite, position: usize) -> Resu
 /// The 22 elements of a contact, in the source's order.
 fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
     writer.value("entityId", contact.entity_id);
-    writer.text("externalId", &contact.external_id);
-    writer.text("emailAddress", &contact.email_address);
+    writer.id("externalId", &contact.external_id);
+    writer.id("emailAddress", &contact.email_address);
     writer.text("contactTitle", &contact.contact_title);
     writer.value("deleted", contact.deleted);
     writer.text("fullName", &contact.full_name);
@@ -149,12 +155,12 @@ fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
     writer.text("industryType", &contact.industry_type);
     writer.text("leadSourceType", &contact.lead_source_type);
     writer.text("ratingType", &contact.rating_type);
-    writer.list("relationships", "Relationship", &contact.relationships, |relationship, writer| {
+    writer.list("relationships", "Relationship", unless_empty(&contact.relationships), |relationship, writer| {
         writer.value("entityId", Some(relationship.entity_id));
         writer.value("entityType", Some(relationship.entity_type));
         writer.text("name", &relationship.name);
     });
-    writer.list("addresses", "Address", &contact.addresses, |address, writer| {
+    writer.list("addresses", "Address", contact.addresses.as_deref(), |address, writer| {
         writer.value("addressTypeID", Some(address.address_type_id));
         writer.text("addressLine1", &address.address_line_1);
         writer.text("addressLine2", &address.address_line_2);
@@ -163,14 +169,14 @@ fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
         writer.text("state", &address.state);
         writer.text("countryCode", &address.country_code);
     });
-    writer.list("phoneNos", "PhoneNo", &contact.phone_numbers, |number, writer| {
+    writer.list("phoneNos", "PhoneNo", contact.phone_numbers.as_deref(), |number, writer| {
         writer.value("phoneNoTypeID", Some(number.phone_no_type_id));
         writer.text("phoneNo", &number.phone_no);
     });
-    writer.list("crmForms", "CrmForms", &contact.crm_forms, |form, writer| {
+    writer.list("crmForms", "CrmForms", unless_empty(&contact.crm_forms), |form, writer| {
         writer.value("formId", Some(form.form_id));
         writer.text("formName", &form.form_name);
-        writer.list("crmFormFields", "CrmFormFields", &form.fields, |field, writer| {
+        writer.list("crmFormFields", "CrmFormFields", unless_empty(&form.fields), |field, writer| {
             writer.value("fieldId", Some(field.field_id));
             writer.value("fieldTypeId", Some(field.field_type_id));
             writer.text("fieldName", &field.field_name);
@@ -189,11 +195,17 @@ struct Writer {
 }
 
 impl Writer {
+    /// The element of a text that the source finds a contact by.
+    fn id(&mut self, name: &'static str, text: &Option<String>) {
+        if !is_blank(text.as_deref()) {
+            self.text(name, text);
+        }
+    }
+
     /// An element whose text may hold anything.
     fn text(&mut self, name: &'static str, text: &Option<String>) {
-        let Some(text) = text.as_deref().filter(|text| !is_blank(Some(text))) else {
-            return;
-        };
+        let Some(text) = text.as_deref() else { return };
+        let text = if is_blank(Some(text)) { "" } else { text };
         if !text.chars().all(is_character) {
             self.unwritable.get_or_insert(name);
         }
@@ -214,17 +226,25 @@ impl Writer {
         self.text += &format!("</{name}>");
     }
 
-    /// A list, unless it is empty.
-    fn list<T>(&mut self, name: &'static str, entry_name: &'static str, entries: &[T], write: impl Fn(&T, &mut Self)) {
-        if entries.is_empty() {
-            return;
-        }
+    /// A list, if there is one.
+    fn list<T>(
+        &mut self,
+        name: &'static str,
+        entry_name: &'static str,
+        entries: Option<&[T]>,
+        write: impl Fn(&T, &mut Self),
+    ) {
+        let Some(entries) = entries else { return };
         self.within(name, |writer| {
             for entry in entries {
                 writer.within(entry_name, |writer| write(entry, writer));
             }
         });
     }
+}
+
+fn unless_empty<T>(entries: &[T]) -> Option<&[T]> {
+    (!entries.is_empty()).then_some(entries)
 }
 
 fn is_blank(text: Option<&str>) -> bool {

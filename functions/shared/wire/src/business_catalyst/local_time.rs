@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time, date};
 
 /// What the source writes for a time that is not set.
-const UNSET: Date = date(1, 1, 1);
+pub(super) const UNSET: Date = date(1, 1, 1);
 
 /// What the source writes for a time that never comes.
 const FOR_EVER: Date = date(9999, 12, 31);

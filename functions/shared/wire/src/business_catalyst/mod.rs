@@ -37,6 +37,7 @@
 mod codes;
 mod contact;
 mod contact_list;
+mod contact_of_customer;
 mod contact_to_write;
 mod crm_forms;
 mod envelope;

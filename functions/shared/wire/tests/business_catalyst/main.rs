@@ -4,6 +4,7 @@
 
 mod attributes;
 mod content;
+mod customers;
 mod envelopes;
 mod faults;
 mod hostile;

@@ -114,7 +114,7 @@ fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
         lead_source_type: some("Web"),
         rating_type: some("A"),
         relationships: vec![RelationshipToWrite { entity_id: 1002, entity_type: 1, name: some("Child") }],
-        addresses: vec![AddressToWrite {
+        addresses: Some(vec![AddressToWrite {
             address_type_id: 1,
             address_line_1: some("1 Main St"),
             address_line_2: some("Floor 2"),
@@ -122,8 +122,8 @@ fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
             zipcode: some("2001"),
             state: some("NSW"),
             country_code: some("AU"),
-        }],
-        phone_numbers: vec![PhoneNumberToWrite { phone_no_type_id: 3, phone_no: some("555-0100") }],
+        }]),
+        phone_numbers: Some(vec![PhoneNumberToWrite { phone_no_type_id: 3, phone_no: some("555-0100") }]),
         crm_forms: vec![CrmFormToWrite {
             form_id: 12,
             form_name: some("Enquiry"),
@@ -162,14 +162,38 @@ fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
 }
 
 #[test]
-fn what_is_empty_is_not_written() {
+fn what_is_missing_is_not_written_and_what_is_empty_empties_the_field() {
+    let contact = ContactToWrite { email_address: some("jane@example.org"), ..ContactToWrite::default() };
+    assert_eq!(
+        written(contact.clone()),
+        "<ContactRecord><emailAddress>jane@example.org</emailAddress></ContactRecord>"
+    );
     let contact = ContactToWrite {
-        email_address: some("jane@example.org"),
-        external_id: some(" "),
         first_name: some(""),
-        ..ContactToWrite::default()
+        last_name: some(" \n"),
+        addresses: Some(vec![]),
+        phone_numbers: Some(vec![PhoneNumberToWrite { phone_no_type_id: 5, phone_no: some("") }]),
+        ..contact
     };
-    assert_eq!(written(contact), "<ContactRecord><emailAddress>jane@example.org</emailAddress></ContactRecord>");
+    assert_eq!(
+        written(contact),
+        concat!(
+            "<ContactRecord><emailAddress>jane@example.org</emailAddress>",
+            "<firstName></firstName><lastName></lastName><addresses></addresses>",
+            "<phoneNos><PhoneNo><phoneNoTypeID>5</phoneNoTypeID><phoneNo></phoneNo></PhoneNo></phoneNos>",
+            "</ContactRecord>",
+        )
+    );
+}
+
+#[test]
+fn what_a_contact_is_found_by_is_never_written_empty() {
+    let contact = ContactToWrite { email_address: some("jane@example.org"), ..ContactToWrite::default() };
+    let blank_id = ContactToWrite { external_id: some(" "), ..contact.clone() };
+    assert_eq!(written(blank_id), written(contact));
+    let contact = ContactToWrite { external_id: some("M-7"), ..ContactToWrite::default() };
+    let blank_address = ContactToWrite { email_address: some(""), ..contact.clone() };
+    assert_eq!(written(blank_address), written(contact));
 }
 
 #[test]
@@ -179,7 +203,7 @@ fn a_contact_that_the_source_could_not_find_again_is_never_sent() {
         ContactToWrite { full_name: some("Jane Doe"), ..ContactToWrite::default() },
         ContactToWrite { external_id: some(""), email_address: some(" \n"), ..ContactToWrite::default() },
         ContactToWrite {
-            phone_numbers: vec![PhoneNumberToWrite { phone_no_type_id: 7, phone_no: some("jane@example.org") }],
+            phone_numbers: Some(vec![PhoneNumberToWrite { phone_no_type_id: 7, phone_no: some("jane@example.org") }]),
             ..ContactToWrite::default()
         },
     ] {
@@ -196,7 +220,7 @@ fn what_xml_reserves_is_escaped_everywhere() {
     assert!(request.contains("<username>a&lt;b</username><password>p&amp;&quot;w&gt;&apos;</password>"), "{request}");
     let contact = ContactToWrite {
         external_id: some("<1&2>"),
-        addresses: vec![AddressToWrite { city: some("</city>"), ..AddressToWrite::default() }],
+        addresses: Some(vec![AddressToWrite { city: some("</city>"), ..AddressToWrite::default() }]),
         crm_forms: vec![CrmFormToWrite {
             form_name: some("]]>"),
             fields: vec![CrmFormFieldToWrite { field_value: some("one\r\ntwo"), ..CrmFormFieldToWrite::default() }],

@@ -1,6 +1,7 @@
 //! Documents to read, and short ways to read them.
 
-use model::{Attribute, Attributes, Content};
+use jiff::Timestamp;
+use model::{Attribute, Attributes, ConnectionKey, Content, Customer, Version};
 use wire::business_catalyst::{Contact, ContactListReader, NAMESPACE, PageEnd};
 use wire::{Limits, ReadError};
 
@@ -153,4 +154,18 @@ pub fn object<const N: usize>(entries: [(&str, Attribute); N]) -> Attribute {
 
 pub fn list<const N: usize>(entries: [Attribute; N]) -> Attribute {
     Attribute::List(entries.into())
+}
+
+/// The record of a customer with this content, which came from another system.
+pub fn record(source_id: &str, content: Content) -> Customer {
+    Customer {
+        connection: ConnectionKey::new("acme", "aa"),
+        source_id: source_id.to_owned(),
+        content,
+        first_seen_at: Timestamp::UNIX_EPOCH,
+        changed_at: Timestamp::UNIX_EPOCH,
+        revision: 7,
+        version: Version::of_batch(4, 2),
+        named_state: None,
+    }
 }

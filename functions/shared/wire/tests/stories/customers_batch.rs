@@ -1,6 +1,7 @@
-//! The form of a batch import and its answer, in both versions of the dialect.
+//! The form of a batch import and its answer, in both versions of the dialect and from both sides.
 
 mod answers;
+mod sending;
 
 use std::time::Instant;
 

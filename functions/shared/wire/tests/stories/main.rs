@@ -18,3 +18,4 @@ mod sample;
 mod secrets;
 mod starved;
 mod streaming;
+mod webhook;

@@ -1,6 +1,7 @@
 //! Documents to read, and short ways to read them.
 
-use model::{Attribute, Attributes, Content};
+use jiff::Timestamp;
+use model::{Attribute, Attributes, ConnectionKey, Content, Customer, Version};
 use wire::{Detail, DetailsMode, DetailsReader, Limits, ReadError};
 
 /// A customer with every field that is known, as the source sends it; every value is invented.
@@ -93,4 +94,18 @@ pub fn object<const N: usize>(entries: [(&str, Attribute); N]) -> Attribute {
 
 pub fn list<const N: usize>(entries: [Attribute; N]) -> Attribute {
     Attribute::List(entries.into())
+}
+
+/// The record of a customer with this content.
+pub fn record(source_id: &str, content: Content) -> Customer {
+    Customer {
+        connection: ConnectionKey::new("acme", "aa"),
+        source_id: source_id.to_owned(),
+        content,
+        first_seen_at: Timestamp::UNIX_EPOCH,
+        changed_at: Timestamp::from_millisecond(1_790_000_000_123).unwrap(),
+        revision: 7,
+        version: Version::of_batch(4, 2),
+        named_state: None,
+    }
 }

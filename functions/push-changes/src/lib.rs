@@ -1,0 +1,156 @@
+//! Triggered by SQS: messages of `publish-changes`, as the change feed grows, and of `schedule-polls`, once a minute.
+//! Sends changes of customers to destinations, each at its own place in the change feed.
+//!
+//! | reads | writes |
+//! |---|---|
+//! | destinations, the change feed, the shadow, redrive and resync requests | the destination; how far it has come, failure records, its state |
+//!
+//! A message says which destination to look at, and nothing else: one that is lost, doubled or late changes nothing. One
+//! worker at a time has a destination, by a lease. Before it ends it looks at the feed once more, so that a message that
+//! found the lease taken is made good.
+//!
+//! **When it fails** the destination's place in the feed stands, and the next message goes on from there. What was sent
+//! already may be sent again: a destination is told what a customer is like now, by an id that it finds it by.
+
+mod choice;
+mod visit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Destination;
+use destinations::{DestinationClient, LONGEST_REQUEST};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
+use model::ConnectionKey;
+use store::{
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, Deliveries, Failures, PushRequest, Random, Shadow,
+    StoreError,
+};
+use tracing::Instrument;
+
+use crate::visit::{End, Visit};
+
+/// The part of its deadline that a visit keeps for its end.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How long a worker that dies holds up the next one.
+const LEASE: Duration = Duration::from_secs(60);
+/// How much earlier than it is due a destination may be looked at: messages are delayed by whole seconds.
+const EARLY: Duration = Duration::from_millis(500);
+
+/// Builds the function.
+///
+/// # Errors
+/// If a variable of its environment is missing: see [`PushChanges::new`].
+pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
+    Ok(Function::Queue(Arc::new(PushChanges::new(environment, clients)?)))
+}
+
+/// The function.
+#[derive(Clone, Debug)]
+pub struct PushChanges {
+    registry: ConnectionRegistry,
+    states: ConnectionStates,
+    deliveries: Deliveries,
+    failures: Failures,
+    feed: ChangeFeed,
+    shadow: Shadow,
+    client: DestinationClient,
+    clock: Clock,
+    random: Random,
+    metrics: Metrics,
+}
+
+impl PushChanges {
+    /// The function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`, `FEED_TABLE`.
+    ///
+    /// # Errors
+    /// If a variable is missing.
+    pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
+        let tables = clients.tables(environment)?;
+        let Clients { destinations, secrets, clock, random, metrics, .. } = clients;
+        Ok(Self {
+            registry: tables.registry(),
+            states: tables.states(),
+            deliveries: tables.deliveries(),
+            failures: tables.failures(),
+            feed: tables.feed(),
+            shadow: tables.shadow(),
+            client: DestinationClient::new(destinations, secrets, clock.clone()),
+            clock,
+            random,
+            metrics,
+        })
+    }
+
+    /// Sends a destination all that it does not have yet, as far as the time allows.
+    async fn push(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
+        while let Some(End::CaughtUp) = self.visit(key, deadline).await? {
+            // A change that came since, and whose message found the lease taken, must not wait for the next minute.
+            if !self.has_news(key).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One visit under a lease; `None` if there is nothing to be done now, or another worker has the destination.
+    async fn visit(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<Option<End>, StoreError> {
+        let now = self.clock.now();
+        if now > before(deadline, MARGIN + LONGEST_REQUEST) {
+            return Ok(None);
+        }
+        let state = self.states.state(key).await?;
+        let is_held = state.lease_until.is_some_and(|until| until > now && until <= now + LEASE);
+        let is_due = state.due_at.is_none_or(|due_at| due_at <= now + EARLY) || state.has_new_request();
+        if is_held || !is_due || state.paused_at.is_some() {
+            return Ok(None);
+        }
+        let Some(registration) = self.registry.get(key).await? else { return Ok(None) };
+        if registration.kind != config::DESTINATION {
+            return Ok(None);
+        }
+        let destination = match Destination::from_registration(&registration) {
+            Ok(destination) => destination,
+            Err(error) => {
+                tracing::error!(destination = %key, %error, "a registration can't be read and is left out");
+                return Ok(None);
+            }
+        };
+        let owner = format!("{:016x}", self.random.below(u64::MAX));
+        let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(None) };
+        let visit = Visit::new(self, &destination, &owner, state, deadline).await?;
+        visit.carry_out().await.map(Some)
+    }
+
+    /// Whether there is a change for a destination that it does not have.
+    async fn has_news(&self, key: &ConnectionKey) -> Result<bool, StoreError> {
+        let Some(registration) = self.registry.get(key).await? else { return Ok(false) };
+        let Ok(destination) = Destination::from_registration(&registration) else { return Ok(false) };
+        let Some(position) = self.deliveries.of(key).await?.position else { return Ok(false) };
+        let wanted = |change: &model::FeedChange| destination.settings.from.contains(&change.id.connection);
+        match self.feed.read(&key.tenant, &position, 1, wanted).await {
+            Ok(page) => Ok(page.more || !page.changes.is_empty()),
+            // The next visit finds out what is to be done.
+            Err(store::FeedError::Gone) => Ok(true),
+            Err(store::FeedError::Store(error)) => Err(error),
+        }
+    }
+}
+
+impl QueueHandler for PushChanges {
+    fn work<'a>(&'a self, message: &'a str, deadline: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let PushRequest { destination } = PushRequest::from_message(message)?;
+            let span = tracing::error_span!("push", destination = %destination);
+            self.push(&destination, deadline).instrument(span).await
+        })
+    }
+}
+
+/// A time so much before another.
+fn before(time: Timestamp, pause: Duration) -> Timestamp {
+    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+    time.checked_sub(pause).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,98 @@
+//! Which destinations are looked at in the next minute, and when: a message of `publish-changes` may have been lost, and
+//! a destination that was in trouble is tried again.
+
+use config::Destination;
+use jiff::{SignedDuration, Timestamp};
+use model::ConnectionKey;
+use store::{ConnectionState, PushRequest, StoreError};
+
+use crate::SchedulePolls;
+
+/// A minute, until the next plan, and a little more.
+const PLANNED: SignedDuration = SignedDuration::from_secs(65);
+/// No destination is left alone for longer: a time that is farther away was noted by another clock.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(3_660);
+
+impl SchedulePolls {
+    /// Plans the next minute for the destinations.
+    pub(crate) async fn plan_pushes(&self, deadline: Timestamp) -> Result<(), StoreError> {
+        let destinations = Destination::all(&self.registry).await?;
+        let keys: Vec<ConnectionKey> = destinations.into_iter().map(|destination| destination.key).collect();
+        let states = self.states.glance(&keys).await?;
+        let now = self.clock.now();
+        let mut requests = Vec::new();
+        for (key, state) in states {
+            let state = state
+                .inspect_err(|error| tracing::error!(destination = %key, %error, "a state can't be read"))
+                .unwrap_or_default();
+            if state.paused_at.is_some() {
+                continue;
+            }
+            if let Err(error) = self.publish_backlog(&key, &state, now).await {
+                tracing::error!(destination = %key, %error, "how far a destination is behind can't be published");
+            }
+            requests.extend(delay(&state, now).map(|delay| (delay, PushRequest { destination: key })));
+        }
+        self.push_requests.send(requests, deadline).await
+    }
+
+    /// Publishes for how long a destination is behind, or for how long it has taken nothing.
+    async fn publish_backlog(
+        &self,
+        key: &ConnectionKey,
+        state: &ConnectionState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (name, since) = match self.deliveries.of(key).await?.progress.failing_since {
+            Some(since) => ("destination_failing", since),
+            None => match state.fresh_as_of.or(state.watched_since) {
+                Some(since) => ("destination_behind", since),
+                None => {
+                    self.states.watch(key, now).await?;
+                    ("destination_behind", now)
+                }
+            },
+        };
+        let seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
+        self.metrics.seconds(&key.to_string(), now, &[(name, seconds)]);
+        Ok(())
+    }
+}
+
+/// After how many seconds a destination is looked at; `None` if that is not within the next minute.
+fn delay(state: &ConnectionState, now: Timestamp) -> Option<u32> {
+    let is_near = |due_at: &Timestamp| due_at.duration_since(now) <= LONGEST_PAUSE;
+    let due_at = state.due_at.filter(is_near).filter(|_| !state.has_new_request()).unwrap_or(now);
+    let wait = due_at.duration_since(now).max(SignedDuration::ZERO);
+    // A whole second at least as late: a message that comes too early would find nothing due.
+    (wait <= PLANNED).then(|| u32::try_from(wait.as_millis().unsigned_abs().div_ceil(1_000)).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn due_in(seconds: i64) -> ConnectionState {
+        ConnectionState { due_at: Some(NOW + SignedDuration::from_secs(seconds)), ..ConnectionState::default() }
+    }
+
+    #[test]
+    fn a_destination_is_looked_at_every_minute() {
+        assert_eq!(delay(&ConnectionState::default(), NOW), Some(0));
+        assert_eq!(delay(&due_in(-30), NOW), Some(0));
+    }
+
+    #[test]
+    fn one_in_trouble_is_looked_at_when_it_is_due() {
+        assert_eq!(delay(&due_in(42), NOW), Some(42));
+        assert_eq!(delay(&due_in(120), NOW), None);
+        assert_eq!(delay(&due_in(1_000_000), NOW), Some(0), "noted by a clock that was far ahead");
+    }
+
+    #[test]
+    fn a_request_of_an_operator_does_not_wait_until_it_is_due() {
+        assert_eq!(delay(&ConnectionState { requests: 1, ..due_in(120) }, NOW), Some(0));
+    }
+}

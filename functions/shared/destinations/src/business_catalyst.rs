@@ -1,0 +1,117 @@
+//! A site of Business Catalyst: `ContactList_UpdateInsert`.
+
+use std::time::Duration;
+
+use config::ReceivingSite;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use wire::business_catalyst::{
+    ContactToWrite, Credentials, Operation, SoapVersion, WriteError, read_update_insert_answer, update_insert_request,
+};
+use wire::{Limits, ReadError};
+
+use crate::array::{Said, TakesLists};
+use crate::http::{Answer, Requests};
+use crate::{Outcome, Outgoing, Trouble};
+
+/// How many contacts one request holds.
+pub(crate) const MOST_CONTACTS: usize = 100;
+/// How long a site may take for them.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// The fields of the credentials.
+pub(crate) const FIELDS: &str = "\"username\" and \"password\"";
+
+/// A site.
+pub(crate) struct Site<'a> {
+    pub(crate) site: &'a ReceivingSite,
+    pub(crate) login: Login,
+    pub(crate) request: Requests<'a>,
+}
+
+/// User name and password; for a site token an empty user name.
+#[derive(Deserialize)]
+pub(crate) struct Login {
+    username: String,
+    password: String,
+}
+
+impl TakesLists for Site<'_> {
+    type Item = ContactToWrite;
+
+    fn item(&self, change: &Outgoing) -> Result<ContactToWrite, Outcome> {
+        let contact = match &change.customer {
+            Some(customer) => ContactToWrite::of(customer),
+            None => ContactToWrite {
+                external_id: Some(change.id.to_string()),
+                deleted: Some(true),
+                ..ContactToWrite::default()
+            },
+        };
+        // Written alone, so that one that can't be written costs itself.
+        match update_insert_request(self.site.soap, &self.credentials(), std::slice::from_ref(&contact)) {
+            Ok(_) => Ok(contact),
+            Err(error) => Err(Outcome::Refused { reason: problem_of(&error), answer: String::new() }),
+        }
+    }
+
+    fn parts(&self, items: &[ContactToWrite]) -> Vec<Vec<usize>> {
+        let places: Vec<usize> = (0..items.len()).collect();
+        places.chunks(MOST_CONTACTS).map(<[usize]>::to_vec).collect()
+    }
+
+    async fn send(&self, items: &[&ContactToWrite]) -> Result<Said, Trouble> {
+        let contacts: Vec<ContactToWrite> = items.iter().map(|contact| (*contact).clone()).collect();
+        let envelope = update_insert_request(self.site.soap, &self.credentials(), &contacts);
+        let envelope = envelope.map_err(|error| Trouble::new(error.to_string()))?;
+        let answer = self.request.post(&self.site.endpoint, headers(self.site.soap), envelope, PATIENCE).await?;
+        self.said(answer)
+    }
+}
+
+impl Site<'_> {
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials { username: &self.login.username, password: &self.login.password, site_id: self.site.site_id }
+    }
+
+    /// A fault comes with HTTP 500.
+    fn said(&self, answer: Answer) -> Result<Said, Trouble> {
+        let is_fault_status = answer.status == StatusCode::INTERNAL_SERVER_ERROR;
+        let answer = if is_fault_status { answer } else { answer.unless_trouble()? };
+        let redact = |text: &str| wire::redact(text, &self.login.username, &self.login.password);
+        match read_update_insert_answer(answer.body.as_slice(), &Limits::default()) {
+            Ok(()) if answer.status.is_success() => Ok(Said::Taken),
+            Err(ReadError::Source { message }) => Ok(Said::Refused {
+                reason: redact(&format!("it answered with an error: {message}")),
+                answer: redact(&answer.shown()),
+                has_some: false,
+            }),
+            _ if answer.status.is_client_error() => Ok(Said::Refused {
+                reason: format!("it answered with HTTP {}", answer.status),
+                answer: redact(&answer.shown()),
+                has_some: false,
+            }),
+            _ if is_fault_status => Err(answer.into_trouble()),
+            Ok(()) => Err(answer.into_trouble()),
+            Err(error) => Err(Trouble::new(format!("its answer can't be used: {}", redact(&error.to_string())))),
+        }
+    }
+}
+
+/// Why a contact can't be written, without its place in a list of one.
+fn problem_of(error: &WriteError) -> String {
+    match error {
+        WriteError::NotIdentified { .. } => "it has neither an `externalId` nor an `emailAddress`".to_owned(),
+        WriteError::Character { element, .. } => format!("it has a character in `{element}` that XML does not allow"),
+    }
+}
+
+fn headers(soap: SoapVersion) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(soap.media_type()))]);
+    // An operation's name and namespace are ASCII.
+    if let Some(Ok(action)) = soap.soap_action(Operation::UpdateInsert).map(HeaderValue::try_from) {
+        headers.insert(HeaderName::from_static("soapaction"), action);
+    }
+    headers
+}

@@ -1,0 +1,329 @@
+//! One request to a destination, and its answer.
+//!
+//! **Where it may go.** An address is checked where it is used: a name is looked up by [`Guard`], and the connection goes
+//! to the very address that was checked, so that a name whose address changes in between gains nothing. No redirect is
+//! followed, and no proxy of the environment asked: both could lead elsewhere.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use model::is_public;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode, Url};
+use sources::Transport;
+use store::Clock;
+use url::Host;
+
+use crate::{LONGEST_REQUEST, Trouble, before};
+
+/// How long a destination may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection waits for its next request: less than the 5 seconds after which Apache closes one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How much of an answer is read.
+const MOST_BYTES: usize = 256 * 1024;
+/// How much of an answer a failure record keeps.
+const KEPT_BYTES: usize = 4 * 1024;
+
+/// HTTP to destinations.
+#[derive(Clone, Debug)]
+pub struct DestinationHttp {
+    /// To public addresses alone.
+    public: Client,
+    /// To any address.
+    any: Client,
+    /// What takes the place of the network.
+    transport: Option<Arc<dyn Transport>>,
+    clock: Clock,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    /// The beginning of its body: up to [`MOST_BYTES`].
+    pub(crate) body: Vec<u8>,
+}
+
+/// The names of this machine's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A resolver that knows public addresses alone.
+struct Guard(Arc<dyn Resolve>);
+
+/// A name, or an address, is of no public network.
+#[derive(Debug)]
+struct NotPublic;
+
+impl fmt::Display for NotPublic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("its address is in a private network: that needs `allow_private_addresses = true`")
+    }
+}
+
+impl Error for NotPublic {}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolving = self.0.resolve(name);
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = resolving.await?.filter(|address| is_public(address.ip())).collect();
+            if addresses.is_empty() {
+                return Err(Box::new(NotPublic) as Box<dyn Error + Send + Sync>);
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl DestinationHttp {
+    /// A client whose time-outs run on `clock`.
+    ///
+    /// # Errors
+    /// If TLS can't be set up.
+    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
+        Self::resolving(Arc::new(SystemResolver), clock)
+    }
+
+    /// The same, with names from another resolver.
+    ///
+    /// # Errors
+    /// If TLS can't be set up.
+    pub fn resolving(resolver: Arc<dyn Resolve>, clock: Clock) -> Result<Self, reqwest::Error> {
+        let client = |resolver: Arc<dyn Resolve>| {
+            Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .redirect(Policy::none())
+                .no_proxy()
+                .dns_resolver(resolver)
+                .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
+                .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
+                .build()
+        };
+        let public = client(Arc::new(Guard(resolver.clone())))?;
+        Ok(Self { public, any: client(resolver)?, transport: None, clock })
+    }
+
+    /// The same, as in another process, with a transport in the place of the network.
+    #[must_use]
+    pub fn through(&self, transport: Arc<dyn Transport>, clock: Clock) -> Self {
+        Self { transport: Some(transport), clock, ..self.clone() }
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: String,
+        allows_private: bool,
+        patience: Duration,
+    ) -> Result<Answer, Trouble> {
+        let url = Url::parse(url).map_err(|_| Trouble::new("its address is no URL"))?;
+        // An address is looked up by no resolver.
+        if !allows_private && address_of(&url).is_some_and(|address| !is_public(address)) {
+            return Err(Trouble::new(NotPublic.to_string()));
+        }
+        let client = if allows_private { &self.any } else { &self.public };
+        let until = self.clock.now() + patience;
+        tokio::select! {
+            biased;
+            answer = self.exchange(client, url, headers, body) => answer,
+            () = self.clock.sleep_until(until) => {
+                Err(Trouble::new(format!("it did not answer within {} s", patience.as_secs())))
+            }
+        }
+    }
+
+    async fn exchange(&self, client: &Client, url: Url, headers: HeaderMap, body: String) -> Result<Answer, Trouble> {
+        let request = client.post(url).headers(headers).body(body);
+        let response = match &self.transport {
+            Some(transport) => {
+                let request = request.build().map_err(|error| Trouble::new(describe(&error)))?;
+                transport.send(request).await.map_err(Trouble::new)?
+            }
+            None => {
+                let again = request.try_clone();
+                let sent = match (request.send().await, again) {
+                    // Nothing was heard on a connection that was kept from before: the other side had given it up.
+                    (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
+                    (sent, _) => sent,
+                };
+                sent.map_err(|error| Trouble::new(describe(&error)))?
+            }
+        };
+        let (status, retry_after) = (response.status(), self.retry_after(&response));
+        let mut body = Vec::new();
+        let mut parts = response.bytes_stream();
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| Trouble::new("its answer broke off"))?;
+            body.extend_from_slice(&part);
+            if body.len() >= MOST_BYTES {
+                body.truncate(MOST_BYTES);
+                break;
+            }
+        }
+        Ok(Answer { status, retry_after, body })
+    }
+
+    /// `Retry-After` is a number of seconds or an HTTP date.
+    fn retry_after(&self, response: &Response) -> Option<Duration> {
+        let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Duration::try_from(date.duration_since(self.clock.now())).ok()
+    }
+}
+
+impl Answer {
+    /// The beginning of its text, for people.
+    pub(crate) fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(KEPT_BYTES)]).into_owned()
+    }
+
+    /// Trouble, unless the status is that of an answer to what was sent.
+    pub(crate) fn unless_trouble(self) -> Result<Self, Trouble> {
+        let status = self.status;
+        let is_of_content = matches!(status.as_u16(), 400 | 413 | 414 | 415 | 422);
+        if status.is_success() || is_of_content {
+            return Ok(self);
+        }
+        Err(self.into_trouble())
+    }
+
+    /// The status as trouble.
+    pub(crate) fn into_trouble(self) -> Trouble {
+        let what = if self.status.is_redirection() { ", a redirect, which is not followed" } else { "" };
+        Trouble {
+            retry_after: self.retry_after,
+            ..Trouble::new(format!("it answered with HTTP {}{what}", self.status))
+        }
+    }
+}
+
+/// Requests to one destination.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests<'a> {
+    pub(crate) http: &'a DestinationHttp,
+    pub(crate) pace: Pace,
+    pub(crate) allows_private: bool,
+}
+
+impl Requests<'_> {
+    /// Posts a document when the pace allows it.
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: String,
+        patience: Duration,
+    ) -> Result<Answer, Trouble> {
+        self.pace.wait().await?;
+        self.http.post(url, headers, body, self.allows_private, patience).await
+    }
+}
+
+/// When the next request may be sent. A destination has one worker at a time, so its pace is kept here.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    clock: Clock,
+    interval: SignedDuration,
+    deadline: Timestamp,
+    next: Arc<Mutex<Timestamp>>,
+}
+
+impl Pace {
+    pub(crate) fn new(clock: Clock, per_second: f64, deadline: Timestamp) -> Self {
+        let interval = SignedDuration::try_from_secs_f64(1.0 / per_second).unwrap_or(SignedDuration::ZERO);
+        let next = Arc::new(Mutex::new(clock.now()));
+        Self { clock, interval, deadline, next }
+    }
+
+    async fn wait(&self) -> Result<(), Trouble> {
+        let slot = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = (*next).max(self.clock.now());
+            if slot > before(self.deadline, LONGEST_REQUEST) {
+                return Err(Trouble::out_of_time());
+            }
+            *next = slot + self.interval;
+            slot
+        };
+        self.clock.wait_until(slot).await;
+        Ok(())
+    }
+}
+
+impl Trouble {
+    /// The invocation ends, and another one goes on at once.
+    pub(crate) fn out_of_time() -> Self {
+        Self { retry_after: Some(Duration::ZERO), ..Self::new(OUT_OF_TIME) }
+    }
+
+    /// Whether nothing is wrong but that there is no time left.
+    pub fn is_out_of_time(&self) -> bool {
+        self.message == OUT_OF_TIME
+    }
+}
+
+const OUT_OF_TIME: &str = "there is no time left for another request";
+
+fn address_of(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+fn is_cut_off(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| {
+        let cause: &'a (dyn Error + 'static) = *cause;
+        cause.source()
+    })
+}
+
+/// The error of the transport without the URL: the destination is known, and a URL may hold more than a host.
+fn describe(error: &reqwest::Error) -> String {
+    if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<NotPublic>()) {
+        return refused.to_string();
+    }
+    let what = if error.is_timeout() {
+        "it did not answer in time"
+    } else if error.is_connect() {
+        "it could not be reached"
+    } else {
+        "the connection to it broke"
+    };
+    match causes(error).last() {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

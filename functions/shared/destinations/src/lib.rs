@@ -1,0 +1,190 @@
+//! The clients of the destinations: customers in, what became of each out.
+//!
+//! | module | what |
+//! |---|---|
+//! | `http` | one request and its answer, to an address that may be sent to |
+//! | `array` | which of many customers a destination does not take, if it answers for all of them at once |
+//! | `business_catalyst`, `customers_batch`, `webhook` | the three kinds |
+//!
+//! Nothing here knows the change feed, the store of failures, or what was sent before: see `push-changes`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod array;
+mod business_catalyst;
+mod customers_batch;
+mod http;
+mod webhook;
+
+use std::time::Duration;
+
+use config::{Destination, DestinationKind, DestinationSettings, Receiver};
+use jiff::{SignedDuration, Timestamp};
+use model::{ChangeAction, Customer, CustomerId};
+use serde::de::DeserializeOwned;
+use store::{Clock, Secrets};
+
+pub use http::{DestinationHttp, SystemResolver};
+
+use array::Arrays;
+use http::Pace;
+
+/// How long before its deadline a caller begins its last delivery: as long as the slowest request may take, and a pause
+/// before it.
+pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
+
+/// A change to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The customer.
+    pub id: CustomerId,
+    /// What became of it, seen from now.
+    pub action: ChangeAction,
+    /// When its content last changed.
+    pub changed_at: Timestamp,
+    /// The revision of the record.
+    pub revision: u64,
+    /// The record as it is now; `None` if it was removed.
+    pub customer: Option<Customer>,
+}
+
+/// What a destination did with a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has it.
+    Taken,
+    /// It has no word for it: a deletion that its interface can't say.
+    LeftOut,
+    /// It does not take it.
+    Refused {
+        /// Why, without personal data.
+        reason: String,
+        /// The beginning of its answer. It may hold personal data.
+        answer: String,
+    },
+}
+
+/// A destination that takes nothing at the moment: the changes are not to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What is wrong, without secrets and personal data.
+    pub message: String,
+    /// How long it wants to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Whether it says that it is gone for good.
+    pub is_gone: bool,
+}
+
+/// What became of some changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Of each of them, in their order; `None` if that is not known, for there is trouble.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// What keeps the others from being sent.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is sent beside the changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// How often everybody was begun with: what is sent again in another round is another event.
+    pub round: u64,
+    /// A customer that the destination took before: if it refuses this one too, it is the destination that is to blame.
+    pub witness: Option<&'a Outgoing>,
+    /// No request is sent later than [`LONGEST_REQUEST`] before this.
+    pub deadline: Timestamp,
+}
+
+/// Sends changes to destinations of every kind.
+#[derive(Clone, Debug)]
+pub struct DestinationClient {
+    http: DestinationHttp,
+    secrets: Secrets,
+    clock: Clock,
+}
+
+impl DestinationClient {
+    /// A client.
+    pub fn new(http: DestinationHttp, secrets: Secrets, clock: Clock) -> Self {
+        Self { http, secrets, clock }
+    }
+
+    /// How many changes make one delivery.
+    pub const fn most_at_once(kind: DestinationKind) -> usize {
+        match kind {
+            // What the source's own document allows.
+            DestinationKind::BusinessCatalyst => business_catalyst::MOST_CONTACTS,
+            DestinationKind::CustomersBatch => customers_batch::MOST_ROWS,
+            DestinationKind::Webhook => webhook::MOST_EVENTS,
+        }
+    }
+
+    /// Sends changes of different customers.
+    pub async fn deliver(&self, destination: &Destination, changes: &[Outgoing], context: Context<'_>) -> Delivered {
+        let settings = &destination.settings;
+        let pace = Pace::new(self.clock.clone(), settings.max_requests_per_second, context.deadline);
+        let request = http::Requests { http: &self.http, pace, allows_private: settings.allow_private_addresses };
+        let delivered = match &settings.receiver {
+            Receiver::BusinessCatalyst(site) => match self.credentials(settings, business_catalyst::FIELDS).await {
+                Ok(login) => {
+                    let site = business_catalyst::Site { site, login, request };
+                    Arrays::new(site).deliver(changes, context.witness).await
+                }
+                Err(trouble) => trouble.stops(changes.len()),
+            },
+            Receiver::CustomersBatch(service) => match self.credentials(settings, customers_batch::FIELDS).await {
+                Ok(access) => {
+                    let service = customers_batch::Service { service, access, request };
+                    Arrays::new(service).deliver(changes, context.witness).await
+                }
+                Err(trouble) => trouble.stops(changes.len()),
+            },
+            Receiver::Webhook(hook) => match self.credentials(settings, webhook::FIELDS).await {
+                Ok(secrets) => {
+                    let hook = webhook::Hook { key: &destination.key, hook, request, clock: &self.clock };
+                    hook.deliver(changes, context.round, &secrets).await
+                }
+                Err(trouble) => trouble.stops(changes.len()),
+            },
+        };
+        let is_refused = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Refused { .. }));
+        if delivered.trouble.is_some() || delivered.outcomes.iter().any(is_refused) {
+            // It may be the credentials that are not taken, for they were replaced.
+            self.secrets.doubt(&settings.credentials);
+        }
+        delivered
+    }
+
+    async fn credentials<T: DeserializeOwned>(
+        &self,
+        settings: &DestinationSettings,
+        fields: &'static str,
+    ) -> Result<T, Trouble> {
+        let read = self.secrets.read_for_source(&settings.credentials, fields).await;
+        read.map_err(|error| Trouble::new(format!("credentials: {error}")))
+    }
+}
+
+impl Trouble {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry_after: None, is_gone: false }
+    }
+
+    /// Before anything was sent.
+    fn stops(self, changes: usize) -> Delivered {
+        Delivered { outcomes: vec![None; changes], trouble: Some(self) }
+    }
+}
+
+impl Outgoing {
+    /// Whether the customer is gone.
+    pub fn is_deletion(&self) -> bool {
+        self.action == ChangeAction::Deleted
+    }
+}
+
+/// A time so much before another.
+fn before(time: Timestamp, pause: Duration) -> Timestamp {
+    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+    time.checked_sub(pause).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,129 @@
+//! Anything that takes signed events: CloudEvents in the structured mode, signed as Standard Webhooks says, one a
+//! request.
+
+use std::time::Duration;
+
+use config::{Payload, ReceivingHook};
+use futures::stream::{self, StreamExt};
+use model::ConnectionKey;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use store::Clock;
+use wire::webhook::{Event, MEDIA_TYPE, SigningSecret, event_id, signatures};
+
+use crate::http::{Answer, Requests};
+use crate::{Delivered, Outcome, Outgoing, Trouble};
+
+/// How many events one delivery holds.
+pub(crate) const MOST_EVENTS: usize = 100;
+/// How many of them are under way at once.
+const AT_ONCE: usize = 8;
+/// How long a receiver may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The fields of the credentials.
+pub(crate) const FIELDS: &str = "\"secret\", or \"secrets\": [new, old]";
+
+/// A receiver.
+pub(crate) struct Hook<'a> {
+    pub(crate) key: &'a ConnectionKey,
+    pub(crate) hook: &'a ReceivingHook,
+    pub(crate) request: Requests<'a>,
+    pub(crate) clock: &'a Clock,
+}
+
+/// What events are signed with. While one secret takes the place of another, both are.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Secrets {
+    One { secret: String },
+    Several { secrets: Vec<String> },
+}
+
+impl Secrets {
+    /// At least one.
+    fn parsed(&self) -> Result<Vec<SigningSecret>, Trouble> {
+        let secrets = match self {
+            Self::One { secret } => std::slice::from_ref(secret),
+            Self::Several { secrets } => secrets,
+        };
+        let parsed: Result<Vec<_>, _> = secrets.iter().map(|secret| SigningSecret::parse(secret)).collect();
+        match parsed {
+            Ok(parsed) if !parsed.is_empty() => Ok(parsed),
+            Ok(_) => Err(Trouble::new("credentials: `secrets` holds none")),
+            Err(problem) => Err(Trouble::new(format!("credentials: {problem}"))),
+        }
+    }
+}
+
+impl Hook<'_> {
+    /// Sends the events, some at once. After the first trouble no more are begun.
+    pub(crate) async fn deliver(&self, changes: &[Outgoing], round: u64, secrets: &Secrets) -> Delivered {
+        let secrets = match secrets.parsed() {
+            Ok(secrets) => secrets,
+            Err(trouble) => return trouble.stops(changes.len()),
+        };
+        let mut delivered = Delivered { outcomes: vec![None; changes.len()], trouble: None };
+        let secrets = &secrets;
+        let sending =
+            (0..changes.len()).map(|place| async move { (place, self.send(&changes[place], round, secrets).await) });
+        let mut sending = stream::iter(sending).buffer_unordered(AT_ONCE);
+        let mut under_way = changes.len();
+        while let Some((place, sent)) = sending.next().await {
+            under_way -= 1;
+            match sent {
+                Ok(outcome) => delivered.outcomes[place] = Some(outcome),
+                Err(trouble) => {
+                    delivered.trouble.get_or_insert(trouble);
+                }
+            }
+            if delivered.trouble.is_some() && under_way > 0 {
+                break;
+            }
+        }
+        delivered
+    }
+
+    async fn send(&self, change: &Outgoing, round: u64, secrets: &[SigningSecret]) -> Result<Outcome, Trouble> {
+        let ConnectionKey { tenant, connection: destination } = self.key;
+        let event_id = event_id(destination, tenant, &change.id, change.revision, round);
+        let body = Event {
+            tenant,
+            id: &change.id,
+            action: change.action,
+            changed_at: change.changed_at,
+            revision: change.revision,
+            customer: change.customer.as_ref(),
+            with_state: self.hook.payload == Payload::State,
+            event_id: &event_id,
+        }
+        .to_json();
+        let timestamp = self.clock.now().as_second();
+        let signature = signatures(secrets, &event_id, timestamp, &body);
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
+        for (name, value) in
+            [("webhook-id", event_id), ("webhook-timestamp", timestamp.to_string()), ("webhook-signature", signature)]
+        {
+            let value = HeaderValue::try_from(value).map_err(|_| Trouble::new("a header could not be written"))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let answer = self.request.post(&self.hook.url, headers, body, PATIENCE).await?;
+        judged(answer)
+    }
+}
+
+/// A receiver that refuses one event costs that event; one that is down, or wants to be left alone, stops them all.
+fn judged(answer: Answer) -> Result<Outcome, Trouble> {
+    let status = answer.status;
+    match status {
+        _ if status.is_success() => Ok(Outcome::Taken),
+        StatusCode::GONE => Err(Trouble { is_gone: true, ..answer.into_trouble() }),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            Err(answer.into_trouble())
+        }
+        _ if status.is_client_error() => {
+            Ok(Outcome::Refused { reason: format!("it answered with HTTP {status}"), answer: answer.shown() })
+        }
+        _ => Err(answer.into_trouble()),
+    }
+}

@@ -1,0 +1,168 @@
+//! How far each destination has come: the entry `push` of the control table, beside its `poll` (lease, pause, freshness,
+//! last error, requests of operators: see [`ConnectionStates`](crate::ConnectionStates)).
+//!
+//! | attribute | what |
+//! |---|---|
+//! | `turn` | how often the entry was written: who has not seen the last turn writes nothing |
+//! | `position` | how far the change feed was read; what comes before it is at the destination, is a failure record, or was left out on purpose |
+//! | `document` | the rest of [`Delivery`], as JSON |
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client;
+use jiff::Timestamp;
+use model::{ConnectionKey, FeedPosition};
+use serde::{Deserialize, Serialize};
+
+use crate::control::ControlTable;
+use crate::item::{Read, bytes, number, text};
+use crate::request::is_done;
+use crate::{Clock, Random, StoreError};
+
+const PUSH: &str = "push";
+
+/// The progress of destinations, in the control table.
+#[derive(Clone, Debug)]
+pub struct Deliveries(ControlTable);
+
+/// How far a destination has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivery {
+    /// How often this was written.
+    turn: u64,
+    /// How far the change feed was read; `None` if nothing was begun.
+    pub position: Option<FeedPosition>,
+    /// The rest.
+    pub progress: Progress,
+}
+
+/// How far a destination has come, beside the change feed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// The system that was sent to: another one under the same name begins with everybody.
+    pub receiver: String,
+    /// How often everybody was begun with.
+    pub round: u64,
+    /// How far each connection's customers were listed. One that is not there was not begun.
+    pub listed: BTreeMap<String, Listed>,
+    /// How many attempts have failed since the last one that succeeded.
+    pub attempts: u32,
+    /// Since when they fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// Whether failures are to be sent again, because an operator has asked for it.
+    pub has_redrives: bool,
+    /// What became of changes so far.
+    pub counts: DeliveryCounts,
+    /// The id of the customer that the destination took last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_taken: Option<String>,
+}
+
+/// How far the customers of a connection were listed for a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listed {
+    /// Up to this place: see [`Shadow::page`](crate::Shadow::page).
+    UpTo(u8, String),
+    /// All of them.
+    All,
+}
+
+/// What became of the changes that a destination was to get. One that is sent again counts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeliveryCounts {
+    /// The destination has them.
+    pub sent: u64,
+    /// It does not take them: there is a failure record.
+    pub failed: u64,
+    /// They are not for it: what came from it, a copy that we made elsewhere, a deletion that it has no word for.
+    pub left_out: u64,
+}
+
+impl DeliveryCounts {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.sent + self.failed + self.left_out
+    }
+}
+
+impl std::ops::AddAssign for DeliveryCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.failed += more.failed;
+        self.left_out += more.left_out;
+    }
+}
+
+impl Progress {
+    /// Whether all customers of these connections were listed.
+    pub fn has_listed(&self, connections: &[String]) -> bool {
+        connections.iter().all(|connection| self.listed.get(connection) == Some(&Listed::All))
+    }
+}
+
+impl Deliveries {
+    /// The progress in the control table called `table`.
+    pub(crate) fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
+        Self(ControlTable::new(client, table).patient(clock, random))
+    }
+
+    /// How far a destination has come.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn of(&self, destination: &ConnectionKey) -> Result<Delivery, StoreError> {
+        let Some(item) = self.0.get(destination, PUSH).await? else { return Ok(Delivery::default()) };
+        let read = Read::new(PUSH, &item);
+        let corrupt = |attribute| StoreError::Corrupt { key: PUSH.to_owned(), attribute };
+        let position = match read.has("position") {
+            true => Some(FeedPosition::of_bytes(read.bytes("position")?, &destination.tenant)),
+            false => None,
+        };
+        Ok(Delivery {
+            turn: read.number("turn")?,
+            position: position.map(|position| position.ok_or_else(|| corrupt("position"))).transpose()?,
+            progress: serde_json::from_str(read.text("document")?).map_err(|_| corrupt("document"))?,
+        })
+    }
+
+    /// Notes how far a destination has come; `false`, and nothing is noted, if another has noted something since
+    /// `delivery` was read.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn note(&self, destination: &ConnectionKey, delivery: &mut Delivery) -> Result<bool, StoreError> {
+        // Texts, numbers and maps with text keys: JSON can represent all of them.
+        #[allow(clippy::expect_used)]
+        let document = serde_json::to_string(&delivery.progress).expect("progress is plain data");
+        // If an answer was lost and the request was sent again, it finds what it wrote itself.
+        let condition = match (delivery.turn, delivery.position) {
+            (0, _) => "attribute_not_exists(turn)",
+            (_, None) => "turn = :seen",
+            (_, Some(_)) => "turn = :seen OR (turn = :turn AND document = :document AND #position = :position)",
+        };
+        let mut assignments = "SET turn = :turn, document = :document".to_owned();
+        let mut update = self
+            .0
+            .update(destination, PUSH)
+            .condition_expression(condition)
+            .expression_attribute_values(":turn", number(delivery.turn + 1))
+            .expression_attribute_values(":document", text(document));
+        if delivery.turn > 0 {
+            update = update.expression_attribute_values(":seen", number(delivery.turn));
+        }
+        if let Some(position) = delivery.position {
+            assignments += ", #position = :position";
+            update = update
+                .expression_attribute_names("#position", "position")
+                .expression_attribute_values(":position", bytes(&position.to_bytes(&destination.tenant)));
+        }
+        let update = update.update_expression(assignments);
+        let is_noted = is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
+        delivery.turn += u64::from(is_noted);
+        Ok(is_noted)
+    }
+}

@@ -1,0 +1,64 @@
+//! No echo, and nobody twice.
+
+use std::collections::BTreeSet;
+
+use tests::DestinationsFixture;
+
+#[tokio::test]
+async fn two_systems_that_learn_of_each_other_settle_and_stay_silent() {
+    let world = DestinationsFixture::with_customers(15).await;
+    // The site is a source too, and has customers of its own.
+    let own: Vec<u64> = (0..5).map(|_| world.site.create(None)).collect();
+    let external_ids: Vec<Option<String>> = own.iter().map(|id| world.site.external_id(*id)).collect();
+    world.add_from(&["site", "loyalty", "hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(130).await;
+    assert_eq!(world.site.contact_ids().len(), 20, "each customer is there once");
+    let expected: BTreeSet<String> =
+        world.ids(1001..1016).into_iter().chain(own.iter().map(|id| format!("bc~{id}"))).collect();
+    assert_eq!(world.loyalty.codes().into_iter().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(world.hook.ids().into_iter().collect::<BTreeSet<_>>(), expected);
+    let now: Vec<Option<String>> = own.iter().map(|id| world.site.external_id(*id)).collect();
+    assert_eq!(now, external_ids, "what came from there does not go back");
+    let before = (world.site.requests().written, world.loyalty.requests().batches, world.hook.requests().received);
+    world.run_all_for(180).await;
+    let after = (world.site.requests().written, world.loyalty.requests().batches, world.hook.requests().received);
+    assert_eq!(after, before, "silence");
+}
+
+#[tokio::test]
+async fn a_change_of_a_customer_goes_on_from_both_sides_and_comes_to_an_end() {
+    let world = DestinationsFixture::with_customers(5).await;
+    let own = world.site.create(None);
+    world.add_from(&["site", "hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(180).await;
+    world.source.change([1002]);
+    world.site.change([own]);
+    world.run_all_for(120).await;
+    let name = world.customer(1002).await.unwrap().content.name.display;
+    let [at_site, _, at_hook] = world.names(1002);
+    assert_eq!((&at_site, &at_hook), (&name, &name));
+    let at_hook = world.hook.customer(&format!("bc~{own}")).unwrap();
+    assert_eq!(at_hook["name"]["display"].as_str(), world.site.display_name(own).as_deref());
+    let before = (world.site.requests().written, world.hook.requests().received);
+    world.run_all_for(120).await;
+    assert_eq!((world.site.requests().written, world.hook.requests().received), before);
+}
+
+#[tokio::test]
+async fn our_own_write_that_comes_back_through_a_poll_is_unchanged() {
+    let world = DestinationsFixture::with_customers(5).await;
+    world.add_from(&["site"], "['aa', 'bc']", "").await;
+    world.run_all_for(130).await;
+    let copies = world.shadow().existing(&world.key("bc")).await.unwrap();
+    assert_eq!(copies.len(), 5);
+    let revision = |id: String| {
+        let (shadow, key) = (world.shadow(), world.key("bc"));
+        async move { shadow.get(&key, &id).await.unwrap().unwrap().revision }
+    };
+    // Everybody is written again, with equal content.
+    world.states().request_resync(&world.key("site"), world.now()).await.unwrap();
+    world.run_all_for(130).await;
+    for id in copies {
+        assert_eq!(revision(id.clone()).await, 1, "bc~{id}");
+    }
+}
