@@ -140,6 +140,42 @@ async fn nobody_of_a_small_site_is_buried_by_a_source_that_begins_to_answer_with
     }
 }
 
+/// Invariant 5: nor by one whose limit comes and goes. What it is heard with before and afterwards says nothing about
+/// an answer in between.
+#[tokio::test]
+async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many_now_and_then() {
+    // Which of the answers are limited, by the bits of a number: the first always is.
+    for (at_most, limited) in (1..=3).flat_map(|at_most| (0_u32..8).map(move |bits| (at_most, 2 * bits + 1))) {
+        let world = AssociationAnywhereFixture::with_customers(30).await;
+        world.sync().await;
+        world.source.change(1009..1017);
+        world.poll().await;
+        let messages = world.receive_all();
+        world.source.fault(Procedure::Details, Some(Fault::Hang));
+        let answers = async {
+            for number in 0_u32.. {
+                while world.source.requests().faulted <= u64::from(number) {
+                    tokio::task::yield_now().await;
+                }
+                let is_limited = limited >> (number % 4) & 1 == 1;
+                world.source.answer_at_most(is_limited.then_some(at_most));
+                // Lets this request go on, and holds the next one.
+                world.source.fault(Procedure::Details, Some(Fault::Hang));
+            }
+        };
+        tokio::select! {
+            () = world.deliver(&messages) => {}
+            () = answers => unreachable!("requests are answered without end"),
+        }
+        assert_eq!(world.status().await.counts.ends.tombstoned, 0, "{at_most}, {limited:04b}");
+        world.source.fault(Procedure::Details, None);
+        world.source.answer_at_most(None);
+        world.clock.advance(Duration::from_secs(10));
+        world.sync().await;
+        world.assert_shadow_is_the_sources(1001..1031).await;
+    }
+}
+
 /// Invariants 5 and 9: the last customer is enough to see that all the others are gone, in whichever chunks they stand.
 #[tokio::test]
 async fn the_last_customer_of_a_site_vouches_for_the_deletion_of_all_others() {

@@ -4,9 +4,9 @@
 //! request that fails is halved until one customer is left, and that customer becomes a failure record only if the
 //! source answered well for another one meanwhile. Otherwise the chunk waits.
 //!
-//! **Which customer is gone**: only one that an answer lacks *although it yields companions that are known to exist*. A
-//! source that answers with nothing deletes nothing, and an answer that holds a customer that was not asked for proves
-//! nothing: see [`missing`].
+//! **Which customer is gone**: only one that an answer lacks *although it yields companions that are known to exist*,
+//! and that does not come without them either. A source that answers with nothing, or with only so many, deletes
+//! nothing, and an answer that holds a customer that was not asked for proves nothing: see [`missing`].
 //!
 //! **How an id is written**: the queue may write one with leading zeros, or in another case, and the details without. A
 //! customer that is asked for in one spelling and answered in another is stored under the answered one, however the
@@ -25,7 +25,6 @@ use sources::{ANSWER_TIME, SourceError};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
 use working::Worker;
 
-use self::missing::MOST_ASKED;
 use crate::FetchCustomers;
 
 /// The part of the deadline that is kept for settling the chunk.
@@ -72,8 +71,6 @@ pub(crate) struct ChunkWork<'a> {
     suspects: Vec<Suspect>,
     /// Customers that the source has just answered with: they exist.
     companions: Vec<String>,
-    /// Customers that came, enough to be asked for in the place of the missing ones.
-    present: Vec<String>,
     /// The most customers that one answer held: the source can answer with at least so many.
     most_heard: usize,
     /// Whether the source has just answered completely for a customer: then it is well.
@@ -147,7 +144,6 @@ impl<'a> ChunkWork<'a> {
             missing: Vec::new(),
             suspects: Vec::new(),
             companions: Vec::new(),
-            present: Vec::new(),
             most_heard: 0,
             source_is_healthy: false,
             blind_failures: 0,
@@ -335,9 +331,6 @@ impl<'a> ChunkWork<'a> {
         for (source_id, (content, raw)) in found {
             // A companion is asked for to see that it exists; its news belong to another chunk.
             let is_ours = !self.asked_for_by(&source_id).is_empty();
-            if self.present.len() < MOST_ASKED && !self.present.contains(&source_id) {
-                self.present.push(source_id.clone());
-            }
             match content {
                 Ok(content) => {
                     if self.companions.len() < COMPANIONS && !self.companions.contains(&source_id) {

@@ -17,10 +17,12 @@ const ONCE_FAILED: [(u64, usize); 4] = [
 ];
 
 /// The same, of worlds with rare events.
-const ONCE_FAILED_WITH_RARE: [(u64, usize); 2] = [
+const ONCE_FAILED_WITH_RARE: [(u64, usize); 3] = [
     // A queue was built anew between its answer and the purge: nobody can see that.
     (3148, 500),
     (5842, 500),
+    // A source answered with only so many, then with fewer, then with all again, while customers were missing.
+    (6388, 500),
 ];
 
 fn run(seed: u64, events: usize) -> Outcome {

@@ -1,40 +1,33 @@
 //! Which customers are gone, and which only seem to be.
 //!
-//! Customers that an answer lacked are asked for once more, few at a time, beside companions that are known to exist:
-//! one comes first, one in the middle, one last. A source may answer with only so many customers: the first, the last,
-//! or those with the smallest ids. Such an answer leaves out a companion, or does not reach the source's limit. A
-//! customer is gone if an answer lacks it, has every companion, and has no customer that was not asked for; and if the
-//! source answers afterwards with as many customers as were asked for then. It may have begun to answer with only so
-//! many since it was last heard with more. If the source is not seen to answer with more than one customer, because no
-//! other is left, the missing one is asked for alone too.
+//! A source may answer with only so many customers: the first, the last, or those with the smallest ids. It does not
+//! say so, and may begin and end between any two answers: what it was heard with before or afterwards says nothing
+//! about the answer in between. So customers that an answer lacked are asked for twice more, few at a time:
+//!
+//! 1. **Alone.** However few customers the source answers with, one of these is among them if any exists.
+//! 2. **Beside companions** that are known to exist: one comes first, one in the middle, one last. A source that
+//!    answers with nothing shows it here.
+//!
+//! A customer is gone if neither answer has it or a customer that was not asked for, and the second has every
+//! companion. Beside companions no more are asked for than the source was heard with: so one that always answers with
+//! only so many leaves nobody out of the second answer either. Only if it was heard with a single customer, because no
+//! other is left, the first answer has to prove that alone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, PlantedFault, other_spellings};
-use sources::ANSWER_TIME;
 use store::{Change, IncomingChange};
 
-use super::{COMPANIONS, ChunkWork, Heard, Pause, Step, Unidentified};
+use super::{COMPANIONS, ChunkWork, Heard, PATIENCE, Pause, Step, Unidentified};
 
 /// How many of the customers that seem to be gone are asked for at once.
 const MISSING_AT_ONCE: usize = 10;
-/// How many customers are asked for at most then: each in two spellings, and the companions.
-pub(super) const MOST_ASKED: usize = 2 * MISSING_AT_ONCE + COMPANIONS;
 /// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
 
 const EVERYONE_IS_MISSING: &str = "customers are missing from the answer, and so is every one that is known to exist";
-
-/// What an answer lacked although it was asked for.
-struct Absence {
-    group: Vec<String>,
-    missing: Vec<String>,
-    /// How many customers were asked for, companions included.
-    asked: usize,
-    began: Timestamp,
-}
 
 /// What is known so far of the customers that seem to be gone.
 struct Confirmation {
@@ -44,8 +37,6 @@ struct Confirmation {
     companions: Vec<String>,
     /// The id under which a missing customer is stored, if it is another spelling.
     stored: BTreeMap<String, String>,
-    /// What answers lacked, until the source is seen to answer with as many as were asked for.
-    absences: Vec<Absence>,
     /// Whether an answer proved nothing.
     unverified: bool,
 }
@@ -74,26 +65,20 @@ impl ChunkWork<'_> {
             groups: missing.chunks(at_once).map(<[_]>::to_vec).collect(),
             companions,
             stored: self.stored_otherwise(&missing).await?,
-            absences: Vec::new(),
             unverified: false,
         };
         while let Some(mut group) = confirmation.groups.pop_front() {
             // Without those that came meanwhile, or were found under another spelling.
             group.retain(|source_id| !self.asked_for_by(source_id).is_empty());
-            if group.is_empty() {
-                continue;
-            }
-            let began = self.worker.clock.now();
-            self.look_again(group, &mut confirmation).await?;
-            if self.has_time_for_one_more(began) {
-                self.bury(&mut confirmation).await?;
+            if !group.is_empty() {
+                self.look_again(group, &mut confirmation).await?;
             }
         }
-        self.bury(&mut confirmation).await?;
         if confirmation.unverified { Err(self.unverified(EVERYONE_IS_MISSING)) } else { Ok(()) }
     }
 
-    /// Asks for a group of missing customers beside the companions.
+    /// Asks for a group of missing customers alone, and then beside the companions. Those that neither answer has are
+    /// gone.
     async fn look_again(&mut self, group: Vec<String>, confirmation: &mut Confirmation) -> Step {
         let stored = |source_id: &String| confirmation.stored.get(source_id).cloned();
         for source_id in &group {
@@ -101,9 +86,15 @@ impl ChunkWork<'_> {
             self.written_as.extend(stored(source_id).map(|other| (other, source_id.clone())));
         }
         let asked: Vec<String> = group.iter().cloned().chain(group.iter().filter_map(stored)).collect();
-        let ids = between(&asked, &confirmation.companions);
-        if ids.len() > self.bulk_size() {
-            return self.ask_for_fewer(group, &asked, self.bulk_size(), confirmation).await;
+        let mut ids = between(&asked, &confirmation.companions);
+        let most = self.bulk_size().min(self.most_heard);
+        if ids.len() > most && confirmation.ask_for_fewer(&group, most) {
+            return Ok(());
+        }
+        // One spelling is enough beside the last companion, if a request has no room for two.
+        ids.truncate(self.bulk_size());
+        if !PlantedFault::TrustsCompanions.is_planted() && !self.lacks_all_alone(&group, &asked, confirmation).await? {
+            return Ok(());
         }
         let answer = match self.request(&ids).await? {
             Ok(answer) => answer,
@@ -111,72 +102,60 @@ impl ChunkWork<'_> {
         };
         let began = answer.began;
         let heard = self.take_over(&ids, answer).await?;
-        let Confirmation { groups, companions, absences, unverified, .. } = confirmation;
+        let Confirmation { groups, companions, stored, unverified } = confirmation;
         let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
         if came.is_empty() || heard.broken.is_some() {
             *unverified = true;
-        } else if came.len() < companions.len() {
-            // A companion is gone itself: the others are enough, once an answer has all of them.
+        } else if came.len() < companions.len() || self.is_any_done(&group) {
+            // A companion is gone itself: the others are enough, once an answer has all of them. Or a missing customer
+            // came only now: then the answer before may have lacked others too.
             *companions = came;
             groups.push_back(group);
         } else if heard.holds_others || heard.unidentified.is_some() {
             self.tell_apart(group, heard, groups).await?;
-        } else if ids.len() > self.most_heard {
-            // The source may answer with only so many, and these may be the companions.
-            self.ask_for_fewer(group, &asked, self.most_heard, confirmation).await?;
         } else {
-            absences.push(Absence { group, missing: heard.missing, asked: ids.len(), began });
+            self.write_tombstones(&group, &heard.missing, stored, began).await?;
         }
         Ok(())
     }
 
-    /// Has fewer customers asked for at once, so that `most` hold them and the companions. One that has no room beside
-    /// the last companion is asked for alone.
-    async fn ask_for_fewer(
+    /// Asks for missing customers without companions: whether the answer has none of them.
+    async fn lacks_all_alone(
         &mut self,
-        group: Vec<String>,
+        group: &[String],
         asked: &[String],
-        most: usize,
         confirmation: &mut Confirmation,
-    ) -> Step {
-        let Confirmation { groups, companions, .. } = confirmation;
-        let room = most.saturating_sub(companions.len());
-        if group.len() > 1 && (room > 0 || companions.len() == 1) {
-            groups.extend(group.chunks(room.clamp(1, group.len() - 1)).map(<[_]>::to_vec));
-        } else if companions.len() > 1 {
-            companions.pop();
-            groups.push_back(group);
+    ) -> Result<bool, Pause> {
+        let groups = &mut confirmation.groups;
+        let answer = match (self.request(asked).await?, group) {
+            (Ok(answer), _) => answer,
+            (Err(error), _) if self.chunk.attempt <= PATIENCE => return Err(self.later(format!("details: {error}"))),
+            (Err(error), [source_id]) => {
+                self.fail(source_id, error.to_string(), String::new()).await?;
+                return Ok(false);
+            }
+            (Err(_), _) => {
+                groups.extend(group.iter().map(|source_id| vec![source_id.clone()]));
+                return Ok(false);
+            }
+        };
+        let heard = self.take_over(asked, answer).await?;
+        if heard.broken.is_some() {
+            confirmation.unverified = true;
+        } else if heard.holds_others || heard.unidentified.is_some() {
+            self.tell_apart(group.to_vec(), heard, groups).await?;
+        } else if self.is_any_done(group) {
+            // The source may have left out the others.
+            groups.push_back(group.to_vec());
         } else {
-            self.ask_alone(group, asked, confirmation).await?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Asks for one customer alone, in each of its spellings: however few customers a source answers with, this one is
-    /// among them if it exists. That the source answers at all is seen of the companion before and afterwards.
-    async fn ask_alone(&mut self, group: Vec<String>, asked: &[String], confirmation: &mut Confirmation) -> Step {
-        let mut began = self.worker.clock.now();
-        for source_id in asked {
-            let ids = std::slice::from_ref(source_id);
-            let answer = match self.request(ids).await? {
-                Ok(answer) => answer,
-                Err(error) => return self.fail(source_id, error.to_string(), String::new()).await,
-            };
-            began = answer.began;
-            let heard = self.take_over(ids, answer).await?;
-            if heard.broken.is_some() {
-                confirmation.unverified = true;
-                return Ok(());
-            }
-            if heard.holds_others || heard.unidentified.is_some() {
-                return self.fail_unclear(source_id, heard).await;
-            }
-            if heard.missing.is_empty() {
-                return Ok(());
-            }
-        }
-        confirmation.absences.push(Absence { missing: group.clone(), group, asked: 1, began });
-        Ok(())
+    /// Whether a customer of a group has come to an end since it was asked for.
+    fn is_any_done(&self, group: &[String]) -> bool {
+        group.iter().any(|source_id| self.asked_for_by(source_id).is_empty())
     }
 
     fn bulk_size(&self) -> usize {
@@ -218,46 +197,6 @@ impl ChunkWork<'_> {
             Ok(answer) => self.take_over(&known, answer).await.map(|_| ()),
             Err(error) => Err(self.later(format!("details: {error}"))),
         }
-    }
-
-    /// Whether there is time for only one more request, if it takes as long as the one that began then.
-    fn has_time_for_one_more(&self, began: Timestamp) -> bool {
-        let now = self.worker.clock.now();
-        now + now.duration_since(began) > self.deadline - ANSWER_TIME
-    }
-
-    /// Deletes the customers that answers lacked, if the source still answers with as many as were asked for.
-    async fn bury(&mut self, confirmation: &mut Confirmation) -> Step {
-        let Confirmation { companions, stored, absences, unverified, .. } = confirmation;
-        let absences = std::mem::take(absences);
-        let wanted = absences.iter().map(|absence| absence.asked).max().unwrap_or(0);
-        if !self.still_hears(wanted, companions).await? {
-            *unverified = true;
-            return Ok(());
-        }
-        for Absence { group, missing, began, .. } in absences {
-            self.write_tombstones(&group, &missing, stored, began).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether the source answers with as many customers now, after it left some out. One that has begun meanwhile to
-    /// answer with only so many leaves out customers that exist.
-    async fn still_hears(&mut self, wanted: usize, companions: &[String]) -> Result<bool, Pause> {
-        let others = self.present.iter().filter(|id| !companions.contains(id));
-        let ids: Vec<String> = companions.iter().chain(others).take(wanted).cloned().collect();
-        if ids.len() < wanted {
-            return Ok(false);
-        }
-        if ids.is_empty() {
-            return Ok(true);
-        }
-        self.most_heard = 0;
-        match self.request(&ids).await? {
-            Ok(answer) => self.take_over(&ids, answer).await?,
-            Err(error) => return Err(self.later(format!("details: {error}"))),
-        };
-        Ok(self.most_heard >= wanted)
     }
 
     /// Up to `count` customers of the shadow that are known to exist, without `apart_from`.
@@ -324,6 +263,23 @@ impl ChunkWork<'_> {
         };
         let tombstones = gone.keys().map(tombstone).collect();
         self.upsert(tombstones, BTreeMap::new()).await
+    }
+}
+
+impl Confirmation {
+    /// Has fewer customers asked for at once, so that `most` hold them and the companions; `false` if it is one beside
+    /// the last companion already.
+    fn ask_for_fewer(&mut self, group: &[String], most: usize) -> bool {
+        let room = most.saturating_sub(self.companions.len());
+        if group.len() > 1 && (room > 0 || self.companions.len() == 1) {
+            self.groups.extend(group.chunks(room.clamp(1, group.len() - 1)).map(<[_]>::to_vec));
+        } else if self.companions.len() > 1 {
+            self.companions.pop();
+            self.groups.push_back(group.to_vec());
+        } else {
+            return false;
+        }
+        true
     }
 }
 

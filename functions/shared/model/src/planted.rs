@@ -25,6 +25,8 @@ pub enum PlantedFault {
     UndoesOthers,
     /// A customer is deleted if a single answer lacks it.
     TrustsOneAnswer,
+    /// A customer is deleted if an answer lacks it beside companions, though it was not asked for alone.
+    TrustsCompanions,
     /// A credential is never read again.
     KeepsCredentials,
     /// A segment of the feed is put at its number, whoever was there before.
@@ -33,7 +35,7 @@ pub enum PlantedFault {
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AcknowledgesEarly,
         Self::PurgesAnotherQueue,
         Self::WritesBlindly,
@@ -43,6 +45,7 @@ impl PlantedFault {
         Self::TrustsDates,
         Self::UndoesOthers,
         Self::TrustsOneAnswer,
+        Self::TrustsCompanions,
         Self::KeepsCredentials,
         Self::OverwritesSegments,
     ];
