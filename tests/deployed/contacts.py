@@ -1,7 +1,8 @@
 """Stories of Business Catalyst: contacts in, by listing."""
 
 from telling import (
-    OPERATOR, READER, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows, status_of)
+    OPERATOR, POLL_SECONDS, READER, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows,
+    status_of)
 
 CONTACTS = 10_000
 FIRST = 1001
@@ -41,7 +42,7 @@ site_id = 12345
 credentials = "secretsmanager:customer-sync/bc"
 time_zone = "Australia/Sydney"
 soap = "1.2"
-poll_seconds = 2
+poll_seconds = {POLL_SECONDS}
 most_deletes_percent = 0
 """
 

@@ -16,11 +16,13 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 import contacts
+import destinations
 import imports
 import pushes
 from stack import BUILD, SCRATCH, TARGET, Gone, Stack, tail
 from telling import (
-    OPERATOR, READER, STRANGER, UNDIGESTED, Simulator, deleted, eventually, expect, failures, in_sync, listed, reconciled, shows)
+    OPERATOR, POLL_SECONDS, READER, STRANGER, UNDIGESTED, Simulator, deleted, eventually, expect, failures, in_sync, listed,
+    reconciled, shows)
 
 # Three chunks of bulk_size, the last of them not full.
 CUSTOMERS = 230
@@ -59,11 +61,12 @@ class AssociationAnywhere(Simulator):
 
 
 class Sources:
-    """Every simulated source."""
+    """Every simulated source, and the systems that customers are sent to."""
 
     def __init__(self, stack):
         self.aa = AssociationAnywhere(stack)
         self.bc = contacts.Site(stack)
+        self.destinations = destinations.Destinations(stack)
 
 
 def connections(sources, credentials="secretsmanager:customer-sync/aa"):
@@ -78,8 +81,8 @@ purge_url = "{sources.aa.urls['purge queue']}"
 enqueue_url = "{sources.aa.urls['enqueue']}"
 credentials = "{credentials}"
 dialect = "camel"
-poll_seconds = 2
-{sources.bc.connection()}{pushes.CONNECTION}{imports.CONNECTION}
+poll_seconds = {POLL_SECONDS}
+{sources.bc.connection()}{pushes.CONNECTION}{imports.CONNECTION}{sources.destinations.tables()}
 [[reader]]
 tenant = "acme"
 token = "secretsmanager:customer-sync/reader"
@@ -137,6 +140,8 @@ def connections_are_applied(stack, sources):
     secrets.create_secret(Name="customer-sync/bc", SecretString=json.dumps(contacts.SECRET))
     secrets.create_secret(Name="customer-sync/intouch", SecretString=json.dumps(pushes.SECRET))
     secrets.create_secret(Name="customer-sync/imports", SecretString=json.dumps(imports.SECRET))
+    for id, secret in destinations.SECRETS.items():
+        secrets.create_secret(Name=f"customer-sync/{id}", SecretString=json.dumps(secret))
     secrets.create_secret(Name="customer-sync/reader", SecretString=json.dumps({"token": READER}))
     secrets.create_secret(Name="customer-sync/reader-who-operates", SecretString=json.dumps({"token": OPERATOR}))
     secrets.create_secret(Name="customer-sync/reader-of-another", SecretString=json.dumps({"token": STRANGER}))
@@ -218,7 +223,7 @@ def an_operator_reads_the_secrets_of_readers_alone(stack, sources):
     """`apply` has read those, under the operator policy and no other."""
     operator = stack.client("secretsmanager", stack.operator)
     operator.get_secret_value(SecretId="customer-sync/reader")
-    for name in ("aa", "bc", "intouch", "imports"):
+    for name in ("aa", "bc", "intouch", "imports", *destinations.SECRETS):
         try:
             operator.get_secret_value(SecretId=f"customer-sync/{name}")
         except ClientError as error:
@@ -394,6 +399,7 @@ def every_customer_that_was_fetched_came_to_one_end(stack, sources):
 STORIES += contacts.STORIES
 STORIES += pushes.STORIES
 STORIES += imports.STORIES
+STORIES += destinations.STORIES
 
 
 @story
@@ -401,6 +407,7 @@ def no_message_is_left_over(stack, sources):
     for queue, dead_letters in (("WorkQueue", "WorkDeadLetterQueue"), ("ContactsQueue", "ContactsDeadLetterQueue")):
         eventually(lambda: stack.messages(queue) == 0, f"an empty {queue}", 60)
         expect(stack.messages(dead_letters) == 0, f"messages in {dead_letters}")
+    eventually(lambda: stack.messages("PushRequests") == 0, "an empty PushRequests", 60)
 
 
 @story
@@ -435,7 +442,7 @@ def logs_hold_neither_secrets_nor_personal_data(stack, sources):
     truths += [sources.bc.contact(source_id) for source_id in (1001, 1010)]
     forbidden = [VENDOR_SECRET["password"], contacts.SECRET["password"], contacts.PASSWORD_MARK, READER, STRANGER, UNDIGESTED]
     forbidden += [pushes.SECRET["password"], *pushes.PERSONAL]
-    forbidden += [imports.SECRET["users"][0]["user_password"], *imports.PERSONAL]
+    forbidden += [imports.SECRET["users"][0]["user_password"], *imports.PERSONAL, *destinations.FORBIDDEN]
     forbidden += [truth[key] for truth in truths for key in ("display_name", "email")]
     for group, lines in logged.items():
         for line in lines:

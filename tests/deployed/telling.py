@@ -9,6 +9,8 @@ from stack import TARGET, request
 
 # A tick of the schedule, a poll, the fetch, and a slow machine.
 SOON = 180
+# As connections.toml says of Association Anywhere and Business Catalyst.
+POLL_SECONDS = 2
 
 READER = "reader-token-of-acme-90c2"
 OPERATOR = "reader-token-of-an-operator-5d18"
@@ -38,11 +40,11 @@ def eventually(probe, what, seconds=SOON):
 
 
 class Simulator:
-    """A simulated source that listens, and is driven over HTTP."""
+    """A simulated system that listens, and is driven over HTTP. Of two with the same binary, one needs another name."""
 
-    def __init__(self, stack, binary, *arguments):
+    def __init__(self, stack, binary, *arguments, name=None):
         self.base = stack.start(
-            binary, [str(TARGET / "debug" / binary), "--port", "0", *arguments], stack.environment,
+            name or binary, [str(TARGET / "debug" / binary), "--port", "0", *arguments], stack.environment,
             lambda process: re.search(r"http://127\.0\.0\.1:\d+", process.log.read_text())).group()
         self.introduction = stack.processes[-1].log.read_text()
 

@@ -8,45 +8,25 @@ import base64
 import json
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from storytelling import eventually, expect, story, tell_all
+from storytelling import (
+    ROOT, SOON, Api, api_of, configure, eventually, expect, request, running, source_with, story, tell_all)
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BINARIES = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 PAGE = ROOT / "infra" / "docs" / "keeping-a-copy.md"
 
 CUSTOMERS = 230
-TOKEN = "a-token-of-an-operator-of-acme"
 CONNECTOR = {"username": "intouch", "password": "connector-password"}
-# A poll, a fetch, and a slow machine.
-SOON = 60
 
-CONNECTIONS = """
-[[connection]]
-id = "aa"
-tenant = "acme"
-kind = "association-anywhere"
-queue_url = "{urls[queue with reasons]}"
-details_url = "{urls[customer details]}"
-purge_url = "{urls[purge queue]}"
-enqueue_url = "{urls[enqueue]}"
-credentials = "file:aa.json"
-dialect = "camel"
-poll_seconds = 1
-max_requests_per_second = 100
-
+CONNECTION = """
 [[connection]]
 id = "intouch"
 tenant = "acme"
@@ -57,11 +37,6 @@ providers = ["INTOUCH"]
 credentials = "file:intouch.json"
 create_staff = true
 create_lead_sources = true
-
-[[reader]]
-tenant = "acme"
-token = "file:reader.json"
-scope = "operate"
 """
 
 PROVIDER = (
@@ -72,35 +47,6 @@ STAFF = (
     "<staff>{}<userInfo><firstname>Sam</firstname><lastname>Hill</lastname><userStatus>ACTIVE</userStatus>"
     "<email>sam.{}@example.net</email></userInfo></staff>")
 
-def request(url, method="GET", body=None, **headers):
-    sent = urllib.request.Request(url, method=method, data=body, headers=headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(sent, timeout=40) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as answer:
-        return answer.status, answer.headers, answer.read()
-
-
-@contextmanager
-def running(arguments, told=None, **options):
-    """Runs a program until the block ends, and yields what it says, if it is to be waited for that `told` is in it."""
-    with tempfile.NamedTemporaryFile("r+") as log:
-        # In a group of its own, so that what it started ends with it.
-        child = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **options)
-        try:
-            def said():
-                text = Path(log.name).read_text()
-                expect(child.poll() is None, f"{arguments[0]} has ended: {text}")
-                return text if re.search(told, text) else None
-
-            yield eventually(said, f"{arguments[0]} says {told}", SOON) if told else None
-            expect(child.poll() is None, f"{arguments[0]} has ended: {Path(log.name).read_text()}")
-        finally:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait(20)
-
 
 class World:
     """A local run with a simulated source."""
@@ -109,50 +55,28 @@ class World:
         self.source = source
         self.api = api
 
-    def ask(self, path):
-        status, _, body = request(f"{self.api}{path}", Authorization=f"Bearer {TOKEN}")
-        expect(status == 200, f"{path}: {status} {body}")
-        return json.loads(body)
-
-    def tell_source(self, command):
-        status, _, body = request(f"{self.source}/_simulator/{command}", "POST", b"")
-        expect(status == 200, f"the simulator refused {command}: {body}")
-
     def push(self, resource, document, number):
         login = base64.b64encode(f"{CONNECTOR['username']}:{CONNECTOR['password']}".encode()).decode()
         body = document.format(PROVIDER.format(number), number).encode()
         status, _, answer = request(
-            f"{self.api}/connector/api/2011-11/{resource}", "POST", body,
+            f"{self.api.address}/connector/api/2011-11/{resource}", "POST", body,
             **{"Authorization": f"Basic {login}", "Content-Type": "application/xml"})
         expect(status == 200, f"{resource}: {status} {answer}")
 
     def customers(self):
         """Every customer of the lists, by id."""
         found = {}
-        for connection in self.ask("/v1/connections")["connections"]:
-            more = ""
-            while more is not None:
-                page = self.ask(f"/v1/customers?connection={connection['id']}&limit=500{more}")
-                found |= {customer["id"]: customer for customer in page["customers"]}
-                more = f"&cursor={page['cursor']}" if page["more"] else None
+        for connection in self.api.ask("/v1/connections")["connections"]:
+            found |= self.api.customers_of(connection["id"])
         return found
 
 
 @contextmanager
 def world():
-    simulator = [str(BINARIES / "aa-simulator"), "--port", "0", "--customers", str(CUSTOMERS)]
-    with tempfile.TemporaryDirectory() as folder, running(simulator, r"enqueue +http") as introduction:
-        urls = dict(re.findall(r"^(?:get |force )?(queue with reasons|customer details|purge queue|enqueue) +(http\S+)",
-                               introduction, re.MULTILINE))
-        for name, secret in [("aa", {"username": "demo", "password": "demo-password"}), ("intouch", CONNECTOR),
-                             ("reader", {"token": TOKEN})]:
-            Path(folder, f"{name}.json").write_text(json.dumps(secret))
-            Path(folder, f"{name}.json").chmod(0o600)
-        Path(folder, "connections.toml").write_text(CONNECTIONS.format(urls=urls))
-        product = [str(BINARIES / "customer-sync"), "local", "--connections", "connections.toml", "--port", "0"]
-        with running(product, r"The API answers at http", cwd=folder) as said:
-            source = re.search(r"http://127\.0\.0\.1:\d+", introduction).group()
-            it = World(source, re.search(r"The API answers at (http://\S+?)\.? ", said).group(1))
+    with tempfile.TemporaryDirectory() as folder, source_with(CUSTOMERS) as source:
+        configure(folder, source.connection() + CONNECTION, intouch=CONNECTOR)
+        with api_of(folder) as api:
+            it = World(source, api)
             for number in (1, 2):
                 it.push("leadsource", LEAD_SOURCE, number)
                 it.push("staff", STAFF, number)
@@ -164,7 +88,7 @@ def world():
 
 @story
 def schemathesis_finds_nothing(world):
-    tester = ["schemathesis", "run", f"{world.api}/openapi.json", "--header", f"Authorization: Bearer {TOKEN}",
+    tester = ["schemathesis", "run", f"{world.api.address}/openapi.json", "--header", f"Authorization: Bearer {Api.TOKEN}",
               "--checks", "all", "--max-examples", "100", "--seed", "1"]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     with tempfile.TemporaryDirectory() as folder:
@@ -262,9 +186,9 @@ class Table:
 
 
 def keeps_a_copy(world, command, kind):
-    gateway = Gateway(world.api)
+    gateway = Gateway(world.api.address)
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "API": gateway.address, "TOKEN": TOKEN, "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, "API": gateway.address, "TOKEN": Api.TOKEN, "NO_PROXY": "127.0.0.1"}
         copy = kind(folder)
 
         def becomes(is_meant, what):
@@ -279,18 +203,18 @@ def keeps_a_copy(world, command, kind):
             before = becomes(lambda found: len(found) == CUSTOMERS, "the first copy is whole")
             once = gateway.listed
             first, second = sorted(before)[:2]
-            world.tell_source(f"change?ids={first[3:]}")
-            world.tell_source(f"delete?id={second[3:]}")
+            world.source.tell(f"change?ids={first[3:]}")
+            world.source.tell(f"delete?id={second[3:]}")
             becomes(lambda found: found[first] != before[first] and second not in found, "it has what changed")
             expect(gateway.listed == once, "the copy was listed again")
             # The feed would not take this one away: a list does.
             copy.plant("aa~nobody", {})
-            world.tell_source(f"create?id={second[3:]}")
+            world.source.tell(f"create?id={second[3:]}")
             gateway.is_gone = True
             anew = becomes(lambda found: second in found and "aa~nobody" not in found, "after a 410 it lists again")
             expect(gateway.listed > once, "the copy was not listed again")
         again = gateway.listed
-        world.tell_source(f"change?ids={second[3:]}")
+        world.source.tell(f"change?ids={second[3:]}")
         with running(command, cwd=folder, env=environment):
             becomes(lambda found: found[second]["revision"] > anew[second]["revision"], "it goes on where it was")
         expect(gateway.listed == again, "the copy was listed again")

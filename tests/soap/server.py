@@ -1,8 +1,9 @@
-"""A Business Catalyst built on a stock SOAP library, spyne: a fixed set of contacts, in pages, in SOAP 1.1 and SOAP 1.2.
+"""A Business Catalyst built on a stock SOAP library, spyne: a fixed set of contacts, in pages, and those that are written
+to it, in SOAP 1.1 or in SOAP 1.2.
 
 What a request looks like, and what the answer's envelope looks like, is the library's idea of the service below and of
-SOAP; a request that does not fit the library's own schema of it is refused. Prints its address, and serves until it is
-ended.
+SOAP; a request that does not fit the library's own schema of it, or is of the other version, is refused. Is called with
+the version, prints its address, and serves until it is ended.
 """
 
 import datetime
@@ -124,9 +125,32 @@ def contact(number):
 
 
 ALL = [contact(number) for number in range(CONTACTS)]
+# When contacts that are written were changed: after all others.
+WRITTEN_AT = datetime.datetime(2024, 6, 1)
+
+
+def write(record):
+    """Writes what a record holds, and leaves the rest of the contact with its `externalId` alone. An `emailAddress` is
+    kept as it came, for people to see it."""
+    if not record.externalId:
+        raise Fault("Server", "Server was unable to process request. ---> ERROR: which contact?")
+    known = next((contact for contact in ALL if contact.externalId == record.externalId), None)
+    if not known:
+        known = ContactRecord(entityId=FIRST + len(ALL), externalId=record.externalId, createDate=WRITTEN_AT)
+        ALL.append(known)
+    for name in ContactRecord.get_flat_type_info(ContactRecord):
+        value = getattr(record, name)
+        if value is not None and name != "entityId":
+            setattr(known, name, value)
+    known.lastUpdateDate = WRITTEN_AT
 
 
 # --- the service ------------------------------------------------------------------------------------------------------
+
+
+def let_in(*credentials):
+    if credentials != (USERNAME, PASSWORD, SITE_ID):
+        raise Fault("Server", "Server was unable to process request. ---> ERROR: who are you?")
 
 
 class CatalystCRMWebservice(ServiceBase):
@@ -135,24 +159,32 @@ class CatalystCRMWebservice(ServiceBase):
         _returns=(Array(ContactRecord), Integer32, Boolean),
         _out_variable_names=("ContactList_RetrieveResult", "recordStart", "moreRecords"))
     def ContactList_Retrieve(username, password, siteId, lastUpdateDate, recordStart, moreRecords):
-        if (username, password, siteId) != (USERNAME, PASSWORD, SITE_ID):
-            raise Fault("Server", "Server was unable to process request. ---> ERROR: who are you?")
+        let_in(username, password, siteId)
         listed = [contact for contact in ALL if contact.lastUpdateDate >= lastUpdateDate]
         end = recordStart + PAGE
         return listed[recordStart:end], recordStart, end < len(listed)
 
+    @srpc(Unicode, Unicode, Integer32, Array(ContactRecord))
+    def ContactList_UpdateInsert(username, password, siteId, contactsList):
+        let_in(username, password, siteId)
+        for record in contactsList:
+            write(record)
 
-def application(protocol):
-    return WsgiApplication(Application(
+
+def application(protocol, media_type):
+    soap = WsgiApplication(Application(
         [CatalystCRMWebservice], NAMESPACE, in_protocol=protocol(validator="lxml"), out_protocol=protocol()))
 
+    def answer(environment, start_response):
+        if environment.get("CONTENT_TYPE", "").split(";")[0] != media_type:
+            start_response("415 Unsupported Media Type", [])
+            return []
+        return soap(environment, start_response)
 
-SOAP_11, SOAP_12 = application(Soap11), application(Soap12)
+    return answer
 
 
-def either_version(environment, start_response):
-    is_12 = environment.get("CONTENT_TYPE", "").startswith("application/soap+xml")
-    return (SOAP_12 if is_12 else SOAP_11)(environment, start_response)
+VERSIONS = {"1.1": (Soap11, "text/xml"), "1.2": (Soap12, "application/soap+xml")}
 
 
 class Quiet(WSGIRequestHandler):
@@ -170,8 +202,8 @@ class Server(WSGIServer):
 
 
 def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    with make_server("127.0.0.1", port, either_version, Server, Quiet) as server:
+    version, port = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    with make_server("127.0.0.1", port, application(*VERSIONS[version]), Server, Quiet) as server:
         print(f"http://127.0.0.1:{server.server_port}{PATH}", flush=True)
         server.serve_forever()
 

@@ -2,11 +2,10 @@
 need and tells them.
 
 zeep, a stock client, reads our description of Business Catalyst's service and drives our simulator. Our own client is
-pointed at server.py, which is built on spyne, a stock server.
+pointed at server.py, which is built on spyne, a stock server: contacts are read from it, and customers sent to it.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,10 +19,8 @@ import requests
 import zeep
 
 import server
-from storytelling import expect, expect_equal, story, tell_all
-
-ROOT = Path(__file__).resolve().parents[2]
-BINARIES = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
+from storytelling import (
+    BINARIES, api_of, configure, expect, expect_equal, local_run, source_with, story, tell_all)
 
 CONTACTS = 230
 PAGE = 100
@@ -33,7 +30,7 @@ PASSWORD = "demo-password"
 SITE_TOKEN = "demo-site-token"
 BEGINNING = datetime(1, 1, 1)
 
-# The names of the ports in our description.
+# The names of the ports, and of their bindings, in our description.
 VERSIONS = {"1.1": "CatalystCRMWebserviceSoap", "1.2": "CatalystCRMWebserviceSoap12"}
 NAMESPACES = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
 
@@ -194,36 +191,45 @@ def what_is_written_is_read_back_in_both_versions(site):
 # --- our client, against a third-party server -------------------------------------------------------------------------
 
 
-def customer_sync(*arguments):
-    environment = {
-        **os.environ,
-        "BC_CREDENTIALS": json.dumps({"username": server.USERNAME, "password": server.PASSWORD}),
-    }
-    ended = subprocess.run(
-        [BINARIES / "customer-sync", *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=180)
-    expect_equal(ended.returncode, 0, f"customer-sync {arguments[0]} said {ended.stderr or ended.stdout!r} and ended with")
-    return ended.stdout
+SITE_CREDENTIALS = {"username": server.USERNAME, "password": server.PASSWORD}
+
+
+@contextmanager
+def stock_server(version):
+    with serving(sys.executable, str(Path(__file__).with_name("server.py")), version) as endpoint:
+        yield endpoint
+
+
+def site_of(endpoint, version):
+    """What connections.toml says of the server, whether it is read from or sent to."""
+    return f"""
+endpoint = "{endpoint}"
+site_id = {server.SITE_ID}
+credentials = "file:site.json"
+soap = "{version}"
+"""
+
+
+def sync_once(folder):
+    """Runs the product in a folder until all is in sync, and returns how everything stands."""
+    for command in (local_run("--once"), [str(BINARIES / "customer-sync"), "status", "--json"]):
+        ended = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+        expect_equal(ended.returncode, 0, f"{command[1]} said {ended.stderr or ended.stdout!r} and ended with")
+    return json.loads(ended.stdout)
 
 
 def syncs_from_a_stock_server(version):
-    with serving(sys.executable, str(Path(__file__).with_name("server.py"))) as endpoint, \
-            tempfile.TemporaryDirectory() as scratch:
-        connections = Path(scratch, "connections.toml")
-        connections.write_text(f"""
+    with stock_server(version) as endpoint, tempfile.TemporaryDirectory() as folder:
+        configure(folder, f"""
 [[connection]]
 id = "bc"
 tenant = "acme"
 kind = "business-catalyst"
-endpoint = "{endpoint}"
-site_id = {server.SITE_ID}
-credentials = "env:BC_CREDENTIALS"
 time_zone = "Australia/Sydney"
-soap = "{version}"
-""")
-        data = f"{scratch}/data"
-        customer_sync("local", "--once", "--port", "0", "--connections", str(connections), "--data", data)
-        [connection] = json.loads(customer_sync("status", "--json", "--data", data))["connections"]
+{site_of(endpoint, version)}
+""", site=SITE_CREDENTIALS)
+        [connection] = sync_once(folder)["connections"]
     counts = connection["counts"]
     expect_equal((counts["written"], counts["failed"], connection["failures"]), (server.CONTACTS, 0, 0), "written and failed")
     ends = sum(counts[end] for end in ("written", "unchanged", "stale", "tombstoned", "failed"))
@@ -238,6 +244,106 @@ def the_product_syncs_from_a_stock_server_in_soap_1_1(_):
 @story
 def the_product_syncs_from_a_stock_server_in_soap_1_2(_):
     syncs_from_a_stock_server("1.2")
+
+
+# --- our client, sending customers to a third-party server ------------------------------------------------------------
+
+CUSTOMERS = 230
+FIRST = 1001
+# As the source's document numbers them.
+PHONE_TYPES = {"HOME": 1, "HOME FAX": 2, "WORK": 3, "WORK FAX": 4, "CELL": 5, "PAGER": 6}
+ADDRESS_TYPES = {"HOME": 1, "WORK": 2, "PO BOX": 3, "SHIPPING": 5, "BILLING": 8}
+SECOND_EMAIL, FURTHER_EMAIL = 8, 9
+
+
+def contacts_written(site, endpoint, version):
+    """The contacts that the server was sent, by external id, as a stock client lists them."""
+    service = site.client.create_service(f"{{{server.NAMESPACE}}}{VERSIONS[version]}", endpoint)
+    contacts, more = {}, True
+    while more:
+        page = service.ContactList_Retrieve(
+            **SITE_CREDENTIALS, siteId=server.SITE_ID, lastUpdateDate=server.WRITTEN_AT, recordStart=len(contacts),
+            moreRecords=False)
+        contacts |= {contact.externalId: contact for contact in records(page)}
+        more = page.moreRecords
+    return contacts
+
+
+def is_written(contact, customer):
+    """The contact holds what the API shows of the customer."""
+    id, name = customer["id"], customer["name"]
+    found = (contact.externalId, contact.deleted, contact.fullName, contact.firstName or "", contact.lastName or "",
+             contact.contactTitle or "")
+    expect_equal(
+        found, (id, False, name["display"], name.get("first", ""), name.get("last", ""), name.get("prefix", "")), f"names of {id}")
+    expect_equal((contact.dateOfBirth, customer["birth_date"]), (BEGINNING, None), f"date of birth of {id}")
+    # The source lists the primary one first.
+    emails = [email["address"] for email in customer["emails"]]
+    expect(emails, f"{id} has no address")
+    expect_equal(contact.emailAddress, emails[0], f"address of {id}")
+    phones = [(PHONE_TYPES[phone["type"]], phone["number"]) for phone in customer["phones"]]
+    phones += [(FURTHER_EMAIL if place else SECOND_EMAIL, email) for place, email in enumerate(emails[1:])]
+    written = contact.phoneNos.PhoneNo if contact.phoneNos else []
+    expect_equal([(phone.phoneNoTypeID, phone.phoneNo) for phone in written], phones, f"phone numbers of {id}")
+    addresses = [
+        (ADDRESS_TYPES[address["type"]], address["lines"][0], ", ".join(address["lines"][1:]), address["city"],
+         address["postal_code"], address["region"], address["country"]) for address in customer["addresses"]]
+    written = contact.addresses.Address if contact.addresses else []
+    written = [
+        (address.addressTypeID, address.addressLine1, address.addressLine2 or "", address.city, address.zipcode, address.state,
+         address.countryCode) for address in written]
+    expect_equal(written, addresses, f"addresses of {id}")
+    never = (contact.username, contact.password, contact.customerType, contact.MasterOptIn, contact.crmForms)
+    expect_equal(never, (None, None, None, None, None), f"what is never sent, of {id}")
+
+
+def sends_to_a_stock_server(site, version):
+    changed, deleted = f"aa~{FIRST}", f"aa~{FIRST + 1}"
+    with stock_server(version) as endpoint, source_with(CUSTOMERS) as source, tempfile.TemporaryDirectory() as folder:
+        configure(folder, f"""{source.connection()}
+[[destination]]
+id = "site"
+tenant = "acme"
+kind = "business-catalyst"
+from = ["aa"]
+allow_private_addresses = true
+{site_of(endpoint, version)}
+""", site=SITE_CREDENTIALS)
+
+        def synced():
+            """Has everything sent; the customers that the API shows, and the contacts that were written."""
+            [destination] = sync_once(folder)["destinations"]
+            expect_equal((destination["condition"], destination["failures"]), ("in_sync", 0), "how the destination stands")
+            contacts = contacts_written(site, endpoint, version)
+            with api_of(folder) as api:
+                customers = api.customers_of("aa")
+            for id, customer in customers.items():
+                is_written(contacts[id], customer)
+            return customers, contacts
+
+        before, contacts = synced()
+        everybody = {f"aa~{number}" for number in range(FIRST, FIRST + CUSTOMERS)}
+        expect_equal((before.keys(), contacts.keys()), (everybody, everybody), "customers and contacts")
+        some = {name: any(customer[name] for customer in before.values()) for name in ("phones", "addresses")}
+        some |= {"another address": any(len(customer["emails"]) > 1 for customer in before.values())}
+        expect(all(some.values()), f"what no customer has: {some}")
+
+        source.tell(f"change?ids={FIRST}")
+        source.tell(f"delete?id={FIRST + 1}")
+        after, contacts = synced()
+        expect(after[changed] != before[changed], "the customer did not change")
+        expect_equal((after.keys(), contacts.keys()), (everybody - {deleted}, everybody), "customers and contacts")
+        expect_equal(contacts[deleted].deleted, True, "whether the customer that was deleted is")
+
+
+@story
+def the_product_sends_customers_to_a_stock_server_in_soap_1_1(site):
+    sends_to_a_stock_server(site, "1.1")
+
+
+@story
+def the_product_sends_customers_to_a_stock_server_in_soap_1_2(site):
+    sends_to_a_stock_server(site, "1.2")
 
 
 # --- telling them -----------------------------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 //! Which changes a destination is sent, and as what.
 //!
-//! **No echo.** A change that came from a system does not go back to it. A record that is a copy of one of ours, which we
-//! made in another system, is sent to nobody: its `external_id`, or its own id, names the original, which is sent
-//! instead.
+//! **No echo.** A change that came from a system does not go back to it. A record that is a copy of another, which we
+//! made in some system, is sent to nobody who gets the original, and not back to where the original is: its
+//! `external_id`, or its own id, names that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::{BusinessCatalystConfig, Connection, Destination, Settings, Site};
+use config::{BusinessCatalystConfig, Connection, Destination, Site};
 use destinations::Outgoing;
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, Customer, CustomerId, Status};
@@ -23,6 +23,8 @@ pub(crate) struct Told {
     pub(crate) revision: u64,
     /// Whether the destination is to take it for somebody new, if it is there.
     pub(crate) is_new: bool,
+    /// On what occasion it is sent.
+    pub(crate) occasion: String,
 }
 
 /// What is to be done with it.
@@ -43,6 +45,8 @@ pub(crate) struct Choice<'a> {
     tenant: &'a str,
     /// The connections whose customers it gets.
     from: BTreeSet<&'a str>,
+    /// The connections to the system that it is.
+    own: BTreeSet<String>,
 }
 
 impl<'a> Choice<'a> {
@@ -53,30 +57,33 @@ impl<'a> Choice<'a> {
         shadow: &'a Shadow,
     ) -> Result<Self, StoreError> {
         let tenant = &destination.key.tenant;
-        let mut from: BTreeSet<&str> = destination.settings.from.iter().map(String::as_str).collect();
+        let mut own = BTreeSet::new();
         if let Some(site) = destination.settings.receiver.site() {
-            let keys: Vec<ConnectionKey> = from.iter().map(|from| ConnectionKey::new(tenant, *from)).collect();
-            let registrations = registry.glance(&keys).await?;
-            let sites = registrations.iter().filter(|it| it.kind == BusinessCatalystConfig::KIND.name());
-            for connection in sites.filter_map(|it| Connection::<BusinessCatalystConfig>::from_registration(it).ok()) {
-                if Site::of(&connection.settings.endpoint, connection.settings.site_id) == site {
-                    from.remove(connection.key.connection.as_str());
+            for Connection { key, settings } in Connection::<BusinessCatalystConfig>::all(registry).await? {
+                if key.tenant == *tenant && Site::of(&settings.endpoint, settings.site_id) == site {
+                    own.insert(key.connection);
                 }
             }
         }
-        Ok(Self { shadow, tenant, from })
+        let from = destination.settings.from.iter().map(String::as_str).collect();
+        Ok(Self { shadow, tenant, from, own })
+    }
+
+    /// Whether customers of a connection are sent there.
+    fn gets(&self, connection: &str) -> bool {
+        self.from.contains(connection) && !self.own.contains(connection)
     }
 
     /// What is to be done with customers of which each is told once, in their order.
     pub(crate) async fn choose(&self, told: &[Told], deadline: Timestamp) -> Result<Vec<Chosen>, StoreError> {
-        let wanted = told.iter().map(|told| &told.id).filter(|id| self.from.contains(id.connection.as_str()));
+        let wanted = told.iter().map(|told| &told.id).filter(|id| self.gets(&id.connection));
         let found = self.shadow.find_many(wanted.map(|id| self.key_of(id)), deadline).await?;
         let unreadable: BTreeSet<CustomerId> = found.unreadable.into_iter().collect();
         let mut records: BTreeMap<CustomerId, Customer> =
             found.customers.into_iter().map(|customer| (customer.id(), customer)).collect();
         let originals = self.originals(records.values(), deadline).await?;
         let choose = |told: &Told| {
-            if !self.from.contains(told.id.connection.as_str()) {
+            if !self.gets(&told.id.connection) {
                 return Chosen::LeftOut;
             }
             if unreadable.contains(&told.id) {
@@ -91,18 +98,23 @@ impl<'a> Choice<'a> {
         Ok(told.iter().map(choose).collect())
     }
 
-    /// Those customers that others name as what they are copies of, as far as they are there.
+    /// Those customers that others name as what they are copies of, as far as they are there, and are at the
+    /// destination already or are sent there. Two that name each other are none.
     async fn originals(
         &self,
-        copies: impl Iterator<Item = &Customer>,
+        copies: impl Iterator<Item = &Customer> + Clone,
         deadline: Timestamp,
     ) -> Result<BTreeSet<CustomerId>, StoreError> {
-        let named: BTreeSet<CustomerId> = copies.flat_map(named_by).collect();
+        let is_there =
+            |id: &CustomerId| self.from.contains(id.connection.as_str()) || self.own.contains(&id.connection);
+        let named: BTreeSet<CustomerId> = copies.clone().flat_map(named_by).filter(is_there).collect();
         if named.is_empty() {
             return Ok(named);
         }
+        let ids: BTreeSet<CustomerId> = copies.map(Customer::id).collect();
         let found = self.shadow.find_many(named.iter().map(|id| self.key_of(id)), deadline).await?;
-        Ok(found.customers.iter().map(Customer::id).chain(found.unreadable).collect())
+        let originals = found.customers.iter().filter(|original| !named_by(original).any(|id| ids.contains(&id)));
+        Ok(originals.map(Customer::id).chain(found.unreadable).collect())
     }
 
     fn key_of(&self, id: &CustomerId) -> (ConnectionKey, String) {
@@ -125,5 +137,6 @@ fn outgoing(told: &Told, customer: Option<Customer>) -> Outgoing {
         changed_at: customer.as_ref().map_or(told.at, |customer| customer.changed_at),
         revision: customer.as_ref().map_or(told.revision, |customer| customer.revision),
         customer,
+        occasion: told.occasion.clone(),
     }
 }

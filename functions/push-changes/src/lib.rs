@@ -5,9 +5,9 @@
 //! |---|---|
 //! | destinations, the change feed, the shadow, redrive and resync requests | the destination; how far it has come, failure records, its state |
 //!
-//! A message says which destination to look at, and nothing else: one that is lost, doubled or late changes nothing. One
-//! worker at a time has a destination, by a lease. Before it ends it looks at the feed once more, so that a message that
-//! found the lease taken is made good.
+//! A message says which destination to look at, and nothing else: one that is lost, doubled or late changes nothing.
+//! One worker at a time has a destination, by a lease. Before it ends it looks at the feed once more, so that a message
+//! that found the lease taken is made good.
 //!
 //! **When it fails** the destination's place in the feed stands, and the next message goes on from there. What was sent
 //! already may be sent again: a destination is told what a customer is like now, by an id that it finds it by.
@@ -30,7 +30,7 @@ use store::{
 };
 use tracing::Instrument;
 
-use crate::visit::{End, Visit};
+use crate::visit::{End, LONGEST_PAUSE, Visit};
 
 /// The part of its deadline that a visit keeps for its end.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -103,7 +103,9 @@ impl PushChanges {
         }
         let state = self.states.state(key).await?;
         let is_held = state.lease_until.is_some_and(|until| until > now && until <= now + LEASE);
-        let is_due = state.due_at.is_none_or(|due_at| due_at <= now + EARLY) || state.has_new_request();
+        // A time that is farther away than any pause was noted by another clock.
+        let is_due = |due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY;
+        let is_due = state.due_at.is_none_or(is_due) || state.has_new_request();
         if is_held || !is_due || state.paused_at.is_some() {
             return Ok(None);
         }

@@ -2,29 +2,35 @@
 //!
 //! ```text
 //!   lease -> begin with everybody, if it is new, is another system than before, or an operator asks for it
-//!        -> failures that are redriven
-//!        -> a page of the change feed, and a page of the listing, in turn, until there is neither
+//!        -> a page of failures that are redriven, a page of the change feed, and a page of the listing, in turn,
+//!           until there is none of them; before each, the lease is renewed, and a pause is seen
 //!        -> leave: caught up, or in trouble until a time
 //! ```
 //!
-//! Each page is sent and then noted: a worker that dies in between sends it again. What is sent is the customer as it is
-//! at that moment, so that a customer's changes can only be repeated, and never come in another order: pages follow one
-//! after the other, and hold each customer once.
+//! Each page is sent and then noted: a worker that dies in between sends it again. What is sent is the customer as it
+//! is at that moment, so that a customer's changes can only be repeated, and never come in another order: pages follow
+//! one after the other, and hold each customer once.
 //!
 //! **Nothing is missed between listing and feed**: the place in the feed is noted before the first page of the listing
-//! is read, and lies a minute back, for the index that is listed by lags behind.
+//! is read, and lies a minute back, for the index that is listed by lags behind. A listing has no deleted customers: if
+//! the destination may have had some before, the whole feed follows it that is kept.
+//!
+//! **A worker that has lost its lease** may have sent a customer as it was before another worker sent it as it is. So
+//! it asks for everybody whom it may have sent to be sent again.
 
 use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use config::{Destination, DestinationKind};
-use destinations::{Context, Delivered, DestinationClient, LONGEST_REQUEST, Outcome, Outgoing, Trouble};
+use destinations::{Context, Delivered, DestinationClient, LONGEST_REQUEST, Outcome, Outgoing, Pace, Trouble};
 use futures::FutureExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, CustomerId, FeedChange, FeedPosition};
 use store::{
     ConnectionState, Delivery, DeliveryCounts, Departure, Failure, FeedError, LastError, Listed, Shadow, StoreError,
+    Witness,
 };
 
 use crate::choice::{Choice, Chosen, Told};
@@ -36,8 +42,10 @@ const OVERLAP: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The pause after the first attempt that failed; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// How many failure records are written side by side.
+const AT_ONCE: usize = 16;
 /// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// How a visit ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,23 +71,28 @@ pub(crate) struct Visit<'a> {
     choice: Choice<'a>,
     /// The state when the lease was taken.
     state: ConnectionState,
+    leased_until: Timestamp,
     delivery: Delivery,
     /// What became of changes in this visit.
     counts: DeliveryCounts,
+    /// Those that may have been sent when the trouble came.
+    unsure: Vec<CustomerId>,
+    pace: Pace,
     /// The last step before this is begun.
     until: Timestamp,
     deadline: Timestamp,
 }
 
 /// What a page came to.
+#[derive(Default)]
 struct Sent {
     /// How many of its first customers have come to an end.
     settled: usize,
     counts: DeliveryCounts,
-    /// The last customer that was taken.
-    last_taken: Option<CustomerId>,
-    /// Those that were taken, in this page.
-    taken: Vec<CustomerId>,
+    /// Those that may have been sent.
+    ids: Vec<CustomerId>,
+    /// The last one that was taken.
+    witness: Option<Witness>,
     trouble: Option<Trouble>,
 }
 
@@ -100,9 +113,12 @@ impl<'a> Visit<'a> {
             key: &destination.key,
             owner,
             choice,
+            leased_until: state.lease_until.unwrap_or(Timestamp::MIN),
             state,
             delivery,
             counts: DeliveryCounts::default(),
+            unsure: Vec::new(),
+            pace: pushing.client.pace(destination, deadline),
             until: before(deadline, LONGEST_REQUEST),
             deadline,
         })
@@ -116,12 +132,15 @@ impl<'a> Visit<'a> {
         if self.counts.sum() > 0 {
             let DeliveryCounts { sent, failed, left_out } = self.counts;
             tracing::info!(sent, failed, left_out, "sent changes");
-            let counts = [("changes_sent", sent), ("changes_refused", failed), ("changes_left_out", left_out)];
+            let counts = [("changes_sent", sent), ("failed", failed), ("changes_left_out", left_out)];
             metrics.count(&self.key.to_string(), now, &counts);
         }
         let due_at = match &end {
             End::Lost => return Ok(end),
-            End::Trouble(trouble) => self.note_trouble(trouble, now).await?,
+            End::Trouble(trouble) => match self.note_trouble(trouble, now).await? {
+                Some(due_at) => due_at,
+                None => return Ok(End::Lost),
+            },
             End::CaughtUp | End::OutOfTime | End::Paused => None,
         };
         states.leave(self.key, self.owner, &self.state, &Departure { due_at, ..Departure::default() }).await?;
@@ -132,33 +151,46 @@ impl<'a> Visit<'a> {
         if !self.begin().await? {
             return Ok(End::Lost);
         }
-        if let Some(end) = self.redrive().await? {
-            return Ok(end);
-        }
         loop {
-            let now = self.pushing.clock.now();
-            if now > self.until {
-                return Ok(End::OutOfTime);
+            let began = self.pushing.clock.now();
+            let mut is_all = true;
+            for kind in [Kind::Redrive, Kind::Feed, Kind::Listing] {
+                if let Some(end) = self.may_go_on().await? {
+                    return Ok(end);
+                }
+                let step = match kind {
+                    Kind::Redrive => self.redrive().await?,
+                    Kind::Feed => self.follow().await?,
+                    Kind::Listing => self.list().await?,
+                };
+                match step {
+                    Step::Done { is_all: is_all_of_it } => is_all &= is_all_of_it,
+                    Step::Ended(end) => return Ok(end),
+                }
             }
-            if self.pushing.states.is_paused(self.key).await? {
-                return Ok(End::Paused);
-            }
-            if !self.pushing.states.renew(self.key, self.owner, now + LEASE).await? {
-                return Ok(End::Lost);
-            }
-            let followed = match self.follow().await? {
-                Step::Ended(end) => return Ok(end),
-                Step::Done { is_all } => is_all,
-            };
-            let listed = match self.list().await? {
-                Step::Ended(end) => return Ok(end),
-                Step::Done { is_all } => is_all,
-            };
-            if followed && listed {
-                self.pushing.states.mark_synced(self.key, now).await?;
+            if is_all {
+                self.pushing.states.mark_synced(self.key, began).await?;
                 return Ok(End::CaughtUp);
             }
         }
+    }
+
+    /// Renews the lease; how the visit ends, if it does.
+    async fn may_go_on(&mut self) -> Result<Option<End>, StoreError> {
+        let now = self.pushing.clock.now();
+        if now > self.until {
+            return Ok(Some(End::OutOfTime));
+        }
+        if self.pushing.states.is_paused(self.key).await? {
+            return Ok(Some(End::Paused));
+        }
+        // Each renewal is paid for.
+        if now + LEASE < self.leased_until + HEARTBEAT {
+            return Ok(None);
+        }
+        let is_renewed = self.pushing.states.renew(self.key, self.owner, now + LEASE).await?;
+        self.leased_until = now + LEASE;
+        Ok((!is_renewed).then_some(End::Lost))
     }
 
     /// Begins with everybody, if that is to be done; `false` if another worker has the destination.
@@ -166,24 +198,39 @@ impl<'a> Visit<'a> {
         let system = self.destination.settings.receiver.to_string();
         let PushChanges { feed, states, .. } = self.pushing;
         let Delivery { position, progress, .. } = &mut self.delivery;
-        let is_other = position.is_none() || progress.receiver != system;
-        let mut is_changed = is_other;
+        let is_new = position.is_none();
+        let is_other = is_new || progress.receiver != system;
+        let from = &self.destination.settings.from;
+        let is_back = from.iter().any(|it| progress.listed.get(it) == Some(&Listed::Left));
+        let is_unlisted = from.iter().any(|it| !progress.listed.contains_key(it));
+        let mut is_changed = is_other || is_back;
+        if is_new || is_unlisted {
+            // What was passed over because it was not wanted may not be in the index yet.
+            let latest = feed.latest(&self.key.tenant, OVERLAP).await?;
+            *position = Some(position.map_or(latest, |position| position.earlier(&latest)));
+        }
+        if !is_new && (is_other || is_back) {
+            // It may be the same system at another address; and what was deleted meanwhile is in no listing.
+            *position = Some(feed.oldest(&self.key.tenant).await?);
+        }
         if is_other {
-            *position = Some(feed.latest(&self.key.tenant, OVERLAP).await?);
             progress.receiver = system;
-            progress.last_taken = None;
+            progress.witnesses.clear();
         }
         if is_other || self.state.resync_requested.is_some() {
             tracing::info!("begins with everybody");
-            progress.listed.clear();
+            progress.listed.retain(|connection, listed| !from.contains(connection) && *listed == Listed::Left);
             progress.round += 1;
+            progress.first_round = if is_other { progress.round } else { progress.first_round };
             is_changed = true;
         }
-        // One that is taken out and put back was not followed meanwhile.
-        let from = &self.destination.settings.from;
-        let listed_before = progress.listed.len();
-        progress.listed.retain(|connection, _| from.contains(connection));
-        is_changed |= progress.listed.len() < listed_before;
+        if is_back {
+            progress.listed.retain(|connection, listed| !from.contains(connection) || *listed != Listed::Left);
+        }
+        for (_, listed) in progress.listed.iter_mut().filter(|(connection, _)| !from.contains(connection)) {
+            is_changed |= *listed != Listed::Left;
+            *listed = Listed::Left;
+        }
         if self.state.has_new_request() && !progress.has_redrives {
             progress.has_redrives = true;
             is_changed = true;
@@ -197,37 +244,48 @@ impl<'a> Visit<'a> {
         Ok(true)
     }
 
-    /// Sends the failures that an operator has asked for; `None` if the visit goes on.
-    async fn redrive(&mut self) -> Result<Option<End>, StoreError> {
+    /// Sends a page of the failures that an operator has asked for.
+    async fn redrive(&mut self) -> Result<Step, StoreError> {
         if !self.delivery.progress.has_redrives {
-            return Ok(None);
+            return Ok(Step::Done { is_all: true });
         }
         let failures = &self.pushing.failures;
-        let mut ids = Vec::new();
-        for text in failures.redrive_requests(self.key).await? {
+        let requests = failures.redrives_requested(self.key).await?;
+        let page = &requests[..requests.len().min(self.page_size())];
+        let mut told = Vec::with_capacity(page.len());
+        for (text, requested_at) in page {
             match text.parse::<CustomerId>() {
-                Ok(id) => ids.push(id),
+                // Nobody is told of one that never was.
+                Ok(id) if !self.is_known(&id).await? => failures.clear_redrive(self.key, text).await?,
+                Ok(id) => told.push(Told {
+                    id,
+                    at: *requested_at,
+                    revision: 1,
+                    is_new: false,
+                    occasion: format!("redrive {}", requested_at.as_millisecond()),
+                }),
                 // It can't be that of a customer.
-                Err(_) => failures.clear_redrive(self.key, &text).await?,
+                Err(_) => failures.clear_redrive(self.key, text).await?,
             }
         }
-        let now = self.pushing.clock.now();
-        let told = |id: &CustomerId| Told { id: id.clone(), at: now, revision: 1, is_new: false };
-        for page in ids.chunks(self.page_size()) {
-            if self.pushing.clock.now() > self.until {
-                return Ok(Some(End::OutOfTime));
-            }
-            let told: Vec<Told> = page.iter().map(told).collect();
-            let Some(sent) = self.send(&told).await? else { return Ok(Some(End::Lost)) };
-            for id in &page[..sent.settled] {
-                failures.clear_redrive(self.key, &id.to_string()).await?;
-            }
-            if let Some(end) = self.take(sent).await? {
-                return Ok(Some(end));
-            }
+        let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
+        for told in &told[..sent.settled] {
+            // One that was made anew meanwhile is still to be done.
+            failures.clear_redrive_of(self.key, &told.id.to_string(), told.at).await?;
         }
-        self.delivery.progress.has_redrives = false;
-        if self.note().await? { Ok(None) } else { Ok(Some(End::Lost)) }
+        self.delivery.progress.has_redrives = page.len() < requests.len() || sent.settled < told.len();
+        let is_all = !self.delivery.progress.has_redrives;
+        self.take(sent, is_all).await
+    }
+
+    /// Whether there is a customer, or its failure record here.
+    async fn is_known(&self, id: &CustomerId) -> Result<bool, StoreError> {
+        if self.pushing.failures.is_there(self.key, &id.to_string()).await? {
+            return Ok(true);
+        }
+        let key = ConnectionKey::new(&self.key.tenant, &id.connection);
+        let found = self.pushing.shadow.find_many([(key, id.source_id.clone())], self.deadline).await?;
+        Ok(!found.customers.is_empty() || !found.unreadable.is_empty())
     }
 
     /// Sends a page of the change feed.
@@ -248,10 +306,16 @@ impl<'a> Visit<'a> {
         let is_news = |action: ChangeAction| action != ChangeAction::Updated;
         let new: BTreeSet<&CustomerId> =
             page.changes.iter().map(|it| &it.change).filter(|it| is_news(it.action)).map(|it| &it.id).collect();
+        let progress = &self.delivery.progress;
+        let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
+        let occasion = progress.round.to_string();
         let told = |place: &usize| {
             let placed = &page.changes[*place];
             let id = placed.change.id.clone();
-            Told { is_new: new.contains(&id), at: placed.at, revision: placed.change.revision, id }
+            // One that was not listed yet is new to the destination, whatever became of it.
+            let is_new = new.contains(&id) || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
+            let revision = placed.change.revision;
+            Told { is_new, at: placed.at, revision, occasion: occasion.clone(), id }
         };
         let told: Vec<Told> = places.iter().map(told).collect();
         let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
@@ -271,17 +335,16 @@ impl<'a> Visit<'a> {
                 false => Ok(Step::Done { is_all }),
             };
         }
-        match self.take(sent).await? {
-            Some(end) => Ok(Step::Ended(end)),
-            None => Ok(Step::Done { is_all }),
-        }
+        let is_all = is_all && sent.settled == told.len();
+        self.take(sent, is_all).await
     }
 
-    /// What follows the place in the feed is not kept any more, or was restored: begins with everybody.
+    /// What follows the place in the feed is not kept any more, or was restored: begins with everybody, and with all of
+    /// the feed that is kept, for the deletions in it.
     async fn begin_after_a_gap(&mut self) -> Result<Step, StoreError> {
         tracing::warn!("the change feed has a gap at this destination's place: begins with everybody");
-        self.delivery.position = Some(self.pushing.feed.latest(&self.key.tenant, OVERLAP).await?);
-        self.delivery.progress.listed.clear();
+        self.delivery.position = Some(self.pushing.feed.oldest(&self.key.tenant).await?);
+        self.delivery.progress.listed.retain(|_, listed| *listed == Listed::Left);
         self.delivery.progress.round += 1;
         if self.note().await? { Ok(Step::Done { is_all: false }) } else { Ok(Step::Ended(End::Lost)) }
     }
@@ -299,13 +362,14 @@ impl<'a> Visit<'a> {
         };
         let key = ConnectionKey::new(&self.key.tenant, &connection);
         let (source_ids, next) = self.pushing.shadow.page(&key, cursor.clone(), self.page_size()).await?;
-        let is_first_round = self.delivery.progress.round == 1;
+        let (round, is_first_round) = (self.delivery.progress.round, self.delivery.progress.is_first_round());
         let now = self.pushing.clock.now();
         let told = |source_id: &String| Told {
             id: CustomerId { connection: connection.clone(), source_id: source_id.clone() },
             at: now,
             revision: 1,
             is_new: is_first_round,
+            occasion: round.to_string(),
         };
         let told: Vec<Told> = source_ids.iter().map(told).collect();
         let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
@@ -320,18 +384,14 @@ impl<'a> Visit<'a> {
         if let Some(reached) = reached {
             self.delivery.progress.listed.insert(connection, reached);
         }
-        match self.take(sent).await? {
-            Some(end) => Ok(Step::Ended(end)),
-            None => Ok(Step::Done { is_all: self.delivery.progress.has_listed(from) }),
-        }
+        let is_all = self.delivery.progress.has_listed(from);
+        self.take(sent, is_all).await
     }
 
     /// Sends customers, and writes and removes their failure records; `None` if another worker has the destination.
     async fn send(&mut self, told: &[Told]) -> Result<Option<Sent>, StoreError> {
-        let mut sent =
-            Sent { settled: 0, counts: DeliveryCounts::default(), last_taken: None, taken: Vec::new(), trouble: None };
         if told.is_empty() {
-            return Ok(Some(sent));
+            return Ok(Some(Sent::default()));
         }
         let chosen = self.choice.choose(told, self.deadline).await?;
         let outgoing: Vec<Outgoing> = chosen
@@ -341,10 +401,14 @@ impl<'a> Visit<'a> {
                 Chosen::LeftOut | Chosen::Damaged => None,
             })
             .collect();
-        let Some(delivered) = self.deliver(&outgoing).await? else { return Ok(None) };
+        let ids: Vec<CustomerId> = outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
+        let Some(delivered) = self.deliver(&outgoing).await? else {
+            self.send_again(&ids).await?;
+            return Ok(None);
+        };
+        let mut sent = Sent { ids, trouble: delivered.trouble, ..Sent::default() };
         let mut outcomes = delivered.outcomes.into_iter();
-        sent.trouble = delivered.trouble;
-        let mut resolved = BTreeSet::new();
+        let (mut resolved, mut failed) = (BTreeSet::new(), Vec::new());
         let mut is_prefix = true;
         for (told, chosen) in told.iter().zip(&chosen) {
             let outcome = match chosen {
@@ -362,8 +426,9 @@ impl<'a> Visit<'a> {
                 Some(Outcome::Taken) => {
                     counts.sent = 1;
                     resolved.insert(told.id.to_string());
-                    sent.taken.push(told.id.clone());
-                    sent.last_taken = Some(told.id.clone());
+                    if let Chosen::Send(outgoing) = chosen {
+                        sent.witness = Some(Witness { id: told.id.to_string(), revision: outgoing.revision });
+                    }
                 }
                 Some(Outcome::LeftOut) => {
                     counts.left_out = 1;
@@ -372,8 +437,7 @@ impl<'a> Visit<'a> {
                 Some(Outcome::Refused { reason, answer }) => {
                     counts.failed = 1;
                     let failed_at = self.pushing.clock.now();
-                    let failure = Failure { source_id: told.id.to_string(), reason, raw: answer, failed_at };
-                    self.pushing.failures.put(self.key, &failure).await?;
+                    failed.push(Failure { source_id: told.id.to_string(), reason, raw: answer, failed_at });
                 }
             }
             if is_prefix {
@@ -381,18 +445,34 @@ impl<'a> Visit<'a> {
                 sent.counts += counts;
             }
         }
-        self.pushing.failures.remove_resolved(self.key, &resolved).await?;
+        let failures = &self.pushing.failures;
+        let puts = failed.iter().map(|failure| failures.put(self.key, failure));
+        stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        failures.remove_resolved(self.key, &resolved).await?;
         Ok(Some(sent))
     }
 
+    /// Asks for customers to be sent again: another worker may have sent them before this one did, as they are now.
+    async fn send_again(&self, ids: &[CustomerId]) -> Result<(), StoreError> {
+        let now = self.pushing.clock.now();
+        for id in ids {
+            self.pushing.failures.request_redrive(self.key, &id.to_string(), now).await?;
+        }
+        Ok(())
+    }
+
     /// Delivers, and renews the lease meanwhile; `None` if another worker has the destination.
-    async fn deliver(&self, changes: &[Outgoing]) -> Result<Option<Delivered>, StoreError> {
+    async fn deliver(&mut self, changes: &[Outgoing]) -> Result<Option<Delivered>, StoreError> {
         if changes.is_empty() {
             return Ok(Some(Delivered::default()));
         }
-        let witness = self.witness().await?;
-        let context =
-            Context { round: self.delivery.progress.round, witness: witness.as_ref(), deadline: self.deadline };
+        let witness = self.witness(changes).await?;
+        if self.may_go_on().await? == Some(End::Lost) {
+            return Ok(None);
+        }
+        let attempts = self.delivery.progress.attempts;
+        let has_taken = !self.delivery.progress.witnesses.is_empty();
+        let context = Context { witness: witness.as_ref(), attempts, has_taken, pace: &self.pace };
         let mut delivering = std::pin::pin!(self.deliver_all(changes, context));
         loop {
             tokio::select! {
@@ -433,53 +513,74 @@ impl<'a> Visit<'a> {
         all
     }
 
-    /// Notes what a page came to; how the visit ends, if it does.
-    async fn take(&mut self, sent: Sent) -> Result<Option<End>, StoreError> {
-        let Sent { settled, counts, last_taken, taken, trouble } = sent;
+    /// Notes what a page came to. With trouble, the note is written with it.
+    async fn take(&mut self, sent: Sent, is_all: bool) -> Result<Step, StoreError> {
+        let Sent { counts, ids, witness, trouble, .. } = sent;
         let progress = &mut self.delivery.progress;
         progress.counts += counts;
         self.counts += counts;
-        if let Some(id) = last_taken {
-            progress.last_taken = Some(id.to_string());
+        if let Some(witness) = witness {
+            progress.remember(witness);
         }
-        let is_progress = settled > 0 && counts.sum() > 0;
-        let was_failing = self.delivery.progress.attempts > 0;
-        if trouble.is_none() || is_progress {
-            self.delivery.progress.attempts = 0;
-            self.delivery.progress.failing_since = None;
+        // What is left out is nothing that the destination has answered.
+        let has_answered = counts.sent + counts.failed > 0;
+        let was_failing = progress.attempts > 0;
+        if has_answered {
+            progress.attempts = 0;
+            progress.failing_since = None;
         }
-        if trouble.is_none() && (was_failing || self.state.error.is_some()) {
-            self.pushing.states.mark_answered(self.key, self.pushing.clock.now()).await?;
-            self.state.error = None;
-        }
-        let trouble = trouble.filter(|trouble| !trouble.is_out_of_time());
-        // With trouble, the note is written with it.
-        if trouble.is_none() && !self.note().await? {
-            // Another worker was at it meanwhile, and may have sent some of these before: as they were then.
-            for id in &taken {
-                let now = self.pushing.clock.now();
-                self.pushing.failures.request_redrive(self.key, &id.to_string(), now).await?;
+        match trouble {
+            Some(trouble) if !trouble.is_out_of_time() => {
+                self.unsure = ids;
+                Ok(Step::Ended(End::Trouble(trouble)))
             }
-            return Ok(Some(End::Lost));
+            trouble => {
+                if has_answered && (was_failing || self.state.error.is_some()) {
+                    self.pushing.states.mark_answered(self.key, self.pushing.clock.now()).await?;
+                    self.state.error = None;
+                }
+                if !self.note().await? {
+                    self.send_again(&ids).await?;
+                    return Ok(Step::Ended(End::Lost));
+                }
+                Ok(if trouble.is_some() { Step::Ended(End::OutOfTime) } else { Step::Done { is_all } })
+            }
         }
-        Ok(trouble.map(End::Trouble))
     }
 
-    /// The customer that the destination took last, as it is now; webhooks answer for each event alone.
-    async fn witness(&self) -> Result<Option<Outgoing>, StoreError> {
-        let Some(id) = &self.delivery.progress.last_taken else { return Ok(None) };
-        let is_alone = self.destination.settings.receiver.kind() == DestinationKind::Webhook;
-        let Some(id) = id.parse::<CustomerId>().ok().filter(|_| !is_alone) else { return Ok(None) };
-        let told = Told { id, at: self.pushing.clock.now(), revision: 1, is_new: false };
-        match self.choice.choose(&[told], self.deadline).await?.pop() {
-            Some(Chosen::Send(witness)) => Ok(Some(*witness)),
-            _ => Ok(None),
+    /// A customer that the destination took as it is, and that is not among those that are to be sent. Webhooks answer
+    /// for each event alone, and need none.
+    async fn witness(&self, changes: &[Outgoing]) -> Result<Option<Outgoing>, StoreError> {
+        let witnesses = &self.delivery.progress.witnesses;
+        if witnesses.is_empty() || self.destination.settings.receiver.kind() == DestinationKind::Webhook {
+            return Ok(None);
         }
+        let ids = witnesses.iter().filter_map(|witness| witness.id.parse::<CustomerId>().ok());
+        let told = |id| Told {
+            id,
+            at: self.pushing.clock.now(),
+            revision: 1,
+            is_new: false,
+            occasion: self.delivery.progress.round.to_string(),
+        };
+        let told: Vec<Told> = ids.map(told).collect();
+        let is_as_taken = |outgoing: &Outgoing| {
+            let id = outgoing.id.to_string();
+            witnesses.iter().any(|witness| witness.id == id && witness.revision == outgoing.revision)
+                && !changes.iter().any(|change| change.id == outgoing.id)
+        };
+        let chosen = self.choice.choose(&told, self.deadline).await?.into_iter();
+        Ok(chosen
+            .filter_map(|chosen| match chosen {
+                Chosen::Send(outgoing) => Some(*outgoing),
+                Chosen::LeftOut | Chosen::Damaged => None,
+            })
+            .find(is_as_taken))
     }
 
     /// How many customers are sent at once.
     fn page_size(&self) -> usize {
-        DestinationClient::most_at_once(self.destination.settings.receiver.kind())
+        DestinationClient::most_at_once(self.destination.settings.receiver.kind(), self.delivery.progress.attempts)
     }
 
     async fn note(&mut self) -> Result<bool, StoreError> {
@@ -490,14 +591,21 @@ impl<'a> Visit<'a> {
         Ok(is_noted)
     }
 
-    /// Notes that the destination takes nothing; when it is tried again.
-    async fn note_trouble(&mut self, trouble: &Trouble, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    /// Notes that the destination takes nothing, and when it is tried again; `None` if another worker has it.
+    async fn note_trouble(
+        &mut self,
+        trouble: &Trouble,
+        now: Timestamp,
+    ) -> Result<Option<Option<Timestamp>>, StoreError> {
         let PushChanges { states, random, .. } = self.pushing;
         let progress = &mut self.delivery.progress;
         progress.attempts = progress.attempts.saturating_add(1);
         progress.failing_since.get_or_insert(now);
         let attempts = progress.attempts;
-        self.note().await?;
+        if !self.note().await? {
+            self.send_again(&self.unsure).await?;
+            return Ok(None);
+        }
         let mut message = trouble.message.clone();
         if trouble.is_gone {
             message += ": it is paused until it is resumed";
@@ -506,15 +614,23 @@ impl<'a> Visit<'a> {
         tracing::warn!(attempts, problem = message, "the destination takes nothing");
         states.mark_failed(self.key, &LastError { at: now, message }).await?;
         if trouble.is_gone {
-            return Ok(None);
+            return Ok(Some(None));
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
         // Between half of it and all of it: destinations that fail together do not come back together.
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
         let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
-        Ok(Some(now + pause))
+        Ok(Some(Some(now + pause)))
     }
+}
+
+/// What a step sends.
+#[derive(Clone, Copy)]
+enum Kind {
+    Redrive,
+    Feed,
+    Listing,
 }
 
 /// What became of a step.

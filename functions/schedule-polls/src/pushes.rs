@@ -1,7 +1,7 @@
-//! Which destinations are looked at in the next minute, and when: a message of `publish-changes` may have been lost, and
-//! a destination that was in trouble is tried again.
+//! Which destinations are looked at in the next minute, and when: a message of `publish-changes` may have been lost,
+//! and a destination that was in trouble is tried again.
 
-use config::Destination;
+use config::{DESTINATION, Destination};
 use jiff::{SignedDuration, Timestamp};
 use model::ConnectionKey;
 use store::{ConnectionState, PushRequest, StoreError};
@@ -16,7 +16,10 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(3_660);
 impl SchedulePolls {
     /// Plans the next minute for the destinations.
     pub(crate) async fn plan_pushes(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        let destinations = Destination::all(&self.registry).await?;
+        let registrations = self.registry.of_kind(DESTINATION).await?;
+        let destinations = Destination::readable(&registrations);
+        let unreadable = (registrations.len() - destinations.len()) as u64;
+        self.metrics.total(self.clock.now(), &[("unreadable", unreadable)]);
         let keys: Vec<ConnectionKey> = destinations.into_iter().map(|destination| destination.key).collect();
         let states = self.states.glance(&keys).await?;
         let now = self.clock.now();
@@ -25,36 +28,39 @@ impl SchedulePolls {
             let state = state
                 .inspect_err(|error| tracing::error!(destination = %key, %error, "a state can't be read"))
                 .unwrap_or_default();
-            if state.paused_at.is_some() {
+            // One that has said that it is gone is paused, and somebody should know.
+            if state.paused_at.is_some() && state.error.is_none() {
                 continue;
             }
             if let Err(error) = self.publish_backlog(&key, &state, now).await {
                 tracing::error!(destination = %key, %error, "how far a destination is behind can't be published");
+            }
+            if state.paused_at.is_some() {
+                continue;
             }
             requests.extend(delay(&state, now).map(|delay| (delay, PushRequest { destination: key })));
         }
         self.push_requests.send(requests, deadline).await
     }
 
-    /// Publishes for how long a destination is behind, or for how long it has taken nothing.
+    /// Publishes for how long a destination is behind, and for how long it has taken nothing.
     async fn publish_backlog(
         &self,
         key: &ConnectionKey,
         state: &ConnectionState,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (name, since) = match self.deliveries.of(key).await?.progress.failing_since {
-            Some(since) => ("destination_failing", since),
-            None => match state.fresh_as_of.or(state.watched_since) {
-                Some(since) => ("destination_behind", since),
-                None => {
-                    self.states.watch(key, now).await?;
-                    ("destination_behind", now)
-                }
-            },
+        let behind_since = match state.fresh_as_of.or(state.watched_since) {
+            Some(since) => since,
+            None => {
+                self.states.watch(key, now).await?;
+                now
+            }
         };
-        let seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
-        self.metrics.seconds(&key.to_string(), now, &[(name, seconds)]);
+        let failing_since = self.deliveries.of(key).await?.progress.failing_since.unwrap_or(now);
+        let seconds = |since| u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
+        let values = [("destination_behind", seconds(behind_since)), ("destination_failing", seconds(failing_since))];
+        self.metrics.seconds(&key.to_string(), now, &values);
         Ok(())
     }
 }

@@ -35,11 +35,11 @@ enum Command {
         /// The port of the API on this machine; 0 for any
         #[arg(long, default_value_t = 8787)]
         port: u16,
-        /// End when every connection is in sync
+        /// End when every connection is in sync and every destination has everything
         #[arg(long)]
         once: bool,
     },
-    /// Show how the connections stand
+    /// Show how the connections and the destinations stand
     Status {
         /// As JSON
         #[arg(long)]
@@ -57,9 +57,9 @@ enum Command {
         #[command(flatten)]
         place: Deployment,
     },
-    /// Have a connection's source report one customer again, or all
+    /// Have a connection's source report one customer again, or all; or a destination sent them again
     Resync {
-        /// The connection's id
+        /// The id of the connection or destination
         connection: String,
         /// The customer's id in the source
         #[arg(long, value_name = "ID")]
@@ -80,9 +80,9 @@ enum Command {
         #[command(flatten)]
         place: Deployment,
     },
-    /// Remove everything of a connection that was taken out of the file
+    /// Remove everything of a connection or destination that was taken out of the file
     Forget {
-        /// The connection's id, or TENANT/ID
+        /// Its id, or TENANT/ID
         connection: String,
         /// Do not ask
         #[arg(long)]
@@ -90,16 +90,16 @@ enum Command {
         #[command(flatten)]
         place: Deployment,
     },
-    /// Stop polling a connection, and refuse what is pushed to it, for a while
+    /// Stop polling a connection and refuse what is pushed to it, or send a destination nothing, for a while
     Pause {
-        /// The connection's id
+        /// The id of the connection or destination
         id: String,
         #[command(flatten)]
         place: Deployment,
     },
-    /// Let a paused connection go on
+    /// Let a paused connection or destination go on
     Resume {
-        /// The connection's id
+        /// The id of the connection or destination
         id: String,
         #[command(flatten)]
         place: Deployment,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use simulators::{association_anywhere as aa, business_catalyst as bc};
 
 use crate::weather::Trouble;
+use crate::world::DestinationFault;
 
 /// How many customers each source has at first.
 pub const CUSTOMERS: u64 = 12;
@@ -16,6 +17,10 @@ pub const PUSHED: u64 = 6;
 pub const PROCESSES: usize = 2;
 /// The polled connections.
 pub const POLLED: [(&str, &str); 3] = [("acme", "aa"), ("globex", "members"), ("acme", "bc")];
+
+/// The destinations, in the worlds that have some.
+pub const DESTINATIONS: [(&str, &str); 4] =
+    [("acme", "site"), ("acme", "loyalty"), ("acme", "hook"), ("globex", "hook2")];
 
 /// Something that happens at a time.
 #[derive(Clone, Debug)]
@@ -112,6 +117,16 @@ pub enum What {
     RestoreTables,
     /// An importer sends one of the latest imports once more, as it was.
     ImportAgain(usize),
+    /// The next requests to a destination, by its index in [`DESTINATIONS`], go wrong.
+    DestinationMeets(usize, DestinationFault, u32),
+    /// A destination does not take a customer.
+    DestinationRefuses(usize, u64),
+    /// An operator pauses a destination, or has it go on.
+    DestinationPaused(usize),
+    /// An operator has everybody sent to it again.
+    DestinationResync(usize),
+    /// An operator has its failures sent again.
+    DestinationRedrive(usize),
 }
 
 impl Event {
@@ -123,7 +138,7 @@ impl Event {
 }
 
 /// How many kinds of events there are.
-pub const KINDS: usize = 41;
+pub const KINDS: usize = 46;
 
 /// One event in so many is a rare one.
 const RARE: usize = 50;
@@ -157,6 +172,44 @@ pub fn with_rare(seed: u64, events: &[Event]) -> Vec<Event> {
     }
     all
 }
+
+/// One event in so many concerns a destination, in the worlds that have some.
+const OF_DESTINATIONS: usize = 12;
+
+/// Whether the world of a seed has destinations: they cost time.
+pub fn has_destinations(seed: u64) -> bool {
+    seed % 8 == 3
+}
+
+/// The same events with some of destinations among them.
+pub fn with_destinations(seed: u64, events: &[Event]) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0xde57);
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_DESTINATIONS);
+    for event in events {
+        if random.usize(0..OF_DESTINATIONS) == 0 {
+            all.push(Event { at: event.at, what: of_destination(random) });
+        }
+        all.push(event.clone());
+    }
+    all
+}
+
+fn of_destination(random: &mut fastrand::Rng) -> What {
+    let destination = random.usize(0..DESTINATIONS.len());
+    let fault = DestinationFault::ALL[random.usize(0..DestinationFault::ALL.len())];
+    match random.u8(0..20) {
+        0..9 => What::DestinationMeets(destination, fault, random.u32(1..4)),
+        9..12 => What::DestinationRefuses(destination, FIRST + random.u64(0..CUSTOMERS)),
+        12..14 => What::DestinationPaused(destination),
+        14..16 => What::DestinationResync(destination),
+        16..18 => What::DestinationRedrive(destination),
+        18 => What::Lost(PUSHES),
+        _ => What::Late(PUSHES, random.u64(1..120)),
+    }
+}
+
+/// The queue of requests to look at destinations.
+const PUSHES: &str = "PushRequests";
 
 fn rare(random: &mut fastrand::Rng) -> What {
     let aa = random.usize(0..2);

@@ -20,6 +20,7 @@ use crate::world::World;
 pub struct Simulation {
     seed: u64,
     events: Vec<Event>,
+    has_destinations: bool,
     planted: Option<PlantedFault>,
     http: Http,
 }
@@ -49,15 +50,19 @@ pub struct Http {
 }
 
 impl Simulation {
-    /// The simulation of a seed with so many events, and rare ones besides.
+    /// The simulation of a seed with so many events, and rare ones besides. Some worlds have destinations.
     pub fn new(seed: u64, events: usize, http: &Http) -> Self {
         let usual = Self::usual(seed, events, http);
-        Self { events: event::with_rare(seed, &usual.events), ..usual }
+        let events = event::with_rare(seed, &usual.events);
+        let has_destinations = event::has_destinations(seed);
+        let events = if has_destinations { event::with_destinations(seed, &events) } else { events };
+        Self { events, has_destinations, ..usual }
     }
 
-    /// Without the rare ones.
+    /// Without the rare ones, and without destinations.
     pub fn usual(seed: u64, events: usize, http: &Http) -> Self {
-        Self { seed, events: event::draw(seed, events), planted: None, http: http.clone() }
+        let events = event::draw(seed, events);
+        Self { seed, events, has_destinations: false, planted: None, http: http.clone() }
     }
 
     /// The same with a protection that is missing.
@@ -83,7 +88,7 @@ impl Simulation {
     }
 
     async fn run_in_runtime(&self, is_traced: bool) -> Outcome {
-        let mut world = World::new(self.seed, &self.http).await;
+        let mut world = World::new(self.seed, self.has_destinations, &self.http).await;
         world.trace = is_traced.then(Vec::new);
         let began = world.clock.now();
         for event in &self.events {

@@ -69,7 +69,7 @@ impl Story {
 
     /// Whether the process died at that call, and what did not hold.
     async fn tell(&self, call: u64, trouble: Trouble, http: &Http) -> (bool, Vec<String>) {
-        let mut world = World::new(1, http).await;
+        let mut world = World::new(1, false, http).await;
         let mut violations: Vec<String> = world.recover().await.err().into_iter().collect();
         let fired = world.aws.weather.fired();
         world.aws.weather.dies_at(call, trouble);

@@ -1,6 +1,7 @@
 //! Two tenants with four kinds of sources, and all that happens to them.
 
 mod checks;
+mod destinations;
 mod follower;
 mod senders;
 
@@ -9,7 +10,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::run::Http;
 use aws_sdk_dynamodb::types::AttributeValue;
 use config::{Configuration, Deployment};
 use jiff::tz::TimeZone;
@@ -24,10 +24,14 @@ use store::{Clock, CredentialDigest, Random, TableNames, Tables};
 use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES, What};
 use crate::process::{Aws, Process};
 use crate::pushes::Sent;
+use crate::run::Http;
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
+use crate::world::destinations::Destinations;
 use crate::world::follower::Follower;
+
+pub use destinations::DestinationFault;
 
 /// When every world begins.
 const BEGINNING: &str = "2026-01-01T00:00:00Z";
@@ -78,6 +82,7 @@ pub struct World {
     later: Vec<(Timestamp, Later)>,
     /// What happened, for people.
     pub trace: Option<Vec<String>>,
+    destinations: Option<Destinations>,
     /// The items of every table, as they were once saved.
     saved: Vec<(&'static str, Vec<Item>)>,
 }
@@ -99,7 +104,7 @@ enum Later {
 
 impl World {
     /// A world in which everything is configured, and nothing was synced yet.
-    pub async fn new(seed: u64, http: &Http) -> Self {
+    pub async fn new(seed: u64, has_destinations: bool, http: &Http) -> Self {
         let clock = Clock::of_runtime(BEGINNING.parse().unwrap());
         let mut template = Template::parse(TEMPLATE).unwrap();
         for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {
@@ -139,11 +144,14 @@ impl World {
             })),
             ..BcSettings::default()
         });
-        let sources = Sources::new([
+        let destinations = has_destinations.then(|| Destinations::new(seed, &clock));
+        let mut hosts = vec![
             ("aa0.example".to_owned(), aa[0].router()),
             ("aa1.example".to_owned(), aa[1].router()),
             ("bc.example".to_owned(), bc.router()),
-        ]);
+        ];
+        hosts.extend(destinations.iter().flat_map(Destinations::routers));
+        let sources = Sources::new(hosts);
         let secrets = LocalSecrets::default();
         let names = TableNames {
             control: TABLES[0].to_owned(),
@@ -178,6 +186,7 @@ impl World {
             ticks: Ticks::Usual,
             later: Vec::new(),
             trace: None,
+            destinations,
             saved: Vec::new(),
         };
         for connection in 0..POLLED.len() {
@@ -188,6 +197,9 @@ impl World {
         put("importer", json!({ "users": [{ "user_id": IMPORTER.0, "user_password": IMPORTER.1 }] }));
         for (tenant, token) in READERS {
             put(&format!("reader-{tenant}"), json!({ "token": token }));
+        }
+        for (name, content) in Destinations::secrets() {
+            put(name, content);
         }
         world.apply().await;
         for number in 0..PROCESSES {
@@ -240,6 +252,9 @@ impl World {
              credentials = 'secretsmanager:importer'\ncampaigns = ['1']\n",
             IMPORTER.2
         );
+        if self.destinations.is_some() {
+            file += &Destinations::file();
+        }
         for (tenant, _) in READERS {
             file += &format!("[[reader]]\ntenant = '{tenant}'\ntoken = 'secretsmanager:reader-{tenant}'\n");
         }
@@ -409,6 +424,11 @@ impl World {
             What::SaveTables => self.saved = self.save_tables().await,
             What::RestoreTables => self.restore_tables().await,
             What::ImportAgain(which) => self.import_again(which),
+            what @ (What::DestinationMeets(..)
+            | What::DestinationRefuses(..)
+            | What::DestinationPaused(_)
+            | What::DestinationResync(_)
+            | What::DestinationRedrive(_)) => self.take_at_destination(&what).await,
         }
     }
 
@@ -479,9 +499,13 @@ impl World {
     }
 
     async fn redrive(&self, connection: usize) {
+        self.redrive_of(&key(connection)).await;
+    }
+
+    async fn redrive_of(&self, key: &ConnectionKey) {
         let (failures, now) = (self.tables.failures(), self.clock.now());
-        for failure in failures.all(&key(connection)).await.unwrap() {
-            failures.request_redrive(&key(connection), &failure.source_id, now).await.unwrap();
+        for failure in failures.all(key).await.unwrap() {
+            failures.request_redrive(key, &failure.source_id, now).await.unwrap();
         }
     }
 
@@ -509,6 +533,7 @@ impl World {
                 aa.heal(id);
             }
         }
+        self.mend_destinations().await;
         self.bc.fault(Operation::Retrieve, None);
         for id in std::mem::take(&mut self.bc_poisoned) {
             self.heal_contact(id);

@@ -1,5 +1,6 @@
 //! What customer-sync costs on AWS, from what the functions ask of DynamoDB here: `cargo run --release -p tests --bin
-//! cost`. An idle month, and a million customers that are synced; with the argument `idle` or `millions` one of them.
+//! cost`. An idle month, a million customers that are synced, and a million that are sent on; with the argument `idle`,
+//! `millions` or `pushes` one of them.
 //!
 //! Requests and units are counted. The time of the functions is modelled, because the clock is a story's: see
 //! [`deliver`].
@@ -13,8 +14,8 @@ use serde_json::json;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{BcSettings, BcSimulator, endpoint};
 use tests::{
-    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, CONTACTS_QUEUE, FEED_TABLE, QUEUE_POLLS,
-    TestDeployment, WORK_QUEUE,
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACT_POLLS, CONTACTS_QUEUE, DestinationsFixture,
+    FEED_TABLE, PUSH_REQUESTS, QUEUE_POLLS, TestDeployment, WORK_QUEUE,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -33,7 +34,7 @@ const SOURCE: Duration = Duration::from_millis(300);
 const CHUNKS_A_SECOND: u32 = 10;
 /// What the alarms of the template watch, and metrics that have values while nothing changes: `freshness`, and one
 /// more.
-const ALARMS: u32 = 28;
+const ALARMS: u32 = 31;
 const METRICS: u32 = 2;
 
 /// Environments of the function that asks sources, of which each reads their secrets.
@@ -63,6 +64,63 @@ async fn main() {
     }
     if is_wanted("millions") {
         print_millions(&prices).await;
+    }
+    if is_wanted("pushes") {
+        print_pushes(&prices).await;
+    }
+}
+
+/// How many changes are sent one by one to learn what a million costs.
+const SINGLE: u32 = 200;
+
+async fn print_pushes(prices: &Prices) {
+    for (id, kind) in [("site", "business-catalyst"), ("loyalty", "customers-batch"), ("hook", "webhook")] {
+        let world = DestinationsFixture::with_customers(u64::from(SAMPLE)).await;
+        world.add(&[id], "max_requests_per_second = 1000").await;
+        let meter = world.meter();
+        world.engine.tick().await;
+        meter.reset();
+        push(&world, id, &meter).await;
+        print_push(prices, &format!("to {kind}, everybody at once"), &meter.report(), SAMPLE);
+        let mut report = Report::default();
+        for change in 0..u64::from(SINGLE) {
+            world.source.change([1_001 + change]);
+            world.sync().await;
+            meter.reset();
+            // Without a destination the changes would be published too, and no message sent.
+            world.publish().await;
+            meter.reset();
+            meter.sqs_request("SendMessageBatch");
+            push(&world, id, &meter).await;
+            report = report.and(&meter.report());
+        }
+        print_push(prices, &format!("to {kind}, one at a time"), &report, SINGLE);
+    }
+}
+
+fn print_push(prices: &Prices, what: &str, report: &Report, sample: u32) {
+    let bill = prices.usage(report, &deployed(1)).times(1e6 / f64::from(sample));
+    let (writes, reads) = (report.write_units() / f64::from(sample), report.read_units() / f64::from(sample));
+    println!("a million changes {what}; for each {writes:.2} write units and {reads:.2} read units");
+    println!("{bill}");
+}
+
+/// Has the messages of `push-changes` delivered, and counts the invocations.
+async fn push(world: &DestinationsFixture, id: &str, meter: &Meter) {
+    let sent = || match id {
+        "site" => world.site.requests().update_insert,
+        "loyalty" => world.loyalty.requests().batches,
+        _ => world.hook.requests().received,
+    };
+    for message in world.queues.receive(PUSH_REQUESTS, usize::MAX) {
+        let (before, sent_before) = (requests(&meter.report()), sent());
+        world.deliver_to(PUSH_REQUESTS, &[message]).await;
+        let asked = u32::try_from(requests(&meter.report()) - before).unwrap_or(u32::MAX);
+        let sent = u32::try_from(sent() - sent_before).unwrap_or(u32::MAX);
+        // Events go out side by side; lists, and what DynamoDB is asked, one after the other.
+        let at_once = if id == "hook" { AT_ONCE } else { 1 };
+        meter.invocation("push-changes", INVOCATION + DYNAMODB * asked + SOURCE * sent / at_once);
+        (0..2).for_each(|_| meter.sqs_request("of a message"));
     }
 }
 
@@ -96,7 +154,7 @@ async fn print_millions(prices: &Prices) {
 fn deployed(connections: u32) -> Deployed {
     // A secret of each connection, and one of a reader.
     let secrets = connections + 1;
-    Deployed { consumed_queues: 4, metrics: METRICS, alarms: ALARMS, secrets, memory_gb, arm64: false }
+    Deployed { consumed_queues: 5, metrics: METRICS, alarms: ALARMS, secrets, memory_gb, arm64: false }
 }
 
 /// As the template says.

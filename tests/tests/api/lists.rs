@@ -151,7 +151,7 @@ async fn connections_have_the_figures_of_the_status() {
             "counts": { "fetched": 33, "written": 31, "unchanged": 1, "stale": 0, "tombstoned": 1, "failed": 0 },
             "failures": 0,
             "deletes_withheld": 0,
-        }] })
+        }], "destinations": [] })
     );
     assert!(status.freshness_seconds >= Some(7));
 }

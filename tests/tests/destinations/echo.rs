@@ -62,3 +62,13 @@ async fn our_own_write_that_comes_back_through_a_poll_is_unchanged() {
         assert_eq!(revision(id.clone()).await, 1, "bc~{id}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_is_sent_to_who_does_not_get_the_original() {
+    let world = DestinationsFixture::with_customers(3).await;
+    // The site gets the customers of `aa`, and the receiver those of the site alone.
+    world.add_from(&["site"], "['aa', 'bc']", "").await;
+    world.add_from(&["hook"], "['bc']", "").await;
+    world.run_all_for(130).await;
+    assert_eq!(world.hook.ids().len(), 3);
+}

@@ -62,6 +62,53 @@ async fn a_customer_that_is_refused_alone_is_told_from_a_destination_that_is_dow
 }
 
 #[tokio::test]
+async fn the_customer_that_was_taken_last_stops_nobody_if_it_is_refused_now() {
+    let world = world().await;
+    world.source.change([1040]);
+    world.sync().await;
+    world.push().await;
+    refuse(&world, "aa~1040", loyalty::Poison::WholeBatchError);
+    world.source.change([1040]);
+    world.sync().await;
+    world.push().await;
+    world.source.change(1001..1040);
+    world.sync().await;
+    world.push().await;
+    world.minute().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await, ["aa~1040"], "{id}");
+        assert_eq!(world.destination(id).await.waiting, 0, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_of_many_that_are_still_refused_holds_up_no_change() {
+    let world = world().await;
+    for id in 1001..1031 {
+        refuse(&world, &format!("aa~{id}"), loyalty::Poison::WholeBatchError);
+    }
+    world.source.change(1001..1041);
+    world.sync().await;
+    world.push().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await.len(), 30, "{id}");
+        for customer in world.refused_by(id).await {
+            world.failures().request_redrive(&world.key(id), &customer, world.now()).await.unwrap();
+        }
+    }
+    world.source.change([1040]);
+    world.sync().await;
+    world.push().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await.len(), 30, "{id}");
+        assert!(world.failures().redrive_requests(&world.key(id)).await.unwrap().is_empty(), "{id}");
+    }
+    let name = world.customer(1040).await.unwrap().content.name.display;
+    let [site, _, hook] = world.names(1040);
+    assert_eq!([&site, &hook], [&name, &name]);
+}
+
+#[tokio::test]
 async fn the_reason_says_what_the_destination_answered() {
     let world = world().await;
     refuse(&world, "aa~1007", loyalty::Poison::RowDropped);

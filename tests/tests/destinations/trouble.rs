@@ -195,7 +195,7 @@ async fn credentials_that_are_not_taken_blame_no_customer() {
         assert_eq!((status.condition, status.failures), (Condition::Failing, 0), "{id}: {status:?}");
     }
     let asked = world.loyalty.requests().batches;
-    assert!(asked <= 4, "{asked} requests with a wrong password");
+    assert!(asked <= 14, "{asked} requests with a wrong password");
     bring_up(&world);
     world.minute().await;
     world.assert_all_have_what_the_source_has().await;

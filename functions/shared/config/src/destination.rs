@@ -233,7 +233,12 @@ impl Destination {
     /// # Errors
     /// If the store can't be read.
     pub async fn all(registry: &ConnectionRegistry) -> Result<Vec<Self>, StoreError> {
-        Ok(readable(&registry.of_kind(DESTINATION).await?, Self::from_registration))
+        Ok(Self::readable(&registry.of_kind(DESTINATION).await?))
+    }
+
+    /// Those destinations among registrations of them that can be read. The log names the others.
+    pub fn readable(registrations: &[Registration]) -> Vec<Self> {
+        readable(registrations, Self::from_registration)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `connections.toml`: what is synchronised, where changes are sent, and who may read. Checked as a whole: every problem is reported at once.
+//! `connections.toml`: what is synchronised, where changes are sent, and who may read. Checked as a whole: every
+//! problem is reported at once.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

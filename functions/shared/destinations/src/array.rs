@@ -7,19 +7,26 @@
 //!   send the witness -- refused too --> the destination is in trouble: nobody is to blame
 //!       | taken, or there is none
 //!       v
-//!   send the first half, the second half, and so on, until those that are refused stand alone
+//!   send both halves, then theirs, and so on, until those that are refused stand alone
 //!       |
 //!       v
-//!   was anybody taken? yes: those that stand alone are to blame. no: the destination is in trouble
+//!   was anybody taken? yes: those that stand alone are to blame. no, of several lists: the destination is in trouble
 //! ```
+//!
+//! A destination that fails instead of refusing, again and again, is sent fewer and fewer customers. If it fails at one
+//! alone, and takes the witness, that one is to blame too.
 //!
 //! Everything that is sent may be sent again: it says what a customer is like, by an id that the destination finds it
 //! by.
 
-use crate::{Delivered, Outcome, Outgoing, Trouble};
+use std::collections::VecDeque;
 
-/// How many customers are tried alone if the destination takes nobody.
-const MOST_ALONE: usize = 10;
+use crate::{Context, Delivered, Outcome, Outgoing, Trouble};
+
+/// How many lists are tried if the destination takes none: it may count wrong passwords.
+const MOST_REFUSED: usize = 12;
+/// After so many attempts it is no accident that a destination fails at a customer.
+const NO_ACCIDENT: u32 = 3;
 
 /// What a destination says of a list.
 pub(crate) enum Said {
@@ -63,7 +70,7 @@ impl<D: TakesLists> Arrays<D> {
         Self(destination)
     }
 
-    pub(crate) async fn deliver(&self, changes: &[Outgoing], witness: Option<&Outgoing>) -> Delivered {
+    pub(crate) async fn deliver(&self, changes: &[Outgoing], context: Context<'_>) -> Delivered {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
         let (mut items, mut places) = (Vec::new(), Vec::new());
         for (place, change) in changes.iter().enumerate() {
@@ -75,11 +82,12 @@ impl<D: TakesLists> Arrays<D> {
                 Err(outcome) => outcomes[place] = Some(outcome),
             }
         }
-        let witness = witness.and_then(|witness| self.0.item(witness).ok());
+        let witness = context.witness.and_then(|witness| self.0.item(witness).ok());
         let mut sorting = Sorting {
             destination: &self.0,
             items: &items,
             witness,
+            attempts: context.attempts,
             works: false,
             alone: Vec::new(),
             taken: Vec::new(),
@@ -88,7 +96,8 @@ impl<D: TakesLists> Arrays<D> {
         for item in sorting.taken {
             outcomes[places[item]] = Some(Outcome::Taken);
         }
-        if trouble.is_none() {
+        // If it takes nobody, nobody is to blame.
+        if trouble.is_none() || sorting.works {
             for (item, outcome) in sorting.alone {
                 outcomes[places[item]] = Some(outcome);
             }
@@ -102,6 +111,7 @@ struct Sorting<'a, D: TakesLists> {
     destination: &'a D,
     items: &'a [D::Item],
     witness: Option<D::Item>,
+    attempts: u32,
     /// Whether the destination has taken anybody.
     works: bool,
     /// Those that are refused alone.
@@ -111,12 +121,15 @@ struct Sorting<'a, D: TakesLists> {
 
 impl<D: TakesLists> Sorting<'_, D> {
     async fn run(&mut self) -> Result<(), Trouble> {
-        // The last part is sent first: they are pushed in the opposite order.
-        let mut parts = self.destination.parts(self.items);
-        parts.reverse();
-        while let Some(part) = parts.pop() {
+        let mut parts: VecDeque<Vec<usize>> = self.destination.parts(self.items).into();
+        let mut refused = 0;
+        while let Some(part) = parts.pop_front() {
             let sent: Vec<&D::Item> = part.iter().map(|place| &self.items[*place]).collect();
-            let (reason, answer) = match self.destination.send(&sent).await? {
+            let said = match self.destination.send(&sent).await {
+                Err(trouble) => self.unless_of_content(trouble).await?,
+                Ok(said) => said,
+            };
+            let (reason, answer) = match said {
                 Said::Taken => {
                     self.works = true;
                     self.taken.extend(part);
@@ -128,22 +141,36 @@ impl<D: TakesLists> Sorting<'_, D> {
                 }
             };
             self.ask_the_witness(&reason).await?;
+            refused += 1;
+            if !self.works && refused == MOST_REFUSED {
+                return Err(refuses_everybody(&reason));
+            }
             if part.len() > 1 {
                 let (first, second) = part.split_at(part.len() / 2);
-                parts.extend([second.to_vec(), first.to_vec()]);
+                parts.extend([first.to_vec(), second.to_vec()]);
                 continue;
             }
             self.alone.extend(
                 part.into_iter()
                     .map(|item| (item, Outcome::Refused { reason: reason.clone(), answer: answer.clone() })),
             );
-            if !self.works && self.alone.len() == MOST_ALONE {
-                break;
-            }
         }
         match self.alone.first() {
             Some((_, Outcome::Refused { reason, .. })) if !self.works => Err(refuses_everybody(reason)),
             _ => Ok(()),
+        }
+    }
+
+    /// A failure at one customer alone, again and again, is a refusal if the destination works otherwise.
+    async fn unless_of_content(&mut self, trouble: Trouble) -> Result<Said, Trouble> {
+        let is_suspicious = self.items.len() == 1 && self.attempts >= NO_ACCIDENT && trouble.may_be_of_content;
+        let Some(witness) = self.witness.take().filter(|_| is_suspicious) else { return Err(trouble) };
+        match self.destination.send(&[&witness]).await {
+            Ok(Said::Taken | Said::Refused { has_some: true, .. }) => {
+                self.works = true;
+                Ok(Said::Refused { reason: trouble.message, answer: String::new(), has_some: false })
+            }
+            _ => Err(trouble),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::http::{Answer, Requests};
 use crate::{Outcome, Outgoing, Trouble};
 
 /// How many rows one request holds.
-pub(crate) const MOST_ROWS: usize = 500;
+pub(crate) const MOST_ROWS: usize = 200;
 /// How long a service may take for them.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// The fields of the credentials.

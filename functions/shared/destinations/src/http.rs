@@ -1,8 +1,8 @@
 //! One request to a destination, and its answer.
 //!
-//! **Where it may go.** An address is checked where it is used: a name is looked up by [`Guard`], and the connection goes
-//! to the very address that was checked, so that a name whose address changes in between gains nothing. No redirect is
-//! followed, and no proxy of the environment asked: both could lead elsewhere.
+//! **Where it may go.** An address is checked where it is used: a name is looked up by [`Guard`], and the connection
+//! goes to the very address that was checked, so that a name whose address changes in between gains nothing. No
+//! redirect is followed, and no proxy of the environment asked: both could lead elsewhere.
 
 use std::error::Error;
 use std::fmt;
@@ -27,8 +27,8 @@ use crate::{LONGEST_REQUEST, Trouble, before};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection waits for its next request: less than the 5 seconds after which Apache closes one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// How much of an answer is read.
-const MOST_BYTES: usize = 256 * 1024;
+/// How much of an answer is read: some receivers of lists tell of every row.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// How much of an answer a failure record keeps.
 const KEPT_BYTES: usize = 4 * 1024;
 
@@ -148,7 +148,8 @@ impl DestinationHttp {
             biased;
             answer = self.exchange(client, url, headers, body) => answer,
             () = self.clock.sleep_until(until) => {
-                Err(Trouble::new(format!("it did not answer within {} s", patience.as_secs())))
+                let message = format!("it did not answer within {} s", patience.as_secs());
+                Err(Trouble { may_be_of_content: true, ..Trouble::new(message) })
             }
         }
     }
@@ -243,9 +244,10 @@ impl Requests<'_> {
     }
 }
 
-/// When the next request may be sent. A destination has one worker at a time, so its pace is kept here.
+/// When the next request may be sent. A destination has one worker at a time, so its pace is kept here; clones share
+/// it.
 #[derive(Clone, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     clock: Clock,
     interval: SignedDuration,
     deadline: Timestamp,

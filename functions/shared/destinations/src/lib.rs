@@ -24,10 +24,9 @@ use model::{ChangeAction, Customer, CustomerId};
 use serde::de::DeserializeOwned;
 use store::{Clock, Secrets};
 
-pub use http::{DestinationHttp, SystemResolver};
+pub use http::{DestinationHttp, Pace, SystemResolver};
 
 use array::Arrays;
-use http::Pace;
 
 /// How long before its deadline a caller begins its last delivery: as long as the slowest request may take, and a pause
 /// before it.
@@ -46,6 +45,8 @@ pub struct Outgoing {
     pub revision: u64,
     /// The record as it is now; `None` if it was removed.
     pub customer: Option<Customer>,
+    /// On what occasion it is sent: what is sent again on another one is another event.
+    pub occasion: String,
 }
 
 /// What a destination did with a change.
@@ -73,6 +74,8 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
     /// Whether it says that it is gone for good.
     pub is_gone: bool,
+    /// Whether what was sent may have caused it.
+    pub may_be_of_content: bool,
 }
 
 /// What became of some changes.
@@ -84,15 +87,18 @@ pub struct Delivered {
     pub trouble: Option<Trouble>,
 }
 
-/// What is sent beside the changes.
+/// What is known beside the changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// How often everybody was begun with: what is sent again in another round is another event.
-    pub round: u64,
-    /// A customer that the destination took before: if it refuses this one too, it is the destination that is to blame.
+    /// A customer that the destination took as it is: if it refuses this one too, it is the destination that is to
+    /// blame.
     pub witness: Option<&'a Outgoing>,
-    /// No request is sent later than [`LONGEST_REQUEST`] before this.
-    pub deadline: Timestamp,
+    /// How many attempts have failed since one succeeded.
+    pub attempts: u32,
+    /// Whether the destination has ever taken anybody.
+    pub has_taken: bool,
+    /// When requests may be sent.
+    pub pace: &'a Pace,
 }
 
 /// Sends changes to destinations of every kind.
@@ -109,40 +115,47 @@ impl DestinationClient {
         Self { http, secrets, clock }
     }
 
-    /// How many changes make one delivery.
-    pub const fn most_at_once(kind: DestinationKind) -> usize {
-        match kind {
-            // What the source's own document allows.
+    /// How many changes make one delivery, after so many attempts that failed: fewer each time, for it may be too many,
+    /// or one of them, that a destination fails at.
+    pub fn most_at_once(kind: DestinationKind, attempts: u32) -> usize {
+        let most = match kind {
             DestinationKind::BusinessCatalyst => business_catalyst::MOST_CONTACTS,
             DestinationKind::CustomersBatch => customers_batch::MOST_ROWS,
-            DestinationKind::Webhook => webhook::MOST_EVENTS,
-        }
+            // Each goes in a request of its own.
+            DestinationKind::Webhook => return webhook::MOST_EVENTS,
+        };
+        most.checked_shr(attempts).unwrap_or(0).max(1)
+    }
+
+    /// The pace that a destination allows. No request is sent later than [`LONGEST_REQUEST`] before the deadline.
+    pub fn pace(&self, destination: &Destination, deadline: Timestamp) -> Pace {
+        Pace::new(self.clock.clone(), destination.settings.max_requests_per_second, deadline)
     }
 
     /// Sends changes of different customers.
     pub async fn deliver(&self, destination: &Destination, changes: &[Outgoing], context: Context<'_>) -> Delivered {
         let settings = &destination.settings;
-        let pace = Pace::new(self.clock.clone(), settings.max_requests_per_second, context.deadline);
-        let request = http::Requests { http: &self.http, pace, allows_private: settings.allow_private_addresses };
+        let allows_private = settings.allow_private_addresses;
+        let request = http::Requests { http: &self.http, pace: context.pace.clone(), allows_private };
         let delivered = match &settings.receiver {
             Receiver::BusinessCatalyst(site) => match self.credentials(settings, business_catalyst::FIELDS).await {
                 Ok(login) => {
                     let site = business_catalyst::Site { site, login, request };
-                    Arrays::new(site).deliver(changes, context.witness).await
+                    Arrays::new(site).deliver(changes, context).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
             Receiver::CustomersBatch(service) => match self.credentials(settings, customers_batch::FIELDS).await {
                 Ok(access) => {
                     let service = customers_batch::Service { service, access, request };
-                    Arrays::new(service).deliver(changes, context.witness).await
+                    Arrays::new(service).deliver(changes, context).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
             Receiver::Webhook(hook) => match self.credentials(settings, webhook::FIELDS).await {
                 Ok(secrets) => {
                     let hook = webhook::Hook { key: &destination.key, hook, request, clock: &self.clock };
-                    hook.deliver(changes, context.round, &secrets).await
+                    hook.deliver(changes, context.has_taken, &secrets).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
@@ -167,7 +180,7 @@ impl DestinationClient {
 
 impl Trouble {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry_after: None, is_gone: false }
+        Self { message: message.into(), retry_after: None, is_gone: false, may_be_of_content: false }
     }
 
     /// Before anything was sent.

@@ -1,6 +1,7 @@
 //! Anything that takes signed events: CloudEvents in the structured mode, signed as Standard Webhooks says, one a
 //! request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::{Payload, ReceivingHook};
@@ -57,36 +58,39 @@ impl Secrets {
 }
 
 impl Hook<'_> {
-    /// Sends the events, some at once. After the first trouble no more are begun.
-    pub(crate) async fn deliver(&self, changes: &[Outgoing], round: u64, secrets: &Secrets) -> Delivered {
+    /// Sends the events, some at once. After the first trouble no more are begun; those under way are waited for.
+    pub(crate) async fn deliver(&self, changes: &[Outgoing], has_taken: bool, secrets: &Secrets) -> Delivered {
         let secrets = match secrets.parsed() {
             Ok(secrets) => secrets,
             Err(trouble) => return trouble.stops(changes.len()),
         };
         let mut delivered = Delivered { outcomes: vec![None; changes.len()], trouble: None };
-        let secrets = &secrets;
-        let sending =
-            (0..changes.len()).map(|place| async move { (place, self.send(&changes[place], round, secrets).await) });
+        let (secrets, is_stopped) = (&secrets, &AtomicBool::new(false));
+        let sending = (0..changes.len()).map(|place| async move {
+            if is_stopped.load(Ordering::Relaxed) {
+                return (place, None);
+            }
+            let sent = self.send(&changes[place], secrets).await.and_then(|answer| judged(answer, has_taken));
+            is_stopped.fetch_or(sent.is_err(), Ordering::Relaxed);
+            (place, Some(sent))
+        });
         let mut sending = stream::iter(sending).buffer_unordered(AT_ONCE);
-        let mut under_way = changes.len();
         while let Some((place, sent)) = sending.next().await {
-            under_way -= 1;
             match sent {
-                Ok(outcome) => delivered.outcomes[place] = Some(outcome),
-                Err(trouble) => {
+                None => {}
+                Some(Ok(outcome)) => delivered.outcomes[place] = Some(outcome),
+                Some(Err(trouble)) => {
                     delivered.trouble.get_or_insert(trouble);
                 }
-            }
-            if delivered.trouble.is_some() && under_way > 0 {
-                break;
             }
         }
         delivered
     }
 
-    async fn send(&self, change: &Outgoing, round: u64, secrets: &[SigningSecret]) -> Result<Outcome, Trouble> {
+    async fn send(&self, change: &Outgoing, secrets: &[SigningSecret]) -> Result<Answer, Trouble> {
         let ConnectionKey { tenant, connection: destination } = self.key;
-        let event_id = event_id(destination, tenant, &change.id, change.revision, round);
+        let Outgoing { id, changed_at, revision, occasion, .. } = change;
+        let event_id = event_id(destination, tenant, id, change.is_deletion(), *changed_at, *revision, occasion);
         let body = Event {
             tenant,
             id: &change.id,
@@ -107,18 +111,21 @@ impl Hook<'_> {
             let value = HeaderValue::try_from(value).map_err(|_| Trouble::new("a header could not be written"))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        let answer = self.request.post(&self.hook.url, headers, body, PATIENCE).await?;
-        judged(answer)
+        self.request.post(&self.hook.url, headers, body, PATIENCE).await
     }
 }
 
-/// A receiver that refuses one event costs that event; one that is down, or wants to be left alone, stops them all.
-fn judged(answer: Answer) -> Result<Outcome, Trouble> {
+/// A receiver that refuses one event costs that event; one that is down, or wants to be left alone, stops them all. One
+/// that has never taken any does not know our secret, or its address is wrong: no event is to blame for that.
+fn judged(answer: Answer, has_taken: bool) -> Result<Outcome, Trouble> {
     let status = answer.status;
     match status {
         _ if status.is_success() => Ok(Outcome::Taken),
         StatusCode::GONE => Err(Trouble { is_gone: true, ..answer.into_trouble() }),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            Err(answer.into_trouble())
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !has_taken => {
             Err(answer.into_trouble())
         }
         _ if status.is_client_error() => {

@@ -82,6 +82,17 @@ pub struct FeedPosition(pub [LanePosition; LANES]);
 const FORM: u8 = 1;
 
 impl FeedPosition {
+    /// The earlier of two positions, lane by lane.
+    #[must_use]
+    pub fn earlier(mut self, other: &Self) -> Self {
+        for (lane, other) in self.0.iter_mut().zip(&other.0) {
+            if (other.read, other.taken) < (lane.read, lane.taken) {
+                *lane = *other;
+            }
+        }
+        self
+    }
+
     /// The position as bytes, which say for which tenant it is.
     pub fn to_bytes(&self, tenant: &str) -> Vec<u8> {
         let mut bytes = vec![FORM];

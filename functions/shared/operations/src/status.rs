@@ -17,7 +17,8 @@ pub use destination::{DestinationStatus, PushCounts};
 
 /// The state of a connection: `waiting` if it was not polled yet, `syncing` while a batch is in progress, `in_sync` if
 /// the shadow holds what the source reported last, `failing` if something stands in the way, `paused` by an operator.
-/// Likewise of a destination: `waiting` if it was sent nothing yet, `syncing` while changes wait, `in_sync` if it has all.
+/// Likewise of a destination: `waiting` if it was sent nothing yet, `syncing` while changes wait, `in_sync` if it has
+/// all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {

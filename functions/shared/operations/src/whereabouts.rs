@@ -226,7 +226,7 @@ impl Finder {
         let is_listed = match delivery.progress.listed.get(&id.connection) {
             Some(Listed::All) => true,
             Some(Listed::UpTo(shard, source_id)) => Shadow::place_of(&id.source_id) <= (*shard, source_id.clone()),
-            None => false,
+            Some(Listed::Left) | None => false,
         };
         if !is_listed {
             return Ok(true);

@@ -316,12 +316,12 @@ impl ConnectionStates {
         self.set(update, now).await
     }
 
-    /// Ends the pause of the connection, if it is paused.
+    /// Ends the pause of the connection, if it is paused. It is due at once, whatever it was to wait for.
     ///
     /// # Errors
     /// If the store can't be written.
     pub async fn resume(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
-        let update = self.update(connection).update_expression("REMOVE paused_at");
+        let update = self.update(connection).update_expression("REMOVE paused_at, due_at");
         let answer = self.0.send(|| update.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }

@@ -1,5 +1,5 @@
-//! How far each destination has come: the entry `push` of the control table, beside its `poll` (lease, pause, freshness,
-//! last error, requests of operators: see [`ConnectionStates`](crate::ConnectionStates)).
+//! How far each destination has come: the entry `push` of the control table, beside its `poll` (lease, pause,
+//! freshness, last error, requests of operators: see [`ConnectionStates`](crate::ConnectionStates)).
 //!
 //! | attribute | what |
 //! |---|---|
@@ -44,6 +44,8 @@ pub struct Progress {
     pub receiver: String,
     /// How often everybody was begun with.
     pub round: u64,
+    /// The round in which this system was begun with.
+    pub first_round: u64,
     /// How far each connection's customers were listed. One that is not there was not begun.
     pub listed: BTreeMap<String, Listed>,
     /// How many attempts have failed since the last one that succeeded.
@@ -55,9 +57,19 @@ pub struct Progress {
     pub has_redrives: bool,
     /// What became of changes so far.
     pub counts: DeliveryCounts,
-    /// The id of the customer that the destination took last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_taken: Option<String>,
+    /// Some customers that the destination took, the latest first: at most [`Progress::MOST_WITNESSES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<Witness>,
+}
+
+/// A customer that a destination took: if it is as it was then, and the destination takes it no more, the destination
+/// is to blame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The customer's id.
+    pub id: String,
+    /// The revision that was taken.
+    pub revision: u64,
 }
 
 /// How far the customers of a connection were listed for a destination.
@@ -68,6 +80,8 @@ pub enum Listed {
     UpTo(u8, String),
     /// All of them.
     All,
+    /// The destination was sent some, and gets no more of this connection: what is deleted meanwhile it is not told.
+    Left,
 }
 
 /// What became of the changes that a destination was to get. One that is sent again counts again.
@@ -98,6 +112,21 @@ impl std::ops::AddAssign for DeliveryCounts {
 }
 
 impl Progress {
+    /// How many customers are remembered that the destination took.
+    pub const MOST_WITNESSES: usize = 3;
+
+    /// Whether everybody is new to the system.
+    pub fn is_first_round(&self) -> bool {
+        self.round == self.first_round
+    }
+
+    /// Remembers a customer that the destination took.
+    pub fn remember(&mut self, witness: Witness) {
+        self.witnesses.retain(|known| known.id != witness.id);
+        self.witnesses.insert(0, witness);
+        self.witnesses.truncate(Self::MOST_WITNESSES);
+    }
+
     /// Whether all customers of these connections were listed.
     pub fn has_listed(&self, connections: &[String]) -> bool {
         connections.iter().all(|connection| self.listed.get(connection) == Some(&Listed::All))

@@ -374,6 +374,40 @@ impl Failures {
         Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
     }
 
+    /// The customers that are to be sent again, by id, and when that was asked for.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn redrives_requested(
+        &self,
+        destination: &ConnectionKey,
+    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let items = query_all(&self.0.patience, self.0.entries(destination, REDRIVE)).await?;
+        let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
+        items.iter().map(request).collect()
+    }
+
+    /// Clears a request that was carried out, unless it was made anew since.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn clear_redrive_of(
+        &self,
+        destination: &ConnectionKey,
+        source_id: &str,
+        requested_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let delete = self
+            .0
+            .client
+            .delete_item()
+            .table_name(&self.0.name)
+            .set_key(Some(ControlTable::key(destination, &redrive_entry(source_id))))
+            .condition_expression("requested_at = :at")
+            .expression_attribute_values(":at", time(requested_at));
+        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
+    }
+
     /// Notes that a batch has taken in requests to fetch customers again. The batch must ask for them only after this.
     ///
     /// # Errors

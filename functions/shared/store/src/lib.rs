@@ -63,7 +63,7 @@ pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
-pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress};
+pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress, Witness};
 pub use email_index::EmailIndex;
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
-use config::all_systems;
+use config::{DESTINATION, all_systems};
 use model::{ConnectionKey, CustomerId, iso_millis};
 use serde_json::{Value, json};
 use store::{Failure, Registration};
@@ -31,11 +31,9 @@ const PAGE: usize = 100;
 /// If an id names no failure record: then nothing was done. If the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
     let registrations = all_systems(&target.tables.registry()).await?;
-    let keys: Vec<ConnectionKey> = registrations
-        .into_iter()
-        .map(|Registration { key, .. }| key)
-        .filter(|key| connection.is_none_or(|connection| connection == key.connection))
-        .collect();
+    let is_meant = |found: &Registration| connection.is_none_or(|connection| connection == found.key.connection);
+    let registrations: Vec<Registration> = registrations.into_iter().filter(is_meant).collect();
+    let keys: Vec<ConnectionKey> = registrations.iter().map(|found| found.key.clone()).collect();
     if let Some(connection) = connection.filter(|_| keys.is_empty()) {
         bail!("there is no connection or destination `{connection}`");
     }
@@ -46,10 +44,15 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
             for (key, source_id) in &chosen {
                 target.tables.failures().request_redrive(key, source_id, target.clients.clock.now()).await?;
             }
-            println!(
-                "{} will be fetched, or sent, again within a minute or with the next batch",
-                customers(chosen.len())
-            );
+            let is_destination =
+                |key: &ConnectionKey| registrations.iter().any(|found| found.key == *key && found.kind == DESTINATION);
+            let sent = chosen.iter().filter(|(key, _)| is_destination(key)).count();
+            if sent > 0 {
+                println!("{} will be sent again within a minute", customers(sent));
+            }
+            if chosen.len() > sent || sent == 0 {
+                println!("{} will be fetched again with the next batch", customers(chosen.len() - sent));
+            }
             Ok(())
         }
         FailuresAction::Drop(ids) => {

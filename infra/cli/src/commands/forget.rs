@@ -21,8 +21,8 @@ const TOLD: [(&str, &str); 6] = [
     ("waiting", "pending references"),
 ];
 
-/// Removes everything of a connection that was taken out of the file: customers, failure records, imports, ledger. Or of
-/// a destination: its failure records, and how far it has come.
+/// Removes everything of a connection that was taken out of the file: customers, failure records, imports, ledger. Or
+/// of a destination: its failure records, and how far it has come.
 /// `name` is its id, or `TENANT/ID` as `apply` shows it. Asks at the terminal, unless `is_agreed`.
 ///
 /// # Errors

@@ -28,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// With `--once`: how long a connection may fail without progress before the run gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// The same of a destination, which is tried again with the next minute.
+const GIVE_UP_DESTINATION_AFTER: Duration = Duration::from_secs(100);
 
 /// What `local` is asked to do.
 #[derive(Clone, Debug)]
@@ -297,9 +299,12 @@ impl Watch {
             if once && in_sync {
                 return Ok(!self.any_failed(&statuses) && destinations.iter().all(|status| status.failures == 0));
             }
-            let failing = statuses.iter().any(|status| status.condition == Condition::Failing)
-                || destinations.iter().any(|status| status.condition == Condition::Failing);
-            if once && failing && now > came_on_at + GIVE_UP_AFTER {
+            let is_failing = statuses.iter().any(|status| status.condition == Condition::Failing);
+            let takes_nothing = destinations.iter().any(|status| status.condition == Condition::Failing);
+            if once
+                && (is_failing && now > came_on_at + GIVE_UP_AFTER
+                    || takes_nothing && now > came_on_at + GIVE_UP_DESTINATION_AFTER)
+            {
                 progress.finish();
                 let errors = statuses.iter().filter_map(|status| {
                     status.error.as_ref().map(|error| format!("connection `{}`: {}", status.id, error.message))

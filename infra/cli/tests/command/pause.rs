@@ -110,7 +110,7 @@ fn what_is_paused_takes_nothing_says_so_and_goes_on() {
     let goes_on = |id: &str| (id.to_owned(), "in_sync".to_owned(), false);
     assert_eq!(connections(&address), [goes_on("intouch"), goes_on("imports")]);
     for command in ["pause nope", "resume nope"] {
-        assert_eq!(home.run(&format!("{command} --data data")).error(), "there is no connection `nope`");
+        assert_eq!(home.run(&format!("{command} --data data")).error(), "there is no connection or destination `nope`");
     }
 }
 

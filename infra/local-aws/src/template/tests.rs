@@ -152,12 +152,16 @@ fn the_templates_functions_have_the_environment_that_it_says() {
         "IMPORT_TABLE=ImportTable",
     ];
     for (binary, own) in [
-        ("schedule-polls", &["QUEUE_POLLS_URL=QueuePolls", "CONTACT_POLLS_URL=ContactPolls"][..]),
+        (
+            "schedule-polls",
+            &["QUEUE_POLLS_URL=QueuePolls", "CONTACT_POLLS_URL=ContactPolls", "PUSH_REQUESTS_URL=PushRequests"][..],
+        ),
         ("poll-queue", &["WORK_QUEUE_URL=WorkQueue", "POLL_REQUESTS_URL=QueuePolls"]),
         ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "POLL_REQUESTS_URL=ContactPolls", "MOST_PAGES=20000"]),
         ("fetch-customers", &["POLL_REQUESTS_URL=QueuePolls"]),
         ("upsert-customers", &["POLL_REQUESTS_URL=ContactPolls"]),
-        ("publish-changes", &[]),
+        ("publish-changes", &["PUSH_REQUESTS_URL=PushRequests"]),
+        ("push-changes", &[]),
         ("customers-api", &["ALLOWED_ORIGINS="]),
         ("connector-api", &[]),
         ("import-api", &[]),
@@ -183,6 +187,7 @@ fn the_templates_queues_have_the_times_and_the_dead_letters_that_it_says() {
             queue("ContactPolls", 360, 120, None),
             queue("ContactsDeadLetterQueue", 30, 1_209_600, None),
             queue("ContactsQueue", 360, 86_400, Some("ContactsDeadLetterQueue")),
+            queue("PushRequests", 1_800, 120, None),
             queue("QueuePolls", 360, 120, None),
             queue("WorkDeadLetterQueue", 30, 1_209_600, None),
             queue("WorkQueue", 360, 86_400, Some("WorkDeadLetterQueue")),

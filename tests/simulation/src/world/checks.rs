@@ -25,6 +25,7 @@ impl World {
         for connection in 0..POLLED.len() {
             self.redrive(connection).await;
         }
+        self.redrive_destinations().await;
         if self.bc_was_behind {
             self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
         }
@@ -40,6 +41,7 @@ impl World {
                 for connection in 0..POLLED.len() {
                     self.redrive(connection).await;
                 }
+                self.redrive_destinations().await;
             }
             self.pass_until(self.clock.now() + Duration::from_secs(5)).await;
         }
@@ -62,7 +64,7 @@ impl World {
         if !lock(&self.sent).under_way.is_empty() {
             return Err("something is being sent".to_owned());
         }
-        Ok(())
+        self.have_destinations_recovered(since).await
     }
 
     async fn polled_statuses(&self) -> Vec<ConnectionStatus> {
@@ -119,6 +121,7 @@ impl World {
                 if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) },
             );
         }
+        violations.extend(self.violations_at_destinations().await);
         violations
     }
 

@@ -39,7 +39,7 @@ pub struct DestinationStatus {
     /// Since when it takes nothing.
     #[schema(required, format = DateTime)]
     pub failing_since: Option<String>,
-    /// When it is tried again.
+    /// Before this it is not tried again, unless an operator asks for something.
     #[schema(required, format = DateTime)]
     pub next_attempt_at: Option<String>,
     /// How many changes wait for it: by how many it is behind. More than 1,000 are not counted.
@@ -160,7 +160,7 @@ fn listed_percent(from: &[String], delivery: &Delivery) -> u8 {
     let shards = |connection: &String| match delivery.progress.listed.get(connection) {
         Some(Listed::All) => u64::from(Shadow::SHARDS),
         Some(Listed::UpTo(shard, _)) => u64::from(*shard),
-        None => 0,
+        Some(Listed::Left) | None => 0,
     };
     let all = u64::from(Shadow::SHARDS) * from.len() as u64;
     let listed: u64 = from.iter().map(shards).sum();

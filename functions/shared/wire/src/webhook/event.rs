@@ -82,9 +82,18 @@ impl Event<'_> {
     }
 }
 
-/// The id of the event that tells a destination of this revision of a customer: the same at every attempt, and another
-/// one in every other round. A destination that is told of everybody again begins another round.
-pub fn event_id(destination: &str, tenant: &str, id: &CustomerId, revision: u64, round: u64) -> String {
-    let parts = json!([destination, tenant, id, revision, round]);
+/// The id of the event that tells a destination of this state of a customer: the same at every attempt, and another one
+/// on every other occasion. Everybody being sent again is one, and so is a failure that is sent again. A revision alone
+/// would not do: that of a removed record is its last, and those of a record that is made anew begin at 1 again.
+pub fn event_id(
+    destination: &str,
+    tenant: &str,
+    id: &CustomerId,
+    is_deletion: bool,
+    changed_at: Timestamp,
+    revision: u64,
+    occasion: &str,
+) -> String {
+    let parts = json!([destination, tenant, id, is_deletion, changed_at.as_millisecond(), revision, occasion]);
     format!("evt_{}", ContentHash::of(&parts.to_string()))
 }

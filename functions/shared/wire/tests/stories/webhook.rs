@@ -151,22 +151,27 @@ fn an_event_has_an_id_that_no_other_has() {
         connection: connection.to_owned(),
         source_id: source_id.to_owned(),
     };
-    let first = event_id("hook", "acme", &id("aa", "1"), 7, 0);
-    assert_eq!(first, event_id("hook", "acme", &id("aa", "1"), 7, 0), "another attempt");
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let aa = id("aa", "1");
+    let first = event_id("hook", "acme", &aa, false, at, 7, "1");
+    assert_eq!(first, event_id("hook", "acme", &aa, false, at, 7, "1"), "another attempt");
     let digits = first.strip_prefix("evt_").unwrap();
     assert!(digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
     // It may never change: receivers keep ids. Computed with Python's `hashlib`.
-    assert_eq!(first, "evt_69c2fddac9a97cbb2d20c33d7a1e38f4");
+    assert_eq!(first, "evt_4010a3dc4d84123c06a66e81b2b2d735");
+    let later = at + std::time::Duration::from_millis(1);
     let all = [
         first,
-        event_id("other", "acme", &id("aa", "1"), 7, 0),
-        event_id("hook", "globex", &id("aa", "1"), 7, 0),
-        event_id("hook", "acme", &id("bc", "1"), 7, 0),
-        event_id("hook", "acme", &id("aa", "2"), 7, 0),
-        event_id("hook", "acme", &id("aa", "1"), 8, 0),
-        event_id("hook", "acme", &id("aa", "1"), 7, 1),
-        event_id("hook", "acme", &id("aa", "1\",7"), 7, 0),
-        event_id("hook", "acme", &id("aa", "1"), 70, 0),
+        event_id("other", "acme", &aa, false, at, 7, "1"),
+        event_id("hook", "globex", &aa, false, at, 7, "1"),
+        event_id("hook", "acme", &id("bc", "1"), false, at, 7, "1"),
+        event_id("hook", "acme", &id("aa", "2"), false, at, 7, "1"),
+        event_id("hook", "acme", &aa, true, at, 7, "1"),
+        event_id("hook", "acme", &aa, false, later, 7, "1"),
+        event_id("hook", "acme", &aa, false, at, 8, "1"),
+        event_id("hook", "acme", &aa, false, at, 7, "2"),
+        event_id("hook", "acme", &id("aa", "1\",7"), false, at, 7, "1"),
+        event_id("hook", "acme", &aa, false, at, 70, "1"),
     ];
     let different: std::collections::BTreeSet<&String> = all.iter().collect();
     assert_eq!(different.len(), all.len());
