@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use config::{Configuration, Deployment, Problems, READER};
-use store::{ConnectionRegistry, Registration};
+use config::{Configuration, DESTINATION, Deployment, Destination, Problems, READER};
+use model::ConnectionKey;
+use store::{ConnectionRegistry, Listed, Registration};
 
 use crate::Target;
 
@@ -26,7 +27,12 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
             Change::Replace(registration) => ("~", registration),
             Change::Remove(registration) => ("-", registration),
         };
-        println!("{sign} {} ({})", registration.key, registration.kind);
+        let first = match change {
+            Change::Add(registration) | Change::Replace(registration) => sent_first(target, registration).await?,
+            Change::Remove(_) => None,
+        };
+        let first = first.map(|count| format!(": is sent {count} customers first")).unwrap_or_default();
+        println!("{sign} {} ({}){first}", registration.key, registration.kind);
     }
     if changes.is_empty() {
         println!("nothing to change");
@@ -35,6 +41,24 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
         carry_out(&target.tables.registry(), changes).await?;
     }
     Ok(())
+}
+
+/// How many customers a destination is sent before it follows the changes; `None` if it is none. Reads a hundred bytes
+/// for each.
+async fn sent_first(target: &Target, registration: &Registration) -> Result<Option<u64>> {
+    if registration.kind != DESTINATION {
+        return Ok(None);
+    }
+    let Destination { key, settings } = Destination::from_registration(registration)?;
+    let delivery = target.tables.deliveries().of(&key).await?;
+    let is_new = delivery.position.is_none() || delivery.progress.receiver != settings.receiver.to_string();
+    let mut count = 0;
+    for connection in &settings.from {
+        if is_new || delivery.progress.listed.get(connection) != Some(&Listed::All) {
+            count += target.tables.shadow().count_existing(&ConnectionKey::new(&key.tenant, connection)).await?;
+        }
+    }
+    Ok(Some(count))
 }
 
 /// One step from the stored configuration to the file's.

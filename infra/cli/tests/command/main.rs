@@ -6,6 +6,7 @@
 mod association_anywhere;
 mod business_catalyst;
 mod connector;
+mod destinations;
 mod doors;
 mod forget;
 mod imports;
