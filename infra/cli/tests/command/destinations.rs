@@ -30,7 +30,9 @@ fn an_operator_adds_a_destination_and_sends_again_what_it_did_not_take() {
     loyalty.poison("aa~1007", Poison::RowDropped);
     let said = home.sync().without(source.secrets());
     assert_eq!(said.code, Some(1), "something failed: {said:?}");
-    assert!(said.stdout.contains("\nto loyalty: in sync: ") && said.stdout.contains(" + 1 failed + "), "{said:?}");
+    // A change of the last minute may be sent twice.
+    let line = said.stdout.lines().find(|line| line.starts_with("to loyalty: in sync: ")).unwrap();
+    assert!(line.contains(" failed + ") && !line.contains(" 0 failed + "), "{said:?}");
     let said = home.run("status --data data").succeeded();
     assert!(said.stdout.contains("\nloyalty (to customers-batch, tenant acme): in sync, as of "), "{said:?}");
     assert!(said.stdout.contains("\n  failures       1: see `customer-sync failures --data data`\n"), "{said:?}");
