@@ -492,6 +492,8 @@ impl World {
         for connection in 0..POLLED.len() {
             self.tables.states().request_resync(&key(connection), self.clock.now()).await.unwrap();
         }
+        // A restored table has no changes: the destinations are sent everybody as they are now.
+        self.resync_destinations().await;
         // A source does not tell again whom it has deleted since: the operator has them asked for.
         for aa in &self.aa {
             (FIRST..FIRST + CUSTOMERS + 2).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));

@@ -223,6 +223,15 @@ impl World {
         }
     }
 
+    /// What an operator does after the tables were restored.
+    pub(super) async fn resync_destinations(&self) {
+        if self.destinations.is_some() {
+            for destination in 0..DESTINATIONS.len() {
+                self.tables.states().request_resync(&key(destination), self.clock.now()).await.unwrap();
+            }
+        }
+    }
+
     /// What an operator does now and then while everything recovers.
     pub(super) async fn redrive_destinations(&self) {
         if self.destinations.is_some() {
