@@ -19,6 +19,14 @@ fn refuse(world: &DestinationsFixture, id: &str, poison: loyalty::Poison) {
     world.hook.refuse(id, 422);
 }
 
+/// The customer 1007 changes, and none of the destinations takes that.
+async fn refuse_a_change(world: &DestinationsFixture, poison: loyalty::Poison) {
+    refuse(world, "aa~1007", poison);
+    world.source.change([1007]);
+    world.sync().await;
+    world.push().await;
+}
+
 fn accept(world: &DestinationsFixture, id: &str) {
     world.site.accept_external_id(id);
     world.loyalty.heal(id);
@@ -51,10 +59,7 @@ async fn a_customer_that_is_refused_costs_itself() {
 #[tokio::test]
 async fn a_customer_that_is_refused_alone_is_told_from_a_destination_that_is_down() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::WholeBatchError);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
     for id in ALL {
         assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
         assert_eq!(world.destination(id).await.error, None, "{id}");
@@ -111,10 +116,7 @@ async fn a_redrive_of_many_that_are_still_refused_holds_up_no_change() {
 #[tokio::test]
 async fn the_reason_says_what_the_destination_answered() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::RowDropped);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::RowDropped).await;
     let mut reasons = Vec::new();
     for id in ALL {
         let failures = world.failures().all(&world.key(id)).await.unwrap();
@@ -128,10 +130,7 @@ async fn the_reason_says_what_the_destination_answered() {
 #[tokio::test]
 async fn a_failure_that_is_redriven_is_sent_as_it_is_now() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::WholeBatchError);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
     accept(&world, "aa~1007");
     for id in ALL {
         world.failures().request_redrive(&world.key(id), "aa~1007", world.now()).await.unwrap();
@@ -147,10 +146,7 @@ async fn a_failure_that_is_redriven_is_sent_as_it_is_now() {
 #[tokio::test]
 async fn a_failure_that_is_redriven_in_vain_stays_one() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::WholeBatchError);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
     for id in ALL {
         world.failures().request_redrive(&world.key(id), "aa~1007", world.now()).await.unwrap();
     }
@@ -164,10 +160,7 @@ async fn a_failure_that_is_redriven_in_vain_stays_one() {
 #[tokio::test]
 async fn a_later_change_that_is_taken_ends_the_failure() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::WholeBatchError);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
     accept(&world, "aa~1007");
     world.source.change([1007]);
     world.sync().await;
@@ -181,10 +174,7 @@ async fn a_later_change_that_is_taken_ends_the_failure() {
 #[tokio::test]
 async fn a_redrive_waits_for_a_destination_that_is_down() {
     let world = world().await;
-    refuse(&world, "aa~1007", loyalty::Poison::WholeBatchError);
-    world.source.change([1007]);
-    world.sync().await;
-    world.push().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
     accept(&world, "aa~1007");
     world.loyalty.fault(Some(loyalty::Fault::Status(503)));
     world.failures().request_redrive(&world.key("loyalty"), "aa~1007", world.now()).await.unwrap();
