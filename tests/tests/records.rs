@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use local_aws::ReceivedMessage;
 use model::{BatchEvent, Name, Status};
 use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, Fault, Procedure};
@@ -140,6 +141,32 @@ async fn nobody_of_a_small_site_is_buried_by_a_source_that_begins_to_answer_with
     }
 }
 
+/// Has messages delivered, while the source's answers have `limit` of their number at most.
+async fn deliver_with_limits(
+    world: &AssociationAnywhereFixture,
+    messages: &[ReceivedMessage],
+    limit: impl Fn(u32) -> Option<usize>,
+) {
+    world.source.fault(Procedure::Details, Some(Fault::Hang));
+    let before = world.source.requests().faulted;
+    let answers = async {
+        for number in 0_u32.. {
+            while world.source.requests().faulted - before <= u64::from(number) {
+                tokio::task::yield_now().await;
+            }
+            world.source.answer_at_most(limit(number));
+            // Lets this request go on, and holds the next one.
+            world.source.fault(Procedure::Details, Some(Fault::Hang));
+        }
+    };
+    tokio::select! {
+        () = world.deliver(messages) => {}
+        () = answers => unreachable!("requests are answered without end"),
+    }
+    world.source.fault(Procedure::Details, None);
+    world.source.answer_at_most(None);
+}
+
 /// Invariant 5: nor by one whose limit comes and goes. What it is heard with before and afterwards says nothing about
 /// an answer in between.
 #[tokio::test]
@@ -151,28 +178,28 @@ async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many_now_and_the
         world.source.change(1009..1017);
         world.poll().await;
         let messages = world.receive_all();
-        world.source.fault(Procedure::Details, Some(Fault::Hang));
-        let answers = async {
-            for number in 0_u32.. {
-                while world.source.requests().faulted <= u64::from(number) {
-                    tokio::task::yield_now().await;
-                }
-                let is_limited = limited >> (number % 4) & 1 == 1;
-                world.source.answer_at_most(is_limited.then_some(at_most));
-                // Lets this request go on, and holds the next one.
-                world.source.fault(Procedure::Details, Some(Fault::Hang));
-            }
-        };
-        tokio::select! {
-            () = world.deliver(&messages) => {}
-            () = answers => unreachable!("requests are answered without end"),
-        }
+        let is_limited = |number: u32| limited >> (number % 4) & 1 == 1;
+        deliver_with_limits(&world, &messages, |number| is_limited(number).then_some(at_most)).await;
         assert_eq!(world.status().await.counts.ends.tombstoned, 0, "{at_most}, {limited:04b}");
-        world.source.fault(Procedure::Details, None);
-        world.source.answer_at_most(None);
         world.clock.advance(Duration::from_secs(10));
         world.sync().await;
         world.assert_shadow_is_the_sources(1001..1031).await;
+    }
+}
+
+/// Invariant 5: nor by one that answers with a single customer, and once with none.
+#[tokio::test]
+async fn nobody_is_buried_by_a_source_that_answers_with_one_customer_and_once_with_none() {
+    for (customers, empty) in [2, 3].into_iter().flat_map(|customers| (0..12).map(move |empty| (customers, empty))) {
+        let world = AssociationAnywhereFixture::with_customers(customers).await;
+        world.sync().await;
+        world.source.enqueue_all();
+        world.poll().await;
+        let messages = world.receive_all();
+        deliver_with_limits(&world, &messages, |number| Some(usize::from(number != empty))).await;
+        assert_eq!(world.status().await.counts.ends.tombstoned, 0, "of {customers}, answer {empty} is empty");
+        world.sync().await;
+        world.assert_shadow_is_the_sources(1001..1001 + customers).await;
     }
 }
 

@@ -11,7 +11,7 @@
 //! A customer is gone if neither answer has it or a customer that was not asked for, and the second has every
 //! companion. Beside companions no more are asked for than the source was heard with: so one that always answers with
 //! only so many leaves nobody out of the second answer either. Only if it was heard with a single customer, because no
-//! other is left, the first answer has to prove that alone.
+//! other is left, the second answer may lack those that exist: then they are asked for alone once more after it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -88,7 +88,8 @@ impl ChunkWork<'_> {
         let asked: Vec<String> = group.iter().cloned().chain(group.iter().filter_map(stored)).collect();
         let mut ids = between(&asked, &confirmation.companions);
         let most = self.bulk_size().min(self.most_heard);
-        if ids.len() > most && confirmation.ask_for_fewer(&group, most) {
+        let may_lack_some = ids.len() > most;
+        if may_lack_some && confirmation.ask_for_fewer(&group, most) {
             return Ok(());
         }
         // One spelling is enough beside the last companion, if a request has no room for two.
@@ -102,7 +103,7 @@ impl ChunkWork<'_> {
         };
         let began = answer.began;
         let heard = self.take_over(&ids, answer).await?;
-        let Confirmation { groups, companions, stored, unverified } = confirmation;
+        let Confirmation { groups, companions, unverified, .. } = &mut *confirmation;
         let came: Vec<String> = companions.iter().filter(|id| !heard.missing.contains(id)).cloned().collect();
         if came.is_empty() || heard.broken.is_some() {
             *unverified = true;
@@ -113,8 +114,8 @@ impl ChunkWork<'_> {
             groups.push_back(group);
         } else if heard.holds_others || heard.unidentified.is_some() {
             self.tell_apart(group, heard, groups).await?;
-        } else {
-            self.write_tombstones(&group, &heard.missing, stored, began).await?;
+        } else if !may_lack_some || self.lacks_all_alone(&group, &asked, confirmation).await? {
+            self.write_tombstones(&group, &heard.missing, &confirmation.stored, began).await?;
         }
         Ok(())
     }
