@@ -182,7 +182,12 @@ pub(crate) async fn resync(
     match api.resyncs.request(&registration, &what, api.clock.now()).await {
         Ok(_) => {}
         Err(ResyncError::Store(error)) => return Err(error.into()),
-        Err(error @ (ResyncError::BadCustomer | ResyncError::BadPublicId)) => {
+        Err(
+            error @ (ResyncError::BadCustomer
+            | ResyncError::BadPublicId
+            | ResyncError::NotFrom(_)
+            | ResyncError::NoSuchCustomer),
+        ) => {
             return Err(Problem::bad_request(format!("`customer`: {error}")));
         }
         Err(error) => return Err(Problem::new(StatusCode::CONFLICT, error.to_string())),

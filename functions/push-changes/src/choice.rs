@@ -2,11 +2,12 @@
 //!
 //! **No echo.** A change that came from a system does not go back to it. A record that is a copy of another, which we
 //! made in some system, is sent to nobody who gets the original, and not back to where the original is: its
-//! `external_id`, or its own id, names that.
+//! `external_id`, or its own id, names that. Only its deletion is told to webhooks: it may have been sent before it was
+//! known to be a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::{BusinessCatalystConfig, Connection, Destination, Site};
+use config::{BusinessCatalystConfig, Connection, ConnectionKind, Destination, DestinationKind, Site};
 use destinations::Outgoing;
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, Customer, CustomerId, Status};
@@ -17,9 +18,8 @@ use store::{ConnectionRegistry, Shadow, StoreError};
 pub(crate) struct Told {
     /// The customer.
     pub(crate) id: CustomerId,
-    /// When the change was appended to the feed.
+    /// When it was told, and with which revision: what is sent if its record was removed since.
     pub(crate) at: Timestamp,
-    /// The revision that the change made.
     pub(crate) revision: u64,
     /// Whether the destination is to take it for somebody new, if it is there.
     pub(crate) is_new: bool,
@@ -47,10 +47,15 @@ pub(crate) struct Choice<'a> {
     from: BTreeSet<&'a str>,
     /// The connections to the system that it is.
     own: BTreeSet<String>,
+    /// Whether a deletion of somebody that it does not have does no harm.
+    ignores_unknown: bool,
 }
 
 impl<'a> Choice<'a> {
     /// Chooses for `destination`. Connections to the system that it is are left out.
+    ///
+    /// # Errors
+    /// If the store can't be read, or a connection that may be to that system.
     pub(crate) async fn of(
         destination: &'a Destination,
         registry: &ConnectionRegistry,
@@ -59,14 +64,18 @@ impl<'a> Choice<'a> {
         let tenant = &destination.key.tenant;
         let mut own = BTreeSet::new();
         if let Some(site) = destination.settings.receiver.site() {
-            for Connection { key, settings } in Connection::<BusinessCatalystConfig>::all(registry).await? {
-                if key.tenant == *tenant && Site::of(&settings.endpoint, settings.site_id) == site {
+            let registrations = registry.of_kind(ConnectionKind::BusinessCatalyst.name()).await?;
+            for registration in registrations.iter().filter(|registration| registration.key.tenant == *tenant) {
+                let Connection { key, settings } =
+                    Connection::<BusinessCatalystConfig>::from_registration(registration)?;
+                if Site::of(&settings.endpoint, settings.site_id) == site {
                     own.insert(key.connection);
                 }
             }
         }
         let from = destination.settings.from.iter().map(String::as_str).collect();
-        Ok(Self { shadow, tenant, from, own })
+        let ignores_unknown = destination.settings.receiver.kind() == DestinationKind::Webhook;
+        Ok(Self { shadow, tenant, from, own, ignores_unknown })
     }
 
     /// Whether customers of a connection are sent there.
@@ -89,32 +98,38 @@ impl<'a> Choice<'a> {
             if unreadable.contains(&told.id) {
                 return Chosen::Damaged;
             }
-            let customer = records.remove(&told.id);
-            match customer {
-                Some(customer) if named_by(&customer).any(|original| originals.contains(&original)) => Chosen::LeftOut,
+            match records.remove(&told.id) {
+                Some(customer) if self.is_left_out(&customer, &originals) => Chosen::LeftOut,
                 customer => Chosen::Send(Box::new(outgoing(told, customer))),
             }
         };
         Ok(told.iter().map(choose).collect())
     }
 
+    /// Whether a customer is a copy of another one that the destination has or gets. Two that name each other are none.
+    fn is_left_out(&self, customer: &Customer, named: &BTreeMap<CustomerId, Vec<CustomerId>>) -> bool {
+        let own = customer.id();
+        let is_original = |id: &CustomerId| named.get(id).is_some_and(|names| !names.contains(&own));
+        let is_told_gone = self.ignores_unknown && customer.content.status == Status::Deleted;
+        !is_told_gone && named_by(customer).any(|id| is_original(&id))
+    }
+
     /// Those customers that others name as what they are copies of, as far as they are there, and are at the
-    /// destination already or are sent there. Two that name each other are none.
+    /// destination already or are sent there. With each, whom it names itself.
     async fn originals(
         &self,
-        copies: impl Iterator<Item = &Customer> + Clone,
+        copies: impl Iterator<Item = &Customer>,
         deadline: Timestamp,
-    ) -> Result<BTreeSet<CustomerId>, StoreError> {
+    ) -> Result<BTreeMap<CustomerId, Vec<CustomerId>>, StoreError> {
         let is_there =
             |id: &CustomerId| self.from.contains(id.connection.as_str()) || self.own.contains(&id.connection);
-        let named: BTreeSet<CustomerId> = copies.clone().flat_map(named_by).filter(is_there).collect();
+        let named: BTreeSet<CustomerId> = copies.flat_map(named_by).filter(is_there).collect();
         if named.is_empty() {
-            return Ok(named);
+            return Ok(BTreeMap::new());
         }
-        let ids: BTreeSet<CustomerId> = copies.map(Customer::id).collect();
         let found = self.shadow.find_many(named.iter().map(|id| self.key_of(id)), deadline).await?;
-        let originals = found.customers.iter().filter(|original| !named_by(original).any(|id| ids.contains(&id)));
-        Ok(originals.map(Customer::id).chain(found.unreadable).collect())
+        let readable = found.customers.iter().map(|original| (original.id(), named_by(original).collect()));
+        Ok(readable.chain(found.unreadable.into_iter().map(|id| (id, Vec::new()))).collect())
     }
 
     fn key_of(&self, id: &CustomerId) -> (ConnectionKey, String) {

@@ -6,8 +6,8 @@
 //! | destinations, the change feed, the shadow, redrive and resync requests | the destination; how far it has come, failure records, its state |
 //!
 //! A message says which destination to look at, and nothing else: one that is lost, doubled or late changes nothing.
-//! One worker at a time has a destination, by a lease. Before it ends it looks at the feed once more, so that a message
-//! that found the lease taken is made good.
+//! One worker at a time has a destination, by a lease. A message that finds it taken is noted beside the lease, and its
+//! holder looks once more after it has left.
 //!
 //! **When it fails** the destination's place in the feed stands, and the next message goes on from there. What was sent
 //! already may be sent again: a destination is told what a customer is like now, by an id that it finds it by.
@@ -30,7 +30,7 @@ use store::{
 };
 use tracing::Instrument;
 
-use crate::visit::{End, LONGEST_PAUSE, Visit};
+use crate::visit::{LONGEST_PAUSE, Next, Visit};
 
 /// The part of its deadline that a visit keeps for its end.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -86,58 +86,44 @@ impl PushChanges {
 
     /// Sends a destination all that it does not have yet, as far as the time allows.
     async fn push(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<(), StoreError> {
-        while let Some(End::CaughtUp) = self.visit(key, deadline).await? {
-            // A change that came since, and whose message found the lease taken, must not wait for the next minute.
-            if !self.has_news(key).await? {
-                break;
-            }
-        }
+        while self.visit(key, deadline).await? == Next::LookAgain {}
         Ok(())
     }
 
-    /// One visit under a lease; `None` if there is nothing to be done now, or another worker has the destination.
-    async fn visit(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<Option<End>, StoreError> {
+    /// One visit under a lease, if there is something to be done now.
+    async fn visit(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<Next, StoreError> {
         let now = self.clock.now();
         if now > before(deadline, MARGIN + LONGEST_REQUEST) {
-            return Ok(None);
+            return Ok(Next::Done);
         }
         let state = self.states.state(key).await?;
-        let is_held = state.lease_until.is_some_and(|until| until > now && until <= now + LEASE);
         // A time that is farther away than any pause was noted by another clock.
         let is_due = |due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY;
         let is_due = state.due_at.is_none_or(is_due) || state.has_new_request();
-        if is_held || !is_due || state.paused_at.is_some() {
-            return Ok(None);
+        if !is_due || state.paused_at.is_some() {
+            return Ok(Next::Done);
         }
-        let Some(registration) = self.registry.get(key).await? else { return Ok(None) };
+        if state.lease_until.is_some_and(|until| until > now) {
+            let is_asked = self.states.ask_to_look_again(key).await?;
+            // Its holder may have left before it was asked.
+            return Ok(if is_asked { Next::Done } else { Next::LookAgain });
+        }
+        let Some(registration) = self.registry.get(key).await? else { return Ok(Next::Done) };
         if registration.kind != config::DESTINATION {
-            return Ok(None);
+            return Ok(Next::Done);
         }
         let destination = match Destination::from_registration(&registration) {
             Ok(destination) => destination,
             Err(error) => {
                 tracing::error!(destination = %key, %error, "a registration can't be read and is left out");
-                return Ok(None);
+                return Ok(Next::Done);
             }
         };
-        let owner = format!("{:016x}", self.random.below(u64::MAX));
-        let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(None) };
+        let owner = self.random.owner_id();
+        // Whoever has taken it since will see what this message is about.
+        let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
         let visit = Visit::new(self, &destination, &owner, state, deadline).await?;
-        visit.carry_out().await.map(Some)
-    }
-
-    /// Whether there is a change for a destination that it does not have.
-    async fn has_news(&self, key: &ConnectionKey) -> Result<bool, StoreError> {
-        let Some(registration) = self.registry.get(key).await? else { return Ok(false) };
-        let Ok(destination) = Destination::from_registration(&registration) else { return Ok(false) };
-        let Some(position) = self.deliveries.of(key).await?.position else { return Ok(false) };
-        let wanted = |change: &model::FeedChange| destination.settings.from.contains(&change.id.connection);
-        match self.feed.read(&key.tenant, &position, 1, wanted).await {
-            Ok(page) => Ok(page.more || !page.changes.is_empty()),
-            // The next visit finds out what is to be done.
-            Err(store::FeedError::Gone) => Ok(true),
-            Err(store::FeedError::Store(error)) => Err(error),
-        }
+        visit.carry_out().await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lease -> begin with everybody, if it is new, is another system than before, or an operator asks for it
-//!        -> a page of failures that are redriven, a page of the change feed, and a page of the listing, in turn,
+//!        -> a page of the change feed, a page of the listing, and a page of failures that are redriven, in turn,
 //!           until there is none of them; before each, the lease is renewed, and a pause is seen
 //!        -> leave: caught up, or in trouble until a time
 //! ```
@@ -43,11 +43,20 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest one.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
+/// What comes after a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing: the next message, or the next minute, goes on.
+    Done,
+    /// Another visit: a message found the lease taken, which has been given back since.
+    LookAgain,
+}
+
 /// How a visit ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The destination has everything.
-    CaughtUp,
+enum End {
+    /// The destination has everything that was there at this time.
+    CaughtUp(Timestamp),
     /// There is more, and no time left.
     OutOfTime,
     /// It takes nothing at the moment.
@@ -56,6 +65,20 @@ pub(crate) enum End {
     Paused,
     /// Another worker has it.
     Lost,
+}
+
+/// Why a visit goes no further.
+enum Stop {
+    /// It ends.
+    End(End),
+    /// The store failed.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// A visit under a lease.
@@ -71,8 +94,10 @@ pub(crate) struct Visit<'a> {
     delivery: Delivery,
     /// What became of changes in this visit.
     counts: DeliveryCounts,
-    /// Those that may have been sent when the trouble came.
+    /// Those that may have been sent since the last note.
     unsure: Vec<CustomerId>,
+    /// Whether the place has moved since the last note.
+    is_unnoted: bool,
     pace: Pace,
     /// The last step before this is begun.
     until: Timestamp,
@@ -87,8 +112,8 @@ struct Sent {
     counts: DeliveryCounts,
     /// Those that may have been sent.
     ids: Vec<CustomerId>,
-    /// The last one that was taken.
-    witness: Option<Witness>,
+    /// The last ones that were taken, the latest first.
+    witnesses: Vec<Witness>,
     trouble: Option<Trouble>,
 }
 
@@ -114,6 +139,7 @@ impl<'a> Visit<'a> {
             delivery,
             counts: DeliveryCounts::default(),
             unsure: Vec::new(),
+            is_unnoted: false,
             pace: pushing.client.pace(destination, deadline),
             until: before(deadline, LONGEST_REQUEST),
             deadline,
@@ -121,8 +147,12 @@ impl<'a> Visit<'a> {
     }
 
     /// Sends what there is, and leaves.
-    pub(crate) async fn carry_out(mut self) -> Result<End, StoreError> {
-        let end = self.steps().await?;
+    pub(crate) async fn carry_out(mut self) -> Result<Next, StoreError> {
+        let end = match self.steps().await {
+            Ok(as_of) => End::CaughtUp(as_of),
+            Err(Stop::End(end)) => end,
+            Err(Stop::Failed(error)) => return Err(error),
+        };
         let PushChanges { states, clock, metrics, .. } = self.pushing;
         let now = clock.now();
         if self.counts.sum() > 0 {
@@ -131,66 +161,86 @@ impl<'a> Visit<'a> {
             let counts = [("changes_sent", sent), ("failed", failed), ("changes_left_out", left_out)];
             metrics.count(&self.key.to_string(), now, &counts);
         }
-        let due_at = match &end {
-            End::Lost => return Ok(end),
-            End::Trouble(trouble) => match self.note_trouble(trouble, now).await? {
-                Some(due_at) => due_at,
-                None => return Ok(End::Lost),
-            },
-            End::CaughtUp | End::OutOfTime | End::Paused => None,
+        let departure = match self.departure(&end, now).await {
+            Ok(departure) => departure,
+            Err(Stop::End(_)) => return Ok(Next::Done),
+            Err(Stop::Failed(error)) => return Err(error),
         };
-        states.leave(self.key, self.owner, &self.state, &Departure { due_at, ..Departure::default() }).await?;
-        Ok(end)
+        let is_asked = states.leave(self.key, self.owner, &self.state, &departure).await?;
+        Ok(if is_asked && matches!(end, End::CaughtUp(_)) { Next::LookAgain } else { Next::Done })
     }
 
-    async fn steps(&mut self) -> Result<End, StoreError> {
-        if !self.begin().await? {
-            return Ok(End::Lost);
+    /// Notes what is not noted yet; how the destination is left.
+    async fn departure(&mut self, end: &End, now: Timestamp) -> Result<Departure, Stop> {
+        let mut departure = Departure::default();
+        match end {
+            End::Lost => return Err(Stop::End(End::Lost)),
+            End::Trouble(trouble) => departure.due_at = self.note_trouble(trouble, now).await?,
+            End::CaughtUp(as_of) => {
+                departure.synced_as_of = Some(*as_of);
+                let progress = &mut self.delivery.progress;
+                // What it did not take may be nothing for it any more.
+                if progress.attempts > 0 {
+                    (progress.attempts, progress.failing_since) = (0, None);
+                    self.is_unnoted = true;
+                }
+            }
+            End::OutOfTime | End::Paused => {}
         }
+        if self.is_unnoted {
+            self.note().await?;
+        }
+        Ok(departure)
+    }
+
+    /// Sends everything; when it was all that was there.
+    async fn steps(&mut self) -> Result<Timestamp, Stop> {
+        self.begin().await?;
         loop {
             let began = self.pushing.clock.now();
-            let mut is_all = true;
-            for kind in [Kind::Redrive, Kind::Feed, Kind::Listing] {
-                if let Some(end) = self.may_go_on().await? {
-                    return Ok(end);
-                }
-                let step = match kind {
-                    Kind::Redrive => self.redrive().await?,
-                    Kind::Feed => self.follow().await?,
-                    Kind::Listing => self.list().await?,
-                };
-                match step {
-                    Step::Done { is_all: is_all_of_it } => is_all &= is_all_of_it,
-                    Step::Ended(end) => return Ok(end),
-                }
+            self.go_on().await?;
+            let mut is_all = self.follow().await?;
+            if let Some(connection) = self.delivery.progress.next_to_list(&self.destination.settings.from) {
+                self.go_on().await?;
+                is_all &= self.list(connection).await?;
+            }
+            // Last, for they may be refused again: what comes before shows whether the destination takes anybody.
+            if self.delivery.progress.has_redrives {
+                self.go_on().await?;
+                is_all &= self.redrive().await?;
             }
             if is_all {
-                self.pushing.states.mark_synced(self.key, began).await?;
-                return Ok(End::CaughtUp);
+                return Ok(began);
             }
         }
     }
 
-    /// Renews the lease; how the visit ends, if it does.
-    async fn may_go_on(&mut self) -> Result<Option<End>, StoreError> {
-        let now = self.pushing.clock.now();
-        if now > self.until {
-            return Ok(Some(End::OutOfTime));
+    /// Sees a pause and the deadline, and keeps the lease.
+    async fn go_on(&mut self) -> Result<(), Stop> {
+        if self.pushing.clock.now() > self.until {
+            return Err(Stop::End(End::OutOfTime));
         }
         if self.pushing.states.is_paused(self.key).await? {
-            return Ok(Some(End::Paused));
+            return Err(Stop::End(End::Paused));
         }
-        // Each renewal is paid for.
-        if now + LEASE < self.leased_until + HEARTBEAT {
-            return Ok(None);
-        }
-        let is_renewed = self.pushing.states.renew(self.key, self.owner, now + LEASE).await?;
-        self.leased_until = now + LEASE;
-        Ok((!is_renewed).then_some(End::Lost))
+        self.keep_lease().await
     }
 
-    /// Begins with everybody, if that is to be done; `false` if another worker has the destination.
-    async fn begin(&mut self) -> Result<bool, StoreError> {
+    /// Renews the lease, if it was not just now: each renewal is paid for.
+    async fn keep_lease(&mut self) -> Result<(), Stop> {
+        let until = self.pushing.clock.now() + LEASE;
+        if until < self.leased_until + HEARTBEAT {
+            return Ok(());
+        }
+        if !self.pushing.states.renew(self.key, self.owner, until).await? {
+            return Err(Stop::End(End::Lost));
+        }
+        self.leased_until = until;
+        Ok(())
+    }
+
+    /// Begins with everybody, if that is to be done.
+    async fn begin(&mut self) -> Result<(), Stop> {
         let system = self.destination.settings.receiver.to_string();
         let PushChanges { feed, states, .. } = self.pushing;
         let Delivery { position, progress, .. } = &mut self.delivery;
@@ -212,10 +262,15 @@ impl<'a> Visit<'a> {
         if is_other {
             progress.receiver = system;
             progress.witnesses.clear();
+            (progress.attempts, progress.failing_since) = (0, None);
+        }
+        for (_, listed) in progress.listed.iter_mut().filter(|(connection, _)| !from.contains(connection)) {
+            is_changed |= *listed != Listed::Left;
+            *listed = Listed::Left;
         }
         if is_other || self.state.resync_requested.is_some() {
             tracing::info!("begins with everybody");
-            progress.listed.retain(|connection, listed| !from.contains(connection) && *listed == Listed::Left);
+            progress.listed.retain(|connection, _| !from.contains(connection));
             progress.round += 1;
             progress.first_round = if is_other { progress.round } else { progress.first_round };
             is_changed = true;
@@ -223,28 +278,21 @@ impl<'a> Visit<'a> {
         if is_back {
             progress.listed.retain(|connection, listed| !from.contains(connection) || *listed != Listed::Left);
         }
-        for (_, listed) in progress.listed.iter_mut().filter(|(connection, _)| !from.contains(connection)) {
-            is_changed |= *listed != Listed::Left;
-            *listed = Listed::Left;
-        }
         if self.state.has_new_request() && !progress.has_redrives {
             progress.has_redrives = true;
             is_changed = true;
         }
-        if is_changed && !self.note().await? {
-            return Ok(false);
+        if is_changed {
+            self.note().await?;
         }
         if let Some(request) = self.state.resync_requested {
             states.resynced(self.key, request).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Sends a page of the failures that an operator has asked for.
-    async fn redrive(&mut self) -> Result<Step, StoreError> {
-        if !self.delivery.progress.has_redrives {
-            return Ok(Step::Done { is_all: true });
-        }
+    /// Sends a page of the failures that an operator has asked for; whether it is the last one.
+    async fn redrive(&mut self) -> Result<bool, Stop> {
         let failures = &self.pushing.failures;
         let requests = failures.redrives_requested(self.key).await?;
         let page = &requests[..requests.len().min(self.page_size())];
@@ -264,14 +312,15 @@ impl<'a> Visit<'a> {
                 Err(_) => failures.clear_redrive(self.key, text).await?,
             }
         }
-        let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
+        let sent = self.send(&told).await?;
         for told in &told[..sent.settled] {
             // One that was made anew meanwhile is still to be done.
             failures.clear_redrive_of(self.key, &told.id.to_string(), told.at).await?;
         }
         self.delivery.progress.has_redrives = page.len() < requests.len() || sent.settled < told.len();
         let is_all = !self.delivery.progress.has_redrives;
-        self.take(sent, is_all).await
+        self.take(sent).await?;
+        Ok(is_all)
     }
 
     /// Whether there is a customer, or its failure record here.
@@ -284,8 +333,8 @@ impl<'a> Visit<'a> {
         Ok(!found.customers.is_empty() || !found.unreadable.is_empty())
     }
 
-    /// Sends a page of the change feed.
-    async fn follow(&mut self) -> Result<Step, StoreError> {
+    /// Sends a page of the change feed; whether it is the last one.
+    async fn follow(&mut self) -> Result<bool, Stop> {
         let from = &self.destination.settings.from;
         let wanted = |change: &FeedChange| from.contains(&change.id.connection);
         let position = self.delivery.position.unwrap_or_default();
@@ -293,7 +342,7 @@ impl<'a> Visit<'a> {
         let page = match page {
             Ok(page) => page,
             Err(FeedError::Gone) => return self.begin_after_a_gap().await,
-            Err(FeedError::Store(error)) => return Err(error),
+            Err(FeedError::Store(error)) => return Err(error.into()),
         };
         // Several changes of a customer are one, at the place of the first: it is sent as it is now.
         let mut seen = HashSet::new();
@@ -314,7 +363,7 @@ impl<'a> Visit<'a> {
             Told { is_new, at: placed.at, revision, occasion: occasion.clone(), id }
         };
         let told: Vec<Told> = places.iter().map(told).collect();
-        let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
+        let sent = self.send(&told).await?;
         let reached: FeedPosition = match places.get(sent.settled) {
             None => page.position,
             Some(0) => position,
@@ -326,33 +375,28 @@ impl<'a> Visit<'a> {
         let is_all = !page.more;
         if told.is_empty() && sent.trouble.is_none() {
             // Nothing is for it: the place is noted once in a visit, at its end.
-            return match is_moved && is_all && !self.note().await? {
-                true => Ok(Step::Ended(End::Lost)),
-                false => Ok(Step::Done { is_all }),
-            };
+            self.is_unnoted |= is_moved;
+            return Ok(is_all);
         }
         let is_all = is_all && sent.settled == told.len();
-        self.take(sent, is_all).await
+        self.take(sent).await?;
+        Ok(is_all)
     }
 
     /// What follows the place in the feed is not kept any more, or was restored: begins with everybody, and with all of
     /// the feed that is kept, for the deletions in it.
-    async fn begin_after_a_gap(&mut self) -> Result<Step, StoreError> {
+    async fn begin_after_a_gap(&mut self) -> Result<bool, Stop> {
         tracing::warn!("the change feed has a gap at this destination's place: begins with everybody");
         self.delivery.position = Some(self.pushing.feed.oldest(&self.key.tenant).await?);
         self.delivery.progress.listed.retain(|_, listed| *listed == Listed::Left);
         self.delivery.progress.round += 1;
-        if self.note().await? { Ok(Step::Done { is_all: false }) } else { Ok(Step::Ended(End::Lost)) }
+        self.note().await?;
+        Ok(false)
     }
 
-    /// Sends a page of the listing of a connection that was not listed yet.
-    async fn list(&mut self) -> Result<Step, StoreError> {
-        let from = &self.destination.settings.from;
-        let listed = &self.delivery.progress.listed;
-        let Some(connection) = from.iter().find(|it| listed.get(*it) != Some(&Listed::All)).cloned() else {
-            return Ok(Step::Done { is_all: true });
-        };
-        let cursor = match listed.get(&connection) {
+    /// Sends a page of the listing of a connection; whether it is the last one of all.
+    async fn list(&mut self, connection: String) -> Result<bool, Stop> {
+        let cursor = match self.delivery.progress.listed.get(&connection) {
             Some(Listed::UpTo(shard, source_id)) => Some((*shard, source_id.clone())),
             _ => None,
         };
@@ -368,7 +412,7 @@ impl<'a> Visit<'a> {
             occasion: round.to_string(),
         };
         let told: Vec<Told> = source_ids.iter().map(told).collect();
-        let Some(sent) = self.send(&told).await? else { return Ok(Step::Ended(End::Lost)) };
+        let sent = self.send(&told).await?;
         let reached = match (sent.settled == told.len(), source_ids[..sent.settled].last()) {
             (true, _) => Some(next.map_or(Listed::All, |(shard, source_id)| Listed::UpTo(shard, source_id))),
             (false, Some(last)) => {
@@ -380,19 +424,17 @@ impl<'a> Visit<'a> {
         if let Some(reached) = reached {
             self.delivery.progress.listed.insert(connection, reached);
         }
-        let is_all = self.delivery.progress.has_listed(from);
-        self.take(sent, is_all).await
+        self.take(sent).await?;
+        Ok(self.delivery.progress.next_to_list(&self.destination.settings.from).is_none())
     }
 
     /// Notes what a page came to. With trouble, the note is written with it.
-    async fn take(&mut self, sent: Sent, is_all: bool) -> Result<Step, StoreError> {
-        let Sent { counts, ids, witness, trouble, .. } = sent;
+    async fn take(&mut self, sent: Sent) -> Result<(), Stop> {
+        let Sent { counts, ids, witnesses, trouble, .. } = sent;
         let progress = &mut self.delivery.progress;
         progress.counts += counts;
         self.counts += counts;
-        if let Some(witness) = witness {
-            progress.remember(witness);
-        }
+        progress.remember(witnesses);
         // What is left out is nothing that the destination has answered.
         let has_answered = counts.sent + counts.failed > 0;
         let was_failing = progress.attempts > 0;
@@ -401,20 +443,18 @@ impl<'a> Visit<'a> {
             progress.failing_since = None;
         }
         match trouble {
-            Some(trouble) if !trouble.is_out_of_time() => {
+            Some(trouble) if !trouble.is_out_of_time => {
                 self.unsure = ids;
-                Ok(Step::Ended(End::Trouble(trouble)))
+                Err(Stop::End(End::Trouble(trouble)))
             }
             trouble => {
                 if has_answered && (was_failing || self.state.error.is_some()) {
                     self.pushing.states.mark_answered(self.key, self.pushing.clock.now()).await?;
                     self.state.error = None;
                 }
-                if !self.note().await? {
-                    self.send_again(&ids).await?;
-                    return Ok(Step::Ended(End::Lost));
-                }
-                Ok(if trouble.is_some() { Step::Ended(End::OutOfTime) } else { Step::Done { is_all } })
+                self.unsure = ids;
+                self.note().await?;
+                if trouble.is_some() { Err(Stop::End(End::OutOfTime)) } else { Ok(()) }
             }
         }
     }
@@ -424,29 +464,26 @@ impl<'a> Visit<'a> {
         DestinationClient::most_at_once(self.destination.settings.receiver.kind(), self.delivery.progress.attempts)
     }
 
-    async fn note(&mut self) -> Result<bool, StoreError> {
-        let is_noted = self.pushing.deliveries.note(self.key, &mut self.delivery).await?;
-        if !is_noted {
-            tracing::warn!("another worker was at this destination meanwhile: this one ends");
+    /// Notes how far the destination has come.
+    async fn note(&mut self) -> Result<(), Stop> {
+        let unsure = std::mem::take(&mut self.unsure);
+        self.is_unnoted = false;
+        if self.pushing.deliveries.note(self.key, &mut self.delivery).await? {
+            return Ok(());
         }
-        Ok(is_noted)
+        tracing::warn!("another worker was at this destination meanwhile: this one ends");
+        self.send_again(&unsure).await?;
+        Err(Stop::End(End::Lost))
     }
 
-    /// Notes that the destination takes nothing, and when it is tried again; `None` if another worker has it.
-    async fn note_trouble(
-        &mut self,
-        trouble: &Trouble,
-        now: Timestamp,
-    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+    /// Notes that the destination takes nothing; when it is tried again, if not only after a person resumes it.
+    async fn note_trouble(&mut self, trouble: &Trouble, now: Timestamp) -> Result<Option<Timestamp>, Stop> {
         let PushChanges { states, random, .. } = self.pushing;
         let progress = &mut self.delivery.progress;
         progress.attempts = progress.attempts.saturating_add(1);
         progress.failing_since.get_or_insert(now);
         let attempts = progress.attempts;
-        if !self.note().await? {
-            self.send_again(&self.unsure).await?;
-            return Ok(None);
-        }
+        self.note().await?;
         let mut message = trouble.message.clone();
         if trouble.is_gone {
             message += ": it is paused until it is resumed";
@@ -455,29 +492,13 @@ impl<'a> Visit<'a> {
         tracing::warn!(attempts, problem = message, "the destination takes nothing");
         states.mark_failed(self.key, &LastError { at: now, message }).await?;
         if trouble.is_gone {
-            return Ok(Some(None));
+            return Ok(None);
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
         // Between half of it and all of it: destinations that fail together do not come back together.
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
         let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
-        Ok(Some(Some(now + pause)))
+        Ok(Some(now + pause))
     }
-}
-
-/// What a step sends.
-#[derive(Clone, Copy)]
-enum Kind {
-    Redrive,
-    Feed,
-    Listing,
-}
-
-/// What became of a step.
-enum Step {
-    /// It was carried out; whether there is nothing more of its kind.
-    Done { is_all: bool },
-    /// The visit ends.
-    Ended(End),
 }

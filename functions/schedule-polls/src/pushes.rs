@@ -18,16 +18,20 @@ impl SchedulePolls {
     pub(crate) async fn plan_pushes(&self, deadline: Timestamp) -> Result<(), StoreError> {
         let registrations = self.registry.of_kind(DESTINATION).await?;
         let destinations = Destination::readable(&registrations);
-        let unreadable = (registrations.len() - destinations.len()) as u64;
-        self.metrics.total(self.clock.now(), &[("unreadable", unreadable)]);
+        let mut unreadable = (registrations.len() - destinations.len()) as u64;
         let keys: Vec<ConnectionKey> = destinations.into_iter().map(|destination| destination.key).collect();
         let states = self.states.glance(&keys).await?;
         let now = self.clock.now();
         let mut requests = Vec::new();
         for (key, state) in states {
-            let state = state
-                .inspect_err(|error| tracing::error!(destination = %key, %error, "a state can't be read"))
-                .unwrap_or_default();
+            let state = match state {
+                Ok(state) => state,
+                Err(error) => {
+                    tracing::error!(destination = %key, %error, "a state can't be read");
+                    unreadable += 1;
+                    continue;
+                }
+            };
             // One that has said that it is gone is paused, and somebody should know.
             if state.paused_at.is_some() && state.error.is_none() {
                 continue;
@@ -40,6 +44,7 @@ impl SchedulePolls {
             }
             requests.extend(delay(&state, now).map(|delay| (delay, PushRequest { destination: key })));
         }
+        self.metrics.total(now, &[("unreadable", unreadable)]);
         self.push_requests.send(requests, deadline).await
     }
 

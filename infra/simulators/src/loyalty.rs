@@ -105,6 +105,8 @@ pub enum Poison {
     RowDropped,
     /// The batch is refused as a whole, by an error that does not name the row.
     WholeBatchError,
+    /// The service fails at its batch, with HTTP 500.
+    ServerError,
 }
 
 /// The requests to a simulator so far.

@@ -72,3 +72,21 @@ async fn a_copy_is_sent_to_who_does_not_get_the_original() {
     world.run_all_for(130).await;
     assert_eq!(world.hook.ids().len(), 3);
 }
+
+#[tokio::test]
+async fn a_copy_that_was_sent_before_its_original_is_deleted_at_the_receiver_in_the_end() {
+    let world = DestinationsFixture::with_customers(3).await;
+    world.add_from(&["site"], "['aa', 'bc']", "").await;
+    world.add_from(&["hook"], "['bc']", "").await;
+    world.run_all_for(130).await;
+    let copies = world.hook.ids();
+    assert_eq!(copies.len(), 3);
+    world.add_from(&["site", "hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(70).await;
+    assert_eq!(world.hook.ids().len(), 6, "the originals, beside the copies that it has");
+    for id in world.site.contact_ids() {
+        world.site.delete(id);
+    }
+    world.run_all_for(130).await;
+    assert!(copies.iter().all(|copy| world.hook.customer(copy).is_none()), "{:?}", world.hook.ids());
+}

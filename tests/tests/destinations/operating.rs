@@ -60,7 +60,14 @@ async fn one_customer_is_sent_again() {
     let registration = world.connections().get(&world.key("loyalty")).await.unwrap().unwrap();
     let resyncs = Resyncs::new(&world.tables());
     let what = |id: &str| ResyncWhat::Customer(id.to_owned());
-    assert!(resyncs.request(&registration, &what("1003"), world.now()).await.is_err(), "this is no public id");
+    for (id, refusal) in [
+        ("1003", "this is no customer's id, CONNECTION~ID"),
+        ("bc~1", "the destination gets no customers of `bc`"),
+        ("aa~9999", "there is no such customer"),
+    ] {
+        let refused = resyncs.request(&registration, &what(id), world.now()).await.unwrap_err();
+        assert_eq!(refused.to_string(), refusal);
+    }
     resyncs.request(&registration, &what("aa~1003"), world.now()).await.unwrap();
     let written = [1003, 1004].map(|id| world.loyalty.times_written(&format!("aa~{id}")));
     world.minute().await;
@@ -132,6 +139,47 @@ async fn a_connection_that_is_put_back_brings_what_was_deleted_meanwhile() {
     assert_eq!(world.hook.customer("aa~1002"), None);
     let name = world.customer(1003).await.unwrap().content.name.display;
     assert_eq!(world.names(1003)[2], name);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_taken_out_together_with_a_resync_brings_what_was_deleted_all_the_same() {
+    let world = DestinationsFixture::with_customers(4).await;
+    world.site.create(None);
+    world.add_from(&["hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(70).await;
+    world.add_from(&["hook"], "['bc']", "").await;
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    world.run_all_for(70).await;
+    world.source.delete(1002);
+    world.run_all_for(130).await;
+    world.add_from(&["hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(70).await;
+    assert_eq!(world.hook.customer("aa~1002"), None);
+}
+
+#[tokio::test]
+async fn a_feed_that_was_lost_is_noticed_and_everybody_is_sent() {
+    let world = world().await;
+    for _ in 0..8 {
+        world.source.change(1001..1011);
+        world.sync().await;
+        world.push().await;
+    }
+    let feed = world.clients.dynamodb.scan().table_name(tests::FEED_TABLE).send().await.unwrap().items.unwrap();
+    for item in feed.into_iter().filter(|item| item["log"].as_s().unwrap().contains("/changes/")) {
+        let key = ["log", "entry"].map(|name| (name.to_owned(), item[name].clone()));
+        let delete = world.clients.dynamodb.delete_item().table_name(tests::FEED_TABLE).set_key(Some(key.into()));
+        delete.send().await.unwrap();
+    }
+    world.source.change(1001..1005);
+    world.sync().await;
+    world.push().await;
+    world.minute().await;
+    world.assert_all_have_what_the_source_has().await;
+    world.source.change(1005..1011);
+    world.sync().await;
+    world.push().await;
+    world.assert_all_have_what_the_source_has().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Customers that a destination does not take: they cost themselves, and are failures that can be sent again.
 
-use simulators::loyalty;
+use simulators::{business_catalyst, loyalty};
 use tests::DestinationsFixture;
 
 use crate::ALL;
@@ -205,5 +205,73 @@ async fn a_damaged_record_is_a_failure_by_its_name() {
     for id in ALL {
         assert_eq!(world.refused_by(id).await, ["aa~1005"], "{id}");
         assert_eq!(world.destination(id).await.waiting, 0, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_that_a_destination_always_fails_at_costs_itself() {
+    let world = world().await;
+    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    world.hook.refuse("aa~1007", 500);
+    world.source.change(1001..1041);
+    world.sync().await;
+    world.publish().await;
+    for _ in 0..8 {
+        world.minute().await;
+    }
+    for id in ["loyalty", "hook"] {
+        assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
+        let status = world.destination(id).await;
+        assert_eq!((status.waiting, status.error, status.failing_since), (0, None, None), "{id}");
+    }
+    for id in (1001..1041).filter(|id| *id != 1007) {
+        let name = world.customer(id).await.unwrap().content.name.display;
+        assert_eq!(world.names(id)[2], name, "aa~{id}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_customers_that_a_new_destination_gets_stop_nobody_if_they_are_refused() {
+    let world = DestinationsFixture::with_customers(40).await;
+    for id in 1001..1005 {
+        refuse(&world, &format!("aa~{id}"), loyalty::Poison::WholeBatchError);
+    }
+    // It was down for so long that few are sent at once.
+    world.loyalty.fault(Some(loyalty::Fault::Status(503)));
+    world.site.fault(business_catalyst::Operation::UpdateInsert, Some(business_catalyst::Fault::Status(503)));
+    world.add(&ALL, "").await;
+    for _ in 0..20 {
+        world.minute().await;
+    }
+    world.loyalty.fault(None);
+    world.site.fault(business_catalyst::Operation::UpdateInsert, None);
+    for _ in 0..90 {
+        world.minute().await;
+    }
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await, world.ids(1001..1005), "{id}");
+        assert_eq!(world.destination(id).await.error, None, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_in_vain_stops_nobody_while_the_customers_that_were_taken_wait_themselves() {
+    let world = world().await;
+    refuse_a_change(&world, loyalty::Poison::WholeBatchError).await;
+    for id in ALL {
+        world.states().pause(&world.key(id), world.now()).await.unwrap();
+    }
+    world.source.change((1001..1041).filter(|id| *id != 1007));
+    world.sync().await;
+    world.publish().await;
+    for id in ALL {
+        world.failures().request_redrive(&world.key(id), "aa~1007", world.now()).await.unwrap();
+        world.states().resume(&world.key(id)).await.unwrap();
+    }
+    world.minute().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
+        let status = world.destination(id).await;
+        assert_eq!((status.waiting, status.error), (0, None), "{id}");
     }
 }

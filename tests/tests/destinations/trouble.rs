@@ -222,3 +222,20 @@ async fn answers_that_are_hostile_are_trouble_and_no_more() {
     world.push().await;
     world.assert_all_have_what_the_source_has().await;
 }
+
+#[tokio::test]
+async fn trouble_is_over_if_what_was_waiting_is_nothing_for_the_destination_any_more() {
+    let world = world().await;
+    world.loyalty.fault(Some(loyalty::Fault::Status(503)));
+    world.source.change([1003]);
+    world.sync().await;
+    world.push().await;
+    assert!(world.destination("loyalty").await.failing_since.is_some());
+    world.source.delete(1003);
+    world.sync().await;
+    for _ in 0..3 {
+        world.minute().await;
+    }
+    let status = world.destination("loyalty").await;
+    assert_eq!((status.condition, status.failing_since, status.waiting), (Condition::InSync, None, 0));
+}

@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use model::CustomerId;
 use store::{DeliveryCounts, Failure, StoreError, Witness};
 
-use super::{End, HEARTBEAT, Sent, Visit};
+use super::{End, HEARTBEAT, Sent, Stop, Visit};
 use crate::LEASE;
 use crate::choice::{Chosen, Told};
 
@@ -18,10 +18,10 @@ use crate::choice::{Chosen, Told};
 const AT_ONCE: usize = 16;
 
 impl Visit<'_> {
-    /// Sends customers, and writes and removes their failure records; `None` if another worker has the destination.
-    pub(super) async fn send(&mut self, told: &[Told]) -> Result<Option<Sent>, StoreError> {
+    /// Sends customers, and writes and removes their failure records.
+    pub(super) async fn send(&mut self, told: &[Told]) -> Result<Sent, Stop> {
         if told.is_empty() {
-            return Ok(Some(Sent::default()));
+            return Ok(Sent::default());
         }
         let chosen = self.choice.choose(told, self.deadline).await?;
         let outgoing: Vec<Outgoing> = chosen
@@ -31,10 +31,14 @@ impl Visit<'_> {
                 Chosen::LeftOut | Chosen::Damaged => None,
             })
             .collect();
-        let ids: Vec<CustomerId> = outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
-        let Some(delivered) = self.deliver(&outgoing).await? else {
-            self.send_again(&ids).await?;
-            return Ok(None);
+        let witness = if outgoing.is_empty() { None } else { self.witness(&outgoing).await? };
+        let ids: Vec<CustomerId> = outgoing.iter().chain(&witness).map(|outgoing| outgoing.id.clone()).collect();
+        let delivered = match self.deliver(&outgoing, witness.as_ref()).await {
+            Err(Stop::End(End::Lost)) => {
+                self.send_again(&ids).await?;
+                return Err(Stop::End(End::Lost));
+            }
+            delivered => delivered?,
         };
         let mut sent = Sent { ids, trouble: delivered.trouble, ..Sent::default() };
         let mut outcomes = delivered.outcomes.into_iter();
@@ -60,7 +64,7 @@ impl Visit<'_> {
                     if let Chosen::Send(outgoing) = chosen
                         && !outgoing.is_deletion()
                     {
-                        sent.witness = Some(Witness { id: told.id.to_string(), revision: outgoing.revision });
+                        sent.witnesses.insert(0, Witness { id: told.id.to_string(), revision: outgoing.revision });
                     }
                 }
                 Some(Outcome::LeftOut) => {
@@ -81,8 +85,8 @@ impl Visit<'_> {
         let failures = &self.pushing.failures;
         let puts = failed.iter().map(|failure| failures.put(self.key, failure));
         stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        failures.remove_resolved(self.key, &resolved).await?;
-        Ok(Some(sent))
+        failures.remove_sent(self.key, &resolved).await?;
+        Ok(sent)
     }
 
     /// Asks for customers to be sent again: another worker may have sent them before this one did, as they are now.
@@ -94,27 +98,24 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Delivers, and renews the lease meanwhile; `None` if another worker has the destination.
-    async fn deliver(&mut self, changes: &[Outgoing]) -> Result<Option<Delivered>, StoreError> {
+    /// Delivers, and renews the lease meanwhile.
+    async fn deliver(&mut self, changes: &[Outgoing], witness: Option<&Outgoing>) -> Result<Delivered, Stop> {
         if changes.is_empty() {
-            return Ok(Some(Delivered::default()));
+            return Ok(Delivered::default());
         }
-        let witness = self.witness(changes).await?;
-        if self.may_go_on().await? == Some(End::Lost) {
-            return Ok(None);
-        }
+        self.keep_lease().await?;
         let attempts = self.delivery.progress.attempts;
         let has_taken = !self.delivery.progress.witnesses.is_empty();
-        let context = Context { witness: witness.as_ref(), attempts, has_taken, pace: &self.pace };
+        let context = Context { witness, attempts, has_taken, pace: &self.pace };
         let mut delivering = std::pin::pin!(self.deliver_all(changes, context));
         loop {
             tokio::select! {
                 biased;
-                delivered = &mut delivering => return Ok(Some(delivered)),
+                delivered = &mut delivering => return Ok(delivered),
                 () = self.pushing.clock.sleep(HEARTBEAT) => {
                     let until = self.pushing.clock.now() + LEASE;
                     if !self.pushing.states.renew(self.key, self.owner, until).await? {
-                        return Ok(None);
+                        return Err(Stop::End(End::Lost));
                     }
                 }
             }

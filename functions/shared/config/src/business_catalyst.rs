@@ -193,7 +193,7 @@ time_zone = "Australia/Sydney"
         assert_eq!(
             problems(&format!("{text}soap = \"1.3\"\noverlap_seconds = -1\npoll_seconds = 0\nbulk_size = 10\n")),
             [
-                "connection `bc`: key `endpoint`: plain http needs `insecure_http = true`, for credentials travel in the documents",
+                "connection `bc`: key `endpoint`: plain http needs `insecure_http = true`, for credentials or personal data would travel in clear",
                 "connection `bc`: key `site_id`: must be a whole number from 1 to 4294967295",
                 "connection `bc`: key `time_zone`: \"Australia/Atlantis\" is not a time zone of the IANA database, such as \"Australia/Sydney\"",
                 "connection `bc`: key `soap`: must be \"1.1\" or \"1.2\"",

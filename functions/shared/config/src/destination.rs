@@ -205,6 +205,16 @@ impl Receiver {
 }
 
 /// The address, and what else says which system it is: one that has another of these was sent nothing yet.
+impl Receiver {
+    /// What two spellings of the same system have in common.
+    pub(crate) fn canonical(&self) -> String {
+        match self.site() {
+            Some(Site { endpoint, site_id }) => format!("{endpoint} {site_id}"),
+            None => url::Url::parse(self.url()).map_or_else(|_| self.url().to_owned(), String::from),
+        }
+    }
+}
+
 impl fmt::Display for Receiver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -257,6 +267,10 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<Destination> {
         _ => default_requests_per_second(),
     };
     let max_requests_per_second = fields.requests_per_second(per_second);
+    // The pace begins anew with each visit, which sends one request at least.
+    if max_requests_per_second < 1.0 {
+        fields.problem("max_requests_per_second", "of a destination must be 1 or more");
+    }
     let receiver = match kind {
         Some(Some(DestinationKind::BusinessCatalyst)) => business_catalyst(fields, insecure_http),
         Some(Some(DestinationKind::CustomersBatch)) => customers_batch(fields, insecure_http),
@@ -302,6 +316,10 @@ fn business_catalyst(fields: &mut TableReader<'_>, insecure_http: bool) -> Optio
 fn customers_batch(fields: &mut TableReader<'_>, insecure_http: bool) -> Option<Receiver> {
     let url = fields.url("url", true, insecure_http);
     let campaigns = fields.texts("campaigns");
+    // They are sent in a list with such separators.
+    if campaigns.iter().flatten().any(|campaign| campaign.contains([',', '|'])) {
+        fields.problem("campaigns", "must not hold a comma or a pipe");
+    }
     let overwrites = [
         ("yes", OverwriteDuplicates::Yes),
         ("update", OverwriteDuplicates::Update),

@@ -120,7 +120,7 @@ impl Configuration {
             }
             if let Some(destination) = &destination {
                 check_from(destination, &declared, &configuration.connections, &mut fields);
-                if !receivers.insert((destination.key.tenant.clone(), destination.settings.receiver.to_string())) {
+                if !receivers.insert((destination.key.tenant.clone(), destination.settings.receiver.canonical())) {
                     let key = if destination.settings.receiver.site().is_some() { "endpoint" } else { "url" };
                     fields.problem(key, "is that of another destination too, which would send everything twice");
                 }

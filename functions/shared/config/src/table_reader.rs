@@ -189,9 +189,10 @@ impl<'a> TableReader<'a> {
         match url.scheme() {
             "https" => Some(text),
             "http" if insecure_http || is_this_machine(&url) => Some(text),
-            "http" => {
-                self.refuse(key, "plain http needs `insecure_http = true`, for credentials travel in the documents")
-            }
+            "http" => self.refuse(
+                key,
+                "plain http needs `insecure_http = true`, for credentials or personal data would travel in clear",
+            ),
             _ => self.refuse(key, "must begin with https://"),
         }
     }

@@ -21,12 +21,12 @@
 
 use std::collections::VecDeque;
 
-use crate::{Context, Delivered, Outcome, Outgoing, Trouble};
+use crate::{Context, Delivered, NO_ACCIDENT, Outcome, Outgoing, Trouble};
 
 /// How many lists are tried if the destination takes none: it may count wrong passwords.
 const MOST_REFUSED: usize = 12;
-/// After so many attempts it is no accident that a destination fails at a customer.
-const NO_ACCIDENT: u32 = 3;
+/// The same, if it fails instead of refusing: each may take as long as a request is waited for.
+const MOST_FAILED: usize = 4;
 
 /// What a destination says of a list.
 pub(crate) enum Said {
@@ -122,75 +122,58 @@ struct Sorting<'a, D: TakesLists> {
 impl<D: TakesLists> Sorting<'_, D> {
     async fn run(&mut self) -> Result<(), Trouble> {
         let mut parts: VecDeque<Vec<usize>> = self.destination.parts(self.items).into();
-        let mut refused = 0;
+        let (mut refused, mut failed) = (0, 0);
+        let mut last: Option<Trouble> = None;
         while let Some(part) = parts.pop_front() {
             let sent: Vec<&D::Item> = part.iter().map(|place| &self.items[*place]).collect();
-            let said = match self.destination.send(&sent).await {
-                Err(trouble) => self.unless_of_content(trouble).await?,
-                Ok(said) => said,
-            };
-            let (reason, answer) = match said {
-                Said::Taken => {
+            let (trouble, reason, answer) = match self.destination.send(&sent).await {
+                Ok(Said::Taken) => {
                     self.works = true;
                     self.taken.extend(part);
                     continue;
                 }
-                Said::Refused { reason, answer, has_some } => {
+                Ok(Said::Refused { reason, answer, has_some }) => {
                     self.works |= has_some;
-                    (reason, answer)
+                    refused += 1;
+                    (Trouble::new(format!("it takes nobody: {reason}")), reason, answer)
                 }
+                Err(trouble) if self.attempts >= NO_ACCIDENT && trouble.may_be_of_content => {
+                    failed += 1;
+                    (trouble.clone(), trouble.message, String::new())
+                }
+                Err(trouble) if trouble.is_out_of_time && !self.works => return Err(last.unwrap_or(trouble)),
+                Err(trouble) => return Err(trouble),
             };
-            self.ask_the_witness(&reason).await?;
-            refused += 1;
-            if !self.works && refused == MOST_REFUSED {
-                return Err(refuses_everybody(&reason));
+            self.ask_the_witness(&trouble).await?;
+            if !self.works && (refused == MOST_REFUSED || failed == MOST_FAILED) {
+                return Err(trouble);
             }
+            last = Some(trouble);
             if part.len() > 1 {
                 let (first, second) = part.split_at(part.len() / 2);
                 parts.extend([first.to_vec(), second.to_vec()]);
                 continue;
             }
-            self.alone.extend(
-                part.into_iter()
-                    .map(|item| (item, Outcome::Refused { reason: reason.clone(), answer: answer.clone() })),
-            );
+            let outcome = |item| (item, Outcome::Refused { reason: reason.clone(), answer: answer.clone() });
+            self.alone.extend(part.into_iter().map(outcome));
         }
-        match self.alone.first() {
-            Some((_, Outcome::Refused { reason, .. })) if !self.works => Err(refuses_everybody(reason)),
-            _ => Ok(()),
-        }
+        last.filter(|_| !self.works).map_or(Ok(()), Err)
     }
 
-    /// A failure at one customer alone, again and again, is a refusal if the destination works otherwise.
-    async fn unless_of_content(&mut self, trouble: Trouble) -> Result<Said, Trouble> {
-        let is_suspicious = self.items.len() == 1 && self.attempts >= NO_ACCIDENT && trouble.may_be_of_content;
-        let Some(witness) = self.witness.take().filter(|_| is_suspicious) else { return Err(trouble) };
-        match self.destination.send(&[&witness]).await {
-            Ok(Said::Taken | Said::Refused { has_some: true, .. }) => {
-                self.works = true;
-                Ok(Said::Refused { reason: trouble.message, answer: String::new(), has_some: false })
-            }
-            _ => Err(trouble),
-        }
-    }
-
-    /// Whether the destination takes a customer that it took before.
-    async fn ask_the_witness(&mut self, reason: &str) -> Result<(), Trouble> {
+    /// Fails with `trouble` if the destination does not take a customer that it took before.
+    async fn ask_the_witness(&mut self, trouble: &Trouble) -> Result<(), Trouble> {
         if self.works {
             return Ok(());
         }
         let Some(witness) = self.witness.take() else { return Ok(()) };
         match self.destination.send(&[&witness]).await? {
-            Said::Taken => self.works = true,
-            Said::Refused { has_some: true, .. } => self.works = true,
-            Said::Refused { .. } => return Err(refuses_everybody(reason)),
+            Said::Taken | Said::Refused { has_some: true, .. } => {
+                self.works = true;
+                Ok(())
+            }
+            Said::Refused { .. } => Err(trouble.clone()),
         }
-        Ok(())
     }
-}
-
-fn refuses_everybody(reason: &str) -> Trouble {
-    Trouble::new(format!("it takes nobody: {reason}"))
 }
 
 #[cfg(test)]

@@ -94,7 +94,9 @@ impl Site<'_> {
             }),
             _ if is_fault_status => Err(answer.into_trouble()),
             Ok(()) => Err(answer.into_trouble()),
-            Err(error) => Err(Trouble::new(format!("its answer can't be used: {}", redact(&error.to_string())))),
+            Err(error) => {
+                Err(Trouble::new(format!("its answer can't be used: {}", redact(&error.to_string()))).of_content())
+            }
         }
     }
 }

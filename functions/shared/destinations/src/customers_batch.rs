@@ -113,7 +113,9 @@ impl Service<'_> {
             Err(_) if answer.status.is_client_error() => {
                 Ok(refused(format!("it answered with HTTP {}", answer.status), false))
             }
-            Err(error) => Err(Trouble::new(format!("its answer can't be used: {}", redact(&error.to_string())))),
+            Err(error) => {
+                Err(Trouble::new(format!("its answer can't be used: {}", redact(&error.to_string()))).of_content())
+            }
         }
     }
 }

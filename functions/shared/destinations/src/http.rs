@@ -148,8 +148,7 @@ impl DestinationHttp {
             biased;
             answer = self.exchange(client, url, headers, body) => answer,
             () = self.clock.sleep_until(until) => {
-                let message = format!("it did not answer within {} s", patience.as_secs());
-                Err(Trouble { may_be_of_content: true, ..Trouble::new(message) })
+                Err(Trouble::new(format!("it did not answer within {} s", patience.as_secs())).of_content())
             }
         }
     }
@@ -168,14 +167,17 @@ impl DestinationHttp {
                     (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
                     (sent, _) => sent,
                 };
-                sent.map_err(|error| Trouble::new(describe(&error)))?
+                sent.map_err(|error| Trouble {
+                    may_be_of_content: !error.is_connect(),
+                    ..Trouble::new(describe(&error))
+                })?
             }
         };
         let (status, retry_after) = (response.status(), self.retry_after(&response));
         let mut body = Vec::new();
         let mut parts = response.bytes_stream();
         while let Some(part) = parts.next().await {
-            let part = part.map_err(|_| Trouble::new("its answer broke off"))?;
+            let part = part.map_err(|_| Trouble::new("its answer broke off").of_content())?;
             body.extend_from_slice(&part);
             if body.len() >= MOST_BYTES {
                 body.truncate(MOST_BYTES);
@@ -215,8 +217,11 @@ impl Answer {
     /// The status as trouble.
     pub(crate) fn into_trouble(self) -> Trouble {
         let what = if self.status.is_redirection() { ", a redirect, which is not followed" } else { "" };
+        // One that is busy, or gone behind its gateway, would answer so to anything.
+        let may_be_of_content = matches!(self.status.as_u16(), 500 | 502);
         Trouble {
             retry_after: self.retry_after,
+            may_be_of_content,
             ..Trouble::new(format!("it answered with HTTP {}{what}", self.status))
         }
     }
@@ -277,18 +282,10 @@ impl Pace {
 }
 
 impl Trouble {
-    /// The invocation ends, and another one goes on at once.
-    pub(crate) fn out_of_time() -> Self {
-        Self { retry_after: Some(Duration::ZERO), ..Self::new(OUT_OF_TIME) }
-    }
-
-    /// Whether nothing is wrong but that there is no time left.
-    pub fn is_out_of_time(&self) -> bool {
-        self.message == OUT_OF_TIME
+    fn out_of_time() -> Self {
+        Self { is_out_of_time: true, ..Self::new("there is no time left for another request") }
     }
 }
-
-const OUT_OF_TIME: &str = "there is no time left for another request";
 
 fn address_of(url: &Url) -> Option<IpAddr> {
     match url.host()? {

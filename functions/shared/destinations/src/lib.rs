@@ -32,6 +32,9 @@ use array::Arrays;
 /// before it.
 pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
+/// After so many attempts in a row that failed it is no accident that a destination fails at a customer.
+const NO_ACCIDENT: u32 = 3;
+
 /// A change to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
@@ -66,7 +69,7 @@ pub enum Outcome {
 }
 
 /// A destination that takes nothing at the moment: the changes are not to blame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// What is wrong, without secrets and personal data.
     pub message: String,
@@ -76,6 +79,8 @@ pub struct Trouble {
     pub is_gone: bool,
     /// Whether what was sent may have caused it.
     pub may_be_of_content: bool,
+    /// Whether nothing is wrong but that there is no time left for another request.
+    pub is_out_of_time: bool,
 }
 
 /// What became of some changes.
@@ -115,8 +120,9 @@ impl DestinationClient {
         Self { http, secrets, clock }
     }
 
-    /// How many changes make one delivery, after so many attempts that failed: fewer each time, for it may be too many,
-    /// or one of them, that a destination fails at.
+    /// How many changes make one delivery, after so many attempts that failed. Every other time they are fewer and
+    /// fewer, for it may be too many that a destination fails at; and in between all, for among a few there may be none
+    /// that it takes.
     pub fn most_at_once(kind: DestinationKind, attempts: u32) -> usize {
         let most = match kind {
             DestinationKind::BusinessCatalyst => business_catalyst::MOST_CONTACTS,
@@ -124,7 +130,7 @@ impl DestinationClient {
             // Each goes in a request of its own.
             DestinationKind::Webhook => return webhook::MOST_EVENTS,
         };
-        most.checked_shr(attempts).unwrap_or(0).max(1)
+        if attempts % 2 == 1 { most.checked_shr(attempts).unwrap_or(0).max(1) } else { most }
     }
 
     /// The pace that a destination allows. No request is sent later than [`LONGEST_REQUEST`] before the deadline.
@@ -155,13 +161,14 @@ impl DestinationClient {
             Receiver::Webhook(hook) => match self.credentials(settings, webhook::FIELDS).await {
                 Ok(secrets) => {
                     let hook = webhook::Hook { key: &destination.key, hook, request, clock: &self.clock };
-                    hook.deliver(changes, context.has_taken, &secrets).await
+                    hook.deliver(changes, context, &secrets).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
         };
         let is_refused = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Refused { .. }));
-        if delivered.trouble.is_some() || delivered.outcomes.iter().any(is_refused) {
+        let is_in_trouble = delivered.trouble.as_ref().is_some_and(|trouble| !trouble.is_out_of_time);
+        if is_in_trouble || delivered.outcomes.iter().any(is_refused) {
             // It may be the credentials that are not taken, for they were replaced.
             self.secrets.doubt(&settings.credentials);
         }
@@ -180,7 +187,12 @@ impl DestinationClient {
 
 impl Trouble {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retry_after: None, is_gone: false, may_be_of_content: false }
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// The same, and what was sent may have caused it.
+    pub(crate) fn of_content(self) -> Self {
+        Self { may_be_of_content: true, ..self }
     }
 
     /// Before anything was sent.

@@ -14,7 +14,7 @@ use store::Clock;
 use wire::webhook::{Event, MEDIA_TYPE, SigningSecret, event_id, signatures};
 
 use crate::http::{Answer, Requests};
-use crate::{Delivered, Outcome, Outgoing, Trouble};
+use crate::{Context, Delivered, NO_ACCIDENT, Outcome, Outgoing, Trouble};
 
 /// How many events one delivery holds.
 pub(crate) const MOST_EVENTS: usize = 100;
@@ -59,29 +59,44 @@ impl Secrets {
 
 impl Hook<'_> {
     /// Sends the events, some at once. After the first trouble no more are begun; those under way are waited for.
-    pub(crate) async fn deliver(&self, changes: &[Outgoing], has_taken: bool, secrets: &Secrets) -> Delivered {
+    ///
+    /// From the fourth attempt on, what fails may be the first event alone, which was among those of every attempt:
+    /// then the others are sent all the same. If one is taken, the first one is to blame.
+    pub(crate) async fn deliver(&self, changes: &[Outgoing], context: Context<'_>, secrets: &Secrets) -> Delivered {
         let secrets = match secrets.parsed() {
             Ok(secrets) => secrets,
             Err(trouble) => return trouble.stops(changes.len()),
         };
         let mut delivered = Delivered { outcomes: vec![None; changes.len()], trouble: None };
-        let (secrets, is_stopped) = (&secrets, &AtomicBool::new(false));
+        let (secrets, is_stopped, has_taken) = (&secrets, &AtomicBool::new(false), context.has_taken);
+        let is_forgiven =
+            |place, trouble: &Trouble| place == 0 && context.attempts >= NO_ACCIDENT && trouble.may_be_of_content;
         let sending = (0..changes.len()).map(|place| async move {
             if is_stopped.load(Ordering::Relaxed) {
                 return (place, None);
             }
             let sent = self.send(&changes[place], secrets).await.and_then(|answer| judged(answer, has_taken));
-            is_stopped.fetch_or(sent.is_err(), Ordering::Relaxed);
+            let stops = sent.as_ref().is_err_and(|trouble| !is_forgiven(place, trouble));
+            is_stopped.fetch_or(stops, Ordering::Relaxed);
             (place, Some(sent))
         });
         let mut sending = stream::iter(sending).buffer_unordered(AT_ONCE);
+        let mut of_the_first = None;
         while let Some((place, sent)) = sending.next().await {
             match sent {
                 None => {}
                 Some(Ok(outcome)) => delivered.outcomes[place] = Some(outcome),
+                Some(Err(trouble)) if is_forgiven(place, &trouble) => of_the_first = Some(trouble),
                 Some(Err(trouble)) => {
                     delivered.trouble.get_or_insert(trouble);
                 }
+            }
+        }
+        if let Some(trouble) = of_the_first {
+            if delivered.outcomes.contains(&Some(Outcome::Taken)) {
+                delivered.outcomes[0] = Some(Outcome::Refused { reason: trouble.message, answer: String::new() });
+            } else {
+                delivered.trouble.get_or_insert(trouble);
             }
         }
         delivered

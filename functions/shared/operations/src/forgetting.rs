@@ -29,7 +29,7 @@ pub enum ForgetError {
     #[error("it is still registered: take it out of the file, and `customer-sync apply` that, before it is forgotten")]
     Registered,
     /// A poller, an import or an undo is at work on it.
-    #[error("a poller or an import is still at work on it: try again in a minute")]
+    #[error("a function is still at work on it: try again in a minute")]
     Busy,
     /// Workers have chunks of it.
     #[error("workers still have customers of it, until {0} at the latest: try again then")]

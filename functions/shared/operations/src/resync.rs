@@ -1,9 +1,9 @@
 //! Asking for a resync: what `customer-sync resync` and `POST /v1/connections/{id}/resync` do.
 
-use config::{AssociationAnywhereConfig, Connection, ConnectionKind, DESTINATION};
+use config::{AssociationAnywhereConfig, Connection, ConnectionKind, DESTINATION, Destination};
 use jiff::Timestamp;
-use model::CustomerId;
-use store::{ConnectionStates, Failures, Registration, StoreError, Tables};
+use model::{ConnectionKey, CustomerId};
+use store::{ConnectionStates, Failures, Registration, Shadow, StoreError, Tables};
 use thiserror::Error;
 
 /// Longer ids are no customer's: with what stands beside them they have no room in a key.
@@ -61,6 +61,15 @@ pub enum ResyncError {
     /// A destination knows customers by their public ids.
     #[error("this is no customer's id, CONNECTION~ID")]
     BadPublicId,
+    /// Its `from` does not name the connection.
+    #[error("the destination gets no customers of `{0}`")]
+    NotFrom(String),
+    /// It has no record, deleted or not.
+    #[error("there is no such customer")]
+    NoSuchCustomer,
+    /// They are a matter of connections.
+    #[error("a destination has no deletions that wait")]
+    NoDeletesOfDestination,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,12 +81,13 @@ pub enum ResyncError {
 pub struct Resyncs {
     states: ConnectionStates,
     failures: Failures,
+    shadow: Shadow,
 }
 
 impl Resyncs {
     /// Works on these tables.
     pub fn new(tables: &Tables) -> Self {
-        Self { states: tables.states(), failures: tables.failures() }
+        Self { states: tables.states(), failures: tables.failures(), shadow: tables.shadow() }
     }
 
     /// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning.
@@ -136,11 +146,19 @@ impl Resyncs {
         now: Timestamp,
     ) -> Result<Requested, ResyncError> {
         match what {
-            ResyncWhat::WithheldDeletes => Err(ResyncError::NoDeletes),
+            ResyncWhat::WithheldDeletes => Err(ResyncError::NoDeletesOfDestination),
             ResyncWhat::Customer(id) => {
-                let is_id = id.len() <= MOST_BYTES_OF_AN_ID && id.parse::<CustomerId>().is_ok();
-                if !is_id {
+                let id_of_it = Some(id).filter(|id| id.len() <= MOST_BYTES_OF_AN_ID).and_then(|id| id.parse().ok());
+                let Some(CustomerId { connection, source_id }) = id_of_it else {
                     return Err(ResyncError::BadPublicId);
+                };
+                let from = Destination::from_registration(destination)?.settings.from;
+                if !from.contains(&connection) {
+                    return Err(ResyncError::NotFrom(connection));
+                }
+                let key = ConnectionKey::new(&destination.key.tenant, &connection);
+                if self.shadow.get(&key, &source_id).await?.is_none() {
+                    return Err(ResyncError::NoSuchCustomer);
                 }
                 self.failures.request_redrive(&destination.key, id, now).await?;
                 Ok(Requested::SendOne(id.clone()))

@@ -275,7 +275,7 @@ impl<P: Poll> Visit<'_, P> {
             }
         };
         departure.send_window = poller.close_window(key).filter(|_| departure.has_batch);
-        poller.states.leave(key, owner, &state, &departure).await
+        poller.states.leave(key, owner, &state, &departure).await.map(|_| ())
     }
 
     /// Renews the lease; ends when it is lost.

@@ -4,6 +4,7 @@
 //! | attribute | what |
 //! |---|---|
 //! | `lease_owner`, `lease_until` | the poller, or the import, that works on the connection |
+//! | `look_again` | another worker has news, and found the lease taken: its holder looks once more after it leaves |
 //! | `due_at` | before this the source is not asked again; missing if it may be asked at once |
 //! | `idle` | since when nothing is open, no request waits and the source answers at once: it may be asked without a lease |
 //! | `has_batch`, `tend_at` | a batch was open when the last poller left, and before when it is not looked after |
@@ -180,7 +181,21 @@ impl ConnectionStates {
         is_done("UpdateItem", answer).map(|_| ())
     }
 
+    /// Asks the holder of the lease to look once more after it leaves; `false` if nobody holds it.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn ask_to_look_again(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
+        let update = self
+            .update(connection)
+            .update_expression("SET look_again = :yes")
+            .condition_expression("attribute_exists(lease_owner)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+    }
+
     /// Gives the lease back that was taken when the connection was as `seen`, and notes how the poller leaves it.
+    /// Whether another worker [has asked it to look once more](Self::ask_to_look_again), or may have.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -190,22 +205,27 @@ impl ConnectionStates {
         owner: &str,
         seen: &ConnectionState,
         departure: &Departure,
-    ) -> Result<(), StoreError> {
-        let done = departure.idle_since.is_some() && self.try_to_leave(connection, owner, seen, departure).await?;
-        if !done {
-            let departure = Departure { idle_since: None, ..departure.clone() };
-            self.try_to_leave(connection, owner, seen, &departure).await?;
+    ) -> Result<bool, StoreError> {
+        let mut left = None;
+        if departure.idle_since.is_some() {
+            left = self.try_to_leave(connection, owner, seen, departure).await?;
         }
-        Ok(())
+        if left.is_none() {
+            let departure = Departure { idle_since: None, ..departure.clone() };
+            left = self.try_to_leave(connection, owner, seen, &departure).await?;
+        }
+        // Nothing is left if an answer was lost that said so.
+        Ok(left.is_none_or(|before| Read::new(POLL, &before).has("look_again")))
     }
 
+    /// What the item held before; `None` if it is not as the departure says.
     async fn try_to_leave(
         &self,
         connection: &ConnectionKey,
         owner: &str,
         seen: &ConnectionState,
         departure: &Departure,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Item>, StoreError> {
         let attributes: [(&str, Option<AttributeValue>); 5] = [
             ("due_at", departure.due_at.map(time)),
             ("idle", departure.idle_since.map(time)),
@@ -216,7 +236,12 @@ impl ConnectionStates {
         let mut update = self.update(connection).expression_attribute_values(":owner", text(owner));
         update = update.expression_attribute_values(":requests", number(seen.requests));
         let mut assignments = vec!["requests_seen = :requests".to_owned()];
-        let mut removals = vec!["lease_owner", "lease_until"];
+        let mut removals = vec!["lease_owner", "lease_until", "look_again"];
+        if let Some(as_of) = departure.synced_as_of {
+            assignments.push("answered_at = :as_of, fresh_as_of = :as_of".to_owned());
+            removals.extend(["failed_at", "message"]);
+            update = update.expression_attribute_values(":as_of", time(as_of));
+        }
         for (name, value) in attributes {
             match value {
                 Some(value) => {
@@ -233,7 +258,9 @@ impl ConnectionStates {
         }
         let expression = format!("REMOVE {} SET {}", removals.join(", "), assignments.join(", "));
         let update = update.update_expression(expression).condition_expression(condition);
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+        let update = update.return_values(ReturnValue::AllOld);
+        let answer = unless_refused("UpdateItem", self.0.send(|| update.clone().send()).await)?;
+        Ok(answer.map(|answer| answer.attributes.unwrap_or_default()))
     }
 
     /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.

@@ -120,16 +120,17 @@ impl Progress {
         self.round == self.first_round
     }
 
-    /// Remembers a customer that the destination took.
-    pub fn remember(&mut self, witness: Witness) {
-        self.witnesses.retain(|known| known.id != witness.id);
-        self.witnesses.insert(0, witness);
-        self.witnesses.truncate(Self::MOST_WITNESSES);
+    /// Remembers customers that the destination took, the latest first.
+    pub fn remember(&mut self, mut taken: Vec<Witness>) {
+        self.witnesses.retain(|known| taken.iter().all(|witness| witness.id != known.id));
+        taken.append(&mut self.witnesses);
+        taken.truncate(Self::MOST_WITNESSES);
+        self.witnesses = taken;
     }
 
-    /// Whether all customers of these connections were listed.
-    pub fn has_listed(&self, connections: &[String]) -> bool {
-        connections.iter().all(|connection| self.listed.get(connection) == Some(&Listed::All))
+    /// The first of these connections of which not all customers were listed.
+    pub fn next_to_list(&self, connections: &[String]) -> Option<String> {
+        connections.iter().find(|connection| self.listed.get(*connection) != Some(&Listed::All)).cloned()
     }
 }
 
@@ -167,29 +168,23 @@ impl Deliveries {
         // Texts, numbers and maps with text keys: JSON can represent all of them.
         #[allow(clippy::expect_used)]
         let document = serde_json::to_string(&delivery.progress).expect("progress is plain data");
+        let is_last = if delivery.turn == 0 { "attribute_not_exists(turn)" } else { "turn = :seen" };
         // If an answer was lost and the request was sent again, it finds what it wrote itself.
-        let condition = match (delivery.turn, delivery.position) {
-            (0, _) => "attribute_not_exists(turn)",
-            (_, None) => "turn = :seen",
-            (_, Some(_)) => "turn = :seen OR (turn = :turn AND document = :document AND #position = :position)",
-        };
-        let mut assignments = "SET turn = :turn, document = :document".to_owned();
+        let is_own = "turn = :turn AND document = :document AND #position = :position";
+        // What has no place yet begins with all of the feed.
+        let position = delivery.position.unwrap_or_default().to_bytes(&destination.tenant);
         let mut update = self
             .0
             .update(destination, PUSH)
-            .condition_expression(condition)
+            .update_expression("SET turn = :turn, document = :document, #position = :position")
+            .condition_expression(format!("{is_last} OR ({is_own})"))
+            .expression_attribute_names("#position", "position")
             .expression_attribute_values(":turn", number(delivery.turn + 1))
-            .expression_attribute_values(":document", text(document));
+            .expression_attribute_values(":document", text(document))
+            .expression_attribute_values(":position", bytes(&position));
         if delivery.turn > 0 {
             update = update.expression_attribute_values(":seen", number(delivery.turn));
         }
-        if let Some(position) = delivery.position {
-            assignments += ", #position = :position";
-            update = update
-                .expression_attribute_names("#position", "position")
-                .expression_attribute_values(":position", bytes(&position.to_bytes(&destination.tenant)));
-        }
-        let update = update.update_expression(assignments);
         let is_noted = is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
         delivery.turn += u64::from(is_noted);
         Ok(is_noted)

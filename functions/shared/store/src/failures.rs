@@ -218,12 +218,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be written.
     pub async fn remove(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        let deletes = vec![
-            self.delete_of(connection, record_entry(source_id))?,
-            self.delete_of(connection, raw_entry(source_id))?,
-            self.delete_of(connection, withheld_entry(source_id))?,
-        ];
-        self.transact(deletes).await?;
+        self.remove_record(connection, source_id.to_owned()).await?;
         self.clear_redrive(connection, source_id).await
     }
 
@@ -242,6 +237,28 @@ impl Failures {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
+    }
+
+    /// Removes the failure records of customers that a destination has taken. Requests to send them again stay: one may
+    /// have come since they were sent.
+    ///
+    /// # Errors
+    /// If the store can't be read or written.
+    pub async fn remove_sent(&self, destination: &ConnectionKey, sent: &BTreeSet<String>) -> Result<(), StoreError> {
+        let found = self.those_with_a_record(destination, sent).await?;
+        stream::iter(found.into_iter().map(|customer| self.remove_record(destination, customer)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn remove_record(&self, connection: &ConnectionKey, source_id: String) -> Result<(), StoreError> {
+        let deletes = vec![
+            self.delete_of(connection, record_entry(&source_id))?,
+            self.delete_of(connection, raw_entry(&source_id))?,
+            self.delete_of(connection, withheld_entry(&source_id))?,
+        ];
+        self.transact(deletes).await
     }
 
     async fn remove_owned(&self, connection: &ConnectionKey, source_id: String) -> Result<(), StoreError> {

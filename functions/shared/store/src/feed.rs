@@ -194,6 +194,16 @@ impl ChangeFeed {
         }
     }
 
+    /// Whether a lane has no segment of such a number, and never had: it was begun anew, or restored.
+    async fn ends_before(&self, log: &str, number: u64) -> Result<bool, StoreError> {
+        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry");
+        match query_page(&self.patience(), &last).await?.items().first() {
+            Some(item) => Ok(number_of(item)? < number),
+            // All have expired, if it goes on where they ended.
+            None => Ok(self.stored_start(log).await?.is_none_or(|(after, _)| after > number)),
+        }
+    }
+
     /// What expires by then counts as expired; in seconds.
     fn expired(&self) -> i64 {
         (self.clock.now() + MARGIN).as_second()
@@ -417,6 +427,10 @@ impl LaneReader {
         let query = feed.segments(&self.log, &entry(from)).limit(SEGMENTS_AT_ONCE);
         let page = query_page(&feed.patience(), &query).await?;
         self.has_more = page.last_evaluated_key.is_some();
+        let is_lost = tag != 0 && page.items().is_empty() && !self.has_more && self.segments.is_empty();
+        if is_lost && feed.ends_before(&self.log, read).await? {
+            return Err(FeedError::Gone);
+        }
         let mut next = read + 1;
         for item in page.items() {
             let segment = Segment::of(item)?;

@@ -32,9 +32,19 @@ pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> 
     let key = key_of(target, name).await?;
     let Target { tables, clients, directory, .. } = target;
     let forgetting = Forgetting::new(tables, clients.clock.clone(), clients.random.clone());
-    forgetting.check(&key).await.with_context(|| format!("connection `{key}`"))?;
-    if !is_agreed && !is_agreed_at_the_terminal(&key)? {
-        bail!("connection `{key}`: nothing was removed; --yes agrees");
+    let is_destination = tables.deliveries().of(&key).await?.position.is_some();
+    let name = if is_destination { format!("destination `{key}`") } else { format!("connection `{key}`") };
+    forgetting.check(&key).await.with_context(|| name.clone())?;
+    let question = match is_destination {
+        true => {
+            format!(
+                "Removes the failure records of {key} and its place in the change feed. What it was sent, it keeps."
+            )
+        }
+        false => format!("Removes the customers of {key}, their failure records and imports, for good."),
+    };
+    if !is_agreed && !is_agreed_at_the_terminal(&question)? {
+        bail!("{name}: nothing was removed; --yes agrees");
     }
     let _lock = match directory.as_deref().map(lock_directory) {
         Some(Ok(lock)) => {
@@ -46,7 +56,7 @@ pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> 
         Some(Err(_)) | None => None,
     };
     let forgotten = forgetting.carry_out(&key, clients.clock.now() + PATIENCE).await;
-    print_forgotten(&key, forgotten.with_context(|| format!("connection `{key}`"))?);
+    print_forgotten(&key, forgotten.with_context(|| name)?);
     Ok(())
 }
 
@@ -61,16 +71,16 @@ async fn key_of(target: &Target, name: &str) -> Result<ConnectionKey> {
     let tenants: Vec<String> = target.tables.removal().tenants_with(name).await?.into_iter().collect();
     match tenants.as_slice() {
         [tenant] => Ok(ConnectionKey::new(tenant, name)),
-        [] => bail!("nothing is left of a connection `{name}`, unless of pushed customers: name it as TENANT/{name}"),
-        _ => bail!("connections `{name}` are left of the tenants {}: name one as TENANT/{name}", tenants.join(", ")),
+        [] => bail!("nothing is left of `{name}`, unless of pushed customers: name it as TENANT/{name}"),
+        _ => bail!("`{name}` is left of the tenants {}: name one as TENANT/{name}", tenants.join(", ")),
     }
 }
 
-fn is_agreed_at_the_terminal(key: &ConnectionKey) -> Result<bool> {
+fn is_agreed_at_the_terminal(question: &str) -> Result<bool> {
     if !stdin().is_terminal() {
         return Ok(false);
     }
-    eprint!("Removes the customers of {key}, their failure records and imports, for good. Go on? [y/N] ");
+    eprint!("{question} Go on? [y/N] ");
     stderr().flush()?;
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
@@ -91,7 +101,7 @@ fn print_forgotten(key: &ConnectionKey, forgotten: Forgotten) {
         println!("{key}: nothing is left");
         return;
     };
-    println!("{key}: removed, with tombstones");
+    println!("{key}: removed{}", if customers > 0 { ", with tombstones" } else { "" });
     for (what, count) in [first].into_iter().chain(removed) {
         println!("  {what:<20} {count}");
     }

@@ -26,7 +26,7 @@ struct Arguments {
 const CONTROL_HELP: &str = "\
 While it runs it can be driven over HTTP:
   POST /_simulator/poison?code=1001&kind=KIND something is wrong with this customer; heal?code=1001 ends it
-       KIND: row-dropped, whole-batch-error
+       KIND: row-dropped, whole-batch-error, server-error
   POST /_simulator/fault?fault=F              something is wrong with the service; &times=N for the next N requests
        F: none, delay (&value=MILLISECONDS), hang, status (&value=503), retry-after (&value=503:30), cut-body,
           not-xml, malformed, doctype, huge (&value=BYTES), error-answer (&value=TEXT), unescaped-ampersand,

@@ -60,6 +60,11 @@ impl State {
         self.customers.get(code)
     }
 
+    /// Whether a batch holds a customer that the service fails at.
+    pub(super) fn fails_at(&self, batch: &Batch) -> bool {
+        batch.seen.codes.iter().any(|code| self.poisons.get(code) == Some(&Poison::ServerError))
+    }
+
     /// Imports what can be used of a batch; all of it is refused if it holds a customer that makes it so.
     pub(super) fn import(&mut self, batch: &Batch) -> Result<Imported, String> {
         let spoils_all = |code| self.poisons.get(code) == Some(&Poison::WholeBatchError);

@@ -4,8 +4,8 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, header},
-    response::Response,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::post,
 };
 
@@ -54,6 +54,9 @@ async fn call(State(simulator): State<LoyaltySimulator>, headers: HeaderMap, bod
         return response;
     }
 
+    if batch.as_ref().is_ok_and(|batch| simulator.state().fails_at(batch)) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     let mut answer = import(&simulator, &fields, &headers, batch, place).unwrap_or_else(|message| {
         simulator.state().counts.refused += 1;
         Answer::Error(message)

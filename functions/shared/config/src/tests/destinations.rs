@@ -113,6 +113,9 @@ fn no_destination_has_the_id_of_a_connection_or_the_address_of_another() {
         problems(&format!("{MINIMAL}{HOOK}{second}")),
         ["destination `again`: key `url`: is that of another destination too, which would send everything twice"]
     );
+    let second = second.replace("https://", "HTTPS://").replace("example.org", "EXAMPLE.org:443");
+    assert_ne!(second, HOOK.replace("\"hook\"", "\"again\""));
+    assert_eq!(problems(&format!("{MINIMAL}{HOOK}{second}")).len(), 1, "it is the same address in another spelling");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn ids_are_of_small_letters_digits_and_hyphens_and_at_most_40_long() {
 
 #[test]
 fn plain_http_to_another_machine_must_be_wanted() {
-    let refusal = "plain http needs `insecure_http = true`, for credentials travel in the documents";
+    let refusal = "plain http needs `insecure_http = true`, for credentials or personal data would travel in clear";
     for host in ["aa.example.org", "10.0.0.1", "localhost.example.org", "127.0.0.1.example.org", "[2001:db8::1]"] {
         let text = MINIMAL.replace("https://aa.example.org", &format!("http://{host}:8080"));
         assert_eq!(

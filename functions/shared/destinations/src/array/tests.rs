@@ -148,3 +148,17 @@ async fn one_that_a_destination_fails_at_again_and_again_is_blamed_if_it_takes_a
         assert_eq!(delivered.trouble.is_none(), is_blamed, "{attempts}, {witness:?}");
     }
 }
+
+#[tokio::test]
+async fn one_that_a_destination_fails_at_is_found_among_many_without_a_witness() {
+    let failing =
+        |names: &[&str]| Names { failing: names.iter().map(|name| (*name).to_owned()).collect(), ..Names::default() };
+    let (delivered, asked) = deliver_after(failing(&["41"]), &changes(100), None, 4).await;
+    assert_eq!((refused(&delivered), delivered.trouble), (vec![41], None));
+    assert!(asked < 20, "{asked} requests");
+    let everybody: Vec<String> = (0..100).map(|name| name.to_string()).collect();
+    let everybody: Vec<&str> = everybody.iter().map(String::as_str).collect();
+    let (delivered, asked) = deliver_after(failing(&everybody), &changes(100), None, 4).await;
+    assert_eq!((refused(&delivered), asked), (vec![], MOST_FAILED));
+    assert_eq!(delivered.trouble.unwrap().message, "500");
+}

@@ -128,5 +128,5 @@ async fn requests_keep_their_pace_and_none_is_begun_too_late() {
         pace.wait().await.unwrap();
         assert_eq!(clock.now(), now + Duration::from_millis(100 * request));
     }
-    assert!(pace.wait().await.unwrap_err().is_out_of_time());
+    assert!(pace.wait().await.unwrap_err().is_out_of_time);
 }

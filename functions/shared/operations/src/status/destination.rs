@@ -95,7 +95,9 @@ impl StatusReader {
             let mut status = status(id, tenant, destination.as_ref().ok(), state, &delivery, now);
             (status.waiting, status.failures) = (waiting, failures);
             if let Err(problem) = destination {
-                status.condition = Condition::Failing;
+                if status.condition != Condition::Paused {
+                    status.condition = Condition::Failing;
+                }
                 status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
             } else if status.condition == Condition::InSync && waiting > 0 {
                 status.condition = Condition::Syncing;
@@ -128,7 +130,7 @@ fn status(
     let ConnectionState { fresh_as_of, error, paused_at, due_at, resync_requested, .. } = state;
     let from = destination.map(|destination| destination.settings.from.as_slice()).unwrap_or_default();
     let progress = &delivery.progress;
-    let is_listed = delivery.position.is_some() && progress.has_listed(from) && resync_requested.is_none();
+    let is_listed = delivery.position.is_some() && progress.next_to_list(from).is_none() && resync_requested.is_none();
     let condition = match (&error, fresh_as_of) {
         _ if paused_at.is_some() => Condition::Paused,
         (Some(_), _) => Condition::Failing,

@@ -76,6 +76,8 @@ pub struct Departure {
     pub tend_at: Option<Timestamp>,
     /// Which chunks were sent to workers.
     pub send_window: Option<String>,
+    /// When everything was there that was to come, if it is: see [`mark_synced`](super::ConnectionStates::mark_synced).
+    pub synced_as_of: Option<Timestamp>,
 }
 
 impl ConnectionState {

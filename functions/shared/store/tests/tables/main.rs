@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod counts;
+mod deliveries;
 mod failures;
 mod feed;
 mod ledger;
