@@ -1,6 +1,7 @@
 //! The functions of `template.yaml` in this process, over the embedded DynamoDB and the queues, on a clock that only
 //! the story moves.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use local_aws::TEMPLATE;
 use local_aws::{Conflicts, EmbeddedDynamoDb, Engine, Habits, LocalSqs, Meter, ReceivedMessage, Template};
 use model::ConnectionKey;
 use operations::imports::Undo;
+use operations::persons::Eraser;
 use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::{Value, json};
 use sources::SourceHttp;
@@ -194,6 +196,35 @@ impl TestDeployment {
     /// Has the shadow's stream read to its end: all changes are in the feed then, and in the search index.
     pub async fn publish(&self) {
         self.engine.drain_streams().await.unwrap();
+    }
+
+    /// The items that hold one of these texts, in whatever case, compressed or not: of all tables, and of the streams.
+    pub async fn items_with(&self, texts: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for table in [CONTROL_TABLE, SHADOW_TABLE, IMPORT_TABLE, FEED_TABLE, "_streams"] {
+            let mut items = self.clients.dynamodb.scan().table_name(table).into_paginator().items().send();
+            while let Some(item) = items.next().await {
+                let item = item.unwrap();
+                let mut shown = format!("{item:?}");
+                for blob in item.values().filter_map(|value| value.as_b().ok()) {
+                    let mut unfolded = Vec::new();
+                    // What is no zlib is not compressed.
+                    let _ = flate2::read::ZlibDecoder::new(blob.as_ref()).read_to_end(&mut unfolded);
+                    shown += &String::from_utf8_lossy(&unfolded);
+                    shown += &String::from_utf8_lossy(blob.as_ref());
+                }
+                let shown = shown.to_lowercase();
+                if texts.iter().any(|text| shown.contains(&text.to_lowercase())) {
+                    found.push(format!("{table}: {item:?}"));
+                }
+            }
+        }
+        found
+    }
+
+    /// Erases persons.
+    pub fn eraser(&self) -> Eraser {
+        Eraser::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
     }
 
     /// The tables.

@@ -6,6 +6,7 @@ mod imports {
     pub(crate) mod support;
 
     mod access;
+    mod erasure;
     mod forms;
     mod histories;
     mod idempotence;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions};
+use customer_sync::commands::{self, ErasureAction, FailuresAction, FeedOptions, LocalOptions};
 use customer_sync::{Login, Target, TargetError};
 use operations::resync::ResyncWhat;
 use tracing_subscriber::EnvFilter;
@@ -87,6 +87,48 @@ enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Erase a person on request, so that nothing brings them back
+    #[command(group = clap::ArgGroup::new("who").required(true).args(["email", "customer", "again"]))]
+    Erase {
+        /// Whose customers are meant
+        #[arg(long)]
+        tenant: String,
+        /// Every customer that has this address
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// One customer: CONNECTION~ID
+        #[arg(long, value_name = "ID")]
+        customer: Option<String>,
+        /// Everybody who was erased before and is there all the same: after tables were restored
+        #[arg(long)]
+        again: bool,
+        /// Let them come back
+        #[arg(long, conflicts_with = "again")]
+        lift: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Print all that is stored of a person, as JSON
+    #[command(group = clap::ArgGroup::new("who").required(true).args(["email", "customer"]))]
+    Export {
+        /// Whose customers are meant
+        #[arg(long)]
+        tenant: String,
+        /// Every customer that has this address
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// One customer: CONNECTION~ID
+        #[arg(long, value_name = "ID")]
+        customer: Option<String>,
         #[command(flatten)]
         place: Deployment,
     },
@@ -271,6 +313,21 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         }
         Some(Command::Forget { connection, yes, place }) => {
             commands::forget(&place.target().await?, &connection, yes).await?;
+        }
+        Some(Command::Erase { tenant, again: true, json, place, .. }) => {
+            commands::erase(&place.target().await?, &tenant, ErasureAction::Again, json).await?;
+        }
+        Some(Command::Erase { tenant, email, customer, again: false, lift, yes, json, place }) => {
+            let whom = commands::whom(email.as_deref(), customer.as_deref())?;
+            let action = match lift {
+                true => ErasureAction::Lift(whom),
+                false => ErasureAction::Erase { whom, is_agreed: yes },
+            };
+            commands::erase(&place.target().await?, &tenant, action, json).await?;
+        }
+        Some(Command::Export { tenant, email, customer, place }) => {
+            let whom = commands::whom(email.as_deref(), customer.as_deref())?;
+            commands::export(&place.target().await?, &tenant, &whom).await?;
         }
         Some(Command::Pause { id, place }) => commands::pause(&place.target().await?, &id).await?,
         Some(Command::Resume { id, place }) => commands::resume(&place.target().await?, &id).await?,

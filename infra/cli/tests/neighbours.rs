@@ -22,13 +22,10 @@ use std::time::{Duration, Instant};
 use customer_sync::commands::{LocalOptions, LocalRun};
 use model::ConnectionKey;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
-use store::{Random, Shadow};
+use store::Shadow;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-/// The shadow's name in the template of the local run.
-const SHADOW_TABLE: &str = "ShadowTable";
 
 const CUSTOMERS_OF_B: u32 = 1_000_000;
 const POLL_SECONDS: u64 = 1;
@@ -176,8 +173,8 @@ async fn a_source_that_drips_and_one_with_a_million_changes_hold_up_nobody() {
     let options =
         LocalOptions { connections: Some(connections), data: directory.path().join("data"), port: 0, once: false };
     let run = LocalRun::start(&options).await.unwrap();
-    let (api, clients) = (format!("http://{}/api.php", run.address()), run.clients.clone());
-    let shadow = Shadow::new(clients.dynamodb.clone(), SHADOW_TABLE, clients.clock.clone(), Random::from_entropy());
+    let api = format!("http://{}/api.php", run.address());
+    let shadow = run.tables().shadow();
     let running = tokio::spawn(run.run());
 
     let began = Instant::now();

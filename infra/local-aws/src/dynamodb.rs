@@ -1,6 +1,7 @@
 mod habits;
 mod journal;
 mod observed;
+mod rewrite;
 mod streams;
 mod units;
 
@@ -28,6 +29,7 @@ use crate::sdk::{InProcess, steady_retries};
 use crate::template::Table;
 
 pub use habits::{Conflicts, Habits};
+pub use rewrite::rewrite;
 pub(crate) use streams::StreamBatch;
 
 /// How many requests share a flush with the first.

@@ -21,7 +21,7 @@ mod stream_source;
 mod template;
 
 pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
-pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits};
+pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits, rewrite};
 pub use functions::{Engine, EngineError};
 pub use interference::{Answer, Call, Interference};
 pub use meter::{Invocations, Meter, Report, Usage};

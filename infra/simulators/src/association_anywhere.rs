@@ -397,14 +397,21 @@ impl AaSimulator {
         self.identity(id).map(|identity| identity.email())
     }
 
+    /// From now on, and for ever, this customer has the e-mail address that the other one has now. The queue tells of
+    /// it.
+    pub fn share_email(&self, id: u64, other: u64) {
+        let mut state = self.state();
+        state.share_email(id, other);
+        state.change(id);
+    }
+
     /// How often this customer's content changed, from 1. `None` if it does not exist.
     pub fn revision(&self, id: u64) -> Option<u32> {
         self.state().revision(id)
     }
 
     fn identity(&self, id: u64) -> Option<Identity> {
-        let revision = self.state().revision(id)?;
-        Some(Identity::new(self.shared.settings.seed, id, revision))
+        self.state().identity(self.shared.settings.seed, id)
     }
 
     /// A panic elsewhere while the lock was held leaves a usable state.

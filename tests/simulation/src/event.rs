@@ -117,6 +117,8 @@ pub enum What {
     RestoreTables,
     /// An importer sends one of the latest imports once more, as it was.
     ImportAgain(usize),
+    /// A person of a polled connection asks to be forgotten.
+    Erase(usize, u64),
     /// The next requests to a destination, by its index in [`DESTINATIONS`], go wrong.
     DestinationMeets(usize, DestinationFault, u32),
     /// A destination does not take a customer.
@@ -138,7 +140,7 @@ impl Event {
 }
 
 /// How many kinds of events there are.
-pub const KINDS: usize = 46;
+pub const KINDS: usize = 47;
 
 /// One event in so many is a rare one.
 const RARE: usize = 50;
@@ -169,6 +171,26 @@ pub fn with_rare(seed: u64, events: &[Event]) -> Vec<Event> {
             all.push(Event { at: event.at, what: rare(random) });
         }
         all.push(event.clone());
+    }
+    all
+}
+
+/// One event in so many is an erasure, in the worlds that have some.
+const ERASURES: usize = 80;
+
+/// The same events with some erasures among them, in every fourth world.
+pub fn with_erasures(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    if seed % 4 != 1 {
+        return events;
+    }
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0xe7a5e);
+    let mut all = Vec::with_capacity(events.len() + events.len() / ERASURES);
+    for event in events {
+        if random.usize(0..ERASURES) == 0 {
+            let what = What::Erase(random.usize(0..POLLED.len()), FIRST + random.u64(0..CUSTOMERS));
+            all.push(Event { at: event.at, what });
+        }
+        all.push(event);
     }
     all
 }

@@ -90,6 +90,11 @@ pub fn is_of_tenant(tenants: &BTreeSet<String>, tenant: &str) -> Holds {
     }
 }
 
+/// Invariant 8: a customer that was erased is not brought back.
+pub fn stays_away(is_away: bool) -> Holds {
+    if is_away { Ok(()) } else { Err("it was erased, and is back".to_owned()) }
+}
+
 /// Invariant 10: what a reader hears of a customer never goes back.
 pub fn feed_does_not_go_back(before: Option<u64>, revision: u64) -> Holds {
     match before {

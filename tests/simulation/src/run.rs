@@ -50,16 +50,17 @@ pub struct Http {
 }
 
 impl Simulation {
-    /// The simulation of a seed with so many events, and rare ones besides. Some worlds have destinations.
+    /// The simulation of a seed with so many events, and rare ones besides. Some worlds have destinations, or persons
+    /// who are erased.
     pub fn new(seed: u64, events: usize, http: &Http) -> Self {
         let usual = Self::usual(seed, events, http);
-        let events = event::with_rare(seed, &usual.events);
+        let events = event::with_erasures(seed, event::with_rare(seed, &usual.events));
         let has_destinations = event::has_destinations(seed);
         let events = if has_destinations { event::with_destinations(seed, &events) } else { events };
         Self { events, has_destinations, ..usual }
     }
 
-    /// Without the rare ones, and without destinations.
+    /// Without the rare ones, without destinations and erasures.
     pub fn usual(seed: u64, events: usize, http: &Http) -> Self {
         let events = event::draw(seed, events);
         Self { seed, events, has_destinations: false, planted: None, http: http.clone() }

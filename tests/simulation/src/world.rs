@@ -2,6 +2,7 @@
 
 mod checks;
 mod destinations;
+mod erasures;
 mod follower;
 mod senders;
 
@@ -83,6 +84,8 @@ pub struct World {
     /// What happened, for people.
     pub trace: Option<Vec<String>>,
     destinations: Option<Destinations>,
+    /// Who was erased, by connection and id, and the address that it had.
+    erased: BTreeMap<(usize, u64), Option<String>>,
     /// The items of every table, as they were once saved.
     saved: Vec<(&'static str, Vec<Item>)>,
 }
@@ -187,6 +190,7 @@ impl World {
             later: Vec::new(),
             trace: None,
             destinations,
+            erased: BTreeMap::new(),
             saved: Vec::new(),
         };
         for connection in 0..POLLED.len() {
@@ -424,6 +428,7 @@ impl World {
             What::SaveTables => self.saved = self.save_tables().await,
             What::RestoreTables => self.restore_tables().await,
             What::ImportAgain(which) => self.import_again(which),
+            What::Erase(connection, id) => self.erase(connection, id).await,
             what @ (What::DestinationMeets(..)
             | What::DestinationRefuses(..)
             | What::DestinationPaused(_)
@@ -482,11 +487,15 @@ impl World {
             client.delete_item().table_name(TABLES[0]).set_key(Some(key.into())).send().await.unwrap();
         }
         for (table, items) in self.saved.iter().filter(|(table, _)| *table != FEED_TABLE) {
-            for item in items.iter().filter(|item| !is_of_ledger(item)) {
+            for item in items.iter().filter(|item| !is_of_ledger(item) && !is_of_erasures(item)) {
                 client.put_item().table_name(*table).set_item(Some(item.clone())).send().await.unwrap();
             }
         }
         self.watch.restored();
+        for tenant in ["acme", "globex"] {
+            let deadline = self.clock.now() + Duration::from_secs(60);
+            self.eraser().erase_again(tenant, deadline).await.unwrap();
+        }
         lock(&self.sent).restored();
         self.follower.restored();
         for connection in 0..POLLED.len() {
@@ -571,6 +580,12 @@ fn is_of_ledger(item: &Item) -> bool {
     let entry = item.get("entry").and_then(|entry| entry.as_s().ok());
     let parts = ["batch", "chunk/", "queued", "listed/", "seen/"];
     entry.is_some_and(|entry| parts.iter().any(|part| entry.starts_with(part)))
+}
+
+/// Whether it belongs to the list of who was erased, which a restore leaves as it is.
+fn is_of_erasures(item: &Item) -> bool {
+    let connection = item.get("connection").and_then(|connection| connection.as_s().ok());
+    connection.is_some_and(|connection| connection.ends_with("/!erased"))
 }
 
 fn key(connection: usize) -> ConnectionKey {

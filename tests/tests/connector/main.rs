@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
 mod documents;
+mod erasure;
 mod fetching;
 mod handing_over;
 mod matching;

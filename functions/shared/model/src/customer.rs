@@ -302,6 +302,14 @@ impl Customer {
         self.named_state.clone().unwrap_or_else(|| self.revision.to_string())
     }
 
+    /// The name of the state of a customer that was erased: what is left of it says nothing but that.
+    pub const ERASED: &str = "erased";
+
+    /// Whether the customer was erased on request: a source that still tells of it changes nothing.
+    pub fn is_erased(&self) -> bool {
+        self.named_state.as_deref() == Some(Self::ERASED)
+    }
+
     /// The public id.
     pub fn id(&self) -> CustomerId {
         CustomerId { connection: self.connection.connection.clone(), source_id: self.source_id.clone() }

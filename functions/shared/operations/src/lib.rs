@@ -2,6 +2,7 @@
 
 pub mod forgetting;
 pub mod imports;
+pub mod persons;
 pub mod resync;
 pub mod status;
 pub mod whereabouts;

@@ -65,6 +65,8 @@ pub enum Standing {
 pub struct RecordHead {
     /// In use, out of use, or deleted.
     pub status: Status,
+    /// Whether it was erased on request: nothing brings it back until that is lifted.
+    pub erased: bool,
     /// How new it is.
     pub version: String,
     /// The number of the batch that wrote it; `None` for what was pushed or imported.
@@ -250,6 +252,7 @@ impl Finder {
             version: customer.version.to_string(),
             batch: customer.version.batch(),
             revision: customer.revision,
+            erased: customer.is_erased(),
             first_seen_at: iso_millis(customer.first_seen_at),
             changed_at: iso_millis(customer.changed_at),
         }))

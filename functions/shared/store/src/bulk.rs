@@ -33,27 +33,30 @@ impl BulkTable {
         Patience::new(self.clock.clone(), self.random.clone())
     }
 
-    /// Reads items by key, a hundred at a time, each key once. What a read left unprocessed is read again until the
-    /// deadline.
+    /// Reads items by key, a hundred at a time, each key once: these attributes of them, or all if none is named. What
+    /// a read left unprocessed is read again until the deadline.
     ///
     /// The reads are consistent: an old copy could make a change back to it look unchanged.
     pub(crate) async fn get(
         &self,
         keys: Vec<String>,
-        projection: Option<&str>,
+        attributes: &[&str],
         deadline: Timestamp,
     ) -> Result<Vec<Item>, StoreError> {
         let pages: Vec<Vec<String>> = keys.chunks(KEYS_PER_READ).map(<[String]>::to_vec).collect();
         let items: Vec<Vec<Item>> = stream::iter(pages)
             .map(|page| {
                 let keys = page.into_iter().map(|key| Item::from([("id".to_owned(), text(key))])).collect();
-                let request = KeysAndAttributes::builder().consistent_read(true);
-                let request = match projection {
-                    Some(projection) => {
-                        request.projection_expression(projection).expression_attribute_names("#hash", "hash")
+                let mut request = KeysAndAttributes::builder().consistent_read(true);
+                if !attributes.is_empty() {
+                    // Some of the names are reserved words.
+                    let placeholder = |name: &&str| format!("#{name}");
+                    let all: Vec<String> = attributes.iter().map(placeholder).collect();
+                    request = request.projection_expression(all.join(", "));
+                    for name in attributes {
+                        request = request.expression_attribute_names(placeholder(name), *name);
                     }
-                    None => request,
-                };
+                }
                 read_page(&self.client, &self.name, keys, request, Backoff::until(&self.clock, &self.random, deadline))
             })
             .buffer_unordered(READS_AT_ONCE)

@@ -12,17 +12,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::ConnectionKey;
+use model::{ConnectionKey, CustomerId};
 
 use crate::connection_state::POLL;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, not_built, query_all, query_count, query_page, transact};
-use crate::{Clock, Random, StoreError};
+use crate::{Erasures, StoreError};
 
 mod lookup;
 
@@ -50,9 +49,9 @@ pub struct Failure {
     pub failed_at: Timestamp,
 }
 
-/// The failure records, in the control table.
+/// The failure records, in the control table. Of customers that were erased they hold no documents.
 #[derive(Clone, Debug)]
-pub struct Failures(ControlTable);
+pub struct Failures(ControlTable, Erasures);
 
 /// Some failure records, and where to go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,9 +75,9 @@ const AT_ONCE: usize = 16;
 const LOOKED_THROUGH: i32 = 100;
 
 impl Failures {
-    /// The failure records in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
+    /// The failure records in this control table.
+    pub(crate) fn new(table: ControlTable, erasures: Erasures) -> Self {
+        Self(table, erasures)
     }
 
     /// Adds or replaces the failure record of a customer.
@@ -120,7 +119,11 @@ impl Failures {
     ) -> Result<(), StoreError> {
         let record =
             [("reason", text(&failure.reason)), ("failed_at", time(failure.failed_at)), (RAW_DOCUMENT, text(""))];
-        let raw = [(RAW_DOCUMENT, text(shortened(&failure.raw)))];
+        let erased = self.1.of(&connection.tenant).await?;
+        let own = CustomerId { connection: connection.connection.clone(), source_id: failure.source_id.clone() };
+        // A destination's failure records have public ids.
+        let is_erased = erased.holds(&own) || failure.source_id.parse().is_ok_and(|id| erased.holds(&id));
+        let raw = [(RAW_DOCUMENT, text(if is_erased { String::new() } else { shortened(&failure.raw) }))];
         let puts = vec![
             self.put_of(connection, record_entry(&failure.source_id), record)?,
             self.put_of(connection, raw_entry(&failure.source_id), raw)?,
@@ -173,6 +176,47 @@ impl Failures {
                 return Ok(all);
             }
         }
+    }
+
+    /// Empties the raw documents that hold one of these texts, in whatever case; how many they were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn empty_documents_with(
+        &self,
+        connection: &ConnectionKey,
+        texts: &BTreeSet<String>,
+    ) -> Result<u64, StoreError> {
+        let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
+        let (mut emptied, mut after) = (0, None);
+        loop {
+            let page = self.page(connection, after.as_deref(), 100, true).await?;
+            for failure in &page.failures {
+                let raw = failure.raw.to_lowercase();
+                if texts.iter().any(|text| raw.contains(text)) {
+                    self.empty_document(connection, &failure.source_id).await?;
+                    emptied += 1;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(emptied);
+            }
+        }
+    }
+
+    /// A record of a release before has the document in itself.
+    async fn empty_document(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
+        for entry in [record_entry(source_id), raw_entry(source_id)] {
+            let update = self
+                .0
+                .update(connection, &entry)
+                .update_expression("SET raw_document = :empty")
+                .condition_expression("attribute_exists(raw_document)")
+                .expression_attribute_values(":empty", text(""));
+            is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
+        }
+        Ok(())
     }
 
     /// Whether a customer has a failure record.

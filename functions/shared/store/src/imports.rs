@@ -125,7 +125,7 @@ impl Imports {
     ) -> Result<Option<(RequestFingerprint, ImportRecord)>, StoreError> {
         let keys = fingerprints.iter().map(|fingerprint| request_key(connection, fingerprint)).collect();
         let mut found = HashMap::new();
-        for item in self.table.get(keys, None, deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
+        for item in self.table.get(keys, &[], deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
             let read = Read::new("request", &item);
             found.insert(read.text("id")?.to_owned(), read.text("import")?.to_owned());
         }
@@ -156,6 +156,11 @@ impl Imports {
     /// # Errors
     /// If the store can't be read.
     pub async fn list(&self, connection: &ConnectionKey) -> Result<Vec<ImportRecord>, StoreError> {
+        self.all(connection).await?.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
+    }
+
+    /// Every import of a connection, those that have expired included, the latest first.
+    async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Item>, StoreError> {
         let query = self
             .table
             .client
@@ -165,12 +170,7 @@ impl Imports {
             .key_condition_expression("listing = :listing")
             .expression_attribute_values(":listing", text(connection.to_string()))
             .scan_index_forward(false);
-        query_all(&self.table.patience(), query)
-            .await?
-            .iter()
-            .filter(|item| self.is_alive(item))
-            .map(read_record)
-            .collect()
+        query_all(&self.table.patience(), query).await
     }
 
     /// Stores an import as it stands. Only for a caller that holds the connection's lease.
@@ -266,6 +266,68 @@ impl Imports {
         Ok(())
     }
 
+    /// Every image that there is of a customer, with the import's id: those of imports that can't be undone any more,
+    /// too, until DynamoDB deletes them.
+    ///
+    /// # Errors
+    /// If not all could be read before the deadline.
+    pub async fn images_of(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        deadline: Timestamp,
+    ) -> Result<Vec<(String, BeforeImage)>, StoreError> {
+        let mut found = Vec::new();
+        for (import, item) in self.image_items(connection, deadline).await? {
+            let images = images_in(&item)?.into_iter().filter(|image| image.source_id == source_id);
+            found.extend(images.map(|image| (import.clone(), image)));
+        }
+        Ok(found)
+    }
+
+    /// Removes every image of a customer: an undo leaves it alone from then on. How many there were. Only for a caller
+    /// that holds the connection's lease.
+    ///
+    /// # Errors
+    /// If not all could be read and written before the deadline.
+    pub async fn erase_images(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        deadline: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        for (_, mut item) in self.image_items(connection, deadline).await? {
+            let mut images = images_in(&item)?;
+            let before = images.len();
+            images.retain(|image| image.source_id != source_id);
+            if images.len() == before {
+                continue;
+            }
+            erased += (before - images.len()) as u64;
+            let page = pages_of(&images)?.pop().unwrap_or_else(|| "[]".to_owned());
+            item.insert("page".to_owned(), text(page));
+            self.table.put(vec![item], deadline).await?;
+        }
+        Ok(erased)
+    }
+
+    /// The items that hold images of a connection's imports, each with the import's id.
+    async fn image_items(
+        &self,
+        connection: &ConnectionKey,
+        deadline: Timestamp,
+    ) -> Result<Vec<(String, Item)>, StoreError> {
+        let mut items = Vec::new();
+        for record in self.all(connection).await?.iter().map(read_record) {
+            let record = record?;
+            let keys = (0..record.image_items).map(|number| page_key(connection, "images", &record.id, number));
+            let of_import = self.table.get(keys.collect(), &[], deadline).await?;
+            items.extend(of_import.into_iter().map(|item| (record.id.clone(), item)));
+        }
+        Ok(items)
+    }
+
     async fn pages<T: DeserializeOwned>(
         &self,
         connection: &ConnectionKey,
@@ -277,7 +339,7 @@ impl Imports {
         let count = numbers.len();
         let keys = numbers.map(|number| page_key(connection, kind, &record.id, number));
         let mut pages = BTreeMap::new();
-        for item in self.table.get(keys.collect(), None, deadline).await? {
+        for item in self.table.get(keys.collect(), &[], deadline).await? {
             let read = Read::new(kind, &item);
             let page: Vec<T> = serde_json::from_str(read.text("page")?)
                 .map_err(|_| StoreError::Corrupt { key: kind.to_owned(), attribute: "page" })?;
@@ -316,7 +378,7 @@ impl Imports {
 
     /// An item that has not expired.
     async fn get(&self, key: String, deadline: Timestamp) -> Result<Option<Item>, StoreError> {
-        let item = self.table.get(vec![key], None, deadline).await?.pop();
+        let item = self.table.get(vec![key], &[], deadline).await?.pop();
         Ok(item.filter(|item| self.is_alive(item)))
     }
 
@@ -324,6 +386,11 @@ impl Imports {
         let expires = Read::new("expires", item).number::<i64>("expires");
         expires.is_ok_and(|at| at > self.table.clock.now().as_second())
     }
+}
+
+fn images_in(item: &Item) -> Result<Vec<BeforeImage>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt { key: "images".to_owned(), attribute: "page" };
+    serde_json::from_str(Read::new("images", item).text("page")?).map_err(corrupt)
 }
 
 /// Lists of entries as JSON, each at most as long as an item should be, unless a single entry is longer.

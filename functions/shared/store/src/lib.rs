@@ -40,6 +40,7 @@ mod credential_digest;
 mod deletion_limit;
 mod deliveries;
 mod email_index;
+mod erasures;
 mod error;
 mod failures;
 mod feed;
@@ -65,6 +66,7 @@ pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
 pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress, Witness};
 pub use email_index::EmailIndex;
+pub use erasures::{Erased, Erasures, Whom};
 pub use error::StoreError;
 pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
 pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
@@ -77,5 +79,7 @@ pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};
 pub use removal::Removal;
 pub use secrets::{SecretError, SecretRef, Secrets};
-pub use shadow::{Change, Found, IncomingChange, Merged, Revised, Revision, Shadow, ShadowChange, UpsertError};
+pub use shadow::{
+    Change, ErasedRecord, Found, IncomingChange, Merged, Revised, Revision, Shadow, ShadowChange, UpsertError,
+};
 pub use tables::{TableNames, Tables};

@@ -7,7 +7,7 @@
 //! | `version`, `hash` | how new it is, and the fingerprint of `doc` |
 //! | `revision`, `first_seen`, `changed` | how often written, and when (milliseconds) |
 //! | `doc` | the content as canonical JSON |
-//! | `state` | which state it is in, if that is not simply its revision: an import names those that it makes, and its undo brings one back |
+//! | `state` | which state it is in, if that is not simply its revision: an import names those that it makes, and its undo brings one back. `erased` of one that was erased |
 
 use std::collections::HashMap;
 
@@ -24,13 +24,15 @@ use thiserror::Error;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
-use crate::{Clock, Random, StoreError};
+use crate::{Clock, Erased, Erasures, Random, StoreError};
 
 mod change;
+mod erase;
 mod listing;
 mod revise;
 
 pub use change::ShadowChange;
+pub use erase::ErasedRecord;
 pub use revise::{Revised, Revision};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
@@ -48,6 +50,7 @@ const LONGEST_KEY: usize = 2_048;
 #[derive(Clone, Debug)]
 pub struct Shadow {
     table: BulkTable,
+    erasures: Erasures,
 }
 
 /// What a source says of one customer now.
@@ -100,6 +103,7 @@ struct StoredHead {
     stamp: StoredVersion,
     revision: u64,
     first_seen: Timestamp,
+    is_erased: bool,
 }
 
 impl StoredHead {
@@ -108,6 +112,7 @@ impl StoredHead {
             stamp: StoredVersion { version: customer.version.clone(), hash: customer.content.hash() },
             revision: customer.revision,
             first_seen: customer.first_seen_at,
+            is_erased: customer.is_erased(),
         }
     }
 }
@@ -129,8 +134,14 @@ impl Shadow {
     pub const SHARDS: u8 = 16;
 
     /// The table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: BulkTable { client, name: table.into(), clock, random } }
+    pub(crate) fn new(
+        client: Client,
+        table: impl Into<String>,
+        erasures: Erasures,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { table: BulkTable { client, name: table.into(), clock, random }, erasures }
     }
 
     /// Merges records of one connection, each id at most once, and says what became of each.
@@ -144,8 +155,9 @@ impl Shadow {
         deadline: Timestamp,
     ) -> Result<Merged, StoreError> {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
-        let projection = "id, version, #hash, revision, first_seen";
-        let stored = self.table.get(keys, Some(projection), deadline).await?;
+        let attributes = ["id", "version", "hash", "revision", "first_seen", "state"];
+        let erased = self.erasures.of(&connection.tenant).await?;
+        let stored = self.table.get(keys, &attributes, deadline).await?;
         let mut heads = HashMap::with_capacity(stored.len());
         for item in &stored {
             let head = stored_head(item)?;
@@ -153,8 +165,9 @@ impl Shadow {
         }
         let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
+            let erased = &*erased;
             async move {
-                let outcome = self.merge(connection, &record, head, deadline).await;
+                let outcome = self.merge(connection, &record, head, erased, deadline).await;
                 (record.source_id, outcome)
             }
         }))
@@ -177,8 +190,16 @@ impl Shadow {
         connection: &ConnectionKey,
         incoming: &IncomingChange,
         mut head: Option<StoredHead>,
+        erased: &Erased,
         deadline: Timestamp,
     ) -> Result<(Outcome, Option<u64>), UpsertError> {
+        let content = match &incoming.news {
+            Change::Present(content) => Some(&**content),
+            Change::Gone => None,
+        };
+        if erased.refuses(&id_in(connection, &incoming.source_id), content, head.is_none()) {
+            return Ok((Outcome::Unchanged, None));
+        }
         let document = match &incoming.news {
             Change::Present(content) => content.canonical_json(),
             Change::Gone => {
@@ -194,6 +215,9 @@ impl Shadow {
         }
         let hash = ContentHash::of(&document);
         for _ in 0..RACES {
+            if head.as_ref().is_some_and(|head| head.is_erased) {
+                return Ok((Outcome::Unchanged, None));
+            }
             match merge_decision(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
                 Decision::Unchanged => return Ok((Outcome::Unchanged, None)),
                 Decision::Stale => return Ok((Outcome::Stale, None)),
@@ -254,8 +278,10 @@ impl Shadow {
             _ if PlantedFault::WritesBlindly.is_planted() => put,
             None => put.condition_expression("attribute_not_exists(id)"),
             Some(head) => put
-                .condition_expression("version = :stored")
-                .expression_attribute_values(":stored", text(head.stamp.version.as_str())),
+                .condition_expression("version = :stored AND (attribute_not_exists(#state) OR #state <> :erased)")
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":stored", text(head.stamp.version.as_str()))
+                .expression_attribute_values(":erased", text(Customer::ERASED)),
         };
         let answer = self.table.patience().send(deadline, || put.clone().send()).await;
         let Err(error) = answer else { return Ok(None) };
@@ -325,7 +351,7 @@ impl Shadow {
         let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
         // No longer id is stored.
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
-        self.table.get(keys, None, deadline).await
+        self.table.get(keys, &[], deadline).await
     }
 }
 
@@ -346,6 +372,10 @@ fn source_id_of(key: &str) -> Option<&str> {
     key.split_once('~').map(|(_, source_id)| source_id)
 }
 
+fn id_in(connection: &ConnectionKey, source_id: &str) -> CustomerId {
+    CustomerId { connection: connection.connection.clone(), source_id: source_id.to_owned() }
+}
+
 fn listing(connection: &ConnectionKey, shard: u8) -> String {
     format!("{connection}/{shard:02}")
 }
@@ -362,6 +392,7 @@ fn stored_head(item: &Item) -> Result<StoredHead, StoreError> {
         stamp: StoredVersion { version: Version::from_stored(read.text("version")?), hash },
         revision: read.number("revision")?,
         first_seen: read.time("first_seen")?,
+        is_erased: read.optional_text("state")?.as_deref() == Some(Customer::ERASED),
     })
 }
 

@@ -1,9 +1,10 @@
 use aws_sdk_dynamodb::Client;
 use model::ReferenceData;
 
+use crate::control::ControlTable;
 use crate::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, EmailIndex, Failures, Imports,
-    Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, EmailIndex, Erasures, Failures,
+    Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -51,7 +52,7 @@ impl Tables {
 
     /// Failure records, redrives, and deletions that wait.
     pub fn failures(&self) -> Failures {
-        Failures::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
+        Failures::new(self.control(), self.erasures())
     }
 
     /// How far the destinations have come.
@@ -76,7 +77,16 @@ impl Tables {
 
     /// The shadow.
     pub fn shadow(&self) -> Shadow {
-        Shadow::new(self.client.clone(), &self.names.shadow, self.clock.clone(), self.random.clone())
+        Shadow::new(self.client.clone(), &self.names.shadow, self.erasures(), self.clock.clone(), self.random.clone())
+    }
+
+    /// Who was erased, and must not come back.
+    pub fn erasures(&self) -> Erasures {
+        Erasures::new(self.control(), self.random.clone())
+    }
+
+    fn control(&self) -> ControlTable {
+        ControlTable::new(self.client.clone(), &self.names.control).patient(&self.clock, &self.random)
     }
 
     /// The change feed.

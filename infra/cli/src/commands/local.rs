@@ -8,7 +8,7 @@ use config::{Configuration, Deployment, ParsedFile, Problems};
 use jiff::Timestamp;
 use lambda::Clients;
 use operations::status::{Condition, ConnectionStatus, DestinationStatus, StatusReader};
-use store::{Clock, Secrets};
+use store::{Clock, Secrets, Tables};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -195,6 +195,11 @@ impl LocalRun {
     /// The API's address.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its tables.
+    pub fn tables(&self) -> Tables {
+        local_tables(&self.clients)
     }
 
     async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {

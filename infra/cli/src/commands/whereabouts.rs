@@ -69,6 +69,7 @@ fn print_whereabouts(found: &Whereabouts) {
 
 fn print_record(record: &RecordHead) {
     let status = match record.status {
+        _ if record.erased => "erased",
         Status::Active => "active",
         Status::Inactive => "inactive",
         Status::Deleted => "deleted",

@@ -38,7 +38,7 @@ fn what_was_taken_out_of_the_file_is_forgotten_whole_and_nothing_else_is() {
     let again = home.run("forget acme/aa --yes --data data").succeeded();
     assert_eq!(again.stdout, "acme/aa: nothing is left\n");
     let said = home.run("forget aa --yes --data data");
-    let unknown = "nothing is left of a connection `aa`, unless of pushed customers: name it as TENANT/aa";
+    let unknown = "nothing is left of `aa`, unless of pushed customers: name it as TENANT/aa";
     assert_eq!(said.error(), unknown);
     assert!(home.run("forget aa-2 --yes --data data").error().contains("`acme/aa-2`: it is still registered"));
 

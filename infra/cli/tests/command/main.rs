@@ -13,6 +13,7 @@ mod imports;
 mod killed;
 mod login;
 mod pause;
+mod persons;
 mod readers;
 mod refusals;
 mod source;

@@ -14,6 +14,8 @@ pub(super) struct Identity {
     seed: u64,
     pub(super) id: u64,
     revision: u32,
+    /// Whose e-mail address it has, if it is not its own: as that customer was in this revision.
+    email_of: Option<(u64, u32)>,
     pub(super) is_company: bool,
     pub(super) first_name: Name,
     pub(super) last_name: Name,
@@ -55,6 +57,7 @@ impl Identity {
             seed,
             id,
             revision,
+            email_of: None,
             is_company: percent(&mut random, 8),
             first_name: pick(&mut random, &names::FIRST_NAMES),
             last_name: pick(&mut random, &names::LAST_NAMES),
@@ -81,7 +84,15 @@ impl Identity {
         names::revision_initial(self.revision)
     }
 
+    /// The same, with the e-mail address of another customer.
+    pub(super) fn with_email_of(self, other: Option<(u64, u32)>) -> Self {
+        Self { email_of: other, ..self }
+    }
+
     pub(super) fn email(&self) -> String {
+        if let Some((id, revision)) = self.email_of {
+            return Self::new(self.seed, id, revision).email();
+        }
         let Self { id, revision, email_domain, .. } = self;
         let first = if self.is_company { "office" } else { self.first_name.plain };
         let last = self.last_name.plain;

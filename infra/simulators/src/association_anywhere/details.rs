@@ -66,13 +66,8 @@ fn refusal(message: &str) -> String {
 fn existing(simulator: &AaSimulator, ids: &[u64]) -> Vec<(Identity, Option<Poison>)> {
     let seed = simulator.shared.settings.seed;
     let mut state = simulator.state();
-    let customers: Vec<(Identity, Option<Poison>)> = ids
-        .iter()
-        .filter_map(|&id| {
-            let revision = state.revision(id)?;
-            Some((Identity::new(seed, id, revision), state.poisons.get(&id).copied()))
-        })
-        .collect();
+    let customers: Vec<(Identity, Option<Poison>)> =
+        ids.iter().filter_map(|&id| Some((state.identity(seed, id)?, state.poisons.get(&id).copied()))).collect();
     if customers.iter().any(|(_, poison)| poison.is_some()) {
         state.counts.poisoned += 1;
     }

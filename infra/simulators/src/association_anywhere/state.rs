@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::customers::Identity;
 use super::{AaSettings, Poison, Procedure, RequestCounts};
 use crate::random::choose_some;
 
@@ -40,6 +41,8 @@ pub(super) struct State {
     last_queue_number: u64,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<u64, Poison>,
+    /// Who has the e-mail address of another customer, and in which of its revisions.
+    shared_emails: HashMap<u64, (u64, u32)>,
     pub(super) counts: RequestCounts,
     pub(super) purges: Vec<u64>,
     pub(super) last_details_ids: Vec<String>,
@@ -77,6 +80,7 @@ impl State {
             last_queue_number: 0,
             random: fastrand::Rng::with_seed(settings.seed),
             poisons: HashMap::new(),
+            shared_emails: HashMap::new(),
             counts: RequestCounts::default(),
             purges: Vec::new(),
             last_details_ids: Vec::new(),
@@ -97,6 +101,18 @@ impl State {
 
     pub(super) fn existing_ids(&self) -> Vec<u64> {
         self.customers.iter().filter(|(_, customer)| customer.exists).map(|(&id, _)| id).collect()
+    }
+
+    /// A customer as it is now; `None` if it does not exist.
+    pub(super) fn identity(&self, seed: u64, id: u64) -> Option<Identity> {
+        let email_of = self.shared_emails.get(&id).copied();
+        Some(Identity::new(seed, id, self.revision(id)?).with_email_of(email_of))
+    }
+
+    pub(super) fn share_email(&mut self, id: u64, other: u64) {
+        let its = self.shared_emails.get(&other).copied();
+        let its = its.or_else(|| Some((other, self.revision(other)?)));
+        self.shared_emails.extend(its.map(|its| (id, its)));
     }
 
     pub(super) fn change(&mut self, id: u64) {

@@ -85,6 +85,11 @@ impl World {
         for (connection, (tenant, name)) in POLLED.iter().enumerate() {
             for id in FIRST..FIRST + CUSTOMERS + 2 {
                 let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
+                if self.erased.contains_key(&(connection, id)) {
+                    let is_away = stored.as_ref().is_none_or(model::Customer::is_erased);
+                    check(format!("{tenant}/{name}~{id}"), invariants::stays_away(is_away));
+                    continue;
+                }
                 let (display, email) = match connection {
                     2 => (self.bc.display_name(id), self.bc.email(id)),
                     aa => (self.aa[aa].display_name(id), self.aa[aa].email(id)),
@@ -121,6 +126,7 @@ impl World {
                 if tenants.is_empty() { Err(format!("{tenant} sees nothing")) } else { Ok(()) },
             );
         }
+        violations.extend(self.traces_of_erased().await);
         violations.extend(self.violations_at_destinations().await);
         violations
     }

@@ -26,6 +26,21 @@ impl Failures {
         Ok(Some(Failure { raw: String::new(), ..failure(&item)? }))
     }
 
+    /// A customer's failure record, with the raw document.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn find_with_raw(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+    ) -> Result<Option<Failure>, StoreError> {
+        match self.0.get(connection, &record_entry(source_id)).await? {
+            Some(item) => self.with_raw(connection, failure(&item)?).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The request to fetch a customer again.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ impl Imports {
             by_key.entry(claim_key(connection, &claim)).or_default().push(claim);
         }
         let mut claimants = HashMap::with_capacity(by_key.len());
-        for item in self.table.get(by_key.keys().cloned().collect(), None, deadline).await? {
+        for item in self.table.get(by_key.keys().cloned().collect(), &[], deadline).await? {
             let read = Read::new("claim", &item);
             for claim in by_key.remove(read.text("id")?).into_iter().flatten() {
                 claimants.insert(claim, first_page(&read)?);
@@ -59,7 +59,7 @@ impl Imports {
         }
         let keys = pages_of.values().flatten().cloned().collect();
         let mut read_pages = HashMap::new();
-        for item in self.table.get(keys, None, deadline).await? {
+        for item in self.table.get(keys, &[], deadline).await? {
             let read = Read::new("claim", &item);
             read_pages.insert(read.text("id")?.to_owned(), read.set("ids")?);
         }
@@ -128,6 +128,29 @@ impl Imports {
         }
         let changes = new.keys().filter_map(|claim| Some((claim, before.get(claim)?, after.get(claim)?)));
         self.put_claims(connection, changes, deadline).await
+    }
+
+    /// Takes a customer out of the claims that it has, or once had; how many it was in. Only for a caller that holds
+    /// the connection's lease.
+    ///
+    /// # Errors
+    /// If not all could be read and written before the deadline.
+    pub async fn release_claims(
+        &self,
+        connection: &ConnectionKey,
+        claims: &BTreeSet<Claim>,
+        source_id: &str,
+        deadline: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut before = self.claimants(connection, claims.iter().cloned(), deadline).await?;
+        let wanted = claims.iter().map(|claim| (claim.clone(), usize::MAX));
+        self.read_on(connection, wanted, &mut before, deadline).await?;
+        before.retain(|_, claimants| claimants.ids().any(|id| id == source_id));
+        let mut after = before.clone();
+        after.values_mut().for_each(|claimants| claimants.keep(|id| id != source_id));
+        let changes = before.iter().filter_map(|(claim, before)| Some((claim, before, after.get(claim)?)));
+        self.put_claims(connection, changes, deadline).await?;
+        Ok(before.len() as u64)
     }
 
     /// A page that does not count any more: DynamoDB deletes it.

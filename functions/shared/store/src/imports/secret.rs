@@ -48,7 +48,7 @@ impl Imports {
         connection: &ConnectionKey,
         deadline: Timestamp,
     ) -> Result<Option<IdSecret>, StoreError> {
-        let item: Option<Item> = self.table.get(vec![secret_key(connection)], None, deadline).await?.pop();
+        let item: Option<Item> = self.table.get(vec![secret_key(connection)], &[], deadline).await?.pop();
         let Some(item) = item else { return Ok(None) };
         let stored: Result<[u8; IdSecret::LENGTH], _> = Read::new(SECRET, &item).bytes("secret")?.try_into();
         let random = stored.map_err(|_| StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })?;

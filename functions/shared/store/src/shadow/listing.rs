@@ -26,7 +26,7 @@ impl Shadow {
     ) -> Result<(Vec<Customer>, Option<(u8, String)>), StoreError> {
         let (keys, next) = self.keys(connection, cursor, limit).await?;
         let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
-        let items = self.table.get(keys, None, deadline).await?;
+        let items = self.table.get(keys, &[], deadline).await?;
         let mut customers = Vec::with_capacity(items.len());
         for item in &items {
             // A customer that was deleted since the index was read has left the listing.
@@ -38,6 +38,38 @@ impl Shadow {
         }
         customers.sort_by_key(|(position, _)| *position);
         Ok((customers.into_iter().map(|(_, customer)| customer).collect(), next))
+    }
+
+    /// Calls `visit` with every customer of a tenant, deleted ones and those of connections that are not configured any
+    /// more included. Reads the whole table, of all tenants. Returns how many can't be read.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn look_through(&self, tenant: &str, mut visit: impl FnMut(Customer)) -> Result<u64, StoreError> {
+        let (mut unreadable, mut start) = (0, None);
+        loop {
+            let scan = self
+                .table
+                .client
+                .scan()
+                .table_name(&self.table.name)
+                .consistent_read(true)
+                .filter_expression("begins_with(id, :tenant)")
+                .expression_attribute_values(":tenant", text(format!("{tenant}/")))
+                .set_exclusive_start_key(start);
+            let answer = self.table.patience().send(None, || scan.clone().send()).await;
+            let page = answer.map_err(|error| StoreError::aws("Scan", error))?;
+            for item in page.items() {
+                match readable(item) {
+                    Some(customer) => visit(customer),
+                    None => unreadable += 1,
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(unreadable);
+            }
+        }
     }
 
     /// The source ids of up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor
@@ -120,7 +152,7 @@ impl Shadow {
         let keys = ids.iter().map(|source_id| item_key(connection, source_id));
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
         let mut living = BTreeSet::new();
-        for item in self.table.get(keys, Some("id, listing, #hash"), deadline).await? {
+        for item in self.table.get(keys, &["id", "listing"], deadline).await? {
             // A tombstone stands in no listing.
             if item.contains_key("listing") {
                 living.extend(source_id_of(Read::new(CUSTOMER, &item).text("id")?).map(str::to_owned));

@@ -4,8 +4,8 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, Content, ContentHash, Customer, Outcome, Status, Version};
 
-use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError};
-use crate::StoreError;
+use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError, id_in};
+use crate::{Erased, StoreError};
 
 /// How many conditional writes of one call are under way at once.
 const REVISIONS_AT_ONCE: usize = 16;
@@ -22,6 +22,18 @@ pub struct Revision {
     pub state: Option<String>,
 }
 
+/// Whether a customer was erased, or is new and has the address of one that was.
+fn is_refused(
+    erased: &Erased,
+    connection: &ConnectionKey,
+    source_id: &str,
+    before: Option<&Customer>,
+    content: &Content,
+) -> bool {
+    before.is_some_and(Customer::is_erased)
+        || erased.refuses(&id_in(connection, source_id), Some(content), before.is_none())
+}
+
 impl Shadow {
     /// Reads a customer and writes what `revise` makes of it: for pushed records, whose version is their arrival. Calls
     /// `revise` again if another process has written the customer meanwhile; `None` leaves it alone.
@@ -36,9 +48,13 @@ impl Shadow {
         source_id: &str,
         mut revise: impl FnMut(Option<&Customer>) -> Option<Content>,
     ) -> Result<(Outcome, Option<Customer>), UpsertError> {
+        let erased = self.erasures.of(&connection.tenant).await?;
         for _ in 0..RACES {
             let before = self.get(connection, source_id).await?;
             let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
+            if is_refused(&erased, connection, source_id, before.as_ref(), &content) {
+                return Ok((Outcome::Unchanged, before));
+            }
             let revision = Revision { content, state: None };
             if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision, None).await? {
                 return Ok((outcome, before));
@@ -60,11 +76,14 @@ impl Shadow {
         revise: impl Fn(&str, Option<&Customer>) -> Option<Revision>,
         deadline: Timestamp,
     ) -> Result<Vec<(String, Revised)>, StoreError> {
+        let erased = self.erasures.of(&connection.tenant).await?;
         let mut revised = Vec::with_capacity(read.len());
         let mut pending = read;
         for _ in 0..RACES {
             let puts = pending.into_iter().map(|(source_id, before)| {
-                let revision = revise(&source_id, before.as_ref());
+                let revision = revise(&source_id, before.as_ref()).filter(|revision| {
+                    !is_refused(&erased, connection, &source_id, before.as_ref(), &revision.content)
+                });
                 async move {
                     let outcome = match &revision {
                         Some(revision) => {

@@ -1,0 +1,276 @@
+//! Who was erased, and must not come back: the entries of `<tenant>/!erased` in the control table.
+//!
+//! | `entry` | what |
+//! |---|---|
+//! | `head` | `version`: how often the list has changed; `key`: what fingerprints are made with, at random |
+//! | `part/<0 to 15>` | `fingerprints`: of ids and of e-mail addresses, by their first byte |
+//! | `of/<fingerprint>` | one customer: `fingerprints` of its id and its addresses, and `at`, when it was erased. Or an address that was erased by itself |
+//!
+//! A fingerprint is the first half of an HMAC-SHA-256. So the list says of nobody who they are, but whether somebody is
+//! among them.
+//!
+//! Whoever writes customers asks for the list first. That costs one read of `head`, which is consistent; the parts are
+//! read if the version is another one than before. The list is written before a record is erased, and the record that
+//! is left says so itself ([`Customer::is_erased`](model::Customer::is_erased)). So a writer that has read the list
+//! just before finds another record than it has read.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
+use hmac::{Hmac, Mac};
+use jiff::Timestamp;
+use model::{ConnectionKey, Content, CustomerId};
+use sha2::Sha256;
+
+use crate::control::ControlTable;
+use crate::item::{Item, Read, bytes, number, time};
+use crate::request::query_all;
+use crate::{EmailIndex, Random, StoreError};
+
+const HEAD: &str = "head";
+const FINGERPRINTS: &str = "fingerprints";
+/// How many parts the list has: an item takes some 20,000 fingerprints.
+const PARTS: u8 = 16;
+/// How many bytes a fingerprint has.
+const BYTES: usize = 16;
+
+type Fingerprint = [u8; BYTES];
+
+/// The lists of all tenants.
+#[derive(Clone, Debug)]
+pub struct Erasures {
+    table: ControlTable,
+    random: Random,
+    /// What was read last, of each tenant.
+    known: Arc<Mutex<HashMap<String, Arc<Erased>>>>,
+}
+
+/// Who is erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A customer.
+    Customer(CustomerId),
+    /// Whoever has this address: see [`EmailIndex::address`].
+    Address(String),
+}
+
+impl Whom {
+    fn fingerprint(&self, key: &[u8]) -> Fingerprint {
+        match self {
+            Self::Customer(id) => of_id(key, id),
+            Self::Address(address) => of_address(key, address),
+        }
+    }
+}
+
+/// Who was erased, of one tenant.
+#[derive(Debug, Default)]
+pub struct Erased {
+    version: u64,
+    key: Vec<u8>,
+    fingerprints: HashSet<Fingerprint>,
+}
+
+impl Erased {
+    /// Whether a customer was erased.
+    pub fn holds(&self, id: &CustomerId) -> bool {
+        !self.fingerprints.is_empty() && self.fingerprints.contains(&of_id(&self.key, id))
+    }
+
+    /// Whether one of a customer's addresses is that of somebody who was erased.
+    pub fn holds_an_address_of(&self, content: &Content) -> bool {
+        let is_held = |address: &String| self.fingerprints.contains(&of_address(&self.key, address));
+        !self.fingerprints.is_empty() && EmailIndex::addresses(content).iter().any(is_held)
+    }
+
+    /// Whether content must not be stored under an id that may be new. A customer that is there already, and was not
+    /// erased, may have the address of one that was.
+    pub(crate) fn refuses(&self, id: &CustomerId, content: Option<&Content>, is_new: bool) -> bool {
+        self.holds(id) || is_new && content.is_some_and(|content| self.holds_an_address_of(content))
+    }
+}
+
+impl Erasures {
+    pub(crate) fn new(table: ControlTable, random: Random) -> Self {
+        Self { table, random, known: Arc::default() }
+    }
+
+    /// Who was erased of a tenant's customers, as the list stands now.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn of(&self, tenant: &str) -> Result<Arc<Erased>, StoreError> {
+        let partition = partition(tenant);
+        let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(Arc::default()) };
+        let read = Read::new(HEAD, &head);
+        let version = read.number_or_zero("version")?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        if let Some(known) = known.filter(|known| known.version == version) {
+            return Ok(known);
+        }
+        let parts = try_join_all((0..PARTS).map(|part| self.part(&partition, part))).await?;
+        let fingerprints = parts.into_iter().flatten().collect();
+        let erased = Arc::new(Erased { version, key: read.bytes("key")?.to_vec(), fingerprints });
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), erased.clone());
+        Ok(erased)
+    }
+
+    async fn part(&self, partition: &ConnectionKey, part: u8) -> Result<HashSet<Fingerprint>, StoreError> {
+        Ok(self.table.get(partition, &part_entry(part)).await?.map(|item| read_set(&item)).unwrap_or_default())
+    }
+
+    /// Notes that somebody is erased: a customer, with the addresses that it had, or an address by itself. From then on
+    /// the customer is not stored, and no new one with one of the addresses is.
+    ///
+    /// # Errors
+    /// If the store fails: then some of it may be noted.
+    pub async fn add(
+        &self,
+        tenant: &str,
+        whom: &Whom,
+        addresses: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let partition = partition(tenant);
+        let key = self.key(&partition).await?;
+        let own = whom.fingerprint(&key);
+        let mut all: BTreeSet<Fingerprint> = addresses.iter().map(|address| of_address(&key, address)).collect();
+        all.insert(own);
+        // Somebody who is erased again keeps what was noted then.
+        let note = self.table.update(&partition, &of_entry(&own)).update_expression("SET #at = :at ADD #set :set");
+        let note = note
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_names("#set", FINGERPRINTS)
+            .expression_attribute_values(":at", time(now))
+            .expression_attribute_values(":set", set(&all));
+        self.table.send(|| note.clone().send()).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
+        self.change(&partition, "ADD", &all).await
+    }
+
+    /// Takes somebody out of the list, with the addresses that were noted with a customer; `false` if it is not in the
+    /// list. What others have brought into it stays.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn lift(&self, tenant: &str, whom: &Whom) -> Result<bool, StoreError> {
+        let partition = partition(tenant);
+        let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(false) };
+        let own = of_entry(&whom.fingerprint(Read::new(HEAD, &head).bytes("key")?));
+        let notes = query_all(&self.table.patience, self.table.entries(&partition, "of/")).await?;
+        let (mut lifted, mut kept) = (BTreeSet::new(), HashSet::new());
+        for item in &notes {
+            if Read::new("of/", item).text("entry")? == own {
+                lifted = read_set(item).into_iter().collect();
+            } else {
+                kept.extend(read_set(item));
+            }
+        }
+        if lifted.is_empty() {
+            return Ok(false);
+        }
+        lifted.retain(|fingerprint| !kept.contains(fingerprint));
+        self.change(&partition, "DELETE", &lifted).await?;
+        self.table.delete(&partition, &own).await?;
+        Ok(true)
+    }
+
+    /// How many customers, and addresses by themselves, were erased.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn count(&self, tenant: &str) -> Result<usize, StoreError> {
+        let notes = self.table.entries(&partition(tenant), "of/").projection_expression("entry");
+        query_all(&self.table.patience, notes).await.map(|notes| notes.len())
+    }
+
+    /// What a tenant's fingerprints are made with: made at the first use.
+    async fn key(&self, partition: &ConnectionKey) -> Result<Vec<u8>, StoreError> {
+        let secret = self.random.secret().map_err(|error| StoreError::Document {
+            what: "the key of erasures".to_owned(),
+            problem: error.to_string(),
+        })?;
+        let update = self
+            .table
+            .update(partition, HEAD)
+            .update_expression("SET #key = if_not_exists(#key, :key)")
+            .expression_attribute_names("#key", "key")
+            .expression_attribute_values(":key", bytes(&secret))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+        let answer = self.table.send(|| update.clone().send()).await;
+        let head = answer.map_err(|error| StoreError::aws("UpdateItem", error))?.attributes.unwrap_or_default();
+        Ok(Read::new(HEAD, &head).bytes("key")?.to_vec())
+    }
+
+    /// Adds fingerprints to the parts, or deletes them; then everybody reads the parts again.
+    async fn change(
+        &self,
+        partition: &ConnectionKey,
+        verb: &str,
+        changed: &BTreeSet<Fingerprint>,
+    ) -> Result<(), StoreError> {
+        for part in 0..PARTS {
+            let of_part: BTreeSet<_> = changed.iter().filter(|it| it[0] % PARTS == part).copied().collect();
+            if of_part.is_empty() {
+                continue;
+            }
+            let update = self
+                .table
+                .update(partition, &part_entry(part))
+                .update_expression(format!("{verb} #set :set"))
+                .expression_attribute_names("#set", FINGERPRINTS)
+                .expression_attribute_values(":set", set(&of_part));
+            self.table.send(|| update.clone().send()).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
+        }
+        let update = self
+            .table
+            .update(partition, HEAD)
+            .update_expression("ADD version :one")
+            .expression_attribute_values(":one", number(1));
+        let answer = self.table.send(|| update.clone().send()).await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+    }
+}
+
+/// No connection has such an id.
+fn partition(tenant: &str) -> ConnectionKey {
+    ConnectionKey::new(tenant, "!erased")
+}
+
+fn part_entry(part: u8) -> String {
+    format!("part/{part:02}")
+}
+
+fn of_entry(fingerprint: &Fingerprint) -> String {
+    format!("of/{}", hex::encode(fingerprint))
+}
+
+fn of_id(key: &[u8], id: &CustomerId) -> Fingerprint {
+    fingerprint(key, "id", &id.to_string())
+}
+
+fn of_address(key: &[u8], address: &str) -> Fingerprint {
+    fingerprint(key, "email", address)
+}
+
+fn fingerprint(key: &[u8], kind: &str, text: &str) -> Fingerprint {
+    // HMAC takes keys of any length.
+    #[allow(clippy::expect_used)]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    mac.update(kind.as_bytes());
+    mac.update(b"\n");
+    mac.update(text.as_bytes());
+    let whole = mac.finalize().into_bytes();
+    std::array::from_fn(|place| whole[place])
+}
+
+fn set(fingerprints: &BTreeSet<Fingerprint>) -> AttributeValue {
+    AttributeValue::Bs(fingerprints.iter().map(|fingerprint| Blob::new(fingerprint.to_vec())).collect())
+}
+
+fn read_set(item: &Item) -> HashSet<Fingerprint> {
+    let Some(AttributeValue::Bs(blobs)) = item.get(FINGERPRINTS) else { return HashSet::new() };
+    blobs.iter().filter_map(|blob| Fingerprint::try_from(blob.as_ref()).ok()).collect()
+}

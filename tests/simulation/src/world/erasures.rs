@@ -1,0 +1,56 @@
+//! Persons who ask to be forgotten.
+
+use std::time::Duration;
+
+use model::CustomerId;
+use operations::persons::Eraser;
+use store::Whom;
+
+use super::{TABLES, World, key};
+use crate::event::POLLED;
+
+impl World {
+    pub(super) fn eraser(&self) -> Eraser {
+        Eraser::new(&self.tables, self.clock.clone(), store::Random::from_seed(self.seed))
+    }
+
+    pub(super) async fn erase(&mut self, connection: usize, id: u64) {
+        let (tenant, name) = POLLED[connection];
+        self.is_gone(connection, id);
+        let stored = self.tables.shadow().get(&key(connection), &id.to_string()).await.unwrap();
+        let address = stored.and_then(|customer| Some(customer.content.emails.first()?.address.clone()));
+        let known = self.erased.entry((connection, id)).or_default();
+        *known = address.or(known.take());
+        let whom = Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() });
+        let deadline = self.clock.now() + Duration::from_secs(60);
+        self.eraser().erase(tenant, &whom, deadline).await.unwrap();
+    }
+
+    /// Items that hold an address of somebody who was erased. What a source has listed is gone when its batch ends.
+    pub(super) async fn traces_of_erased(&self) -> Vec<String> {
+        let now = |&(connection, id): &(usize, u64)| match connection {
+            2 => self.bc.email(id),
+            aa => self.aa[aa].email(id),
+        };
+        let addresses: Vec<String> =
+            self.erased.iter().flat_map(|(who, before)| [before.clone(), now(who)]).flatten().collect();
+        if addresses.is_empty() {
+            return Vec::new();
+        }
+        let client = self.aws.database.exempt_client();
+        let mut traces = Vec::new();
+        for table in TABLES {
+            let items = client.scan().table_name(table).into_paginator().items().send();
+            for item in items.collect::<Result<Vec<_>, _>>().await.unwrap() {
+                let is_listed = item.get("entry").and_then(|entry| entry.as_s().ok());
+                let shown = format!("{item:?}");
+                if !is_listed.is_some_and(|entry| entry.starts_with("listed/"))
+                    && let Some(address) = addresses.iter().find(|address| shown.contains(*address))
+                {
+                    traces.push(format!("{table} holds {address} of somebody who was erased: {shown}"));
+                }
+            }
+        }
+        traces
+    }
+}
