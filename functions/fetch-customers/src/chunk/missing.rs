@@ -94,7 +94,7 @@ impl ChunkWork<'_> {
         }
         // One spelling is enough beside the last companion, if a request has no room for two.
         ids.truncate(self.bulk_size());
-        if !PlantedFault::TrustsCompanions.is_planted() && !self.lacks_all_alone(&group, &asked, confirmation).await? {
+        if !self.lacks_all_alone(&group, &asked, confirmation).await? {
             return Ok(());
         }
         let answer = match self.request(&ids).await? {
@@ -127,6 +127,9 @@ impl ChunkWork<'_> {
         asked: &[String],
         confirmation: &mut Confirmation,
     ) -> Result<bool, Pause> {
+        if PlantedFault::TrustsCompanions.is_planted() {
+            return Ok(true);
+        }
         let groups = &mut confirmation.groups;
         let answer = match (self.request(asked).await?, group) {
             (Ok(answer), _) => answer,
