@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions};
+use customer_sync::commands::{self, FailuresAction, FeedOptions, LocalOptions, VerifyOptions};
 use customer_sync::{Login, Target, TargetError};
 use operations::resync::ResyncWhat;
 use tracing_subscriber::EnvFilter;
@@ -77,6 +77,19 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Compare customers of the shadow with the source as it is now
+    Verify {
+        /// The id of the connection
+        connection: String,
+        /// How many customers of Association Anywhere are compared, chosen at random; 200 by default
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        sample: Option<u32>,
+        /// Have those that differ fetched again
+        #[arg(long)]
+        repair: bool,
         #[command(flatten)]
         place: Deployment,
     },
@@ -268,6 +281,10 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         }
         Some(Command::Where { customer, json, place }) => {
             commands::whereabouts(&place.target().await?, &customer, json).await?;
+        }
+        Some(Command::Verify { connection, sample, repair, place }) => {
+            let options = VerifyOptions { sample, repair };
+            return commands::verify(&place.target().await?, &connection, options).await;
         }
         Some(Command::Forget { connection, yes, place }) => {
             commands::forget(&place.target().await?, &connection, yes).await?;

@@ -19,6 +19,7 @@ mod pause;
 mod progress;
 mod resync;
 mod status;
+mod verify;
 mod whereabouts;
 
 pub use apply::apply;
@@ -30,6 +31,7 @@ pub use local::{LocalError, LocalOptions, LocalRun, local};
 pub use pause::{pause, resume};
 pub use resync::resync;
 pub use status::status;
+pub use verify::{VerifyOptions, verify};
 pub use whereabouts::whereabouts;
 
 /// The connection with this id.

@@ -17,4 +17,5 @@ mod readers;
 mod refusals;
 mod source;
 mod support;
+mod verify;
 mod whereabouts;
