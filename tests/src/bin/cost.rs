@@ -32,10 +32,10 @@ const AT_ONCE: u32 = 8;
 const SOURCE: Duration = Duration::from_millis(300);
 /// Chunks that all workers of a connection settle in a second: as many as it may ask its source for pages.
 const CHUNKS_A_SECOND: u32 = 10;
-/// What the alarms of the template watch, and metrics that have values while nothing changes: `freshness`, and one
-/// more.
-const ALARMS: u32 = 31;
-const METRICS: u32 = 2;
+/// What the alarms of the template watch, and metrics that have values while nothing changes: `freshness`, `drift`, and
+/// one more.
+const ALARMS: u32 = 32;
+const METRICS: u32 = 3;
 
 /// Environments of the function that asks sources, of which each reads their secrets.
 const ENVIRONMENTS: u32 = 2;
