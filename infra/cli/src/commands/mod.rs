@@ -8,6 +8,8 @@ use crate::Target;
 
 mod apply;
 mod changes;
+mod check;
+mod cost;
 mod demo;
 mod docs;
 mod failures;
@@ -22,7 +24,8 @@ mod status;
 mod verify;
 mod whereabouts;
 
-pub use apply::apply;
+pub use apply::{ApplyOptions, apply};
+pub use cost::{ChangedPerDay, CostOptions, cost};
 pub use failures::{FailuresAction, failures};
 pub use feed::{FeedOptions, feed};
 pub use forget::forget;
