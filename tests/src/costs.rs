@@ -1,5 +1,6 @@
-//! What customer-sync asks of AWS, measured: an idle hour, customers that are synced, changes that are sent on. Requests and
-//! units are counted. The time of the functions is modelled, because the clock is a story's: see [`deliver`].
+//! What customer-sync asks of AWS, measured: an idle hour, customers that are synced, changes that are sent on.
+//! Requests and units are counted. The time of the functions is modelled, because the clock is a story's: see
+//! `deliver`.
 
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ pub async fn figures(sample: u32, single: u32) -> Figures {
     let idle = async |kind: Kind, poll_seconds: f64| {
         let first = each(&idle_hour(kind, 1).await, 1);
         let ten = each(&idle_hour(kind, 10).await, 1);
-        IdleHours { poll_seconds, first, further: ten.and(first.times(-1.0)).times(1.0 / 9.0) }
+        // What ten take less than one does together is no gain of each.
+        IdleHours { poll_seconds, first, further: ten.and(first.times(-1.0)).times(1.0 / 9.0).or_nothing() }
     };
     let (reports, [aa_bytes, bc_bytes, feed_bytes]) = millions(sample).await;
     let of = |name: &str| each(&reports.iter().find(|(what, _)| *what == name).unwrap().1, sample);

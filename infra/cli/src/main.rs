@@ -106,7 +106,7 @@ enum Command {
         /// How many of them change a day: a number, or a share as 2%
         #[arg(long, value_name = "P")]
         changed_per_day: ChangedPerDay,
-        /// The connections and destinations that there are; without a file one Association Anywhere and one Business Catalyst
+        /// What there is; without a file one Association Anywhere and one Business Catalyst
         #[arg(long, value_name = "FILE")]
         connections: Option<PathBuf>,
     },

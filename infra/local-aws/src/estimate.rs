@@ -148,6 +148,19 @@ impl Work {
         }
     }
 
+    /// The same, with nothing less than 0.
+    #[must_use]
+    pub fn or_nothing(self) -> Self {
+        Self {
+            write_units: self.write_units.max(0.0),
+            read_units: self.read_units.max(0.0),
+            gb_seconds: self.gb_seconds.max(0.0),
+            invocations: self.invocations.max(0.0),
+            sqs_requests: self.sqs_requests.max(0.0),
+            secret_requests: self.secret_requests.max(0.0),
+        }
+    }
+
     /// Both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -1,5 +1,5 @@
-//! What the looks for drift have found, and how far they have come: the entry `drift` of the control table. When the next
-//! one is due stands in the entry `poll`, as `verify_at`, so that planning it costs no read of its own.
+//! What the looks for drift have found, and how far they have come: the entry `drift` of the control table. When the
+//! next one is due stands in the entry `poll`, as `verify_at`, so that planning it costs no read of its own.
 
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;

@@ -3,8 +3,8 @@
 //! An answer may lack customers that exist, because the source answers with only so many, and it does not say so. A
 //! customer that is missing is therefore asked for twice more, few at a time: **alone**, and **beside companions** that
 //! are known to exist, one first, one in the middle and one last. It is missing at the source if neither answer has it,
-//! and the second has every companion. Beside companions no more are asked for than the source was heard with. These are
-//! the rules of `fetch-customers`, without its way out: what they can't decide is unclear here.
+//! and the second has every companion. Beside companions no more are asked for than the source was heard with. These
+//! are the rules of `fetch-customers`, without its way out: what they can't decide is unclear here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;

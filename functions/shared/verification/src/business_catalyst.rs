@@ -1,5 +1,5 @@
-//! Contacts of Business Catalyst, by a listing of everything, page by page. The ids that were listed are held in memory,
-//! and the fingerprints of contacts that differ; of the contents only those of one page.
+//! Contacts of Business Catalyst, by a listing of everything, page by page. The ids that were listed are held in
+//! memory, and the fingerprints of contacts that differ; of the contents only those of one page.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,12 @@
 //! Compares customers of the shadow with their source as it is now, and changes neither.
 //!
-//! **What is only on its way is no drift.** A customer that differs may have changed at the source a moment ago. So it is
-//! looked at a second time after a pause. It has drifted if the source says the same both times, the record was not
+//! **What is only on its way is no drift.** A customer that differs may have changed at the source a moment ago. So it
+//! is looked at a second time after a pause. It has drifted if the source says the same both times, the record was not
 //! written in between, and the source has reported nothing of it that is still to be taken over. What the source has
 //! reported since the first look, the second one finds in the shadow, or in the queue.
 //!
-//! **A customer that is missing** from an answer is asked for twice more, beside others that exist, because a source may
-//! answer with only so many: see [`association_anywhere`]. Whatever the answer, nothing is deleted here.
+//! **A customer that is missing** from an answer is asked for twice more, beside others that exist, because a source
+//! may answer with only so many: see [`association_anywhere`]. Whatever the answer, nothing is deleted here.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

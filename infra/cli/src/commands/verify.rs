@@ -15,7 +15,7 @@ use crate::Target;
 
 /// How many customers are compared, unless another number is given.
 const SAMPLE: u32 = 200;
-/// How long a comparison may take: a list of a million contacts is ten thousand requests, at the pace of the connection.
+/// How long a comparison may take: a list of a million contacts is ten thousand requests, at the connection's pace.
 const PATIENCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// How many customers of a kind are named one by one.
 const MOST_NAMED: usize = 100;
