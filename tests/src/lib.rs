@@ -5,6 +5,7 @@
 
 mod association_anywhere;
 mod business_catalyst;
+pub mod costs;
 mod deployment;
 mod destinations;
 pub mod openapi;

@@ -10,7 +10,6 @@
 //! lost is sent again, and a batch that can't be finished is abandoned and listed anew from the same cursor.
 
 mod nobody;
-mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -22,11 +21,9 @@ use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
 use polling::{FRONT, Next, Poll, Poller, Polling, Tended};
-use sources::SourceError;
 use sources::business_catalyst::BusinessCatalystClient;
+use sources::{ContactPage as Page, SourceError, UNIDENTIFIED};
 use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, Withheld, split_listed};
-
-use crate::page::{Page, UNIDENTIFIED};
 
 /// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);

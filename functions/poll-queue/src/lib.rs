@@ -1,16 +1,18 @@
 //! Triggered by SQS: messages of `schedule-polls`, and of the worker that settled the last chunk of a batch. Asks
 //! Association Anywhere connections which customers changed, makes a batch of them, and purges the source's queue once
-//! every customer of the batch has come to an end.
+//! every customer of the batch has come to an end. Once an hour it compares some customers with the source, and tells
+//! how many have drifted.
 //!
 //! | reads | writes |
 //! |---|---|
-//! | the source's queue; connections, the batch ledger, requests to redrive and resync | the batch ledger, messages on SQS, the poll's state; the source's queue: the purge, and everybody for a resync |
+//! | the source's queue, and details for the look for drift; connections, the batch ledger, requests to redrive and resync; some records of the shadow | the batch ledger, messages on SQS, the poll's state, the metric `drift`; the source's queue: the purge, and everybody for a resync |
 //!
 //! **When it fails** nothing is lost: a batch that was not completely opened is cleared and asked for again, a chunk
 //! whose message or worker was lost is sent again, and a queue is purged only if it is seen to be still the one that
 //! was read. The next message goes on from there.
 
 mod acknowledge;
+mod drift;
 mod resync;
 
 use std::sync::Arc;
@@ -26,7 +28,8 @@ use model::{
 use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, QueueAnswer, UnusableEntry};
-use store::{Failure, Failures, LedgerState, StoreError};
+use store::{ConnectionState, Drift, Failure, Failures, LedgerState, Shadow, StoreError};
+use verification::association_anywhere::CustomersVerifier;
 
 use crate::acknowledge::sample_of;
 
@@ -49,21 +52,32 @@ pub struct PollQueue {
     poller: Poller,
     failures: Failures,
     source: AssociationAnywhereClient,
+    verifier: CustomersVerifier,
+    drift: Drift,
+    shadow: Shadow,
+    /// How many customers a look for drift compares; 0: there is none.
+    drift_sample: usize,
 }
 
 impl PollQueue {
-    /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `WORK_QUEUE_URL`.
+    /// The function with the tables and the queue that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`,
+    /// `WORK_QUEUE_URL`. A look for drift compares `DRIFT_SAMPLE` customers.
     ///
     /// # Errors
-    /// If a variable is missing.
+    /// If a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?;
         let Clients { secrets, http, clock, .. } = clients;
+        let source = AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock.clone());
         Ok(Self {
             poller,
             failures: tables.failures(),
-            source: AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock),
+            verifier: CustomersVerifier::new(&tables, source.clone(), clock).impatient(),
+            source,
+            drift: tables.drift(),
+            shadow: tables.shadow(),
+            drift_sample: environment.number("DRIFT_SAMPLE")?,
         })
     }
 }
@@ -105,6 +119,15 @@ impl Poll for PollQueue {
         } else {
             Ahead::News(QueueNews { asked_at, origin: queue.origin(), answer })
         })
+    }
+
+    async fn verify(
+        &self,
+        connection: &Connection<Settings>,
+        seen: &ConnectionState,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.look_for_drift(connection, seen, deadline).await
     }
 
     async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {

@@ -48,14 +48,16 @@ pub struct SchedulePolls {
     push_requests: PushRequests,
     clock: Clock,
     metrics: Metrics,
+    /// How many customers of an Association Anywhere are compared with it once an hour; 0: none.
+    drift_sample: u32,
 }
 
 impl SchedulePolls {
     /// The function with the table and the queues that its environment names: `CONTROL_TABLE`, `QUEUE_POLLS_URL`,
-    /// `CONTACT_POLLS_URL`, `PUSH_REQUESTS_URL`.
+    /// `CONTACT_POLLS_URL`, `PUSH_REQUESTS_URL`. It has connections looked at for drift, unless `DRIFT_SAMPLE` is 0.
     ///
     /// # Errors
-    /// If a variable is missing.
+    /// If a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: &Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
         let Clients { sqs, clock, random, metrics, .. } = clients;
@@ -70,6 +72,7 @@ impl SchedulePolls {
             push_requests: PushRequests::new(sqs.clone(), pushes_url, clock.clone(), random.clone()),
             clock: clock.clone(),
             metrics: metrics.clone(),
+            drift_sample: environment.number("DRIFT_SAMPLE")?,
         })
     }
 
@@ -89,6 +92,12 @@ impl SchedulePolls {
         for (Connection { key, settings }, (_, state)) in connections.iter().zip(&states) {
             let state = state.as_ref();
             let state = state.inspect_err(|error| tracing::error!(connection = %key, %error, "a state can't be read"));
+            if let Ok(state) = state
+                && S::KIND == AssociationAnywhereConfig::KIND
+                && self.drift_sample > 0
+            {
+                plan.add_verification(key, state, now);
+            }
             plan.add(key, state.ok(), Duration::from_secs(u64::from(poll_seconds(settings))), now);
         }
         let unreadable = registrations.len() - states.iter().filter(|(_, state)| state.is_ok()).count();

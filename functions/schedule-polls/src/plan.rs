@@ -51,6 +51,13 @@ impl Plan {
         }
     }
 
+    /// Adds a look for drift at a connection, if its time has come.
+    pub(crate) fn add_verification(&mut self, key: &ConnectionKey, state: &ConnectionState, now: Timestamp) {
+        if state.may_be_verified(now) {
+            self.put(0, PollPurpose::Verify, key);
+        }
+    }
+
     fn put(&mut self, second: u32, purpose: PollPurpose, key: &ConnectionKey) {
         self.0.entry((second, purpose)).or_default().push(key.clone());
     }
@@ -133,6 +140,21 @@ mod tests {
         let state = ConnectionState { has_batch: true, idle_since: None, ..due_in(3_000_000) };
         let looks = planned(Some(&state), 3_600);
         assert_eq!((looks.len(), looks[1]), (33, (2, PollPurpose::Batch)));
+    }
+
+    #[test]
+    fn a_look_for_drift_is_planned_when_its_time_has_come_and_not_before_the_first_sync() {
+        let planned = |state: ConnectionState| {
+            let mut plan = Plan::default();
+            plan.add_verification(&key(), &state, NOW);
+            plan.into_requests().len()
+        };
+        let synced = ConnectionState { fresh_as_of: Some(NOW), ..ConnectionState::default() };
+        let at = |seconds| ConnectionState { verify_at: Some(NOW + Duration::from_secs(seconds)), ..synced.clone() };
+        assert_eq!(planned(ConnectionState::default()), 0);
+        assert_eq!((planned(synced.clone()), planned(at(0)), planned(at(1))), (1, 1, 0));
+        assert_eq!(planned(at(100_000)), 1, "noted by a clock that was far ahead");
+        assert_eq!(planned(ConnectionState { paused_at: Some(NOW), ..at(0) }), 0);
     }
 
     #[test]

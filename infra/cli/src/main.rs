@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use customer_sync::commands::{self, ErasureAction, FailuresAction, FeedOptions, LocalOptions};
+use customer_sync::commands::{
+    self, ApplyOptions, ChangedPerDay, CostOptions, ErasureAction, FailuresAction, FeedOptions, LocalOptions,
+    VerifyOptions,
+};
 use customer_sync::{Login, Target, TargetError};
 use operations::resync::ResyncWhat;
 use tracing_subscriber::EnvFilter;
@@ -54,6 +57,9 @@ enum Command {
         /// Only show the difference
         #[arg(long)]
         dry_run: bool,
+        /// First reach every source and destination of the file; change nothing if one is not well
+        #[arg(long)]
+        check: bool,
         #[command(flatten)]
         place: Deployment,
     },
@@ -79,6 +85,31 @@ enum Command {
         json: bool,
         #[command(flatten)]
         place: Deployment,
+    },
+    /// Compare customers of the shadow with the source as it is now
+    Verify {
+        /// The id of the connection
+        connection: String,
+        /// How many customers of Association Anywhere are compared, chosen at random; 200 by default
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        sample: Option<u32>,
+        /// Have those that differ fetched again
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        place: Deployment,
+    },
+    /// Estimate a month's bill of AWS; asks nobody
+    Cost {
+        /// How many customers all connections have together
+        #[arg(long, value_name = "N")]
+        customers: u32,
+        /// How many of them change a day: a number, or a share as 2%
+        #[arg(long, value_name = "P")]
+        changed_per_day: ChangedPerDay,
+        /// What there is; without a file one Association Anywhere and one Business Catalyst
+        #[arg(long, value_name = "FILE")]
+        connections: Option<PathBuf>,
     },
     /// Remove everything of a connection or destination that was taken out of the file
     Forget {
@@ -297,8 +328,8 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
             return commands::local(&LocalOptions { connections, data, port, once }).await;
         }
         Some(Command::Status { json, place }) => commands::status(&place.target().await?, json).await?,
-        Some(Command::Apply { file, dry_run, place }) => {
-            commands::apply(&place.target().await?, &file, dry_run).await?;
+        Some(Command::Apply { file, dry_run, check, place }) => {
+            commands::apply(&place.target().await?, &file, ApplyOptions { dry_run, check }).await?;
         }
         Some(Command::Resync { connection, customer, confirm_deletes, place }) => {
             let what = match customer {
@@ -310,6 +341,13 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         }
         Some(Command::Where { customer, json, place }) => {
             commands::whereabouts(&place.target().await?, &customer, json).await?;
+        }
+        Some(Command::Verify { connection, sample, repair, place }) => {
+            let options = VerifyOptions { sample, repair };
+            return commands::verify(&place.target().await?, &connection, options).await;
+        }
+        Some(Command::Cost { customers, changed_per_day, connections }) => {
+            commands::cost(&CostOptions { connections, customers, changed_per_day })?;
         }
         Some(Command::Forget { connection, yes, place }) => {
             commands::forget(&place.target().await?, &connection, yes).await?;

@@ -22,6 +22,8 @@ pub struct Target {
     pub tables: Tables,
     /// Whether secrets must stand in AWS Secrets Manager.
     pub is_stack: bool,
+    /// The address of a stack's HTTP API.
+    pub api_url: Option<String>,
     /// The directory of a run on this machine; `None` for a stack.
     pub directory: Option<PathBuf>,
     /// The options that name it, with a blank before each: for a command that a person is told to type.
@@ -84,7 +86,7 @@ impl Target {
         let is_default = path == Path::new(DIRECTORY);
         let flags = if is_default { String::new() } else { format!(" --data {}", path.display()) };
         let tables = local_tables(&clients);
-        Ok(Self { tables, clients, is_stack: false, directory: Some(path.to_owned()), flags })
+        Ok(Self { tables, clients, is_stack: false, api_url: None, directory: Some(path.to_owned()), flags })
     }
 
     /// Opens a deployed stack, by its outputs.
@@ -101,16 +103,16 @@ impl Target {
             unreadable(message.unwrap_or_else(|| format!("CloudFormation {}", unasked(&error))))
         })?;
         let outputs = answer.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
-        let table = |name: &str| {
-            let output = outputs.iter().find(|output| output.output_key() == Some(name));
-            let value = output.and_then(|output| output.output_value()).map(str::to_owned);
+        let output = |name: &str| {
+            let found = outputs.iter().find(|output| output.output_key() == Some(name));
+            let value = found.and_then(|output| output.output_value()).map(str::to_owned);
             value.ok_or_else(|| unreadable(format!("has no output {name}: is it a stack of customer-sync?")))
         };
         let names = TableNames {
-            control: table("ControlTableName")?,
-            shadow: table("ShadowTableName")?,
-            imports: table("ImportTableName")?,
-            feed: table("FeedTableName")?,
+            control: output("ControlTableName")?,
+            shadow: output("ShadowTableName")?,
+            imports: output("ImportTableName")?,
+            feed: output("FeedTableName")?,
         };
         let clients = Clients::of_config(&config, &Environment::default())?;
         let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
@@ -118,6 +120,7 @@ impl Target {
             tables,
             clients,
             is_stack: true,
+            api_url: Some(output("ApiUrl")?),
             directory: None,
             flags: format!(" --stack {name}{}", login.flags()),
         })

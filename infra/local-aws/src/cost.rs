@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::estimate::Work;
 use crate::meter::Report;
 
 /// The price file of this repository: us-east-1.
@@ -37,6 +38,8 @@ pub struct Prices {
 struct DynamoDbPrices {
     write_million: f64,
     read_million: f64,
+    stored_gb_month: f64,
+    backup_gb_month: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -112,23 +115,23 @@ impl Prices {
     /// What was used once.
     #[must_use]
     pub fn usage(&self, report: &Report, deployed: &Deployed) -> Bill {
+        self.work(&Work::of(report, deployed.memory_gb), deployed.arm64)
+    }
+
+    /// What was done once.
+    #[must_use]
+    pub fn work(&self, work: &Work, arm64: bool) -> Bill {
         let per_million = |count: f64, price: f64| count / 1e6 * price;
-        let (mut invocations, mut gb_seconds) = (0.0, 0.0);
-        for (binary, function) in &report.functions {
-            invocations += count(function.count);
-            gb_seconds += function.total.as_secs_f64() * (deployed.memory_gb)(binary);
-        }
-        let gb_second = if deployed.arm64 { self.lambda.gb_second_arm64 } else { self.lambda.gb_second_x86 };
-        let sqs: f64 = report.sqs.values().map(|requests| count(*requests)).sum();
+        let gb_second = if arm64 { self.lambda.gb_second_arm64 } else { self.lambda.gb_second_x86 };
         Bill {
             lines: vec![
-                ("DynamoDB writes", per_million(report.write_units(), self.dynamodb.write_million)),
-                ("DynamoDB reads", per_million(report.read_units(), self.dynamodb.read_million)),
-                ("Lambda time", gb_seconds * gb_second),
-                ("Lambda requests", per_million(invocations, self.lambda.request_million)),
-                ("SQS", per_million(sqs, self.sqs.request_million)),
-                ("secrets", count(report.secrets) / 1e4 * self.secrets.request_ten_thousand),
-                ("logs", invocations * LOG_BYTES_AN_INVOCATION / 1e9 * self.cloudwatch.logs_gb),
+                ("DynamoDB writes", per_million(work.write_units, self.dynamodb.write_million)),
+                ("DynamoDB reads", per_million(work.read_units, self.dynamodb.read_million)),
+                ("Lambda time", work.gb_seconds * gb_second),
+                ("Lambda requests", per_million(work.invocations, self.lambda.request_million)),
+                ("SQS", per_million(work.sqs_requests, self.sqs.request_million)),
+                ("secrets", work.secret_requests / 1e4 * self.secrets.request_ten_thousand),
+                ("logs", work.invocations * LOG_BYTES_AN_INVOCATION / 1e9 * self.cloudwatch.logs_gb),
             ],
         }
     }
@@ -136,18 +139,34 @@ impl Prices {
     /// A month in which every hour is like this one.
     #[must_use]
     pub fn month(&self, hour: &Report, deployed: &Deployed) -> Bill {
-        let mut bill = self.usage(hour, deployed);
-        for (_, dollars) in &mut bill.lines {
-            *dollars *= HOURS_A_MONTH;
-        }
+        let bill = self.usage(hour, deployed).times(HOURS_A_MONTH);
+        bill.and(&self.kept(deployed))
+    }
+
+    /// A month of what is there, whether it works or not.
+    #[must_use]
+    pub fn kept(&self, deployed: &Deployed) -> Bill {
         let receives = f64::from(deployed.consumed_queues) * RECEIVES_AN_HOUR * HOURS_A_MONTH;
-        bill.lines.extend([
-            ("SQS, asked in vain", receives / 1e6 * self.sqs.request_million),
-            ("secrets, kept", f64::from(deployed.secrets) * self.secrets.secret_month),
-            ("metrics", f64::from(deployed.metrics) * self.cloudwatch.metric_month),
-            ("alarms", f64::from(deployed.alarms) * self.cloudwatch.alarm_month),
-        ]);
-        bill
+        Bill {
+            lines: vec![
+                ("SQS, asked in vain", receives / 1e6 * self.sqs.request_million),
+                ("secrets, kept", f64::from(deployed.secrets) * self.secrets.secret_month),
+                ("metrics", f64::from(deployed.metrics) * self.cloudwatch.metric_month),
+                ("alarms", f64::from(deployed.alarms) * self.cloudwatch.alarm_month),
+            ],
+        }
+    }
+
+    /// A month of so many bytes in tables, with their backup to any second.
+    #[must_use]
+    pub fn stored(&self, bytes: f64) -> Bill {
+        let gb = bytes / 1e9;
+        Bill {
+            lines: vec![
+                ("DynamoDB storage", gb * self.dynamodb.stored_gb_month),
+                ("DynamoDB backup", gb * self.dynamodb.backup_gb_month),
+            ],
+        }
     }
 
     /// So many requests of an HTTP API; what the functions do for them is counted apart.
@@ -162,6 +181,18 @@ impl Bill {
     #[must_use]
     pub fn total(&self) -> f64 {
         self.lines.iter().map(|(_, dollars)| dollars).sum()
+    }
+
+    /// Both bills, line by line.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for (service, dollars) in &other.lines {
+            match self.lines.iter_mut().find(|(known, _)| known == service) {
+                Some((_, sum)) => *sum += dollars,
+                None => self.lines.push((service, *dollars)),
+            }
+        }
+        self
     }
 
     /// This bill so many times.
@@ -185,7 +216,7 @@ impl fmt::Display for Bill {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no run counts to 2 to the power of 53")]
-fn count(number: u64) -> f64 {
+pub(crate) fn count(number: u64) -> f64 {
     number as f64
 }
 

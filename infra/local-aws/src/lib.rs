@@ -7,6 +7,7 @@
 
 mod cost;
 mod dynamodb;
+mod estimate;
 mod event_source;
 mod functions;
 mod gateway;
@@ -22,6 +23,7 @@ mod template;
 
 pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
 pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits, rewrite};
+pub use estimate::{Estimate, Figures, IdleHours, Measured, Planned, Work, deployed};
 pub use functions::{Engine, EngineError};
 pub use interference::{Answer, Call, Interference};
 pub use meter::{Invocations, Meter, Report, Usage};

@@ -263,6 +263,19 @@ impl AaSimulator {
         }
     }
 
+    /// Gives these customers new content, and queues none of them: a queue that forgets to tell.
+    pub fn change_unqueued(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut state = self.state();
+        for id in ids {
+            state.change_unqueued(id);
+        }
+    }
+
+    /// Deletes a customer, and does not queue it.
+    pub fn delete_unqueued(&self, id: u64) {
+        self.state().delete_unqueued(id);
+    }
+
     /// Changes this many customers, chosen by the seed, as a renewal does; returns their ids.
     pub fn change_some(&self, count: usize) -> Vec<u64> {
         self.state().change_some(count)

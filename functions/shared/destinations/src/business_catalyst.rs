@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use config::ReceivingSite;
+use jiff::civil::DateTime;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use wire::business_catalyst::{
-    ContactToWrite, Credentials, Operation, SoapVersion, WriteError, read_update_insert_answer, update_insert_request,
+    ContactListReader, ContactToWrite, Credentials, Operation, PageEnd, SoapVersion, WriteError,
+    read_update_insert_answer, retrieve_request, update_insert_request,
 };
 use wire::{Limits, ReadError};
 
@@ -65,12 +67,34 @@ impl TakesLists for Site<'_> {
         let contacts: Vec<ContactToWrite> = items.iter().map(|contact| (*contact).clone()).collect();
         let envelope = update_insert_request(self.site.soap, &self.credentials(), &contacts);
         let envelope = envelope.map_err(|error| Trouble::new(error.to_string()))?;
-        let answer = self.request.post(&self.site.endpoint, headers(self.site.soap), envelope, PATIENCE).await?;
+        let answer = self
+            .request
+            .post(&self.site.endpoint, headers(self.site.soap, Operation::UpdateInsert), envelope, PATIENCE)
+            .await?;
         self.said(answer)
     }
 }
 
 impl Site<'_> {
+    /// Reads a page of the contacts that were updated since then, and keeps nothing of it. `false` if the site answers
+    /// with a fault that names no cause, as it may do if there are none.
+    pub(crate) async fn list(&self, since: DateTime) -> Result<bool, Trouble> {
+        let envelope = retrieve_request(self.site.soap, &self.credentials(), since, 0);
+        let headers = headers(self.site.soap, Operation::Retrieve);
+        let answer = self.request.post(&self.site.endpoint, headers, envelope, PATIENCE).await?;
+        let mut reader = ContactListReader::new(answer.body.as_slice(), Limits::default());
+        let problem = reader.by_ref().find_map(Result::err);
+        match (problem, reader.page_end()) {
+            (None, Some(PageEnd::Fault { .. })) => Ok(false),
+            (None, _) if answer.status.is_success() => Ok(true),
+            (Some(error @ ReadError::Source { .. }), _) => {
+                Err(Trouble::new(wire::redact(&error.to_string(), &self.login.username, &self.login.password)))
+            }
+            (Some(_), _) if answer.status.is_success() => Err(Trouble::new("its answer is no contact list")),
+            _ => Err(answer.into_trouble()),
+        }
+    }
+
     fn credentials(&self) -> Credentials<'_> {
         Credentials { username: &self.login.username, password: &self.login.password, site_id: self.site.site_id }
     }
@@ -109,10 +133,10 @@ fn problem_of(error: &WriteError) -> String {
     }
 }
 
-fn headers(soap: SoapVersion) -> HeaderMap {
+fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(soap.media_type()))]);
     // An operation's name and namespace are ASCII.
-    if let Some(Ok(action)) = soap.soap_action(Operation::UpdateInsert).map(HeaderValue::try_from) {
+    if let Some(Ok(action)) = soap.soap_action(operation).map(HeaderValue::try_from) {
         headers.insert(HeaderName::from_static("soapaction"), action);
     }
     headers

@@ -16,7 +16,7 @@ use model::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use sources::Transport;
 use store::Clock;
 use url::Host;
@@ -137,24 +137,38 @@ impl DestinationHttp {
         allows_private: bool,
         patience: Duration,
     ) -> Result<Answer, Trouble> {
+        let (client, url) = self.client_for(url, allows_private)?;
+        self.within(patience, client.post(url).headers(headers).body(body)).await
+    }
+
+    /// Asks for the head of what is at an address, with nothing in the request: by HTTP's own rules it changes nothing.
+    pub(crate) async fn head(&self, url: &str, allows_private: bool, patience: Duration) -> Result<Answer, Trouble> {
+        let (client, url) = self.client_for(url, allows_private)?;
+        self.within(patience, client.head(url)).await
+    }
+
+    /// The client for an address, if anything may be sent there.
+    fn client_for(&self, url: &str, allows_private: bool) -> Result<(&Client, Url), Trouble> {
         let url = Url::parse(url).map_err(|_| Trouble::new("its address is no URL"))?;
         // An address is looked up by no resolver.
         if !allows_private && address_of(&url).is_some_and(|address| !is_public(address)) {
             return Err(Trouble::new(NotPublic.to_string()));
         }
-        let client = if allows_private { &self.any } else { &self.public };
+        Ok((if allows_private { &self.any } else { &self.public }, url))
+    }
+
+    async fn within(&self, patience: Duration, request: RequestBuilder) -> Result<Answer, Trouble> {
         let until = self.clock.now() + patience;
         tokio::select! {
             biased;
-            answer = self.exchange(client, url, headers, body) => answer,
+            answer = self.exchange(request) => answer,
             () = self.clock.sleep_until(until) => {
                 Err(Trouble::new(format!("it did not answer within {} s", patience.as_secs())).of_content())
             }
         }
     }
 
-    async fn exchange(&self, client: &Client, url: Url, headers: HeaderMap, body: String) -> Result<Answer, Trouble> {
-        let request = client.post(url).headers(headers).body(body);
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
         let response = match &self.transport {
             Some(transport) => {
                 let request = request.build().map_err(|error| Trouble::new(describe(&error)))?;

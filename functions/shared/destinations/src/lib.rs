@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `http` | one request and its answer, to an address that may be sent to |
 //! | `array` | which of many customers a destination does not take, if it answers for all of them at once |
+//! | `check` | whether a destination can be reached and lets us in, without sending it anything |
 //! | `business_catalyst`, `customers_batch`, `webhook` | the three kinds |
 //!
 //! Nothing here knows the change feed, the store of failures, or what was sent before: see `push-changes`.
@@ -12,6 +13,7 @@
 
 mod array;
 mod business_catalyst;
+mod check;
 mod customers_batch;
 mod http;
 mod webhook;

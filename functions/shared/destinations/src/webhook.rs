@@ -43,7 +43,7 @@ pub(crate) enum Secrets {
 
 impl Secrets {
     /// At least one.
-    fn parsed(&self) -> Result<Vec<SigningSecret>, Trouble> {
+    pub(crate) fn parsed(&self) -> Result<Vec<SigningSecret>, Trouble> {
         let secrets = match self {
             Self::One { secret } => std::slice::from_ref(secret),
             Self::Several { secrets } => secrets,

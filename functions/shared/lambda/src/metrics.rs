@@ -54,6 +54,11 @@ impl Metrics {
         self.publish(connection, at, "Seconds", durations);
     }
 
+    /// Publishes figures of one connection at one time, of which 0 says something too.
+    pub fn figures(&self, connection: &str, at: Timestamp, figures: &[(&str, u64)]) {
+        self.publish(connection, at, "None", figures);
+    }
+
     fn publish(&self, connection: &str, at: Timestamp, unit: &str, values: &[(&str, u64)]) {
         if let Some(names) = &self.0 {
             println!("{}", line(names, Some(connection), at, unit, values));
@@ -117,6 +122,14 @@ mod tests {
         assert_eq!(line["failed"], json!(0));
         let (_, line) = written("false", Some("acme/aa"), &[("written", 0)]);
         assert_eq!((line.get("_aws"), &line["written"]), (None, &json!(0)));
+    }
+
+    #[test]
+    fn a_figure_is_a_metric_even_if_it_is_0() {
+        let names = Names { namespace: "n".into(), service: "s".into(), by_connection: false };
+        let line = line(&names, Some("acme/aa"), Timestamp::UNIX_EPOCH, "None", &[("drift", 0)]);
+        let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+        assert_eq!((metrics, &line["drift"]), (&json!([{ "Name": "drift", "Unit": "None" }]), &json!(0)));
     }
 
     #[test]

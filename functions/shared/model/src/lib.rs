@@ -52,5 +52,5 @@ pub use planted::PlantedFault;
 pub use public_address::is_public;
 pub use purge::{QueueVerdict, judge_queue};
 pub use reference_data::{LeadSource, LeadSourceView, Record, ReferenceData, Staff, StaffView};
-pub use spelling::{is_spelling_of, other_spellings};
+pub use spelling::{fold_id, is_spelling_of, other_spellings};
 pub use version::Version;

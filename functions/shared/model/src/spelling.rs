@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// Whether two ids may be two spellings of one.
 pub fn is_spelling_of(id: &str, other: &str) -> bool {
-    id == other || folded(id) == folded(other)
+    id == other || fold_id(id) == fold_id(other)
 }
 
 /// Ids that `id` may be stored under, if it was taken over in another spelling.
@@ -15,7 +15,8 @@ pub fn other_spellings(id: &str) -> BTreeSet<String> {
     spellings.filter(|spelling| spelling != id && !spelling.is_empty()).collect()
 }
 
-fn folded(id: &str) -> String {
+/// What all spellings of an id have in common.
+pub fn fold_id(id: &str) -> String {
     id.trim_start_matches('0').to_lowercase()
 }
 

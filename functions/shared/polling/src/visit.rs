@@ -74,6 +74,20 @@ pub trait Poll: Clone + Send + Sync + 'static {
         async { Ok(Ahead::NotAsked) }
     }
 
+    /// Compares some customers of a connection with its source, and changes none. Nothing by default: it is for sources
+    /// that report their changes by themselves, and may forget one.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn verify(
+        &self,
+        _connection: &Connection<Self::Settings>,
+        _seen: &ConnectionState,
+        _deadline: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Looks after the open batch of a connection: sends what is due to workers, or acknowledges it.
     ///
     /// # Errors
@@ -191,6 +205,10 @@ async fn visit<P: Poll>(
     let Poller { states, clock, random, .. } = poll.poller();
     let key = &connection.key;
     let began = clock.now();
+    if purpose == PollPurpose::Verify {
+        // Without the lease: it changes nothing that a poller needs, and holds none up.
+        return if seen.may_be_verified(began) { poll.verify(connection, &seen, deadline).await } else { Ok(()) };
+    }
     let pause = P::pause(&connection.settings);
     let is_wanted = match purpose {
         PollPurpose::Now => true,
@@ -198,6 +216,7 @@ async fn visit<P: Poll>(
         PollPurpose::Due => seen.due(pause, began) <= began + EARLY,
         // If it is not idle either, a poller died, or another release is at work: nothing is known.
         PollPurpose::Batch => seen.idle_since.is_none(),
+        PollPurpose::Verify => false,
     };
     if !is_wanted || seen.paused_at.is_some() || seen.lease_until.is_some_and(|until| until > began) {
         return Ok(());
@@ -372,7 +391,7 @@ impl<P: Poll> Visit<'_, P> {
         match self.purpose {
             PollPurpose::Now => true,
             PollPurpose::Due => has_news || due_at.is_none_or(|at| at <= self.poll.poller().clock.now() + EARLY),
-            PollPurpose::Batch => false,
+            PollPurpose::Batch | PollPurpose::Verify => false,
         }
     }
 

@@ -19,6 +19,8 @@ use crate::http::{RequestError, SourceError};
 use crate::source_client::SourceClient;
 use config::BusinessCatalystConfig as Settings;
 
+pub use wire::business_catalyst::Contact as ListedContact;
+
 /// The start of a listing from the beginning: the first time that the source's database can hold.
 pub const BEGINNING: DateTime = jiff::civil::date(1753, 1, 1).at(0, 0, 0, 0);
 /// Ten times what the source puts on a page.

@@ -11,6 +11,7 @@ pub mod association_anywhere;
 mod body;
 pub mod business_catalyst;
 mod coding;
+mod contact_page;
 mod feed;
 mod http;
 mod seats;
@@ -19,6 +20,7 @@ mod source_client;
 
 pub use body::Body;
 pub use coding::Coding;
+pub use contact_page::{ContactPage, UNIDENTIFIED};
 pub use feed::Feed;
 pub use http::{SourceError, SourceHttp, Transport};
 pub use source_client::ANSWER_TIME;

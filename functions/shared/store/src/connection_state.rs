@@ -10,6 +10,7 @@
 //! | `has_batch`, `tend_at` | a batch was open when the last poller left, and before when it is not looked after |
 //! | `requests`, `requests_seen` | how many requests operators have made, and how many the last poller saw: one that did not see the last leaves no `idle` |
 //! | `send_window` | which chunks were sent to workers, as JSON |
+//! | `verify_at` | when some customers are compared with the source next; see [`Drift`](crate::Drift) |
 //! | `answered_at`, `fresh_as_of` | when the source last answered, and through when the shadow holds all it reported |
 //! | `paused_at` | since when an operator has it paused: it is not polled |
 //! | `watched_since` | since when freshness is counted for a connection that never was in sync |
@@ -148,6 +149,30 @@ impl ConnectionStates {
     /// If the store can't be written.
     pub async fn postpone(&self, connection: &ConnectionKey, due_at: Timestamp) -> Result<(), StoreError> {
         self.set(self.update(connection).update_expression("SET due_at = :at"), due_at).await
+    }
+
+    /// Plans the next look for drift, if it is still planned as it was `seen`: so one of several that come at the same
+    /// time goes on. Whether it was this one.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn plan_verification(
+        &self,
+        connection: &ConnectionKey,
+        seen: Option<Timestamp>,
+        next: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = self
+            .update(connection)
+            .update_expression("SET verify_at = :next")
+            .expression_attribute_values(":next", time(next));
+        let update = match seen {
+            Some(seen) => {
+                update.condition_expression("verify_at = :seen").expression_attribute_values(":seen", time(seen))
+            }
+            None => update.condition_expression("attribute_not_exists(verify_at)"),
+        };
+        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
     }
 
     /// Counts the freshness of a connection that never was in sync from `now` on, unless it is counted already.

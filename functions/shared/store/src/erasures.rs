@@ -88,7 +88,7 @@ impl Erased {
 
     /// Whether content must not be stored under an id that may be new. A customer that is there already, and was not
     /// erased, may have the address of one that was.
-    pub(crate) fn refuses(&self, id: &CustomerId, content: Option<&Content>, is_new: bool) -> bool {
+    pub fn refuses(&self, id: &CustomerId, content: Option<&Content>, is_new: bool) -> bool {
         self.holds(id) || is_new && content.is_some_and(|content| self.holds_an_address_of(content))
     }
 }

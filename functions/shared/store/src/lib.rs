@@ -18,6 +18,7 @@
 //! | `acme/aa` | `limiter` | pace and breaker, shared by all requests to this source |
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
+//! | `acme/aa` | `drift` | what the looks for drift have found, and how far they have come |
 //! | `acme/loyalty` | `push` | how far a destination has come |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
@@ -39,6 +40,7 @@ mod control;
 mod credential_digest;
 mod deletion_limit;
 mod deliveries;
+mod drift;
 mod email_index;
 mod erasures;
 mod error;
@@ -65,6 +67,7 @@ pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastErr
 pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
 pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress, Witness};
+pub use drift::{Drift, DriftState};
 pub use email_index::EmailIndex;
 pub use erasures::{Erased, Erasures, Whom};
 pub use error::StoreError;

@@ -77,6 +77,8 @@ pub enum PollPurpose {
     /// To look after an open batch, and nothing else. A look for this purpose opens no batch, so no chain of messages
     /// leads back to itself: Lambda would stop it.
     Batch,
+    /// To compare some customers with the source, if their time has come.
+    Verify,
 }
 
 /// The body of a message.

@@ -3,8 +3,8 @@ use model::ReferenceData;
 
 use crate::control::ControlTable;
 use crate::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, EmailIndex, Erasures, Failures,
-    Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, Drift, EmailIndex, Erasures,
+    Failures, Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -58,6 +58,11 @@ impl Tables {
     /// How far the destinations have come.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
+    }
+
+    /// What the looks for drift have found.
+    pub fn drift(&self) -> Drift {
+        Drift::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// Rate limits and circuit breakers of the sources.

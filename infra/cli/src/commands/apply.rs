@@ -1,17 +1,28 @@
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use config::{Configuration, DESTINATION, Deployment, Destination, Problems, READER};
 use model::ConnectionKey;
 use store::{ConnectionRegistry, Listed, Registration};
 
 use crate::Target;
+use crate::commands::check::check;
+
+/// How to make a file the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// Whether only the difference is shown.
+    pub dry_run: bool,
+    /// Whether every source and destination is reached first.
+    pub check: bool,
+}
 
 /// Makes the file the configuration, or shows the difference.
 ///
 /// # Errors
-/// If the file, or the token of a reader, can't be read or used: then nothing was changed. If the store fails.
-pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
+/// If the file, or the token of a reader, can't be read or used, or a source or destination is not well that was to be
+/// reached: then nothing was changed. If the store fails.
+pub async fn apply(target: &Target, file: &Path, options: ApplyOptions) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let place = if target.is_stack { Deployment::Stack } else { Deployment::Local };
     let unusable = |problems: Problems| anyhow!(problems.in_file(file));
@@ -20,6 +31,14 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
         eprintln!("customer-sync: {}: {warning}", file.display());
     }
     configuration.digest_tokens(&target.clients.secrets, place).await.map_err(unusable)?;
+    if options.check {
+        let checked = check(target, &configuration).await;
+        checked.well.iter().for_each(|line| println!("{line}"));
+        if !checked.problems.is_empty() {
+            let problems = checked.problems.iter().map(|problem| format!("{}: {problem}", file.display()));
+            bail!(problems.collect::<Vec<_>>().join("\n"));
+        }
+    }
     let changes = changes(&target.tables.registry(), &configuration).await?;
     for change in &changes {
         let (sign, registration) = match change {
@@ -37,7 +56,7 @@ pub async fn apply(target: &Target, file: &Path, dry_run: bool) -> Result<()> {
     if changes.is_empty() {
         println!("nothing to change");
     }
-    if !dry_run {
+    if !options.dry_run {
         carry_out(&target.tables.registry(), changes).await?;
     }
     Ok(())

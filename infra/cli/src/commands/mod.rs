@@ -8,6 +8,8 @@ use crate::Target;
 
 mod apply;
 mod changes;
+mod check;
+mod cost;
 mod demo;
 mod docs;
 mod failures;
@@ -20,9 +22,11 @@ mod persons;
 mod progress;
 mod resync;
 mod status;
+mod verify;
 mod whereabouts;
 
-pub use apply::apply;
+pub use apply::{ApplyOptions, apply};
+pub use cost::{ChangedPerDay, CostOptions, cost};
 pub use failures::{FailuresAction, failures};
 pub use feed::{FeedOptions, feed};
 pub use forget::forget;
@@ -32,6 +36,7 @@ pub use pause::{pause, resume};
 pub use persons::{ErasureAction, erase, export, whom};
 pub use resync::resync;
 pub use status::status;
+pub use verify::{VerifyOptions, verify};
 pub use whereabouts::whereabouts;
 
 /// The connection with this id.

@@ -5,7 +5,9 @@
 
 mod association_anywhere;
 mod business_catalyst;
+mod check;
 mod connector;
+mod cost;
 mod destinations;
 mod doors;
 mod forget;
@@ -18,4 +20,5 @@ mod readers;
 mod refusals;
 mod source;
 mod support;
+mod verify;
 mod whereabouts;

@@ -154,9 +154,14 @@ fn the_templates_functions_have_the_environment_that_it_says() {
     for (binary, own) in [
         (
             "schedule-polls",
-            &["QUEUE_POLLS_URL=QueuePolls", "CONTACT_POLLS_URL=ContactPolls", "PUSH_REQUESTS_URL=PushRequests"][..],
+            &[
+                "QUEUE_POLLS_URL=QueuePolls",
+                "CONTACT_POLLS_URL=ContactPolls",
+                "PUSH_REQUESTS_URL=PushRequests",
+                "DRIFT_SAMPLE=20",
+            ][..],
         ),
-        ("poll-queue", &["WORK_QUEUE_URL=WorkQueue", "POLL_REQUESTS_URL=QueuePolls"]),
+        ("poll-queue", &["WORK_QUEUE_URL=WorkQueue", "POLL_REQUESTS_URL=QueuePolls", "DRIFT_SAMPLE=20"]),
         ("poll-contacts", &["WORK_QUEUE_URL=ContactsQueue", "POLL_REQUESTS_URL=ContactPolls", "MOST_PAGES=20000"]),
         ("fetch-customers", &["POLL_REQUESTS_URL=QueuePolls"]),
         ("upsert-customers", &["POLL_REQUESTS_URL=ContactPolls"]),

@@ -8,6 +8,8 @@
 //! | `POST /_simulator/change-some?count=50` | the same for this many, chosen by the seed; answers which |
 //! | `POST /_simulator/delete?id=1001` | delete a customer, told as such |
 //! | `POST /_simulator/delete-silently?id=1001` | delete a customer, queued as if only changed |
+//! | `POST /_simulator/change-unqueued?ids=1001` | new content, and not into the queue: it forgets to tell |
+//! | `POST /_simulator/delete-unqueued?id=1001` | delete a customer, and do not queue it |
 //! | `POST /_simulator/create?id=5001` | create a customer, or a deleted one anew |
 //! | `POST /_simulator/enqueue?id=1001` | into the queue, though nothing changed |
 //! | `POST /_simulator/enqueue-all` | every customer into the queue |
@@ -63,6 +65,8 @@ async fn command(
         }
         "delete" => simulator.delete(parameters.number("id")?),
         "delete-silently" => simulator.delete_silently(parameters.number("id")?),
+        "change-unqueued" => simulator.change_unqueued(parameters.numbers("ids")?),
+        "delete-unqueued" => simulator.delete_unqueued(parameters.number("id")?),
         "create" => simulator.create(parameters.number("id")?),
         "enqueue" => simulator.enqueue(parameters.number("id")?),
         "enqueue-all" => simulator.enqueue_all(),

@@ -116,11 +116,15 @@ impl State {
     }
 
     pub(super) fn change(&mut self, id: u64) {
+        self.change_unqueued(id);
+        self.enqueue(id, Action::Update);
+    }
+
+    pub(super) fn change_unqueued(&mut self, id: u64) {
         let customer = self.get_or_add(id);
         if customer.exists {
             customer.revision += 1;
         }
-        self.enqueue(id, Action::Update);
     }
 
     pub(super) fn change_some(&mut self, count: usize) -> Vec<u64> {
@@ -133,8 +137,12 @@ impl State {
     }
 
     pub(super) fn delete(&mut self, id: u64, queued_as: Action) {
-        self.get_or_add(id).exists = false;
+        self.delete_unqueued(id);
         self.enqueue(id, queued_as);
+    }
+
+    pub(super) fn delete_unqueued(&mut self, id: u64) {
+        self.get_or_add(id).exists = false;
     }
 
     pub(super) fn create(&mut self, id: u64) {

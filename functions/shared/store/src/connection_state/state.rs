@@ -14,6 +14,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_IDLE: Duration = Duration::from_secs(15 * 60);
 /// No poller lets an open batch wait for longer.
 const LONGEST_TEND: Duration = Duration::from_secs(60);
+/// No look for drift is planned farther ahead.
+const LONGEST_VERIFY_PAUSE: Duration = Duration::from_secs(3 * 60 * 60);
 /// When everything was asked to be listed again, and how often that was asked for.
 pub(super) const RESYNC: (&str, &str) = ("resync_at", "resync_count");
 /// When the deletions that wait were asked to be carried out, and how often that was asked for.
@@ -57,6 +59,8 @@ pub struct ConnectionState {
     pub watched_since: Option<Timestamp>,
     /// Which chunks were sent to workers, as the poller writes it.
     pub send_window: Option<String>,
+    /// When some customers are compared with the source next; `None` if that was not planned yet.
+    pub verify_at: Option<Timestamp>,
     /// How many requests operators have made.
     pub requests: u64,
     /// How many of them the last poller saw.
@@ -99,6 +103,13 @@ impl ConnectionState {
         self.tend_at.is_none_or(|at| at <= now || at > now + LONGEST_TEND)
     }
 
+    /// Whether some customers are to be compared with the source now. It must have been in sync once, and must not be
+    /// paused. A time that lies farther away than any is planned was noted by another clock.
+    pub fn may_be_verified(&self, now: Timestamp) -> bool {
+        let is_due = self.verify_at.is_none_or(|at| at <= now || at > now + LONGEST_VERIFY_PAUSE);
+        is_due && self.paused_at.is_none() && self.fresh_as_of.is_some()
+    }
+
     /// When the source is to be asked again that is asked every `pause`. A time that is noted farther away was noted
     /// before its pace changed.
     pub fn due(&self, pause: Duration, now: Timestamp) -> Timestamp {
@@ -125,6 +136,7 @@ impl ConnectionState {
             tend_at: read.optional_time("tend_at")?,
             watched_since: read.optional_time("watched_since")?,
             send_window: read.optional_text("send_window")?,
+            verify_at: read.optional_time("verify_at")?,
             requests: read.number_or_zero("requests")?,
             requests_seen: read.number_or_zero("requests_seen")?,
         })

@@ -11,6 +11,9 @@ use crate::StoreError;
 use crate::item::{Item, Read, text};
 use crate::request::{query_count, query_page};
 
+/// How many keys of a listing are held while a sample is drawn.
+const KEYS_AT_ONCE: usize = 1_000;
+
 impl Shadow {
     /// Up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor to go on with;
     /// `None` if there are no more. One that can't be read is left out.
@@ -183,6 +186,31 @@ impl Shadow {
             chosen.extend(source_id_of(&key).map(str::to_owned));
         }
         Ok(chosen)
+    }
+
+    /// Source ids of `count` customers of a connection that are stored and not deleted, each as likely as any other, in
+    /// any order; all of them if there are no more. And how many there are. Reads a hundred bytes for each.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn sample(&self, connection: &ConnectionKey, count: usize) -> Result<(Vec<String>, u64), StoreError> {
+        let (mut sample, mut seen) = (Vec::new(), 0_u64);
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.page(connection, cursor, KEYS_AT_ONCE).await?;
+            for source_id in page {
+                seen += 1;
+                if sample.len() < count {
+                    sample.push(source_id);
+                } else if let Some(place) = sample.get_mut(self.table.random.below(seen) as usize) {
+                    *place = source_id;
+                }
+            }
+            if next.is_none() {
+                return Ok((sample, seen));
+            }
+            cursor = next;
+        }
     }
 
     /// The customers in one shard of a connection's listing.

@@ -1,39 +1,43 @@
+//! A page of a contact list: what a listing needs to know of it, and what its contacts say.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use model::{ContentHash, ListedChange, ListedCustomer, ListedPage, ListedRecord, Listing, Version};
-use sources::business_catalyst::ContactsAnswer;
 use wire::business_catalyst::Contact;
+
+use crate::business_catalyst::ContactsAnswer;
 
 const NO_ID: &str = "`entityId` is missing";
 
 /// Stands for a contact without a usable id. No contact has this id: the source's are numbers.
-pub(crate) const UNIDENTIFIED: &str = "?";
+pub const UNIDENTIFIED: &str = "?";
 
 /// A page of a listing, as the ledger takes it.
-pub(crate) struct Page {
+#[derive(Debug)]
+pub struct ContactPage {
     /// When it was asked for.
-    pub(crate) asked_at: Timestamp,
+    pub asked_at: Timestamp,
     /// The contacts that it holds, in the source's order.
     records: Vec<ListedRecord>,
     /// Each contact once, by id, if it differs from the page before. If the source sent a contact twice, the newer one.
-    pub(crate) customers: Vec<ListedCustomer>,
+    pub customers: Vec<ListedCustomer>,
     /// The ids of all; [`UNIDENTIFIED`] for those without a usable id.
-    pub(crate) ids: BTreeSet<String>,
+    pub ids: BTreeSet<String>,
     /// The newest update.
-    pub(crate) newest: Option<Timestamp>,
+    pub newest: Option<Timestamp>,
     /// Two pages with the same fingerprint hold the same contacts with the same content.
-    pub(crate) fingerprint: ContentHash,
+    pub fingerprint: ContentHash,
     /// Whether the source says that there are more pages.
-    pub(crate) more: bool,
+    pub more: bool,
     /// Whether the source answered with a fault that names no cause.
-    pub(crate) is_fault: bool,
+    pub is_fault: bool,
 }
 
-impl Page {
+impl ContactPage {
     /// The next page of the listing of a batch.
-    pub(crate) fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64, listing: &Listing) -> Self {
+    pub fn of(answer: ContactsAnswer, zone: &TimeZone, batch: u64, listing: &Listing) -> Self {
         let ContactsAnswer { began, contacts, more, is_fault } = answer;
         let version = Version::of_batch(batch, listing.step);
         let mut customers = BTreeMap::new();
@@ -72,12 +76,12 @@ impl Page {
     }
 
     /// Whether it holds no contact.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
     /// The page as a listing takes it; see [`ListedPage`] for `settled_before`.
-    pub(crate) fn listed(&self, settled_before: Timestamp) -> ListedPage<'_> {
+    pub fn listed(&self, settled_before: Timestamp) -> ListedPage<'_> {
         ListedPage { records: &self.records, more: self.more, settled_before }
     }
 }
