@@ -403,6 +403,23 @@ STORIES += destinations.STORIES
 
 
 @story
+def some_customers_are_compared_with_the_source_once_an_hour(stack, sources):
+    """The hour is brought forward: the function may read what it needs for that."""
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["ControlTableName"]
+    dynamodb.update_item(
+        TableName=table, Key={"connection": {"S": "acme/aa"}, "entry": {"S": "poll"}},
+        UpdateExpression="SET verify_at = :then", ExpressionAttributeValues={":then": {"N": "1000"}})
+
+    def compared():
+        item = dynamodb.get_item(TableName=table, Key={"connection": {"S": "acme/aa"}, "entry": {"S": "drift"}}).get("Item")
+        expect(item, "nothing was compared")
+        found = json.loads(item["document"]["S"])
+        expect(found["compared"] > 0 and not found["drifted"], f"compared {found}")
+        return True
+    eventually(compared, "a look for drift", 150)
+
+
+@story
 def no_message_is_left_over(stack, sources):
     for queue, dead_letters in (("WorkQueue", "WorkDeadLetterQueue"), ("ContactsQueue", "ContactsDeadLetterQueue")):
         eventually(lambda: stack.messages(queue) == 0, f"an empty {queue}", 60)
