@@ -97,7 +97,7 @@ impl<const LEAST: u16, const MOST: u16, const DEFAULT: u16> ToSchema for WholeNu
 
 /// For a cursor that is not one of ours.
 pub(crate) fn bad_cursor() -> Problem {
-    Problem::bad_request("the query parameter `cursor` is not one that this API gave out")
+    Problem::bad_request("`cursor` is not one that this API gave out")
 }
 
 /// A body as a JSON object of this `form`; none if it is empty, or `null`.

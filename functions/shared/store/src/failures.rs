@@ -26,7 +26,7 @@ use crate::{Clock, Random, StoreError};
 
 mod lookup;
 
-pub use lookup::Redrive;
+pub use lookup::{FailureMarks, Redrive};
 
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

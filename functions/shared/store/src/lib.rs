@@ -19,6 +19,7 @@
 //! | `acme/aa` | `failure/1001`, `failure-raw/1001` | a customer that could not be taken over, and what was sent of it |
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
 //! | `acme/loyalty` | `push` | how far a destination has come |
+//! | `acme/aa` | `history` | the totals at the beginning of each hour of the last day |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
@@ -43,6 +44,7 @@ mod email_index;
 mod error;
 mod failures;
 mod feed;
+mod histories;
 mod imports;
 mod item;
 mod ledger;
@@ -66,8 +68,9 @@ pub use deletion_limit::DeletionLimit;
 pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress, Witness};
 pub use email_index::EmailIndex;
 pub use error::StoreError;
-pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
+pub use failures::{Failure, FailureMarks, FailurePage, Failures, Redrive, Withheld};
 pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
+pub use histories::{Histories, Snapshot};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;

@@ -2,8 +2,8 @@ use aws_sdk_dynamodb::Client;
 use model::ReferenceData;
 
 use crate::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, EmailIndex, Failures, Imports,
-    Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, EmailIndex, Failures,
+    Histories, Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -57,6 +57,11 @@ impl Tables {
     /// How far the destinations have come.
     pub fn deliveries(&self) -> Deliveries {
         Deliveries::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
+    }
+
+    /// The totals of connections and destinations, hour by hour.
+    pub fn histories(&self) -> Histories {
+        Histories::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// Rate limits and circuit breakers of the sources.
