@@ -30,7 +30,9 @@ use crate::changes::{read_position, write_position};
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
-use crate::request::{Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, read_json};
+use crate::request::{
+    Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, bad_cursor_in_body, read_json,
+};
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
@@ -198,8 +200,11 @@ pub(crate) async fn by_query(
         }
         (Some(_), _, _) => Err(Problem::bad_request("the query parameter `id` stands alone")),
         (None, Some(email), None) => {
+            let address = EmailIndex::address(&email)
+                .ok_or_else(|| Problem::bad_request("the query parameter `email` is empty"))?;
+            let after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor)).transpose()?;
             let limit = limit.unwrap_or_default().get();
-            search(tenant, api, "GET /v1/customers?email=", &email, cursor, limit).await
+            search(tenant, api, "GET /v1/customers?email=", address, after, limit).await
         }
         (None, None, Some(connection)) => list(tenant, api, connection, cursor, limit.unwrap_or_default().get()).await,
         (None, ..) => {
@@ -336,7 +341,9 @@ pub(crate) async fn search_by_body(
     body: Body,
 ) -> Result<Response, Problem> {
     let Search { email, cursor } = read_json(body, "{\"email\":…}").await?;
-    search(tenant, api, "POST /v1/customers/search", &email, cursor, Limit::default().get()).await
+    let address = EmailIndex::address(&email).ok_or_else(|| Problem::bad_request("`email` is empty"))?;
+    let after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
+    search(tenant, api, "POST /v1/customers/search", address, after, Limit::default().get()).await
 }
 
 /// Which customer is meant.
@@ -380,14 +387,10 @@ async fn search(
     tenant: String,
     api: Arc<CustomersApi>,
     route: &'static str,
-    email: &str,
-    cursor: Option<String>,
+    address: String,
+    mut after: Option<CustomerId>,
     limit: usize,
 ) -> Result<Response, Problem> {
-    let Some(address) = EmailIndex::address(email) else {
-        return Err(Problem::bad_request("`email` is empty"));
-    };
-    let mut after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor)).transpose()?;
     let deadline = api.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     let mut more = true;

@@ -18,7 +18,7 @@ use crate::CustomersApi;
 use crate::answer::note_read;
 use crate::auth::{OperatedTenant, Tenant};
 use crate::problem::Problem;
-use crate::request::{Api, NoParameters, Parameters, bad_cursor, read_json};
+use crate::request::{Api, NoParameters, Parameters, bad_cursor_in_body, read_json};
 
 /// How many failures one request redrives or drops.
 const MOST_FAILURES: usize = 500;
@@ -89,7 +89,7 @@ pub(crate) async fn list(
     body: Body,
 ) -> Result<Json<FailureList>, Problem> {
     let FailuresWanted { connection, cursor } = read_json(body, "{\"connection\":…}").await?;
-    let after = cursor.map(|text| read_place(&text).ok_or_else(bad_cursor)).transpose()?;
+    let after = cursor.map(|text| read_place(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
     let key = api.system(&tenant, connection).await?.key;
     let FailurePage { failures, next } = api.failures.page(&key, after.as_deref(), PAGE, false).await?;
     let marks = api.failures.marks(&key, &failures).await?;

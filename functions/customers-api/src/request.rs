@@ -97,6 +97,11 @@ impl<const LEAST: u16, const MOST: u16, const DEFAULT: u16> ToSchema for WholeNu
 
 /// For a cursor that is not one of ours.
 pub(crate) fn bad_cursor() -> Problem {
+    Problem::bad_request("the query parameter `cursor` is not one that this API gave out")
+}
+
+/// The same of a body.
+pub(crate) fn bad_cursor_in_body() -> Problem {
     Problem::bad_request("`cursor` is not one that this API gave out")
 }
 
