@@ -307,13 +307,13 @@
 
   function showSystems() {
     const words = $("filter").value.trim().toLowerCase();
-    const rank = (system) => CONDITIONS.findIndex(([condition]) => condition === system.condition);
+    // What fails comes first, then what has failures. What goes in and out of sync stays at its place.
+    const rank = (system) => system.condition === "failing" ? 0 : system.failures > 0 ? 1 : system.condition === "paused" ? 2 : 3;
     for (const [list, one] of [["connections", "connection"], ["destinations", "destination"]]) {
       const systems = status[list].filter((system) =>
         (!words || `${system.id} ${kindOf(system)}`.toLowerCase().includes(words)) &&
         (!shownConditions.size || shownConditions.has(system.condition)));
-      // What fails comes first, then what has failures.
-      systems.sort((a, b) => rank(a) - rank(b) || (b.failures > 0) - (a.failures > 0) || (a.id < b.id ? -1 : 1));
+      systems.sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1));
       const wanted = systems.map((system) => {
         const key = `${one} ${system.id}`;
         if (!rows.has(key)) rows.set(key, makeRow(one));
