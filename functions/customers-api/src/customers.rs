@@ -30,9 +30,7 @@ use crate::changes::{read_position, write_position};
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
-use crate::request::{
-    Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, bad_cursor_in_body, read_json,
-};
+use crate::request::{Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, bad_cursor_in_body, read_json};
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;

@@ -16,8 +16,11 @@ use store::{Clock, Failure, Random, TableNames, Tables};
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Customers that are written in an hour of a working day, from midnight.
 const BUSY: [u64; 24] = [2, 1, 1, 0, 1, 3, 6, 14, 31, 44, 52, 47, 29, 38, 50, 46, 41, 27, 16, 11, 9, 6, 4, 3];
-const REASONS: [&str; 3] =
-    ["the answer has no custId", "it answered with HTTP 422 Unprocessable Entity", "the document is deeper than 64 elements"];
+const REASONS: [&str; 3] = [
+    "the answer has no custId",
+    "it answered with HTTP 422 Unprocessable Entity",
+    "the document is deeper than 64 elements",
+];
 
 #[tokio::main]
 async fn main() {
@@ -41,7 +44,9 @@ async fn main() {
     let tables = Tables::new(database.client(), names, clock, Random::from_entropy());
     for (number, system) in (0..).zip(systems) {
         match system.split_once('=') {
-            Some((id, failures)) => fail(&tables, &ConnectionKey::new(tenant, id), failures.parse().unwrap(), now).await,
+            Some((id, failures)) => {
+                fail(&tables, &ConnectionKey::new(tenant, id), failures.parse().unwrap(), now).await
+            }
             None => remember(&tables, tenant, system, number, now).await,
         }
     }

@@ -74,13 +74,17 @@ async fn failures_are_listed_page_by_page_and_what_was_sent_is_told_to_operators
     let (_, first) = post(&world, TOKEN, "/v1/failures/list", &json!({ "connection": "aa" })).await;
     assert_eq!((first["failures"].as_array().unwrap().len(), &first["more"]), (100, &json!(true)));
     let failure = &first["failures"][0];
-    assert_eq!((&failure["id"], &failure["withheld"], &failure["redriven"]), (&json!("aa~1001"), &Value::Null, &json!(false)));
+    assert_eq!(
+        (&failure["id"], &failure["withheld"], &failure["redriven"]),
+        (&json!("aa~1001"), &Value::Null, &json!(false))
+    );
     assert!(failure.get("raw").is_none(), "{failure}");
     post(&world, OPERATOR, "/v1/failures/redrive", &json!({ "ids": ["aa~1110"] })).await;
     let body = json!({ "connection": "aa", "cursor": first["cursor"] });
     let (_, second) = post(&world, TOKEN, "/v1/failures/list", &body).await;
     assert_eq!((second["failures"].as_array().unwrap().len(), &second["more"]), (20, &json!(false)));
-    let redriven: Vec<&Value> = second["failures"].as_array().unwrap().iter().filter(|it| it["redriven"] == true).collect();
+    let redriven: Vec<&Value> =
+        second["failures"].as_array().unwrap().iter().filter(|it| it["redriven"] == true).collect();
     assert_eq!(redriven.iter().map(|failure| &failure["id"]).collect::<Vec<_>>(), ["aa~1110"]);
     assert_eq!(second["cursor"], Value::Null);
 
@@ -112,7 +116,10 @@ async fn a_search_and_where_a_customer_is_name_nobody_in_a_url() {
 
     let where_is = async |id: &str| post(&world, TOKEN, "/v1/customers/where", &json!({ "id": id })).await;
     let (status, found) = where_is("aa~1002").await;
-    assert_eq!((status, &found["record"]["status"], &found["failure"]), (StatusCode::OK, &json!("active"), &Value::Null));
+    assert_eq!(
+        (status, &found["record"]["status"], &found["failure"]),
+        (StatusCode::OK, &json!("active"), &Value::Null)
+    );
     let (_, found) = where_is("aa~1004").await;
     assert_eq!((&found["record"], found["failure"]["reason"].is_string()), (&Value::Null, true));
     assert_eq!(where_is("zz~1002").await.0, StatusCode::NOT_FOUND);

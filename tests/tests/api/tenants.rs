@@ -69,8 +69,7 @@ fn value_of(operation: &str, name: &str, subject: &Subject) -> Option<Value> {
         "ids" => Some(json!([subject.customer])),
         "email" => Some(json!(subject.email)),
         // Of those of a connection that the path names.
-        "customer" | "all" | "confirm_deletes" | "limit" | "wait" | "history" | "dry_run"
-        | "If-None-Match" => None,
+        "customer" | "all" | "confirm_deletes" | "limit" | "wait" | "history" | "dry_run" | "If-None-Match" => None,
         // See the test of cursors.
         "cursor" => None,
         _ => panic!("{operation}: what does `{name}` name?"),
@@ -116,7 +115,10 @@ fn own((name, value): (&String, &Value)) -> (String, Value) {
 
 /// An answer without what the request itself said.
 fn without(text: &str, subject: &Subject) -> String {
-    text.replace(&subject.customer, "…").replace(&subject.email, "…").replace(subject.connection, "…").replace(subject.import, "…")
+    text.replace(&subject.customer, "…")
+        .replace(&subject.email, "…")
+        .replace(subject.connection, "…")
+        .replace(subject.import, "…")
 }
 
 /// The token of an operator of the tenant `other`.

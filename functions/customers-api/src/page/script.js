@@ -246,7 +246,7 @@
         if (system.history) histories.set(system.id, system.history);
       }
     }
-    write($("who"), `${answer.tenant} · ${clock(seenAt)}`);
+    write($("who"), `${answer.tenant} · as of ${clock(seenAt)}`);
     const all = [...answer.connections, ...answer.destinations];
     const failing = all.filter((system) => system.condition === "failing");
     const failed = all.reduce((sum, system) => sum + system.failures, 0);
@@ -721,15 +721,16 @@
   }
 
   const OUTCOMES = [
-    ["restored", "are restored"], ["removed", "are deleted: the import brought them"], ["already_back", "are back already"],
-    ["changed_since", "have changed since and stay as they are"], ["card_taken", "stay as they are: their card number is another's now"],
+    ["restored", "Restored"], ["removed", "Deleted, because the import brought them"], ["already_back", "Back already"],
+    ["changed_since", "Left alone, because they have changed since"],
+    ["card_taken", "Left alone, because their card number is another's now"],
   ];
 
   function reportOf(report) {
     const facts = OUTCOMES.filter(([name]) => report[name].count).map(([name, words]) => {
       const { count, ids } = report[name];
       const named = ["changed_since", "card_taken"].includes(name) ? `: ${ids.slice(0, 20).join(", ")}${count > 20 ? " …" : ""}` : "";
-      return [make("dt", {}, number(count)), make("dd", {}, `${words}${named}`)];
+      return [make("dt", {}, words), make("dd", {}, `${number(count)}${named}`)];
     });
     return facts.length ? make("dl", { class: "facts" }, facts) : make("p", {}, "No customer is touched.");
   }
@@ -740,7 +741,7 @@
     try {
       const report = await ask("POST", `/v1/imports/${found.id}/undo`, { dry_run: true });
       if (!body.isConnected || !$("dialog").open) return;
-      fill(body, make("p", {}, "Of the customers of this import"), reportOf(report), make("p", { class: "quiet" }, "Nothing has been changed yet."));
+      fill(body, make("p", {}, "What an undo does to the customers of this import:"), reportOf(report), make("p", { class: "quiet" }, "Nothing has been changed yet."));
       const button = make("button", { type: "button", class: "danger", onclick: () => carryOutUndo(found, name, body, button) }, "Undo this import");
       $("dialog-buttons").append(button);
     } catch (error) {
@@ -763,7 +764,7 @@
           report.already_back.count = Math.max(0, report.already_back.count - (done.restored - report.restored.count) - (done.removed - report.removed.count));
           report.restored.count = done.restored;
           report.removed.count = done.removed;
-          fill(body, make("p", { role: "status" }, "The import is undone. Of its customers"), reportOf(report));
+          fill(body, make("p", { role: "status" }, "The import is undone. Its customers:"), reportOf(report));
           fill($("dialog-buttons"), dialogButton("Close", "main-action", closeDialog));
           $("dialog-buttons").firstChild.focus();
           break;
