@@ -14,8 +14,8 @@ use crate::SchedulePolls;
 /// How many connections are read and written side by side.
 const AT_ONCE: usize = 16;
 
-/// The hour whose totals were noted last, by connection. Only of this process: another one notes an hour once more, which
-/// changes nothing.
+/// The hour whose totals were noted last, by connection. Only of this process: another one notes an hour once more,
+/// which changes nothing.
 pub(crate) type Noted = BTreeMap<ConnectionKey, i64>;
 
 /// Whose totals are noted.

@@ -246,7 +246,7 @@
         if (system.history) histories.set(system.id, system.history);
       }
     }
-    write($("who"), `${answer.tenant} · as of ${clock(seenAt)}`);
+    write($("who"), `${answer.tenant} · ${clock(seenAt)}`);
     const all = [...answer.connections, ...answer.destinations];
     const failing = all.filter((system) => system.condition === "failing");
     const failed = all.reduce((sum, system) => sum + system.failures, 0);

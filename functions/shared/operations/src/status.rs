@@ -85,8 +85,8 @@ pub struct ConnectionStatus {
     pub failures: u64,
     /// How many of them stand for deletions that wait for a person, because there were too many at once.
     pub deletes_withheld: u64,
-    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which nothing
-    /// ran.
+    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which
+    /// nothing ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub history: Option<Vec<HourlyCounts>>,

@@ -152,8 +152,8 @@ impl Imports {
         self.get(import_key(connection, import), deadline).await?.as_ref().map(read_record).transpose()
     }
 
-    /// Up to `limit` imports of a connection, the latest first, from behind the one that began at this time and has this
-    /// id; and whether there are more.
+    /// Up to `limit` imports of a connection, the latest first, from behind the one that began at this time and has
+    /// this id; and whether there are more.
     ///
     /// # Errors
     /// If the store can't be read.

@@ -53,8 +53,8 @@ pub struct DestinationStatus {
     pub counts: PushCounts,
     /// How many failure records there are now.
     pub failures: u64,
-    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which nothing
-    /// ran.
+    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which
+    /// nothing ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub history: Option<Vec<HourlyPushCounts>>,
