@@ -42,7 +42,7 @@ async fn what_is_older_than_a_day_is_not_told_however_long_nothing_was_noted() {
     };
     assert_eq!(totals(20).await, [0, 1, 2, 20]);
     assert_eq!(totals(26).await, [2, 20]);
-    assert_eq!(totals(45).await, []);
+    assert!(totals(45).await.is_empty());
     // A clock that is behind takes nothing back.
     histories.note(key, began + HOUR * 19, &[1_000]).await.unwrap();
     assert_eq!(totals(20).await, [0, 1, 2, 20]);
