@@ -1,4 +1,4 @@
-"""What the stories of tests/http, tests/soap and tests/webhooks have in common: how they are told, how they say what they
+"""What the stories of tests/http, tests/page, tests/soap and tests/webhooks have in common: how they are told, how they say what they
 expect, and the programs that they run."""
 
 import json

@@ -12,7 +12,7 @@ use simulators::association_anywhere::Poison;
 use crate::{AssociationAnywhereFixture, CONNECTOR_LOGIN, OPERATOR, TOKEN};
 
 /// The id of an operation, and a request for it.
-const REQUESTS: [(&str, &str, &str, &str); 18] = [
+const REQUESTS: [(&str, &str, &str, &str); 26] = [
     ("getCustomer", "GET", "/v1/customers/aa~1001", ""),
     ("getCustomer", "GET", "/v1/customers/aa~9999", ""),
     ("batchGetCustomers", "POST", "/v1/customers/batch-get", r#"{"ids":["aa~9999","aa~1002"]}"#),
@@ -21,7 +21,15 @@ const REQUESTS: [(&str, &str, &str, &str); 18] = [
     ("findCustomers", "GET", "/v1/customers?connection=bb", ""),
     ("readChanges", "GET", "/v1/changes?limit=1", ""),
     ("readChanges", "GET", "/v1/changes?wait=60", ""),
-    ("listConnections", "GET", "/v1/connections", ""),
+    ("searchCustomers", "POST", "/v1/customers/search", r#"{"email":"malgorzata.johnson.1002@example.net"}"#),
+    ("findWhereabouts", "POST", "/v1/customers/where", r#"{"id":"aa~1003"}"#),
+    ("findWhereabouts", "POST", "/v1/customers/where", r#"{"id":"bb~1003"}"#),
+    ("listConnections", "GET", "/v1/connections?history=true", ""),
+    ("listFailures", "POST", "/v1/failures/list", r#"{"connection":"aa"}"#),
+    ("getRawDocument", "POST", "/v1/failures/raw-document", r#"{"id":"aa~1003"}"#),
+    ("getRawDocument", "POST", "/v1/failures/raw-document", r#"{"id":"aa~1001"}"#),
+    ("listImports", "GET", "/v1/imports?connection=imports", ""),
+    ("undoImport", "POST", "/v1/imports/IMPORT/undo", r#"{"dry_run":true}"#),
     ("listStaff", "GET", "/v1/staff?connection=intouch", ""),
     ("listLeadSources", "GET", "/v1/lead-sources?connection=intouch", ""),
     ("redriveFailures", "POST", "/v1/failures/redrive", r#"{"ids":["aa~1003"]}"#),
@@ -43,8 +51,8 @@ const PUSHES: [(&str, &str); 2] = [
     ),
 ];
 
-/// What the API answers in a world with a source of three customers, one of whom it can't tell, and a Connector: in the
-/// form of [`customers_api::EXAMPLES`].
+/// What the API answers in a world with a source of three customers, one of whom it can't tell, a Connector and an
+/// import: in the form of [`customers_api::EXAMPLES`].
 pub async fn examples() -> Value {
     let world = AssociationAnywhereFixture::with_customers(3).await;
     world.source.poison(1003, Poison::ErrorElement);
@@ -54,15 +62,17 @@ pub async fn examples() -> Value {
     for (resource, document) in PUSHES {
         push(&world, resource, document).await;
     }
+    let import = import(&world).await;
     world.publish().await;
     let mut examples = Map::new();
     for (id, method, path, body) in REQUESTS {
+        let path = path.replace("IMPORT", &import);
         let example = examples.entry(id).or_insert_with(|| json!({ "answers": {} }));
         if let Ok(body) = serde_json::from_str::<Value>(body) {
             example["request"] = body;
         }
         for token in [Some(OPERATOR), Some(TOKEN), None] {
-            let (status, answer) = world.api(method, path, token, body).await;
+            let (status, answer) = world.api(method, &path, token, body).await;
             // Of two answers with one status the first one is shown.
             let answers = &mut example["answers"][status.as_str()];
             if answers.is_null() {
@@ -71,6 +81,25 @@ pub async fn examples() -> Value {
         }
     }
     Value::Object(examples)
+}
+
+/// Imports two customers, and returns the import's id.
+async fn import(world: &AssociationAnywhereFixture) -> String {
+    let users = json!({ "users": [{ "user_id": "john1970", "user_password": "1959caadac9b13dcb3" }] });
+    let credentials = world.secret("imports.json", &users);
+    world
+        .configure(&format!(
+            "[[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = 'greatwidgets'\n\
+             credentials = '{credentials}'\ncampaigns = ['898989889']\n"
+        ))
+        .await;
+    let form = "user_id=john1970&user_password=1959caadac9b13dcb3&account_id=greatwidgets&type=customers_batch&\
+                delimiter=pipe&overwrite_duplicates=update&campaigns_to_include=898989889&output=JSON&condensed=yes&\
+                profiles_header_1=code&profiles_header_2=first_name&Profiles_Data=7001%7Cjane%0A7002%7Cjim";
+    let request = Request::post("/api.php").header("Content-Type", "application/x-www-form-urlencoded");
+    let (_, _, text) = world.request(request.body(Body::from(form)).unwrap()).await;
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    answer["batch"]["import"]["id"].as_str().unwrap_or_else(|| panic!("{text}")).to_owned()
 }
 
 async fn push(world: &AssociationAnywhereFixture, resource: &str, document: &str) {

@@ -14,6 +14,8 @@ mod lists;
 mod openapi;
 #[path = "api/operate.rs"]
 mod operate;
+#[path = "api/page.rs"]
+mod page;
 #[path = "api/readers.rs"]
 mod readers;
 #[path = "api/search.rs"]

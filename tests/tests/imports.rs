@@ -13,4 +13,5 @@ mod imports {
     mod modes;
     mod undo;
     mod undo_beside_others;
+    mod undo_over_http;
 }

@@ -16,6 +16,12 @@ pub(crate) struct Tenant(pub(crate) String);
 /// The tenant whose connections a request may operate.
 pub(crate) struct OperatedTenant(pub(crate) String);
 
+/// The tenant whose data a request may read, and whether it may operate its connections.
+pub(crate) struct Caller {
+    pub(crate) tenant: String,
+    pub(crate) scope: Scope,
+}
+
 /// What a token opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
@@ -28,6 +34,15 @@ impl FromRequestParts<Arc<CustomersApi>> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
         api.access_of(parts).await.map(|access| Self(access.tenant))
+    }
+}
+
+impl FromRequestParts<Arc<CustomersApi>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<CustomersApi>) -> Result<Self, Problem> {
+        let Access { tenant, may_operate } = api.access_of(parts).await?;
+        Ok(Self { tenant, scope: if may_operate { Scope::Operate } else { Scope::Read } })
     }
 }
 

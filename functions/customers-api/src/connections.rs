@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use config::{DESTINATION, READER, is_connection_id};
+use config::{DESTINATION, READER, Scope, is_connection_id};
 use model::ConnectionKey;
 use operations::resync::{ResyncError, ResyncWhat};
 use operations::status::Connections;
@@ -14,9 +14,31 @@ use store::Registration;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
-use crate::auth::{OperatedTenant, Tenant};
+use crate::auth::{Caller, OperatedTenant};
 use crate::problem::Problem;
 use crate::request::{Api, NoParameters, Parameters, read_optional_json};
+
+/// What is wanted beside how they stand now.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConnectionsParameters {
+    /// Whether the counts at the beginning of each hour of the last day are wanted too: `history`.
+    #[serde(default)]
+    history: bool,
+}
+
+/// The connections and the destinations of the token's tenant.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TenantStatus {
+    /// The tenant.
+    tenant: String,
+    /// What the token may do: `read`, or `operate`, which may also read.
+    #[schema(value_type = String, pattern = "^(read|operate)$")]
+    scope: Scope,
+    #[serde(flatten)]
+    all: Connections,
+}
 
 /// How the connections and the destinations stand.
 #[utoipa::path(
@@ -24,11 +46,12 @@ use crate::request::{Api, NoParameters, Parameters, read_optional_json};
     path = "/v1/connections",
     operation_id = "listConnections",
     tag = "connections",
+    params(ConnectionsParameters),
     security(("bearer" = ["read"])),
     responses((
         status = 200,
         description = "The connections and the destinations, by id.",
-        body = Connections,
+        body = inline(TenantStatus),
         links(
             ("customers" = (
                 operation_id = "findCustomers",
@@ -41,14 +64,18 @@ use crate::request::{Api, NoParameters, Parameters, read_optional_json};
     )),
 )]
 pub(crate) async fn list(
-    Tenant(tenant): Tenant,
+    Caller { tenant, scope }: Caller,
     State(api): Api,
-    _: Parameters<NoParameters>,
-) -> Result<Json<Connections>, Problem> {
+    Parameters(parameters): Parameters<ConnectionsParameters>,
+) -> Result<Json<TenantStatus>, Problem> {
     let now = api.clock.now();
     let connections = api.status.all(Some(&tenant), now).await?;
     let destinations = api.status.destinations(Some(&tenant), now).await?;
-    Ok(Json(Connections { connections, destinations }))
+    let mut all = Connections { connections, destinations };
+    if parameters.history {
+        api.status.add_histories(&mut all, now).await?;
+    }
+    Ok(Json(TenantStatus { tenant, scope, all }))
 }
 
 /// What is to be synchronised again; without anything, every customer.
@@ -213,7 +240,7 @@ impl CustomersApi {
     }
 
     /// The registration of a connection or a destination of the tenant.
-    async fn system(&self, tenant: &str, id: String) -> Result<Registration, Problem> {
+    pub(crate) async fn system(&self, tenant: &str, id: String) -> Result<Registration, Problem> {
         self.registered(tenant, id).await?.ok_or_else(not_found)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{is_as_sent, read_cursor, write_cursor};
+use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -12,11 +13,14 @@ use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use config::ConnectionKind;
 use jiff::Timestamp;
 use model::{ConnectionKey, Customer, CustomerId, CustomerView};
+use operations::resync::MOST_BYTES_OF_AN_ID;
+use operations::whereabouts::Whereabouts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
-use store::{EmailIndex, Found, Shadow};
+use store::{EmailIndex, Found, Registration, Shadow};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
@@ -26,7 +30,7 @@ use crate::changes::{read_position, write_position};
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;
-use crate::request::{Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, read_json};
+use crate::request::{Api, Limit, NoParameters, PATIENCE, Parameters, bad_cursor, bad_cursor_in_body, read_json};
 
 /// How many ids one request may name.
 const MOST_IDS: usize = 500;
@@ -193,7 +197,13 @@ pub(crate) async fn by_query(
             api.customer(&tenant, "GET /v1/customers?id=", id, &headers).await
         }
         (Some(_), _, _) => Err(Problem::bad_request("the query parameter `id` stands alone")),
-        (None, Some(email), None) => search(tenant, api, &email, cursor, limit.unwrap_or_default().get()).await,
+        (None, Some(email), None) => {
+            let address = EmailIndex::address(&email)
+                .ok_or_else(|| Problem::bad_request("the query parameter `email` is empty"))?;
+            let after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor)).transpose()?;
+            let limit = limit.unwrap_or_default().get();
+            search(tenant, api, "GET /v1/customers?email=", address, after, limit).await
+        }
         (None, None, Some(connection)) => list(tenant, api, connection, cursor, limit.unwrap_or_default().get()).await,
         (None, ..) => {
             Err(Problem::bad_request("exactly one of the query parameters `id`, `email` and `connection` is needed"))
@@ -295,18 +305,90 @@ pub(crate) async fn batch_get(
     answer(&batch, &batch.fresh_as_of)
 }
 
+/// Whose customers are wanted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Search {
+    /// The address, in any case.
+    #[schema(pattern = "[^ \\t\\r\\n]")]
+    email: String,
+    /// The `cursor` of the page before; without one, the first page.
+    cursor: Option<String>,
+}
+
+/// As `GET /v1/customers?email=`, with the address in the body: no log of addresses and no browser keeps that.
+#[utoipa::path(
+    post,
+    path = "/v1/customers/search",
+    operation_id = "searchCustomers",
+    tag = "customers",
+    request_body = inline(Search),
+    security(("bearer" = ["read"])),
+    responses((
+        status = 200,
+        description = "The customers of all connections with this address, by id, without deleted ones; at most 100.",
+        body = inline(CustomerPage),
+        headers(("Fresh-As-Of" = String, description = "As `fresh_as_of`.")),
+        links(("customer" = (operation_id = "getCustomer", parameters(("id" = "$response.body#/customers/0/id"))))),
+    )),
+)]
+pub(crate) async fn search_by_body(
+    Tenant(tenant): Tenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Search { email, cursor } = read_json(body, "{\"email\":…}").await?;
+    let address = EmailIndex::address(&email).ok_or_else(|| Problem::bad_request("`email` is empty"))?;
+    let after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
+    search(tenant, api, "POST /v1/customers/search", address, after, Limit::default().get()).await
+}
+
+/// Which customer is meant.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Its id.
+    id: CustomerId,
+}
+
+/// Everything that is known of one customer but its content: how it comes here, and how it goes on to destinations.
+#[utoipa::path(
+    post,
+    path = "/v1/customers/where",
+    operation_id = "findWhereabouts",
+    tag = "customers",
+    request_body = inline(Wanted),
+    security(("bearer" = ["read"])),
+    responses(
+        (status = 200, description = "Where it is; also if there is nothing of it.", body = Whereabouts),
+        (status = 404, description = "The tenant has no such connection."),
+    ),
+)]
+pub(crate) async fn whereabouts(
+    Tenant(tenant): Tenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+    body: Body,
+) -> Result<Json<Whereabouts>, Problem> {
+    let Wanted { id } = read_json(body, "{\"id\":…}").await?;
+    let Registration { key, kind, .. } = api.connection(&tenant, id.connection).await?;
+    let known = ConnectionKind::from_name(&kind).filter(|_| id.source_id.len() <= MOST_BYTES_OF_AN_ID);
+    let kind = known.ok_or_else(|| Problem::not_found("there is no such customer"))?;
+    let found = api.finder.find(&key, kind, &id.source_id, api.clock.now() + PATIENCE).await?;
+    note_read(&tenant, "POST /v1/customers/where", found.record.iter().len());
+    Ok(Json(found))
+}
+
 /// The customers that have an address, by id, without deleted ones.
 async fn search(
     tenant: String,
     api: Arc<CustomersApi>,
-    email: &str,
-    cursor: Option<String>,
+    route: &'static str,
+    address: String,
+    mut after: Option<CustomerId>,
     limit: usize,
 ) -> Result<Response, Problem> {
-    let Some(address) = EmailIndex::address(email) else {
-        return Err(Problem::bad_request("the query parameter `email` is empty"));
-    };
-    let mut after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor)).transpose()?;
     let deadline = api.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     let mut more = true;
@@ -327,7 +409,7 @@ async fn search(
             after = Some(id);
         }
     }
-    note_read(&tenant, "GET /v1/customers?email=", rows.count());
+    note_read(&tenant, route, rows.count());
     let cursor = after.filter(|_| more).map(|id| BASE64_URL_SAFE_NO_PAD.encode(id.to_string()));
     let fresh_as_of = api.freshness.of(&tenant, None).await?;
     let page = CustomerPage { customers: rows, cursor, more, changes_cursor: None, fresh_as_of };

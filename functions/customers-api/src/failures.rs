@@ -1,26 +1,176 @@
-//! Failures, as the command has them: redriven and dropped.
+//! Failures, as the command has them: listed, redriven and dropped.
 
 use std::collections::HashSet;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use config::all_systems;
-use model::{ConnectionKey, CustomerId};
+use model::{ConnectionKey, CustomerId, iso_millis};
 use operations::resync::MOST_BYTES_OF_AN_ID;
 use serde::{Deserialize, Serialize};
-use store::Registration;
+use store::{Failure, FailurePage, Registration, Withheld};
 use utoipa::ToSchema;
 
 use crate::CustomersApi;
-use crate::auth::OperatedTenant;
+use crate::answer::note_read;
+use crate::auth::{OperatedTenant, Tenant};
 use crate::problem::Problem;
-use crate::request::{Api, NoParameters, Parameters, read_json};
+use crate::request::{Api, NoParameters, Parameters, bad_cursor_in_body, read_json};
 
 /// How many failures one request redrives or drops.
 const MOST_FAILURES: usize = 500;
 /// How many records are read at once.
 const PAGE: usize = 100;
+
+/// Whose failures are wanted, and from where on.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FailuresWanted {
+    /// The connection or destination.
+    connection: String,
+    /// The `cursor` of the page before; without one, the first page.
+    cursor: Option<String>,
+}
+
+/// Some failures, by the id in the source.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailureList {
+    failures: Vec<ListedFailure>,
+    /// What to ask with for the next page; null after the last one.
+    #[schema(required)]
+    cursor: Option<String>,
+    /// Whether there are more.
+    more: bool,
+}
+
+/// A customer that could not be taken over, or that a destination does not take.
+#[derive(Serialize, ToSchema)]
+struct ListedFailure {
+    /// The customer's id; that of a destination's failure begins with the destination.
+    id: CustomerId,
+    /// When it failed.
+    #[schema(format = DateTime)]
+    failed_at: String,
+    /// Why, without personal data.
+    reason: String,
+    /// Whether it is a deletion that waits for a person, and for what: `beyond_limit` or `unproven`.
+    #[schema(required)]
+    withheld: Option<&'static str>,
+    /// Whether it is to be fetched, or sent, again.
+    redriven: bool,
+}
+
+/// The failures of a connection or a destination, page by page.
+///
+/// The body says which: the ids of customers, which a cursor is made of, do not belong into a URL.
+#[utoipa::path(
+    post,
+    path = "/v1/failures/list",
+    operation_id = "listFailures",
+    tag = "failures",
+    request_body = inline(FailuresWanted),
+    security(("bearer" = ["read"])),
+    responses(
+        (
+            status = 200,
+            description = "At most 100 failures.",
+            body = inline(FailureList),
+        ),
+        (status = 404, description = "The tenant has no such connection or destination."),
+    ),
+)]
+pub(crate) async fn list(
+    Tenant(tenant): Tenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+    body: Body,
+) -> Result<Json<FailureList>, Problem> {
+    let FailuresWanted { connection, cursor } = read_json(body, "{\"connection\":…}").await?;
+    let after = cursor.map(|text| read_place(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
+    let key = api.system(&tenant, connection).await?.key;
+    let FailurePage { failures, next } = api.failures.page(&key, after.as_deref(), PAGE, false).await?;
+    let marks = api.failures.marks(&key, &failures).await?;
+    let failures = failures.into_iter().map(|Failure { source_id, reason, failed_at, .. }| ListedFailure {
+        withheld: marks.withheld.get(&source_id).copied().map(name_of),
+        redriven: marks.redriven.contains(&source_id),
+        id: CustomerId { connection: key.connection.clone(), source_id },
+        failed_at: iso_millis(failed_at),
+        reason,
+    });
+    let failures: Vec<ListedFailure> = failures.collect();
+    note_read(&tenant, "POST /v1/failures/list", failures.len());
+    let more = next.is_some();
+    Ok(Json(FailureList { failures, cursor: next.map(|id| BASE64_URL_SAFE_NO_PAD.encode(id)), more }))
+}
+
+/// The place in a list of failures.
+fn read_place(cursor: &str) -> Option<String> {
+    let place = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    (place.len() <= MOST_BYTES_OF_AN_ID).then_some(place)
+}
+
+fn name_of(why: Withheld) -> &'static str {
+    match why {
+        Withheld::BeyondLimit => "beyond_limit",
+        Withheld::Unproven => "unproven",
+    }
+}
+
+/// Whose failure is meant.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FailureWanted {
+    /// The customer's id; that of a destination's failure begins with the destination.
+    id: CustomerId,
+}
+
+/// A failure with its raw document.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RawDocument {
+    /// The customer's id; that of a destination's failure begins with the destination.
+    id: CustomerId,
+    /// When it failed.
+    #[schema(format = DateTime)]
+    failed_at: String,
+    /// Why, without personal data.
+    reason: String,
+    /// What the source sent, up to 100 KB of it, or the beginning of the destination's answer. Empty if there is none.
+    raw: String,
+}
+
+/// What was sent of one customer, as it came.
+#[utoipa::path(
+    post,
+    path = "/v1/failures/raw-document",
+    operation_id = "getRawDocument",
+    tag = "failures",
+    request_body = inline(FailureWanted),
+    security(("bearer" = ["operate"])),
+    responses(
+        (status = 200, description = "The failure with its raw document.", body = inline(RawDocument)),
+        (status = 404, description = "The customer has no failure."),
+    ),
+)]
+pub(crate) async fn raw_document(
+    OperatedTenant(tenant): OperatedTenant,
+    State(api): Api,
+    _: Parameters<NoParameters>,
+    body: Body,
+) -> Result<Json<RawDocument>, Problem> {
+    let FailureWanted { id } = read_json(body, "{\"id\":…}").await?;
+    let none = || Problem::not_found("there is no such failure");
+    if id.source_id.len() > MOST_BYTES_OF_AN_ID {
+        return Err(none());
+    }
+    let key = api.system(&tenant, id.connection.clone()).await?.key;
+    let Failure { reason, raw, failed_at, .. } =
+        api.failures.find_with_raw(&key, &id.source_id).await?.ok_or_else(none)?;
+    note_read(&tenant, "POST /v1/failures/raw-document", 1);
+    Ok(Json(RawDocument { id, failed_at: iso_millis(failed_at), reason, raw }))
+}
 
 /// Which failures are meant, by exactly one of `ids` and `all`; of all, the first 500.
 #[derive(Deserialize, ToSchema)]

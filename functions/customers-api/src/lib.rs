@@ -7,15 +7,22 @@
 //! | `POST /v1/customers/batch-get` | up to 500 records by id |
 //! | `GET /v1/customers?connection=…&cursor=…&limit=…` | the customers of a connection, page by page, without deleted ones |
 //! | `GET /v1/customers?email=…` | the customers with an e-mail address, without deleted ones |
+//! | `POST /v1/customers/search` | the same, with the address in the body |
+//! | `POST /v1/customers/where` | what is known of a customer but its content |
 //! | `GET /v1/changes?cursor=…&limit=…&connection=…&wait=…` | the change feed, oldest first |
 //! | `GET /v1/connections` | how the connections stand |
 //! | `POST /v1/connections/{id}/pause`, `…/resume`, `…/resync` | as the command, with a token of the scope `operate` |
 //! | `POST /v1/failures/redrive`, `…/drop` | likewise |
+//! | `POST /v1/failures/list`, `…/raw-document` | the failures of a connection; what was sent of one customer |
+//! | `GET /v1/imports?connection=…` | the batch imports of a connection |
+//! | `POST /v1/imports/{id}/undo` | as the command |
+//! | `GET /` | the status page |
 //! | `GET /openapi.json` | what all of these take and answer, as OpenAPI 3.1 |
 //! | `GET /v1/staff?connection=…`, `GET /v1/lead-sources?connection=…` | what a connector pushed, page by page |
 //!
 //! Reads the shadow, the feed table, the configuration, and of the control table counts, staff and lead sources; writes
-//! what an operator asks for: into the states of connections, and failure records. The tenant comes from the bearer
+//! what an operator asks for: into the states of connections, failure records, and with an undo into the shadow and the
+//! import table. The tenant comes from the bearer
 //! token, never from the request. An answer has 4 MB at most: a list then ends with a cursor, and a batch says what it
 //! leaves unanswered. Errors are problem documents (RFC 9457).
 
@@ -30,7 +37,9 @@ mod customers;
 mod etag;
 mod failures;
 mod freshness;
+mod imports;
 mod openapi;
+mod page;
 mod problem;
 mod reference_data;
 mod request;
@@ -41,12 +50,14 @@ use std::sync::Arc;
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{LeadSource, Staff};
+use operations::imports::Undo;
 use operations::resync::Resyncs;
 use operations::status::StatusReader;
+use operations::whereabouts::Finder;
 use serde_json::Value;
 use store::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, EmailIndex, Failures, Random, ReferenceTable, Secrets,
-    Shadow,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, EmailIndex, Failures, Imports, Random, ReferenceTable,
+    Secrets, Shadow,
 };
 use utoipa::openapi::OpenApi;
 
@@ -71,6 +82,9 @@ struct CustomersApi {
     lead_sources: ReferenceTable<LeadSource>,
     status: StatusReader,
     failures: Failures,
+    finder: Finder,
+    imports: Imports,
+    undo: Undo,
     states: ConnectionStates,
     resyncs: Resyncs,
     clock: Clock,
@@ -100,9 +114,12 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         registry: tables.registry(),
         secrets,
         readers: Gate::new(clock.clone(), metrics),
-        random,
         status: StatusReader::new(&tables),
         failures: tables.failures(),
+        finder: Finder::new(&tables),
+        imports: tables.imports(),
+        undo: Undo::new(&tables, clock.clone(), random.clone()),
+        random,
         states: tables.states(),
         resyncs: Resyncs::new(&tables),
         clock,

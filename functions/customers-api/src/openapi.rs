@@ -35,6 +35,7 @@ pub(crate) const BEARER: &str = "bearer";
         (name = "changes", description = "The change feed."),
         (name = "connections", description = "How the connections stand, and operating them."),
         (name = "failures", description = "Customers that could not be fetched or stored."),
+        (name = "imports", description = "Batch imports, and their undo."),
         (name = "reference data", description = "What a Connector brought beside customers."),
         (name = "description", description = "This document."),
     ),

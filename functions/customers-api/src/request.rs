@@ -100,6 +100,11 @@ pub(crate) fn bad_cursor() -> Problem {
     Problem::bad_request("the query parameter `cursor` is not one that this API gave out")
 }
 
+/// The same of a body.
+pub(crate) fn bad_cursor_in_body() -> Problem {
+    Problem::bad_request("`cursor` is not one that this API gave out")
+}
+
 /// A body as a JSON object of this `form`; none if it is empty, or `null`.
 pub(crate) async fn read_optional_json<T: DeserializeOwned>(body: Body, form: &str) -> Result<Option<T>, Problem> {
     let body = read_body(body).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
+use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::Value;
 use tower_http::compression::CompressionLayer;
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 use crate::accept::takes_json;
 use crate::freshness::FRESH_AS_OF;
 use crate::problem::Problem;
-use crate::{CustomersApi, changes, connections, customers, failures, openapi, reference_data};
+use crate::{CustomersApi, changes, connections, customers, failures, imports, openapi, page, reference_data};
 
 /// How long a browser need not ask again whether it may ask.
 const PREFLIGHT: Duration = Duration::from_secs(3_600);
@@ -26,13 +27,19 @@ fn routes() -> OpenApiRouter<Arc<CustomersApi>> {
         .routes(routes!(customers::by_path))
         .routes(routes!(customers::batch_get))
         .routes(routes!(customers::by_query))
+        .routes(routes!(customers::search_by_body))
+        .routes(routes!(customers::whereabouts))
         .routes(routes!(changes::changes))
         .routes(routes!(connections::list))
         .routes(routes!(connections::pause))
         .routes(routes!(connections::resume))
         .routes(routes!(connections::resync))
+        .routes(routes!(failures::list))
+        .routes(routes!(failures::raw_document))
         .routes(routes!(failures::redrive))
         .routes(routes!(failures::drop))
+        .routes(routes!(imports::list))
+        .routes(routes!(imports::undo))
         .routes(routes!(reference_data::staff))
         .routes(routes!(reference_data::lead_sources))
         .routes(routes!(document))
@@ -48,6 +55,7 @@ pub(crate) fn router(api: Arc<CustomersApi>, origins: Option<AllowOrigin>) -> Ro
     let (router, _) = routes().split_for_parts();
     let router = router
         .route_layer(from_fn(takes_json))
+        .route("/", get(page::page))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not know that method")
         })

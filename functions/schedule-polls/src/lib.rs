@@ -5,14 +5,16 @@
 //! | reads | writes |
 //! |---|---|
 //! | connections and destinations, and when each is due | messages on SQS, the metrics `freshness`, `destination_behind` and `destination_failing` |
+//! | once an hour, their totals | their histories, see [`Histories`] |
 //!
 //! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks
 //! no source more often: when it was asked last stands in the connection's state.
 
+mod history;
 mod plan;
 mod pushes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Connection, Settings};
@@ -21,9 +23,11 @@ use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, ScheduleHandler};
 use model::ConnectionKey;
 use store::{
-    Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, PollRequests, PushRequests, StoreError,
+    Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Histories, Ledger, PollRequests,
+    PushRequests, StoreError,
 };
 
+use crate::history::{Noted, Noting};
 use crate::plan::Plan;
 
 /// The part of the deadline that is kept for the end.
@@ -46,6 +50,9 @@ pub struct SchedulePolls {
     contact_polls: PollRequests,
     deliveries: Deliveries,
     push_requests: PushRequests,
+    ledger: Ledger,
+    histories: Histories,
+    noted: Arc<Mutex<Noted>>,
     clock: Clock,
     metrics: Metrics,
     /// How many customers of an Association Anywhere are compared with it once an hour; 0: none.
@@ -70,6 +77,9 @@ impl SchedulePolls {
             contact_polls: queue("CONTACT_POLLS_URL")?,
             deliveries: tables.deliveries(),
             push_requests: PushRequests::new(sqs.clone(), pushes_url, clock.clone(), random.clone()),
+            ledger: tables.ledger(),
+            histories: tables.histories(),
+            noted: Arc::default(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             drift_sample: environment.number("DRIFT_SAMPLE")?,
@@ -110,7 +120,9 @@ impl SchedulePolls {
                 tracing::error!(connection = %key, %error, "how fresh a connection is can't be published");
             }
         }
-        requests.send(plan.into_requests(), deadline).await
+        requests.send(plan.into_requests(), deadline).await?;
+        self.note_totals(Noting::Connections, keys, deadline).await;
+        Ok(())
     }
 
     /// Publishes how old the shadow of a connection is. If it never was in sync, that is since it was first seen here.

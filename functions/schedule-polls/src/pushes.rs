@@ -7,6 +7,7 @@ use model::ConnectionKey;
 use store::{ConnectionState, PushRequest, StoreError};
 
 use crate::SchedulePolls;
+use crate::history::Noting;
 
 /// A minute, until the next plan, and a little more.
 const PLANNED: SignedDuration = SignedDuration::from_secs(65);
@@ -45,7 +46,9 @@ impl SchedulePolls {
             requests.extend(delay(&state, now).map(|delay| (delay, PushRequest { destination: key })));
         }
         self.metrics.total(now, &[("unreadable", unreadable)]);
-        self.push_requests.send(requests, deadline).await
+        self.push_requests.send(requests, deadline).await?;
+        self.note_totals(Noting::Destinations, keys, deadline).await;
+        Ok(())
     }
 
     /// Publishes for how long a destination is behind, and for how long it has taken nothing.

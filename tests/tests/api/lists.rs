@@ -137,7 +137,7 @@ async fn connections_have_the_figures_of_the_status() {
     let status = world.status().await;
     assert_eq!(
         answer.json(),
-        json!({ "connections": [{
+        json!({ "tenant": "acme", "scope": "read", "connections": [{
             "id": "aa",
             "tenant": "acme",
             "kind": "association-anywhere",

@@ -152,7 +152,8 @@ async fn what_is_no_route_is_a_problem_document_and_does_nothing() {
     let world = AssociationAnywhereFixture::with_customers(3).await;
     world.sync().await;
     for (method, path) in [
-        ("GET", "/"),
+        ("POST", "/"),
+        ("GET", "/index.html"),
         ("GET", "/v2/customers"),
         ("GET", "/v1/customers/"),
         ("GET", "/v1/customers/aa~1001/emails"),

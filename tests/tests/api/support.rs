@@ -15,7 +15,7 @@ use tower::ServiceExt;
 pub(crate) const OTHER_TOKEN: &str = "other-token";
 
 /// Every route for readers, with a request that its reader may send.
-pub(crate) const ROUTES: [(&str, &str, &str); 9] = [
+pub(crate) const ROUTES: [(&str, &str, &str); 13] = [
     ("GET", "/v1/customers/aa~1001", ""),
     ("GET", "/v1/customers?id=aa~1001", ""),
     ("GET", "/v1/customers?email=jane@example.org", ""),
@@ -25,6 +25,10 @@ pub(crate) const ROUTES: [(&str, &str, &str); 9] = [
     ("GET", "/v1/connections", ""),
     ("GET", "/v1/staff?connection=aa", ""),
     ("GET", "/v1/lead-sources?connection=aa", ""),
+    ("POST", "/v1/customers/search", r#"{"email":"jane@example.org"}"#),
+    ("POST", "/v1/customers/where", r#"{"id":"aa~1001"}"#),
+    ("POST", "/v1/failures/list", r#"{"connection":"aa"}"#),
+    ("GET", "/v1/imports?connection=aa", ""),
 ];
 
 /// An answer with everything that belongs to it.

@@ -1,12 +1,14 @@
 //! What a tenant can learn of another, and do to it: nothing, by any parameter of any route of the document.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use local_aws::{Meter, Usage};
 use model::ConnectionKey;
 use serde_json::{Map, Value, json};
 use simulators::association_anywhere::Poison;
+use store::{ImportCounts, ImportRecord};
 use tests::{AssociationAnywhereFixture, CONTROL_TABLE, OPERATOR};
 
 use crate::support::{Answer, OTHER_TOKEN, add_other_tenant, ask, get_as, ids_of};
@@ -17,6 +19,7 @@ struct Subject {
     connection: &'static str,
     customer: String,
     email: String,
+    import: &'static str,
 }
 
 /// A request that names one thing which is not its tenant's.
@@ -61,11 +64,12 @@ fn value_of(operation: &str, name: &str, subject: &Subject) -> Option<Value> {
     match name {
         "connection" => Some(json!(subject.connection)),
         "id" if operation.contains("/v1/connections/") => Some(json!(subject.connection)),
+        "id" if operation.contains("/v1/imports/") => Some(json!(subject.import)),
         "id" => Some(json!(subject.customer)),
         "ids" => Some(json!([subject.customer])),
         "email" => Some(json!(subject.email)),
         // Of those of a connection that the path names.
-        "customer" | "all" | "confirm_deletes" | "limit" | "wait" | "If-None-Match" => None,
+        "customer" | "all" | "confirm_deletes" | "limit" | "wait" | "history" | "dry_run" | "If-None-Match" => None,
         // See the test of cursors.
         "cursor" => None,
         _ => panic!("{operation}: what does `{name}` name?"),
@@ -97,7 +101,7 @@ fn probes(method: &str, path: &str, operation: &Value, subject: &Subject) -> Vec
         let Some(value) = value_of(path, name, subject) else { continue };
         assert!(!path.contains('{'), "{path}: a path and a body that name something");
         let mut body = json!({ name: value });
-        if name == "connection" {
+        if name == "connection" && !path.ends_with("/list") {
             body["all"] = json!(true);
         }
         probes.push(Probe { method: method.to_owned(), path: path.to_owned(), body: Some(body), ..Probe::default() });
@@ -111,7 +115,10 @@ fn own((name, value): (&String, &Value)) -> (String, Value) {
 
 /// An answer without what the request itself said.
 fn without(text: &str, subject: &Subject) -> String {
-    text.replace(&subject.customer, "…").replace(&subject.email, "…").replace(subject.connection, "…")
+    text.replace(&subject.customer, "…")
+        .replace(&subject.email, "…")
+        .replace(subject.connection, "…")
+        .replace(subject.import, "…")
 }
 
 /// The token of an operator of the tenant `other`.
@@ -125,6 +132,33 @@ async fn items_of_other(world: &AssociationAnywhereFixture) -> Vec<String> {
     let mut theirs: Vec<String> = theirs.map(|item| format!("{:?}", BTreeMap::from_iter(item))).collect();
     theirs.sort();
     theirs
+}
+
+/// An import of the tenant `other`, by a connection of its own.
+async fn add_import(world: &AssociationAnywhereFixture) -> &'static str {
+    let users = json!({ "users": [{ "user_id": "mary1980", "user_password": "a secret of another tenant" }] });
+    let credentials = world.secret("other-imports.json", &users);
+    world
+        .configure(&format!(
+            "[[connection]]\nid = 'other-imports'\ntenant = 'other'\nkind = 'batch-import'\n\
+             account_id = 'smallwidgets'\ncredentials = '{credentials}'\ncampaigns = ['1']\n"
+        ))
+        .await;
+    let record = ImportRecord {
+        id: "00f1-77".to_owned(),
+        began_at: world.now(),
+        finished_at: Some(world.now()),
+        undo_began_at: None,
+        undone_at: None,
+        saves_undo: true,
+        first_outcome_item: 0,
+        outcome_items: 0,
+        image_items: 0,
+        counts: ImportCounts::default(),
+    };
+    let deadline = world.now() + Duration::from_secs(60);
+    world.imports().put(&ConnectionKey::new("other", "other-imports"), &record, deadline).await.unwrap();
+    "00f1-77"
 }
 
 /// What a request costs at DynamoDB: all that could take its time.
@@ -144,6 +178,7 @@ async fn what_another_tenant_has_is_answered_as_what_nobody_has_at_the_same_cost
     world.add_operator().await;
     let (source, serving) = add_other_tenant(&world, "bb", 5001).await;
     world.add_operator_of("other", OTHER_OPERATOR).await;
+    let import = add_import(&world).await;
     let email = source.email(5003).unwrap();
     source.poison(5003, Poison::ErrorElement);
     source.change([5003]);
@@ -154,10 +189,10 @@ async fn what_another_tenant_has_is_answered_as_what_nobody_has_at_the_same_cost
     let found = get_as(&world, OTHER_TOKEN, &format!("/v1/customers?email={email}")).await.json();
     assert_eq!(ids_of(&found["customers"]), ["bb~5003"]);
 
-    let foreign = Subject { connection: "bb", customer: "bb~5003".to_owned(), email: email.clone() };
+    let foreign = Subject { connection: "bb", customer: "bb~5003".to_owned(), email: email.clone(), import };
     // As long, so that it takes as much room in an answer.
     let nobody = format!("{}x", &email[..email.len() - 1]);
-    let nothing = Subject { connection: "zz", customer: "zz~5003".to_owned(), email: nobody };
+    let nothing = Subject { connection: "zz", customer: "zz~5003".to_owned(), email: nobody, import: "00f2-77" };
     let meter = world.meter();
     let mut asked = Vec::new();
     for (method, path, operation) in operations() {
@@ -172,7 +207,7 @@ async fn what_another_tenant_has_is_answered_as_what_nobody_has_at_the_same_cost
             assert_eq!(without(&theirs.text, &foreign), without(&none.text, &nothing), "{foreign_probe:?}");
             assert_eq!(their_cost, no_cost, "{foreign_probe:?}");
             // A batch says which are missing, a search that it found nobody.
-            let finds_nothing = ["/v1/customers/batch-get", "/v1/customers?email="];
+            let finds_nothing = ["/v1/customers/batch-get", "/v1/customers/search", "/v1/customers?email="];
             let may_succeed = finds_nothing.iter().any(|path| foreign_probe.url().starts_with(path));
             assert_eq!(theirs.status, if may_succeed { StatusCode::OK } else { StatusCode::NOT_FOUND });
             asked.push(foreign_probe);

@@ -8,7 +8,7 @@ use store::{Clock, ConnectionStates, Random, StoreError};
 
 mod undo;
 
-pub use undo::{Undo, UndoError, UndoReport};
+pub use undo::{Undo, UndoError, UndoProgress, UndoReport};
 
 /// The longest pause before a waiting process tries to take the lease again, in milliseconds.
 const LONGEST_PAUSE: u64 = 250;

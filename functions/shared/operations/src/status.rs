@@ -1,19 +1,25 @@
 //! How a connection stands: what `customer-sync status` prints and `GET /v1/connections` answers.
 
 mod destination;
+mod history;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, OutcomeCounts, Phase, iso_millis};
 use serde::Serialize;
 use store::{
-    ChangeFeed, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Failures, Ledger, LedgerState,
-    Registration, StoreError, Tables,
+    ChangeFeed, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Failures, Histories, Ledger,
+    LedgerState, Registration, StoreError, Tables,
 };
 use utoipa::ToSchema;
 
 use config::{ConnectionKind, all_connections, problem_of};
 
 pub use destination::{DestinationStatus, PushCounts};
+pub use history::{HourlyCounts, HourlyPushCounts};
+
+/// How many connections are read side by side.
+const AT_ONCE: usize = 16;
 
 /// The state of a connection: `waiting` if it was not polled yet, `syncing` while a batch is in progress, `in_sync` if
 /// the shadow holds what the source reported last, `failing` if something stands in the way, `paused` by an operator.
@@ -79,6 +85,11 @@ pub struct ConnectionStatus {
     pub failures: u64,
     /// How many of them stand for deletions that wait for a person, because there were too many at once.
     pub deletes_withheld: u64,
+    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which
+    /// nothing ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub history: Option<Vec<HourlyCounts>>,
 }
 
 /// What stands in the way.
@@ -126,6 +137,7 @@ pub struct StatusReader {
     failures: Failures,
     deliveries: Deliveries,
     feed: ChangeFeed,
+    histories: Histories,
 }
 
 impl StatusReader {
@@ -138,6 +150,7 @@ impl StatusReader {
             failures: tables.failures(),
             deliveries: tables.deliveries(),
             feed: tables.feed(),
+            histories: tables.histories(),
         }
     }
 
@@ -146,13 +159,8 @@ impl StatusReader {
     /// # Errors
     /// If the store can't be read.
     pub async fn all(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
-        let mut statuses = self.of_tenant(tenant, now).await?;
-        for status in statuses.iter_mut().filter(|status| !status.kind.is_push()) {
-            let key = ConnectionKey::new(&status.tenant, &status.id);
-            status.failures = self.failures.count(&key).await?;
-            status.deletes_withheld = self.failures.count_withheld(&key).await?;
-        }
-        Ok(statuses)
+        let statuses = self.of_tenant(tenant, now).await?.into_iter().map(|status| self.with_failures(status));
+        stream::iter(statuses).buffered(AT_ONCE).try_collect().await
     }
 
     /// How every connection stands, without its failure records: they may be many, and are not counted.
@@ -164,23 +172,39 @@ impl StatusReader {
     }
 
     async fn of_tenant(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
-        let mut statuses = Vec::new();
-        for registration in all_connections(&self.registry).await? {
-            if tenant.is_none_or(|tenant| tenant == registration.key.tenant) {
-                let problem = problem_of(&registration);
-                let Registration { key, kind, .. } = registration;
-                let Some(kind) = ConnectionKind::from_name(&kind) else { continue };
-                let mut status = self.one(&key, kind, now).await?;
-                if let Some(problem) = problem {
-                    if status.condition != Condition::Paused {
-                        status.condition = Condition::Failing;
-                    }
-                    status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
-                }
-                statuses.push(status);
-            }
+        let of_tenant = |found: &Registration| tenant.is_none_or(|tenant| tenant == found.key.tenant);
+        let registrations = all_connections(&self.registry).await?.into_iter().filter(of_tenant);
+        let statuses = registrations.map(|registration| self.registered(registration, now));
+        let statuses: Vec<Option<ConnectionStatus>> = stream::iter(statuses).buffered(AT_ONCE).try_collect().await?;
+        Ok(statuses.into_iter().flatten().collect())
+    }
+
+    async fn with_failures(&self, mut status: ConnectionStatus) -> Result<ConnectionStatus, StoreError> {
+        if !status.kind.is_push() {
+            let key = ConnectionKey::new(&status.tenant, &status.id);
+            status.failures = self.failures.count(&key).await?;
+            status.deletes_withheld = self.failures.count_withheld(&key).await?;
         }
-        Ok(statuses)
+        Ok(status)
+    }
+
+    /// How a registration stands; `None` if this release does not know its kind.
+    async fn registered(
+        &self,
+        registration: Registration,
+        now: Timestamp,
+    ) -> Result<Option<ConnectionStatus>, StoreError> {
+        let problem = problem_of(&registration);
+        let Registration { key, kind, .. } = registration;
+        let Some(kind) = ConnectionKind::from_name(&kind) else { return Ok(None) };
+        let mut status = self.one(&key, kind, now).await?;
+        if let Some(problem) = problem {
+            if status.condition != Condition::Paused {
+                status.condition = Condition::Failing;
+            }
+            status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
+        }
+        Ok(Some(status))
     }
 
     async fn one(
@@ -228,6 +252,7 @@ impl StatusReader {
             counts: Counts { fetched: ends.sum(), ends },
             failures: 0,
             deletes_withheld: 0,
+            history: None,
         })
     }
 }
@@ -255,5 +280,6 @@ fn pushed(key: &ConnectionKey, kind: ConnectionKind, paused_at: Option<Timestamp
         counts: Counts { fetched: ends.sum(), ends },
         failures: 0,
         deletes_withheld: 0,
+        history: None,
     }
 }

@@ -1,4 +1,5 @@
-//! Where a customer is: what `customer-sync where` prints. It holds no personal data but the id.
+//! Where a customer is: what `customer-sync where` prints and `POST /v1/customers/where` answers. It holds no personal
+//! data but the id.
 
 use config::{ConnectionKind, Destination};
 use jiff::Timestamp;
@@ -9,9 +10,10 @@ use store::{
     ChangeFeed, ConnectionRegistry, Deliveries, Failures, FeedError, Holding, Imports, Ledger, Listed,
     PendingReferences, Shadow, StoreError, Tables, Withheld,
 };
+use utoipa::ToSchema;
 
 /// Everything that is known of one customer, but its content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Whereabouts {
     /// The customer's id.
     pub id: String,
@@ -20,12 +22,15 @@ pub struct Whereabouts {
     /// The connection's kind.
     pub kind: ConnectionKind,
     /// The head of its record.
+    #[schema(required)]
     pub record: Option<RecordHead>,
     /// The chunks that are not done and hold it.
     pub chunks: Vec<ChunkEntry>,
     /// Its failure record.
+    #[schema(required)]
     pub failure: Option<FailureEntry>,
     /// The request to fetch it again.
+    #[schema(required)]
     pub redrive: Option<RedriveEntry>,
     /// The staff and lead sources that it refers to and that are not known yet.
     pub waits_for: Vec<AwaitedReference>,
@@ -36,18 +41,19 @@ pub struct Whereabouts {
 }
 
 /// How a customer stands at a destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeliveryEntry {
     /// The destination's id.
     pub destination: String,
     /// What became of its last change there.
     pub standing: Standing,
     /// Its failure record there.
+    #[schema(required)]
     pub failure: Option<FailureEntry>,
 }
 
 /// What became of a customer's last change at a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// The destination has it, or it is not for it.
@@ -61,7 +67,7 @@ pub enum Standing {
 }
 
 /// What a record says beside its content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecordHead {
     /// In use, out of use, or deleted.
     pub status: Status,
@@ -70,17 +76,20 @@ pub struct RecordHead {
     /// How new it is.
     pub version: String,
     /// The number of the batch that wrote it; `None` for what was pushed or imported.
+    #[schema(required)]
     pub batch: Option<u64>,
     /// How often it was written.
     pub revision: u64,
     /// When it was stored first.
+    #[schema(format = DateTime)]
     pub first_seen_at: String,
     /// When it was written last.
+    #[schema(format = DateTime)]
     pub changed_at: String,
 }
 
 /// A chunk that holds the customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChunkEntry {
     /// Its batch.
     pub batch: u64,
@@ -91,35 +100,41 @@ pub struct ChunkEntry {
     /// Whether the customer is to be deleted.
     pub is_deletion: bool,
     /// From when on it is sent to a worker.
+    #[schema(required, format = DateTime)]
     pub due_at: Option<String>,
     /// Until when a worker has it, or had it when it died.
+    #[schema(required, format = DateTime)]
     pub leased_until: Option<String>,
     /// How often a worker took it since it last came on.
     pub attempts: u64,
 }
 
 /// A failure record, without the raw document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FailureEntry {
     /// When it failed.
+    #[schema(format = DateTime)]
     pub failed_at: String,
     /// Why.
     pub reason: String,
     /// Whether it is a deletion that waits, and for what: `beyond_limit` or `unproven`.
+    #[schema(required)]
     pub withheld: Option<&'static str>,
 }
 
 /// A request to fetch the customer again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RedriveEntry {
     /// When it was made.
+    #[schema(format = DateTime)]
     pub requested_at: String,
     /// The batch that took it in last; `None` if it waits for the next one.
+    #[schema(required)]
     pub taken_by_batch: Option<u64>,
 }
 
 /// What a prospect refers to and is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AwaitedReference {
     /// `staff` or `lead-source`.
     pub resource: &'static str,
@@ -128,13 +143,15 @@ pub struct AwaitedReference {
 }
 
 /// An import with a row of the customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ImportEntry {
     /// The import's id.
     pub id: String,
     /// When it began.
+    #[schema(format = DateTime)]
     pub began_at: String,
     /// When it was undone.
+    #[schema(required, format = DateTime)]
     pub undone_at: Option<String>,
     /// The number of the row among those of the import that could be read, from 1.
     pub row: usize,

@@ -25,7 +25,7 @@ use crate::{Erasures, StoreError};
 
 mod lookup;
 
-pub use lookup::Redrive;
+pub use lookup::{FailureMarks, Redrive};
 
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::ConnectionKey;
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::request::query_all;
+use crate::request::{query_all, query_page};
 use crate::{Clock, Random, StoreError};
 
 mod claims;
@@ -151,6 +152,31 @@ impl Imports {
         self.get(import_key(connection, import), deadline).await?.as_ref().map(read_record).transpose()
     }
 
+    /// Up to `limit` imports of a connection, the latest first, from behind the one that began at this time and has
+    /// this id; and whether there are more.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn page(
+        &self,
+        connection: &ConnectionKey,
+        after: Option<(Timestamp, &str)>,
+        limit: usize,
+    ) -> Result<(Vec<ImportRecord>, bool), StoreError> {
+        let start = after.map(|(began_at, import)| {
+            Item::from([
+                ("id".to_owned(), text(import_key(connection, import))),
+                ("listing".to_owned(), text(connection.to_string())),
+                ("began".to_owned(), time(began_at)),
+            ])
+        });
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let query = self.listing(connection).limit(limit).set_exclusive_start_key(start);
+        let page = query_page(&self.table.patience(), &query).await?;
+        let alive = page.items().iter().filter(|item| self.is_alive(item));
+        Ok((alive.map(read_record).collect::<Result<_, _>>()?, page.last_evaluated_key.is_some()))
+    }
+
     /// Every import of a connection, the latest first.
     ///
     /// # Errors
@@ -161,16 +187,18 @@ impl Imports {
 
     /// Every import of a connection, those that have expired included, the latest first.
     async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Item>, StoreError> {
-        let query = self
-            .table
+        query_all(&self.table.patience(), self.listing(connection)).await
+    }
+
+    fn listing(&self, connection: &ConnectionKey) -> QueryFluentBuilder {
+        self.table
             .client
             .query()
             .table_name(&self.table.name)
             .index_name("by-connection")
             .key_condition_expression("listing = :listing")
             .expression_attribute_values(":listing", text(connection.to_string()))
-            .scan_index_forward(false);
-        query_all(&self.table.patience(), query).await
+            .scan_index_forward(false)
     }
 
     /// Stores an import as it stands. Only for a caller that holds the connection's lease.

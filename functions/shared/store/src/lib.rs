@@ -20,6 +20,7 @@
 //! | `acme/aa` | `withheld/1001` | beside a failure record: it stands for a deletion that waits for a person |
 //! | `acme/aa` | `drift` | what the looks for drift have found, and how far they have come |
 //! | `acme/loyalty` | `push` | how far a destination has come |
+//! | `acme/aa` | `history` | the totals at the beginning of each hour of the last day |
 //! | `acme/aa` | `redrive/1001` | a failure that an operator sends again, and which batch took it in |
 //! | `acme/intouch` | `staff/<id>`, `lead-source/<id>` | a member of staff or a lead source that was pushed |
 //! | `acme/intouch` | `staff-name/<name>`, `lead-source-name/<name>` | which of them has this match key, or is also called so |
@@ -46,6 +47,7 @@ mod erasures;
 mod error;
 mod failures;
 mod feed;
+mod histories;
 mod imports;
 mod item;
 mod ledger;
@@ -71,8 +73,9 @@ pub use drift::{Drift, DriftState};
 pub use email_index::EmailIndex;
 pub use erasures::{Erased, Erasures, Whom};
 pub use error::StoreError;
-pub use failures::{Failure, FailurePage, Failures, Redrive, Withheld};
+pub use failures::{Failure, FailureMarks, FailurePage, Failures, Redrive, Withheld};
 pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
+pub use histories::{Histories, Snapshot};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;

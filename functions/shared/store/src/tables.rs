@@ -4,7 +4,7 @@ use model::ReferenceData;
 use crate::control::ControlTable;
 use crate::{
     ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Deliveries, Drift, EmailIndex, Erasures,
-    Failures, Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
+    Failures, Histories, Imports, Ledger, PendingReferences, Random, ReferenceTable, Removal, Shadow, SourceLimiter,
 };
 
 /// The names of a deployment's tables.
@@ -63,6 +63,11 @@ impl Tables {
     /// What the looks for drift have found.
     pub fn drift(&self) -> Drift {
         Drift::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
+    }
+
+    /// The totals of connections and destinations, hour by hour.
+    pub fn histories(&self) -> Histories {
+        Histories::new(self.client.clone(), &self.names.control, &self.clock, &self.random)
     }
 
     /// Rate limits and circuit breakers of the sources.

@@ -27,7 +27,7 @@ use local_aws::private_files;
 const CHANGE_EVERY: Duration = Duration::from_secs(15);
 const CHANGES: usize = 3;
 /// The token that opens the simulated tenant's data, and operates its connections, on this machine only.
-const TOKEN: &str = "demo-token";
+pub(crate) const TOKEN: &str = "demo-token";
 /// The directory of the secrets, in that of a run.
 pub(crate) const SECRETS: &str = "demo";
 /// The time zone of the simulated site.

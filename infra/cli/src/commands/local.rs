@@ -363,6 +363,8 @@ impl Watch {
                 "  curl -H 'Authorization: Bearer <a reader's token>' '{base}/v1/customers?connection={id}&limit=3'"
             ));
         }
+        let token = if self.demo.is_some() { demo::TOKEN } else { "a reader's token" };
+        progress.line(&format!("How everything stands: {base}/ (sign in with {token})"));
         progress.line(&format!("What the API offers, to read and to try: {base}/docs"));
         progress.line("Ctrl-C ends it; the next run goes on from here.");
     }

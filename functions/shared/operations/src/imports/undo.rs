@@ -38,6 +38,15 @@ pub struct UndoReport {
     pub card_taken: Vec<String>,
 }
 
+/// How far an undo has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoProgress {
+    /// What it did, and what was done before.
+    pub report: UndoReport,
+    /// How many customers are left: the same undo goes on with them.
+    pub left: usize,
+}
+
 /// An import that was not undone, or not completely. It can be retried: what is back stays back.
 #[derive(Debug, Error)]
 pub enum UndoError {
@@ -91,10 +100,26 @@ impl Undo {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<UndoReport, UndoError> {
+        let UndoProgress { report, left } = self.carry_on(connection, record, deadline, deadline).await?;
+        if left > 0 { Err(StoreError::Deadline { operation: "PutItem" }.into()) } else { Ok(report) }
+    }
+
+    /// As [`carry_out`](Self::carry_out), but does not begin with more customers after `until`, unless it has put back
+    /// none: what is left is done by the next call.
+    ///
+    /// # Errors
+    /// If the import kept no images, or not even that could be done before the deadline.
+    pub async fn carry_on(
+        &self,
+        connection: &ConnectionKey,
+        record: &ImportRecord,
+        until: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<UndoProgress, UndoError> {
         // Imports hold the lease by their clocks, which are the store's: this machine's may be off.
         let ahead = self.lease.store_is_ahead_by(connection).await?;
-        let owner = self.lease.take(connection, LEASE, ahead, deadline).await?.ok_or(UndoError::Busy)?;
-        let report = self.restore_all(connection, &record.id, &owner, deadline).await;
+        let owner = self.lease.take(connection, LEASE, ahead, until).await?.ok_or(UndoError::Busy)?;
+        let report = self.restore_all(connection, &record.id, &owner, until, deadline).await;
         self.lease.release(connection, &owner).await;
         report
     }
@@ -104,8 +129,9 @@ impl Undo {
         connection: &ConnectionKey,
         import: &str,
         owner: &str,
+        until: Timestamp,
         deadline: Timestamp,
-    ) -> Result<UndoReport, UndoError> {
+    ) -> Result<UndoProgress, UndoError> {
         // As it stands under the lease: the import may have gone on meanwhile.
         let mut record = self.imports.find(connection, import, deadline).await?.ok_or(UndoError::NotSaved)?;
         let plan = self.plan(connection, &record, deadline).await?;
@@ -116,7 +142,12 @@ impl Undo {
         }
         let mut report = UndoReport::default();
         let source_ids: Vec<&String> = plan.images.keys().collect();
+        let mut left = source_ids.len();
         for chunk in source_ids.chunks(CHUNK) {
+            let has_put_back = !report.restored.is_empty() || !report.removed.is_empty();
+            if has_put_back && self.clock.now() >= until {
+                return Ok(UndoProgress { report, left });
+            }
             let ahead = self.lease.store_is_ahead_by(connection).await?;
             if !self.lease.renew(connection, owner, LEASE, ahead).await? {
                 return Err(UndoError::Busy);
@@ -124,15 +155,27 @@ impl Undo {
             self.imports.add_claims(connection, &plan.claims(chunk), deadline).await?;
             let read = chunk.iter().map(|source_id| ((*source_id).clone(), plan.stored.get(*source_id).cloned()));
             let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored);
+            let mut is_late = false;
             for (source_id, revised) in self.shadow.revise_many(connection, read.collect(), revise, deadline).await? {
-                let (_, before) = revised?;
+                let (_, before) = match revised {
+                    // Others of this chunk may be back.
+                    Err(UpsertError::Store(StoreError::Deadline { .. })) => {
+                        is_late = true;
+                        continue;
+                    }
+                    revised => revised?,
+                };
+                left -= 1;
                 let images = plan.images.get(&source_id).map_or(&[][..], Vec::as_slice);
                 report.count(&source_id, images, before.as_ref(), plan.stays.contains(&source_id));
+            }
+            if is_late {
+                return Ok(UndoProgress { report, left });
             }
         }
         record.undone_at = Some(record.undone_at.unwrap_or(self.clock.now()));
         self.imports.put(connection, &record, deadline).await?;
-        Ok(report)
+        Ok(UndoProgress { report, left })
     }
 
     async fn plan(

@@ -1,13 +1,14 @@
 //! How a destination stands.
 
 use config::{DESTINATION, Destination, DestinationKind};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{FeedChange, iso_millis};
 use serde::Serialize;
-use store::{ConnectionState, Delivery, DeliveryCounts, FeedError, Listed, Shadow, StoreError};
+use store::{ConnectionState, Delivery, DeliveryCounts, FeedError, Listed, Registration, Shadow, StoreError};
 use utoipa::ToSchema;
 
-use super::{Condition, ErrorStatus, StatusReader, seconds_since};
+use super::{AT_ONCE, Condition, ErrorStatus, HourlyPushCounts, StatusReader, seconds_since};
 
 /// How many changes that wait are counted.
 const MOST_COUNTED: usize = 1_000;
@@ -52,6 +53,11 @@ pub struct DestinationStatus {
     pub counts: PushCounts,
     /// How many failure records there are now.
     pub failures: u64,
+    /// The counts at the beginning of each hour of the last day, if they are asked for; none of an hour in which
+    /// nothing ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub history: Option<Vec<HourlyPushCounts>>,
 }
 
 /// Changes = sent + failed + left out.
@@ -77,34 +83,34 @@ impl StatusReader {
         tenant: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<DestinationStatus>, StoreError> {
-        let mut statuses = Vec::new();
-        for registration in self.registry.of_kind(DESTINATION).await? {
-            if tenant.is_some_and(|tenant| tenant != registration.key.tenant) {
-                continue;
+        let of_tenant = |found: &Registration| tenant.is_none_or(|tenant| tenant == found.key.tenant);
+        let registrations = self.registry.of_kind(DESTINATION).await?.into_iter().filter(of_tenant);
+        let statuses = registrations.map(|registration| self.destination(registration, now));
+        stream::iter(statuses).buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn destination(&self, registration: Registration, now: Timestamp) -> Result<DestinationStatus, StoreError> {
+        let key = &registration.key;
+        let destination = Destination::from_registration(&registration);
+        let state = self.states.state(key).await?;
+        let delivery = self.deliveries.of(key).await?;
+        let failures = self.failures.count(key).await?;
+        let waiting = match &destination {
+            Ok(destination) => self.waiting(destination, &delivery).await?,
+            Err(_) => 0,
+        };
+        let (id, tenant) = (key.connection.clone(), key.tenant.clone());
+        let mut status = status(id, tenant, destination.as_ref().ok(), state, &delivery, now);
+        (status.waiting, status.failures) = (waiting, failures);
+        if let Err(problem) = destination {
+            if status.condition != Condition::Paused {
+                status.condition = Condition::Failing;
             }
-            let key = &registration.key;
-            let destination = Destination::from_registration(&registration);
-            let state = self.states.state(key).await?;
-            let delivery = self.deliveries.of(key).await?;
-            let failures = self.failures.count(key).await?;
-            let waiting = match &destination {
-                Ok(destination) => self.waiting(destination, &delivery).await?,
-                Err(_) => 0,
-            };
-            let (id, tenant) = (key.connection.clone(), key.tenant.clone());
-            let mut status = status(id, tenant, destination.as_ref().ok(), state, &delivery, now);
-            (status.waiting, status.failures) = (waiting, failures);
-            if let Err(problem) = destination {
-                if status.condition != Condition::Paused {
-                    status.condition = Condition::Failing;
-                }
-                status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
-            } else if status.condition == Condition::InSync && waiting > 0 {
-                status.condition = Condition::Syncing;
-            }
-            statuses.push(status);
+            status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
+        } else if status.condition == Condition::InSync && waiting > 0 {
+            status.condition = Condition::Syncing;
         }
-        Ok(statuses)
+        Ok(status)
     }
 
     async fn waiting(&self, destination: &Destination, delivery: &Delivery) -> Result<u64, StoreError> {
@@ -151,6 +157,7 @@ fn status(
         failing_since: progress.failing_since.map(iso_millis),
         next_attempt_at: due_at.filter(|due_at| *due_at > now).map(iso_millis),
         waiting: 0,
+        history: None,
         listed_percent: listed_percent(from, delivery),
         counts: PushCounts { changes: progress.counts.sum(), sent, failed, left_out },
         failures: 0,

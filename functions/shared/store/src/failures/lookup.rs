@@ -1,11 +1,16 @@
 //! What is known of one customer's failure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use model::ConnectionKey;
 
-use super::{Failure, Failures, REDRIVE, failure, record_entry, redrive_entry};
+use super::{
+    Failure, Failures, REDRIVE, WITHHELD, Withheld, failure, record_entry, redrive_entry, source_id_of, withheld_entry,
+};
 use crate::StoreError;
-use crate::item::Read;
+use crate::item::{Item, Read, text};
+use crate::request::query_all;
 
 /// A request to fetch a customer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,15 @@ pub struct Redrive {
     pub requested_at: Timestamp,
     /// The number of the batch that took it in last.
     pub taken_by: Option<u64>,
+}
+
+/// What is known of some failures beside their records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailureMarks {
+    /// The customers that are to be fetched, or sent, again.
+    pub redriven: BTreeSet<String>,
+    /// The customers whose deletion waits for a person, and why.
+    pub withheld: BTreeMap<String, Withheld>,
 }
 
 impl Failures {
@@ -26,7 +40,7 @@ impl Failures {
         Ok(Some(Failure { raw: String::new(), ..failure(&item)? }))
     }
 
-    /// A customer's failure record, with the raw document.
+    /// A customer's failure record with its raw document.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -35,10 +49,44 @@ impl Failures {
         connection: &ConnectionKey,
         source_id: &str,
     ) -> Result<Option<Failure>, StoreError> {
-        match self.0.get(connection, &record_entry(source_id)).await? {
-            Some(item) => self.with_raw(connection, failure(&item)?).await.map(Some),
-            None => Ok(None),
-        }
+        let Some(item) = self.0.get(connection, &record_entry(source_id)).await? else { return Ok(None) };
+        self.with_raw(connection, failure(&item)?).await.map(Some)
+    }
+
+    /// Which of the failures of a page are to be fetched again, and which stand for deletions that wait, and why.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn marks(&self, connection: &ConnectionKey, page: &[Failure]) -> Result<FailureMarks, StoreError> {
+        let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(FailureMarks::default()) };
+        let (first, last) = (&first.source_id, &last.source_id);
+        let redrives = self.between(connection, redrive_entry(first), redrive_entry(last)).await?;
+        let withheld = self.between(connection, withheld_entry(first), withheld_entry(last)).await?;
+        let why = |item: &Item| match Read::new(WITHHELD, item).has("beyond_limit") {
+            true => Withheld::BeyondLimit,
+            false => Withheld::Unproven,
+        };
+        Ok(FailureMarks {
+            redriven: redrives.iter().map(|item| source_id_of(item, REDRIVE)).collect::<Result<_, _>>()?,
+            withheld: withheld
+                .iter()
+                .map(|item| Ok((source_id_of(item, WITHHELD)?, why(item))))
+                .collect::<Result<_, StoreError>>()?,
+        })
+    }
+
+    async fn between(&self, connection: &ConnectionKey, first: String, last: String) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .0
+            .client
+            .query()
+            .table_name(&self.0.name)
+            .key_condition_expression("#connection = :connection AND entry BETWEEN :first AND :last")
+            .expression_attribute_names("#connection", "connection")
+            .expression_attribute_values(":connection", text(connection.to_string()))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last));
+        query_all(&self.0.patience, query).await
     }
 
     /// The request to fetch a customer again.

@@ -6,6 +6,7 @@ mod counts;
 mod deliveries;
 mod failures;
 mod feed;
+mod histories;
 mod ledger;
 mod limiter;
 mod listed;
