@@ -61,6 +61,8 @@ pub enum TargetError {
 pub const DIRECTORY: &str = ".customer-sync";
 /// The database's file in the directory of a run.
 pub(crate) const DATABASE: &str = "dynamodb.sqlite";
+/// A file beside it, if somebody was erased since the last run: when the next one ends, the database is written anew.
+pub(crate) const ERASED: &str = "erased";
 
 impl Target {
     /// Opens the data of a run on this machine, which may be running or not.

@@ -52,11 +52,14 @@ fn a_seed_decides_all_that_happens() {
 #[test]
 fn a_protection_that_is_missing_is_missed() {
     let http = Simulation::http();
-    for (fault, seed) in
-        [(PlantedFault::AcknowledgesEarly, 0), (PlantedFault::WritesBlindly, 7), (PlantedFault::TrustsOneAnswer, 4)]
-    {
+    for fault in [PlantedFault::AcknowledgesEarly, PlantedFault::WritesBlindly, PlantedFault::TrustsOneAnswer] {
+        let objects = |seed: &u64| {
+            let world = Simulation::usual(*seed, 150, &http).with_planted(Some(fault));
+            !world.run(false).violations.is_empty()
+        };
+        let seed = (0..30).find(objects);
+        let seed = seed.unwrap_or_else(|| panic!("no world objects to {fault:?}"));
         let world = Simulation::usual(seed, 150, &http);
-        assert_eq!(world.run(false).violations, Vec::<String>::new(), "seed {seed}");
-        assert_ne!(world.with_planted(Some(fault)).run(false).violations, Vec::<String>::new(), "{fault:?}");
+        assert_eq!(world.run(false).violations, Vec::<String>::new(), "seed {seed} objects to nothing else");
     }
 }

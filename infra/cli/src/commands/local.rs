@@ -18,8 +18,8 @@ use crate::commands::changes::Changes;
 use crate::commands::demo::Demo;
 use crate::commands::progress::Progress;
 use crate::commands::{demo, docs};
-use crate::target::{DATABASE, local_clients, local_tables};
-use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files};
+use crate::target::{DATABASE, ERASED, local_clients, local_tables};
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files, rewrite};
 
 /// The lock file: a run uses the directory.
 const LOCK: &str = "lock";
@@ -93,6 +93,8 @@ pub struct LocalRun {
     seen: Changes,
     /// Whether a connection of the file is left out.
     is_partial: bool,
+    /// Where the data are.
+    data: PathBuf,
     /// Held until the run ends, so that no other process opens the data.
     _lock: File,
     background: JoinSet<()>,
@@ -187,6 +189,7 @@ impl LocalRun {
             demo,
             seen,
             is_partial,
+            data: options.data.clone(),
             _lock: lock,
             background,
         })
@@ -215,6 +218,7 @@ impl LocalRun {
             demo,
             seen,
             is_partial,
+            data,
             _lock,
             background,
         } = self;
@@ -229,6 +233,13 @@ impl LocalRun {
             }
         };
         drop(background);
+        let mark = data.join(ERASED);
+        if mark.is_file() {
+            // The stream holds what was erased until it is delivered.
+            engine.drain_streams().await?;
+            rewrite(&data.join(DATABASE)).map_err(anyhow::Error::msg)?;
+            fs::remove_file(mark)?;
+        }
         outcome
     }
 

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use config::all_systems;
-use local_aws::rewrite;
+use local_aws::{private_files, rewrite};
 use model::CustomerId;
 use operations::persons::{AtDestination, Eraser, ErasureReport, Exporter, Places};
 use store::{EmailIndex, Whom};
 
 use crate::Target;
-use crate::target::DATABASE;
+use crate::target::{DATABASE, ERASED};
 
 /// How long it may take: all customers are looked at.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -76,6 +76,7 @@ pub async fn erase(target: &Target, tenant: &str, action: ErasureAction, as_json
         }
     };
     if let Some(directory) = &target.directory {
+        private_files::open_file(&directory.join(ERASED)).with_context(|| directory.display().to_string())?;
         rewrite(&directory.join(DATABASE)).map_err(anyhow::Error::msg).context("erased, but not from the file yet")?;
     }
     if as_json {
@@ -170,7 +171,9 @@ fn print(report: &ErasureReport, is_local: bool) {
     }
     println!("  the change feed, logs        hold ids alone");
     match is_local {
-        true => println!("  the file of the data         was written anew; its stream ends with the next run"),
+        true => println!(
+            "  the file of the data         is written anew, now and when the next run ends, which empties the stream"
+        ),
         false => println!("  stream, backups              hold what was, for 24 hours and for 35 days"),
     }
 }
