@@ -93,19 +93,26 @@ fn the_templates_apis_have_their_routes() {
         routes,
         [
             " $default",
+            "GET /",
             "GET /openapi.json",
             "GET /v1/changes",
             "GET /v1/connections",
             "GET /v1/customers",
             "GET /v1/customers/{id}",
+            "GET /v1/imports",
             "GET /v1/lead-sources",
             "GET /v1/staff",
             "POST /v1/connections/{id}/pause",
             "POST /v1/connections/{id}/resume",
             "POST /v1/connections/{id}/resync",
             "POST /v1/customers/batch-get",
+            "POST /v1/customers/search",
+            "POST /v1/customers/where",
             "POST /v1/failures/drop",
+            "POST /v1/failures/list",
+            "POST /v1/failures/raw-document",
             "POST /v1/failures/redrive",
+            "POST /v1/imports/{id}/undo",
         ]
     );
     assert!(api.schedules.is_empty() && api.queues.is_empty());
