@@ -3,7 +3,7 @@
 import json
 from urllib.parse import urlencode
 
-from telling import READER, STRANGER, expect, listed
+from telling import OPERATOR, READER, STRANGER, expect, listed
 
 SECRET = {"users": [{"user_id": "importer-3", "user_password": "only-importers-know-7d21"}]}
 # The imported customer, and a PIN that must never be readable again.
@@ -140,6 +140,26 @@ def two_thousand_rows_come_in_one_call(stack, sources):
     done = undo(stack, batch["import"]["id"])
     expect(len(done["removed"]) == 2_000 and done["changed_since"] == [], f"{len(done['removed'])} removed")
     expect(len(listed(stack, "imports")) == 2, "the undo left somebody")
+
+
+@story
+def a_wrong_import_is_found_and_undone_over_http(stack, sources):
+    def ask(method, path, document=None, status=200):
+        answered, _, answer = stack.api(method, path, OPERATOR, document)
+        expect(answered == status, f"{method} {path} answered {answered}: {answer}")
+        return answer
+
+    import_id = imported(stack, [("wrong-1", "00009001", "Wrong", "wrong-1@example.org", "", "")])["import"]["id"]
+    listed_ids = [found["id"] for found in ask("GET", "/v1/imports?connection=imports")["imports"]]
+    expect(import_id in listed_ids, f"{import_id} is not among {listed_ids}")
+    dry = ask("POST", f"/v1/imports/{import_id}/undo", {"dry_run": True})
+    expect((dry["removed"]["count"], dry["dry_run"]) == (1, True), f"the dry run says {dry}")
+    done = ask("POST", f"/v1/imports/{import_id}/undo", {})
+    expect((done["removed"]["count"], done["finished"]) == (1, True), f"the undo says {done}")
+    expect(len(listed(stack, "imports")) == 2, "the undo left somebody")
+    where = ask("POST", "/v1/customers/where", {"id": "imports~wrong-1"})
+    expect("wrong-1" in json.dumps(where), f"where says {where}")
+    expect("history" in json.dumps(ask("GET", "/v1/connections?history=true")), "there is no history")
 
 
 @story
