@@ -280,7 +280,7 @@ pub(crate) async fn undo(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "a customer can't be restored now: send the request again")
         }
     })?;
-    tracing::info!(connection = %key, import, dry_run, left = progress.left, "an import was undone");
+    tracing::info!(connection = %key, import, dry_run, left = progress.left, "an undo was asked for");
     let status = if progress.left == 0 { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(Undone::of(&key, import, dry_run, &progress))))
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   note their fingerprints      no writer takes them in from now on
+//!   -> failure records, documents that name them, images and claims of imports, waiting references
 //!   -> erase their records       whoever follows them is told that they are gone
-//!   -> failure records, documents that name them, images and claims of imports, waiting references, the search index
+//!   -> the search index
 //! ```
 //!
-//! It can be repeated, and goes on where it was: what is gone is gone. While images and claims of an import connection
-//! are removed, nothing is imported into it.
+//! It can be repeated, and goes on where it was: the records, by which a person is found, go last. While images and
+//! claims of an import connection are removed, nothing is imported into it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -219,29 +220,45 @@ impl Eraser {
         let destinations: Vec<Destination> =
             Destination::all(&self.registry).await?.into_iter().filter(|it| it.key.tenant == tenant).collect();
         let mut removed = Places::default();
+        texts.extend(
+            found
+                .customers
+                .iter()
+                .filter_map(|(_, record)| record.as_ref())
+                .flat_map(|customer| telling_texts(&customer.content)),
+        );
+        for (id, record) in &found.customers {
+            let known = record.as_ref().map(|customer| addresses(&customer.content)).unwrap_or_default();
+            self.erasures.add(tenant, &Whom::Customer(id.clone()), &known, self.clock.now()).await?;
+            let own = (ConnectionKey::new(tenant, &id.connection), id.source_id.clone());
+            let at_destinations = destinations.iter().map(|destination| (destination.key.clone(), id.to_string()));
+            for (key, name) in std::iter::once(own).chain(at_destinations) {
+                removed.failure_records += u64::from(self.failures.is_there(&key, &name).await?);
+                self.failures.remove(&key, &name).await?;
+            }
+        }
+        let of_tenant = connections.keys().filter(|key| key.tenant == tenant);
+        for key in of_tenant.clone().chain(destinations.iter().map(|destination| &destination.key)) {
+            if !texts.is_empty() {
+                removed.failure_documents += self.failures.empty_documents_with(key, &texts).await?;
+            }
+        }
         for (id, record) in &found.customers {
             let key = ConnectionKey::new(tenant, &id.connection);
             let content = record.as_ref().map(|customer| &customer.content);
-            texts.extend(content.map(telling_texts).unwrap_or_default());
             let mut lease = None;
             if connections.get(&key).is_some_and(|kind| kind == ConnectionKind::BatchImport.name()) {
                 let ahead = self.lease.store_is_ahead_by(&key).await?;
                 let taken = self.lease.take(&key, LEASE, ahead, self.clock.now() + PATIENCE).await?;
                 lease = Some(taken.ok_or_else(|| EraseError::Busy(id.connection.clone()))?);
             }
-            let erased = self.erase_customer(&key, id, content, &destinations, &mut removed, deadline).await;
+            let erased = self.erase_customer(&key, id, content, &mut removed, deadline).await;
             if let Some(owner) = lease {
                 self.lease.release(&key, &owner).await;
             }
             erased?;
         }
-        let of_tenant = connections.keys().filter(|key| key.tenant == tenant);
         let mut open_batches = Vec::new();
-        for key in of_tenant.clone().chain(destinations.iter().map(|destination| &destination.key)) {
-            if !texts.is_empty() {
-                removed.failure_documents += self.failures.empty_documents_with(key, &texts).await?;
-            }
-        }
         for key in of_tenant {
             if self.ledger.state(key).await?.latest.is_some_and(|batch| batch.phase != Phase::Closed) {
                 open_batches.push(key.connection.clone());
@@ -264,17 +281,25 @@ impl Eraser {
         key: &ConnectionKey,
         id: &CustomerId,
         content: Option<&Content>,
-        destinations: &[Destination],
         removed: &mut Places,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let (tenant, source_id) = (&key.tenant, &id.source_id);
         let whom = Whom::Customer(id.clone());
         let known = content.map(addresses).unwrap_or_default();
-        self.erasures.add(tenant, &whom, &known, self.clock.now()).await?;
-        let record = self.shadow.erase(key, source_id).await?;
         let mut claims: BTreeSet<Claim> = content.into_iter().flat_map(Claim::of).collect();
-        match &record {
+        for (_, image) in self.imports.images_of(key, source_id, deadline).await? {
+            claims.extend(image.prior.iter().flat_map(Claim::of));
+        }
+        removed.import_images += self.imports.erase_images(key, source_id, deadline).await?;
+        removed.import_claims += self.imports.release_claims(key, &claims, source_id, deadline).await?;
+        for resource in [Resource::Staff, Resource::LeadSource] {
+            let names = self.pending.awaited_by(key, resource, source_id).await?;
+            removed.waiting_references += names.len() as u64;
+            self.pending.remove(key, resource, names.iter().map(String::as_str), source_id).await?;
+        }
+        // Last: what was not finished is found by the record again.
+        match self.shadow.erase(key, source_id).await? {
             ErasedRecord::Nothing => {}
             ErasedRecord::ErasedBefore => removed.erased_before += 1,
             ErasedRecord::Record(last) => {
@@ -285,30 +310,12 @@ impl Eraser {
                     if !now.is_subset(&known) {
                         self.erasures.add(tenant, &whom, &now, self.clock.now()).await?;
                     }
-                    claims.extend(Claim::of(&last.content));
                     let gone = EmailIndex::addresses(&last.content);
                     removed.search_entries += gone.len() as u64;
                     let change = (id.clone(), last.revision + 1, gone, BTreeSet::new());
                     self.email_index.update(tenant, [change], deadline).await?;
                 }
             }
-        }
-        removed.failure_records += u64::from(self.failures.is_there(key, source_id).await?);
-        self.failures.remove(key, source_id).await?;
-        for destination in destinations {
-            let public_id = id.to_string();
-            removed.failure_records += u64::from(self.failures.is_there(&destination.key, &public_id).await?);
-            self.failures.remove(&destination.key, &public_id).await?;
-        }
-        for (_, image) in self.imports.images_of(key, source_id, deadline).await? {
-            claims.extend(image.prior.iter().flat_map(Claim::of));
-        }
-        removed.import_images += self.imports.erase_images(key, source_id, deadline).await?;
-        removed.import_claims += self.imports.release_claims(key, &claims, source_id, deadline).await?;
-        for resource in [Resource::Staff, Resource::LeadSource] {
-            let names = self.pending.awaited_by(key, resource, source_id).await?;
-            removed.waiting_references += names.len() as u64;
-            self.pending.remove(key, resource, names.iter().map(String::as_str), source_id).await?;
         }
         Ok(())
     }
