@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{is_as_sent, read_cursor, write_cursor};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -13,14 +12,11 @@ use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use config::ConnectionKind;
 use jiff::Timestamp;
 use model::{ConnectionKey, Customer, CustomerId, CustomerView};
-use operations::resync::MOST_BYTES_OF_AN_ID;
-use operations::whereabouts::Whereabouts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
-use store::{EmailIndex, Found, Registration, Shadow};
+use store::{EmailIndex, Found, Shadow};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
@@ -342,42 +338,6 @@ pub(crate) async fn search_by_body(
     let address = EmailIndex::address(&email).ok_or_else(|| Problem::bad_request("`email` is empty"))?;
     let after = cursor.map(|text| read_id(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
     search(tenant, api, "POST /v1/customers/search", address, after, Limit::default().get()).await
-}
-
-/// Which customer is meant.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    /// Its id.
-    id: CustomerId,
-}
-
-/// Everything that is known of one customer but its content: how it comes here, and how it goes on to destinations.
-#[utoipa::path(
-    post,
-    path = "/v1/customers/where",
-    operation_id = "findWhereabouts",
-    tag = "customers",
-    request_body = inline(Wanted),
-    security(("bearer" = ["read"])),
-    responses(
-        (status = 200, description = "Where it is; also if there is nothing of it.", body = Whereabouts),
-        (status = 404, description = "The tenant has no such connection."),
-    ),
-)]
-pub(crate) async fn whereabouts(
-    Tenant(tenant): Tenant,
-    State(api): Api,
-    _: Parameters<NoParameters>,
-    body: Body,
-) -> Result<Json<Whereabouts>, Problem> {
-    let Wanted { id } = read_json(body, "{\"id\":…}").await?;
-    let Registration { key, kind, .. } = api.connection(&tenant, id.connection).await?;
-    let known = ConnectionKind::from_name(&kind).filter(|_| id.source_id.len() <= MOST_BYTES_OF_AN_ID);
-    let kind = known.ok_or_else(|| Problem::not_found("there is no such customer"))?;
-    let found = api.finder.find(&key, kind, &id.source_id, api.clock.now() + PATIENCE).await?;
-    note_read(&tenant, "POST /v1/customers/where", found.record.iter().len());
-    Ok(Json(found))
 }
 
 /// The customers that have an address, by id, without deleted ones.

@@ -44,6 +44,7 @@ mod problem;
 mod reference_data;
 mod request;
 mod routes;
+mod whereabouts;
 
 use std::sync::Arc;
 

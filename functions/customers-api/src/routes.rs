@@ -16,7 +16,9 @@ use utoipa_axum::routes;
 use crate::accept::takes_json;
 use crate::freshness::FRESH_AS_OF;
 use crate::problem::Problem;
-use crate::{CustomersApi, changes, connections, customers, failures, imports, openapi, page, reference_data};
+use crate::{
+    CustomersApi, changes, connections, customers, failures, imports, openapi, page, reference_data, whereabouts,
+};
 
 /// How long a browser need not ask again whether it may ask.
 const PREFLIGHT: Duration = Duration::from_secs(3_600);
@@ -28,7 +30,7 @@ fn routes() -> OpenApiRouter<Arc<CustomersApi>> {
         .routes(routes!(customers::batch_get))
         .routes(routes!(customers::by_query))
         .routes(routes!(customers::search_by_body))
-        .routes(routes!(customers::whereabouts))
+        .routes(routes!(whereabouts::whereabouts))
         .routes(routes!(changes::changes))
         .routes(routes!(connections::list))
         .routes(routes!(connections::pause))

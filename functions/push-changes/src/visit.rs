@@ -19,6 +19,9 @@
 //! it asks for everybody whom it may have sent to be sent again.
 
 mod sending;
+mod trouble;
+
+pub(crate) use trouble::LONGEST_PAUSE;
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -27,9 +30,7 @@ use config::Destination;
 use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble};
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, CustomerId, FeedChange, FeedPosition};
-use store::{
-    ConnectionState, Delivery, DeliveryCounts, Departure, FeedError, LastError, Listed, Shadow, StoreError, Witness,
-};
+use store::{ConnectionState, Delivery, DeliveryCounts, Departure, FeedError, Listed, Shadow, StoreError, Witness};
 
 use crate::choice::{Choice, Told};
 use crate::{LEASE, MARGIN, PushChanges, before};
@@ -38,10 +39,6 @@ use crate::{LEASE, MARGIN, PushChanges, before};
 const OVERLAP: Duration = Duration::from_secs(60);
 /// How often the lease is renewed while something is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The pause after the first attempt that failed; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest one.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// What comes after a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -474,31 +471,5 @@ impl<'a> Visit<'a> {
         tracing::warn!("another worker was at this destination meanwhile: this one ends");
         self.send_again(&unsure).await?;
         Err(Stop::End(End::Lost))
-    }
-
-    /// Notes that the destination takes nothing; when it is tried again, if not only after a person resumes it.
-    async fn note_trouble(&mut self, trouble: &Trouble, now: Timestamp) -> Result<Option<Timestamp>, Stop> {
-        let PushChanges { states, random, .. } = self.pushing;
-        let progress = &mut self.delivery.progress;
-        progress.attempts = progress.attempts.saturating_add(1);
-        progress.failing_since.get_or_insert(now);
-        let attempts = progress.attempts;
-        self.note().await?;
-        let mut message = trouble.message.clone();
-        if trouble.is_gone {
-            message += ": it is paused until it is resumed";
-            states.pause(self.key, now).await?;
-        }
-        tracing::warn!(attempts, problem = message, "the destination takes nothing");
-        states.mark_failed(self.key, &LastError { at: now, message }).await?;
-        if trouble.is_gone {
-            return Ok(None);
-        }
-        let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-        // Between half of it and all of it: destinations that fail together do not come back together.
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
-        let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
-        Ok(Some(now + pause))
     }
 }

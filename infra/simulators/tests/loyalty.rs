@@ -5,131 +5,18 @@
 mod support;
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use reqwest::Response;
 use serde_json::{Value, json};
-use simulators::loyalty::{
-    ApiVersion, Delimiter, DuplicateHandling, Fault, LoyaltySettings, LoyaltySimulator, Poison, RequestCounts, endpoint,
-};
+use simulators::loyalty::{ApiVersion, Delimiter, DuplicateHandling, Fault, Poison, RequestCounts, endpoint};
+use support::loyalty::*;
 use support::{Program, client, elements, texts};
-use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Long enough that only a broken simulator exceeds it.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Running {
-    simulator: LoyaltySimulator,
-    base: String,
-    client: reqwest::Client,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn start() -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let simulator = LoyaltySimulator::new(LoyaltySettings::default());
-    let served = simulator.clone();
-    let task = tokio::spawn(async move { served.serve(listener).await });
-    Running { simulator, base, client: client(), task }
-}
-
-type Form = Vec<(String, String)>;
-
-fn form(fields: &[(&str, &str)]) -> Form {
-    fields.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
-}
-
-/// A batch of the legacy version with these columns.
-fn batch(columns: &[&str], data: &str) -> Form {
-    let mut form = form(&[
-        ("user_id", "demo"),
-        ("user_password", "demo-password"),
-        ("account_id", "greatwidgets"),
-        ("type", "customers_batch"),
-        ("delimiter", "pipe"),
-        ("overwrite_duplicates", "update"),
-        ("campaigns_to_include", "898989889"),
-        ("Profiles_Data", data),
-    ]);
-    form.extend(headers(columns));
-    form
-}
-
-/// The same of version 1.5.
-fn batch_1_5(columns: &[&str], data: &str) -> Form {
-    let form = without(batch(columns, data), &["user_password", "Profiles_Data"]);
-    with(form, &[("API", "1.5"), ("user_api_key", "demo-api-key"), ("profiles_data", data)])
-}
-
-fn headers(columns: &[&str]) -> Form {
-    let numbered = (1..).zip(columns);
-    numbered.map(|(number, column)| (format!("profiles_header_{number}"), (*column).to_owned())).collect()
-}
-
-/// With these fields in place of those of the same names.
-fn with(form: Form, fields: &[(&str, &str)]) -> Form {
-    let names: Vec<&str> = fields.iter().map(|&(name, _)| name).collect();
-    without(form, &names).into_iter().chain(self::form(fields)).collect()
-}
-
-fn without(form: Form, names: &[&str]) -> Form {
-    form.into_iter().filter(|(name, _)| !names.contains(&name.as_str())).collect()
-}
-
-impl Running {
-    async fn try_send(&self, form: &Form) -> reqwest::Result<Response> {
-        self.client.post(endpoint(&self.base)).form(form).send().await
-    }
-
-    async fn send(&self, form: &Form) -> String {
-        let response = self.try_send(form).await.unwrap();
-        assert_eq!(response.status(), 200);
-        response.text().await.unwrap()
-    }
-
-    /// Sends a batch, which must be imported; returns how many customers it says are new and updated.
-    async fn import(&self, form: &Form) -> (u64, u64) {
-        let answer = self.send(form).await;
-        assert!(answer.starts_with("<response status=\"success\"><batch status=\"imported\"><customers>"), "{answer}");
-        (number(&answer, "new"), number(&answer, "updated"))
-    }
-
-    /// Sends a batch, which must be refused.
-    async fn refusal(&self, form: &Form) -> String {
-        let answer = self.send(form).await;
-        assert!(answer.starts_with("<response status=\"error\"><error>"), "{answer}");
-        texts(&answer, "error").concat()
-    }
-
-    async fn control(&self, command: &str) -> (u16, String) {
-        let response = self.client.post(format!("{}/_simulator/{command}", self.base)).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    async fn read(&self, what: &str) -> Value {
-        let url = format!("{}/_simulator/{what}", self.base);
-        serde_json::from_str(&self.client.get(url).send().await.unwrap().text().await.unwrap()).unwrap()
-    }
-}
-
-fn number(answer: &str, name: &str) -> u64 {
-    texts(answer, name).concat().parse().unwrap()
-}
-
-fn columns(columns: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
-    Some(columns.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect())
-}
 
 const NAMES: [&str; 3] = ["code", "first_name", "last_name"];
 

@@ -5,13 +5,13 @@ mod destinations;
 mod erasures;
 mod follower;
 mod senders;
+mod tables;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use config::{Configuration, Deployment};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ use simulators::association_anywhere::{AaSettings, AaSimulator, Procedure, urls}
 use simulators::business_catalyst::{self, Action, BcSettings, BcSimulator, Operation, endpoint};
 use store::{Clock, CredentialDigest, Random, TableNames, Tables};
 
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES, What};
+use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, What};
 use crate::process::{Aws, Process};
 use crate::pushes::Sent;
 use crate::run::Http;
@@ -31,6 +31,7 @@ use crate::watch::Watch;
 use crate::weather::Weather;
 use crate::world::destinations::Destinations;
 use crate::world::follower::Follower;
+use crate::world::tables::{Item, TABLES};
 
 pub use destinations::DestinationFault;
 
@@ -44,12 +45,6 @@ const IMPORTER: (&str, &str, &str) = ("john", "another-password", "widgets");
 const FOLLOWS_EVERY: u64 = 8;
 /// The first number of a queue; one that is built anew begins below.
 const QUEUE_NUMBERS: u64 = 9_000_000;
-
-/// The control table first, as they are restored.
-const TABLES: [&str; 4] = ["ControlTable", "ShadowTable", "ImportTable", FEED_TABLE];
-const FEED_TABLE: &str = "FeedTable";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// A world.
 pub struct World {
@@ -454,65 +449,6 @@ impl World {
         }
     }
 
-    async fn lose_ledger(&self, connection: usize) {
-        let (tenant, id) = POLLED[connection];
-        let key = [("connection", format!("{tenant}/{id}")), ("entry", "batch".to_owned())];
-        let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
-        let delete = self.aws.database.exempt_client().delete_item().table_name("ControlTable");
-        delete.set_key(Some(key.into())).send().await.unwrap();
-    }
-
-    async fn save_tables(&self) -> Vec<(&'static str, Vec<Item>)> {
-        let client = self.aws.database.exempt_client();
-        let mut saved = Vec::new();
-        for table in TABLES {
-            let items = client.scan().table_name(table).into_paginator().items().send();
-            saved.push((table, items.collect::<Result<_, _>>().await.unwrap()));
-        }
-        saved
-    }
-
-    /// As the operator's guide says: nothing is polled meanwhile, saved items replace what was written since, and every
-    /// source is asked for everything.
-    async fn restore_tables(&mut self) {
-        if self.saved.is_empty() || !lock(&self.sent).under_way.is_empty() {
-            return;
-        }
-        for number in 0..PROCESSES {
-            self.processes[number] = self.start(number);
-        }
-        for queue in QUEUES {
-            self.aws.queues.purge(queue);
-        }
-        let client = self.aws.database.exempt_client();
-        let control = client.scan().table_name(TABLES[0]).into_paginator().items().send();
-        for item in control.collect::<Result<Vec<_>, _>>().await.unwrap().iter().filter(|item| is_of_ledger(item)) {
-            let key = ["connection", "entry"].map(|name| (name.to_owned(), item[name].clone()));
-            client.delete_item().table_name(TABLES[0]).set_key(Some(key.into())).send().await.unwrap();
-        }
-        for (table, items) in self.saved.iter().filter(|(table, _)| *table != FEED_TABLE) {
-            for item in items.iter().filter(|item| !is_of_ledger(item) && !is_of_erasures(item)) {
-                client.put_item().table_name(*table).set_item(Some(item.clone())).send().await.unwrap();
-            }
-        }
-        self.watch.restored();
-        for tenant in ["acme", "globex"] {
-            let deadline = self.clock.now() + Duration::from_secs(60);
-            self.eraser().erase_again(tenant, deadline).await.unwrap();
-        }
-        lock(&self.sent).restored();
-        self.follower.restored();
-        for connection in 0..POLLED.len() {
-            self.tables.states().request_resync(&key(connection), self.clock.now()).await.unwrap();
-        }
-        // A restored table has no changes: the destinations are sent everybody as they are now.
-        self.resync_destinations().await;
-        // A source does not tell again whom it has deleted since: the operator has them asked for.
-        for aa in &self.aa {
-            (FIRST..FIRST + CUSTOMERS + 2).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
-        }
-    }
-
     async fn redrive(&self, connection: usize) {
         self.redrive_of(&key(connection)).await;
     }
@@ -577,19 +513,6 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
-}
-
-/// Whether an item is a part of the batch ledger.
-fn is_of_ledger(item: &Item) -> bool {
-    let entry = item.get("entry").and_then(|entry| entry.as_s().ok());
-    let parts = ["batch", "chunk/", "queued", "listed/", "seen/"];
-    entry.is_some_and(|entry| parts.iter().any(|part| entry.starts_with(part)))
-}
-
-/// Whether it belongs to the list of who was erased, which a restore leaves as it is.
-fn is_of_erasures(item: &Item) -> bool {
-    let connection = item.get("connection").and_then(|connection| connection.as_s().ok());
-    connection.is_some_and(|connection| connection.ends_with("/!erased"))
 }
 
 fn key(connection: usize) -> ConnectionKey {

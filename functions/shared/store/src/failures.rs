@@ -17,13 +17,13 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, CustomerId};
 
-use crate::connection_state::POLL;
 use crate::control::ControlTable;
-use crate::item::{Item, Read, number, text, time};
+use crate::item::{Item, Read, text, time};
 use crate::request::{is_done, not_built, query_all, query_count, query_page, transact};
 use crate::{Erasures, StoreError};
 
 mod lookup;
+mod redrives;
 
 pub use lookup::{FailureMarks, Redrive};
 
@@ -405,135 +405,6 @@ impl Failures {
         let Some(item) = self.0.get(connection, &withheld_entry(&source_id)).await? else { return Ok(None) };
         let is_limited = Read::new(WITHHELD, &item).has("beyond_limit");
         Ok(Some((source_id, if is_limited { Withheld::BeyondLimit } else { Withheld::Unproven })))
-    }
-
-    /// Asks for a customer to be fetched again with the next batch.
-    ///
-    /// # Errors
-    /// If the store can't be written.
-    pub async fn request_redrive(
-        &self,
-        connection: &ConnectionKey,
-        source_id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        // A new request replaces one that a batch has taken in already: so that batch does not clear it.
-        self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await?;
-        // The poller asks the source without a look at the requests as long as the connection is idle.
-        let poll = self.0.update(connection, POLL).update_expression("REMOVE idle ADD requests :one");
-        let poll = poll.expression_attribute_values(":one", number(1));
-        let answer = self.0.send(|| poll.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
-    }
-
-    /// The customers that are to be fetched again, by id.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    pub async fn redrive_requests(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
-        let requests = self.redrives(connection).await?;
-        Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
-    }
-
-    /// The customers that are to be sent again, by id, and when that was asked for.
-    ///
-    /// # Errors
-    /// If the store can't be read.
-    pub async fn redrives_requested(
-        &self,
-        destination: &ConnectionKey,
-    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(destination, REDRIVE)).await?;
-        let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
-        items.iter().map(request).collect()
-    }
-
-    /// Clears a request that was carried out, unless it was made anew since.
-    ///
-    /// # Errors
-    /// If the store can't be written.
-    pub async fn clear_redrive_of(
-        &self,
-        destination: &ConnectionKey,
-        source_id: &str,
-        requested_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let delete = self
-            .0
-            .client
-            .delete_item()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(destination, &redrive_entry(source_id))))
-            .condition_expression("requested_at = :at")
-            .expression_attribute_values(":at", time(requested_at));
-        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
-    }
-
-    /// Notes that a batch has taken in requests to fetch customers again. The batch must ask for them only after this.
-    ///
-    /// # Errors
-    /// If the store can't be written.
-    pub async fn take_in_redrives(
-        &self,
-        connection: &ConnectionKey,
-        source_ids: &[String],
-        batch: u64,
-    ) -> Result<(), StoreError> {
-        let taken_in = source_ids.iter().cloned().map(|source_id| self.take_in(connection, source_id, batch));
-        stream::iter(taken_in).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
-    async fn take_in(&self, connection: &ConnectionKey, source_id: String, batch: u64) -> Result<(), StoreError> {
-        let update = self
-            .0
-            .update(connection, &redrive_entry(&source_id))
-            .update_expression("SET taken_by = :batch")
-            .condition_expression("attribute_exists(entry)")
-            .expression_attribute_values(":batch", number(batch));
-        // It is refused if the request was withdrawn, or the customer came through meanwhile.
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await).map(|_| ())
-    }
-
-    /// Every request to fetch a customer again, and which batch took it in last.
-    async fn redrives(&self, connection: &ConnectionKey) -> Result<Vec<(String, Option<u64>)>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(connection, REDRIVE)).await?;
-        let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).optional_number("taken_by")?));
-        items.iter().map(request).collect()
-    }
-
-    /// Withdraws a request to fetch a customer again.
-    ///
-    /// # Errors
-    /// If the store can't be written.
-    pub async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        self.0.delete(connection, &redrive_entry(source_id)).await
-    }
-
-    /// Clears the requests that a batch took in and carried out. What was requested anew since is still to be done.
-    ///
-    /// # Errors
-    /// If the store can't be read or written.
-    pub async fn clear_redrives(&self, connection: &ConnectionKey, batch: u64) -> Result<(), StoreError> {
-        let taken_in = self.redrives(connection).await?.into_iter().filter(|(_, taken_by)| *taken_by == Some(batch));
-        let cleared = taken_in.map(|(source_id, _)| self.clear_taken_in(connection, source_id, batch));
-        stream::iter(cleared).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
-    async fn clear_taken_in(
-        &self,
-        connection: &ConnectionKey,
-        source_id: String,
-        batch: u64,
-    ) -> Result<(), StoreError> {
-        let delete = self
-            .0
-            .client
-            .delete_item()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(connection, &redrive_entry(&source_id))))
-            .condition_expression("taken_by = :batch")
-            .expression_attribute_values(":batch", number(batch));
-        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
     }
 }
 

@@ -1,5 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -8,8 +7,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::ConnectionKey;
 use model::import::{BeforeImage, RequestFingerprint, RowOutcome};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::bulk::BulkTable;
 use crate::item::{Item, Read, number, text, time};
@@ -17,7 +14,10 @@ use crate::request::{query_all, query_page};
 use crate::{Clock, Random, StoreError};
 
 mod claims;
+mod pages;
 mod secret;
+
+use pages::{images_in, pages_of};
 
 /// The import table: what batch imports must know beside the customers themselves.
 ///
@@ -101,9 +101,6 @@ impl ImportCounts {
         [("new", self.new), ("updated", self.updated), ("ignored", self.ignored), ("failed", self.failed)]
     }
 }
-
-/// Bytes of images or outcomes in one item: most imports need few items, and no burst of writes hits one partition.
-const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
     /// How long an import can be undone: 90 days.
@@ -340,70 +337,6 @@ impl Imports {
         Ok(erased)
     }
 
-    /// The items that hold images of a connection's imports, each with the import's id.
-    async fn image_items(
-        &self,
-        connection: &ConnectionKey,
-        deadline: Timestamp,
-    ) -> Result<Vec<(String, Item)>, StoreError> {
-        let mut items = Vec::new();
-        for record in self.all(connection).await?.iter().map(read_record) {
-            let record = record?;
-            let keys = (0..record.image_items).map(|number| page_key(connection, "images", &record.id, number));
-            let of_import = self.table.get(keys.collect(), &[], deadline).await?;
-            items.extend(of_import.into_iter().map(|item| (record.id.clone(), item)));
-        }
-        Ok(items)
-    }
-
-    async fn pages<T: DeserializeOwned>(
-        &self,
-        connection: &ConnectionKey,
-        kind: &'static str,
-        record: &ImportRecord,
-        numbers: Range<u32>,
-        deadline: Timestamp,
-    ) -> Result<Vec<T>, StoreError> {
-        let count = numbers.len();
-        let keys = numbers.map(|number| page_key(connection, kind, &record.id, number));
-        let mut pages = BTreeMap::new();
-        for item in self.table.get(keys.collect(), &[], deadline).await? {
-            let read = Read::new(kind, &item);
-            let page: Vec<T> = serde_json::from_str(read.text("page")?)
-                .map_err(|_| StoreError::Corrupt { key: kind.to_owned(), attribute: "page" })?;
-            pages.insert(read.number::<u32>("number")?, page);
-        }
-        if pages.len() != count {
-            return Err(StoreError::Corrupt { key: kind.to_owned(), attribute: "number" });
-        }
-        Ok(pages.into_values().flatten().collect())
-    }
-
-    /// Returns how many pages there are then.
-    async fn add_pages(
-        &self,
-        connection: &ConnectionKey,
-        kind: &str,
-        record: &ImportRecord,
-        count: u32,
-        entries: &[impl Serialize],
-        deadline: Timestamp,
-    ) -> Result<u32, StoreError> {
-        let mut next = count;
-        let mut items = Vec::new();
-        for page in pages_of(entries)? {
-            items.push(Item::from([
-                ("id".to_owned(), text(page_key(connection, kind, &record.id, next))),
-                ("number".to_owned(), number(next)),
-                ("page".to_owned(), text(page)),
-                ("expires".to_owned(), expiry(record)),
-            ]));
-            next += 1;
-        }
-        self.table.put(items, deadline).await?;
-        Ok(next)
-    }
-
     /// An item that has not expired.
     async fn get(&self, key: String, deadline: Timestamp) -> Result<Option<Item>, StoreError> {
         let item = self.table.get(vec![key], &[], deadline).await?.pop();
@@ -414,35 +347,6 @@ impl Imports {
         let expires = Read::new("expires", item).number::<i64>("expires");
         expires.is_ok_and(|at| at > self.table.clock.now().as_second())
     }
-}
-
-fn images_in(item: &Item) -> Result<Vec<BeforeImage>, StoreError> {
-    let corrupt = |_| StoreError::Corrupt { key: "images".to_owned(), attribute: "page" };
-    serde_json::from_str(Read::new("images", item).text("page")?).map_err(corrupt)
-}
-
-/// Lists of entries as JSON, each at most as long as an item should be, unless a single entry is longer.
-fn pages_of(entries: &[impl Serialize]) -> Result<Vec<String>, StoreError> {
-    let mut pages = Vec::new();
-    let mut page = String::new();
-    for entry in entries {
-        let entry = serde_json::to_string(entry).map_err(|error| StoreError::Document {
-            what: "an entry of an import".to_owned(),
-            problem: error.to_string(),
-        })?;
-        if !page.is_empty() && page.len() + entry.len() > PAGE_BYTES {
-            pages.push(format!("[{page}]"));
-            page.clear();
-        }
-        if !page.is_empty() {
-            page.push(',');
-        }
-        page.push_str(&entry);
-    }
-    if !page.is_empty() {
-        pages.push(format!("[{page}]"));
-    }
-    Ok(pages)
 }
 
 fn request_key(connection: &ConnectionKey, fingerprint: &RequestFingerprint) -> String {
@@ -501,32 +405,4 @@ fn read_record(item: &Item) -> Result<ImportRecord, StoreError> {
             failed: read.count("rows_", "failed")?,
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use model::{Content, Name};
-
-    use super::*;
-
-    fn image(source_id: &str, name: &str) -> BeforeImage {
-        let prior = Content { name: Name { first: Some(name.into()), ..Name::default() }, ..Content::default() };
-        BeforeImage { source_id: source_id.into(), left: prior.hash(), prior: Some(prior), found: None, made: None }
-    }
-
-    #[test]
-    fn images_fill_items_and_come_back_in_their_order() {
-        let mut images: Vec<BeforeImage> = (0..3_000).map(|number| image(&number.to_string(), "jane")).collect();
-        images.insert(7, image("large", &"x".repeat(2 * PAGE_BYTES)));
-        let pages = pages_of(&images).unwrap();
-        assert!(pages.len() < 10, "{}", pages.len());
-        for page in &pages {
-            let read: Vec<BeforeImage> = serde_json::from_str(page).unwrap();
-            assert!(page.len() <= PAGE_BYTES + 100 || read.len() == 1, "{} images in {} bytes", read.len(), page.len());
-        }
-        let read = pages.iter().flat_map(|page| serde_json::from_str::<Vec<BeforeImage>>(page).unwrap());
-        assert_eq!(read.collect::<Vec<_>>(), images);
-        let nothing: [BeforeImage; 0] = [];
-        assert!(pages_of(&nothing).unwrap().is_empty());
-    }
 }

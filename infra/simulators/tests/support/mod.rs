@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod business_catalyst;
+pub mod loyalty;
+pub mod webhook;
 
 use std::process::Child;
 
