@@ -137,7 +137,8 @@ impl DestinationsFixture {
         self.configure(&file).await;
     }
 
-    fn table(&self, id: &str) -> &str {
+    /// The table of the file with this id: all of a connection's, and of a destination what is its own.
+    pub fn table(&self, id: &str) -> &str {
         &self.tables.iter().find(|(name, _)| *name == id).unwrap().1
     }
 

@@ -43,7 +43,7 @@ pub const OPERATOR: &str = "operator-token";
 pub const CONNECTOR_LOGIN: (&str, &str) = ("intouch", "connector-password");
 
 /// A free port of this machine, and its address.
-async fn listen() -> (String, TcpListener) {
+pub async fn listen() -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (format!("http://{}", listener.local_addr().unwrap()), listener)
 }

@@ -2,8 +2,8 @@
 //!
 //! **No echo.** A change that came from a system does not go back to it. A record that is a copy of another, which we
 //! made in some system, is sent to nobody who gets the original, and not back to where the original is: its
-//! `external_id`, or its own id, names that. Only its deletion is told to webhooks: it may have been sent before it was
-//! known to be a copy.
+//! `external_id`, or its own id, names that. It may be a copy of a copy, as often as it was passed on. Only its
+//! deletion is told to webhooks: it may have been sent before it was known to be a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,9 @@ use destinations::Outgoing;
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, Customer, CustomerId, Status};
 use store::{ConnectionRegistry, Shadow, StoreError};
+
+/// How many copies of copies are followed back.
+const MOST_STEPS: usize = 16;
 
 /// A customer that may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) struct Told {
     pub(crate) revision: u64,
     /// Whether the destination is to take it for somebody new, if it is there.
     pub(crate) is_new: bool,
+    /// Whether it is to be sent only if it is gone: if it lives, it is in the listing.
+    pub(crate) only_if_gone: bool,
     /// On what occasion it is sent.
     pub(crate) occasion: String,
 }
@@ -34,6 +39,8 @@ pub(crate) enum Chosen {
     Send(Box<Outgoing>),
     /// It is not for this destination.
     LeftOut,
+    /// The listing has it.
+    Listed,
     /// Its record can't be read.
     Damaged,
 }
@@ -54,20 +61,28 @@ pub(crate) struct Choice<'a> {
 impl<'a> Choice<'a> {
     /// Chooses for `destination`. Connections to the system that it is are left out.
     ///
+    /// The inner error says which connection can't be read that may be to that system: what came from it would go back.
+    ///
     /// # Errors
-    /// If the store can't be read, or a connection that may be to that system.
+    /// If the store can't be read.
     pub(crate) async fn of(
         destination: &'a Destination,
         registry: &ConnectionRegistry,
         shadow: &'a Shadow,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Result<Self, String>, StoreError> {
         let tenant = &destination.key.tenant;
         let mut own = BTreeSet::new();
         if let Some(site) = destination.settings.receiver.site() {
             let registrations = registry.of_kind(ConnectionKind::BusinessCatalyst.name()).await?;
             for registration in registrations.iter().filter(|registration| registration.key.tenant == *tenant) {
                 let Connection { key, settings } =
-                    Connection::<BusinessCatalystConfig>::from_registration(registration)?;
+                    match Connection::<BusinessCatalystConfig>::from_registration(registration) {
+                        Ok(connection) => connection,
+                        Err(problem) => {
+                            let id = &registration.key.connection;
+                            return Ok(Err(format!("connection `{id}`, which may be to the same site: {problem}")));
+                        }
+                    };
                 if Site::of(&settings.endpoint, settings.site_id) == site {
                     own.insert(key.connection);
                 }
@@ -75,7 +90,7 @@ impl<'a> Choice<'a> {
         }
         let from = destination.settings.from.iter().map(String::as_str).collect();
         let ignores_unknown = destination.settings.receiver.kind() == DestinationKind::Webhook;
-        Ok(Self { shadow, tenant, from, own, ignores_unknown })
+        Ok(Ok(Self { shadow, tenant, from, own, ignores_unknown }))
     }
 
     /// Whether customers of a connection are sent there.
@@ -90,7 +105,7 @@ impl<'a> Choice<'a> {
         let unreadable: BTreeSet<CustomerId> = found.unreadable.into_iter().collect();
         let mut records: BTreeMap<CustomerId, Customer> =
             found.customers.into_iter().map(|customer| (customer.id(), customer)).collect();
-        let originals = self.originals(records.values(), deadline).await?;
+        let names = self.names(records.values(), deadline).await?;
         let choose = |told: &Told| {
             if !self.gets(&told.id.connection) {
                 return Chosen::LeftOut;
@@ -99,42 +114,68 @@ impl<'a> Choice<'a> {
                 return Chosen::Damaged;
             }
             match records.remove(&told.id) {
-                Some(customer) if self.is_left_out(&customer, &originals) => Chosen::LeftOut,
-                customer => Chosen::Send(Box::new(outgoing(told, customer))),
+                Some(customer) if self.is_left_out(&customer, &names) => Chosen::LeftOut,
+                customer => {
+                    let outgoing = outgoing(told, customer);
+                    let is_listed = told.only_if_gone && !outgoing.is_deletion();
+                    if is_listed { Chosen::Listed } else { Chosen::Send(Box::new(outgoing)) }
+                }
             }
         };
         Ok(told.iter().map(choose).collect())
     }
 
-    /// Whether a customer is a copy of another one that the destination has or gets. Two that name each other are none.
-    fn is_left_out(&self, customer: &Customer, named: &BTreeMap<CustomerId, Vec<CustomerId>>) -> bool {
+    /// Whether a customer is a copy of another one that the destination has or gets. Those that name each other, in
+    /// however many steps, are none.
+    fn is_left_out(&self, customer: &Customer, names: &BTreeMap<CustomerId, Vec<CustomerId>>) -> bool {
         let own = customer.id();
-        let is_original = |id: &CustomerId| named.get(id).is_some_and(|names| !names.contains(&own));
+        let is_there =
+            |id: &&CustomerId| self.from.contains(id.connection.as_str()) || self.own.contains(&id.connection);
         let is_told_gone = self.ignores_unknown && customer.content.status == Status::Deleted;
-        !is_told_gone && named_by(customer).any(|id| is_original(&id))
+        !is_told_gone
+            && originals(&own, names).into_iter().filter(is_there).any(|id| !originals(id, names).contains(&own))
     }
 
-    /// Those customers that others name as what they are copies of, as far as they are there, and are at the
-    /// destination already or are sent there. With each, whom it names itself.
-    async fn originals(
+    /// Whom customers name as what they are copies of, and whom those name, and so on, as far as they are there.
+    async fn names(
         &self,
         copies: impl Iterator<Item = &Customer>,
         deadline: Timestamp,
     ) -> Result<BTreeMap<CustomerId, Vec<CustomerId>>, StoreError> {
-        let is_there =
-            |id: &CustomerId| self.from.contains(id.connection.as_str()) || self.own.contains(&id.connection);
-        let named: BTreeSet<CustomerId> = copies.flat_map(named_by).filter(is_there).collect();
-        if named.is_empty() {
-            return Ok(BTreeMap::new());
+        let mut names: BTreeMap<CustomerId, Vec<CustomerId>> =
+            copies.map(|copy| (copy.id(), named_by(copy).collect())).collect();
+        let mut missing = BTreeSet::new();
+        for _ in 0..MOST_STEPS {
+            let is_unknown = |id: &&CustomerId| !names.contains_key(*id) && !missing.contains(*id);
+            let next: BTreeSet<CustomerId> = names.values().flatten().filter(is_unknown).cloned().collect();
+            if next.is_empty() {
+                break;
+            }
+            let found = self.shadow.find_many(next.iter().map(|id| self.key_of(id)), deadline).await?;
+            names.extend(found.customers.iter().map(|named| (named.id(), named_by(named).collect())));
+            names.extend(found.unreadable.into_iter().map(|id| (id, Vec::new())));
+            missing.extend(next.into_iter().filter(|id| !names.contains_key(id)));
         }
-        let found = self.shadow.find_many(named.iter().map(|id| self.key_of(id)), deadline).await?;
-        let readable = found.customers.iter().map(|original| (original.id(), named_by(original).collect()));
-        Ok(readable.chain(found.unreadable.into_iter().map(|id| (id, Vec::new()))).collect())
+        Ok(names)
     }
 
     fn key_of(&self, id: &CustomerId) -> (ConnectionKey, String) {
         (ConnectionKey::new(self.tenant, &id.connection), id.source_id.clone())
     }
+}
+
+/// Those that a customer is a copy of: whom it names, whom those name, and so on, as far as they are there.
+fn originals<'a>(copy: &CustomerId, names: &'a BTreeMap<CustomerId, Vec<CustomerId>>) -> BTreeSet<&'a CustomerId> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&CustomerId> = names.get(copy).into_iter().flatten().collect();
+    while let Some(id) = open.pop() {
+        if let Some((id, next)) = names.get_key_value(id)
+            && found.insert(id)
+        {
+            open.extend(next);
+        }
+    }
+    found
 }
 
 /// The customers that a record names as what it is a copy of.

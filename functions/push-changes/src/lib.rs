@@ -25,11 +25,12 @@ use jiff::{SignedDuration, Timestamp};
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use model::ConnectionKey;
 use store::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, Deliveries, Failures, PushRequest, Random, Shadow,
-    StoreError,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Delivery, Failures,
+    LastError, PushRequest, Random, Shadow, StoreError,
 };
 use tracing::Instrument;
 
+use crate::choice::Choice;
 use crate::visit::{LONGEST_PAUSE, Next, Visit};
 
 /// The part of its deadline that a visit keeps for its end.
@@ -97,10 +98,7 @@ impl PushChanges {
             return Ok(Next::Done);
         }
         let state = self.states.state(key).await?;
-        // A time that is farther away than any pause was noted by another clock.
-        let is_due = |due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY;
-        let is_due = state.due_at.is_none_or(is_due) || state.has_new_request();
-        if !is_due || state.paused_at.is_some() {
+        if state.paused_at.is_some() || !(is_due(&state, now) || self.may_follow(key).await?) {
             return Ok(Next::Done);
         }
         if state.lease_until.is_some_and(|until| until > now) {
@@ -119,12 +117,39 @@ impl PushChanges {
                 return Ok(Next::Done);
             }
         };
+        let choice = match Choice::of(&destination, &self.registry, &self.shadow).await? {
+            Ok(choice) => choice,
+            Err(message) => return self.stands(key, message).await,
+        };
         let owner = self.random.owner_id();
         // Whoever has taken it since will see what this message is about.
         let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
-        let visit = Visit::new(self, &destination, &owner, state, deadline).await?;
-        visit.carry_out().await
+        match Visit::new(self, &destination, &owner, choice, state, deadline).await {
+            Ok(visit) => visit.carry_out().await,
+            Err(damage @ StoreError::Corrupt { .. }) => self.stands(key, damage.to_string()).await,
+            Err(error) => Err(error),
+        }
     }
+
+    /// Nothing can be sent until a person has mended something.
+    async fn stands(&self, key: &ConnectionKey, message: String) -> Result<Next, StoreError> {
+        tracing::error!(destination = %key, problem = message, "nothing is sent there");
+        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await?;
+        Ok(Next::Done)
+    }
+
+    /// Whether the feed goes on while something else waits: then a change need not wait with it.
+    async fn may_follow(&self, key: &ConnectionKey) -> Result<bool, StoreError> {
+        let Delivery { position, progress, .. } = self.deliveries.of(key).await?;
+        Ok(position.is_some() && progress.feed.failing_since.is_none())
+    }
+}
+
+/// Whether what failed may be tried again.
+fn is_due(state: &ConnectionState, now: Timestamp) -> bool {
+    // A time that is farther away than any pause was noted by another clock.
+    let is_over = |due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY;
+    state.due_at.is_none_or(is_over) || state.has_new_request()
 }
 
 impl QueueHandler for PushChanges {

@@ -7,36 +7,43 @@
 //!        -> leave: caught up, or in trouble until a time
 //! ```
 //!
+//! **Each of the three parts goes on, or stands, by itself**: it has its own count of attempts that failed, and of
+//! customers that are sent at once. So a part that stands at a customer finds that out, whatever goes on elsewhere.
+//! Until the trouble is due again the feed alone goes on, if it is not the feed that is in trouble.
+//!
 //! Each page is sent and then noted: a worker that dies in between sends it again. What is sent is the customer as it
 //! is at that moment, so that a customer's changes can only be repeated, and never come in another order: pages follow
 //! one after the other, and hold each customer once.
 //!
 //! **Nothing is missed between listing and feed**: the place in the feed is noted before the first page of the listing
 //! is read, and lies a minute back, for the index that is listed by lags behind. A listing has no deleted customers: if
-//! the destination may have had some before, the whole feed follows it that is kept.
+//! the destination may have had some before, the whole feed follows it that is kept. Of what is older than the listing,
+//! the deletions alone are sent: whoever lives is in the listing.
 //!
 //! **A worker that has lost its lease** may have sent a customer as it was before another worker sent it as it is. So
 //! it asks for everybody whom it may have sent to be sent again.
 
+mod pages;
 mod sending;
 mod trouble;
 
 pub(crate) use trouble::LONGEST_PAUSE;
 
-use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use config::Destination;
-use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble};
-use jiff::Timestamp;
-use model::{ChangeAction, ConnectionKey, CustomerId, FeedChange, FeedPosition};
-use store::{ConnectionState, Delivery, DeliveryCounts, Departure, FeedError, Listed, Shadow, StoreError, Witness};
+use config::{Destination, DestinationKind};
+use destinations::{DestinationClient, LONGEST_REQUEST, NO_ACCIDENT, Pace, Trouble};
+use jiff::{SignedDuration, Timestamp};
+use model::{ConnectionKey, CustomerId};
+use store::{ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, StoreError, Witness};
 
-use crate::choice::{Choice, Told};
+use crate::choice::Choice;
 use crate::{LEASE, MARGIN, PushChanges, before};
 
 /// How far back the feed begins that follows a listing: the index that is listed by lags behind by milliseconds.
 const OVERLAP: Duration = Duration::from_secs(60);
+/// A destination that did not come to the end of the feed for so long has missed what is not kept any more.
+const LONG_AGO: SignedDuration = SignedDuration::from_hours(24 * 89);
 /// How often the lease is renewed while something is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -56,8 +63,10 @@ enum End {
     CaughtUp(Timestamp),
     /// There is more, and no time left.
     OutOfTime,
-    /// It takes nothing at the moment.
-    Trouble(Trouble),
+    /// It takes nothing of a part at the moment.
+    Trouble(Part, Trouble),
+    /// All of the feed is sent; what else there is is not due yet.
+    NotDue,
     /// An operator has paused it.
     Paused,
     /// Another worker has it.
@@ -87,6 +96,8 @@ pub(crate) struct Visit<'a> {
     choice: Choice<'a>,
     /// The state when the lease was taken.
     state: ConnectionState,
+    /// Whether all parts may go on; otherwise it is the feed alone.
+    is_due: bool,
     leased_until: Timestamp,
     delivery: Delivery,
     /// What became of changes in this visit.
@@ -119,10 +130,10 @@ impl<'a> Visit<'a> {
         pushing: &'a PushChanges,
         destination: &'a Destination,
         owner: &'a str,
+        choice: Choice<'a>,
         state: ConnectionState,
         deadline: Timestamp,
     ) -> Result<Self, StoreError> {
-        let choice = Choice::of(destination, &pushing.registry, &pushing.shadow).await?;
         let delivery = pushing.deliveries.of(&destination.key).await?;
         let deadline = before(deadline, MARGIN);
         Ok(Self {
@@ -132,6 +143,7 @@ impl<'a> Visit<'a> {
             owner,
             choice,
             leased_until: state.lease_until.unwrap_or(Timestamp::MIN),
+            is_due: crate::is_due(&state, pushing.clock.now()),
             state,
             delivery,
             counts: DeliveryCounts::default(),
@@ -172,15 +184,12 @@ impl<'a> Visit<'a> {
         let mut departure = Departure::default();
         match end {
             End::Lost => return Err(Stop::End(End::Lost)),
-            End::Trouble(trouble) => departure.due_at = self.note_trouble(trouble, now).await?,
+            End::Trouble(part, trouble) => departure.due_at = self.note_trouble(*part, trouble, now).await?,
+            End::NotDue => departure.due_at = self.state.due_at,
             End::CaughtUp(as_of) => {
                 departure.synced_as_of = Some(*as_of);
-                let progress = &mut self.delivery.progress;
                 // What it did not take may be nothing for it any more.
-                if progress.attempts > 0 {
-                    (progress.attempts, progress.failing_since) = (0, None);
-                    self.is_unnoted = true;
-                }
+                self.is_unnoted |= self.delivery.progress.all_is_sent();
             }
             End::OutOfTime | End::Paused => {}
         }
@@ -197,6 +206,12 @@ impl<'a> Visit<'a> {
             let began = self.pushing.clock.now();
             self.go_on().await?;
             let mut is_all = self.follow().await?;
+            if is_all && !self.is_due {
+                return Err(Stop::End(End::NotDue));
+            }
+            if !self.is_due {
+                continue;
+            }
             if let Some(connection) = self.delivery.progress.next_to_list(&self.destination.settings.from) {
                 self.go_on().await?;
                 is_all &= self.list(connection).await?;
@@ -239,7 +254,11 @@ impl<'a> Visit<'a> {
     /// Begins with everybody, if that is to be done.
     async fn begin(&mut self) -> Result<(), Stop> {
         let system = self.destination.settings.receiver.to_string();
-        let PushChanges { feed, states, .. } = self.pushing;
+        let PushChanges { feed, states, clock, .. } = self.pushing;
+        let now = clock.now();
+        if self.has_missed_something(now) {
+            self.begin_after_a_gap().await?;
+        }
         let Delivery { position, progress, .. } = &mut self.delivery;
         let is_new = position.is_none();
         let is_other = is_new || progress.receiver != system;
@@ -252,20 +271,24 @@ impl<'a> Visit<'a> {
             let latest = feed.latest(&self.key.tenant, OVERLAP).await?;
             *position = Some(position.map_or(latest, |position| position.earlier(&latest)));
         }
-        if !is_new && (is_other || is_back) {
+        let is_resync = self.state.resync_requested.is_some();
+        if !is_new && (is_other || is_back || is_resync) {
             // It may be the same system at another address; and what was deleted meanwhile is in no listing.
             *position = Some(feed.oldest(&self.key.tenant).await?);
+        }
+        if !is_new && (is_other || is_resync) {
+            progress.began_anew = Some(now);
         }
         if is_other {
             progress.receiver = system;
             progress.witnesses.clear();
-            (progress.attempts, progress.failing_since) = (0, None);
+            progress.all_is_sent();
         }
         for (_, listed) in progress.listed.iter_mut().filter(|(connection, _)| !from.contains(connection)) {
             is_changed |= *listed != Listed::Left;
             *listed = Listed::Left;
         }
-        if is_other || self.state.resync_requested.is_some() {
+        if is_other || is_resync {
             tracing::info!("begins with everybody");
             progress.listed.retain(|connection, _| !from.contains(connection));
             progress.round += 1;
@@ -288,177 +311,59 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// Sends a page of the failures that an operator has asked for; whether it is the last one.
-    async fn redrive(&mut self) -> Result<bool, Stop> {
-        let failures = &self.pushing.failures;
-        let requests = failures.redrives_requested(self.key).await?;
-        let page = &requests[..requests.len().min(self.page_size())];
-        let mut told = Vec::with_capacity(page.len());
-        for (text, requested_at) in page {
-            match text.parse::<CustomerId>() {
-                // Nobody is told of one that never was.
-                Ok(id) if !self.is_known(&id).await? => failures.clear_redrive(self.key, text).await?,
-                Ok(id) => told.push(Told {
-                    id,
-                    at: *requested_at,
-                    revision: 1,
-                    is_new: false,
-                    occasion: format!("redrive {}", requested_at.as_millisecond()),
-                }),
-                // It can't be that of a customer.
-                Err(_) => failures.clear_redrive(self.key, text).await?,
-            }
-        }
-        let sent = self.send(&told).await?;
-        for told in &told[..sent.settled] {
-            // One that was made anew meanwhile is still to be done.
-            failures.clear_redrive_of(self.key, &told.id.to_string(), told.at).await?;
-        }
-        self.delivery.progress.has_redrives = page.len() < requests.len() || sent.settled < told.len();
-        let is_all = !self.delivery.progress.has_redrives;
-        self.take(sent).await?;
-        Ok(is_all)
-    }
-
-    /// Whether there is a customer, or its failure record here.
-    async fn is_known(&self, id: &CustomerId) -> Result<bool, StoreError> {
-        if self.pushing.failures.is_there(self.key, &id.to_string()).await? {
-            return Ok(true);
-        }
-        let key = ConnectionKey::new(&self.key.tenant, &id.connection);
-        let found = self.pushing.shadow.find_many([(key, id.source_id.clone())], self.deadline).await?;
-        Ok(!found.customers.is_empty() || !found.unreadable.is_empty())
-    }
-
-    /// Sends a page of the change feed; whether it is the last one.
-    async fn follow(&mut self) -> Result<bool, Stop> {
-        let from = &self.destination.settings.from;
-        let wanted = |change: &FeedChange| from.contains(&change.id.connection);
-        let position = self.delivery.position.unwrap_or_default();
-        let page = self.pushing.feed.read(&self.key.tenant, &position, self.page_size(), wanted).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(FeedError::Gone) => return self.begin_after_a_gap().await,
-            Err(FeedError::Store(error)) => return Err(error.into()),
-        };
-        // Several changes of a customer are one, at the place of the first: it is sent as it is now.
-        let mut seen = HashSet::new();
-        let places: Vec<usize> =
-            (0..page.changes.len()).filter(|place| seen.insert(&page.changes[*place].change.id)).collect();
-        let is_news = |action: ChangeAction| action != ChangeAction::Updated;
-        let new: BTreeSet<&CustomerId> =
-            page.changes.iter().map(|it| &it.change).filter(|it| is_news(it.action)).map(|it| &it.id).collect();
-        let progress = &self.delivery.progress;
-        let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
-        let occasion = progress.round.to_string();
-        let told = |place: &usize| {
-            let placed = &page.changes[*place];
-            let id = placed.change.id.clone();
-            // One that was not listed yet is new to the destination, whatever became of it.
-            let is_new = new.contains(&id) || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
-            let revision = placed.change.revision;
-            Told { is_new, at: placed.at, revision, occasion: occasion.clone(), id }
-        };
-        let told: Vec<Told> = places.iter().map(told).collect();
-        let sent = self.send(&told).await?;
-        let reached: FeedPosition = match places.get(sent.settled) {
-            None => page.position,
-            Some(0) => position,
-            // What stands before it was sent, or is told again with a customer that was.
-            Some(place) => page.changes[place - 1].position,
-        };
-        let is_moved = reached != position;
-        self.delivery.position = Some(reached);
-        let is_all = !page.more;
-        if told.is_empty() && sent.trouble.is_none() {
-            // Nothing is for it: the place is noted once in a visit, at its end.
-            self.is_unnoted |= is_moved;
-            return Ok(is_all);
-        }
-        let is_all = is_all && sent.settled == told.len();
-        self.take(sent).await?;
-        Ok(is_all)
-    }
-
-    /// What follows the place in the feed is not kept any more, or was restored: begins with everybody, and with all of
-    /// the feed that is kept, for the deletions in it.
-    async fn begin_after_a_gap(&mut self) -> Result<bool, Stop> {
-        tracing::warn!("the change feed has a gap at this destination's place: begins with everybody");
-        self.delivery.position = Some(self.pushing.feed.oldest(&self.key.tenant).await?);
-        self.delivery.progress.listed.retain(|_, listed| *listed == Listed::Left);
-        self.delivery.progress.round += 1;
-        self.note().await?;
-        Ok(false)
-    }
-
-    /// Sends a page of the listing of a connection; whether it is the last one of all.
-    async fn list(&mut self, connection: String) -> Result<bool, Stop> {
-        let cursor = match self.delivery.progress.listed.get(&connection) {
-            Some(Listed::UpTo(shard, source_id)) => Some((*shard, source_id.clone())),
-            _ => None,
-        };
-        let key = ConnectionKey::new(&self.key.tenant, &connection);
-        let (source_ids, next) = self.pushing.shadow.page(&key, cursor.clone(), self.page_size()).await?;
-        let (round, is_first_round) = (self.delivery.progress.round, self.delivery.progress.is_first_round());
-        let now = self.pushing.clock.now();
-        let told = |source_id: &String| Told {
-            id: CustomerId { connection: connection.clone(), source_id: source_id.clone() },
-            at: now,
-            revision: 1,
-            is_new: is_first_round,
-            occasion: round.to_string(),
-        };
-        let told: Vec<Told> = source_ids.iter().map(told).collect();
-        let sent = self.send(&told).await?;
-        let reached = match (sent.settled == told.len(), source_ids[..sent.settled].last()) {
-            (true, _) => Some(next.map_or(Listed::All, |(shard, source_id)| Listed::UpTo(shard, source_id))),
-            (false, Some(last)) => {
-                let (shard, source_id) = Shadow::place_of(last);
-                Some(Listed::UpTo(shard, source_id))
-            }
-            (false, None) => cursor.map(|(shard, source_id)| Listed::UpTo(shard, source_id)),
-        };
-        if let Some(reached) = reached {
-            self.delivery.progress.listed.insert(connection, reached);
-        }
-        self.take(sent).await?;
-        Ok(self.delivery.progress.next_to_list(&self.destination.settings.from).is_none())
+    /// Whether it was away for longer than the feed is kept, and did not begin anew since.
+    fn has_missed_something(&self, now: Timestamp) -> bool {
+        let is_long_ago = |at: Timestamp| now.duration_since(at) > LONG_AGO;
+        self.delivery.position.is_some()
+            && self.state.fresh_as_of.is_some_and(is_long_ago)
+            && self.delivery.progress.began_anew.is_none_or(is_long_ago)
     }
 
     /// Notes what a page came to. With trouble, the note is written with it.
-    async fn take(&mut self, sent: Sent) -> Result<(), Stop> {
-        let Sent { counts, ids, witnesses, trouble, .. } = sent;
+    async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
+        let Sent { settled, counts, ids, witnesses, trouble, .. } = sent;
+        let (now, most) = (self.pushing.clock.now(), self.most_at_once());
+        // If one request holds them all.
+        let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
+        let at_once = is_list.then(|| self.page_size(part));
         let progress = &mut self.delivery.progress;
         progress.counts += counts;
         self.counts += counts;
         progress.remember(witnesses);
-        // What is left out is nothing that the destination has answered.
-        let has_answered = counts.sent + counts.failed > 0;
-        let was_failing = progress.attempts > 0;
-        if has_answered {
-            progress.attempts = 0;
-            progress.failing_since = None;
+        let effort = progress.effort(part);
+        if settled > 0 {
+            effort.come_on(counts.sent > 0, settled, most);
         }
+        self.unsure = ids;
+        let is_out_of_time = trouble.is_some();
         match trouble {
             Some(trouble) if !trouble.is_out_of_time => {
-                self.unsure = ids;
-                Err(Stop::End(End::Trouble(trouble)))
+                effort.fail(now, at_once.filter(|_| trouble.blames_after.is_some()));
+                return Err(Stop::End(End::Trouble(part, trouble)));
             }
-            trouble => {
-                if has_answered && (was_failing || self.state.error.is_some()) {
-                    self.pushing.states.mark_answered(self.key, self.pushing.clock.now()).await?;
-                    self.state.error = None;
-                }
-                self.unsure = ids;
-                self.note().await?;
-                if trouble.is_some() { Err(Stop::End(End::OutOfTime)) } else { Ok(()) }
-            }
+            // All of its time was not enough for anybody: fewer may be sooner done.
+            Some(_) if settled == 0 => effort.fail(now, at_once),
+            _ => {}
         }
+        if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {
+            self.pushing.states.mark_answered(self.key, now).await?;
+            self.state.error = None;
+        }
+        self.note().await?;
+        if is_out_of_time { Err(Stop::End(End::OutOfTime)) } else { Ok(()) }
     }
 
-    /// How many customers are sent at once.
-    fn page_size(&self) -> usize {
-        DestinationClient::most_at_once(self.destination.settings.receiver.kind(), self.delivery.progress.attempts)
+    /// How many customers of a part are sent at once: as many as the destination came to an end with. Many of them
+    /// every second time after some attempts that failed, for among a few there may be none that it takes.
+    fn page_size(&self, part: Part) -> usize {
+        let most = self.most_at_once();
+        let Effort { attempts, at_once, .. } = self.delivery.progress.effort_of(part);
+        let is_widened = *attempts > NO_ACCIDENT && attempts.is_multiple_of(2);
+        at_once.filter(|_| !is_widened).map_or(most, |at_once| at_once.min(most))
+    }
+
+    fn most_at_once(&self) -> usize {
+        DestinationClient::most_at_once(self.destination.settings.receiver.kind())
     }
 
     /// Notes how far the destination has come.

@@ -65,7 +65,7 @@ impl SchedulePolls {
                 now
             }
         };
-        let failing_since = self.deliveries.of(key).await?.progress.failing_since.unwrap_or(now);
+        let failing_since = self.deliveries.of(key).await?.progress.failing_since().unwrap_or(now);
         let seconds = |since| u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
         let values = [("destination_behind", seconds(behind_since)), ("destination_failing", seconds(failing_since))];
         self.metrics.seconds(&key.to_string(), now, &values);

@@ -197,6 +197,12 @@ impl LoyaltySimulator {
         self.shared.faults.plan(ONLY_OPERATION, None, Some(fault), Some(times));
     }
 
+    /// From now on it answers batches with more rows with HTTP 500, as one does that can't do with many; `None` ends
+    /// that.
+    pub fn fail_above(&self, most_rows: Option<usize>) {
+        self.state().most_rows = most_rows;
+    }
+
     /// From now on something is wrong with the customer of this code.
     pub fn poison(&self, code: &str, poison: Poison) {
         self.state().poisons.insert(code.to_owned(), poison);

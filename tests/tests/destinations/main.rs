@@ -7,6 +7,7 @@ mod arriving;
 mod echo;
 mod operating;
 mod refusals;
+mod standing;
 mod trouble;
 
 /// The three destinations.

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
-use config::DestinationKind;
 use destinations::{Context, Delivered, Outcome, Outgoing};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use model::CustomerId;
-use store::{DeliveryCounts, Failure, StoreError, Witness};
+use store::{DeliveryCounts, Failure, Part, StoreError, Witness};
 
 use super::{End, HEARTBEAT, Sent, Stop, Visit};
 use crate::LEASE;
@@ -19,7 +18,7 @@ const AT_ONCE: usize = 16;
 
 impl Visit<'_> {
     /// Sends customers, and writes and removes their failure records.
-    pub(super) async fn send(&mut self, told: &[Told]) -> Result<Sent, Stop> {
+    pub(super) async fn send(&mut self, part: Part, told: &[Told]) -> Result<Sent, Stop> {
         if told.is_empty() {
             return Ok(Sent::default());
         }
@@ -28,12 +27,18 @@ impl Visit<'_> {
             .iter()
             .filter_map(|chosen| match chosen {
                 Chosen::Send(outgoing) => Some((**outgoing).clone()),
-                Chosen::LeftOut | Chosen::Damaged => None,
+                Chosen::LeftOut | Chosen::Listed | Chosen::Damaged => None,
             })
             .collect();
-        let witness = if outgoing.is_empty() { None } else { self.witness(&outgoing).await? };
-        let ids: Vec<CustomerId> = outgoing.iter().chain(&witness).map(|outgoing| outgoing.id.clone()).collect();
-        let delivered = match self.deliver(&outgoing, witness.as_ref()).await {
+        let mut witnesses = if outgoing.is_empty() { Vec::new() } else { self.witnesses(&outgoing).await? };
+        if !witnesses.is_empty() {
+            // Another one is asked first at each attempt: any of them may have become one that it does not take.
+            let attempts = self.delivery.progress.effort_of(part).attempts as usize;
+            let count = witnesses.len();
+            witnesses.rotate_left(attempts % count);
+        }
+        let ids: Vec<CustomerId> = outgoing.iter().chain(&witnesses).map(|outgoing| outgoing.id.clone()).collect();
+        let delivered = match self.deliver(part, &outgoing, &witnesses).await {
             Err(Stop::End(End::Lost)) => {
                 self.send_again(&ids).await?;
                 return Err(Stop::End(End::Lost));
@@ -48,6 +53,10 @@ impl Visit<'_> {
             let outcome = match chosen {
                 Chosen::Send(_) => outcomes.next().flatten(),
                 Chosen::LeftOut => Some(Outcome::LeftOut),
+                Chosen::Listed => {
+                    sent.settled += usize::from(is_prefix);
+                    continue;
+                }
                 Chosen::Damaged => {
                     let reason = "its record is damaged and can't be read".to_owned();
                     Some(Outcome::Refused { reason, answer: String::new() })
@@ -99,14 +108,13 @@ impl Visit<'_> {
     }
 
     /// Delivers, and renews the lease meanwhile.
-    async fn deliver(&mut self, changes: &[Outgoing], witness: Option<&Outgoing>) -> Result<Delivered, Stop> {
+    async fn deliver(&mut self, part: Part, changes: &[Outgoing], witnesses: &[Outgoing]) -> Result<Delivered, Stop> {
         if changes.is_empty() {
             return Ok(Delivered::default());
         }
         self.keep_lease().await?;
-        let attempts = self.delivery.progress.attempts;
-        let has_taken = !self.delivery.progress.witnesses.is_empty();
-        let context = Context { witness, attempts, has_taken, pace: &self.pace };
+        let attempts = self.delivery.progress.effort_of(part).attempts;
+        let context = Context { witnesses, attempts, pace: &self.pace };
         let mut delivering = std::pin::pin!(self.deliver_all(changes, context));
         loop {
             tokio::select! {
@@ -147,33 +155,31 @@ impl Visit<'_> {
         all
     }
 
-    /// A customer that the destination took as it is, and that is not among those that are to be sent. Webhooks answer
-    /// for each event alone, and need none.
-    async fn witness(&self, changes: &[Outgoing]) -> Result<Option<Outgoing>, StoreError> {
+    /// Customers that the destination took as they are, and that are not among those that are to be sent.
+    async fn witnesses(&self, changes: &[Outgoing]) -> Result<Vec<Outgoing>, StoreError> {
         let witnesses = &self.delivery.progress.witnesses;
-        if witnesses.is_empty() || self.destination.settings.receiver.kind() == DestinationKind::Webhook {
-            return Ok(None);
-        }
         let ids = witnesses.iter().filter_map(|witness| witness.id.parse::<CustomerId>().ok());
         let told = |id| Told {
             id,
             at: self.pushing.clock.now(),
             revision: 1,
             is_new: false,
+            only_if_gone: false,
             occasion: self.delivery.progress.round.to_string(),
         };
-        let told: Vec<Told> = ids.map(told).collect();
+        let told: Vec<Told> = ids.filter(|id| changes.iter().all(|change| change.id != *id)).map(told).collect();
+        if told.is_empty() {
+            return Ok(Vec::new());
+        }
         let is_as_taken = |outgoing: &Outgoing| {
             let id = outgoing.id.to_string();
             witnesses.iter().any(|witness| witness.id == id && witness.revision == outgoing.revision)
-                && !changes.iter().any(|change| change.id == outgoing.id)
         };
         let chosen = self.choice.choose(&told, self.deadline).await?.into_iter();
-        Ok(chosen
-            .filter_map(|chosen| match chosen {
-                Chosen::Send(outgoing) => Some(*outgoing),
-                Chosen::LeftOut | Chosen::Damaged => None,
-            })
-            .find(is_as_taken))
+        let sendable = chosen.filter_map(|chosen| match chosen {
+            Chosen::Send(outgoing) => Some(*outgoing),
+            Chosen::LeftOut | Chosen::Listed | Chosen::Damaged => None,
+        });
+        Ok(sendable.filter(is_as_taken).collect())
     }
 }

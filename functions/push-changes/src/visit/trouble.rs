@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use destinations::Trouble;
 use jiff::Timestamp;
-use store::LastError;
+use store::{LastError, Part};
 
 use super::{Stop, Visit};
 use crate::PushChanges;
@@ -15,20 +15,22 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 impl Visit<'_> {
-    /// Notes that the destination takes nothing; when it is tried again, if not only after a person resumes it.
-    pub(super) async fn note_trouble(&mut self, trouble: &Trouble, now: Timestamp) -> Result<Option<Timestamp>, Stop> {
+    /// Notes that the destination takes nothing of a part; when it is tried again, unless a person has to resume it.
+    pub(super) async fn note_trouble(
+        &mut self,
+        part: Part,
+        trouble: &Trouble,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Stop> {
         let PushChanges { states, random, .. } = self.pushing;
-        let progress = &mut self.delivery.progress;
-        progress.attempts = progress.attempts.saturating_add(1);
-        progress.failing_since.get_or_insert(now);
-        let attempts = progress.attempts;
+        let attempts = self.delivery.progress.effort_of(part).attempts;
         self.note().await?;
         let mut message = trouble.message.clone();
         if trouble.is_gone {
             message += ": it is paused until it is resumed";
             states.pause(self.key, now).await?;
         }
-        tracing::warn!(attempts, problem = message, "the destination takes nothing");
+        tracing::warn!(?part, attempts, problem = message, "the destination takes nothing");
         states.mark_failed(self.key, &LastError { at: now, message }).await?;
         if trouble.is_gone {
             return Ok(None);

@@ -170,8 +170,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// The site behind an endpoint. The case of an endpoint does not matter.
+    /// The site behind an endpoint. The case of an endpoint does not matter, nor does a port that goes without saying.
     pub fn of(endpoint: &str, site_id: u32) -> Self {
+        let endpoint = url::Url::parse(endpoint).map_or_else(|_| endpoint.to_owned(), String::from);
         Self { endpoint: endpoint.trim_end_matches('/').to_ascii_lowercase(), site_id }
     }
 }

@@ -4,8 +4,8 @@
 //!   send all ---- taken ---> done
 //!       | refused, as a whole
 //!       v
-//!   send the witness -- refused too --> the destination is in trouble: nobody is to blame
-//!       | taken, or there is none
+//!   send the witnesses, one by one -- none is taken --> the destination is in trouble: nobody is to blame
+//!       | one is taken, or there are none
 //!       v
 //!   send both halves, then theirs, and so on, until those that are refused stand alone
 //!       |
@@ -13,8 +13,12 @@
 //!   was anybody taken? yes: those that stand alone are to blame. no, of several lists: the destination is in trouble
 //! ```
 //!
-//! A destination that fails instead of refusing, again and again, is sent fewer and fewer customers. If it fails at one
-//! alone, and takes the witness, that one is to blame too.
+//! A destination that fails instead of refusing, again and again, is treated as if it refused: then one that it fails
+//! at alone is to blame too, if it takes a witness.
+//!
+//! **Which half first.** Until somebody is taken, both halves before their halves: that shows soonest if anybody is.
+//! From then on the front before all others: if time runs out, those that are known are the first ones, and the next
+//! delivery goes on after them.
 //!
 //! Everything that is sent may be sent again: it says what a customer is like, by an id that the destination finds it
 //! by.
@@ -25,7 +29,8 @@ use crate::{Context, Delivered, NO_ACCIDENT, Outcome, Outgoing, Trouble};
 
 /// How many lists are tried if the destination takes none: it may count wrong passwords.
 const MOST_REFUSED: usize = 12;
-/// The same, if it fails instead of refusing: each may take as long as a request is waited for.
+/// The same, if it fails instead of refusing, for each may take as long as a request is waited for; or if it refuses
+/// what it took before, too.
 const MOST_FAILED: usize = 4;
 
 /// What a destination says of a list.
@@ -82,12 +87,13 @@ impl<D: TakesLists> Arrays<D> {
                 Err(outcome) => outcomes[place] = Some(outcome),
             }
         }
-        let witness = context.witness.and_then(|witness| self.0.item(witness).ok());
+        let witnesses = context.witnesses.iter().filter_map(|witness| self.0.item(witness).ok()).collect();
         let mut sorting = Sorting {
             destination: &self.0,
             items: &items,
-            witness,
+            witnesses,
             attempts: context.attempts,
+            most_refused: MOST_REFUSED,
             works: false,
             alone: Vec::new(),
             taken: Vec::new(),
@@ -110,8 +116,11 @@ impl<D: TakesLists> Arrays<D> {
 struct Sorting<'a, D: TakesLists> {
     destination: &'a D,
     items: &'a [D::Item],
-    witness: Option<D::Item>,
+    /// Those that were not asked yet.
+    witnesses: Vec<D::Item>,
     attempts: u32,
+    /// How many lists are tried if it refuses all of them.
+    most_refused: usize,
     /// Whether the destination has taken anybody.
     works: bool,
     /// Those that are refused alone.
@@ -128,30 +137,39 @@ impl<D: TakesLists> Sorting<'_, D> {
             let sent: Vec<&D::Item> = part.iter().map(|place| &self.items[*place]).collect();
             let (trouble, reason, answer) = match self.destination.send(&sent).await {
                 Ok(Said::Taken) => {
-                    self.works = true;
                     self.taken.extend(part);
+                    self.goes_on(&mut parts);
                     continue;
                 }
                 Ok(Said::Refused { reason, answer, has_some }) => {
-                    self.works |= has_some;
+                    if has_some {
+                        self.goes_on(&mut parts);
+                    }
                     refused += 1;
                     (Trouble::new(format!("it takes nobody: {reason}")), reason, answer)
                 }
-                Err(trouble) if self.attempts >= NO_ACCIDENT && trouble.may_be_of_content => {
+                Err(trouble) if trouble.blames_content(self.attempts) => {
                     failed += 1;
                     (trouble.clone(), trouble.message, String::new())
                 }
                 Err(trouble) if trouble.is_out_of_time && !self.works => return Err(last.unwrap_or(trouble)),
                 Err(trouble) => return Err(trouble),
             };
-            self.ask_the_witness(&trouble).await?;
-            if !self.works && (refused == MOST_REFUSED || failed == MOST_FAILED) {
+            if self.ask_the_witnesses(&trouble).await? {
+                self.goes_on(&mut parts);
+            }
+            if !self.works && (refused == self.most_refused || failed == MOST_FAILED) {
                 return Err(trouble);
             }
             last = Some(trouble);
             if part.len() > 1 {
                 let (first, second) = part.split_at(part.len() / 2);
-                parts.extend([first.to_vec(), second.to_vec()]);
+                if self.works {
+                    parts.push_front(second.to_vec());
+                    parts.push_front(first.to_vec());
+                } else {
+                    parts.extend([first.to_vec(), second.to_vec()]);
+                }
                 continue;
             }
             let outcome = |item| (item, Outcome::Refused { reason: reason.clone(), answer: answer.clone() });
@@ -160,19 +178,28 @@ impl<D: TakesLists> Sorting<'_, D> {
         last.filter(|_| !self.works).map_or(Ok(()), Err)
     }
 
-    /// Fails with `trouble` if the destination does not take a customer that it took before.
-    async fn ask_the_witness(&mut self, trouble: &Trouble) -> Result<(), Trouble> {
-        if self.works {
-            return Ok(());
+    /// The destination has taken somebody: from now on the first ones come first.
+    fn goes_on(&mut self, parts: &mut VecDeque<Vec<usize>>) {
+        if !self.works {
+            self.works = true;
+            parts.make_contiguous().sort_by_key(|part| part.first().copied());
         }
-        let Some(witness) = self.witness.take() else { return Ok(()) };
-        match self.destination.send(&[&witness]).await? {
-            Said::Taken | Said::Refused { has_some: true, .. } => {
-                self.works = true;
-                Ok(())
+    }
+
+    /// Whether the destination takes a customer that it took before. Fails with `trouble` if it takes none of them, and
+    /// this is not one of many attempts: then it may be that it wants something that they do not have.
+    async fn ask_the_witnesses(&mut self, trouble: &Trouble) -> Result<bool, Trouble> {
+        if self.works || self.witnesses.is_empty() {
+            return Ok(false);
+        }
+        for witness in std::mem::take(&mut self.witnesses) {
+            match self.destination.send(&[&witness]).await? {
+                Said::Taken | Said::Refused { has_some: true, .. } => return Ok(true),
+                Said::Refused { .. } => {}
             }
-            Said::Refused { .. } => Err(trouble.clone()),
         }
+        self.most_refused = MOST_FAILED;
+        if self.attempts < NO_ACCIDENT { Err(trouble.clone()) } else { Ok(false) }
     }
 }
 

@@ -21,7 +21,7 @@ use sources::Transport;
 use store::Clock;
 use url::Host;
 
-use crate::{LONGEST_REQUEST, Trouble, before};
+use crate::{LONGEST_REQUEST, NO_ACCIDENT, NOT_BUSY, Trouble, before};
 
 /// How long a destination may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -181,9 +181,9 @@ impl DestinationHttp {
                     (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
                     (sent, _) => sent,
                 };
-                sent.map_err(|error| Trouble {
-                    may_be_of_content: !error.is_connect(),
-                    ..Trouble::new(describe(&error))
+                sent.map_err(|error| {
+                    let trouble = Trouble::new(describe(&error));
+                    if error.is_connect() { trouble } else { trouble.of_content() }
                 })?
             }
         };
@@ -231,11 +231,14 @@ impl Answer {
     /// The status as trouble.
     pub(crate) fn into_trouble(self) -> Trouble {
         let what = if self.status.is_redirection() { ", a redirect, which is not followed" } else { "" };
-        // One that is busy, or gone behind its gateway, would answer so to anything.
-        let may_be_of_content = matches!(self.status.as_u16(), 500 | 502);
+        let blames_after = match self.status.as_u16() {
+            500 | 502 | 504 => Some(NO_ACCIDENT),
+            503 if self.retry_after.is_none() => Some(NOT_BUSY),
+            _ => None,
+        };
         Trouble {
             retry_after: self.retry_after,
-            may_be_of_content,
+            blames_after,
             ..Trouble::new(format!("it answered with HTTP {}{what}", self.status))
         }
     }

@@ -35,7 +35,9 @@ use array::Arrays;
 pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
 /// After so many attempts in a row that failed it is no accident that a destination fails at a customer.
-const NO_ACCIDENT: u32 = 3;
+pub const NO_ACCIDENT: u32 = 3;
+/// The same of one that says that it is busy: that passes by itself.
+const NOT_BUSY: u32 = 8;
 
 /// A change to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +81,8 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
     /// Whether it says that it is gone for good.
     pub is_gone: bool,
-    /// Whether what was sent may have caused it.
-    pub may_be_of_content: bool,
+    /// After how many attempts that failed what was sent may be to blame; `None` if it never is.
+    pub blames_after: Option<u32>,
     /// Whether nothing is wrong but that there is no time left for another request.
     pub is_out_of_time: bool,
 }
@@ -97,13 +99,11 @@ pub struct Delivered {
 /// What is known beside the changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// A customer that the destination took as it is: if it refuses this one too, it is the destination that is to
-    /// blame.
-    pub witness: Option<&'a Outgoing>,
-    /// How many attempts have failed since one succeeded.
+    /// Customers that the destination took as they are: if it takes none of these either, it is the destination that is
+    /// to blame.
+    pub witnesses: &'a [Outgoing],
+    /// How many attempts have failed since it took somebody.
     pub attempts: u32,
-    /// Whether the destination has ever taken anybody.
-    pub has_taken: bool,
     /// When requests may be sent.
     pub pace: &'a Pace,
 }
@@ -122,17 +122,13 @@ impl DestinationClient {
         Self { http, secrets, clock }
     }
 
-    /// How many changes make one delivery, after so many attempts that failed. Every other time they are fewer and
-    /// fewer, for it may be too many that a destination fails at; and in between all, for among a few there may be none
-    /// that it takes.
-    pub fn most_at_once(kind: DestinationKind, attempts: u32) -> usize {
-        let most = match kind {
+    /// How many changes make one delivery at most.
+    pub fn most_at_once(kind: DestinationKind) -> usize {
+        match kind {
             DestinationKind::BusinessCatalyst => business_catalyst::MOST_CONTACTS,
             DestinationKind::CustomersBatch => customers_batch::MOST_ROWS,
-            // Each goes in a request of its own.
-            DestinationKind::Webhook => return webhook::MOST_EVENTS,
-        };
-        if attempts % 2 == 1 { most.checked_shr(attempts).unwrap_or(0).max(1) } else { most }
+            DestinationKind::Webhook => webhook::MOST_EVENTS,
+        }
     }
 
     /// The pace that a destination allows. No request is sent later than [`LONGEST_REQUEST`] before the deadline.
@@ -192,9 +188,14 @@ impl Trouble {
         Self { message: message.into(), ..Self::default() }
     }
 
-    /// The same, and what was sent may have caused it.
+    /// The same, and what was sent is to blame if it comes again and again.
     pub(crate) fn of_content(self) -> Self {
-        Self { may_be_of_content: true, ..self }
+        Self { blames_after: Some(NO_ACCIDENT), ..self }
+    }
+
+    /// Whether what was sent may be to blame, after so many attempts that failed.
+    pub(crate) fn blames_content(&self, attempts: u32) -> bool {
+        self.blames_after.is_some_and(|after| attempts >= after)
     }
 
     /// Before anything was sent.

@@ -14,12 +14,14 @@ use store::Clock;
 use wire::webhook::{Event, MEDIA_TYPE, SigningSecret, event_id, signatures};
 
 use crate::http::{Answer, Requests};
-use crate::{Context, Delivered, NO_ACCIDENT, Outcome, Outgoing, Trouble};
+use crate::{Context, Delivered, Outcome, Outgoing, Trouble};
 
 /// How many events one delivery holds.
 pub(crate) const MOST_EVENTS: usize = 100;
 /// How many of them are under way at once.
 const AT_ONCE: usize = 8;
+/// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
+const MOST_DOUBTED: usize = 16;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The fields of the credentials.
@@ -58,48 +60,30 @@ impl Secrets {
 }
 
 impl Hook<'_> {
-    /// Sends the events, some at once. After the first trouble no more are begun; those under way are waited for.
-    ///
-    /// From the fourth attempt on, what fails may be the first event alone, which was among those of every attempt:
-    /// then the others are sent all the same. If one is taken, the first one is to blame.
+    /// Sends the events, some at once. After trouble no more are begun; those under way are waited for.
     pub(crate) async fn deliver(&self, changes: &[Outgoing], context: Context<'_>, secrets: &Secrets) -> Delivered {
         let secrets = match secrets.parsed() {
             Ok(secrets) => secrets,
             Err(trouble) => return trouble.stops(changes.len()),
         };
-        let mut delivered = Delivered { outcomes: vec![None; changes.len()], trouble: None };
-        let (secrets, is_stopped, has_taken) = (&secrets, &AtomicBool::new(false), context.has_taken);
-        let is_forgiven =
-            |place, trouble: &Trouble| place == 0 && context.attempts >= NO_ACCIDENT && trouble.may_be_of_content;
-        let sending = (0..changes.len()).map(|place| async move {
-            if is_stopped.load(Ordering::Relaxed) {
-                return (place, None);
-            }
-            let sent = self.send(&changes[place], secrets).await.and_then(|answer| judged(answer, has_taken));
-            let stops = sent.as_ref().is_err_and(|trouble| !is_forgiven(place, trouble));
-            is_stopped.fetch_or(stops, Ordering::Relaxed);
-            (place, Some(sent))
-        });
-        let mut sending = stream::iter(sending).buffer_unordered(AT_ONCE);
-        let mut of_the_first = None;
-        while let Some((place, sent)) = sending.next().await {
-            match sent {
-                None => {}
-                Some(Ok(outcome)) => delivered.outcomes[place] = Some(outcome),
-                Some(Err(trouble)) if is_forgiven(place, &trouble) => of_the_first = Some(trouble),
-                Some(Err(trouble)) => {
-                    delivered.trouble.get_or_insert(trouble);
-                }
+        let outcomes = vec![None; changes.len()];
+        let mut sending = Sending {
+            hook: self,
+            changes,
+            context,
+            secrets,
+            works: false,
+            doubted: Vec::new(),
+            delivered: Delivered { outcomes, trouble: None },
+        };
+        let mut places: Vec<usize> = (0..changes.len()).collect();
+        while !places.is_empty() {
+            places = sending.send(&places).await;
+            if sending.delivered.trouble.is_some() || !sending.is_certain().await {
+                break;
             }
         }
-        if let Some(trouble) = of_the_first {
-            if delivered.outcomes.contains(&Some(Outcome::Taken)) {
-                delivered.outcomes[0] = Some(Outcome::Refused { reason: trouble.message, answer: String::new() });
-            } else {
-                delivered.trouble.get_or_insert(trouble);
-            }
-        }
-        delivered
+        sending.end()
     }
 
     async fn send(&self, change: &Outgoing, secrets: &[SigningSecret]) -> Result<Answer, Trouble> {
@@ -130,22 +114,116 @@ impl Hook<'_> {
     }
 }
 
+/// A delivery under way.
+///
+/// **Doubt.** An event that the receiver fails at again and again, or that it answers as if it did not know us, may be
+/// to blame, or the receiver may be. If it takes another event, or one that it took before, the event is.
+struct Sending<'a> {
+    hook: &'a Hook<'a>,
+    changes: &'a [Outgoing],
+    context: Context<'a>,
+    secrets: Vec<SigningSecret>,
+    /// Whether the receiver has taken anything.
+    works: bool,
+    /// The events that it may be to blame for, with what it said.
+    doubted: Vec<(usize, Doubt)>,
+    delivered: Delivered,
+}
+
+struct Doubt {
+    refused: Outcome,
+    trouble: Trouble,
+}
+
+/// What became of an event.
+enum Judged {
+    Certain(Outcome),
+    Doubted(Doubt),
+}
+
+impl Sending<'_> {
+    /// Sends some of the events, until there is trouble, or so much doubt that it has to be cleared up first. Returns
+    /// those that were not begun.
+    async fn send(&mut self, places: &[usize]) -> Vec<usize> {
+        let is_stopped = AtomicBool::new(false);
+        let (hook, changes, secrets, attempts) = (self.hook, self.changes, &self.secrets, self.context.attempts);
+        let sending = places.iter().map(|place| {
+            let is_stopped = &is_stopped;
+            async move {
+                if is_stopped.load(Ordering::Relaxed) {
+                    return (*place, None);
+                }
+                (*place, Some(hook.send(&changes[*place], secrets).await.and_then(judged)))
+            }
+        });
+        let mut sending = stream::iter(sending.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let mut left = Vec::new();
+        while let Some((place, sent)) = sending.next().await {
+            match sent {
+                None => left.push(place),
+                Some(Ok(Judged::Certain(outcome))) => {
+                    self.works |= outcome == Outcome::Taken;
+                    self.delivered.outcomes[place] = Some(outcome);
+                }
+                Some(Ok(Judged::Doubted(doubt))) => self.doubted.push((place, doubt)),
+                Some(Err(trouble)) if trouble.blames_content(attempts) => {
+                    let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
+                    self.doubted.push((place, Doubt { refused, trouble }));
+                }
+                Some(Err(trouble)) => {
+                    self.delivered.trouble.get_or_insert(trouble);
+                }
+            }
+            let is_in_doubt = !self.works && self.doubted.len() >= MOST_DOUBTED;
+            is_stopped.fetch_or(is_in_doubt || self.delivered.trouble.is_some(), Ordering::Relaxed);
+        }
+        left.sort_unstable();
+        left
+    }
+
+    /// Whether it is known who is to blame. If no event was taken, the receiver is sent one that it took before.
+    async fn is_certain(&mut self) -> bool {
+        if !self.works
+            && !self.doubted.is_empty()
+            && let Some(witness) = self.context.witnesses.first()
+        {
+            let sent = self.hook.send(witness, &self.secrets).await;
+            self.works = sent.is_ok_and(|answer| answer.status.is_success());
+        }
+        self.works || self.doubted.is_empty()
+    }
+
+    fn end(mut self) -> Delivered {
+        self.doubted.sort_unstable_by_key(|(place, _)| *place);
+        for (place, Doubt { refused, trouble }) in self.doubted {
+            if self.works {
+                self.delivered.outcomes[place] = Some(refused);
+            } else {
+                self.delivered.trouble.get_or_insert(trouble);
+            }
+        }
+        self.delivered
+    }
+}
+
 /// A receiver that refuses one event costs that event; one that is down, or wants to be left alone, stops them all. One
-/// that has never taken any does not know our secret, or its address is wrong: no event is to blame for that.
-fn judged(answer: Answer, has_taken: bool) -> Result<Outcome, Trouble> {
+/// that does not know our secret, or whose address is wrong, answers like one that refuses.
+fn judged(answer: Answer) -> Result<Judged, Trouble> {
     let status = answer.status;
+    let refused = |answer: &Answer| Outcome::Refused {
+        reason: format!("it answered with HTTP {status}"),
+        answer: answer.shown(),
+    };
     match status {
-        _ if status.is_success() => Ok(Outcome::Taken),
+        _ if status.is_success() => Ok(Judged::Certain(Outcome::Taken)),
         StatusCode::GONE => Err(Trouble { is_gone: true, ..answer.into_trouble() }),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
             Err(answer.into_trouble())
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND if !has_taken => {
-            Err(answer.into_trouble())
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+            Ok(Judged::Doubted(Doubt { refused: refused(&answer), trouble: answer.into_trouble() }))
         }
-        _ if status.is_client_error() => {
-            Ok(Outcome::Refused { reason: format!("it answered with HTTP {status}"), answer: answer.shown() })
-        }
+        _ if status.is_client_error() => Ok(Judged::Certain(refused(&answer))),
         _ => Err(answer.into_trouble()),
     }
 }

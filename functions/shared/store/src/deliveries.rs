@@ -48,11 +48,16 @@ pub struct Progress {
     pub first_round: u64,
     /// How far each connection's customers were listed. One that is not there was not begun.
     pub listed: BTreeMap<String, Listed>,
-    /// How many attempts have failed since the last one that succeeded.
-    pub attempts: u32,
-    /// Since when they fail.
+    /// When everybody was begun with the last time, if not for the first time: of the feed of before, deletions alone
+    /// are still to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<Timestamp>,
+    pub began_anew: Option<Timestamp>,
+    /// How sending what changes goes.
+    pub feed: Effort,
+    /// How sending everybody goes.
+    pub listing: Effort,
+    /// How sending failures again goes.
+    pub redrives: Effort,
     /// Whether failures are to be sent again, because an operator has asked for it.
     pub has_redrives: bool,
     /// What became of changes so far.
@@ -60,6 +65,54 @@ pub struct Progress {
     /// Some customers that the destination took, the latest first: at most [`Progress::MOST_WITNESSES`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<Witness>,
+}
+
+/// What customers are sent for. Each of them goes on, or stands, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// They changed.
+    Feed,
+    /// Everybody is sent.
+    Listing,
+    /// They were refused, and an operator has asked for them.
+    Redrives,
+}
+
+/// How sending one part goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Effort {
+    /// How many attempts have failed since the destination took somebody.
+    pub attempts: u32,
+    /// Since when it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// How many customers are sent at once; `None` if as many as can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<usize>,
+}
+
+impl Effort {
+    /// An attempt failed at `now`. If it may have been too much at once, half as much is sent from now on.
+    pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+        if let Some(count) = too_many {
+            self.at_once = Some((count / 2).max(1));
+        }
+    }
+
+    /// It has come on; with `taken` the destination took somebody. If that was as many as were allowed at once, some
+    /// more are allowed, up to `most`.
+    pub fn come_on(&mut self, taken: bool, count: usize, most: usize) {
+        self.failing_since = None;
+        if taken {
+            self.attempts = 0;
+        }
+        if taken && self.at_once.is_some_and(|at_once| count >= at_once) {
+            self.at_once = Some(count + (count / 16).max(1)).filter(|at_once| *at_once < most);
+        }
+    }
 }
 
 /// A customer that a destination took: if it is as it was then, and the destination takes it no more, the destination
@@ -118,6 +171,42 @@ impl Progress {
     /// Whether everybody is new to the system.
     pub fn is_first_round(&self) -> bool {
         self.round == self.first_round
+    }
+
+    /// How sending a part goes.
+    pub fn effort_of(&self, part: Part) -> &Effort {
+        match part {
+            Part::Feed => &self.feed,
+            Part::Listing => &self.listing,
+            Part::Redrives => &self.redrives,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn effort(&mut self, part: Part) -> &mut Effort {
+        match part {
+            Part::Feed => &mut self.feed,
+            Part::Listing => &mut self.listing,
+            Part::Redrives => &mut self.redrives,
+        }
+    }
+
+    fn efforts(&self) -> [&Effort; 3] {
+        [&self.feed, &self.listing, &self.redrives]
+    }
+
+    /// Since when one of the parts stands.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.efforts().into_iter().filter_map(|effort| effort.failing_since).min()
+    }
+
+    /// Nothing is left to be sent: whether that ends an effort that failed.
+    pub fn all_is_sent(&mut self) -> bool {
+        let failed = self.efforts().iter().any(|effort| effort.attempts > 0 || effort.failing_since.is_some());
+        for effort in [&mut self.feed, &mut self.listing, &mut self.redrives] {
+            (effort.attempts, effort.failing_since) = (0, None);
+        }
+        failed
     }
 
     /// Remembers customers that the destination took, the latest first.

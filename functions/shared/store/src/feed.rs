@@ -46,8 +46,6 @@ mod segment;
 
 use segment::{Lines, Segment, after, entry, number_of, parts};
 
-/// How long a segment is kept.
-const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// A segment that expires sooner counts as expired. More than the clocks of those who append differ: what follows one
 /// that counts as kept has not expired.
 const MARGIN: Duration = Duration::from_secs(3_600);
@@ -106,6 +104,9 @@ pub enum FeedError {
 }
 
 impl ChangeFeed {
+    /// How long a change is kept.
+    pub const KEPT: Duration = Duration::from_secs(90 * 86_400);
+
     /// The feed in the table called `table`.
     pub(crate) fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
         Self { client, table: table.into(), clock, random }
@@ -148,7 +149,7 @@ impl ChangeFeed {
                 .item("tag", number(tag))
                 .item("count", number(lines.count))
                 .item(name, bytes(&changes))
-                .item("expires", number((now + KEPT).as_second()))
+                .item("expires", number((now + Self::KEPT).as_second()))
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let put = match PlantedFault::OverwritesSegments.is_planted() {
                 true => put,

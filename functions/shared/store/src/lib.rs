@@ -68,7 +68,7 @@ pub use connection_registry::{ConnectionRegistry, Registration};
 pub use connection_state::{ConnectionState, ConnectionStates, Departure, LastError};
 pub use credential_digest::{CredentialDigest, usable_token};
 pub use deletion_limit::DeletionLimit;
-pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Listed, Progress, Witness};
+pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Effort, Listed, Part, Progress, Witness};
 pub use drift::{Drift, DriftState};
 pub use email_index::EmailIndex;
 pub use erasures::{Erased, Erasures, Whom};

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) batches: Vec<BatchSeen>,
     pub(super) news: News,
     pub(super) counts: RequestCounts,
+    /// It fails at batches with more rows.
+    pub(super) most_rows: Option<usize>,
 }
 
 impl State {
@@ -49,6 +51,7 @@ impl State {
             batches: Vec::new(),
             news: News::default(),
             counts: RequestCounts::default(),
+            most_rows: None,
         }
     }
 
@@ -62,7 +65,8 @@ impl State {
 
     /// Whether a batch holds a customer that the service fails at.
     pub(super) fn fails_at(&self, batch: &Batch) -> bool {
-        batch.seen.codes.iter().any(|code| self.poisons.get(code) == Some(&Poison::ServerError))
+        self.most_rows.is_some_and(|most| batch.seen.codes.len() > most)
+            || batch.seen.codes.iter().any(|code| self.poisons.get(code) == Some(&Poison::ServerError))
     }
 
     /// Imports what can be used of a batch; all of it is refused if it holds a customer that makes it so.

@@ -38,7 +38,7 @@ impl TakesLists for Names {
             return Err(Trouble::new("it is down"));
         }
         if items.iter().any(|item| self.failing.contains(*item)) {
-            return Err(Trouble { may_be_of_content: true, ..Trouble::new("500") });
+            return Err(Trouble::new("500").of_content());
         }
         match self.is_closed || items.iter().any(|item| self.refused.contains(*item)) {
             false => Ok(Said::Taken),
@@ -71,10 +71,10 @@ async fn deliver(names: Names, changes: &[Outgoing], witness: Option<&str>) -> (
 }
 
 async fn deliver_after(names: Names, changes: &[Outgoing], witness: Option<&str>, attempts: u32) -> (Delivered, usize) {
-    let (arrays, witness) = (Arrays::new(names), witness.map(change));
+    let (arrays, witnesses) = (Arrays::new(names), witness.map(change).into_iter().collect::<Vec<_>>());
     let clock = store::Clock::manual(jiff::Timestamp::UNIX_EPOCH);
     let pace = Pace::new(clock, 10.0, jiff::Timestamp::MAX);
-    let context = Context { witness: witness.as_ref(), attempts, has_taken: true, pace: &pace };
+    let context = Context { witnesses: &witnesses, attempts, pace: &pace };
     let delivered = arrays.deliver(changes, context).await;
     let asked = arrays.0.asked.lock().unwrap().len();
     (delivered, asked)
@@ -161,4 +161,56 @@ async fn one_that_a_destination_fails_at_is_found_among_many_without_a_witness()
     let (delivered, asked) = deliver_after(failing(&everybody), &changes(100), None, 4).await;
     assert_eq!((refused(&delivered), asked), (vec![], MOST_FAILED));
     assert_eq!(delivered.trouble.unwrap().message, "500");
+}
+
+/// Delivers what a delivery before it has left, each with so many requests, until everything is settled.
+async fn rounds(names: &Names, count: usize, requests: usize) -> usize {
+    let all = changes(count);
+    let (mut settled, mut rounds) = (0, 0);
+    while settled < count {
+        let asked = names.asked.lock().unwrap().len();
+        let limited = Limited { names, until: asked + requests };
+        let clock = store::Clock::manual(jiff::Timestamp::UNIX_EPOCH);
+        let pace = Pace::new(clock, 10.0, jiff::Timestamp::MAX);
+        let witness = [change("known")];
+        let context = Context { witnesses: &witness, attempts: 0, pace: &pace };
+        let delivered = Arrays::new(limited).deliver(&all[settled..], context).await;
+        settled += delivered.outcomes.iter().take_while(|outcome| outcome.is_some()).count();
+        rounds += 1;
+        assert!(rounds < 100, "{settled} of {count} after {rounds} rounds");
+    }
+    rounds
+}
+
+/// Has time for so many requests.
+struct Limited<'a> {
+    names: &'a Names,
+    until: usize,
+}
+
+impl TakesLists for Limited<'_> {
+    type Item = String;
+
+    fn item(&self, change: &Outgoing) -> Result<String, Outcome> {
+        self.names.item(change)
+    }
+
+    fn parts(&self, items: &[String]) -> Vec<Vec<usize>> {
+        self.names.parts(items)
+    }
+
+    async fn send(&self, items: &[&String]) -> Result<Said, Trouble> {
+        if self.names.asked.lock().unwrap().len() == self.until {
+            return Err(Trouble { is_out_of_time: true, ..Trouble::new("out of time") });
+        }
+        self.names.send(items).await
+    }
+}
+
+#[tokio::test]
+async fn what_time_was_enough_for_is_at_the_front_and_the_next_delivery_goes_on_after_it() {
+    let every_fifth: Vec<String> = (0..200).step_by(5).map(|name| name.to_string()).collect();
+    let names = Names { refused: every_fifth.iter().cloned().collect(), ..Names::default() };
+    let rounds = rounds(&names, 200, 80).await;
+    assert!(rounds <= 8, "{rounds} rounds");
 }

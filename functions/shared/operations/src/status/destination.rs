@@ -93,7 +93,11 @@ impl StatusReader {
         let key = &registration.key;
         let destination = Destination::from_registration(&registration);
         let state = self.states.state(key).await?;
-        let delivery = self.deliveries.of(key).await?;
+        let (delivery, damage) = match self.deliveries.of(key).await {
+            Ok(delivery) => (delivery, None),
+            Err(damage @ StoreError::Corrupt { .. }) => (Delivery::default(), Some(damage)),
+            Err(error) => return Err(error),
+        };
         let failures = self.failures.count(key).await?;
         let waiting = match &destination {
             Ok(destination) => self.waiting(destination, &delivery).await?,
@@ -102,11 +106,12 @@ impl StatusReader {
         let (id, tenant) = (key.connection.clone(), key.tenant.clone());
         let mut status = status(id, tenant, destination.as_ref().ok(), state, &delivery, now);
         (status.waiting, status.failures) = (waiting, failures);
-        if let Err(problem) = destination {
+        let problem = destination.err().map(|problem| problem.to_string()).or(damage.map(|damage| damage.to_string()));
+        if let Some(message) = problem {
             if status.condition != Condition::Paused {
                 status.condition = Condition::Failing;
             }
-            status.error = Some(ErrorStatus { at: iso_millis(now), message: problem.to_string() });
+            status.error = Some(ErrorStatus { at: iso_millis(now), message });
         } else if status.condition == Condition::InSync && waiting > 0 {
             status.condition = Condition::Syncing;
         }
@@ -154,7 +159,7 @@ fn status(
         fresh_as_of: fresh_as_of.map(iso_millis),
         freshness_seconds: fresh_as_of.map(|at| seconds_since(at, now)),
         error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
-        failing_since: progress.failing_since.map(iso_millis),
+        failing_since: progress.failing_since().map(iso_millis),
         next_attempt_at: due_at.filter(|due_at| *due_at > now).map(iso_millis),
         waiting: 0,
         history: None,

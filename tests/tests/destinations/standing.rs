@@ -1,0 +1,196 @@
+//! Destinations that stand at something: at customers that they fail at, at too many at once, at what they ask for only
+//! now. What else there is goes on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use simulators::{loyalty, webhook};
+use tests::DestinationsFixture;
+
+use crate::ALL;
+
+type Item = HashMap<String, aws_sdk_dynamodb::types::AttributeValue>;
+
+async fn world() -> DestinationsFixture {
+    let world = DestinationsFixture::with_customers(40).await;
+    world.add(&ALL, "").await;
+    world.minute().await;
+    world
+}
+
+/// The source changes these customers, and the feed tells of it.
+async fn change(world: &DestinationsFixture, ids: impl IntoIterator<Item = u64>) {
+    world.source.change(ids);
+    // Boxed: the compiler follows futures within futures only so far.
+    Box::pin(world.sync()).await;
+    Box::pin(world.publish()).await;
+}
+
+async fn minutes(world: &DestinationsFixture, count: u32) {
+    for _ in 0..count {
+        Box::pin(world.minute()).await;
+    }
+}
+
+async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
+    world.customer(id).await.unwrap().content.name.display
+}
+
+#[tokio::test]
+async fn a_customer_that_a_new_destination_fails_at_is_found_while_others_change_all_the_time() {
+    let world = DestinationsFixture::with_customers(40).await;
+    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    world.hook.refuse("aa~1007", 500);
+    world.add(&["loyalty", "hook"], "").await;
+    for _ in 0..25 {
+        change(&world, [1001]).await;
+        world.minute().await;
+    }
+    for id in ["loyalty", "hook"] {
+        assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
+        let status = world.destination(id).await;
+        assert_eq!((status.listed_percent, status.error), (100, None), "{id}");
+    }
+    assert_eq!(world.loyalty.codes().len(), 39);
+    assert_eq!(world.hook.ids().len(), 39);
+}
+
+#[tokio::test]
+async fn many_events_in_a_row_that_a_receiver_fails_at_cost_themselves() {
+    let world = world().await;
+    for id in 1001..1031 {
+        world.hook.refuse(&format!("aa~{id}"), 500);
+    }
+    change(&world, 1001..1041).await;
+    minutes(&world, 8).await;
+    assert_eq!(world.refused_by("hook").await, world.ids(1001..1031));
+    for id in 1031..1041 {
+        assert_eq!(world.names(id)[2], name(&world, id).await, "aa~{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_redrive_of_one_that_a_receiver_fails_at_holds_up_nobody_and_comes_to_an_end() {
+    let world = world().await;
+    world.hook.refuse("aa~1007", 500);
+    change(&world, [1007]).await;
+    minutes(&world, 8).await;
+    assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
+    world.failures().request_redrive(&world.key("hook"), "aa~1007", world.now()).await.unwrap();
+    minutes(&world, 2).await;
+    change(&world, [1002]).await;
+    world.push().await;
+    assert_eq!(world.names(1002)[2], name(&world, 1002).await, "it does not wait with the redrive");
+    minutes(&world, 8).await;
+    assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
+    assert!(world.failures().redrive_requests(&world.key("hook")).await.unwrap().is_empty());
+    assert_eq!(world.destination("hook").await.failing_since, None);
+}
+
+#[tokio::test]
+async fn a_gateway_that_gives_up_at_one_customer_costs_that_customer() {
+    for (status, most) in [(504, 8), (503, 60)] {
+        let world = world().await;
+        world.hook.refuse("aa~1007", status);
+        change(&world, 1001..1041).await;
+        minutes(&world, most).await;
+        assert_eq!(world.refused_by("hook").await, ["aa~1007"], "{status}");
+        assert_eq!(world.destination("hook").await.waiting, 0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_was_taken_and_is_refused_now_is_no_proof_against_the_destination() {
+    let world = world().await;
+    change(&world, [1038]).await;
+    change(&world, [1039]).await;
+    change(&world, [1040]).await;
+    minutes(&world, 1).await;
+    // It asks for something now that the last of them does not have, and then that none of the last three has.
+    world.loyalty.poison("aa~1040", loyalty::Poison::WholeBatchError);
+    world.loyalty.poison("aa~1007", loyalty::Poison::WholeBatchError);
+    change(&world, [1007]).await;
+    minutes(&world, 1).await;
+    assert_eq!(world.refused_by("loyalty").await, ["aa~1007"]);
+    world.loyalty.poison("aa~1038", loyalty::Poison::WholeBatchError);
+    world.loyalty.poison("aa~1039", loyalty::Poison::WholeBatchError);
+    world.loyalty.poison("aa~1008", loyalty::Poison::WholeBatchError);
+    change(&world, 1008..1020).await;
+    minutes(&world, 8).await;
+    assert_eq!(world.refused_by("loyalty").await, ["aa~1007", "aa~1008"]);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_know_us_for_a_while_blames_nobody() {
+    for status in [401, 403, 404] {
+        let world = world().await;
+        world.hook.fault(Some(webhook::Fault::Status(status)));
+        for _ in 0..10 {
+            change(&world, [1003, 1004]).await;
+            world.minute().await;
+        }
+        assert_eq!(world.refused_by("hook").await, Vec::<String>::new(), "{status}");
+        world.hook.fault(None);
+        minutes(&world, 60).await;
+        world.assert_hook_has_what_the_source_has().await;
+        // If it is one of them that it does not know, that one is to blame.
+        world.hook.refuse("aa~1007", status);
+        change(&world, [1007]).await;
+        world.push().await;
+        assert_eq!(world.refused_by("hook").await, ["aa~1007"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_takes_few_at_once_gets_everybody_soon() {
+    let world = DestinationsFixture::with_customers(600).await;
+    world.loyalty.fail_above(Some(40));
+    world.add(&["loyalty"], "").await;
+    minutes(&world, 12).await;
+    assert_eq!(world.loyalty.codes().len(), 600);
+    let requests = world.loyalty.requests().batches;
+    assert!(requests < 60, "{requests} requests");
+    assert_eq!(world.refused_by("loyalty").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_resync_tells_what_was_deleted_and_sends_nobody_twice() {
+    let world = world().await;
+    world.source.delete(1002);
+    world.sync().await;
+    world.push().await;
+    minutes(&world, 2).await;
+    let before = world.hook.events().len();
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    minutes(&world, 2).await;
+    let since = world.hook.events().split_off(before);
+    let deleted = since.iter().filter(|event| event.subject == "aa~1002").count();
+    assert_eq!((since.len(), deleted), (40, 1), "39 who live, and the one that does not");
+}
+
+#[tokio::test]
+async fn one_that_was_paused_for_longer_than_the_feed_is_kept_begins_with_everybody() {
+    let world = world().await;
+    world.states().pause(&world.key("hook"), world.now()).await.unwrap();
+    world.minute().await;
+    let paused_at = world.now().as_millisecond();
+    change(&world, [1005]).await;
+    let missed = name(&world, 1005).await;
+    world.clock.advance(Duration::from_secs(91 * 86_400));
+    // What is too old is gone, and its lane looks as if nothing had come after what was read.
+    let feed = world.clients.dynamodb.scan().table_name(tests::FEED_TABLE).send().await.unwrap().items.unwrap();
+    let is_late =
+        |item: &&Item| item.get("at").is_some_and(|at| at.as_n().unwrap().parse::<i64>().unwrap() > paused_at);
+    for item in feed.iter().filter(is_late) {
+        let key = ["log", "entry"].map(|name| (name.to_owned(), item[name].clone()));
+        let delete = world.clients.dynamodb.delete_item().table_name(tests::FEED_TABLE).set_key(Some(key.into()));
+        delete.send().await.unwrap();
+    }
+    world.states().resume(&world.key("hook")).await.unwrap();
+    minutes(&world, 2).await;
+    assert_eq!(world.names(1005)[2], missed);
+    let received = world.hook.requests().received;
+    minutes(&world, 3).await;
+    assert_eq!(world.hook.requests().received, received, "once");
+}
