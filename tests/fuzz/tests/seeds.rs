@@ -76,12 +76,12 @@ async fn association_anywhere(seeds: &mut Seeds) {
     seeds.add("aa-queue", "hyphenated", ask(&urls.queue, queue()).await);
     seeds.add("aa-queue", "reasons", ask(&urls.queue_with_reasons, queue_request(Dialect::Camel, &credentials)).await);
     simulator.enqueue_text("a\tb");
-    simulator.fault_times(Procedure::Queue, aa::Fault::Duplicates, 1);
+    simulator.fault_times(Procedure::Queue, aa::AaFault::Duplicates.into(), 1);
     seeds.add("aa-queue", "twice", ask(&urls.queue, queue()).await);
     let faults = [
-        ("error", aa::Fault::ErrorDocument("ORA-06512: at line 1".to_owned())),
-        ("failure", aa::Fault::FailureStatus("the vendor is not known".to_owned())),
-        ("empty", aa::Fault::Empty),
+        ("error", aa::AaFault::ErrorDocument("ORA-06512: at line 1".to_owned()).into()),
+        ("failure", aa::AaFault::FailureStatus("the vendor is not known".to_owned()).into()),
+        ("empty", aa::AaFault::Empty.into()),
         ("malformed", aa::Fault::Malformed),
         ("page", aa::Fault::NotXml),
         ("doctype", aa::Fault::Doctype),
@@ -194,11 +194,11 @@ async fn business_catalyst(seeds: &mut Seeds) {
     seeds.add("bc-update-answer", "soap-1.1", write(SoapVersion::V1_1).await);
     seeds.add("bc-update-answer", "soap-1.2", write(SoapVersion::V1_2).await);
     for (name, fault) in [
-        ("fault", bc::Fault::SoapFault("the site is not known".to_owned())),
-        ("fault-text", bc::Fault::FaultText("Server was unable to process request.".to_owned())),
-        ("nobody-fault", bc::Fault::NoContactsFault),
-        ("nobody", bc::Fault::EmptyResult),
-        ("no-result", bc::Fault::NoResult),
+        ("fault", bc::BcFault::SoapFault("the site is not known".to_owned()).into()),
+        ("fault-text", bc::BcFault::FaultText("Server was unable to process request.".to_owned()).into()),
+        ("nobody-fault", bc::BcFault::NoContactsFault.into()),
+        ("nobody", bc::BcFault::EmptyResult.into()),
+        ("no-result", bc::BcFault::NoResult.into()),
         ("page", bc::Fault::NotXml),
         ("credentials", bc::Fault::WrongCredentials),
     ] {

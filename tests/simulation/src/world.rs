@@ -129,9 +129,9 @@ impl World {
         for source in &aa {
             source.rebuild_queue(QUEUE_NUMBERS);
             source.enqueue_all();
-            source.refuse_empty_purges();
+            source.set_habits(|habits| habits.refuses_empty_purges = true);
             // What no client can see is not asked of ours: see `model::judge_queue`.
-            source.keep_unseen();
+            source.set_habits(|habits| habits.keeps_unseen = true);
         }
         let bc_clock = Arc::new(AtomicI64::new(0));
         let bc = BcSimulator::new(BcSettings {
@@ -304,7 +304,7 @@ impl World {
     async fn take_later(&mut self, what: Later) {
         self.note(format_args!("later: {what:?}"));
         match what {
-            Later::NoCap(aa) => self.aa[aa].answer_at_most(None),
+            Later::NoCap(aa) => self.aa[aa].set_habits(|habits| habits.answers_at_most = None),
             Later::BcClock => self.bc_clock.store(0, Ordering::SeqCst),
             Later::Resume(connection) => self.tables.states().resume(&key(connection)).await.unwrap(),
             Later::Secret(connection) => {
@@ -355,7 +355,7 @@ impl World {
             }
             What::AaFault(aa, procedure, fault, times) => self.aa[aa].fault_times(procedure, fault, times),
             What::AaCap(aa, most, seconds) => {
-                self.aa[aa].answer_at_most(Some(most));
+                self.aa[aa].set_habits(|habits| habits.answers_at_most = Some(most));
                 self.in_seconds(seconds, Later::NoCap(aa));
             }
             What::BcChange(id) => {
@@ -479,7 +479,7 @@ impl World {
             for procedure in Procedure::ALL {
                 aa.fault(procedure, None);
             }
-            aa.answer_at_most(None);
+            aa.set_habits(|habits| habits.answers_at_most = None);
             for id in FIRST..FIRST + CUSTOMERS + 2 {
                 aa.heal(id);
             }
