@@ -9,7 +9,7 @@ use std::hint::black_box;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use wire::business_catalyst::{ContactListReader, NAMESPACE};
-use wire::{DetailsMode, DetailsReader, Limits, read_queue};
+use wire::{DetailsReader, Limits, read_queue};
 
 const CUSTOMERS: usize = 9_000;
 const CONTACTS: usize = 5_000;
@@ -48,7 +48,7 @@ fn details(customers: usize) -> String {
 fn details_of_9000_customers(bencher: Bencher) {
     let document = details(CUSTOMERS);
     bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(CUSTOMERS)).bench(|| {
-        let reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+        let reader = DetailsReader::new(document.as_bytes(), Limits::default());
         let read = reader.map(|detail| black_box(detail.unwrap())).filter(|detail| detail.content.is_ok()).count();
         assert_eq!(read, CUSTOMERS);
     });

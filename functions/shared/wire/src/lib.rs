@@ -42,7 +42,7 @@ mod vocabulary;
 pub mod webhook;
 
 pub use association_anywhere::{
-    Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
+    Credentials, Detail, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
     queue_request, read_queue, read_status,
 };
 pub use charset::Charset;

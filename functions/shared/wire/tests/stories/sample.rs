@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use model::{Attribute, Attributes, ConnectionKey, Content, Customer, Version};
-use wire::{Detail, DetailsMode, DetailsReader, Limits, ReadError};
+use wire::{Detail, DetailsReader, Limits, ReadError};
 
 /// A customer with every field that is known, as the source sends it; every value is invented.
 pub const JANE: &str = "<custInfo>
@@ -51,16 +51,12 @@ pub fn bulk(customers: &str) -> String {
     format!("<custInfos>{customers}</custInfos>")
 }
 
-pub fn read_all(document: impl AsRef<[u8]>, limits: Limits, mode: DetailsMode) -> Result<Vec<Detail>, ReadError> {
-    DetailsReader::new(document.as_ref(), limits, mode).collect()
+pub fn read_all(document: impl AsRef<[u8]>, limits: Limits) -> Result<Vec<Detail>, ReadError> {
+    DetailsReader::new(document.as_ref(), limits).collect()
 }
 
 pub fn read_bulk(document: impl AsRef<[u8]>) -> Result<Vec<Detail>, ReadError> {
-    read_all(document, Limits::default(), DetailsMode::Bulk)
-}
-
-pub fn read_single(document: impl AsRef<[u8]>) -> Result<Vec<Detail>, ReadError> {
-    read_all(document, Limits::default(), DetailsMode::Single)
+    read_all(document, Limits::default())
 }
 
 /// The content of the only customer in a bulk answer.
