@@ -19,22 +19,9 @@ use crate::{
     xml::entity_bomb,
 };
 
-/// The answer with which a sender need not send an event again.
-#[derive(Clone, Copy)]
-enum Acknowledgement {
-    Applied,
-    Repeated,
-}
-
-impl Acknowledgement {
-    fn document(self) -> Document {
-        let text = match self {
-            Self::Applied => "{\"event\":\"applied\"}\n",
-            Self::Repeated => "{\"event\":\"applied before\"}\n",
-        };
-        Document::ok("application/json", text)
-    }
-}
+/// The answers with which a sender need not send an event again.
+const APPLIED: &str = "{\"event\":\"applied\"}\n";
+const APPLIED_BEFORE: &str = "{\"event\":\"applied before\"}\n";
 
 /// A status, and why.
 type Refusal = (StatusCode, String);
@@ -53,7 +40,7 @@ pub(super) async fn call(State(receiver): State<WebhookReceiver>, headers: Heade
 
     match (receive(&receiver, &headers, &body), fault) {
         (Ok(_), Some(Fault::Huge(bytes))) => huge_document(XML_TYPE, bytes),
-        (Ok(acknowledgement), fault) => spoil(fault.as_ref(), acknowledgement.document()).await,
+        (Ok(answer), fault) => spoil(fault.as_ref(), Document::ok("application/json", answer)).await,
         (Err(refusal), fault) => {
             delay(fault.as_ref()).await;
             refusal.into_response()
@@ -79,7 +66,7 @@ fn plain_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
 }
 
-fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<Acknowledgement, Refusal> {
+fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<&'static str, Refusal> {
     let settings = receiver.settings();
     let now = (settings.clock)();
     let mut state = receiver.state();
@@ -98,14 +85,14 @@ fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Resu
     };
     if state.was_applied(webhook_id) {
         state.counts.repeated += 1;
-        return Ok(Acknowledgement::Repeated);
+        return Ok(APPLIED_BEFORE);
     }
     if let Some(&status) = state.refused.get(&event.subject) {
         state.counts.refused += 1;
         return Err(plain_status(status));
     }
     state.apply(webhook_id, event);
-    Ok(Acknowledgement::Applied)
+    Ok(APPLIED)
 }
 
 fn read_event(headers: &HeaderMap, body: &[u8]) -> Result<Event, Refusal> {
