@@ -43,7 +43,7 @@ pub mod webhook;
 
 pub use association_anywhere::{
     Credentials, Detail, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
-    queue_request, read_queue, read_status,
+    queue_request,
 };
 pub use charset::Charset;
 pub use error::{Location, ReadError, RecordError};

@@ -25,8 +25,8 @@ const SOME_UNASKED: usize = 10;
 /// customer, in the answer's order, each as soon as its element has ended. No more than the current customer and a
 /// chunk of input is held in memory.
 ///
-/// There is one `custInfo` per customer that exists, anywhere in the document. If the document's own element begins with
-/// a `custId`, it is the one customer itself.
+/// There is one `custInfo` per customer that exists, anywhere in the document. If the document's own element begins
+/// with a `custId`, it is the one customer itself.
 ///
 /// After an error there is nothing more, unless it [is starved](ReadError::is_starved): then reading continues. An
 /// error may come after customers, a failure that the source reports included: what came before it is valid, and what

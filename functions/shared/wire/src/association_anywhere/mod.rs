@@ -21,7 +21,7 @@ mod status;
 
 pub use customer::Detail;
 pub use details::{DetailsReader, Unasked};
-pub use queue::{QueueReader, UnusableEntry, read_queue};
+pub use queue::{QueueReader, UnusableEntry};
 pub use request::{Credentials, Dialect, details_request, enqueue_request, purge_request, queue_request};
 pub use section::Section;
-pub use status::{StatusReader, read_status};
+pub use status::StatusReader;

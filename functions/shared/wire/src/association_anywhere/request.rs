@@ -61,19 +61,19 @@ impl Dialect {
 }
 
 /// Asks which customers changed since the last purge (`GET_QUEUE_CUSTS_XML`, `GET_QUEUE_CUSTS_W_REASONS_XML`).
-/// [`read_queue`](super::read_queue) reads the answer.
+/// [`QueueReader`](super::QueueReader) reads the answer.
 pub fn queue_request(dialect: Dialect, credentials: &Credentials) -> String {
     dialect.request("cust-request", credentials, "")
 }
 
 /// Clears from the queue what it returned up to `max_queue_num` (`PURGE_QUEUE_XML`).
-/// [`read_status`](super::read_status) reads the answer.
+/// [`StatusReader`](super::StatusReader) reads the answer.
 pub fn purge_request(dialect: Dialect, credentials: &Credentials, max_queue_num: &str) -> String {
     dialect.request("purge-request", credentials, &dialect.element("max-queue-num", max_queue_num))
 }
 
 /// Puts one customer into the queue, or every customer if none is given (`FORCE_ENQUEUE_CUSTS_XML`).
-/// [`read_status`](super::read_status) reads the answer.
+/// [`StatusReader`](super::StatusReader) reads the answer.
 pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Option<&str>) -> String {
     let customer = customer.map(|id| dialect.element("cust-id", id)).unwrap_or_default();
     dialect.request("enqueue-request", credentials, &customer)

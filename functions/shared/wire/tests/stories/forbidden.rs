@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use wire::business_catalyst::ContactListReader;
 use wire::connector::{self, PushError};
-use wire::{DetailsReader, Limits, ReadError, read_queue};
+use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids};
+use crate::sample::{bulk, customer, ids, read_queue};
 
 /// The note of customer 1, which stands between two good ones, and how many characters were left out.
 fn note(written: &str) -> (String, u64) {

@@ -2,9 +2,9 @@
 
 use std::io::{self, Cursor, ErrorKind, Read};
 
-use wire::{DetailsReader, Limits, ReadError, read_queue, read_status};
+use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{JANE, bulk, customer, error_text, read_bulk};
+use crate::sample::{JANE, bulk, customer, error_text, read_bulk, read_queue, read_status};
 
 /// Every reader reports the same for a document that no reader accepts.
 fn everywhere(document: &str, expected: fn(&ReadError) -> bool) {

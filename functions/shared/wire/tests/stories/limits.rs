@@ -1,8 +1,8 @@
 //! Every limit, by its name.
 
-use wire::{Limits, ReadError, read_queue, read_status};
+use wire::{Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids, read_all};
+use crate::sample::{bulk, customer, ids, read_all, read_queue, read_status};
 
 /// A document in which this customer stands between two good ones.
 fn between(bad: &str) -> String {

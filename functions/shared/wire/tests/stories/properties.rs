@@ -3,9 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::connector;
-use wire::{DetailsReader, Limits, read_queue, read_status};
+use wire::{DetailsReader, Limits};
 
-use crate::sample::{JANE, bulk, content, customer, read_bulk};
+use crate::sample::{JANE, bulk, content, customer, read_bulk, read_queue, read_status};
 
 /// Every reader reads the bytes to an end.
 fn read_with_all(bytes: &[u8], limits: Limits) {

@@ -1,7 +1,10 @@
 //! Documents to read, and short ways to read them.
 
+use std::io::Read;
+
 use jiff::Timestamp;
-use model::{Attribute, Attributes, ConnectionKey, Content, Customer, Version};
+use model::{Attribute, Attributes, ConnectionKey, Content, Customer, QueuedCustomer, Version};
+use wire::association_anywhere::{QueueReader, StatusReader};
 use wire::{Detail, DetailsReader, Limits, ReadError};
 
 /// A customer with every field that is known, as the source sends it; every value is invented.
@@ -104,4 +107,18 @@ pub fn record(source_id: &str, content: Content) -> Customer {
         version: Version::of_batch(4, 2),
         named_state: None,
     }
+}
+
+/// The greatest number of a queue's answer, if it has one.
+pub fn read_queue(
+    document: impl Read,
+    limits: &Limits,
+    on_customer: impl FnMut(QueuedCustomer),
+) -> Result<Option<String>, ReadError> {
+    QueueReader::new(document, None, *limits, on_customer).read()
+}
+
+/// Whether the answer to a purge says that it succeeded.
+pub fn read_status(document: impl Read, limits: &Limits) -> Result<(), ReadError> {
+    StatusReader::new(document, None, *limits).read()
 }

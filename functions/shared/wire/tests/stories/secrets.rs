@@ -1,9 +1,9 @@
 //! A password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
 
 use proptest::prelude::*;
-use wire::{DetailsReader, Limits, ReadError, connector, read_queue, read_status};
+use wire::{DetailsReader, Limits, ReadError, connector};
 
-use crate::sample::{bulk, customer};
+use crate::sample::{bulk, customer, read_queue, read_status};
 
 /// Elements and attributes that hold `SECRET`.
 fn forms() -> Vec<String> {
