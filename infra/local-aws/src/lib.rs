@@ -12,6 +12,7 @@ mod event_source;
 mod functions;
 mod gateway;
 mod interference;
+mod invocation;
 mod meter;
 pub mod private_files;
 mod sdk;
