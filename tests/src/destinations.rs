@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use simulators::business_catalyst::{BcSettings, BcSimulator, Clock as SiteClock, endpoint};
 use simulators::loyalty::{LoyaltySettings, LoyaltySimulator};
 use simulators::webhook::{WebhookReceiver, WebhookSettings};
+use simulators::{Controlled, Simulator, System};
 use store::PushRequest;
 use tokio::task::JoinSet;
 
@@ -38,6 +39,17 @@ impl Deref for DestinationsFixture {
     }
 }
 
+/// Serves a simulator, and returns its address.
+async fn serve<S: System>(simulator: &Simulator<S>, serving: &mut JoinSet<std::io::Result<()>>) -> String
+where
+    Simulator<S>: Controlled,
+{
+    let (base, listener) = listen().await;
+    let simulator = simulator.clone();
+    serving.spawn(async move { simulator.serve(listener).await });
+    base
+}
+
 impl DestinationsFixture {
     /// A world whose source has `customers`, which are in the shadow already. No destination is registered.
     pub async fn with_customers(customers: u64) -> Self {
@@ -65,22 +77,9 @@ impl DestinationsFixture {
         let (site, loyalty, hook) =
             (BcSimulator::new(site), LoyaltySimulator::new(loyalty), WebhookReceiver::new(hook));
         let mut serving = JoinSet::new();
-        let (site_base, listener) = listen().await;
-        serving.spawn({
-            let site = site.clone();
-            async move { site.serve(listener).await }
-        });
-        let (loyalty_base, listener) = listen().await;
-        serving.spawn({
-            let loyalty = loyalty.clone();
-            async move { loyalty.serve(listener).await }
-        });
-        let (hook_base, listener) = listen().await;
-        serving.spawn({
-            let hook = hook.clone();
-            async move { hook.serve(listener).await }
-        });
-        let endpoint = endpoint(&site_base);
+        let endpoint = endpoint(&serve(&site, &mut serving).await);
+        let loyalty_url = simulators::loyalty::endpoint(&serve(&loyalty, &mut serving).await);
+        let hook_url = simulators::webhook::endpoint(&serve(&hook, &mut serving).await);
         let tables = [
             (
                 "site",
@@ -91,17 +90,11 @@ impl DestinationsFixture {
             (
                 "loyalty",
                 format!(
-                    "kind = 'customers-batch'\nurl = '{}'\ncredentials = '{loyalty_credentials}'\ncampaigns = {campaigns:?}\n",
-                    simulators::loyalty::endpoint(&loyalty_base)
+                    "kind = 'customers-batch'\nurl = '{loyalty_url}'\ncredentials = '{loyalty_credentials}'\n\
+                     campaigns = {campaigns:?}\n"
                 ),
             ),
-            (
-                "hook",
-                format!(
-                    "kind = 'webhook'\nurl = '{}'\ncredentials = '{hook_credentials}'\n",
-                    simulators::webhook::endpoint(&hook_base)
-                ),
-            ),
+            ("hook", format!("kind = 'webhook'\nurl = '{hook_url}'\ncredentials = '{hook_credentials}'\n")),
             (
                 "bc",
                 format!(

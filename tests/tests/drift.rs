@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Procedure};
 use store::{DriftState, PollPurpose, PollRequest, PollRequests};
 use tests::{AssociationAnywhereFixture, QUEUE_POLLS};
 use verification::Suspect;
@@ -160,7 +160,7 @@ async fn a_source_that_fails_is_left_alone_and_looked_at_again_soon() {
 #[tokio::test]
 async fn a_source_that_answers_with_nothing_has_not_lost_everybody() {
     let world = world(15).await;
-    world.source.fault(Procedure::Details, Some(Fault::Empty));
+    world.source.fault(Procedure::Details, Some(AaFault::Empty.into()));
     look_twice(&world).await;
     let state = state(&world).await;
     assert_eq!((state.compared, state.drifted.len()), (0, 0));

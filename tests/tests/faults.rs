@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use simulators::association_anywhere::{Fault, Poison, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Poison, Procedure};
 use tests::AssociationAnywhereFixture;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -12,9 +12,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Every way to answer that is not an answer, at once and whole.
 fn useless_answers() -> Vec<Fault> {
     vec![
-        Fault::Empty,
-        Fault::ErrorDocument("The service is not available".into()),
-        Fault::FailureStatus("Not now".into()),
+        AaFault::Empty.into(),
+        AaFault::ErrorDocument("The service is not available".into()).into(),
+        AaFault::FailureStatus("Not now".into()).into(),
         Fault::Malformed,
         Fault::NotXml,
         Fault::Doctype,
@@ -252,7 +252,7 @@ async fn after_an_outage_in_the_middle_of_a_batch_everything_is_in_sync_within_a
         Fault::RetryAfter { status: 429, seconds: 20 },
         Fault::CutBody,
         Fault::NotXml,
-        Fault::Empty,
+        AaFault::Empty.into(),
     ] {
         let world = AssociationAnywhereFixture::with_customers(1_500).await;
         // Four chunks, eight more, and the last three meet the outage.
@@ -308,9 +308,10 @@ async fn while_the_breaker_is_open_the_source_is_left_alone() {
 #[tokio::test]
 async fn no_error_tells_a_secret_or_anybodys_data() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
-    world
-        .source
-        .fault(Procedure::Queue, Some(Fault::FailureStatus("user demo with password demo-password is locked".into())));
+    world.source.fault(
+        Procedure::Queue,
+        Some(AaFault::FailureStatus("user demo with password demo-password is locked".into()).into()),
+    );
     world.poll().await;
     let message = world.status().await.error.unwrap().message;
     assert!(message.contains("is locked") && !message.contains("demo-password"), "{message}");

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use local_aws::ReceivedMessage;
 use model::Status;
 use proptest::prelude::*;
-use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Procedure};
 use tests::AssociationAnywhereFixture;
 
 const CUSTOMERS: u64 = 14;
@@ -49,8 +49,8 @@ fn event() -> impl Strategy<Value = Event> {
     let purge_faults = prop_oneof![
         Just(Fault::Status(503)),
         Just(Fault::CutBody),
-        Just(Fault::FailureStatus("no rows".to_owned())),
-        Just(Fault::Empty)
+        Just(AaFault::FailureStatus("no rows".to_owned()).into()),
+        Just(AaFault::Empty.into())
     ];
     prop_oneof![
         4 => id.clone().prop_map(Event::Change),
@@ -85,7 +85,7 @@ impl History {
         let world = AssociationAnywhereFixture::with(settings, "bulk_size = 5").await;
         world.source.rebuild_queue(9_000_000);
         world.source.enqueue_all();
-        world.source.refuse_empty_purges();
+        world.source.set_habits(|habits| habits.refuses_empty_purges = true);
         world.sync().await;
         Self { world, late: Vec::new(), ever_deleted: BTreeSet::new(), rebuilds: 0 }
     }
@@ -133,8 +133,8 @@ impl History {
                 self.world.source.change([id]);
             }
             Event::PurgeFault(fault, times) => world.source.fault_times(Procedure::Purge, fault, times),
-            Event::Cap(at_most) => world.source.answer_at_most(Some(at_most)),
-            Event::NoCap => world.source.answer_at_most(None),
+            Event::Cap(at_most) => world.source.set_habits(|habits| habits.answers_at_most = Some(at_most)),
+            Event::NoCap => world.source.set_habits(|habits| habits.answers_at_most = None),
             Event::Crash(requests) => {
                 world.store_budget.set(requests);
                 world.poll().await;
@@ -159,7 +159,7 @@ impl History {
 
     async fn ends_well(self) {
         let world = &self.world;
-        world.source.answer_at_most(None);
+        world.source.set_habits(|habits| habits.answers_at_most = None);
         world.source.fault(Procedure::Purge, None);
         world.until_in_sync(Duration::from_secs(180)).await;
         world.deliver(&self.late).await;

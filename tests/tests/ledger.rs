@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use model::{Batch, BatchEvent, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks};
 use operations::status::Condition;
-use simulators::association_anywhere::{AaSettings, Fault, Poison, Procedure};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Poison, Procedure};
 use store::{ChunkKey, Settlement};
 use tests::{AssociationAnywhereFixture, WORK_QUEUE};
 
@@ -172,7 +172,7 @@ async fn a_purge_that_was_not_carried_out_is_repeated_with_the_same_number() {
 async fn a_purge_that_was_carried_out_and_not_confirmed_ends_whether_or_not_somebody_changed_meanwhile() {
     for changed in [None, Some(1005)] {
         let world = AssociationAnywhereFixture::with_customers(30).await;
-        world.source.refuse_empty_purges();
+        world.source.set_habits(|habits| habits.refuses_empty_purges = true);
         world.poll().await;
         world.work().await;
         world.source.fault_times(Procedure::Purge, Fault::CutBody, 1);
@@ -189,7 +189,7 @@ async fn a_purge_that_was_carried_out_and_not_confirmed_ends_whether_or_not_some
 #[tokio::test]
 async fn a_purge_that_is_always_refused_does_not_hold_up_what_changes_meanwhile() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
-    world.source.fault(Procedure::Purge, Some(Fault::FailureStatus("not allowed".into())));
+    world.source.fault(Procedure::Purge, Some(AaFault::FailureStatus("not allowed".into()).into()));
     world.run_for(20).await;
     assert!(world.status().await.error.unwrap().message.contains("purge"), "the operator sees it");
     world.source.change([1005]);
@@ -226,7 +226,7 @@ async fn a_queue_that_was_built_anew_while_a_batch_was_open_loses_nothing_unread
 async fn a_redrive_alone_purges_nothing_of_a_queue_that_is_built_anew_meanwhile() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
     world.source.poison(1007, Poison::ErrorElement);
-    world.source.number_empty_queue();
+    world.source.set_habits(|habits| habits.numbers_empty_queue = true);
     world.sync().await;
     world.source.heal(1007);
     let purges = world.source.purges();

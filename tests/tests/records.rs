@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use local_aws::ReceivedMessage;
 use model::{BatchEvent, Name, Status};
 use operations::status::ConnectionStatus;
-use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Procedure};
 use tests::AssociationAnywhereFixture;
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_deletion_told_by_the_queue_is_asked_for_like_everybody_and_made_only_
     registration.document = registration.document.replace("GET_QUEUE_CUSTS_XML", "GET_QUEUE_CUSTS_W_REASONS_XML");
     world.connections().put(&registration).await.unwrap();
     world.source.delete(1004);
-    world.source.fault(Procedure::Details, Some(Fault::Empty));
+    world.source.fault(Procedure::Details, Some(AaFault::Empty.into()));
     world.run_for(20).await;
     assert_eq!(world.customer(1004).await.unwrap().content.status, Status::Active, "nobody vouches for it");
     world.source.fault(Procedure::Details, None);
@@ -113,13 +113,13 @@ async fn nobody_is_buried_by_a_source_that_answers_with_only_so_many() {
         )
         .await;
         world.sync().await;
-        world.source.answer_at_most(Some(at_most));
+        world.source.set_habits(|habits| habits.answers_at_most = Some(at_most));
         for id in 1001..1121 {
             world.source.change([id]);
         }
         world.run_for(30).await;
         assert_eq!(world.status().await.counts.ends.tombstoned, 0, "{at_most}");
-        world.source.answer_at_most(None);
+        world.source.set_habits(|habits| habits.answers_at_most = None);
         world.sync().await;
         world.assert_shadow_is_the_sources(1001..1121).await;
     }
@@ -131,11 +131,11 @@ async fn nobody_of_a_small_site_is_buried_by_a_source_that_begins_to_answer_with
     for customers in [2, 4, 12] {
         let world = AssociationAnywhereFixture::with_customers(customers).await;
         world.sync().await;
-        world.source.answer_at_most(Some(1));
+        world.source.set_habits(|habits| habits.answers_at_most = Some(1));
         world.source.enqueue_all();
         world.run_for(60).await;
         assert_eq!(world.status().await.counts.ends.tombstoned, 0, "of {customers}");
-        world.source.answer_at_most(None);
+        world.source.set_habits(|habits| habits.answers_at_most = None);
         world.sync().await;
         world.assert_shadow_is_the_sources(1001..1001 + customers).await;
     }
@@ -154,7 +154,7 @@ async fn deliver_with_limits(
             while world.source.requests().faulted - before <= u64::from(number) {
                 tokio::task::yield_now().await;
             }
-            world.source.answer_at_most(limit(number));
+            world.source.set_habits(|habits| habits.answers_at_most = limit(number));
             // Lets this request go on, and holds the next one.
             world.source.fault(Procedure::Details, Some(Fault::Hang));
         }
@@ -164,7 +164,7 @@ async fn deliver_with_limits(
         () = answers => unreachable!("requests are answered without end"),
     }
     world.source.fault(Procedure::Details, None);
-    world.source.answer_at_most(None);
+    world.source.set_habits(|habits| habits.answers_at_most = None);
 }
 
 /// Invariant 5: nor by one whose limit comes and goes. What it is heard with before and afterwards says nothing about
@@ -226,7 +226,7 @@ async fn a_deletion_that_is_told_in_another_spelling_is_seen_with_the_smallest_r
         let settings = AaSettings { customers: 12, ..AaSettings::default() };
         let world = AssociationAnywhereFixture::with(settings, &format!("bulk_size = {bulk_size}")).await;
         world.sync().await;
-        world.source.queue_with_zeros();
+        world.source.set_habits(|habits| habits.queues_with_zeros = true);
         world.source.delete_silently(1004);
         world.source.delete_silently(1005);
         world.source.change([1006]);
@@ -245,7 +245,7 @@ async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
     world.sync().await;
     world.source.create(5_000);
     world.sync().await;
-    world.source.always_answer_with(Some(5_000));
+    world.source.set_habits(|habits| habits.always_answers = Some(5_000));
     world.source.delete_silently(1004);
     world.source.change([1005]);
     world.sync().await;
@@ -262,7 +262,7 @@ async fn an_answer_with_somebody_who_was_not_asked_for_buries_nobody() {
 async fn an_id_that_the_queue_writes_with_leading_zeros_is_the_customer_without_them() {
     let world = AssociationAnywhereFixture::with_customers(130).await;
     world.sync().await;
-    world.source.queue_with_zeros();
+    world.source.set_habits(|habits| habits.queues_with_zeros = true);
     world.source.change(1001..1131);
     world.source.create(6_000);
     world.sync().await;
@@ -330,7 +330,7 @@ async fn the_limit_on_deletions_is_not_passed_by_asking_again() {
     for id in 1001..1131 {
         world.source.delete_silently(id);
     }
-    world.source.fault(Procedure::Purge, Some(Fault::FailureStatus("not allowed".into())));
+    world.source.fault(Procedure::Purge, Some(AaFault::FailureStatus("not allowed".into()).into()));
     // Long enough for several batches, each of which is abandoned after twenty purges.
     world.run_for(300).await;
     let ends = |status: ConnectionStatus| (status.counts.ends.tombstoned, status.deletes_withheld);
@@ -404,7 +404,7 @@ async fn a_chunk_that_is_worked_on_again_does_not_use_up_the_deletions_of_others
         }
     }
     // The chunk was divided by then: the others of it follow. The batch stays open, so that it can be looked at.
-    world.source.fault(Procedure::Purge, Some(Fault::FailureStatus("not now".into())));
+    world.source.fault(Procedure::Purge, Some(AaFault::FailureStatus("not now".into()).into()));
     world.run_for(10).await;
     let key = [("connection", "acme/aa"), ("entry", "batch")];
     let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
@@ -464,7 +464,7 @@ async fn a_customer_who_is_gone_waits_in_the_queue_until_somebody_exists_to_prov
 #[tokio::test]
 async fn a_customer_who_comes_twice_in_an_answer_is_one_record() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
-    world.source.fault(Procedure::Details, Some(Fault::Duplicates));
+    world.source.fault(Procedure::Details, Some(AaFault::Duplicates.into()));
     world.sync().await;
     assert_eq!(world.status().await.counts.fetched, 30);
     world.assert_shadow_is_the_sources(1001..1031).await;

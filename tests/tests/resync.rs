@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use operations::status::Condition;
-use simulators::association_anywhere::{Fault, Procedure};
+use simulators::association_anywhere::{AaFault, Procedure};
 use tests::AssociationAnywhereFixture;
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_source_that_refuses_is_told_to_the_operator_and_asked_again() {
     let world = AssociationAnywhereFixture::with_customers(30).await;
     world.sync().await;
     let refusal = "no queue for you".to_owned();
-    world.source.fault(Procedure::Enqueue, Some(Fault::FailureStatus(refusal)));
+    world.source.fault(Procedure::Enqueue, Some(AaFault::FailureStatus(refusal).into()));
     world.states().request_resync(&world.connection(), world.now()).await.unwrap();
     world.clock.advance(Duration::from_secs(5));
     world.run_for(20).await;

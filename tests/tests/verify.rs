@@ -9,8 +9,8 @@ use std::time::Duration;
 use config::Connection;
 use model::{ConnectionKey, Status};
 use operations::resync::{ResyncWhat, Resyncs};
-use simulators::association_anywhere::{AaSettings, Fault, Poison, Procedure};
-use simulators::business_catalyst::{BcSettings, Fault as BcFault, Operation};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Poison, Procedure};
+use simulators::business_catalyst::{self, BcFault, BcSettings, Operation};
 use sources::association_anywhere::AssociationAnywhereClient;
 use sources::business_catalyst::BusinessCatalystClient;
 use tests::{AssociationAnywhereFixture, BusinessCatalystFixture};
@@ -85,7 +85,7 @@ async fn a_change_that_the_queue_forgot_to_tell_is_found_with_its_fields_and_rep
 async fn what_is_on_its_way_is_not_called_drift() {
     let world = AssociationAnywhereFixture::with_customers(50).await;
     world.sync().await;
-    world.source.queue_with_zeros();
+    world.source.set_habits(|habits| habits.queues_with_zeros = true);
     world.source.change([1_001, 1_002]);
     world.source.delete(1_003);
     let waiting = verified(&world).await;
@@ -134,17 +134,17 @@ async fn a_source_that_answers_with_only_so_many_or_with_nothing_has_lost_nobody
     let world = AssociationAnywhereFixture::with_customers(40).await;
     world.sync().await;
     for most in [1, 2, 5, 12, 39] {
-        world.source.answer_at_most(Some(most));
+        world.source.set_habits(|habits| habits.answers_at_most = Some(most));
         let found = verified(&world).await;
         assert_eq!(found.drifted, [], "at most {most}");
         assert_eq!((found.compared(), found.on_their_way.len()), (40, 0), "at most {most}");
     }
-    world.source.answer_at_most(None);
-    world.source.fault(Procedure::Details, Some(Fault::Empty));
+    world.source.set_habits(|habits| habits.answers_at_most = None);
+    world.source.fault(Procedure::Details, Some(AaFault::Empty.into()));
     let found = verified(&world).await;
     assert_eq!((found.agreeing, figures(&found)), (0, (0, 0, 40)), "{found:?}");
     world.source.fault(Procedure::Details, None);
-    world.source.always_answer_with(Some(1_001));
+    world.source.set_habits(|habits| habits.always_answers = Some(1_001));
     world.source.delete_unqueued(1_002);
     let found = verified(&world).await;
     assert_eq!((found.agreeing, figures(&found)), (39, (0, 0, 1)), "others came in its place: {found:?}");
@@ -282,12 +282,12 @@ async fn a_contact_that_the_next_listing_brings_is_on_its_way() {
 #[tokio::test]
 async fn a_site_that_lists_nothing_has_lost_nobody_and_one_that_fails_is_told() {
     let world = synced_site(30).await;
-    world.source.fault(Operation::Retrieve, Some(BcFault::EmptyResult));
+    world.source.fault(Operation::Retrieve, Some(BcFault::EmptyResult.into()));
     let found = contacts_verified(&world).await;
     assert_eq!((found.agreeing, figures(&found)), (0, (0, 0, 30)), "{found:?}");
-    world.source.fault(Operation::Retrieve, Some(BcFault::Status(503)));
+    world.source.fault(Operation::Retrieve, Some(business_catalyst::Fault::Status(503)));
     let error = try_to_verify_contacts(&world).await.unwrap_err().to_string();
     assert!(error.starts_with("contact list: ") && error.contains("503"), "{error}");
-    world.source.fault(Operation::Retrieve, Some(BcFault::RepeatPages));
+    world.source.fault(Operation::Retrieve, Some(BcFault::RepeatPages.into()));
     assert!(try_to_verify_contacts(&world).await.is_err(), "a list without an end is no list");
 }

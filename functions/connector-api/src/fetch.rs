@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use api::{MOST_BYTES_QUOTED, bytes_quoted, read_cursor, write_cursor};
 use model::{
-    ConnectionKey, Customer, ExternalKey, LeadSource, Record, ReferenceCandidates, Resource, Staff, Status, is_id,
-    iso_millis,
+    ConnectionKey, Customer, ExternalKey, LeadSource, ReferenceCandidates, Resource, Status, is_id, iso_millis,
 };
 use store::{Shadow, StoreError};
-use wire::connector::{self as documents, ShownLeadSource, ShownUser};
+use wire::connector::{self as documents, ShownUser};
 
 use crate::ConnectorApi;
 use crate::auth::{Sender, allowed};
@@ -30,49 +29,6 @@ const CATALOGED_AT_ONCE: usize = 250;
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(25);
-
-/// How records of a table are shown, in documents of their own.
-pub(crate) trait Shown: ReferenceResource {
-    /// The whole document of one record.
-    fn one(record: &Record<Self>, key: &ExternalKey) -> String;
-    /// One record of a page.
-    fn listed(record: &Record<Self>, key: &ExternalKey) -> String;
-    /// The document of a page.
-    fn page(listed: &str, cursor: Option<&str>) -> String;
-}
-
-impl Shown for Staff {
-    fn one(record: &Record<Self>, key: &ExternalKey) -> String {
-        documents::user(&shown_staff(record, key))
-    }
-
-    fn listed(record: &Record<Self>, key: &ExternalKey) -> String {
-        documents::listed_user(&shown_staff(record, key))
-    }
-
-    fn page(listed: &str, cursor: Option<&str>) -> String {
-        documents::users(listed, cursor)
-    }
-}
-
-fn shown_staff<'a>(record: &'a Record<Staff>, key: &'a ExternalKey) -> ShownUser<'a> {
-    let (created, modified) = (iso_millis(record.first_seen_at), iso_millis(record.changed_at));
-    ShownUser { id: &record.id, key, content: &record.content.0, created, modified }
-}
-
-impl Shown for LeadSource {
-    fn one(record: &Record<Self>, key: &ExternalKey) -> String {
-        documents::lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
-    }
-
-    fn listed(record: &Record<Self>, key: &ExternalKey) -> String {
-        documents::listed_lead_source(&ShownLeadSource { id: &record.id, key, content: &record.content })
-    }
-
-    fn page(listed: &str, cursor: Option<&str>) -> String {
-        documents::lead_sources(listed, cursor)
-    }
-}
 
 fn shown_user<'a>(customer: &'a Customer, key: &'a ExternalKey) -> ShownUser<'a> {
     let (created, modified) = (iso_millis(customer.first_seen_at), iso_millis(customer.changed_at));
@@ -96,7 +52,7 @@ impl ConnectorApi {
                 if let Some(customer) = self.shadow.get(connection, id).await?
                     && let Some((customer, key)) = of_club(&customer, &asking.club_id)
                 {
-                    return Ok(documents::user(&shown_user(customer, &key)));
+                    return Ok(documents::one(&shown_user(customer, &key)));
                 }
             }
             return Err(ApiError::not_found());
@@ -104,7 +60,7 @@ impl ConnectorApi {
         let cursor = query.cursor.map(|text| read_cursor(&text).ok_or_else(bad_cursor)).transpose()?;
         let (listed, next) = self.page_of_users(connection, &asking.club_id, cursor).await?;
         let cursor = next.map(|(shard, id)| write_cursor(shard, &id));
-        Ok(documents::users(&listed, cursor.as_deref()))
+        Ok(documents::page::<ShownUser>(&listed, cursor.as_deref()))
     }
 
     /// The users of a club among the next customers of a connection, and the cursor to go on with.
@@ -120,7 +76,7 @@ impl ConnectorApi {
             let (customers, next) = self.shadow.list(connection, cursor.clone(), USERS_AT_ONCE, deadline).await?;
             for customer in &customers {
                 if let Some((customer, key)) = of_club(customer, club_id) {
-                    let user = documents::listed_user(&shown_user(customer, &key));
+                    let user = documents::listed(&shown_user(customer, &key));
                     if !page.take(&user) {
                         return Ok((page.listed, cursor));
                     }
@@ -136,7 +92,7 @@ impl ConnectorApi {
     }
 
     /// One member of staff or lead source of a club, or a page of all of them.
-    pub(crate) async fn fetch_reference<T: Shown>(
+    pub(crate) async fn fetch_reference<T: ReferenceResource>(
         &self,
         senders: &[Sender],
         query: FetchQuery,
@@ -150,11 +106,11 @@ impl ConnectorApi {
             return Err(bad_cursor());
         }
         let (listed, cursor) = self.page_of_cataloged::<T>(&sender.key, &asking.club_id, query.cursor).await?;
-        Ok(T::page(&listed, cursor.as_deref()))
+        Ok(documents::page::<T::Shown<'_>>(&listed, cursor.as_deref()))
     }
 
     /// The records of a club among the next records of a table, and the cursor to go on with.
-    async fn page_of_cataloged<T: Shown>(
+    async fn page_of_cataloged<T: ReferenceResource>(
         &self,
         connection: &ConnectionKey,
         club_id: &str,
@@ -165,7 +121,7 @@ impl ConnectorApi {
             let (records, more) = T::table(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
             for record in &records {
                 if let Some(key) = record.known_in_club(club_id)
-                    && !page.take(&T::listed(record, key))
+                    && !page.take(&documents::listed(&T::shown(record, key)))
                 {
                     return Ok((page.listed, cursor));
                 }
@@ -200,7 +156,7 @@ impl ConnectorApi {
         Err(ApiError::not_found())
     }
 
-    async fn cataloged_of_club<T: Shown>(
+    async fn cataloged_of_club<T: ReferenceResource>(
         &self,
         sender: &Sender,
         asking: &ExternalKey,
@@ -208,7 +164,7 @@ impl ConnectorApi {
     ) -> Result<Option<String>, ApiError> {
         let candidates = ReferenceCandidates::of(&sender.key, T::RESOURCE, asking, id);
         let Some(record) = T::table(self).find(&sender.key, &candidates).await? else { return Ok(None) };
-        Ok(record.known_in_club(&asking.club_id).map(|key| T::one(&record, key)))
+        Ok(record.known_in_club(&asking.club_id).map(|key| documents::one(&T::shown(&record, key))))
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use config::ConnectorConfig;
-use model::{LeadSource, OutcomeCounts, ReferenceData, Resource, Staff};
+use model::{ExternalKey, LeadSource, OutcomeCounts, Record, ReferenceData, Resource, Staff, iso_millis};
 use store::{ReferenceTable, SaveOutcome};
-use wire::connector::{self as documents, Push, PushError, Reason};
+use wire::connector::{self as documents, Push, PushError, Reason, Shown, ShownLeadSource, ShownUser};
 
 use crate::ConnectorApi;
 use crate::auth::{Sender, allowed};
@@ -17,8 +17,15 @@ use crate::reference_resolution::{Prospect, keep};
 /// API Gateway gives up after 30 seconds; what takes longer than this is given up before.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is pushed and kept in a reference table.
+/// What is pushed, kept in a reference table, and fetched.
 pub(crate) trait ReferenceResource: ReferenceData {
+    /// What is shown of a record.
+    type Shown<'a>: Shown
+    where
+        Self: 'a;
+
+    /// Shows a record as its sender knows it.
+    fn shown<'a>(record: &'a Record<Self>, key: &'a ExternalKey) -> Self::Shown<'a>;
     /// Reads its document.
     fn read(document: &[u8]) -> Result<Push<Self>, PushError>;
     /// Where it is kept.
@@ -30,8 +37,15 @@ pub(crate) trait ReferenceResource: ReferenceData {
 }
 
 impl ReferenceResource for Staff {
+    type Shown<'a> = ShownUser<'a>;
+
     const NOT_CREATED: &'static str =
         "`userInfo/email` matches no member of staff, and this connection lets no push create one";
+
+    fn shown<'a>(record: &'a Record<Self>, key: &'a ExternalKey) -> ShownUser<'a> {
+        let (created, modified) = (iso_millis(record.first_seen_at), iso_millis(record.changed_at));
+        ShownUser { id: &record.id, key, content: &record.content.0, created, modified }
+    }
 
     fn read(document: &[u8]) -> Result<Push<Self>, PushError> {
         documents::read_staff(document, &documents::limits())
@@ -47,8 +61,14 @@ impl ReferenceResource for Staff {
 }
 
 impl ReferenceResource for LeadSource {
+    type Shown<'a> = ShownLeadSource<'a>;
+
     const NOT_CREATED: &'static str =
         "`leadInfo/name` matches no lead source, and this connection lets no push create one";
+
+    fn shown<'a>(record: &'a Record<Self>, key: &'a ExternalKey) -> ShownLeadSource<'a> {
+        ShownLeadSource { id: &record.id, key, content: &record.content }
+    }
 
     fn read(document: &[u8]) -> Result<Push<Self>, PushError> {
         documents::read_lead_source(document, &documents::limits())

@@ -372,22 +372,26 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         Some(Command::Changes { follow, connection, json, place }) => {
             commands::feed(&place.target().await?, &FeedOptions { follow, connection, as_json: json }).await?;
         }
-        Some(Command::Failures { action: None, list }) => {
-            let action = FailuresAction::List { as_json: list.json };
-            commands::failures(&list.place.target().await?, list.connection.as_deref(), action).await?;
-        }
-        Some(Command::Failures { action: Some(FailuresCommand::Redrive { ids, all: _, place }), .. }) => {
-            commands::failures(&place.target().await?, None, FailuresAction::Redrive(ids)).await?;
-        }
-        Some(Command::Failures { action: Some(FailuresCommand::Drop { ids, place }), .. }) => {
-            commands::failures(&place.target().await?, None, FailuresAction::Drop(ids)).await?;
-        }
-        Some(Command::Imports { action: None, list }) => {
-            commands::imports(&list.place.target().await?, list.json).await?;
-        }
-        Some(Command::Imports { action: Some(ImportsCommand::Undo { id, dry_run, json, place }), .. }) => {
-            commands::undo_import(&place.target().await?, &id, dry_run, json).await?;
-        }
+        Some(Command::Failures { action, list }) => failures(action, list).await?,
+        Some(Command::Imports { action, list }) => imports(action, list).await?,
     }
     Ok(true)
+}
+
+async fn failures(action: Option<FailuresCommand>, list: FailuresList) -> anyhow::Result<()> {
+    let (place, connection, action) = match action {
+        None => (list.place, list.connection, FailuresAction::List { as_json: list.json }),
+        Some(FailuresCommand::Redrive { ids, all: _, place }) => (place, None, FailuresAction::Redrive(ids)),
+        Some(FailuresCommand::Drop { ids, place }) => (place, None, FailuresAction::Drop(ids)),
+    };
+    commands::failures(&place.target().await?, connection.as_deref(), action).await
+}
+
+async fn imports(action: Option<ImportsCommand>, list: ImportsList) -> anyhow::Result<()> {
+    match action {
+        None => commands::imports(&list.place.target().await?, list.json).await,
+        Some(ImportsCommand::Undo { id, dry_run, json, place }) => {
+            commands::undo_import(&place.target().await?, &id, dry_run, json).await
+        }
+    }
 }

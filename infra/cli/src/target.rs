@@ -70,18 +70,12 @@ impl Target {
     /// # Errors
     /// If there is none, or it can't be opened.
     pub async fn directory(path: &Path) -> Result<Self, TargetError> {
-        let file = path.join(DATABASE);
-        if !file.is_file() {
+        if !path.join(DATABASE).is_file() {
             return Err(TargetError::NoData(path.to_owned()));
         }
         let unreadable = |problem: String| TargetError::Data { path: path.to_owned(), problem };
-        let database = EmbeddedDynamoDb::open(&file).map_err(|error| unreadable(error.to_string()))?;
         let template = Template::parse(TEMPLATE).map_err(|error| unreadable(error.to_string()))?;
-        for table in &template.tables {
-            // They are there, unless an older release made the data; and what this process writes reaches their
-            // streams.
-            database.create_table(table).await.map_err(unreadable)?;
-        }
+        let database = open_database(path, &template).await.map_err(unreadable)?;
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock)?;
@@ -151,6 +145,16 @@ pub(crate) fn local_tables(clients: &Clients) -> Tables {
         feed: "FeedTable".to_owned(),
     };
     Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())
+}
+
+/// Opens the database in the directory of a run, with the tables of a template. Those that are there are made known to
+/// this process: what it writes reaches their streams.
+pub(crate) async fn open_database(directory: &Path, template: &Template) -> Result<EmbeddedDynamoDb, String> {
+    let database = EmbeddedDynamoDb::open(&directory.join(DATABASE)).map_err(|error| error.to_string())?;
+    for table in &template.tables {
+        database.create_table(table).await?;
+    }
+    Ok(database)
 }
 
 /// Clients of DynamoDB and SQS in this process.

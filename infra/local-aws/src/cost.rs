@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::estimate::Work;
 use crate::meter::Report;
+use crate::work::Work;
 
 /// The price file of this repository: us-east-1.
 const US_EAST_1: &str = include_str!("../prices.toml");
@@ -30,7 +30,6 @@ pub struct Prices {
     sqs: RequestPrice,
     secrets: SecretPrices,
     cloudwatch: CloudWatchPrices,
-    http_api: RequestPrice,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -168,12 +167,6 @@ impl Prices {
             ],
         }
     }
-
-    /// So many requests of an HTTP API; what the functions do for them is counted apart.
-    #[must_use]
-    pub fn http_requests(&self, requests: u64) -> f64 {
-        count(requests) / 1e6 * self.http_api.request_million
-    }
 }
 
 impl Bill {
@@ -213,11 +206,6 @@ impl fmt::Display for Bill {
         }
         writeln!(formatter, "  {:<24}{:>12.4}", "US dollars", self.total())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no run counts to 2 to the power of 53")]
-pub(crate) fn count(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

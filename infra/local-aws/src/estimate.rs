@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cost::{Bill, Deployed, HOURS_A_MONTH, Prices, count};
-use crate::meter::Report;
+use crate::cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
+use crate::work::Work;
 
 /// The figures of this repository; `cargo run -p tests --bin cost figures` measures them anew.
 const FIGURES: &str = include_str!("../figures.toml");
@@ -20,24 +20,6 @@ const CONSUMED_QUEUES: u32 = 5;
 const METRICS: u32 = 3;
 /// What the alarms of the template watch.
 const ALARMS: u32 = 32;
-
-/// What something asks of AWS, as far as it is billed by use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Work {
-    /// Write request units of DynamoDB.
-    pub write_units: f64,
-    /// Read request units of DynamoDB.
-    pub read_units: f64,
-    /// Seconds of functions, times their memory in GB.
-    pub gb_seconds: f64,
-    /// Invocations of functions.
-    pub invocations: f64,
-    /// Requests to SQS.
-    pub sqs_requests: f64,
-    /// Requests to Secrets Manager.
-    pub secret_requests: f64,
-}
 
 /// An idle hour of connections of one kind, each asked as often as by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,62 +99,6 @@ pub struct Estimate {
     pub stored: Bill,
     /// The first sync of everybody, once.
     pub first_sync: Bill,
-}
-
-impl Work {
-    /// What was counted; `memory_gb` is the memory of a function, by its binary.
-    #[must_use]
-    pub fn of(report: &Report, memory_gb: fn(&str) -> f64) -> Self {
-        let functions = report.functions.iter();
-        let gb_seconds = functions.map(|(binary, calls)| calls.total.as_secs_f64() * memory_gb(binary)).sum();
-        Self {
-            write_units: report.write_units(),
-            read_units: report.read_units(),
-            gb_seconds,
-            invocations: report.functions.values().map(|calls| count(calls.count)).sum(),
-            sqs_requests: report.sqs.values().map(|requests| count(*requests)).sum(),
-            secret_requests: count(report.secrets),
-        }
-    }
-
-    /// So many times this.
-    #[must_use]
-    pub fn times(self, factor: f64) -> Self {
-        Self {
-            write_units: self.write_units * factor,
-            read_units: self.read_units * factor,
-            gb_seconds: self.gb_seconds * factor,
-            invocations: self.invocations * factor,
-            sqs_requests: self.sqs_requests * factor,
-            secret_requests: self.secret_requests * factor,
-        }
-    }
-
-    /// The same, with nothing less than 0.
-    #[must_use]
-    pub fn or_nothing(self) -> Self {
-        Self {
-            write_units: self.write_units.max(0.0),
-            read_units: self.read_units.max(0.0),
-            gb_seconds: self.gb_seconds.max(0.0),
-            invocations: self.invocations.max(0.0),
-            sqs_requests: self.sqs_requests.max(0.0),
-            secret_requests: self.secret_requests.max(0.0),
-        }
-    }
-
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            write_units: self.write_units + other.write_units,
-            read_units: self.read_units + other.read_units,
-            gb_seconds: self.gb_seconds + other.gb_seconds,
-            invocations: self.invocations + other.invocations,
-            sqs_requests: self.sqs_requests + other.sqs_requests,
-            secret_requests: self.secret_requests + other.secret_requests,
-        }
-    }
 }
 
 impl IdleHours {

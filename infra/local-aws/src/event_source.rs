@@ -1,14 +1,13 @@
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use futures::FutureExt;
 use lambda::{QueueHandler, handle_messages};
 use store::Clock;
 use tokio::task::JoinSet;
 
+use crate::invocation::invoke;
 use crate::sqs::{LocalSqs, ReceivedMessage};
 use crate::template::QueueTrigger;
 
@@ -71,21 +70,14 @@ impl EventSource {
 
     /// Returns the ids of the messages that failed.
     async fn invoke(&self, messages: &[ReceivedMessage]) -> HashSet<String> {
-        let all = || messages.iter().map(|message| message.message_id.clone()).collect();
         let deadline = self.clock.now() + self.timeout;
-        let invocation =
-            AssertUnwindSafe(handle_messages(&*self.handler, sqs_event(messages), deadline)).catch_unwind();
-        let response = tokio::select! {
-            biased;
-            response = invocation => response,
-            () = self.clock.sleep_until(deadline) => {
-                tracing::error!(messages = messages.len(), "an invocation timed out");
-                return all();
+        let invocation = handle_messages(&*self.handler, sqs_event(messages), deadline);
+        let response = match invoke(invocation, &self.clock, deadline).await {
+            Ok(response) => response,
+            Err(how) => {
+                tracing::error!(messages = messages.len(), "an invocation {how}");
+                return messages.iter().map(|message| message.message_id.clone()).collect();
             }
-        };
-        let Ok(response) = response else {
-            tracing::error!(messages = messages.len(), "an invocation panicked");
-            return all();
         };
         if !self.trigger.reports_failures {
             return HashSet::new();

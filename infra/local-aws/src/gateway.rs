@@ -1,5 +1,6 @@
 //! The HTTP API, as API Gateway and Lambda serve it: paths arrive decoded, and no answer has more than 6 MB.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -8,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -84,19 +86,7 @@ fn as_delivered(mut request: Request) -> Request {
 
 /// A path without its percent encoding, if that is UTF-8.
 fn decoded(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let escaped = match (first, after) {
-            (b'%', [high, low, after @ ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| (high * 16 + low, after)),
-            _ => None,
-        };
-        let (byte, after) = escaped.unwrap_or((*first, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(path).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// The answer as the caller sees it: one that is too large for Lambda is an error.

@@ -12,6 +12,7 @@ mod event_source;
 mod functions;
 mod gateway;
 mod interference;
+mod invocation;
 mod meter;
 pub mod private_files;
 mod sdk;
@@ -20,16 +21,18 @@ mod server;
 mod sqs;
 mod stream_source;
 mod template;
+mod work;
 
 pub use cost::{Bill, Deployed, HOURS_A_MONTH, Prices};
 pub use dynamodb::{Conflicts, EmbeddedDynamoDb, Habits, rewrite};
-pub use estimate::{Estimate, Figures, IdleHours, Measured, Planned, Work, deployed};
+pub use estimate::{Estimate, Figures, IdleHours, Measured, Planned, deployed};
 pub use functions::{Engine, EngineError};
 pub use interference::{Answer, Call, Interference};
 pub use meter::{Invocations, Meter, Report, Usage};
 pub use secrets::LocalSecrets;
 pub use sqs::{LocalSqs, ReceivedMessage};
 pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, StreamTrigger, Table, Template, TemplateError};
+pub use work::Work;
 
 /// The template of the deployment, which `customer-sync local` runs on one machine.
 pub const TEMPLATE: &str = include_str!("../../../template.yaml");

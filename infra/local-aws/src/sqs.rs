@@ -1,4 +1,5 @@
 mod lines;
+mod message;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 use crate::interference::{Answer, Interference};
 use crate::sdk::{InProcess, steady_retries};
 use crate::sqs::lines::Lines;
+use crate::sqs::message::Message;
 use crate::template::Queue;
 
 /// SQS's bounds for one SendMessageBatch.
@@ -50,16 +52,6 @@ struct QueueState {
     delayed: BTreeMap<(Timestamp, u64), Message>,
     /// By the time at which they become visible again, and by id.
     in_flight: BTreeMap<(Timestamp, u64), Message>,
-}
-
-#[derive(Clone, Debug)]
-struct Message {
-    id: u64,
-    /// The message group. A message without one is a group of its own.
-    group: Option<String>,
-    body: String,
-    sent_at: Timestamp,
-    receives: u32,
 }
 
 /// A message in the hands of a receiver, until its visibility timeout.

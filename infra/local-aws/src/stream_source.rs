@@ -1,12 +1,11 @@
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use lambda::StreamHandler;
 use store::Clock;
 
 use crate::dynamodb::{EmbeddedDynamoDb, StreamBatch};
+use crate::invocation::invoke;
 use crate::template::StreamTrigger;
 
 /// How long to wait before records that could not be taken are delivered again.
@@ -53,19 +52,10 @@ impl StreamSource {
     /// Whether the records were taken.
     async fn invoke(&self, batch: &StreamBatch, deadline: jiff::Timestamp) -> bool {
         let changes = batch.changes.len();
-        let invocation = AssertUnwindSafe(self.handler.take(&batch.changes, deadline)).catch_unwind();
-        let taken = tokio::select! {
-            biased;
-            taken = invocation => taken,
-            () = self.clock.sleep_until(deadline) => {
-                tracing::error!(changes, "an invocation timed out");
-                return false;
-            }
-        };
-        match taken {
+        match invoke(self.handler.take(&batch.changes, deadline), &self.clock, deadline).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::warn!(changes, %error, "changes were not taken and will be delivered again"),
-            Err(_) => tracing::error!(changes, "an invocation panicked"),
+            Err(how) => tracing::error!(changes, "an invocation {how}"),
         }
         false
     }

@@ -34,194 +34,47 @@ mod settings;
 mod site_setup;
 mod soap;
 mod state;
+mod types;
 mod updates;
 mod view;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
+use axum::Router;
 use jiff::{SignedDuration, civil::DateTime};
-use serde::Serialize;
 
 pub use clock::Clock;
+pub use contact::Address;
 pub use generator::PASSWORD_MARK;
 pub use requests::ListingRequest;
 pub use settings::{BcSettings, ListingOrder};
-pub use view::{AddressView, ContactView};
+pub use types::{
+    Action, BcFault, BcSimulator, ENDPOINT_PATH, Fault, NAMESPACE, Operation, Poison, RequestCounts, endpoint,
+};
+pub use view::ContactView;
 
+use crate::simulator::System;
 use state::{Presence, State};
 
-use crate::faults::FaultPlans;
-use crate::server::serve;
+impl System for BcSettings {
+    type State = State;
+    type Own = BcFault;
 
-/// Where the service is on its host. Its case does not matter.
-pub const ENDPOINT_PATH: &str = "/catalystwebservice/catalystcrmwebservice.asmx";
-/// The namespace of every element of the service.
-pub const NAMESPACE: &str = "http://tempuri.org/CatalystDeveloperService/CatalystCRMWebservice";
+    const OPERATIONS: &[&str] = &["retrieve", "update-insert"];
+    const PLACE: Option<&str> = Some("record_start");
 
-/// The address of the service under `base`, such as `http://127.0.0.1:8791`. Its description is there under `?wsdl`.
-pub fn endpoint(base: &str) -> String {
-    format!("{}{ENDPOINT_PATH}", base.trim_end_matches('/'))
-}
-
-/// The two things a client can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `ContactList_Retrieve`.
-    Retrieve,
-    /// `ContactList_UpdateInsert`.
-    UpdateInsert,
-}
-
-impl Operation {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Retrieve, Self::UpdateInsert];
-
-    /// What its element is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Retrieve => "ContactList_Retrieve",
-            Self::UpdateInsert => "ContactList_UpdateInsert",
-        }
+    fn state(&self) -> State {
+        State::new(self)
     }
-}
 
-/// What goes wrong with a whole answer.
-///
-/// With `Delay`, `CutBody` and `Malformed` the operation **is carried out** and only its answer suffers; `RepeatPages`
-/// and `Endless` change what a listing holds, and nothing else. With all others the operation is not carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The answer, made at once, arrives this much later: what it says may be out of date by then.
-    Delay(Duration),
-    /// No answer until the faults are changed (then the normal answer comes) or the client goes away.
-    Hang,
-    /// This HTTP status with a short plain text.
-    Status(u16),
-    /// This HTTP status with a `Retry-After` header.
-    RetryAfter {
-        /// The HTTP status, as a rule 429 or 503.
-        status: u16,
-        /// What the header says.
-        seconds: u32,
-    },
-    /// The full `Content-Length`, half of the body, and a closed connection.
-    CutBody,
-    /// The answer with a wrong end tag in its middle.
-    Malformed,
-    /// An HTML maintenance page with HTTP 200.
-    NotXml,
-    /// A document type with entities that grow without bounds when expanded.
-    Doctype,
-    /// A well-formed document of this many bytes, streamed without a `Content-Length`.
-    Huge(u64),
-    /// A SOAP fault that says `ERROR:` and this text: a real failure.
-    SoapFault(String),
-    /// A SOAP fault with just this text.
-    FaultText(String),
-    /// A SOAP fault that does not say `ERROR:`, one of the ways to say that there are no contacts.
-    NoContactsFault,
-    /// An empty result: the second of them.
-    EmptyResult,
-    /// No result at all: the third.
-    NoResult,
-    /// Whatever page is asked for, the first one comes, and says that there are more.
-    RepeatPages,
-    /// The listing goes on for ever, with contacts that were never created.
-    Endless,
-    /// The refusal that wrong credentials get.
-    WrongCredentials,
-}
+    fn router() -> Router<BcSimulator> {
+        Router::new().fallback(server::call)
+    }
 
-/// What is wrong with one contact in every listing that holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
-    /// It lacks its `entityId`.
-    NoEntityId,
-    /// Its `lastUpdateDate` is not a date.
-    BadDate,
-    /// Its `lastUpdateDate` is this, as it stands.
-    Date(&'static str),
-    /// Its full name ends with a reference to an entity that XML does not define.
-    UnknownEntity,
-    /// It holds a wrong end tag, so that the whole document is not well-formed.
-    BrokenXml,
-    /// Its elements are nested 10,000 deep.
-    TooDeep,
-    /// Its `leadSourceType` has this many bytes.
-    HugeText(usize),
-}
-
-/// An edit at the source. Each contact concerned gets a new `lastUpdateDate`, except a removed one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// New content for these contacts.
-    Change(Vec<u64>),
-    /// The same for this many, chosen by the seed.
-    ChangeSome(usize),
-    /// A new date for these contacts, and the same content.
-    Touch(Vec<u64>),
-    /// Deletes a contact: listings go on to hold it, with `deleted` true.
-    Delete(u64),
-    /// Removes a contact from all listings without a trace.
-    RemoveSilently(u64),
-    /// Creates a contact, or one that was deleted or removed anew, with content that it never had before. One that
-    /// exists is changed. Without an id it is the next free one.
-    Create(Option<u64>),
-}
-
-/// The requests to a simulator so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RequestCounts {
-    /// Requests for a page of contacts, faulted ones included; likewise below.
-    pub retrieve: u64,
-    /// Requests to write contacts.
-    pub update_insert: u64,
-    /// Requests of both operations that met a fault.
-    pub faulted: u64,
-    /// Pages that held a poisoned contact.
-    pub poisoned: u64,
-    /// Requests refused because of their credentials.
-    pub refused: u64,
-    /// How many contacts were written.
-    pub written: u64,
-    /// Requests to write contacts that held one that is refused.
-    pub rejected: u64,
-}
-
-/// A simulated site of Business Catalyst. Clones share one state.
-#[derive(Clone)]
-pub struct BcSimulator {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    settings: BcSettings,
-    state: Mutex<State>,
-    faults: FaultPlans<Fault>,
+    fn count_fault(state: &mut State) {
+        state.counts.faulted += 1;
+    }
 }
 
 impl BcSimulator {
-    /// Makes a simulator with its contacts. It does not listen yet.
-    pub fn new(settings: BcSettings) -> Self {
-        let state = Mutex::new(State::new(&settings));
-        let faults = FaultPlans::new(Operation::ALL.len());
-        Self { shared: Arc::new(Shared { settings, state, faults }) }
-    }
-
-    /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
-    /// every open connection, as when a server goes down.
-    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        serve(self.router().merge(control::router(self)), listener).await
-    }
-
-    /// The service alone, to be called in this process.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// Does an edit at the source; returns the ids of the contacts concerned. The methods below are short for it.
     pub fn act(&self, action: Action) -> Vec<u64> {
         self.state().act(action)
@@ -293,23 +146,23 @@ impl BcSimulator {
     /// From now on every request of this operation meets this fault; `None` ends that, and all other faults of the
     /// operation. Requests that hang are released.
     pub fn fault(&self, operation: Operation, fault: Option<Fault>) {
-        self.shared.faults.plan(operation as usize, None, fault, None);
+        self.faults().plan(operation as usize, None, fault, None);
     }
 
     /// The next requests of this operation meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, operation: Operation, fault: Fault, times: u32) {
-        self.shared.faults.plan(operation as usize, None, Some(fault), Some(times));
+        self.faults().plan(operation as usize, None, Some(fault), Some(times));
     }
 
     /// From now on every request for the page from this place on meets this fault, whatever the others meet; `None`
     /// ends that. Requests that hang are released.
     pub fn fault_on_page(&self, record_start: u64, fault: Option<Fault>) {
-        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), fault, None);
+        self.faults().plan(Operation::Retrieve as usize, Some(record_start), fault, None);
     }
 
     /// The next requests for the page from this place on meet this fault, before any lasting one.
     pub fn fault_on_page_times(&self, record_start: u64, fault: Fault, times: u32) {
-        self.shared.faults.plan(Operation::Retrieve as usize, Some(record_start), Some(fault), Some(times));
+        self.faults().plan(Operation::Retrieve as usize, Some(record_start), Some(fault), Some(times));
     }
 
     /// From now on the site's clock stands at this local time, but for what changes move it on; it follows no other.
@@ -384,10 +237,5 @@ impl BcSimulator {
     /// The pages that were asked for, in order, faulted and refused ones included.
     pub fn listings(&self) -> Vec<ListingRequest> {
         self.state().listings.clone()
-    }
-
-    /// A panic elsewhere while the lock was held leaves a usable state.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,10 +3,38 @@
 use std::{fmt::Display, future::Future, io::Write, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::anyhow;
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use clap::{Args, Parser};
+use tokio::{net::TcpListener, runtime::Runtime, time::MissedTickBehavior};
 
-/// Ends a program as its run ended: a failure is one line that begins with the program's name.
-pub fn exit_code(program: &str, ended: anyhow::Result<()>) -> ExitCode {
+/// Where a program listens: options that all of them have. The port is this one if none is given.
+#[derive(Args)]
+pub struct Listen<const PORT: u16> {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+}
+
+impl<const PORT: u16> Listen<PORT> {
+    /// Listens; an error names the address.
+    pub async fn bind(&self) -> anyhow::Result<(TcpListener, SocketAddr)> {
+        let Self { host, port } = self;
+        let listener = TcpListener::bind((host.as_str(), *port)).await;
+        let listener = listener.map_err(|error| anyhow!("cannot listen on {host}:{port}: {error}"))?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+}
+
+/// Runs a program with its arguments. A failure is one line that begins with the program's name.
+pub fn main<Arguments: Parser, Run>(program: &str, run: impl FnOnce(Arguments) -> Run) -> ExitCode
+where
+    Run: Future<Output = anyhow::Result<()>>,
+{
+    let arguments = Arguments::parse();
+    let ended = Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -14,14 +42,6 @@ pub fn exit_code(program: &str, ended: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Listens; an error names the address.
-pub async fn listen(host: &str, port: u16) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind((host, port)).await.map_err(|error| anyhow!("cannot listen on {host}:{port}: {error}"))?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 /// Prints what a program says at its start.

@@ -1,12 +1,51 @@
-//! What the control surfaces of the simulators have in common: reading a command, and saying what is wrong with it.
+//! The control surface of a simulator, under `/_simulator/`: reading a command, and saying what is wrong with it.
 
 use std::{collections::HashMap, fmt::Display, str::FromStr};
 
-use axum::http::StatusCode;
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::get,
+};
 use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What can be controlled from another process.
+pub trait Controlled: Clone + Send + Sync + 'static {
+    /// Does what a `POST` of this name asks for; answers [`done`] if there is nothing else to say.
+    fn command(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest>;
+
+    /// What a `GET` of this name shows.
+    fn look(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest>;
+}
+
+pub(crate) fn router<C: Controlled>(controlled: C) -> Router {
+    Router::new().route("/_simulator/{name}", get(look::<C>).post(command::<C>)).with_state(controlled)
+}
+
+async fn command<C: Controlled>(
+    State(controlled): State<C>,
+    Path(name): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Value>, BadRequest> {
+    controlled.command(&name, &parameters).map(Json)
+}
+
+async fn look<C: Controlled>(
+    State(controlled): State<C>,
+    Path(name): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Value>, BadRequest> {
+    controlled.look(&name, &parameters).map(Json)
+}
+
+pub(crate) fn done() -> Value {
+    json!({ "done": true })
+}
 
 /// The request makes no sense, and why.
-pub(crate) type BadRequest = (StatusCode, String);
+pub type BadRequest = (StatusCode, String);
 
 pub(crate) fn bad_request(message: impl Display) -> BadRequest {
     (StatusCode::BAD_REQUEST, format!("{message}\n"))
@@ -24,7 +63,7 @@ pub(crate) fn no_command(name: &str) -> BadRequest {
 /// The parameters of a request.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Parameters(HashMap<String, String>);
+pub struct Parameters(HashMap<String, String>);
 
 impl Parameters {
     pub(crate) fn text_if_given(&self, name: &str) -> Option<&str> {

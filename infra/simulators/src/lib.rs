@@ -20,5 +20,9 @@ mod names;
 mod news;
 mod random;
 mod server;
+mod simulator;
 pub mod webhook;
 mod xml;
+
+pub use control::Controlled;
+pub use simulator::{Simulator, System};

@@ -35,166 +35,48 @@ mod faults;
 mod requests;
 mod server;
 mod settings;
+mod types;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use std::collections::BTreeMap;
+
+use axum::{Router, routing::post};
+
+pub use settings::LoyaltySettings;
+pub use types::{
+    ApiVersion, BatchSeen, Delimiter, DuplicateHandling, ENDPOINT_PATH, Fault, LoyaltyFault, LoyaltySimulator, Poison,
+    RequestCounts, endpoint,
 };
 
-use serde::Serialize;
-
-pub use requests::{ApiVersion, Delimiter, DuplicateHandling};
-pub use settings::LoyaltySettings;
-
-use crate::{faults::FaultPlans, server::serve};
+use crate::simulator::{ONLY_OPERATION, System};
 use customers::State;
 
-/// Where the service is on its host.
-pub const ENDPOINT_PATH: &str = "/api.php";
+impl System for LoyaltySettings {
+    type State = State;
+    type Own = LoyaltyFault;
 
-/// The address of the service under `base`, such as `http://127.0.0.1:8793`.
-pub fn endpoint(base: &str) -> String {
-    format!("{}{ENDPOINT_PATH}", base.trim_end_matches('/'))
+    fn state(&self) -> State {
+        State::new(self.seed)
+    }
+
+    fn router() -> Router<LoyaltySimulator> {
+        Router::new().route(ENDPOINT_PATH, post(server::call))
+    }
+
+    fn count_fault(state: &mut State) {
+        state.counts.faulted += 1;
+    }
 }
-
-/// What goes wrong with a whole request.
-///
-/// With `Delay`, `CutBody`, `Malformed`, `UnescapedAmpersand` and `WrongCounts` the batch **is imported** and only its
-/// answer suffers. With all others it is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The answer, made at once, arrives this much later.
-    Delay(Duration),
-    /// No answer until the faults are changed (then the normal answer comes) or the client goes away.
-    Hang,
-    /// This HTTP status with a short plain text.
-    Status(u16),
-    /// This HTTP status with a `Retry-After` header.
-    RetryAfter {
-        /// The HTTP status, as a rule 429 or 503.
-        status: u16,
-        /// What the header says.
-        seconds: u32,
-    },
-    /// The full `Content-Length`, half of the body, and a closed connection.
-    CutBody,
-    /// An HTML maintenance page with HTTP 200.
-    NotXml,
-    /// The answer with a wrong end tag.
-    Malformed,
-    /// A document type with entities that grow without bounds when expanded.
-    Doctype,
-    /// A well-formed document of this many bytes, streamed without a `Content-Length`.
-    Huge(u64),
-    /// An answer that says `error`, and this text.
-    ErrorAnswer(String),
-    /// The answer with one more element, which holds an `&` that is not escaped, as the real service writes it.
-    UnescapedAmpersand,
-    /// The counts of the answer together are off by this: more are added to the new customers; fewer are taken from the
-    /// new ones, then from the updated ones, and none is below zero.
-    WrongCounts(i64),
-    /// The refusal that wrong credentials get.
-    WrongCredentials,
-}
-
-/// What is wrong with one customer in every batch that holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
-    /// Its row is left out without a word, and not counted.
-    RowDropped,
-    /// The batch is refused as a whole, by an error that does not name the row.
-    WholeBatchError,
-    /// The service fails at its batch, with HTTP 500.
-    ServerError,
-}
-
-/// The requests to a simulator so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RequestCounts {
-    /// Requests that were posted, faulted and refused ones included.
-    pub batches: u64,
-    /// Requests that met a fault.
-    pub faulted: u64,
-    /// Requests answered with an error that no fault made: wrong credentials, a batch that can't be read, a poison.
-    pub refused: u64,
-    /// Of these, the ones with wrong credentials.
-    pub unauthorized: u64,
-    /// Rows of imported batches; each is in just one of the four below.
-    pub rows: u64,
-    /// Customers that were not there before.
-    pub new: u64,
-    /// Customers that were.
-    pub updated: u64,
-    /// Rows of customers that were there and were to stay as they are.
-    pub ignored: u64,
-    /// Rows left out without a word.
-    pub dropped: u64,
-}
-
-/// A batch that could be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BatchSeen {
-    /// The version of the interface.
-    pub version: ApiVersion,
-    /// What stands between two columns.
-    pub delimiter: Delimiter,
-    /// What becomes of customers that are there already.
-    pub overwrite_duplicates: DuplicateHandling,
-    /// Whether the import can be undone.
-    pub undo_saved: bool,
-    /// The campaigns that its customers join.
-    pub campaigns: Vec<String>,
-    /// The names of its columns.
-    pub columns: Vec<String>,
-    /// The code of each of its rows, in order; empty for a row that has none.
-    pub codes: Vec<String>,
-    /// Whether it was imported: a fault, the credentials or a poison can prevent that.
-    pub imported: bool,
-}
-
-/// A simulated loyalty service. Clones share one state.
-#[derive(Clone)]
-pub struct LoyaltySimulator {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    settings: LoyaltySettings,
-    state: Mutex<State>,
-    faults: FaultPlans<Fault>,
-}
-
-/// There is only one thing that a client can ask for.
-const ONLY_OPERATION: usize = 0;
 
 impl LoyaltySimulator {
-    /// Makes a simulator without customers. It does not listen yet.
-    pub fn new(settings: LoyaltySettings) -> Self {
-        let state = Mutex::new(State::new(settings.seed));
-        Self { shared: Arc::new(Shared { settings, state, faults: FaultPlans::new(1) }) }
-    }
-
-    /// Serves the service, and the control surface under `/_simulator/`, until this future is dropped; that also closes
-    /// every open connection, as when a server goes down.
-    pub async fn serve(&self, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        serve(self.router().merge(control::router(self)), listener).await
-    }
-
-    /// The service alone, to be called in this process.
-    pub fn router(&self) -> axum::Router {
-        server::router(self)
-    }
-
     /// From now on every request meets this fault; `None` ends that, and all other faults. Requests that hang are
     /// released.
     pub fn fault(&self, fault: Option<Fault>) {
-        self.shared.faults.plan(ONLY_OPERATION, None, fault, None);
+        self.faults().plan(ONLY_OPERATION, None, fault, None);
     }
 
     /// The next requests meet this fault, before any lasting one. Several calls queue up.
     pub fn fault_times(&self, fault: Fault, times: u32) {
-        self.shared.faults.plan(ONLY_OPERATION, None, Some(fault), Some(times));
+        self.faults().plan(ONLY_OPERATION, None, Some(fault), Some(times));
     }
 
     /// From now on it answers batches with more rows with HTTP 500, as one does that can't do with many; `None` ends
@@ -247,10 +129,5 @@ impl LoyaltySimulator {
     /// The requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.state().counts
-    }
-
-    /// A panic elsewhere while the lock was held leaves a usable state.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

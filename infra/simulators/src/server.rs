@@ -1,10 +1,49 @@
-//! An accept loop that closes its connections when it is dropped.
+//! What simulators answer with, and an accept loop that closes its connections when it is dropped.
 
 use std::{io, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{net::TcpListener, task::JoinSet};
+
+/// A request that names every one of a million customers still fits.
+pub(crate) const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+
+/// A document to answer with.
+pub(crate) struct Document {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: &'static str,
+    pub(crate) text: String,
+}
+
+impl Document {
+    /// One that comes with HTTP 200.
+    pub(crate) fn ok(content_type: &'static str, text: impl Into<String>) -> Self {
+        Self { status: StatusCode::OK, content_type, text: text.into() }
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        (self.status, [(header::CONTENT_TYPE, self.content_type)], self.text).into_response()
+    }
+}
+
+/// A status with a short plain text.
+pub(crate) fn plain_status(status: u16) -> (StatusCode, String) {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, format!("{status}\n"))
+}
+
+/// The media type of a request, in lower case and without its parameters; empty if there is none.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
 
 /// `axum::serve` leaves open connections behind when it is dropped; a story that takes the source down needs them gone.
 pub(crate) async fn serve(router: Router, listener: TcpListener) -> io::Result<()> {

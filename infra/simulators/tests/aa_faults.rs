@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use simulators::association_anywhere::{Fault, Poison, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Poison, Procedure};
 use support::{details_request, details_request_for, elements, numbers, purge_request, start, texts};
 
 /// Long enough that only a broken simulator exceeds it.
@@ -86,14 +86,14 @@ async fn a_client_gives_up_on_what_hangs() {
 
 #[tokio::test]
 async fn a_purge_whose_answer_is_spoiled_has_purged_and_others_have_not() {
-    let spoiled = [Fault::CutBody, Fault::Malformed, Fault::WrongDialect, Fault::Duplicates];
+    let spoiled = [Fault::CutBody, Fault::Malformed, AaFault::WrongDialect.into(), AaFault::Duplicates.into()];
     let refused = [
         Fault::Status(500),
-        Fault::FailureStatus("no".to_owned()),
-        Fault::Empty,
+        AaFault::FailureStatus("no".to_owned()).into(),
+        AaFault::Empty.into(),
         Fault::NotXml,
         Fault::WrongCredentials,
-        Fault::ErrorDocument("no".to_owned()),
+        AaFault::ErrorDocument("no".to_owned()).into(),
     ];
     let cases = spoiled.into_iter().map(|fault| (fault, true)).chain(refused.into_iter().map(|fault| (fault, false)));
     for (fault, purges) in cases {
@@ -136,8 +136,8 @@ async fn errors_inside_documents_come_with_http_200() {
     let running = start(1).await;
     for procedure in [Procedure::Queue, Procedure::Details] {
         let url = if procedure == Procedure::Queue { &running.urls.queue } else { &running.urls.details };
-        running.simulator.fault_times(procedure, Fault::ErrorDocument("tables & chairs".to_owned()), 1);
-        running.simulator.fault_times(procedure, Fault::FailureStatus("<none>".to_owned()), 1);
+        running.simulator.fault_times(procedure, AaFault::ErrorDocument("tables & chairs".to_owned()).into(), 1);
+        running.simulator.fault_times(procedure, AaFault::FailureStatus("<none>".to_owned()).into(), 1);
         let error = running.post(url, "").await;
         assert_eq!(texts(&error, "error"), ["tables & chairs"]);
         let failure = running.post(url, "").await;
@@ -154,7 +154,7 @@ async fn errors_inside_documents_come_with_http_200() {
 async fn an_empty_answer_is_well_formed() {
     let running = start(1).await;
     for procedure in Procedure::ALL {
-        running.simulator.fault(procedure, Some(Fault::Empty));
+        running.simulator.fault(procedure, Some(AaFault::Empty.into()));
     }
     for url in [&running.urls.queue, &running.urls.details, &running.urls.purge, &running.urls.enqueue] {
         let document = running.post(url, "").await;
@@ -193,8 +193,8 @@ async fn documents_that_are_not_to_be_parsed() {
 #[tokio::test]
 async fn duplicates_double_every_entry() {
     let running = start(2).await;
-    running.simulator.fault(Procedure::Queue, Some(Fault::Duplicates));
-    running.simulator.fault(Procedure::Details, Some(Fault::Duplicates));
+    running.simulator.fault(Procedure::Queue, Some(AaFault::Duplicates.into()));
+    running.simulator.fault(Procedure::Details, Some(AaFault::Duplicates.into()));
     assert_eq!(numbers(&running.get_queue().await, "cust-id"), [1001, 1001, 1002, 1002]);
     assert_eq!(numbers(&running.get_details(&[1001, 1002]).await, "custId"), [1001, 1001, 1002, 1002]);
 }
@@ -205,7 +205,7 @@ async fn the_wrong_dialect_says_the_same_in_other_names() {
     let ids = running.simulator.customer_ids();
     let right = running.get_details(&ids).await;
     for procedure in Procedure::ALL {
-        running.simulator.fault(procedure, Some(Fault::WrongDialect));
+        running.simulator.fault(procedure, Some(AaFault::WrongDialect.into()));
     }
     assert_eq!(numbers(&running.get_queue().await, "custId").len(), 30);
     assert_eq!(numbers(&running.get_queue_with_reasons().await, "cust-id").len(), 30);

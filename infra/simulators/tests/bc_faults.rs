@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use simulators::business_catalyst::{Fault, Operation, Poison};
+use simulators::business_catalyst::{BcFault, Fault, Operation, Poison};
 use support::{
     business_catalyst::{BEGINNING, CREDENTIALS, listing, record_ids, records, start},
     elements, texts,
@@ -100,9 +100,9 @@ async fn an_update_whose_answer_is_spoiled_has_written_and_others_have_not() {
     let spoiled = [Fault::CutBody, Fault::Malformed, Fault::Delay(Duration::ZERO)];
     let refused = [
         Fault::Status(500),
-        Fault::SoapFault("no".to_owned()),
-        Fault::NoContactsFault,
-        Fault::EmptyResult,
+        BcFault::SoapFault("no".to_owned()).into(),
+        BcFault::NoContactsFault.into(),
+        BcFault::EmptyResult.into(),
         Fault::NotXml,
         Fault::WrongCredentials,
     ];
@@ -141,8 +141,8 @@ async fn soap_faults_with_and_without_an_error_come_in_both_versions() {
     let running = start(1).await;
     let parameters = listing(CREDENTIALS, BEGINNING, 0);
     for (fault, expected) in [
-        (Fault::SoapFault("a & b".to_owned()), "Server was unable to process request. ---> ERROR: a & b"),
-        (Fault::NoContactsFault, "Server was unable to process request."),
+        (BcFault::SoapFault("a & b".to_owned()).into(), "Server was unable to process request. ---> ERROR: a & b"),
+        (BcFault::NoContactsFault.into(), "Server was unable to process request."),
     ] {
         running.simulator.fault(Operation::Retrieve, Some(fault));
         let response = running.send("ContactList_Retrieve", &parameters).await.unwrap();
@@ -162,8 +162,8 @@ async fn soap_faults_with_and_without_an_error_come_in_both_versions() {
 #[tokio::test]
 async fn no_contacts_can_be_said_with_an_empty_result_and_with_none() {
     let running = start(1).await;
-    for (fault, results) in [(Fault::EmptyResult, 1), (Fault::NoResult, 0)] {
-        running.simulator.fault(Operation::Retrieve, Some(fault));
+    for (fault, results) in [(BcFault::EmptyResult, 1), (BcFault::NoResult, 0)] {
+        running.simulator.fault(Operation::Retrieve, Some(fault.into()));
         let document = running.retrieve(BEGINNING, 100).await;
         assert_eq!(texts(&document, "ContactList_RetrieveResult").len(), results);
         assert!(records(&document).is_empty());
@@ -175,7 +175,7 @@ async fn no_contacts_can_be_said_with_an_empty_result_and_with_none() {
 #[tokio::test]
 async fn pages_that_repeat_never_say_that_they_end() {
     let running = start(150).await;
-    running.simulator.fault(Operation::Retrieve, Some(Fault::RepeatPages));
+    running.simulator.fault(Operation::Retrieve, Some(BcFault::RepeatPages.into()));
     let first = record_ids(&running.retrieve(BEGINNING, 0).await);
     for record_start in [100, 200, 100_000] {
         let document = running.retrieve(BEGINNING, record_start).await;
@@ -187,7 +187,7 @@ async fn pages_that_repeat_never_say_that_they_end() {
 #[tokio::test]
 async fn an_endless_listing_goes_on_with_contacts_of_its_own() {
     let running = start(150).await;
-    running.simulator.fault(Operation::Retrieve, Some(Fault::Endless));
+    running.simulator.fault(Operation::Retrieve, Some(BcFault::Endless.into()));
     let mut ids = Vec::new();
     for record_start in [0, 100, 200, 300] {
         let document = running.retrieve(BEGINNING, record_start).await;

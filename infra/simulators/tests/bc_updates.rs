@@ -5,7 +5,7 @@
 mod support;
 
 use jiff::civil::date;
-use simulators::business_catalyst::{AddressView, ContactView};
+use simulators::business_catalyst::{Address, ContactView};
 use support::{
     business_catalyst::{BEGINNING, CREDENTIALS, Running, record, record_ids, start},
     numbers, texts,
@@ -210,7 +210,7 @@ async fn an_empty_element_empties_and_an_absent_one_keeps() {
             last_name: "Last".to_owned(),
             email: Some("x@example.org".to_owned()),
             phones: vec![(5, "555-0101".to_owned()), (8, "second@example.org".to_owned())],
-            addresses: vec![AddressView {
+            addresses: vec![Address {
                 type_id: 1,
                 line_1: "1 Main St".to_owned(),
                 line_2: "Unit 2".to_owned(),

@@ -11,7 +11,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use simulators::loyalty::{ApiVersion, Delimiter, DuplicateHandling, Fault, Poison, RequestCounts, endpoint};
+use simulators::loyalty::{
+    ApiVersion, Delimiter, DuplicateHandling, Fault, LoyaltyFault, Poison, RequestCounts, endpoint,
+};
 use support::loyalty::*;
 use support::{Program, client, elements, texts};
 
@@ -269,7 +271,7 @@ async fn json_comes_if_it_is_asked_for_without_the_wrapper() {
     let expected = json!({ "status": "error", "error": "campaigns_to_include: there is no campaign \"\"&\"" });
     assert_eq!(serde_json::from_str::<Value>(&answer).unwrap(), expected);
 
-    running.simulator.fault_times(Fault::UnescapedAmpersand, 1);
+    running.simulator.fault_times(LoyaltyFault::UnescapedAmpersand.into(), 1);
     let answer = running.send(&with(batch(&NAMES, "1|a|b"), &[("output", "JSON")])).await;
     assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["account"], "Smith & Sons");
 }
@@ -280,8 +282,8 @@ async fn a_batch_whose_answer_is_spoiled_is_imported_and_others_are_not() {
         Fault::Delay(Duration::ZERO),
         Fault::CutBody,
         Fault::Malformed,
-        Fault::UnescapedAmpersand,
-        Fault::WrongCounts(1),
+        LoyaltyFault::UnescapedAmpersand.into(),
+        LoyaltyFault::WrongCounts(1).into(),
     ];
     let refused = [
         Fault::Status(500),
@@ -289,7 +291,7 @@ async fn a_batch_whose_answer_is_spoiled_is_imported_and_others_are_not() {
         Fault::NotXml,
         Fault::Doctype,
         Fault::Huge(1000),
-        Fault::ErrorAnswer("no".to_owned()),
+        LoyaltyFault::ErrorAnswer("no".to_owned()).into(),
         Fault::WrongCredentials,
     ];
     let cases = spoiled.into_iter().map(|fault| (fault, 1)).chain(refused.into_iter().map(|fault| (fault, 0)));
@@ -318,12 +320,12 @@ async fn every_spoiled_answer_is_spoiled_as_announced() {
     let response = running.try_send(&form).await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "7"));
 
-    simulator.fault(Some(Fault::ErrorAnswer("a & b".to_owned())));
+    simulator.fault(Some(LoyaltyFault::ErrorAnswer("a & b".to_owned()).into()));
     assert_eq!(running.refusal(&form).await, "a & b");
     simulator.fault(Some(Fault::WrongCredentials));
     assert_eq!(running.refusal(&form).await, "Invalid user or password");
 
-    simulator.fault(Some(Fault::UnescapedAmpersand));
+    simulator.fault(Some(LoyaltyFault::UnescapedAmpersand.into()));
     let answer = running.send(&form).await;
     assert!(answer.contains("<updated>2</updated></customers></batch><account>Smith & Sons</account>"), "{answer}");
     assert!(elements(&answer).is_err());
@@ -347,7 +349,7 @@ async fn every_spoiled_answer_is_spoiled_as_announced() {
     for (difference, counts) in [(3, (4, 2)), (-1, (0, 2)), (-2, (0, 1)), (-9, (0, 0))] {
         let fresh = start().await;
         fresh.import(&form).await;
-        fresh.simulator.fault(Some(Fault::WrongCounts(difference)));
+        fresh.simulator.fault(Some(LoyaltyFault::WrongCounts(difference).into()));
         assert_eq!(fresh.import(&batch(&NAMES, "1|c|d\n2|c|d\n3|c|d")).await, counts, "{difference}");
         assert_eq!(fresh.simulator.requests().rows, 5);
     }

@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use simulators::webhook::{EventKind, Fault, RequestCounts, Seen, WebhookSettings, endpoint};
+use simulators::webhook::{EventKind, Fault, RequestCounts, Seen, WebhookFault, WebhookSettings, endpoint};
 use support::webhook::*;
 use support::{Program, client};
 
@@ -244,7 +244,7 @@ async fn an_event_whose_answer_is_spoiled_is_applied_and_others_are_not() {
     let refused = [
         Fault::Status(500),
         Fault::RetryAfter { status: 503, seconds: 1 },
-        Fault::Redirect("http://127.0.0.1:9/".to_owned()),
+        WebhookFault::Redirect("http://127.0.0.1:9/".to_owned()).into(),
     ];
     let cases = spoiled.into_iter().map(|fault| (fault, 1)).chain(refused.into_iter().map(|fault| (fault, 0)));
     for (fault, applied) in cases {
@@ -272,7 +272,7 @@ async fn every_spoiled_answer_is_spoiled_as_announced() {
     receiver.fault(Some(Fault::RetryAfter { status: 429, seconds: 7 }));
     let response = running.send("m1", &good).await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "7"));
-    receiver.fault(Some(Fault::Redirect("http://localhost/elsewhere".to_owned())));
+    receiver.fault(Some(WebhookFault::Redirect("http://localhost/elsewhere".to_owned()).into()));
     let response = running.send("m1", &good).await.unwrap();
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], "http://localhost/elsewhere");

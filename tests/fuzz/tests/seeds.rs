@@ -76,12 +76,12 @@ async fn association_anywhere(seeds: &mut Seeds) {
     seeds.add("aa-queue", "hyphenated", ask(&urls.queue, queue()).await);
     seeds.add("aa-queue", "reasons", ask(&urls.queue_with_reasons, queue_request(Dialect::Camel, &credentials)).await);
     simulator.enqueue_text("a\tb");
-    simulator.fault_times(Procedure::Queue, aa::Fault::Duplicates, 1);
+    simulator.fault_times(Procedure::Queue, aa::AaFault::Duplicates.into(), 1);
     seeds.add("aa-queue", "twice", ask(&urls.queue, queue()).await);
     let faults = [
-        ("error", aa::Fault::ErrorDocument("ORA-06512: at line 1".to_owned())),
-        ("failure", aa::Fault::FailureStatus("the vendor is not known".to_owned())),
-        ("empty", aa::Fault::Empty),
+        ("error", aa::AaFault::ErrorDocument("ORA-06512: at line 1".to_owned()).into()),
+        ("failure", aa::AaFault::FailureStatus("the vendor is not known".to_owned()).into()),
+        ("empty", aa::AaFault::Empty.into()),
         ("malformed", aa::Fault::Malformed),
         ("page", aa::Fault::NotXml),
         ("doctype", aa::Fault::Doctype),
@@ -99,26 +99,35 @@ async fn association_anywhere(seeds: &mut Seeds) {
             simulator.fault_times(procedure, fault.clone(), 1);
         }
         seeds.add("aa-queue", name, ask(&urls.queue, queue()).await);
-        seeds.add("aa-details", name, ask(&urls.details, details_request(["1001"], &[], &credentials, true)).await);
+        seeds.add("aa-details", name, ask(&urls.details, details_request(["1001"], &[], &credentials)).await);
         seeds.add("aa-status", name, ask(&urls.purge, purge_request(Dialect::Hyphen, &credentials, "1")).await);
     }
     seeds.add("aa-status", "purged", ask(&urls.purge, purge_request(Dialect::Camel, &credentials, "2")).await);
     let enqueue = enqueue_request(Dialect::Hyphen, &credentials, Some("1001"));
     seeds.add("aa-status", "enqueued", ask(&urls.enqueue, enqueue).await);
-    let bulk = ask(&urls.details, details_request(ids, &sections, &credentials, true)).await;
+    let bulk = ask(&urls.details, details_request(ids, &sections, &credentials)).await;
     seeds.add("aa-details", "bulk", &bulk);
     seeds.add(
         "aa-details",
         "single",
-        ask(&urls.details, details_request(["1006"], &sections, &credentials, false)).await,
+        ask(
+            &urls.details,
+            details_request(["1006"], &sections, &credentials).replace("<bulkRequest>true", "<bulkRequest>false"),
+        )
+        .await,
     );
     for (name, poison) in
         [("no-id", Poison::NoCustId), ("broken", Poison::BrokenXml), ("refused", Poison::ErrorElement)]
     {
         simulator.poison(1002, poison);
-        seeds.add("aa-details", name, ask(&urls.details, details_request(["1002"], &[], &credentials, true)).await);
+        seeds.add("aa-details", name, ask(&urls.details, details_request(["1002"], &[], &credentials)).await);
     }
-    let text = String::from_utf8(bulk.clone()).unwrap();
+    association_anywhere_bodies(seeds, &bulk);
+}
+
+/// An answer in other character sets and codings.
+fn association_anywhere_bodies(seeds: &mut Seeds, bulk: &[u8]) {
+    let text = String::from_utf8(bulk.to_vec()).unwrap();
     let begin = text.find("<custInfo>").unwrap_or_default();
     let utf16: Vec<u8> = format!("\u{feff}<r>{}</r>", &text[begin..][..600.min(text.len() - begin)])
         .encode_utf16()
@@ -126,9 +135,9 @@ async fn association_anywhere(seeds: &mut Seeds) {
         .collect();
     seeds.add("aa-details", "utf-16-cut-off", utf16);
     for (name, head, coded) in [
-        ("gzip", "gzip\ntext/xml; charset=UTF-8\n", gzip(&bulk)),
-        ("deflate", "deflate\ntext/xml\n", deflate(&bulk)),
-        ("identity", "identity\ntext/xml; charset=WE8MSWIN1252\n", bulk.clone()),
+        ("gzip", "gzip\ntext/xml; charset=UTF-8\n", gzip(bulk)),
+        ("deflate", "deflate\ntext/xml\n", deflate(bulk)),
+        ("identity", "identity\ntext/xml; charset=WE8MSWIN1252\n", bulk.to_vec()),
         ("two-members", "x-gzip\n\n", [gzip(b"<a>"), gzip(b"</a>")].concat()),
         ("bomb", "gzip\n\n", gzip(&vec![b' '; 256 * 1024])),
     ] {
@@ -194,11 +203,11 @@ async fn business_catalyst(seeds: &mut Seeds) {
     seeds.add("bc-update-answer", "soap-1.1", write(SoapVersion::V1_1).await);
     seeds.add("bc-update-answer", "soap-1.2", write(SoapVersion::V1_2).await);
     for (name, fault) in [
-        ("fault", bc::Fault::SoapFault("the site is not known".to_owned())),
-        ("fault-text", bc::Fault::FaultText("Server was unable to process request.".to_owned())),
-        ("nobody-fault", bc::Fault::NoContactsFault),
-        ("nobody", bc::Fault::EmptyResult),
-        ("no-result", bc::Fault::NoResult),
+        ("fault", bc::BcFault::SoapFault("the site is not known".to_owned()).into()),
+        ("fault-text", bc::BcFault::FaultText("Server was unable to process request.".to_owned()).into()),
+        ("nobody-fault", bc::BcFault::NoContactsFault.into()),
+        ("nobody", bc::BcFault::EmptyResult.into()),
+        ("no-result", bc::BcFault::NoResult.into()),
         ("page", bc::Fault::NotXml),
         ("credentials", bc::Fault::WrongCredentials),
     ] {

@@ -304,21 +304,21 @@ fn aa_poison(random: &mut fastrand::Rng) -> aa::Poison {
 }
 
 fn aa_fault(random: &mut fastrand::Rng) -> aa::Fault {
-    use aa::Fault;
+    use aa::{AaFault, Fault};
     match random.u8(0..14) {
         0 => Fault::Delay(Duration::from_millis(random.u64(100..30_000))),
         1 => Fault::Delay(Duration::from_secs(100)),
         2 => Fault::Status([500, 502, 503, 404, 403][random.usize(0..5)]),
         3 => Fault::RetryAfter { status: [429, 503][random.usize(0..2)], seconds: random.u32(0..20) },
         4 => Fault::CutBody,
-        5 => Fault::ErrorDocument("ORA-01555: snapshot too old".to_owned()),
-        6 => Fault::FailureStatus("no rows".to_owned()),
-        7 => Fault::Empty,
+        5 => AaFault::ErrorDocument("ORA-01555: snapshot too old".to_owned()).into(),
+        6 => AaFault::FailureStatus("no rows".to_owned()).into(),
+        7 => AaFault::Empty.into(),
         8 => Fault::Malformed,
         9 => Fault::NotXml,
         10 => Fault::Doctype,
-        11 => Fault::Duplicates,
-        12 => Fault::WrongDialect,
+        11 => AaFault::Duplicates.into(),
+        12 => AaFault::WrongDialect.into(),
         _ => Fault::WrongCredentials,
     }
 }
@@ -329,7 +329,7 @@ fn bc_poison(random: &mut fastrand::Rng) -> bc::Poison {
 }
 
 fn bc_fault(random: &mut fastrand::Rng) -> bc::Fault {
-    use bc::Fault;
+    use bc::{BcFault, Fault};
     match random.u8(0..14) {
         0 => Fault::Delay(Duration::from_millis(random.u64(100..30_000))),
         1 => Fault::Delay(Duration::from_secs(100)),
@@ -339,11 +339,11 @@ fn bc_fault(random: &mut fastrand::Rng) -> bc::Fault {
         5 => Fault::Malformed,
         6 => Fault::NotXml,
         7 => Fault::Doctype,
-        8 => Fault::SoapFault("time-out expired".to_owned()),
-        9 => Fault::NoContactsFault,
-        10 => Fault::EmptyResult,
-        11 => Fault::NoResult,
-        12 => Fault::RepeatPages,
+        8 => BcFault::SoapFault("time-out expired".to_owned()).into(),
+        9 => BcFault::NoContactsFault.into(),
+        10 => BcFault::EmptyResult.into(),
+        11 => BcFault::NoResult.into(),
+        12 => BcFault::RepeatPages.into(),
         _ => Fault::WrongCredentials,
     }
 }

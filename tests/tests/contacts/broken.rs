@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use operations::status::Condition;
-use simulators::business_catalyst::{Fault, Operation, PASSWORD_MARK, Poison};
+use simulators::business_catalyst::{BcFault, Fault, Operation, PASSWORD_MARK, Poison};
 use tests::{BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, SHADOW_TABLE};
 
 use crate::beginnings;
@@ -32,8 +32,8 @@ async fn a_fault_in_page_7_keeps_pages_1_to_6_safe_and_is_retried() {
         Fault::CutBody,
         Fault::Malformed,
         Fault::NotXml,
-        Fault::NoContactsFault,
-        Fault::SoapFault("the database is busy".into()),
+        BcFault::NoContactsFault.into(),
+        BcFault::SoapFault("the database is busy".into()).into(),
     ] {
         let site = BusinessCatalystFixture::with_contacts(730).await;
         site.source.fault_on_page(540, Some(fault.clone()));
@@ -71,7 +71,7 @@ async fn wrong_credentials_are_told_and_repeat_no_secret() {
 
 #[tokio::test]
 async fn each_form_of_no_contacts_is_a_site_without_contacts_where_none_was_ever_seen() {
-    for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
+    for fault in [BcFault::EmptyResult, BcFault::NoResult, BcFault::NoContactsFault].map(Fault::Own) {
         let site = BusinessCatalystFixture::with_contacts(30).await;
         site.source.fault(Operation::Retrieve, Some(fault.clone()));
         site.poll().await;
@@ -83,7 +83,7 @@ async fn each_form_of_no_contacts_is_a_site_without_contacts_where_none_was_ever
 /// Invariant 9: a question from a little behind the cursor always has an answer, the newest contact itself.
 #[tokio::test]
 async fn a_site_that_lists_nobody_any_more_is_not_called_fresh_and_after_a_while_that_is_told() {
-    for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
+    for fault in [BcFault::EmptyResult, BcFault::NoResult, BcFault::NoContactsFault].map(Fault::Own) {
         let site = BusinessCatalystFixture::with_contacts(30).await;
         site.sync().await;
         site.source.fault(Operation::Retrieve, Some(fault.clone()));
@@ -110,7 +110,7 @@ async fn a_resync_that_is_answered_with_nobody_is_done_once_somebody_is_listed()
     let site = BusinessCatalystFixture::with_contacts(30).await;
     site.sync().await;
     site.source.remove_silently(1010);
-    site.source.fault(Operation::Retrieve, Some(Fault::EmptyResult));
+    site.source.fault(Operation::Retrieve, Some(BcFault::EmptyResult.into()));
     let states = site.states();
     states.request_resync(&site.connection(), site.now()).await.unwrap();
     site.clock.advance(Duration::from_secs(60));
@@ -142,7 +142,7 @@ async fn a_fault_that_names_a_cause_is_a_failure() {
     let site = BusinessCatalystFixture::with_contacts(30).await;
     for cause in ["Timeout expired.", "Invalid username or password."] {
         let words = format!("Server was unable to process request. ---> {cause}");
-        site.source.fault(Operation::Retrieve, Some(Fault::FaultText(words)));
+        site.source.fault(Operation::Retrieve, Some(BcFault::FaultText(words).into()));
         site.clock.advance(Duration::from_secs(60));
         site.poll().await;
         let status = site.status().await;

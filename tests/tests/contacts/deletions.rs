@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::Status;
 use operations::status::Condition;
-use simulators::business_catalyst::{Fault, Operation, Poison};
+use simulators::business_catalyst::{BcFault, Fault, Operation, Poison};
 use tests::BusinessCatalystFixture;
 
 use crate::resync;
@@ -109,7 +109,13 @@ async fn more_deletions_than_the_limit_lets_through_wait_until_they_are_confirme
 /// Invariant 5: neither a page that fails nor one that is suddenly empty deletes a record.
 #[tokio::test]
 async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
-    for fault in [Fault::Status(500), Fault::NoContactsFault, Fault::CutBody, Fault::EmptyResult, Fault::NoResult] {
+    for fault in [
+        Fault::Status(500),
+        BcFault::NoContactsFault.into(),
+        Fault::CutBody,
+        BcFault::EmptyResult.into(),
+        BcFault::NoResult.into(),
+    ] {
         let site = BusinessCatalystFixture::with_contacts(1_000).await;
         site.sync().await;
         site.source.fault_on_page(900, Some(fault.clone()));
@@ -121,7 +127,7 @@ async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
             site.work().await;
         }
         let status = site.status().await;
-        if !matches!(fault, Fault::EmptyResult | Fault::NoResult) {
+        if !matches!(fault, Fault::Own(BcFault::EmptyResult | BcFault::NoResult)) {
             assert_eq!(status.condition, Condition::Failing, "{fault:?}");
         }
         assert_eq!(status.counts.ends.tombstoned, 0, "{fault:?}");
@@ -136,7 +142,7 @@ async fn a_full_listing_cut_off_at_90_per_cent_deletes_nothing() {
 
 #[tokio::test]
 async fn a_source_that_answers_a_full_listing_with_nothing_deletes_nothing() {
-    for fault in [Fault::EmptyResult, Fault::NoResult, Fault::NoContactsFault] {
+    for fault in [BcFault::EmptyResult, BcFault::NoResult, BcFault::NoContactsFault].map(Fault::Own) {
         let site = BusinessCatalystFixture::with_contacts(150).await;
         site.sync().await;
         let states = site.states();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use operations::status::Condition;
-use simulators::business_catalyst::{Action, BcSettings, Fault, ListingOrder, Operation};
+use simulators::business_catalyst::{Action, BcFault, BcSettings, Fault, ListingOrder, Operation};
 use tests::{BusinessCatalystFixture, MOST_PAGES};
 
 use crate::{missing, resync};
@@ -26,9 +26,9 @@ async fn two_contacts_with_the_same_second_of_update_across_a_page_border_both_a
 
 #[tokio::test]
 async fn a_listing_that_never_ends_is_stopped_with_an_error() {
-    for (fault, why) in [(Fault::RepeatPages, "the same page again and again"), (Fault::Endless, "has no end")] {
+    for (fault, why) in [(BcFault::RepeatPages, "the same page again and again"), (BcFault::Endless, "has no end")] {
         let site = BusinessCatalystFixture::with_contacts(150).await;
-        site.source.fault(Operation::Retrieve, Some(fault.clone()));
+        site.source.fault(Operation::Retrieve, Some(fault.clone().into()));
         // What was proven before the list turned out to have no end is taken over, and gone on from.
         let mut states = 0;
         while site.status().await.condition != Condition::Failing {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use operations::status::Condition;
-use simulators::business_catalyst::{BcSettings, Fault, Operation};
+use simulators::business_catalyst::{BcFault, BcSettings, Operation};
 use tests::{BusinessCatalystFixture, CONTACTS_QUEUE, TOKEN};
 
 use crate::resync;
@@ -122,7 +122,7 @@ async fn a_crash_between_any_two_steps_repeats_work_and_loses_none() {
 #[tokio::test]
 async fn a_site_that_speaks_soap_1_2_is_synchronised() {
     let site = site_1_2(230).await;
-    site.source.fault_times(Operation::Retrieve, Fault::SoapFault("try again".into()), 1);
+    site.source.fault_times(Operation::Retrieve, BcFault::SoapFault("try again".into()).into(), 1);
     site.poll().await;
     assert!(site.status().await.error.unwrap().message.contains("try again"));
     site.clock.advance(Duration::from_secs(60));

@@ -1,7 +1,7 @@
 //! Where requests may go.
 
 use operations::status::Condition;
-use simulators::webhook::Fault;
+use simulators::webhook::WebhookFault;
 use tests::DestinationsFixture;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_redirect_is_not_followed() {
     elsewhere.add(&["hook"], "").await;
     let registration = elsewhere.connections().get(&elsewhere.key("hook")).await.unwrap().unwrap();
     let url = registration.document.split("\"url\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    world.hook.fault(Some(Fault::Redirect(url)));
+    world.hook.fault(Some(WebhookFault::Redirect(url).into()));
     world.add(&["hook"], "").await;
     world.minute().await;
     assert_eq!(elsewhere.hook.requests().received, 0);

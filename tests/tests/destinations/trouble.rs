@@ -216,7 +216,7 @@ async fn answers_that_are_hostile_are_trouble_and_no_more() {
         world.minute().await;
         assert_eq!(world.destination("loyalty").await.condition, Condition::InSync, "{fault:?}");
     }
-    world.loyalty.fault(Some(loyalty::Fault::UnescapedAmpersand));
+    world.loyalty.fault(Some(loyalty::LoyaltyFault::UnescapedAmpersand.into()));
     world.source.change([1001]);
     world.sync().await;
     world.push().await;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{ConnectionRegistry, Registration, StoreError};
 use utoipa::ToSchema;
 use wire::business_catalyst::SoapVersion;
+use wire::customers_batch::Version;
 
 use super::table_reader::TableReader;
 use super::{DESTINATION, SecretReference, default_requests_per_second, document, readable, registration};
@@ -100,44 +101,9 @@ pub struct ReceivingService {
     /// The campaigns that customers belong to: at least one.
     pub campaigns: Vec<String>,
     /// What becomes of customers that it has already.
-    pub overwrite_duplicates: OverwriteDuplicates,
+    pub overwrite_duplicates: Overwrite,
     /// The version of the dialect.
-    pub api: BatchApi,
-}
-
-/// What a `customers_batch` does with customers that are there already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OverwriteDuplicates {
-    /// Every field is blanked, then the given ones are written.
-    Yes,
-    /// The given fields are written.
-    #[default]
-    Update,
-    /// Nothing.
-    Ignore,
-}
-
-impl From<OverwriteDuplicates> for Overwrite {
-    fn from(overwrite: OverwriteDuplicates) -> Self {
-        match overwrite {
-            OverwriteDuplicates::Yes => Self::Yes,
-            OverwriteDuplicates::Update => Self::Update,
-            OverwriteDuplicates::Ignore => Self::Ignore,
-        }
-    }
-}
-
-/// A version of the `customers_batch` dialect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BatchApi {
-    /// The first one.
-    #[default]
-    #[serde(rename = "legacy")]
-    Legacy,
-    /// `API=1.5`.
-    #[serde(rename = "1.5")]
-    V1_5,
+    pub api: Version,
 }
 
 /// Anything that takes signed events.
@@ -321,13 +287,9 @@ fn customers_batch(fields: &mut TableReader<'_>, insecure_http: bool) -> Option<
     if campaigns.iter().flatten().any(|campaign| campaign.contains([',', '|'])) {
         fields.problem("campaigns", "must not hold a comma or a pipe");
     }
-    let overwrites = [
-        ("yes", OverwriteDuplicates::Yes),
-        ("update", OverwriteDuplicates::Update),
-        ("ignore", OverwriteDuplicates::Ignore),
-    ];
+    let overwrites = [("yes", Overwrite::Yes), ("update", Overwrite::Update), ("ignore", Overwrite::Ignore)];
     let overwrite_duplicates = fields.choice("overwrite_duplicates", &overwrites).unwrap_or_default();
-    let api = fields.choice("api", &[("legacy", BatchApi::Legacy), ("1.5", BatchApi::V1_5)]).unwrap_or_default();
+    let api = fields.choice("api", &[("legacy", Version::Legacy), ("1.5", Version::V1_5)]).unwrap_or_default();
     Some(Receiver::CustomersBatch(ReceivingService { overwrite_duplicates, api, url: url?, campaigns: campaigns? }))
 }
 

@@ -10,6 +10,7 @@ mod connector;
 mod destination;
 mod kind;
 mod parse;
+mod problems;
 mod reader;
 mod table_reader;
 
@@ -23,13 +24,14 @@ pub use batch_import::BatchImportConfig;
 pub use business_catalyst::BusinessCatalystConfig;
 pub use connector::ConnectorConfig;
 pub use destination::{
-    BatchApi, Destination, DestinationKind, DestinationSettings, OverwriteDuplicates, Payload, Receiver, ReceivingHook,
-    ReceivingService, ReceivingSite, Site,
+    Destination, DestinationKind, DestinationSettings, Payload, Receiver, ReceivingHook, ReceivingService,
+    ReceivingSite, Site,
 };
 pub use kind::ConnectionKind;
-pub use parse::{Deployment, ParsedFile, Problems};
+pub use parse::ParsedFile;
+pub use problems::{Deployment, Problems};
 pub use reader::{Reader, Scope, TokenError};
-pub use table_reader::is_connection_id;
+pub use table_reader::{host_address, is_connection_id};
 
 /// The kind of a reader, in the store.
 pub const READER: &str = "reader";

@@ -1,27 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::Path;
 
 use model::ConnectionKey;
 use store::Registration;
-use thiserror::Error;
 use toml::{Table, Value};
 
-use super::table_reader::{Notes, TableReader};
+use super::problems::{Deployment, Notes, Problems};
+use super::table_reader::TableReader;
 use super::{
     AssociationAnywhereConfig, BatchImportConfig, BusinessCatalystConfig, Configuration, Connection, ConnectionKind,
     ConnectorConfig, Destination, Reader, Scope, Settings, Site, association_anywhere, batch_import, business_catalyst,
     connector, destination,
 };
-
-/// Where the file is used: a stack takes secrets from AWS Secrets Manager only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deployment {
-    /// On this machine.
-    Local,
-    /// In a deployed stack.
-    Stack,
-}
 
 /// The result of reading a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,25 +21,6 @@ pub struct ParsedFile {
     pub left_out: Vec<String>,
     /// What an operator should look at.
     pub warnings: Vec<String>,
-}
-
-/// Everything that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct Problems(pub Vec<String>);
-
-/// Each on a line of its own.
-impl fmt::Display for Problems {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0.join("\n"))
-    }
-}
-
-impl Problems {
-    /// Each on a line of its own, after the name of the file.
-    pub fn in_file(&self, file: &Path) -> String {
-        let lines: Vec<String> = self.0.iter().map(|problem| format!("{}: {problem}", file.display())).collect();
-        lines.join("\n")
-    }
 }
 
 impl Configuration {
@@ -71,24 +41,46 @@ impl Configuration {
     pub fn parse_usable(text: &str, deployment: Deployment) -> Result<ParsedFile, Problems> {
         let table: Table =
             text.parse().map_err(|error: toml::de::Error| Problems(vec![syntax_problem(text, &error)]))?;
-        let mut problems = Vec::new();
-        let mut notes = Notes::default();
-        let mut configuration = Self::default();
-        let name = "the file".to_owned();
-        let mut root = TableReader { name, table, deployment, problems: &mut problems, notes: &mut notes };
+        let mut file = FileReader::of(deployment);
+        let (problems, notes) = (&mut file.problems, &mut file.notes);
+        let mut root = TableReader { name: "the file".to_owned(), table, deployment, problems, notes };
         let connections = root.tables("connection");
         let destinations = root.tables("destination");
         let readers = root.tables("reader");
         root.no_others();
-        let mut ids = BTreeSet::new();
+        // A connection that is left out is one all the same, to a destination that gets its customers.
+        let declared = connections.iter().filter_map(named).collect();
+        file.connections(connections);
+        file.destinations(destinations, &declared);
+        file.readers(readers);
+        file.finish()
+    }
+}
+
+/// A file, as far as it is read.
+struct FileReader {
+    deployment: Deployment,
+    problems: Vec<String>,
+    notes: Notes,
+    configuration: Configuration,
+    /// The ids of connections and destinations.
+    ids: BTreeSet<String>,
+}
+
+impl FileReader {
+    fn of(deployment: Deployment) -> Self {
+        let (problems, notes, configuration, ids) = Default::default();
+        Self { deployment, problems, notes, configuration, ids }
+    }
+
+    fn connections(&mut self, tables: Vec<Table>) {
+        let Self { deployment, problems, notes, configuration, ids } = self;
         let mut accounts = BTreeSet::new();
         let mut queues = BTreeSet::new();
         let mut senders = BTreeMap::new();
-        // A connection that is left out is one all the same, to a destination that gets its customers.
-        let declared: BTreeSet<(String, String)> = connections.iter().filter_map(named).collect();
-        for (number, table) in (1..).zip(connections) {
-            let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
-            let mut fields = TableReader::of_entry("connection", number, table, deployment, &mut problems, &mut notes);
+        for (number, table) in (1..).zip(tables) {
+            let mut fields = TableReader::of_entry("connection", number, table, *deployment, problems, notes);
+            let id = fields.written_id();
             let connection = read_connection(&mut fields);
             fields.no_others();
             if id.is_some_and(|id| !ids.insert(id)) {
@@ -109,17 +101,22 @@ impl Configuration {
             }
             configuration.connections.extend(connection);
         }
+    }
+
+    /// `declared` are tenants and ids of all connections.
+    fn destinations(&mut self, tables: Vec<Table>, declared: &BTreeSet<(String, String)>) {
+        let Self { deployment, problems, notes, configuration, ids } = self;
         let mut receivers = BTreeSet::new();
-        for (number, table) in (1..).zip(destinations) {
-            let id = table.get("id").and_then(Value::as_str).map(str::to_owned);
-            let mut fields = TableReader::of_entry("destination", number, table, deployment, &mut problems, &mut notes);
+        for (number, table) in (1..).zip(tables) {
+            let mut fields = TableReader::of_entry("destination", number, table, *deployment, problems, notes);
+            let id = fields.written_id();
             let destination = destination::read(&mut fields);
             fields.no_others();
             if id.is_some_and(|id| !ids.insert(id)) {
                 fields.problem("id", "is used twice");
             }
             if let Some(destination) = &destination {
-                check_from(destination, &declared, &configuration.connections, &mut fields);
+                check_from(destination, declared, &configuration.connections, &mut fields);
                 if !receivers.insert((destination.key.tenant.clone(), destination.settings.receiver.canonical())) {
                     let key = if destination.settings.receiver.site().is_some() { "endpoint" } else { "url" };
                     fields.problem(key, "is that of another destination too, which would send everything twice");
@@ -127,9 +124,13 @@ impl Configuration {
             }
             configuration.destinations.extend(destination);
         }
+    }
+
+    fn readers(&mut self, tables: Vec<Table>) {
+        let Self { deployment, problems, notes, configuration, .. } = self;
         let mut tokens = BTreeSet::new();
-        for (number, table) in (1..).zip(readers) {
-            let mut fields = TableReader::of_entry("reader", number, table, deployment, &mut problems, &mut notes);
+        for (number, table) in (1..).zip(tables) {
+            let mut fields = TableReader::of_entry("reader", number, table, *deployment, problems, notes);
             let reader = read_reader(&mut fields);
             fields.no_others();
             if reader.as_ref().is_some_and(|reader| !tokens.insert(reader.token.to_string())) {
@@ -137,7 +138,10 @@ impl Configuration {
             }
             configuration.readers.extend(reader);
         }
-        let Notes { refusals: left_out, warnings } = notes;
+    }
+
+    fn finish(self) -> Result<ParsedFile, Problems> {
+        let Self { mut problems, notes: Notes { refusals: left_out, warnings }, configuration, .. } = self;
         if configuration.connections.is_empty() && problems.is_empty() && left_out.is_empty() {
             problems.push("the file: holds no `[[connection]]`".to_owned());
         }

@@ -6,7 +6,8 @@ use store::SecretRef;
 use toml::{Table, Value};
 use url::{Host, Url};
 
-use super::{Deployment, SecretReference, default_most_deletes};
+use super::problems::{Deployment, Notes};
+use super::{SecretReference, default_most_deletes};
 
 const LONGEST_ID: usize = 40;
 const MOST_REQUESTS_PER_SECOND: f64 = 1_000.0;
@@ -20,15 +21,6 @@ pub(super) struct TableReader<'a> {
     pub(super) notes: &'a mut Notes,
 }
 
-/// Notes on a file beside its problems, each with the connection and the key.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    /// Why a connection can't be used as it is written, though the others can.
-    pub(super) refusals: Vec<String>,
-    /// What an operator should look at.
-    pub(super) warnings: Vec<String>,
-}
-
 impl<'a> TableReader<'a> {
     pub(super) fn of_entry(
         what: &str,
@@ -38,11 +30,16 @@ impl<'a> TableReader<'a> {
         problems: &'a mut Vec<String>,
         notes: &'a mut Notes,
     ) -> Self {
-        let name = match table.get("id").and_then(Value::as_str) {
-            Some(id) => format!("{what} `{id}`"),
-            None => format!("{what} {number}"),
-        };
-        Self { name, table, deployment, problems, notes }
+        let mut fields = Self { name: format!("{what} {number}"), table, deployment, problems, notes };
+        if let Some(id) = fields.written_id() {
+            fields.name = format!("{what} `{id}`");
+        }
+        fields
+    }
+
+    /// The id as it is written, whether it is a good one or not.
+    pub(super) fn written_id(&self) -> Option<String> {
+        self.table.get("id").and_then(Value::as_str).map(str::to_owned)
     }
 
     pub(super) fn problem(&mut self, key: &str, problem: &str) {
@@ -215,7 +212,8 @@ fn is_this_machine(url: &Url) -> bool {
     url.host_str() == Some("localhost") || host_address(url).is_some_and(|address| address.is_loopback())
 }
 
-fn host_address(url: &Url) -> Option<IpAddr> {
+/// The address that is a URL's host, if it is no name.
+pub fn host_address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
         Host::Ipv6(address) => Some(address.into()),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use config::ReceivingSite;
 use jiff::civil::DateTime;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use sources::business_catalyst::headers;
 use wire::business_catalyst::{
-    ContactListReader, ContactToWrite, Credentials, Operation, PageEnd, SoapVersion, WriteError,
-    read_update_insert_answer, retrieve_request, update_insert_request,
+    ContactListReader, ContactToWrite, Credentials, Operation, PageEnd, WriteError, read_update_insert_answer,
+    retrieve_request, update_insert_request,
 };
 use wire::{Limits, ReadError};
 
@@ -131,13 +131,4 @@ fn problem_of(error: &WriteError) -> String {
         WriteError::NotIdentified { .. } => "it has neither an `externalId` nor an `emailAddress`".to_owned(),
         WriteError::Character { element, .. } => format!("it has a character in `{element}` that XML does not allow"),
     }
-}
-
-fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(soap.media_type()))]);
-    // An operation's name and namespace are ASCII.
-    if let Some(Ok(action)) = soap.soap_action(operation).map(HeaderValue::try_from) {
-        headers.insert(HeaderName::from_static("soapaction"), action);
-    }
-    headers
 }

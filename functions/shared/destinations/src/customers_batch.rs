@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use config::{BatchApi, OverwriteDuplicates, ReceivingService};
+use config::ReceivingService;
+use model::import::Overwrite;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use url::form_urlencoded;
-use wire::customers_batch::{Access, BatchAnswer, Dialect, RowToSend, Version, batches_of, read_batch_answer};
+use wire::customers_batch::{Access, BatchAnswer, Dialect, RowToSend, batches_of, read_batch_answer};
 use wire::{Limits, ReadError};
 
 use crate::array::{Said, TakesLists};
@@ -62,11 +63,8 @@ impl TakesLists for Service<'_> {
             account_id: self.access.account_id.clone(),
         };
         let dialect = Dialect {
-            version: match self.service.api {
-                BatchApi::Legacy => Version::Legacy,
-                BatchApi::V1_5 => Version::V1_5,
-            },
-            overwrite: self.service.overwrite_duplicates.into(),
+            version: self.service.api,
+            overwrite: self.service.overwrite_duplicates,
             campaigns: self.service.campaigns.clone(),
         };
         let mut said = Said::Taken;
@@ -102,7 +100,7 @@ impl Service<'_> {
                         Err(Trouble::new(format!("it counts {counted} customers in its answer to {all} rows")))
                     }
                     // Rows of customers that stay as they are count as nothing.
-                    _ if self.service.overwrite_duplicates == OverwriteDuplicates::Ignore => Ok(Said::Taken),
+                    _ if self.service.overwrite_duplicates == Overwrite::Ignore => Ok(Said::Taken),
                     0 if all == 1 => Ok(refused("it counts the row neither as new nor as updated".to_owned(), false)),
                     _ => Ok(refused(format!("it counts {counted} of {all} rows"), counted > 0)),
                 }

@@ -6,27 +6,22 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use config::host_address;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use model::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
-use sources::Transport;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use sources::{Transport, exchange};
 use store::Clock;
-use url::Host;
 
 use crate::{LONGEST_REQUEST, NO_ACCIDENT, NOT_BUSY, Trouble, before};
 
-/// How long a destination may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection waits for its next request: less than the 5 seconds after which Apache closes one.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How much of an answer is read: some receivers of lists tell of every row.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// How much of an answer a failure record keeps.
@@ -108,17 +103,7 @@ impl DestinationHttp {
     /// # Errors
     /// If TLS can't be set up.
     pub fn resolving(resolver: Arc<dyn Resolve>, clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = |resolver: Arc<dyn Resolve>| {
-            Client::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .redirect(Policy::none())
-                .no_proxy()
-                .dns_resolver(resolver)
-                .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
-                .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
-                .build()
-        };
+        let client = |resolver: Arc<dyn Resolve>| exchange::client().no_proxy().dns_resolver(resolver).build();
         let public = client(Arc::new(Guard(resolver.clone())))?;
         Ok(Self { public, any: client(resolver)?, transport: None, clock })
     }
@@ -151,7 +136,7 @@ impl DestinationHttp {
     fn client_for(&self, url: &str, allows_private: bool) -> Result<(&Client, Url), Trouble> {
         let url = Url::parse(url).map_err(|_| Trouble::new("its address is no URL"))?;
         // An address is looked up by no resolver.
-        if !allows_private && address_of(&url).is_some_and(|address| !is_public(address)) {
+        if !allows_private && host_address(&url).is_some_and(|address| !is_public(address)) {
             return Err(Trouble::new(NotPublic.to_string()));
         }
         Ok((if allows_private { &self.any } else { &self.public }, url))
@@ -174,20 +159,12 @@ impl DestinationHttp {
                 let request = request.build().map_err(|error| Trouble::new(describe(&error)))?;
                 transport.send(request).await.map_err(Trouble::new)?
             }
-            None => {
-                let again = request.try_clone();
-                let sent = match (request.send().await, again) {
-                    // Nothing was heard on a connection that was kept from before: the other side had given it up.
-                    (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
-                    (sent, _) => sent,
-                };
-                sent.map_err(|error| {
-                    let trouble = Trouble::new(describe(&error));
-                    if error.is_connect() { trouble } else { trouble.of_content() }
-                })?
-            }
+            None => exchange::send(request).await.map_err(|error| {
+                let trouble = Trouble::new(describe(&error));
+                if error.is_connect() { trouble } else { trouble.of_content() }
+            })?,
         };
-        let (status, retry_after) = (response.status(), self.retry_after(&response));
+        let (status, retry_after) = (response.status(), exchange::retry_after(response.headers(), self.clock.now()));
         let mut body = Vec::new();
         let mut parts = response.bytes_stream();
         while let Some(part) = parts.next().await {
@@ -199,16 +176,6 @@ impl DestinationHttp {
             }
         }
         Ok(Answer { status, retry_after, body })
-    }
-
-    /// `Retry-After` is a number of seconds or an HTTP date.
-    fn retry_after(&self, response: &Response) -> Option<Duration> {
-        let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Duration::try_from(date.duration_since(self.clock.now())).ok()
     }
 }
 
@@ -304,40 +271,10 @@ impl Trouble {
     }
 }
 
-fn address_of(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Ipv4(address) => Some(address.into()),
-        Host::Ipv6(address) => Some(address.into()),
-        Host::Domain(_) => None,
-    }
-}
-
-fn is_cut_off(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message))
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| {
-        let cause: &'a (dyn Error + 'static) = *cause;
-        cause.source()
-    })
-}
-
-/// The error of the transport without the URL: the destination is known, and a URL may hold more than a host.
 fn describe(error: &reqwest::Error) -> String {
-    if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<NotPublic>()) {
-        return refused.to_string();
-    }
-    let what = if error.is_timeout() {
-        "it did not answer in time"
-    } else if error.is_connect() {
-        "it could not be reached"
-    } else {
-        "the connection to it broke"
-    };
-    match causes(error).last() {
-        Some(cause) => format!("{what}: {cause}"),
-        None => what.to_owned(),
+    match exchange::causes(error).find_map(|cause| cause.downcast_ref::<NotPublic>()) {
+        Some(refused) => refused.to_string(),
+        None => exchange::describe(error, "it"),
     }
 }
 

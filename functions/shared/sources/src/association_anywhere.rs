@@ -111,7 +111,7 @@ impl AssociationAnywhereClient {
     ) -> Result<DetailsAnswer, SourceError> {
         let login = self.0.login(&settings.credentials).await?;
         let ids = || ids.iter().map(String::as_str);
-        let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login), true);
+        let request = documents::details_request(ids(), &settings.sections, &credentials_of(&login));
         // If reading is broken off, the customers before are whole: they are handed on beside the error.
         let found = &Mutex::new(Found { began: self.0.clock.now(), ..Found::default() });
         let room = if ids().len() == 1 { RAW_BYTES } else { 0 };

@@ -148,7 +148,8 @@ fn read_page(key: &ConnectionKey, body: Body) -> impl FnMut() -> Result<(Vec<Con
     }
 }
 
-fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {
+/// The headers of a request, by HTTP's rules and SOAP's.
+pub fn headers(soap: SoapVersion, operation: Operation) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(soap.media_type()))]);
     // An operation's name and namespace are ASCII.
     if let Some(Ok(action)) = soap.soap_action(operation).map(HeaderValue::try_from) {

@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
@@ -9,8 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, RequestBuilder, Response, StatusCode};
 use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
@@ -18,14 +16,10 @@ use wire::ReadError;
 
 use crate::body::Body;
 use crate::coding::Coding;
+use crate::exchange;
 use crate::feed::Feed;
 use crate::seats::Seats;
 
-/// How long a source may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection waits for its next request. Apache closes one after 5 seconds: a request that meets the end
-/// would be lost.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a source may send nothing within its answer.
 const SILENCE: Duration = Duration::from_secs(25);
 /// How many bytes of an answer are gathered before its reader is called: so a token that comes in small pieces is not
@@ -120,14 +114,7 @@ impl SourceHttp {
     /// # Errors
     /// If TLS can't be set up.
     pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // The documents hold credentials: they are sent to the configured address, and to no other.
-            .redirect(Policy::none())
-            .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
-            .build()?;
+        let client = exchange::client().build()?;
         Ok(Self { client, transport: None, clock, seats: Seats::default() })
     }
 
@@ -169,18 +156,13 @@ impl SourceHttp {
     }
 
     async fn send(&self, request: RequestBuilder, patience: Patience) -> Result<Response, RequestError> {
-        // Every request to a source may be repeated: none does more the second time.
-        let again = request.try_clone();
         let sent = async {
             if let Some(transport) = &self.transport {
                 let request = request.build().map_err(|error| describe(&error))?;
                 return transport.send(request).await;
             }
-            match (request.send().await, again) {
-                (Err(error), Some(again)) if is_cut_off(&error) => again.send().await,
-                (sent, _) => sent,
-            }
-            .map_err(|error| describe(&error))
+            // Every request to a source may be repeated: none does more the second time.
+            exchange::send(request).await.map_err(|error| describe(&error))
         };
         tokio::select! {
             biased;
@@ -256,20 +238,10 @@ impl SourceHttp {
         let message = format!("the source answered with HTTP {status}");
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
         {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let retry_after = retry_after.and_then(|text| self.retry_after(text.trim()));
+            let retry_after = exchange::retry_after(response.headers(), self.clock.now());
             return Err(RequestError::Transient { message, retry_after });
         }
         Err(RequestError::InvalidResponse(message))
-    }
-
-    /// `Retry-After` is a number of seconds or an HTTP date.
-    fn retry_after(&self, text: &str) -> Option<Duration> {
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Duration::try_from(date.duration_since(self.clock.now())).ok()
     }
 }
 
@@ -277,33 +249,8 @@ fn silence(how_long: Duration) -> String {
     format!("the source was silent for {} s", how_long.as_secs())
 }
 
-/// Whether a connection ended before any byte of the answer: one that was kept from an earlier request, while the
-/// function was frozen, or in the moment in which the source gave it up.
-fn is_cut_off(error: &reqwest::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// The transport error without the URL: the connection is known, and a URL may hold more than a host.
 fn describe(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        "the source did not answer in time"
-    } else if error.is_connect() {
-        "the source could not be reached"
-    } else {
-        "the connection to the source broke"
-    };
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    if error.source().is_some() { format!("{what}: {deepest}") } else { what.to_owned() }
+    exchange::describe(error, "the source")
 }
 
 #[cfg(test)]

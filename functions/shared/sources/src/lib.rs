@@ -12,6 +12,7 @@ mod body;
 pub mod business_catalyst;
 mod coding;
 mod contact_page;
+pub mod exchange;
 mod feed;
 mod http;
 mod seats;

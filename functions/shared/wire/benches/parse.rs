@@ -8,8 +8,9 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use wire::association_anywhere::QueueReader;
 use wire::business_catalyst::{ContactListReader, NAMESPACE};
-use wire::{DetailsMode, DetailsReader, Limits, read_queue};
+use wire::{DetailsReader, Limits};
 
 const CUSTOMERS: usize = 9_000;
 const CONTACTS: usize = 5_000;
@@ -48,7 +49,7 @@ fn details(customers: usize) -> String {
 fn details_of_9000_customers(bencher: Bencher) {
     let document = details(CUSTOMERS);
     bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(CUSTOMERS)).bench(|| {
-        let reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+        let reader = DetailsReader::new(document.as_bytes(), Limits::default());
         let read = reader.map(|detail| black_box(detail.unwrap())).filter(|detail| detail.content.is_ok()).count();
         assert_eq!(read, CUSTOMERS);
     });
@@ -60,7 +61,7 @@ fn queue_of_100000_customers(bencher: Bencher) {
     let document = format!("<queue><status>SUCCESS</status><max-queue-num>1</max-queue-num>{ids}</queue>");
     bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(100_000_usize)).bench(|| {
         let mut customers = 0;
-        let number = read_queue(document.as_bytes(), &Limits::default(), |_| customers += 1);
+        let number = QueueReader::new(document.as_bytes(), None, Limits::default(), |_| customers += 1).read();
         assert_eq!((number.unwrap().as_deref(), customers), (Some("1"), 100_000));
     });
 }

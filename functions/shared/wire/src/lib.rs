@@ -42,8 +42,8 @@ mod vocabulary;
 pub mod webhook;
 
 pub use association_anywhere::{
-    Credentials, Detail, DetailsMode, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
-    queue_request, read_queue, read_status,
+    Credentials, Detail, DetailsReader, Dialect, Section, details_request, enqueue_request, purge_request,
+    queue_request,
 };
 pub use charset::Charset;
 pub use error::{Location, ReadError, RecordError};

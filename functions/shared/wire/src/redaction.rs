@@ -92,6 +92,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Limits;
+    use crate::association_anywhere::StatusReader;
 
     #[test]
     fn a_user_name_of_a_letter_or_two_leaves_texts_readable() {
@@ -198,7 +200,8 @@ mod tests {
                 let words = format!("{padding}bad request: {quoted} {quoted}").replace("]]>", "");
                 format!("<r><error><![CDATA[{words}]]></error></r>")
             };
-            let error = crate::read_status(document.as_bytes(), &crate::Limits::of_status()).unwrap_err().to_string();
+            let mut reader = StatusReader::new(document.as_bytes(), None, Limits::of_status());
+            let error = reader.read().unwrap_err().to_string();
             let shown: Vec<char> = redact(&error, "integrator-1", &password).chars().map(in_one_case).collect();
             let secret: Vec<char> = password.chars().map(in_one_case).collect();
             let line: String = shown.iter().collect();

@@ -18,6 +18,7 @@ use simulators::business_catalyst::{BcSettings, BcSimulator, Clock, endpoint};
 use simulators::connector::{ConnectorSettings, ConnectorSimulator, Login};
 use simulators::loyalty::{self, LoyaltySettings, LoyaltySimulator};
 use simulators::webhook::{self, WebhookReceiver, WebhookSettings};
+use simulators::{Controlled, Simulator, System};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -126,16 +127,11 @@ async fn association_anywhere(
     let settings = AaSettings::default();
     let login = json!({ "username": settings.username, "password": settings.password });
     let credentials = secrets.write("aa.json", &login)?;
-    let (listener, base) = listen().await?;
     let simulator = AaSimulator::new(settings);
+    let urls = urls(&serve(&simulator, background).await?);
     if keep_changing {
-        let simulator = simulator.clone();
-        background.spawn(change_for_ever(move || {
-            simulator.change_some(CHANGES);
-        }));
+        background.spawn(change_for_ever(move || drop(simulator.change_some(CHANGES))));
     }
-    background.spawn(async move { report(simulator.serve(listener).await) });
-    let urls = urls(&base);
     Ok(format!(
         "[[connection]]\nid = \"aa\"\ntenant = \"demo\"\nkind = \"association-anywhere\"\nqueue_url = {:?}\n\
          details_url = {:?}\npurge_url = {:?}\nenqueue_url = {:?}\ncredentials = {credentials:?}\n",
@@ -153,15 +149,11 @@ async fn business_catalyst(secrets: &Secrets, keep_changing: bool, background: &
     let login = json!({ "username": settings.username, "password": settings.password });
     let credentials = secrets.write("bc.json", &login)?;
     let site_id = settings.site_id;
-    let (listener, base) = listen().await?;
     let simulator = BcSimulator::new(settings);
+    let base = serve(&simulator, background).await?;
     if keep_changing {
-        let simulator = simulator.clone();
-        background.spawn(change_for_ever(move || {
-            simulator.change_some(CHANGES);
-        }));
+        background.spawn(change_for_ever(move || drop(simulator.change_some(CHANGES))));
     }
-    background.spawn(async move { report(simulator.serve(listener).await) });
     Ok(format!(
         "[[connection]]\nid = \"bc\"\ntenant = \"demo\"\nkind = \"business-catalyst\"\nendpoint = {:?}\n\
          site_id = {site_id}\ncredentials = {credentials:?}\ntime_zone = {TIME_ZONE:?}\npoll_seconds = 5\n",
@@ -210,11 +202,9 @@ async fn website(secrets: &Secrets, background: &mut JoinSet<()>) -> io::Result<
     let login = json!({ "username": settings.username, "password": settings.password });
     let credentials = secrets.write("website.json", &login)?;
     let site_id = settings.site_id;
-    let (listener, base) = listen().await?;
     let simulator = BcSimulator::new(settings);
-    let serving = simulator.clone();
-    background.spawn(async move { report(serving.serve(listener).await) });
-    let kind = format!("kind = \"business-catalyst\"\nendpoint = {:?}\nsite_id = {site_id}\n", endpoint(&base));
+    let url = endpoint(&serve(&simulator, background).await?);
+    let kind = format!("kind = \"business-catalyst\"\nendpoint = {url:?}\nsite_id = {site_id}\n");
     Ok((simulator, destination("website", &kind, &credentials)))
 }
 
@@ -223,23 +213,17 @@ async fn loyalty_service(secrets: &Secrets, background: &mut JoinSet<()>) -> io:
     let LoyaltySettings { user_id, user_password, account_id, campaigns, .. } = &settings;
     let access = json!({ "user_id": user_id, "user_password": user_password, "account_id": account_id });
     let credentials = secrets.write("loyalty.json", &access)?;
-    let (listener, base) = listen().await?;
-    let url = loyalty::endpoint(&base);
+    let simulator = LoyaltySimulator::new(settings.clone());
+    let url = loyalty::endpoint(&serve(&simulator, background).await?);
     let kind = format!("kind = \"customers-batch\"\nurl = {url:?}\ncampaigns = {campaigns:?}\n");
-    let simulator = LoyaltySimulator::new(settings);
-    let serving = simulator.clone();
-    background.spawn(async move { report(serving.serve(listener).await) });
     Ok((simulator, destination("loyalty", &kind, &credentials)))
 }
 
 async fn receiver(secrets: &Secrets, background: &mut JoinSet<()>) -> io::Result<(WebhookReceiver, String)> {
     let settings = WebhookSettings::default();
     let credentials = secrets.write("hook.json", &json!({ "secret": settings.secret }))?;
-    let (listener, base) = listen().await?;
     let receiver = WebhookReceiver::new(settings);
-    let serving = receiver.clone();
-    background.spawn(async move { report(serving.serve(listener).await) });
-    let url = webhook::endpoint(&base);
+    let url = webhook::endpoint(&serve(&receiver, background).await?);
     let kind = format!("kind = \"webhook\"\nurl = {url:?}\nmax_requests_per_second = 500\n");
     Ok((receiver, destination("hook", &kind, &credentials)))
 }
@@ -265,22 +249,26 @@ async fn push(connector: ConnectorSimulator, is_pushed: Arc<AtomicBool>, keep_ch
     }
 }
 
-async fn listen() -> io::Result<(TcpListener, String)> {
+/// Serves a simulator on a free port, and returns its address.
+async fn serve<S: System>(simulator: &Simulator<S>, background: &mut JoinSet<()>) -> io::Result<String>
+where
+    Simulator<S>: Controlled,
+{
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let base = format!("http://{}", listener.local_addr()?);
-    Ok((listener, base))
+    let simulator = simulator.clone();
+    background.spawn(async move {
+        if let Err(error) = simulator.serve(listener).await {
+            tracing::error!(%error, "a simulator has stopped");
+        }
+    });
+    Ok(base)
 }
 
 async fn change_for_ever(change: impl Fn()) {
     loop {
         tokio::time::sleep(CHANGE_EVERY).await;
         change();
-    }
-}
-
-fn report(ended: io::Result<()>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a simulator has stopped");
     }
 }
 

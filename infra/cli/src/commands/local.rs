@@ -18,8 +18,8 @@ use crate::commands::changes::Changes;
 use crate::commands::demo::Demo;
 use crate::commands::progress::Progress;
 use crate::commands::{demo, docs};
-use crate::target::{DATABASE, ERASED, local_clients, local_tables};
-use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files, rewrite};
+use crate::target::{DATABASE, ERASED, local_clients, local_tables, open_database};
+use local_aws::{Engine, LocalSqs, TEMPLATE, Template, private_files, rewrite};
 
 /// The lock file: a run uses the directory.
 const LOCK: &str = "lock";
@@ -78,19 +78,9 @@ pub enum LocalError {
 pub struct LocalRun {
     engine: Engine,
     listener: TcpListener,
-    address: SocketAddr,
-    /// The clients of the functions.
-    pub clients: Clients,
-    /// How the connections stand.
-    pub status: StatusReader,
-    started_at: Timestamp,
-    baseline: Vec<ConnectionStatus>,
+    watch: Watch,
     /// How many destinations are configured.
     destinations: usize,
-    /// The simulated world, if there is one.
-    demo: Option<Demo>,
-    /// Which customers change.
-    seen: Changes,
     /// Whether a connection of the file is left out.
     is_partial: bool,
     /// Where the data are.
@@ -107,7 +97,7 @@ pub struct LocalRun {
 /// If it can't start, or the API stops.
 pub async fn local(options: &LocalOptions) -> anyhow::Result<bool> {
     let run = LocalRun::start(options).await?;
-    let progress = Progress::new(run.baseline.clone());
+    let progress = Progress::new(run.watch.baseline.clone());
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let destinations = match run.destinations {
         0 => String::new(),
@@ -116,7 +106,7 @@ pub async fn local(options: &LocalOptions) -> anyhow::Result<bool> {
     progress.line(&format!(
         "customer-sync {}: {}{destinations}, data in {}",
         env!("CARGO_PKG_VERSION"),
-        counted(run.baseline.len(), "connection"),
+        counted(run.watch.baseline.len(), "connection"),
         options.data.display()
     ));
     run.watch(progress, options.once).await
@@ -140,10 +130,7 @@ impl LocalRun {
             listener.local_addr().map_err(|error| LocalError::Port { port: options.port, problem: reason(&error) })?;
         let data = |problem: String| LocalError::Data { path: options.data.clone(), problem };
         let lock = lock_directory(&options.data)?;
-        let database = EmbeddedDynamoDb::open(&options.data.join(DATABASE)).map_err(|error| data(error.to_string()))?;
-        for table in &template.tables {
-            database.create_table(table).await.map_err(data)?;
-        }
+        let database = open_database(&options.data, &template).await.map_err(data)?;
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
@@ -180,14 +167,8 @@ impl LocalRun {
         Ok(Self {
             engine,
             listener,
-            address,
-            clients,
-            status,
-            started_at,
-            baseline,
+            watch: Watch { clients, status, started_at, baseline, address, demo, seen },
             destinations: configuration.destinations.len(),
-            demo,
-            seen,
             is_partial,
             data: options.data.clone(),
             _lock: lock,
@@ -197,35 +178,31 @@ impl LocalRun {
 
     /// The API's address.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.watch.address
+    }
+
+    /// The clients of the functions.
+    pub fn clients(&self) -> &Clients {
+        &self.watch.clients
+    }
+
+    /// How the connections stand.
+    pub fn status(&self) -> &StatusReader {
+        &self.watch.status
     }
 
     /// Its tables.
     pub fn tables(&self) -> Tables {
-        local_tables(&self.clients)
+        local_tables(&self.watch.clients)
     }
 
     async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {
-        let Self {
-            engine,
-            listener,
-            address,
-            clients,
-            status,
-            started_at,
-            baseline,
-            destinations: _,
-            demo,
-            seen,
-            is_partial,
-            data,
-            _lock,
-            background,
-        } = self;
-        let watched = Watch { clients, status, started_at, baseline, address, demo, seen };
+        let Self { engine, listener, watch, is_partial, data, _lock, background, .. } = self;
         let outcome = tokio::select! {
-            ended = engine.run(listener, docs::pages()) => Err(anyhow::Error::from(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")))),
-            outcome = watched.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
+            ended = engine.run(listener, docs::pages()) => {
+                Err(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")).into())
+            }
+            outcome = watch.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
             _ = tokio::signal::ctrl_c() => {
                 progress.finish();
                 println!("stopped; the next run goes on from here");
@@ -337,21 +314,20 @@ impl Watch {
     /// Whether everything that the source reported since this run began is in the shadow; a paused connection is not
     /// waited for.
     fn is_in_sync(&self, status: &ConnectionStatus) -> bool {
-        if status.condition == Condition::Paused {
-            return true;
-        }
-        let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
-        status.condition == Condition::InSync
-            // In milliseconds, as it is stored.
-            && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
+        status.condition == Condition::Paused
+            || status.condition == Condition::InSync && self.is_fresh(status.fresh_as_of.as_deref())
     }
 
     /// Whether a destination has everything that had changed since this run began; a paused one is not waited for.
     fn has_everything(&self, status: &DestinationStatus) -> bool {
-        let fresh_as_of: Option<Timestamp> = status.fresh_as_of.as_deref().and_then(|at| at.parse().ok());
         status.condition == Condition::Paused
-            || status.condition == Condition::InSync
-                && fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
+            || status.condition == Condition::InSync && self.is_fresh(status.fresh_as_of.as_deref())
+    }
+
+    /// Whether this is a time since the run began, in milliseconds, as it is stored.
+    fn is_fresh(&self, fresh_as_of: Option<&str>) -> bool {
+        let fresh_as_of: Option<Timestamp> = fresh_as_of.and_then(|at| at.parse().ok());
+        fresh_as_of.is_some_and(|at| at.as_millisecond() >= self.started_at.as_millisecond())
     }
 
     fn any_failed(&self, statuses: &[ConnectionStatus]) -> bool {

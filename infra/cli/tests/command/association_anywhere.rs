@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulators::association_anywhere::{Fault, Poison, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Poison, Procedure};
 
 use crate::source::{Source, connection, home_with_connection_to, keys, listed};
 use crate::support::{Home, LOG, PASSWORD, PATIENCE, Running, TOKEN, USERNAME, everything_of_ours};
@@ -333,8 +333,8 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
     }
     source.simulator.fault_times(Procedure::Queue, Fault::Status(503), 1);
     let refusal = format!("not now, {USERNAME}: {PASSWORD}");
-    source.simulator.fault_times(Procedure::Details, Fault::ErrorDocument(refusal.clone()), 1);
-    source.simulator.fault_times(Procedure::Purge, Fault::FailureStatus(refusal), 1);
+    source.simulator.fault_times(Procedure::Details, AaFault::ErrorDocument(refusal.clone()).into(), 1);
+    source.simulator.fault_times(Procedure::Purge, AaFault::FailureStatus(refusal).into(), 1);
     let home = home_with_connection_to(&source, "poll_seconds = 1");
     let mut command = home.command("local --connections connections.toml --data data --port 0");
     let mut running = Running::new(command.env(LOG, everything_of_ours()).spawn().unwrap());

@@ -77,33 +77,7 @@ fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     let first = first["batch"]["import"]["id"].as_str().unwrap().to_owned();
     post(&address, "2|smithee||\nbad row");
 
-    let listed = home.run("imports --data data").succeeded();
-    let lines: Vec<&str> = listed.stdout.lines().collect();
-    assert!(
-        lines[0].contains("  imports  ")
-            && lines[0].ends_with("2 rows = 0 new + 1 updated + 0 ignored + 1 failed; can be undone")
-    );
-    assert!(lines[1].starts_with(&first) && lines[1].contains("3 rows = 3 new + 0 updated"), "{listed:?}");
-    let listed = home.run("imports --json --data data").succeeded();
-    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
-    let expected = [
-        "began_at",
-        "can_be_undone",
-        "connection",
-        "failed",
-        "finished_at",
-        "id",
-        "ignored",
-        "new",
-        "rows",
-        "tenant",
-        "undone_at",
-        "updated",
-    ];
-    let keys: BTreeSet<&str> = listed["imports"][1].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(expected));
-    assert_eq!((&listed["imports"][1]["id"], &listed["imports"][1]["undone_at"]), (&json!(first), &Value::Null));
-
+    expect_both_listed(&home, &first);
     let figures =
         "0 restored, 2 removed, 0 back already, 1 changed since and left alone\n  imports~2 has changed since\n";
     let said = home.run(&format!("imports undo {first} --dry-run --data data")).succeeded();
@@ -139,4 +113,34 @@ fn imports_are_shown_and_undone_beside_a_run_and_without_one() {
     assert_eq!(home.run("imports --data data").succeeded().stdout, "no imports\n");
     let said = home.run("imports undo 0123456789abcdef-1 --data data");
     assert_eq!(said.error(), "there is no import `0123456789abcdef-1`; imports are kept for 90 days");
+}
+
+/// Two imports are listed, for people and as JSON: the second, then the first.
+fn expect_both_listed(home: &Home, first: &str) {
+    let listed = home.run("imports --data data").succeeded();
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(
+        lines[0].contains("  imports  ")
+            && lines[0].ends_with("2 rows = 0 new + 1 updated + 0 ignored + 1 failed; can be undone")
+    );
+    assert!(lines[1].starts_with(first) && lines[1].contains("3 rows = 3 new + 0 updated"), "{listed:?}");
+    let listed = home.run("imports --json --data data").succeeded();
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let expected = [
+        "began_at",
+        "can_be_undone",
+        "connection",
+        "failed",
+        "finished_at",
+        "id",
+        "ignored",
+        "new",
+        "rows",
+        "tenant",
+        "undone_at",
+        "updated",
+    ];
+    let keys: BTreeSet<&str> = listed["imports"][1].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(expected));
+    assert_eq!((&listed["imports"][1]["id"], &listed["imports"][1]["undone_at"]), (&json!(first), &Value::Null));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use serde_json::json;
-use simulators::association_anywhere::{Fault, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Procedure};
 
 use crate::source::{Source, connection, home_with_connection_to};
 use crate::support::{Home, PASSWORD, Running, USERNAME};
@@ -94,7 +94,7 @@ fn a_connection_that_fails_is_told_in_one_line_without_secrets() {
     maintenance.simulator.fault(Procedure::Queue, Some(Fault::NotXml));
     let talkative = Source::with_customers(3);
     let refusal = format!("{USERNAME} can't log in with {PASSWORD}");
-    talkative.simulator.fault(Procedure::Queue, Some(Fault::FailureStatus(refusal)));
+    talkative.simulator.fault(Procedure::Queue, Some(AaFault::FailureStatus(refusal).into()));
     let nobody = "http://does-not-exist.invalid";
     let runs: Vec<(&str, &str, Home, Running)> = [
         (

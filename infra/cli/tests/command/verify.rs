@@ -1,7 +1,7 @@
 //! `verify`: customers of the shadow against their source.
 
 use serde_json::json;
-use simulators::association_anywhere::{Fault, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Procedure};
 
 use crate::source::{Source, home_with_connection_to};
 use crate::support::{Home, PASSWORD, TOKEN, USERNAME};
@@ -63,7 +63,7 @@ fn what_can_not_be_compared_is_told_and_why() {
     source.simulator.fault(Procedure::Details, Some(Fault::WrongCredentials));
     let said = home.run("verify aa --data data").without(source.secrets());
     assert!(said.error().starts_with("connection `aa`: details: "), "{said:?}");
-    source.simulator.fault(Procedure::Details, Some(Fault::Empty));
+    source.simulator.fault(Procedure::Details, Some(AaFault::Empty.into()));
     let said = home.run("verify aa --data data");
     assert_eq!((said.code, said.stderr.as_str()), (Some(1), ""), "{said:?}");
     assert!(said.stdout.ends_with("  0 agree + 0 differ + 0 on their way + 20 not compared\n"), "{said:?}");

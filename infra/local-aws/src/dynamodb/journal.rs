@@ -17,13 +17,9 @@ use dynoxide::types::Item;
 use serde_json::{Map, Value, json};
 
 use super::dispatch;
-use super::streams::Streams;
+use super::streams::{JOURNALS, SHARDS, Streams};
 use crate::interference::Answer;
 
-/// The table of the journals.
-pub(super) const JOURNALS: &str = "_streams";
-/// How many shards a stream has.
-pub(super) const SHARDS: u64 = 2;
 /// Bytes of a part of a record: an item of DynamoDB has 400 KB at most, and a record two of them.
 const PART: usize = 380_000;
 

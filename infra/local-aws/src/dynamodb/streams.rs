@@ -9,9 +9,12 @@ use lambda::TableChange;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::journal::{JOURNALS, SHARDS};
 use super::{EmbeddedDynamoDb, Storage};
 
+/// The table of the journals.
+pub(super) const JOURNALS: &str = "_streams";
+/// How many shards a stream has.
+pub(super) const SHARDS: u64 = 2;
 /// How many items one BatchWriteItem deletes.
 const DELETED_AT_ONCE: usize = 25;
 

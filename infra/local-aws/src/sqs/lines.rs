@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use crate::sqs::Message;
+use crate::sqs::message::Message;
 
 /// One line for each group of messages. The next message comes from the group with the fewest messages in flight, and
 /// of those from the one with its last turn the longest ago. So a group with many or slow messages delays no other. SQS

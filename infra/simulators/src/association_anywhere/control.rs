@@ -31,95 +31,60 @@
 //! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
 //! is for a simulator that only a test can reach.
 
-use std::time::Duration;
-
-use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
-    routing::{get, post},
-};
 use serde_json::{Value, json};
 
-use super::{AaSimulator, Fault, Poison, Procedure};
-use crate::control::{BadRequest, Parameters, no_command, not_known};
+use super::types::{AaSimulator, Poison};
+use crate::control::{BadRequest, Controlled, Parameters, done, no_command, not_known};
 
-/// The control surface of one simulator. [`AaSimulator::serve`] has it already.
-pub fn router(simulator: &AaSimulator) -> Router {
-    Router::new()
-        .route("/_simulator/state", get(state))
-        .route("/_simulator/customer", get(customer))
-        .route("/_simulator/{command}", post(command))
-        .with_state(simulator.clone())
-}
-
-async fn command(
-    State(simulator): State<AaSimulator>,
-    Path(command): Path<String>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
-    match command.as_str() {
-        "change" => simulator.change(parameters.numbers("ids")?),
-        "change-some" => {
-            let ids = simulator.change_some(parameters.number("count")?);
-            return Ok(Json(json!({ "ids": ids })));
+impl Controlled for AaSimulator {
+    fn command(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "change" => self.change(parameters.numbers("ids")?),
+            "change-some" => return Ok(json!({ "ids": self.change_some(parameters.number("count")?) })),
+            "delete" => self.delete(parameters.number("id")?),
+            "delete-silently" => self.delete_silently(parameters.number("id")?),
+            "change-unqueued" => self.change_unqueued(parameters.numbers("ids")?),
+            "delete-unqueued" => self.delete_unqueued(parameters.number("id")?),
+            "create" => self.create(parameters.number("id")?),
+            "enqueue" => self.enqueue(parameters.number("id")?),
+            "enqueue-all" => self.enqueue_all(),
+            "enqueue-text" => self.enqueue_text(parameters.text("text")?),
+            "poison" => self.poison(parameters.number("id")?, poison(parameters)?),
+            "heal" => self.heal(parameters.number("id")?),
+            "fault" => self.plan_fault(parameters)?,
+            other => return Err(no_command(other)),
         }
-        "delete" => simulator.delete(parameters.number("id")?),
-        "delete-silently" => simulator.delete_silently(parameters.number("id")?),
-        "change-unqueued" => simulator.change_unqueued(parameters.numbers("ids")?),
-        "delete-unqueued" => simulator.delete_unqueued(parameters.number("id")?),
-        "create" => simulator.create(parameters.number("id")?),
-        "enqueue" => simulator.enqueue(parameters.number("id")?),
-        "enqueue-all" => simulator.enqueue_all(),
-        "enqueue-text" => simulator.enqueue_text(parameters.text("text")?),
-        "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
-        "heal" => simulator.heal(parameters.number("id")?),
-        "fault" => set_fault(&simulator, &parameters)?,
-        other => return Err(no_command(other)),
+        Ok(done())
     }
-    Ok(Json(json!({ "done": true })))
-}
 
-fn set_fault(simulator: &AaSimulator, parameters: &Parameters) -> Result<(), BadRequest> {
-    let procedures = match parameters.text("procedure")? {
-        "queue" => vec![Procedure::Queue],
-        "details" => vec![Procedure::Details],
-        "purge" => vec![Procedure::Purge],
-        "enqueue" => vec![Procedure::Enqueue],
-        "all" => Procedure::ALL.to_vec(),
-        other => return Err(not_known("procedure", other)),
-    };
-    let fault = fault(parameters)?;
-    let times = parameters.number_if_given("times")?;
-    for procedure in procedures {
-        simulator.shared.faults.plan(procedure as usize, None, fault.clone(), times);
-    }
-    Ok(())
-}
-
-fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
-    Ok(Some(match parameters.text("fault")? {
-        "none" => return Ok(None),
-        "delay" => Fault::Delay(Duration::from_millis(parameters.number("value")?)),
-        "hang" => Fault::Hang,
-        "status" => Fault::Status(parameters.number("value")?),
-        "retry-after" => {
-            let (status, seconds) = parameters.status_and_seconds("value")?;
-            Fault::RetryAfter { status, seconds }
+    fn look(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "state" => {
+                let queue = self.queue();
+                Ok(json!({
+                    "queue": { "length": self.queue_len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
+                    "requests": self.requests(),
+                    "purges": self.purges(),
+                    "customers": self.customer_ids().len(),
+                }))
+            }
+            "customer" => {
+                let id = parameters.number("id")?;
+                Ok(json!({
+                    "id": id,
+                    "exists": self.revision(id).is_some(),
+                    "revision": self.revision(id),
+                    "display_name": self.display_name(id),
+                    "email": self.email(id),
+                }))
+            }
+            other => Err(no_command(other)),
         }
-        "cut-body" => Fault::CutBody,
-        "error-document" => Fault::ErrorDocument(parameters.text("value")?.to_owned()),
-        "failure-status" => Fault::FailureStatus(parameters.text("value")?.to_owned()),
-        "empty" => Fault::Empty,
-        "malformed" => Fault::Malformed,
-        "not-xml" => Fault::NotXml,
-        "doctype" => Fault::Doctype,
-        "duplicates" => Fault::Duplicates,
-        "wrong-dialect" => Fault::WrongDialect,
-        "huge" => Fault::Huge(parameters.number("value")?),
-        "wrong-credentials" => Fault::WrongCredentials,
-        other => return Err(not_known("fault", other)),
-    }))
+    }
 }
+
+/// How many ids of the queue the state shows.
+const FIRST_IDS: usize = 20;
 
 fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
     Ok(match parameters.text("kind")? {
@@ -131,31 +96,4 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
         "huge-text" => Poison::HugeText(parameters.number("value")?),
         other => return Err(not_known("kind", other)),
     })
-}
-
-/// How many ids of the queue the state shows.
-const FIRST_IDS: usize = 20;
-
-async fn state(State(simulator): State<AaSimulator>) -> Json<Value> {
-    let queue = simulator.queue();
-    Json(json!({
-        "queue": { "length": simulator.queue_len(), "first_ids": &queue[..queue.len().min(FIRST_IDS)] },
-        "requests": simulator.requests(),
-        "purges": simulator.purges(),
-        "customers": simulator.customer_ids().len(),
-    }))
-}
-
-async fn customer(
-    State(simulator): State<AaSimulator>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
-    let id = parameters.number("id")?;
-    Ok(Json(json!({
-        "id": id,
-        "exists": simulator.revision(id).is_some(),
-        "revision": simulator.revision(id),
-        "display_name": simulator.display_name(id),
-        "email": simulator.email(id),
-    })))
 }

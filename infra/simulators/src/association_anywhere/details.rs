@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::{
-    AaSimulator, Poison, Procedure,
     customers::Identity,
     documents,
     requests::{text, texts},
     sections::{self, Section, write_header},
+    types::{AaSimulator, Poison, Procedure},
 };
 use crate::xml::{DECLARATION, Element, element, too_deep};
 
@@ -64,7 +64,7 @@ fn refusal(message: &str) -> String {
 
 /// Takes from the state only what is needed, so that writing a long document does not hold it up.
 fn existing(simulator: &AaSimulator, ids: &[u64]) -> Vec<(Identity, Option<Poison>)> {
-    let seed = simulator.shared.settings.seed;
+    let seed = simulator.settings().seed;
     let mut state = simulator.state();
     let customers: Vec<(Identity, Option<Poison>)> =
         ids.iter().filter_map(|&id| Some((state.identity(seed, id)?, state.poisons.get(&id).copied()))).collect();

@@ -4,10 +4,20 @@
 use std::fmt::Arguments;
 
 use super::{
-    Procedure,
     state::{Action, Queued},
+    types::Procedure,
 };
-use crate::xml::{DECLARATION, Piece, element, partial_escape, pieces, write_or_ignore};
+use crate::{
+    server::Document,
+    xml::{DECLARATION, Piece, element, partial_escape, pieces, write_or_ignore},
+};
+
+pub(super) const XML_TYPE: &str = "text/xml; charset=UTF-8";
+
+/// An XML document without a fault.
+pub(super) fn xml(document: String) -> Document {
+    Document::ok(XML_TYPE, document)
+}
 
 /// Which spelling of element names an answer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,15 @@
 use axum::response::{IntoResponse, Response};
 
 use super::{
-    AaSimulator, Fault, Poison, Procedure, details,
+    details,
     documents::{self, Dialect},
     faults,
     requests::{child, folded, text, texts},
-    state,
+    types::{AaFault, AaSimulator, Fault, Poison, Procedure},
 };
 use crate::{
-    faults::plain_status,
+    faults::spoil,
+    server::plain_status,
     xml::{self, Element},
 };
 
@@ -30,15 +31,7 @@ pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) 
         note_details_ids(simulator, request);
     }
 
-    let (mut fault, mut fault_changes) = simulator.shared.faults.take(call.procedure as usize, None);
-    if fault.is_some() {
-        simulator.state().counts.faulted += 1;
-    }
-    if fault == Some(Fault::Hang) {
-        // The sender lives as long as the simulator, which this request holds.
-        let _ = fault_changes.changed().await;
-        fault = None;
-    }
+    let fault = simulator.meet(call.procedure as usize, None).await;
     if let Some(response) = fault.as_ref().and_then(|fault| faults::instead_of_answer(fault, call.procedure, dialect)) {
         return response;
     }
@@ -51,7 +44,7 @@ pub(super) async fn answer(simulator: &AaSimulator, call: Call, document: &str) 
         }
     };
     match carried_out {
-        Ok(document) => faults::spoil(fault.as_ref(), document).await,
+        Ok(document) => spoil(fault.as_ref(), documents::xml(document)).await,
         Err(InternalError) => plain_status(500).into_response(),
     }
 }
@@ -103,7 +96,7 @@ fn carry_out(
         return Ok(dialect.spelled(documents::refusal(procedure, documents::WRONG_CREDENTIALS)));
     }
 
-    let duplicates = fault == Some(&Fault::Duplicates);
+    let duplicates = fault == Some(&AaFault::Duplicates.into());
     let document = match procedure {
         Procedure::Queue => queue(simulator, call.with_reasons, duplicates),
         Procedure::Purge => purge(simulator, request),
@@ -111,7 +104,7 @@ fn carry_out(
         Procedure::Details if names_a_server_error(simulator, request) => return Err(InternalError),
         Procedure::Details => details::answer(simulator, request, duplicates),
     };
-    let dialect = if fault == Some(&Fault::WrongDialect) { dialect.other() } else { dialect };
+    let dialect = if fault == Some(&AaFault::WrongDialect.into()) { dialect.other() } else { dialect };
     Ok(dialect.spelled(document))
 }
 
@@ -120,7 +113,7 @@ fn credentials_are_right(simulator: &AaSimulator, procedure: Procedure, request:
         Procedure::Details => ("integratorusername", "integratorpassword"),
         Procedure::Queue | Procedure::Purge | Procedure::Enqueue => ("vendorid", "vendorpassword"),
     };
-    let settings = &simulator.shared.settings;
+    let settings = simulator.settings();
     text(request, username) == settings.username && text(request, password) == settings.password
 }
 
@@ -158,7 +151,7 @@ fn enqueue(simulator: &AaSimulator, request: &Element) -> String {
     let Ok(id) = text(request, "custid").parse::<u64>() else {
         return documents::status(Procedure::Enqueue, "FAILURE", "cust-id must be a number");
     };
-    simulator.state().enqueue(id, state::Action::Update);
+    simulator.enqueue(id);
     documents::status(Procedure::Enqueue, "SUCCESS", "")
 }
 

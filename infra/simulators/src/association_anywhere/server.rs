@@ -3,27 +3,22 @@
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, RawQuery, State},
+    extract::{Path, RawQuery, State},
     http::Method,
     response::{IntoResponse, Response},
     routing::get,
 };
 
 use super::{
-    AaSimulator, DETAILS_PATH, ENQUEUE_PATH, PURGE_PATH, Procedure, QUEUE_PATH, QUEUE_WITH_REASONS_PATH,
     procedures::{self, Call},
     requests,
+    types::{AaSimulator, Procedure},
+    urls::{DETAILS_PATH, ENQUEUE_PATH, PURGE_PATH, QUEUE_PATH, QUEUE_WITH_REASONS_PATH},
 };
-use crate::faults::plain_status;
+use crate::server::plain_status;
 
-/// A request that names every one of a million customers still fits.
-const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-
-pub(super) fn router(simulator: &AaSimulator) -> Router {
-    Router::new()
-        .route("/{environment}/{procedure}", get(call_procedure).post(call_procedure))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(simulator.clone())
+pub(super) fn router() -> Router<AaSimulator> {
+    Router::new().route("/{environment}/{procedure}", get(call_procedure).post(call_procedure))
 }
 
 async fn call_procedure(

@@ -5,8 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::customers::Identity;
-use super::{AaSettings, Poison, Procedure, RequestCounts};
+use super::{
+    customers::Identity,
+    settings::AaSettings,
+    types::{Habits, Poison, Procedure, RequestCounts},
+};
 use crate::random::choose_some;
 
 /// Why a customer is queued.
@@ -34,7 +37,7 @@ pub(super) struct Queued {
     pub(super) action: Action,
 }
 
-pub(super) struct State {
+pub struct State {
     /// Every id that was ever created or queued.
     customers: BTreeMap<u64, CustomerState>,
     queue: BTreeMap<u64, Queued>,
@@ -52,23 +55,6 @@ pub(super) struct State {
     /// How often the queue was built anew, and how often it had been when it was last shown.
     rebuilds: u64,
     shown_after: u64,
-}
-
-/// How this source differs from most.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Habits {
-    /// A details answer holds at most so many customers, those with the greatest ids.
-    pub(super) answers_at_most: Option<usize>,
-    /// A purge that finds nothing to clear is a failure.
-    pub(super) refuses_empty_purges: bool,
-    /// The queue writes ids with three leading zeros; the details do not.
-    pub(super) queues_with_zeros: bool,
-    /// A purge of a queue that was built anew since it was last shown clears nothing.
-    pub(super) keeps_unseen: bool,
-    /// An empty queue has a number, too.
-    pub(super) numbers_empty_queue: bool,
-    /// Every details answer holds this customer, too.
-    pub(super) always_answers: Option<u64>,
 }
 
 impl State {

@@ -5,31 +5,17 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 use simulators::{
     association_anywhere::{AaSettings, AaSimulator, AaUrls, ENVIRONMENT, urls_in},
-    cli,
+    cli::{self, Listen},
 };
 
 /// A simulated Association Anywhere: customers, and the queue of those that changed
 #[derive(Parser)]
 #[command(name = "aa-simulator", version, after_help = CONTROL_HELP)]
 struct Arguments {
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = 8790)]
-    port: u16,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
-    /// How many customers there are, with ids from 1001
-    #[arg(long, default_value_t = 1000)]
-    customers: u64,
-    /// Decides every name, date and random choice
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// User name that requests must carry
-    #[arg(long, default_value = "demo")]
-    username: String,
-    /// Password that requests must carry
-    #[arg(long, default_value = "demo-password")]
-    password: String,
+    #[command(flatten)]
+    listen: Listen<8790>,
+    #[command(flatten)]
+    settings: AaSettings,
     /// Environment in the printed addresses; any is answered
     #[arg(long, default_value = ENVIRONMENT)]
     environment: String,
@@ -55,21 +41,14 @@ While it runs it can be driven over HTTP:
   GET  /_simulator/state                      queue, requests, purges, customers
   GET  /_simulator/customer?id=1001           name, e-mail and revision of a customer";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::exit_code("aa-simulator", run(Arguments::parse()).await)
+fn main() -> ExitCode {
+    cli::main("aa-simulator", run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
-    let simulator = AaSimulator::new(AaSettings {
-        customers: arguments.customers,
-        seed: arguments.seed,
-        username: arguments.username.clone(),
-        password: arguments.password.clone(),
-        ..AaSettings::default()
-    });
+    let (listener, address) = arguments.listen.bind().await?;
     cli::say(introduction(&arguments, address));
+    let simulator = AaSimulator::new(arguments.settings);
     cli::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
         simulator.change_some(count);
     })
@@ -80,8 +59,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
     let base = format!("http://{address}");
     let AaUrls { queue, queue_with_reasons, details, purge, enqueue } = urls_in(&base, &arguments.environment);
-    let credentials = cli::credentials_for_shell(&arguments.username, &arguments.password);
-    let customers = arguments.customers;
+    let AaSettings { customers, username, password, .. } = &arguments.settings;
+    let credentials = cli::credentials_for_shell(username, password);
     let insecure_http = cli::insecure_http(address);
     format!(
         "\

@@ -3,56 +3,27 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::anyhow;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use jiff::{Timestamp, tz::TimeZone};
 use simulators::{
-    business_catalyst::{BcSettings, BcSimulator, Clock, ListingOrder, endpoint},
-    cli,
+    business_catalyst::{BcSettings, BcSimulator, Clock, endpoint},
+    cli::{self, Listen},
 };
 
 /// A simulated Business Catalyst: one site, with its contacts
 #[derive(Parser)]
 #[command(name = "bc-simulator", version, after_help = CONTROL_HELP)]
 struct Arguments {
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = 8791)]
-    port: u16,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
-    /// How many contacts there are, with ids from 1001
-    #[arg(long, default_value_t = 1000)]
-    contacts: u64,
-    /// Decides every name, date and random choice
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// User name that requests must carry
-    #[arg(long, default_value = "demo@example.com")]
-    username: String,
-    /// Password that requests must carry
-    #[arg(long, default_value = "demo-password")]
-    password: String,
-    /// What requests without a user name must carry as password
-    #[arg(long, default_value = "demo-site-token")]
-    site_token: String,
-    /// Site that requests must name
-    #[arg(long, default_value_t = 12345)]
-    site_id: i32,
+    #[command(flatten)]
+    listen: Listen<8791>,
+    #[command(flatten)]
+    settings: BcSettings,
     /// Where the site is: its dates are this zone's local time
     #[arg(long, default_value = "Australia/Sydney")]
     time_zone: String,
-    /// In which order a listing holds its contacts
-    #[arg(long, value_enum, default_value_t = Order::LastUpdateDate)]
-    order: Order,
     /// Keep changing this many random contacts a minute
     #[arg(long, default_value_t = 0)]
     changes_per_minute: u32,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Order {
-    LastUpdateDate,
-    EntityId,
 }
 
 const CONTROL_HELP: &str = "\
@@ -83,31 +54,17 @@ While it runs it can be driven over HTTP:
   GET  /_simulator/contact?external_id=aa~1001
                                               what the contact holds that another system gave this id";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::exit_code("bc-simulator", run(Arguments::parse()).await)
+fn main() -> ExitCode {
+    cli::main("bc-simulator", run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let time_zone = TimeZone::get(&arguments.time_zone)
         .map_err(|_| anyhow!("--time-zone {}: there is no such zone", arguments.time_zone))?;
-    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
-    let simulator = BcSimulator::new(BcSettings {
-        contacts: arguments.contacts,
-        seed: arguments.seed,
-        username: arguments.username.clone(),
-        password: arguments.password.clone(),
-        site_token: arguments.site_token.clone(),
-        site_id: arguments.site_id,
-        order: match arguments.order {
-            Order::LastUpdateDate => ListingOrder::LastUpdateDate,
-            Order::EntityId => ListingOrder::EntityId,
-        },
-        time_zone,
-        clock: Clock::Following(Arc::new(Timestamp::now)),
-        ..BcSettings::default()
-    });
+    let (listener, address) = arguments.listen.bind().await?;
     cli::say(introduction(&arguments, address));
+    let clock = Clock::Following(Arc::new(Timestamp::now));
+    let simulator = BcSimulator::new(BcSettings { time_zone, clock, ..arguments.settings });
     cli::serve_and_change(simulator.serve(listener), arguments.changes_per_minute, |count| {
         simulator.change_some(count);
     })
@@ -118,10 +75,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn introduction(arguments: &Arguments, address: SocketAddr) -> String {
     let base = format!("http://{address}");
     let endpoint = endpoint(&base);
-    let credentials = cli::credentials_for_shell(&arguments.username, &arguments.password);
-    let token_credentials = cli::credentials_for_shell("", &arguments.site_token);
+    let Arguments { time_zone, settings, .. } = arguments;
+    let BcSettings { contacts, username, password, site_token, site_id, .. } = settings;
+    let credentials = cli::credentials_for_shell(username, password);
+    let token_credentials = cli::credentials_for_shell("", site_token);
     let insecure_http = cli::insecure_http(address);
-    let Arguments { contacts, site_id, time_zone, .. } = arguments;
     format!(
         "\
 Business Catalyst, simulated, at {base}

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 use serde_json::json;
 use simulators::{
-    cli,
+    cli::{self, Listen},
     loyalty::{LoyaltySettings, LoyaltySimulator, endpoint},
 };
 
@@ -13,12 +13,8 @@ use simulators::{
 #[derive(Parser)]
 #[command(name = "loyalty-simulator", version, after_help = CONTROL_HELP)]
 struct Arguments {
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = 8793)]
-    port: u16,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
+    #[command(flatten)]
+    listen: Listen<8793>,
     #[command(flatten)]
     settings: LoyaltySettings,
 }
@@ -36,13 +32,12 @@ While it runs it can be driven over HTTP:
   GET  /_simulator/customer?code=1001         a customer's columns, and how often it was written
   GET  /_simulator/batches                    the batches that could be read";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::exit_code("loyalty-simulator", run(Arguments::parse()).await)
+fn main() -> ExitCode {
+    cli::main("loyalty-simulator", run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
+    let (listener, address) = arguments.listen.bind().await?;
     cli::say(introduction(&arguments.settings, address));
     let simulator = LoyaltySimulator::new(arguments.settings);
     cli::serve(simulator.serve(listener)).await

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::ExitCode};
 use clap::Parser;
 use serde_json::json;
 use simulators::{
-    cli,
+    cli::{self, Listen},
     webhook::{WebhookReceiver, WebhookSettings, endpoint},
 };
 
@@ -13,12 +13,8 @@ use simulators::{
 #[derive(Parser)]
 #[command(name = "webhook-receiver", version, after_help = CONTROL_HELP)]
 struct Arguments {
-    /// Port to listen on; 0 takes any free one
-    #[arg(long, default_value_t = 8794)]
-    port: u16,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
+    #[command(flatten)]
+    listen: Listen<8794>,
     #[command(flatten)]
     settings: WebhookSettings,
 }
@@ -37,13 +33,12 @@ While it runs it can be driven over HTTP:
   GET  /_simulator/events                     the events that were applied
   GET  /_simulator/last-request               headers and body of the last request";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::exit_code("webhook-receiver", run(Arguments::parse()).await)
+fn main() -> ExitCode {
+    cli::main("webhook-receiver", run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (listener, address) = cli::listen(&arguments.host, arguments.port).await?;
+    let (listener, address) = arguments.listen.bind().await?;
     cli::say(introduction(&arguments.settings, address));
     let receiver = WebhookReceiver::new(arguments.settings);
     cli::serve(receiver.serve(listener)).await

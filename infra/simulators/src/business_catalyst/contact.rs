@@ -1,6 +1,7 @@
 //! What a contact is made of, apart from its dates.
 
 use jiff::civil::DateTime;
+use serde::Serialize;
 
 use crate::names::revision_initial;
 
@@ -40,15 +41,22 @@ pub(super) struct Relationship {
 }
 
 /// Where a contact lives or works.
-#[derive(Clone)]
-pub(super) struct Address {
-    pub(super) type_id: i64,
-    pub(super) line_1: String,
-    pub(super) line_2: String,
-    pub(super) city: String,
-    pub(super) zipcode: String,
-    pub(super) state: String,
-    pub(super) country_code: String,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Address {
+    /// Its type: 1 home, 2 work, and so on.
+    pub type_id: i64,
+    /// Its first line.
+    pub line_1: String,
+    /// Its second line.
+    pub line_2: String,
+    /// Its city.
+    pub city: String,
+    /// Its postal code.
+    pub zipcode: String,
+    /// Its state.
+    pub state: String,
+    /// The code of its country.
+    pub country_code: String,
 }
 
 /// A phone number, an e-mail address or a web address.

@@ -36,53 +36,46 @@
 //! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
 //! is for a simulator that only a test can reach.
 
-use std::time::Duration;
-
-use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
-    routing::{get, post},
-};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{Action, BcSimulator, Fault, ListingRequest, Operation, Poison, requests::date_time};
-use crate::control::{BadRequest, Parameters, bad_request, no_command, not_known};
+use super::{
+    requests::{ListingRequest, date_time},
+    types::{Action, BcSimulator, Poison},
+};
+use crate::control::{BadRequest, Controlled, Parameters, bad_request, done, no_command, not_known};
 
-/// The control surface of one simulator. [`BcSimulator::serve`] has it already.
-pub fn router(simulator: &BcSimulator) -> Router {
-    Router::new()
-        .route("/_simulator/state", get(state))
-        .route("/_simulator/contact", get(contact))
-        .route("/_simulator/{command}", post(command))
-        .with_state(simulator.clone())
-}
-
-async fn command(
-    State(simulator): State<BcSimulator>,
-    Path(command): Path<String>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
-    match command.as_str() {
-        "on-page" => {
-            let name = parameters.text("action")?;
-            let action = action(name, &parameters)?.ok_or_else(|| not_known("action", name))?;
-            simulator.on_page(parameters.number("record_start")?, action);
+impl Controlled for BcSimulator {
+    fn command(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "on-page" => {
+                let name = parameters.text("action")?;
+                let action = action(name, parameters)?.ok_or_else(|| not_known("action", name))?;
+                self.on_page(parameters.number("record_start")?, action);
+            }
+            "poison" => self.poison(parameters.number("id")?, poison(parameters)?),
+            "heal" => self.heal(parameters.number("id")?),
+            "refuse" => self.refuse_external_id(parameters.text("external_id")?),
+            "accept" => self.accept_external_id(parameters.text("external_id")?),
+            "take-news" => return Ok(json!({ "external_ids": self.take_news() })),
+            "fault" => self.plan_fault(parameters)?,
+            "set-time" => self.set_time(date_time("to", parameters.text("to")?).map_err(bad_request)?),
+            "set-step" => self.set_step(SignedDuration::from_secs(parameters.number("seconds")?)),
+            name => {
+                let action = action(name, parameters)?.ok_or_else(|| no_command(name))?;
+                return Ok(json!({ "ids": self.act(action) }));
+            }
         }
-        "poison" => simulator.poison(parameters.number("id")?, poison(&parameters)?),
-        "heal" => simulator.heal(parameters.number("id")?),
-        "refuse" => simulator.refuse_external_id(parameters.text("external_id")?),
-        "accept" => simulator.accept_external_id(parameters.text("external_id")?),
-        "take-news" => return Ok(Json(json!({ "external_ids": simulator.take_news() }))),
-        "fault" => set_fault(&simulator, &parameters)?,
-        "set-time" => simulator.set_time(date_time("to", parameters.text("to")?).map_err(bad_request)?),
-        "set-step" => simulator.set_step(SignedDuration::from_secs(parameters.number("seconds")?)),
-        name => {
-            let action = action(name, &parameters)?.ok_or_else(|| no_command(name))?;
-            return Ok(Json(json!({ "ids": simulator.act(action) })));
+        Ok(done())
+    }
+
+    fn look(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "state" => Ok(state(self)),
+            "contact" => contact(self, parameters),
+            other => Err(no_command(other)),
         }
     }
-    Ok(Json(json!({ "done": true })))
 }
 
 /// `None` if there is no action of this name.
@@ -95,52 +88,6 @@ fn action(name: &str, parameters: &Parameters) -> Result<Option<Action>, BadRequ
         "remove-silently" => Action::RemoveSilently(parameters.number("id")?),
         "create" => Action::Create(parameters.number_if_given("id")?),
         _ => return Ok(None),
-    }))
-}
-
-fn set_fault(simulator: &BcSimulator, parameters: &Parameters) -> Result<(), BadRequest> {
-    let operations = match parameters.text("operation")? {
-        "retrieve" => vec![Operation::Retrieve],
-        "update-insert" => vec![Operation::UpdateInsert],
-        "all" => Operation::ALL.to_vec(),
-        other => return Err(not_known("operation", other)),
-    };
-    let fault = fault(parameters)?;
-    let times = parameters.number_if_given("times")?;
-    let record_start = parameters.number_if_given("record_start")?;
-    if record_start.is_some() && operations != [Operation::Retrieve] {
-        return Err(bad_request("record_start: only the operation retrieve has pages"));
-    }
-    for operation in operations {
-        simulator.shared.faults.plan(operation as usize, record_start, fault.clone(), times);
-    }
-    Ok(())
-}
-
-fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
-    Ok(Some(match parameters.text("fault")? {
-        "none" => return Ok(None),
-        "delay" => Fault::Delay(Duration::from_millis(parameters.number("value")?)),
-        "hang" => Fault::Hang,
-        "status" => Fault::Status(parameters.number("value")?),
-        "retry-after" => {
-            let (status, seconds) = parameters.status_and_seconds("value")?;
-            Fault::RetryAfter { status, seconds }
-        }
-        "cut-body" => Fault::CutBody,
-        "malformed" => Fault::Malformed,
-        "not-xml" => Fault::NotXml,
-        "doctype" => Fault::Doctype,
-        "huge" => Fault::Huge(parameters.number("value")?),
-        "soap-fault" => Fault::SoapFault(parameters.text("value")?.to_owned()),
-        "fault-text" => Fault::FaultText(parameters.text("value")?.to_owned()),
-        "no-contacts-fault" => Fault::NoContactsFault,
-        "empty-result" => Fault::EmptyResult,
-        "no-result" => Fault::NoResult,
-        "repeat-pages" => Fault::RepeatPages,
-        "endless" => Fault::Endless,
-        "wrong-credentials" => Fault::WrongCredentials,
-        other => return Err(not_known("fault", other)),
     }))
 }
 
@@ -159,7 +106,7 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
 /// How many listings the state shows.
 const LAST_LISTINGS: usize = 20;
 
-async fn state(State(simulator): State<BcSimulator>) -> Json<Value> {
+fn state(simulator: &BcSimulator) -> Value {
     let listings = simulator.listings();
     let last_listings: Vec<Value> = listings[listings.len().saturating_sub(LAST_LISTINGS)..]
         .iter()
@@ -167,26 +114,23 @@ async fn state(State(simulator): State<BcSimulator>) -> Json<Value> {
             json!({ "last_update_date": last_update_date.to_string(), "record_start": record_start })
         })
         .collect();
-    Json(json!({
+    json!({
         "time": simulator.time().to_string(),
         "requests": simulator.requests(),
         "listings": { "count": listings.len(), "last": last_listings },
         "contacts": simulator.contact_ids().len(),
         "deleted": simulator.deleted_ids().len(),
-    }))
+    })
 }
 
-async fn contact(
-    State(simulator): State<BcSimulator>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
+fn contact(simulator: &BcSimulator, parameters: &Parameters) -> Result<Value, BadRequest> {
     if let Some(external_id) = parameters.text_if_given("external_id") {
         let contact = simulator.contact_by_external_id(external_id);
         let exists = contact.as_ref().is_some_and(|contact| !contact.deleted);
-        return Ok(Json(json!({ "external_id": external_id, "exists": exists, "contact": contact })));
+        return Ok(json!({ "external_id": external_id, "exists": exists, "contact": contact }));
     }
     let id = parameters.number("id")?;
-    Ok(Json(json!({
+    Ok(json!({
         "id": id,
         "exists": simulator.revision(id).is_some(),
         "revision": simulator.revision(id),
@@ -194,5 +138,5 @@ async fn contact(
         "email": simulator.email(id),
         "external_id": simulator.external_id(id),
         "last_update_date": simulator.last_update(id).map(|date| date.to_string()),
-    })))
+    }))
 }

@@ -3,14 +3,15 @@
 use axum::response::Response;
 
 use super::{
-    BcSimulator, Fault, ListingRequest, Operation, faults,
-    requests::{number, required, text},
+    faults,
+    requests::{ListingRequest, number, required, text},
     responses::{WRONG_CREDENTIALS, empty_response, listing_response},
-    soap::{Answer, SoapVersion},
+    soap::SoapVersion,
     state::Page,
+    types::{BcFault, BcSimulator, Fault, Operation},
     updates::{self, Refusal},
 };
-use crate::xml::Element;
+use crate::{faults::spoil, server::Document, xml::Element};
 
 pub(super) async fn answer(
     simulator: &BcSimulator,
@@ -27,15 +28,7 @@ pub(super) async fn answer(
     simulator.state().listings.extend(well_formed_listing);
 
     let record_start = well_formed_listing.map(|listing| listing.record_start);
-    let (mut fault, mut fault_changes) = simulator.shared.faults.take(operation as usize, record_start);
-    if fault.is_some() {
-        simulator.state().counts.faulted += 1;
-    }
-    if fault == Some(Fault::Hang) {
-        // The sender lives as long as the simulator, which this request holds.
-        let _ = fault_changes.changed().await;
-        fault = None;
-    }
+    let fault = simulator.meet(operation as usize, record_start).await;
     let instead = fault
         .as_ref()
         .and_then(|fault| faults::instead_of_answer(fault, version, operation, record_start.unwrap_or(0)));
@@ -50,16 +43,16 @@ pub(super) async fn answer(
         }
         None => update_or_insert(simulator, version, request),
     });
-    faults::spoil(fault.as_ref(), carried_out.unwrap_or_else(|refusal| refusal)).await
+    spoil(fault.as_ref(), carried_out.unwrap_or_else(|refusal| refusal)).await
 }
 
 /// Either a user name with its password, or no user name and the site's token in place of the password.
-fn check_credentials(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<(), Answer> {
+fn check_credentials(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<(), Document> {
     let refusal = |message: &str| {
         simulator.state().counts.refused += 1;
         Err(version.error(message))
     };
-    let settings = &simulator.shared.settings;
+    let settings = simulator.settings();
     let username = text(request, "username").unwrap_or_default();
     let password = text(request, "password").unwrap_or_default();
     let expected = if username.is_empty() { &settings.site_token } else { &settings.password };
@@ -73,15 +66,15 @@ fn check_credentials(simulator: &BcSimulator, version: SoapVersion, request: &El
     }
 }
 
-fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingRequest, fault: Option<&Fault>) -> Answer {
+fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingRequest, fault: Option<&Fault>) -> Document {
     let since = listing.last_update_date;
     let record_start = usize::try_from(listing.record_start).unwrap_or(usize::MAX);
     let page = {
         let mut state = simulator.state();
         state.begin_page(listing.record_start);
         let page = match fault {
-            Some(Fault::RepeatPages) => Page { more_records: true, ..state.page(since, 0) },
-            Some(Fault::Endless) => state.page_without_end(since, record_start),
+            Some(Fault::Own(BcFault::RepeatPages)) => Page { more_records: true, ..state.page(since, 0) },
+            Some(Fault::Own(BcFault::Endless)) => state.page_without_end(since, record_start),
             _ => state.page(since, record_start),
         };
         if page.contacts.iter().any(|listed| listed.poison.is_some()) {
@@ -92,7 +85,7 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
     version.answer(&listing_response(Some(&page.contacts), listing.record_start, page.more_records))
 }
 
-fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<Answer, Answer> {
+fn update_or_insert(simulator: &BcSimulator, version: SoapVersion, request: &Element) -> Result<Document, Document> {
     let mut state = simulator.state();
     let written = updates::update_or_insert(&mut state, request).map_err(|refusal| match refusal {
         Refusal::Unreadable(reason) => version.unreadable(&reason),

@@ -3,9 +3,9 @@
 use jiff::civil::DateTime;
 
 use super::{
-    Poison,
     contact::{Address, Form, FormField, Phone, Relationship},
     state::Listed,
+    types::Poison,
 };
 use crate::xml::{element, too_deep, write_or_ignore};
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::civil::DateTime;
 
-use super::{NAMESPACE, soap::XSI};
+use super::{soap::XSI, types::NAMESPACE};
 use crate::xml::Element;
 
 /// What a listing is asked for.

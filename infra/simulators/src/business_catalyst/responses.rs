@@ -1,6 +1,10 @@
 //! The bodies of answers.
 
-use super::{NAMESPACE, Operation, records::write_record, state::Listed};
+use super::{
+    records::write_record,
+    state::Listed,
+    types::{NAMESPACE, Operation},
+};
 use crate::xml::element;
 
 pub(super) const WRONG_CREDENTIALS: &str = "Invalid username or password";

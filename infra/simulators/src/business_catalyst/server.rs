@@ -1,26 +1,22 @@
 //! The HTTP side: one path, for SOAP and for the description of the service.
 
 use axum::{
-    Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, Method, Uri, header},
+    extract::State,
+    http::{HeaderMap, Method, Uri},
     response::{IntoResponse, Response},
 };
 
 use quick_xml::escape::escape;
 
-use super::{BcSimulator, ENDPOINT_PATH, operations, soap::SoapVersion};
-use crate::faults::plain_status;
+use super::{
+    operations,
+    soap::SoapVersion,
+    types::{BcSimulator, ENDPOINT_PATH, endpoint},
+};
+use crate::server::{Document, media_type, plain_status};
 
-/// A hundred contacts with long forms still fit.
-const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-
-pub(super) fn router(simulator: &BcSimulator) -> Router {
-    Router::new().fallback(call).layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)).with_state(simulator.clone())
-}
-
-async fn call(
+pub(super) async fn call(
     State(simulator): State<BcSimulator>,
     method: Method,
     uri: Uri,
@@ -36,7 +32,7 @@ async fn call(
     if method != Method::POST {
         return plain_status(405).into_response();
     }
-    let Some(version) = header_text(&headers, "content-type").and_then(SoapVersion::of_content_type) else {
+    let Some(version) = SoapVersion::of_media_type(&media_type(&headers)) else {
         return plain_status(415).into_response();
     };
     match version.read(&body, header_text(&headers, "soapaction")) {
@@ -52,7 +48,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The description gives the address that the client used.
 fn description(headers: &HeaderMap) -> Response {
     let host = header_text(headers, "host").unwrap_or("localhost");
-    let address = super::endpoint(&format!("http://{host}"));
+    let address = endpoint(&format!("http://{host}"));
     let document = include_str!("service.wsdl").replace("{address}", &escape(address));
-    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], document).into_response()
+    Document::ok("text/xml; charset=utf-8", document).into_response()
 }

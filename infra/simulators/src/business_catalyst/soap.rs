@@ -1,12 +1,12 @@
 //! SOAP 1.1 and 1.2: envelopes in, envelopes and faults out.
 
-use axum::{
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 
-use super::{NAMESPACE, Operation};
-use crate::xml::{self, Element, partial_escape};
+use super::types::{NAMESPACE, Operation};
+use crate::{
+    server::Document,
+    xml::{self, Element, partial_escape},
+};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -29,24 +29,10 @@ pub(super) enum Blame {
     VersionMismatch,
 }
 
-/// A document and the HTTP status that it comes with.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: &'static str,
-    pub(super) document: String,
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        (self.status, [(header::CONTENT_TYPE, self.content_type)], self.document).into_response()
-    }
-}
-
 impl SoapVersion {
-    /// By the media type of a request; `None` if it is no SOAP.
-    pub(super) fn of_content_type(content_type: &str) -> Option<Self> {
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        match media_type.to_ascii_lowercase().as_str() {
+    /// By the media type of a request, in lower case; `None` if it is no SOAP.
+    pub(super) fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
             "text/xml" => Some(Self::V11),
             "application/soap+xml" => Some(Self::V12),
             _ => None,
@@ -77,12 +63,12 @@ impl SoapVersion {
     }
 
     /// An answer of an operation that was carried out.
-    pub(super) fn answer(self, body: &str) -> Answer {
+    pub(super) fn answer(self, body: &str) -> Document {
         self.document(StatusCode::OK, body)
     }
 
     /// A fault.
-    pub(super) fn fault(self, blame: Blame, text: &str) -> Answer {
+    pub(super) fn fault(self, blame: Blame, text: &str) -> Document {
         let code = match (self, blame) {
             (_, Blame::VersionMismatch) => "VersionMismatch",
             (Self::V11, Blame::Client) => "Client",
@@ -103,24 +89,24 @@ impl SoapVersion {
         self.document(StatusCode::INTERNAL_SERVER_ERROR, &format!("<soap:Fault>{content}</soap:Fault>"))
     }
 
-    fn document(self, status: StatusCode, body: &str) -> Answer {
-        let document = format!("{DECLARATION}{}", self.envelope(body));
-        Answer { status, content_type: self.content_type(), document }
+    fn document(self, status: StatusCode, body: &str) -> Document {
+        let text = format!("{DECLARATION}{}", self.envelope(body));
+        Document { status, content_type: self.content_type(), text }
     }
 
     /// What the service says when it failed on a request: the source marks its own refusals with `ERROR:`.
-    pub(super) fn error(self, text: &str) -> Answer {
+    pub(super) fn error(self, text: &str) -> Document {
         self.fault(Blame::Server, &format!("{UNABLE_TO_PROCESS} ---> ERROR: {text}"))
     }
 
     /// What the service answers to a request that it can't read.
-    pub(super) fn unreadable(self, reason: &str) -> Answer {
+    pub(super) fn unreadable(self, reason: &str) -> Document {
         let text = format!("Server was unable to read request. ---> There is an error in XML document: {reason}");
         self.fault(Blame::Client, &text)
     }
 
     /// The operation in a request, and its element.
-    pub(super) fn read(self, document: &[u8], soap_action: Option<&str>) -> Result<(Operation, Element), Answer> {
+    pub(super) fn read(self, document: &[u8], soap_action: Option<&str>) -> Result<(Operation, Element), Document> {
         let document = std::str::from_utf8(document).map_err(|error| self.unreadable(&error.to_string()))?;
         let envelope =
             xml::parse(document.trim_start_matches('\u{feff}')).map_err(|reason| self.unreadable(&reason))?;

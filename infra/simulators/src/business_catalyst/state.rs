@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use jiff::civil::DateTime;
 
 use super::{
-    Action, BcSettings, ContactView, ListingOrder, ListingRequest, Operation, Poison, RequestCounts,
     contact::Contact,
     generator::{first_dates, id_in_external_id, ids_in_email, invent},
+    requests::ListingRequest,
+    settings::{BcSettings, ListingOrder},
+    types::{Action, Operation, Poison, RequestCounts},
+    view::ContactView,
 };
 use crate::{news::News, random::choose_some};
 
@@ -54,7 +57,7 @@ pub(super) struct Page {
     pub(super) more_records: bool,
 }
 
-pub(super) struct State {
+pub struct State {
     /// With the clock as it was last set.
     pub(super) settings: BcSettings,
     records: BTreeMap<u64, Record>,

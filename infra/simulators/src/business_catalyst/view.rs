@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use serde::Serialize;
 
-use super::contact::{Contact, EMAIL_TYPE};
+use super::contact::{Address, Contact, EMAIL_TYPE};
 
 /// A contact as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,43 +25,15 @@ pub struct ContactView {
     /// Its other `phoneNos` with their types: more e-mail addresses and web addresses are among them.
     pub phones: Vec<(i64, String)>,
     /// Its addresses.
-    pub addresses: Vec<AddressView>,
+    pub addresses: Vec<Address>,
     /// Its date of birth, at midnight as a rule.
     pub date_of_birth: Option<DateTime>,
-}
-
-/// An address of a contact.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AddressView {
-    /// Its type: 1 home, 2 work, and so on.
-    pub type_id: i64,
-    /// Its first line.
-    pub line_1: String,
-    /// Its second line.
-    pub line_2: String,
-    /// Its city.
-    pub city: String,
-    /// Its postal code.
-    pub zipcode: String,
-    /// Its state.
-    pub state: String,
-    /// The code of its country.
-    pub country_code: String,
 }
 
 impl ContactView {
     pub(super) fn new(id: u64, contact: Contact, deleted: bool) -> Self {
         let email = contact.email().map(str::to_owned);
         let other_phones = contact.phones.into_iter().flatten().filter(|phone| phone.type_id != EMAIL_TYPE);
-        let addresses = contact.addresses.into_iter().flatten().map(|address| AddressView {
-            type_id: address.type_id,
-            line_1: address.line_1,
-            line_2: address.line_2,
-            city: address.city,
-            zipcode: address.zipcode,
-            state: address.state,
-            country_code: address.country_code,
-        });
         Self {
             id,
             external_id: contact.external_id,
@@ -71,7 +43,7 @@ impl ContactView {
             last_name: contact.last_name,
             email,
             phones: other_phones.map(|phone| (phone.type_id, phone.number)).collect(),
-            addresses: addresses.collect(),
+            addresses: contact.addresses.into_iter().flatten().collect(),
             date_of_birth: contact.date_of_birth,
         }
     }

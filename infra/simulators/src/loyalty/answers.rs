@@ -1,13 +1,12 @@
 //! The documents of answers, in XML and in JSON.
 
-use axum::{
-    http::header,
-    response::{IntoResponse, Response},
-};
 use serde_json::{Value, json};
 
 use super::{customers::Imported, requests::Fields};
-use crate::xml::{element, write_or_ignore};
+use crate::{
+    server::Document,
+    xml::{element, write_or_ignore},
+};
 
 pub(super) const WRONG_CREDENTIALS: &str = "Invalid user or password";
 
@@ -29,18 +28,6 @@ pub(super) enum Answer {
         account: Option<&'static str>,
     },
     Error(String),
-}
-
-/// A document and its media type.
-pub(super) struct Document {
-    pub(super) content_type: &'static str,
-    pub(super) text: String,
-}
-
-impl IntoResponse for Document {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, self.content_type)], self.text).into_response()
-    }
 }
 
 impl Format {
@@ -65,7 +52,7 @@ impl Format {
             Self::Json { condensed: true } => json(answer).to_string(),
             Self::Json { condensed: false } => format!("{:#}\n", json(answer)),
         };
-        Document { content_type: self.content_type(), text }
+        Document::ok(self.content_type(), text)
     }
 }
 

@@ -21,67 +21,47 @@
 //! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
 //! is for a simulator that only a test can reach.
 
-use std::time::Duration;
-
-use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
-    routing::{get, post},
-};
 use serde_json::{Value, json};
 
-use super::{Fault, LoyaltySimulator, ONLY_OPERATION, Poison};
-use crate::control::{BadRequest, Parameters, no_command, not_known};
+use super::types::{LoyaltySimulator, Poison};
+use crate::control::{BadRequest, Controlled, Parameters, done, no_command, not_known};
 
-/// The control surface of one simulator. [`LoyaltySimulator::serve`] has it already.
-pub fn router(simulator: &LoyaltySimulator) -> Router {
-    Router::new()
-        .route("/_simulator/state", get(state))
-        .route("/_simulator/customer", get(customer))
-        .route("/_simulator/batches", get(batches))
-        .route("/_simulator/{command}", post(command))
-        .with_state(simulator.clone())
-}
-
-async fn command(
-    State(simulator): State<LoyaltySimulator>,
-    Path(command): Path<String>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
-    match command.as_str() {
-        "poison" => simulator.poison(parameters.text("code")?, poison(&parameters)?),
-        "heal" => simulator.heal(parameters.text("code")?),
-        "fault" => {
-            let times = parameters.number_if_given("times")?;
-            simulator.shared.faults.plan(ONLY_OPERATION, None, fault(&parameters)?, times);
+impl Controlled for LoyaltySimulator {
+    fn command(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "poison" => self.poison(parameters.text("code")?, poison(parameters)?),
+            "heal" => self.heal(parameters.text("code")?),
+            "fault" => self.plan_fault(parameters)?,
+            "take-news" => return Ok(json!({ "codes": self.take_news() })),
+            other => return Err(no_command(other)),
         }
-        "take-news" => return Ok(Json(json!({ "codes": simulator.take_news() }))),
-        other => return Err(no_command(other)),
+        Ok(done())
     }
-    Ok(Json(json!({ "done": true })))
-}
 
-fn fault(parameters: &Parameters) -> Result<Option<Fault>, BadRequest> {
-    Ok(Some(match parameters.text("fault")? {
-        "none" => return Ok(None),
-        "delay" => Fault::Delay(Duration::from_millis(parameters.number("value")?)),
-        "hang" => Fault::Hang,
-        "status" => Fault::Status(parameters.number("value")?),
-        "retry-after" => {
-            let (status, seconds) = parameters.status_and_seconds("value")?;
-            Fault::RetryAfter { status, seconds }
+    fn look(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest> {
+        match name {
+            "state" => {
+                let state = self.state();
+                Ok(json!({
+                    "requests": state.counts,
+                    "customers": state.customers().len(),
+                    "batches": state.batches.len(),
+                }))
+            }
+            "customer" => {
+                let code = parameters.text("code")?;
+                let columns = self.customer(code);
+                Ok(json!({
+                    "code": code,
+                    "exists": columns.is_some(),
+                    "times_written": self.times_written(code),
+                    "columns": columns,
+                }))
+            }
+            "batches" => Ok(json!(self.batches())),
+            other => Err(no_command(other)),
         }
-        "cut-body" => Fault::CutBody,
-        "not-xml" => Fault::NotXml,
-        "malformed" => Fault::Malformed,
-        "doctype" => Fault::Doctype,
-        "huge" => Fault::Huge(parameters.number("value")?),
-        "error-answer" => Fault::ErrorAnswer(parameters.text("value")?.to_owned()),
-        "unescaped-ampersand" => Fault::UnescapedAmpersand,
-        "wrong-counts" => Fault::WrongCounts(parameters.number("value")?),
-        "wrong-credentials" => Fault::WrongCredentials,
-        other => return Err(not_known("fault", other)),
-    }))
+    }
 }
 
 fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
@@ -91,31 +71,4 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
         "server-error" => Poison::ServerError,
         other => return Err(not_known("kind", other)),
     })
-}
-
-async fn state(State(simulator): State<LoyaltySimulator>) -> Json<Value> {
-    let state = simulator.state();
-    Json(json!({
-        "requests": state.counts,
-        "customers": state.customers().len(),
-        "batches": state.batches.len(),
-    }))
-}
-
-async fn customer(
-    State(simulator): State<LoyaltySimulator>,
-    Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, BadRequest> {
-    let code = parameters.text("code")?;
-    let columns = simulator.customer(code);
-    Ok(Json(json!({
-        "code": code,
-        "exists": columns.is_some(),
-        "times_written": simulator.times_written(code),
-        "columns": columns,
-    })))
-}
-
-async fn batches(State(simulator): State<LoyaltySimulator>) -> Json<Value> {
-    Json(json!(simulator.batches()))
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 
-use super::{BatchSeen, DuplicateHandling, Poison, RequestCounts, requests::Batch};
+use super::{
+    requests::Batch,
+    types::{BatchSeen, DuplicateHandling, Poison, RequestCounts},
+};
 use crate::news::News;
 
 /// A customer of the service.
@@ -31,7 +34,7 @@ enum RowOutcome {
     Dropped,
 }
 
-pub(super) struct State {
+pub struct State {
     customers: BTreeMap<String, Customer>,
     random: fastrand::Rng,
     pub(super) poisons: HashMap<String, Poison>,

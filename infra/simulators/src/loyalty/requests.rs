@@ -1,44 +1,11 @@
 //! Reading a form into a batch. An error is a sentence for the client.
 
 use axum::http::HeaderMap;
-use serde::Serialize;
 
-use super::{BatchSeen, LoyaltySettings};
-
-/// The two versions of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ApiVersion {
-    /// Without the field `API`.
-    #[serde(rename = "legacy")]
-    Legacy,
-    /// `API=1.5`.
-    #[serde(rename = "1.5")]
-    V1_5,
-}
-
-/// What stands between two columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Delimiter {
-    /// `|`
-    Pipe,
-    /// `,`
-    Comma,
-    /// A tab.
-    Tab,
-}
-
-/// What becomes of a customer that is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DuplicateHandling {
-    /// All its columns are blanked, then the batch's are written.
-    Yes,
-    /// The batch's columns are written, the others stay.
-    Update,
-    /// It stays as it is, and the row is left out.
-    Ignore,
-}
+use super::{
+    settings::LoyaltySettings,
+    types::{ApiVersion, BatchSeen, Delimiter, DuplicateHandling},
+};
 
 /// A form's fields. As in PHP, the last one of a name counts, and the case of a name matters.
 pub(super) struct Fields(Vec<(String, String)>);

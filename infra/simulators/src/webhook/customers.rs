@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{EventKind, RequestCounts, Seen, events::Event, signatures};
+use super::{
+    events::{Event, EventKind},
+    signatures,
+    types::{RequestCounts, Seen},
+};
 use crate::news::News;
 
 /// What is known of a customer.
@@ -22,7 +26,7 @@ impl Known {
     }
 }
 
-pub(super) struct State {
+pub struct State {
     /// `None` verifies nothing.
     pub(super) key: Option<Vec<u8>>,
     /// With the HTTP status that their events are answered with.

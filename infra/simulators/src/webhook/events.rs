@@ -24,12 +24,6 @@ pub(super) struct Event {
     pub(super) data: Value,
 }
 
-/// Whether this media type is the one of an event.
-pub(super) fn is_event_type(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/cloudevents+json")
-}
-
 impl Event {
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         let mut event: Map<String, Value> = serde_json::from_slice(body).map_err(|error| error.to_string())?;

@@ -1,85 +1,63 @@
 //! The HTTP side: one path that takes events, and when faults apply.
 
 use axum::{
-    Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
 };
 
 use super::{
-    ENDPOINT_PATH, Fault, ONLY_OPERATION, WebhookReceiver,
-    events::{Event, is_event_type},
-    faults, signatures,
+    events::Event,
+    signatures,
+    types::{Fault, WebhookFault, WebhookReceiver},
 };
-use crate::faults::plain_status;
+use crate::{
+    faults::{delay, huge_document, spoil},
+    server::{Document, media_type, plain_status},
+    simulator::ONLY_OPERATION,
+    xml::entity_bomb,
+};
 
-/// Far more than a customer needs.
-const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-
-/// The answer with which a sender need not send an event again.
-#[derive(Clone, Copy)]
-pub(super) enum Acknowledgement {
-    Applied,
-    Repeated,
-}
-
-impl Acknowledgement {
-    pub(super) const CONTENT_TYPE: &str = "application/json";
-
-    pub(super) fn document(self) -> &'static str {
-        match self {
-            Self::Applied => "{\"event\":\"applied\"}\n",
-            Self::Repeated => "{\"event\":\"applied before\"}\n",
-        }
-    }
-}
-
-impl IntoResponse for Acknowledgement {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.document()).into_response()
-    }
-}
+/// The answers with which a sender need not send an event again.
+const APPLIED: &str = "{\"event\":\"applied\"}\n";
+const APPLIED_BEFORE: &str = "{\"event\":\"applied before\"}\n";
 
 /// A status, and why.
 type Refusal = (StatusCode, String);
 
-pub(super) fn router(receiver: &WebhookReceiver) -> Router {
-    Router::new()
-        .route(ENDPOINT_PATH, post(call))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(receiver.clone())
-}
-
-async fn call(State(receiver): State<WebhookReceiver>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn call(State(receiver): State<WebhookReceiver>, headers: HeaderMap, body: Bytes) -> Response {
     {
         let mut state = receiver.state();
         state.counts.received += 1;
         state.last_request = Some((plain_headers(&headers), String::from_utf8_lossy(&body).into_owned()));
     }
 
-    let (mut fault, mut fault_changes) = receiver.shared.faults.take(ONLY_OPERATION, None);
-    if fault.is_some() {
-        receiver.state().counts.faulted += 1;
-    }
-    if fault == Some(Fault::Hang) {
-        // The sender lives as long as the receiver, which this request holds.
-        let _ = fault_changes.changed().await;
-        fault = None;
-    }
-    if let Some(response) = fault.as_ref().and_then(faults::instead_of_answer) {
+    let fault = receiver.meet(ONLY_OPERATION, None).await;
+    if let Some(response) = fault.as_ref().and_then(instead_of_answer) {
         return response;
     }
 
-    let answer = receive(&receiver, &headers, &body);
-    if let Some(Fault::Delay(delay)) = fault {
-        tokio::time::sleep(delay).await;
+    match (receive(&receiver, &headers, &body), fault) {
+        (Ok(_), Some(Fault::Huge(bytes))) => huge_document(XML_TYPE, bytes),
+        (Ok(answer), fault) => spoil(fault.as_ref(), Document::ok("application/json", answer)).await,
+        (Err(refusal), fault) => {
+            delay(fault.as_ref()).await;
+            refusal.into_response()
+        }
     }
-    match answer {
-        Ok(acknowledgement) => faults::spoil(fault.as_ref(), acknowledgement),
-        Err(refusal) => refusal.into_response(),
+}
+
+const XML_TYPE: &str = "text/xml; charset=utf-8";
+
+/// The answer of a fault with which the event is not applied; `None` for the others.
+fn instead_of_answer(fault: &Fault) -> Option<Response> {
+    match fault {
+        Fault::Huge(_) => None,
+        Fault::Own(WebhookFault::Redirect(location)) => {
+            Some((StatusCode::FOUND, [(header::LOCATION, location)], plain_status(302).1).into_response())
+        }
+        common => common.instead_of_answer(XML_TYPE, || entity_bomb("<event>&laugh10;</event>")),
     }
 }
 
@@ -88,8 +66,8 @@ fn plain_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
 }
 
-fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<Acknowledgement, Refusal> {
-    let settings = &receiver.shared.settings;
+fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Result<&'static str, Refusal> {
+    let settings = receiver.settings();
     let now = (settings.clock)();
     let mut state = receiver.state();
     let verified =
@@ -107,19 +85,18 @@ fn receive(receiver: &WebhookReceiver, headers: &HeaderMap, body: &[u8]) -> Resu
     };
     if state.was_applied(webhook_id) {
         state.counts.repeated += 1;
-        return Ok(Acknowledgement::Repeated);
+        return Ok(APPLIED_BEFORE);
     }
     if let Some(&status) = state.refused.get(&event.subject) {
         state.counts.refused += 1;
         return Err(plain_status(status));
     }
     state.apply(webhook_id, event);
-    Ok(Acknowledgement::Applied)
+    Ok(APPLIED)
 }
 
 fn read_event(headers: &HeaderMap, body: &[u8]) -> Result<Event, Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !is_event_type(content_type) {
+    if media_type(headers) != "application/cloudevents+json" {
         return Err(plain_status(415));
     }
     Event::read(body).map_err(|reason| (StatusCode::BAD_REQUEST, format!("{reason}\n")))

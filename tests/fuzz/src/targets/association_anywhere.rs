@@ -3,7 +3,7 @@ use std::io::Read;
 
 use model::QueuedCustomer;
 use wire::association_anywhere::{QueueReader, StatusReader, UnusableEntry};
-use wire::{DetailsMode, DetailsReader, Limits, ReadError};
+use wire::{DetailsReader, Limits, ReadError};
 
 use super::{across_a_chunk, kind};
 use crate::generate::hash;
@@ -57,21 +57,17 @@ pub(super) const DETAILS: Target = Target {
     peak: budget::PEAK_OF_RECORDS,
     name: "aa-details",
     read: |input| {
-        for mode in [DetailsMode::Bulk, DetailsMode::Single] {
-            for detail in DetailsReader::new(input, Limits::of_details(50), mode) {
-                let _ = black_box(detail);
-            }
+        for detail in DetailsReader::new(input, Limits::of_details(50)) {
+            let _ = black_box(detail);
         }
     },
     holds: |input| {
-        for mode in [DetailsMode::Bulk, DetailsMode::Single] {
-            let whole = details(DetailsReader::new(input, Limits::of_details(50), mode));
-            let pieces = Pieces::of(input, hash(input));
-            assert_eq!(whole, details(DetailsReader::new(pieces, Limits::of_details(50), mode)), "in pieces");
-            if let Some(padded) = across_a_chunk(input, hash(input)) {
-                let padded = details(DetailsReader::new(&*padded, Limits::of_details(50), mode));
-                assert_eq!(whole, padded, "across two chunks");
-            }
+        let whole = details(DetailsReader::new(input, Limits::of_details(50)));
+        let pieces = Pieces::of(input, hash(input));
+        assert_eq!(whole, details(DetailsReader::new(pieces, Limits::of_details(50))), "in pieces");
+        if let Some(padded) = across_a_chunk(input, hash(input)) {
+            let padded = details(DetailsReader::new(&*padded, Limits::of_details(50)));
+            assert_eq!(whole, padded, "across two chunks");
         }
         let mut reader = DetailsReader::of_asked(input, None, ["1001", "1002", "7"]);
         let _ = black_box(reader.by_ref().count());

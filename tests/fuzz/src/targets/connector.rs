@@ -1,7 +1,7 @@
 use std::hint::black_box;
 
 use model::{Content, ExternalKey};
-use wire::connector::{ShownLeadSource, ShownUser, lead_source, limits, read_lead_source, read_staff, read_user, user};
+use wire::connector::{ShownLeadSource, ShownUser, limits, one, read_lead_source, read_staff, read_user};
 
 use crate::{Target, budget};
 
@@ -40,7 +40,7 @@ pub(super) const STAFF: Target = Target {
 
 fn shown_again(key: &ExternalKey, content: &Content) -> String {
     let at = || "2012-04-10T04:11:07.023Z".to_owned();
-    user(&ShownUser { id: "681c3c33-16f6-89e7-9c25-72fc59421237", key, content, created: at(), modified: at() })
+    one(&ShownUser { id: "681c3c33-16f6-89e7-9c25-72fc59421237", key, content, created: at(), modified: at() })
 }
 
 /// What we show of a person is read as that person, but for what only its sender's own document has.
@@ -60,7 +60,7 @@ pub(super) const LEAD_SOURCE: Target = Target {
     },
     holds: |input| {
         if let Ok(push) = read_lead_source(input, &limits()) {
-            let shown = lead_source(&ShownLeadSource {
+            let shown = one(&ShownLeadSource {
                 id: "681c3c33-16f6-89e7-9c25-72fc59421237",
                 key: &push.key,
                 content: &push.content,

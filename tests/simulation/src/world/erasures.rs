@@ -6,7 +6,8 @@ use model::CustomerId;
 use operations::persons::Eraser;
 use store::Whom;
 
-use super::{TABLES, World, key};
+use super::tables::TABLES;
+use super::{World, key};
 use crate::event::POLLED;
 
 impl World {

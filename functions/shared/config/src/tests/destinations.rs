@@ -1,5 +1,7 @@
 use super::*;
-use crate::{DestinationKind, OverwriteDuplicates, Payload, Receiver};
+use model::import::Overwrite;
+
+use crate::{DestinationKind, Payload, Receiver};
 
 const BC: &str = r#"
 [[connection]]
@@ -56,7 +58,7 @@ fn destinations_are_read_with_their_defaults() {
     let Receiver::CustomersBatch(loyalty) = &destinations[0].settings.receiver else { panic!() };
     assert_eq!(
         (&loyalty.campaigns[..], loyalty.overwrite_duplicates),
-        (&["898989889".to_owned()][..], OverwriteDuplicates::Update)
+        (&["898989889".to_owned()][..], Overwrite::Update)
     );
     let Receiver::Webhook(hook) = &destinations[2].settings.receiver else { panic!() };
     assert_eq!(hook.payload, Payload::State);

@@ -1,15 +1,19 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ConnectionKey;
 use crate::import::generated::RequestFingerprintBuilder;
 use crate::import::{Field, IdSecret, RequestFingerprint};
 
 /// What becomes of a customer that a row matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Overwrite {
     /// Every field is blanked, then the given ones are written.
     Yes,
     /// The given fields are written, the others stay.
+    #[default]
     Update,
     /// Nothing: the row is dropped.
     Ignore,

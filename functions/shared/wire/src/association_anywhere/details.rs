@@ -9,16 +9,6 @@ use crate::scan::Scanner;
 use crate::tag::StartTag;
 use crate::{Charset, Limits, ReadError};
 
-/// Which request an answer belongs to: the `bulk` of [`details_request`](super::details_request).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DetailsMode {
-    /// One `custInfo` per customer that exists, anywhere in the document. If the document's own element begins with a
-    /// `custId`, it is the one customer itself.
-    Bulk,
-    /// The document's own element is the customer, unless it holds `custInfo` elements or an `error`.
-    Single,
-}
-
 /// The customers in an answer that were not asked for. Nothing else is kept of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unasked {
@@ -35,6 +25,9 @@ const SOME_UNASKED: usize = 10;
 /// customer, in the answer's order, each as soon as its element has ended. No more than the current customer and a
 /// chunk of input is held in memory.
 ///
+/// There is one `custInfo` per customer that exists, anywhere in the document. If the document's own element begins
+/// with a `custId`, it is the one customer itself.
+///
 /// After an error there is nothing more, unless it [is starved](ReadError::is_starved): then reading continues. An
 /// error may come after customers, a failure that the source reports included: what came before it is valid, and what
 /// is missing may only be missing because of the error.
@@ -42,8 +35,8 @@ pub struct DetailsReader<R: Read>(Scanner<R, DetailsHandler>);
 
 impl<R: Read> DetailsReader<R> {
     /// A reader of one answer, of all customers in it.
-    pub fn new(input: R, limits: Limits, mode: DetailsMode) -> Self {
-        Self::with(input, None, limits, mode, None)
+    pub fn new(input: R, limits: Limits) -> Self {
+        Self::with(input, None, limits, None)
     }
 
     /// A reader of the answer to a bulk request for these customers; `charset` is the one that its header states, if
@@ -52,7 +45,7 @@ impl<R: Read> DetailsReader<R> {
     pub fn of_asked<'a>(input: R, charset: Option<Charset>, asked: impl IntoIterator<Item = &'a str>) -> Self {
         let asked = Asked::new(asked);
         let limits = Limits::of_details(asked.len());
-        Self::with(input, charset, limits, DetailsMode::Bulk, Some(asked))
+        Self::with(input, charset, limits, Some(asked))
     }
 
     /// The customers that were not asked for, as far as the answer has been read.
@@ -65,10 +58,9 @@ impl<R: Read> DetailsReader<R> {
         self.0.left_out()
     }
 
-    fn with(input: R, charset: Option<Charset>, limits: Limits, mode: DetailsMode, asked: Option<Asked>) -> Self {
+    fn with(input: R, charset: Option<Charset>, limits: Limits, asked: Option<Asked>) -> Self {
         let handler = DetailsHandler {
             limits,
-            mode,
             envelope: Envelope::default(),
             state: State::Outside,
             record_builder: CustomerBuilder::new(limits),
@@ -101,15 +93,15 @@ impl<R: Read> Iterator for DetailsReader<R> {
 ///
 /// ```text
 ///                ┌── root ──► FirstChildDecides ── custId ──► RootUnlessWrapper ── custInfo ──┐
-///   Outside ─────┤   (bulk)            └── any other ──► Outside     ▲                        ▼
-///      ▲         ├── root (single, or named custInfo) ───────────────┘                     Outside
+///   Outside ─────┤                     └── any other ──► Outside     ▲                        ▼
+///      ▲         ├── root named custInfo ────────────────────────────┘                     Outside
 ///      └── end ──┴── custInfo ──► Customer
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No customer's.
     Outside,
-    /// The root of a bulk answer: its first child decides whether it is a customer.
+    /// The root: its first child decides whether it is a customer.
     FirstChildDecides,
     /// The root: a customer, unless a `custInfo` in it shows that it only wraps customers.
     RootUnlessWrapper,
@@ -119,11 +111,10 @@ enum State {
 
 struct DetailsHandler {
     limits: Limits,
-    mode: DetailsMode,
     envelope: Envelope,
     state: State,
     record_builder: CustomerBuilder,
-    /// Whether an `error` in the root is that of one customer: the root of a bulk answer is a `custInfo`.
+    /// Whether an `error` in the root is that of one customer: the root is a `custInfo`.
     root_is_record: bool,
     /// How many `custInfo` elements there were.
     customers: usize,
@@ -171,9 +162,8 @@ impl DetailsHandler {
             document.check_text(value.len())?;
         }
         if document.depth() == 1 {
-            let is_sure = self.mode == DetailsMode::Single || is_customer_element(tag);
-            self.state = if is_sure { State::RootUnlessWrapper } else { State::FirstChildDecides };
-            self.root_is_record = self.mode == DetailsMode::Bulk && is_customer_element(tag);
+            self.root_is_record = is_customer_element(tag);
+            self.state = if self.root_is_record { State::RootUnlessWrapper } else { State::FirstChildDecides };
             self.record_builder.begin(tag, document);
         } else if is_customer_element(tag) {
             self.customers += 1;

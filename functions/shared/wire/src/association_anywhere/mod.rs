@@ -20,8 +20,8 @@ mod section;
 mod status;
 
 pub use customer::Detail;
-pub use details::{DetailsMode, DetailsReader, Unasked};
-pub use queue::{QueueReader, UnusableEntry, read_queue};
+pub use details::{DetailsReader, Unasked};
+pub use queue::{QueueReader, UnusableEntry};
 pub use request::{Credentials, Dialect, details_request, enqueue_request, purge_request, queue_request};
 pub use section::Section;
-pub use status::{StatusReader, read_status};
+pub use status::StatusReader;

@@ -105,18 +105,6 @@ impl<R: Read, F: FnMut(QueuedCustomer)> QueueReader<R, F> {
     }
 }
 
-/// Reads such an answer at once: see [`QueueReader`].
-///
-/// # Errors
-/// As [`QueueReader::read`].
-pub fn read_queue(
-    input: impl Read,
-    limits: &Limits,
-    on_customer: impl FnMut(QueuedCustomer),
-) -> Result<Option<String>, ReadError> {
-    QueueReader::new(input, None, *limits, on_customer).read()
-}
-
 struct QueueHandler<F> {
     limits: Limits,
     on_customer: F,

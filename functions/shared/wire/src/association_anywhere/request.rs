@@ -61,26 +61,26 @@ impl Dialect {
 }
 
 /// Asks which customers changed since the last purge (`GET_QUEUE_CUSTS_XML`, `GET_QUEUE_CUSTS_W_REASONS_XML`).
-/// [`read_queue`](super::read_queue) reads the answer.
+/// [`QueueReader`](super::QueueReader) reads the answer.
 pub fn queue_request(dialect: Dialect, credentials: &Credentials) -> String {
     dialect.request("cust-request", credentials, "")
 }
 
 /// Clears from the queue what it returned up to `max_queue_num` (`PURGE_QUEUE_XML`).
-/// [`read_status`](super::read_status) reads the answer.
+/// [`StatusReader`](super::StatusReader) reads the answer.
 pub fn purge_request(dialect: Dialect, credentials: &Credentials, max_queue_num: &str) -> String {
     dialect.request("purge-request", credentials, &dialect.element("max-queue-num", max_queue_num))
 }
 
 /// Puts one customer into the queue, or every customer if none is given (`FORCE_ENQUEUE_CUSTS_XML`).
-/// [`read_status`](super::read_status) reads the answer.
+/// [`StatusReader`](super::StatusReader) reads the answer.
 pub fn enqueue_request(dialect: Dialect, credentials: &Credentials, customer: Option<&str>) -> String {
     let customer = customer.map(|id| dialect.element("cust-id", id)).unwrap_or_default();
     dialect.request("enqueue-request", credentials, &customer)
 }
 
 /// Asks for the details of customers (`GET_CUST_INFO_XML`): the given sections, each whole, with what the source marks
-/// as bad, inactive or expired. In bulk, ids that do not exist are missing in the answer, which
+/// as bad, inactive or expired. Ids that do not exist are missing in the answer, which
 /// [`DetailsReader`](super::DetailsReader) reads.
 ///
 /// Sections come in the order of [`Section::ALL`], each once, in whatever order they are given.
@@ -88,7 +88,6 @@ pub fn details_request<'a>(
     ids: impl IntoIterator<Item = &'a str>,
     sections: &[Section],
     credentials: &Credentials,
-    bulk: bool,
 ) -> String {
     let mut request = String::from("<custInfoRequest>");
     for id in ids {
@@ -97,7 +96,7 @@ pub fn details_request<'a>(
     request += &element("integratorUsername", credentials.username);
     request += &element("integratorPassword", credentials.password);
     request += "<directoryId/>";
-    request += &element("bulkRequest", if bulk { "true" } else { "false" });
+    request += &element("bulkRequest", "true");
     request += r#"<details includeCodeValues="true">"#;
     for section in Section::ALL.into_iter().filter(|section| sections.contains(section)) {
         request += "<";
@@ -168,7 +167,7 @@ mod tests {
     #[test]
     fn a_details_request_asks_for_each_section_whole() {
         assert_eq!(
-            details_request(["1001", "1002"], &Section::ALL, &CREDENTIALS, true),
+            details_request(["1001", "1002"], &Section::ALL, &CREDENTIALS),
             concat!(
                 "<custInfoRequest><custId>1001</custId><custId>1002</custId>",
                 "<integratorUsername>USER</integratorUsername><integratorPassword>SECRET</integratorPassword>",
@@ -191,11 +190,11 @@ mod tests {
     #[test]
     fn a_details_request_asks_only_for_the_sections_given_in_the_sources_order() {
         assert_eq!(
-            details_request(["1001"], &[Section::Phones, Section::Roles, Section::Phones], &CREDENTIALS, false),
+            details_request(["1001"], &[Section::Phones, Section::Roles, Section::Phones], &CREDENTIALS),
             concat!(
                 "<custInfoRequest><custId>1001</custId>",
                 "<integratorUsername>USER</integratorUsername><integratorPassword>SECRET</integratorPassword>",
-                r#"<directoryId/><bulkRequest>false</bulkRequest><details includeCodeValues="true">"#,
+                r#"<directoryId/><bulkRequest>true</bulkRequest><details includeCodeValues="true">"#,
                 r#"<roles include="true"/><phones include="true"/></details></custInfoRequest>"#,
             )
         );
@@ -217,7 +216,7 @@ mod tests {
             assert!(queue_request(dialect, &AWKWARD).contains("p&amp;&quot;w&gt;&apos;"));
             assert!(purge_request(dialect, &AWKWARD, "1&2").contains(">1&amp;2<"));
         }
-        let details = details_request(["<1>"], &[], &AWKWARD, true);
+        let details = details_request(["<1>"], &[], &AWKWARD);
         assert!(details.contains("<custId>&lt;1&gt;</custId><integratorUsername>a&lt;b</integratorUsername>"));
         assert!(details.contains("<integratorPassword>p&amp;&quot;w&gt;&apos;</integratorPassword>"));
     }

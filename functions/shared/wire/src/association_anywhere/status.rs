@@ -27,14 +27,6 @@ impl<R: Read> StatusReader<R> {
     }
 }
 
-/// Reads such an answer at once: see [`StatusReader`].
-///
-/// # Errors
-/// As [`StatusReader::read`].
-pub fn read_status(input: impl Read, limits: &Limits) -> Result<(), ReadError> {
-    StatusReader::new(input, None, *limits).read()
-}
-
 #[derive(Default)]
 struct StatusHandler {
     envelope: Envelope,

@@ -62,7 +62,6 @@ impl ContactToWrite {
             date_of_birth: Some(date_of_birth(content)),
             addresses: Some(addresses(content)),
             phone_numbers: Some(phone_numbers),
-            ..Self::default()
         }
     }
 }

@@ -11,7 +11,7 @@ use super::local_time::written;
 use crate::reference::is_character;
 use crate::request_text::element;
 
-/// A contact to be written: the source's `ContactRecord`.
+/// A contact to be written: what we write of the source's `ContactRecord`.
 ///
 /// What is `None` is not sent, and keeps its value there. A text that is empty or holds only white space is sent as an
 /// empty element, and a list without entries as an empty list: both empty the field. A list that is sent takes the
@@ -21,8 +21,6 @@ use crate::request_text::element;
 /// blank, for another contact may have none either. Times are local times of the site.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ContactToWrite {
-    /// The source's id; a new contact has none.
-    pub entity_id: Option<i32>,
     pub external_id: Option<String>,
     /// The address that counts on writes, whatever `phone_numbers` hold.
     pub email_address: Option<String>,
@@ -31,23 +29,9 @@ pub struct ContactToWrite {
     pub full_name: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
-    pub username: Option<String>,
-    /// The contact's own password for the site.
-    pub password: Option<String>,
     pub date_of_birth: Option<DateTime>,
-    pub create_date: Option<DateTime>,
-    pub last_update_date: Option<DateTime>,
-    pub customer_type: Option<String>,
-    pub industry_type: Option<String>,
-    pub lead_source_type: Option<String>,
-    pub rating_type: Option<String>,
-    /// Not sent if there are none.
-    pub relationships: Vec<RelationshipToWrite>,
     pub addresses: Option<Vec<AddressToWrite>>,
     pub phone_numbers: Option<Vec<PhoneNumberToWrite>>,
-    /// Not sent if there are none.
-    pub crm_forms: Vec<CrmFormToWrite>,
-    pub master_opt_in: Option<bool>,
 }
 
 /// No data of a contact may be logged.
@@ -55,14 +39,6 @@ impl fmt::Debug for ContactToWrite {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ContactToWrite").finish_non_exhaustive()
     }
-}
-
-/// The source's `Relationship`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct RelationshipToWrite {
-    pub entity_id: i32,
-    pub entity_type: i32,
-    pub name: Option<String>,
 }
 
 /// The source's `Address`.
@@ -84,24 +60,6 @@ pub struct PhoneNumberToWrite {
     /// 1 home phone, 2 home fax, 3 work phone, 4 work fax, 5 cell, 6 pager, 7 to 9 e-mail, 10 web address.
     pub phone_no_type_id: i32,
     pub phone_no: Option<String>,
-}
-
-/// The source's `CrmForms`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct CrmFormToWrite {
-    pub form_id: i32,
-    pub form_name: Option<String>,
-    pub fields: Vec<CrmFormFieldToWrite>,
-}
-
-/// The source's `CrmFormFields`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct CrmFormFieldToWrite {
-    pub field_id: i32,
-    /// 1 text, 2 number, 3 boolean, 4 date and time, 5 to 7 and 10 lists, 8 image, 9 lines of text, 11 hyperlink.
-    pub field_type_id: i32,
-    pub field_name: Option<String>,
-    pub field_value: Option<String>,
 }
 
 /// Why a list of contacts can't be sent.
@@ -136,9 +94,8 @@ pub(super) fn written_contact(contact: &ContactToWrite, position: usize) -> Resu
     }
 }
 
-/// The 22 elements of a contact, in the source's order.
+/// The elements of a contact that we write, in the source's order.
 fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
-    writer.value("entityId", contact.entity_id);
     writer.id("externalId", &contact.external_id);
     writer.id("emailAddress", &contact.email_address);
     writer.text("contactTitle", &contact.contact_title);
@@ -146,20 +103,7 @@ fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
     writer.text("fullName", &contact.full_name);
     writer.text("firstName", &contact.first_name);
     writer.text("lastName", &contact.last_name);
-    writer.text("username", &contact.username);
-    writer.text("password", &contact.password);
     writer.value("dateOfBirth", contact.date_of_birth.map(written));
-    writer.value("createDate", contact.create_date.map(written));
-    writer.value("lastUpdateDate", contact.last_update_date.map(written));
-    writer.text("customerType", &contact.customer_type);
-    writer.text("industryType", &contact.industry_type);
-    writer.text("leadSourceType", &contact.lead_source_type);
-    writer.text("ratingType", &contact.rating_type);
-    writer.list("relationships", "Relationship", unless_empty(&contact.relationships), |relationship, writer| {
-        writer.value("entityId", Some(relationship.entity_id));
-        writer.value("entityType", Some(relationship.entity_type));
-        writer.text("name", &relationship.name);
-    });
     writer.list("addresses", "Address", contact.addresses.as_deref(), |address, writer| {
         writer.value("addressTypeID", Some(address.address_type_id));
         writer.text("addressLine1", &address.address_line_1);
@@ -173,17 +117,6 @@ fn write_fields(contact: &ContactToWrite, writer: &mut Writer) {
         writer.value("phoneNoTypeID", Some(number.phone_no_type_id));
         writer.text("phoneNo", &number.phone_no);
     });
-    writer.list("crmForms", "CrmForms", unless_empty(&contact.crm_forms), |form, writer| {
-        writer.value("formId", Some(form.form_id));
-        writer.text("formName", &form.form_name);
-        writer.list("crmFormFields", "CrmFormFields", unless_empty(&form.fields), |field, writer| {
-            writer.value("fieldId", Some(field.field_id));
-            writer.value("fieldTypeId", Some(field.field_type_id));
-            writer.text("fieldName", &field.field_name);
-            writer.text("fieldValue", &field.field_value);
-        });
-    });
-    writer.value("MasterOptIn", contact.master_opt_in);
 }
 
 /// The elements that have been written so far.
@@ -241,10 +174,6 @@ impl Writer {
             }
         });
     }
-}
-
-fn unless_empty<T>(entries: &[T]) -> Option<&[T]> {
-    (!entries.is_empty()).then_some(entries)
 }
 
 fn is_blank(text: Option<&str>) -> bool {

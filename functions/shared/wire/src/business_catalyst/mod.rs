@@ -52,10 +52,7 @@ mod update_insert_answer;
 
 pub use contact::{Contact, LastUpdate};
 pub use contact_list::{ContactListReader, PageEnd};
-pub use contact_to_write::{
-    AddressToWrite, ContactToWrite, CrmFormFieldToWrite, CrmFormToWrite, PhoneNumberToWrite, RelationshipToWrite,
-    WriteError,
-};
+pub use contact_to_write::{AddressToWrite, ContactToWrite, PhoneNumberToWrite, WriteError};
 pub use request::{Credentials, Operation, SoapVersion, retrieve_request, update_insert_request};
 pub use site_time::{UnknownZone, earliest_local_at_or_after, instant_of, site_zone};
 pub use update_insert_answer::read_update_insert_answer;

@@ -67,34 +67,48 @@ pub fn error(reason: Reason, uuid: &str, message: &str) -> String {
     root("error", None, &content.concat())
 }
 
-/// One prospect, member or member of staff.
-pub fn user(shown: &ShownUser) -> String {
-    root("user", None, &user_content(shown))
+/// What can be fetched, alone or in a page.
+pub trait Shown {
+    /// The name of its element.
+    const NAME: &'static str;
+    /// The name of a page's element.
+    const PAGE: &'static str;
+
+    /// What its element holds.
+    fn content(&self) -> String;
 }
 
-/// One of a page of prospects and members, or of staff.
-pub fn listed_user(shown: &ShownUser) -> String {
-    format!("<user>{}</user>", user_content(shown))
+impl Shown for ShownUser<'_> {
+    const NAME: &'static str = "user";
+    const PAGE: &'static str = "users";
+
+    fn content(&self) -> String {
+        user_content(self)
+    }
+}
+
+impl Shown for ShownLeadSource<'_> {
+    const NAME: &'static str = "leadSource";
+    const PAGE: &'static str = "leadSources";
+
+    fn content(&self) -> String {
+        lead_source_content(self)
+    }
+}
+
+/// The whole document of one record.
+pub fn one<T: Shown>(shown: &T) -> String {
+    root(T::NAME, None, &shown.content())
+}
+
+/// One record of a page.
+pub fn listed<T: Shown>(shown: &T) -> String {
+    format!("<{name}>{}</{name}>", shown.content(), name = T::NAME)
 }
 
 /// A page of those, one after the other; with the cursor for the next page, if there may be more.
-pub fn users(listed: &str, cursor: Option<&str>) -> String {
-    root("users", cursor, listed)
-}
-
-/// One lead source.
-pub fn lead_source(shown: &ShownLeadSource) -> String {
-    root("leadSource", None, &lead_source_content(shown))
-}
-
-/// One of a page of lead sources.
-pub fn listed_lead_source(shown: &ShownLeadSource) -> String {
-    format!("<leadSource>{}</leadSource>", lead_source_content(shown))
-}
-
-/// A page of those, one after the other; with the cursor for the next page, if there may be more.
-pub fn lead_sources(listed: &str, cursor: Option<&str>) -> String {
-    root("leadSources", cursor, listed)
+pub fn page<T: Shown>(listed: &str, cursor: Option<&str>) -> String {
+    root(T::PAGE, cursor, listed)
 }
 
 fn root(name: &str, cursor: Option<&str>, content: &str) -> String {

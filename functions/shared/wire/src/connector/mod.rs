@@ -19,10 +19,7 @@ mod provider;
 mod read;
 mod user;
 
-pub use answer::{
-    Reason, ShownLeadSource, ShownUser, error, lead_source, lead_sources, listed_lead_source, listed_user, response,
-    user, users,
-};
+pub use answer::{Reason, Shown, ShownLeadSource, ShownUser, error, listed, one, page, response};
 pub use error::PushError;
 pub use lead_source::read_lead_source;
 pub use user::{LEAD_INFO, LEAD_SOURCE_ID, Lead, OWNER_ID, User, read_staff, read_user};

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use percent_encoding::percent_decode;
 use thiserror::Error;
 
+use crate::customers_batch::callback::is_identifier_path;
 use crate::customers_batch::multipart::{self, Pairs};
 use crate::customers_batch::problem::shown;
-use crate::customers_batch::{Format, Output, Problem, read_output};
+use crate::customers_batch::{Format, Output, Problem};
 
 /// The fields of a form, by their names in lower case. Values are bytes: one that is not text does not affect the
 /// others.
@@ -118,26 +120,41 @@ fn urlencoded(body: &[u8]) -> Pairs {
 
 /// `+` is a space; a `%` without two hexadecimal digits stands for itself, as in browsers.
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let (byte, after) = match escaped(rest) {
-            Some(byte) => (byte, &rest[3..]),
-            None if *first == b'+' => (b' ', after),
-            None => (*first, after),
-        };
-        decoded.push(byte);
-        rest = after;
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).collect()
+}
+
+/// The requested form of the answer, as well as it can be read, and what is wrong with it.
+pub fn read_output(form: &Form) -> (Output, Result<(), Problem>) {
+    let condensed = form.text("condensed").is_ok_and(is_yes);
+    let (format, problem) = read_format(form);
+    (Output { format, condensed }, problem)
+}
+
+fn read_format(form: &Form) -> (Format, Result<(), Problem>) {
+    let output = match form.text("output") {
+        Ok(output) => output,
+        Err(problem) => return (Format::Xml, Err(problem)),
+    };
+    let is = |name: &str| output.is_some_and(|output| output.eq_ignore_ascii_case(name));
+    if output.is_some() && !is("XML") && !is("JSON") {
+        return (Format::Xml, Err(Problem::of("output", "must be XML or JSON")));
     }
-    decoded
+    match form.text("callback") {
+        // XML is no script.
+        Ok(_) if is("XML") => (Format::Xml, Ok(())),
+        Err(problem) if is("XML") => (Format::Xml, Err(problem)),
+        Ok(None) if output.is_none() => (Format::Xml, Ok(())),
+        Ok(None) => (Format::Json, Ok(())),
+        Ok(Some(callback)) if is_identifier_path(callback) => (Format::Jsonp(callback.to_owned()), Ok(())),
+        Ok(Some(_)) => {
+            let problem = "must be the name of a JavaScript function, such as a.b_1";
+            (Format::Json, Err(Problem::of("callback", problem)))
+        }
+        Err(problem) => (Format::Json, Err(problem)),
+    }
 }
 
-/// The byte that a text begins with, if it is written as `%` and two digits.
-fn escaped(text: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = text else { return None };
-    Some(hexadecimal(*high)? << 4 | hexadecimal(*low)?)
-}
-
-fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+pub(super) fn is_yes(value: Option<&str>) -> bool {
+    value == Some("yes")
 }

@@ -54,11 +54,10 @@ mod rows;
 mod sending;
 
 pub use answer::{Answer, Format, GeneratedIds, Imported, Output};
-pub use form::{Form, FormProblem};
+pub use form::{Form, FormProblem, read_output};
 pub use problem::{Problem, RowProblem};
-pub use request::{
-    Access, BatchRequest, MOST_ROWS, MOST_SECRETS, Version, expect_batch, read_access, read_output, read_request,
-};
+pub use request::{Access, BatchRequest, Version, expect_batch, read_access, read_request};
+pub use rows::{MOST_ROWS, MOST_SECRETS};
 pub use sending::{
     BatchAnswer, BatchToSend, Dialect, RowError, RowToSend, SENT_COLUMNS, batches_of, read_batch_answer,
 };

@@ -2,28 +2,27 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use model::import::{Field, Overwrite, Request};
+use serde::{Deserialize, Serialize};
 
-use crate::customers_batch::callback::is_identifier_path;
+use crate::customers_batch::form::{Form, is_yes};
 use crate::customers_batch::problem::shown;
 use crate::customers_batch::rows::{Lines, read_rows};
-use crate::customers_batch::{Form, Format, Output, Problem, RowProblem};
+use crate::customers_batch::{Problem, RowProblem};
 
-/// Rows that one request may have: as many as can be written within API Gateway's time-out.
-pub const MOST_ROWS: usize = 20_000;
-/// Passwords and PINs that one request may have: as many as can be hashed within that time, 24 ms each on one of two
-/// processors.
-pub const MOST_SECRETS: usize = 500;
 /// The highest number of a header, and the most headers.
 const LAST_HEADER: u32 = 200;
 const HEADER: &str = "profiles_header_";
 const MOST_CARD_DIGITS: u8 = 30;
 
 /// Which version of the dialect a request speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
     /// The first, which gives no version.
+    #[default]
+    #[serde(rename = "legacy")]
     Legacy,
     /// `API=1.5`.
+    #[serde(rename = "1.5")]
     V1_5,
 }
 
@@ -56,37 +55,6 @@ pub struct BatchRequest {
     pub failed: Vec<RowProblem>,
     /// Whether the import can be undone later.
     pub saves_undo: bool,
-}
-
-/// The requested form of the answer, as well as it can be read, and what is wrong with it.
-pub fn read_output(form: &Form) -> (Output, Result<(), Problem>) {
-    let condensed = form.text("condensed").is_ok_and(is_yes);
-    let (format, problem) = read_format(form);
-    (Output { format, condensed }, problem)
-}
-
-fn read_format(form: &Form) -> (Format, Result<(), Problem>) {
-    let output = match form.text("output") {
-        Ok(output) => output,
-        Err(problem) => return (Format::Xml, Err(problem)),
-    };
-    let is = |name: &str| output.is_some_and(|output| output.eq_ignore_ascii_case(name));
-    if output.is_some() && !is("XML") && !is("JSON") {
-        return (Format::Xml, Err(Problem::of("output", "must be XML or JSON")));
-    }
-    match form.text("callback") {
-        // XML is no script.
-        Ok(_) if is("XML") => (Format::Xml, Ok(())),
-        Err(problem) if is("XML") => (Format::Xml, Err(problem)),
-        Ok(None) if output.is_none() => (Format::Xml, Ok(())),
-        Ok(None) => (Format::Json, Ok(())),
-        Ok(Some(callback)) if is_identifier_path(callback) => (Format::Jsonp(callback.to_owned()), Ok(())),
-        Ok(Some(_)) => {
-            let problem = "must be the name of a JavaScript function, such as a.b_1";
-            (Format::Json, Err(Problem::of("callback", problem)))
-        }
-        Err(problem) => (Format::Json, Err(problem)),
-    }
 }
 
 /// The credentials. `header` is the value of `api_access_key`, if it was sent.
@@ -149,10 +117,6 @@ pub fn read_request(form: &Form) -> Result<BatchRequest, Problem> {
     let Lines { rows, ignored, failed, unreadable } = read_rows(data, delimiter, &columns)?;
     let import = Request { overwrite, campaigns, card_digits, rows, unreadable };
     Ok(BatchRequest { import, ignored, failed, saves_undo })
-}
-
-fn is_yes(value: Option<&str>) -> bool {
-    value == Some("yes")
 }
 
 fn version(form: &Form) -> Result<Version, Problem> {

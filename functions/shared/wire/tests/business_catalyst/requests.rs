@@ -2,8 +2,8 @@
 
 use jiff::civil::date;
 use wire::business_catalyst::{
-    AddressToWrite, ContactToWrite, Credentials, CrmFormFieldToWrite, CrmFormToWrite, Operation, PhoneNumberToWrite,
-    RelationshipToWrite, SoapVersion, WriteError, retrieve_request, update_insert_request,
+    AddressToWrite, ContactToWrite, Credentials, Operation, PhoneNumberToWrite, SoapVersion, WriteError,
+    retrieve_request, update_insert_request,
 };
 
 const CREDENTIALS: Credentials = Credentials { username: "admin@example.com", password: "SECRET", site_id: 12345 };
@@ -94,9 +94,8 @@ fn an_update_insert_request_lists_contacts() {
 }
 
 #[test]
-fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
+fn a_contact_is_written_with_its_elements_in_the_sources_order() {
     let contact = ContactToWrite {
-        entity_id: Some(-1),
         external_id: some("M-7"),
         email_address: some("jane@example.org"),
         contact_title: some("Dr."),
@@ -104,16 +103,7 @@ fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
         full_name: some("Dr. Jane Doe"),
         first_name: some("Jane"),
         last_name: some("Doe"),
-        username: some("jdoe"),
-        password: some("hunter2"),
         date_of_birth: Some(date(1980, 2, 29).at(0, 0, 0, 0)),
-        create_date: Some(date(2011, 3, 4).at(5, 6, 7, 0)),
-        last_update_date: Some(date(2012, 5, 1).at(10, 20, 30, 0)),
-        customer_type: some("Customer"),
-        industry_type: some("Boats"),
-        lead_source_type: some("Web"),
-        rating_type: some("A"),
-        relationships: vec![RelationshipToWrite { entity_id: 1002, entity_type: 1, name: some("Child") }],
         addresses: Some(vec![AddressToWrite {
             address_type_id: 1,
             address_line_1: some("1 Main St"),
@@ -124,39 +114,20 @@ fn a_contact_is_written_with_its_22_elements_in_the_sources_order() {
             country_code: some("AU"),
         }]),
         phone_numbers: Some(vec![PhoneNumberToWrite { phone_no_type_id: 3, phone_no: some("555-0100") }]),
-        crm_forms: vec![CrmFormToWrite {
-            form_id: 12,
-            form_name: some("Enquiry"),
-            fields: vec![CrmFormFieldToWrite {
-                field_id: 7,
-                field_type_id: 2,
-                field_name: some("Budget"),
-                field_value: some("100"),
-            }],
-        }],
-        master_opt_in: Some(true),
     };
     assert_eq!(format!("{contact:?}"), "ContactToWrite { .. }");
     assert_eq!(
         written(contact),
         concat!(
-            "<ContactRecord><entityId>-1</entityId><externalId>M-7</externalId>",
+            "<ContactRecord><externalId>M-7</externalId>",
             "<emailAddress>jane@example.org</emailAddress><contactTitle>Dr.</contactTitle><deleted>false</deleted>",
             "<fullName>Dr. Jane Doe</fullName><firstName>Jane</firstName><lastName>Doe</lastName>",
-            "<username>jdoe</username><password>hunter2</password><dateOfBirth>1980-02-29T00:00:00</dateOfBirth>",
-            "<createDate>2011-03-04T05:06:07</createDate><lastUpdateDate>2012-05-01T10:20:30</lastUpdateDate>",
-            "<customerType>Customer</customerType><industryType>Boats</industryType>",
-            "<leadSourceType>Web</leadSourceType><ratingType>A</ratingType>",
-            "<relationships><Relationship><entityId>1002</entityId><entityType>1</entityType><name>Child</name>",
-            "</Relationship></relationships>",
+            "<dateOfBirth>1980-02-29T00:00:00</dateOfBirth>",
             "<addresses><Address><addressTypeID>1</addressTypeID><addressLine1>1 Main St</addressLine1>",
             "<addressLine2>Floor 2</addressLine2><city>Sydney</city><zipcode>2001</zipcode><state>NSW</state>",
             "<countryCode>AU</countryCode></Address></addresses>",
             "<phoneNos><PhoneNo><phoneNoTypeID>3</phoneNoTypeID><phoneNo>555-0100</phoneNo></PhoneNo></phoneNos>",
-            "<crmForms><CrmForms><formId>12</formId><formName>Enquiry</formName><crmFormFields><CrmFormFields>",
-            "<fieldId>7</fieldId><fieldTypeId>2</fieldTypeId><fieldName>Budget</fieldName>",
-            "<fieldValue>100</fieldValue></CrmFormFields></crmFormFields></CrmForms></crmForms>",
-            "<MasterOptIn>true</MasterOptIn></ContactRecord>",
+            "</ContactRecord>",
         )
     );
 }
@@ -221,11 +192,8 @@ fn what_xml_reserves_is_escaped_everywhere() {
     let contact = ContactToWrite {
         external_id: some("<1&2>"),
         addresses: Some(vec![AddressToWrite { city: some("</city>"), ..AddressToWrite::default() }]),
-        crm_forms: vec![CrmFormToWrite {
-            form_name: some("]]>"),
-            fields: vec![CrmFormFieldToWrite { field_value: some("one\r\ntwo"), ..CrmFormFieldToWrite::default() }],
-            ..CrmFormToWrite::default()
-        }],
+        first_name: some("]]>"),
+        last_name: some("one\r\ntwo"),
         ..ContactToWrite::default()
     };
     let written = written(contact);

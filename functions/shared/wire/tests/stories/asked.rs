@@ -2,7 +2,7 @@
 
 use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids};
+use crate::sample::{bulk, customer, ids, read_queue};
 
 fn read<'a>(document: &'a str, asked: &[&str]) -> (DetailsReader<&'a [u8]>, Vec<Result<wire::Detail, ReadError>>) {
     let mut reader = DetailsReader::of_asked(document.as_bytes(), None, asked.iter().copied());
@@ -73,9 +73,8 @@ fn the_ids_of_a_queue_are_bounded_in_bytes_and_a_million_long_ones_fit() {
     assert!(Limits::of_queue().queue_id_bytes >= 1_000_000 * Limits::ID_BYTES);
     assert!(Limits::of_queue().queue_entries >= 1_000_000);
     let limits = Limits { queue_id_bytes: 5, ..Limits::of_queue() };
-    let read = |ids: &str| {
-        wire::read_queue(format!("<q>{ids}<max-queue-num>1</max-queue-num></q>").as_bytes(), &limits, |_| {})
-    };
+    let read =
+        |ids: &str| read_queue(format!("<q>{ids}<max-queue-num>1</max-queue-num></q>").as_bytes(), &limits, |_| {});
     assert!(read("<cust-id>123</cust-id><cust-id>45</cust-id>").is_ok());
     let error = read("<cust-id>123</cust-id><cust-id>456</cust-id>").unwrap_err();
     assert!(matches!(error, ReadError::Limit { limit: "queue_id_bytes", value: 5, .. }), "{error}");

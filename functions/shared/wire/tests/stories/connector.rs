@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use model::{Attribute, Attributes, Content, ExternalKey, LeadSource};
 use wire::connector::{
-    Lead, PushError, Reason, ShownUser, error, lead_sources, limits, listed_user, read_lead_source, read_staff,
-    read_user, response, users,
+    Lead, PushError, Reason, ShownLeadSource, ShownUser, error, limits, listed, page, read_lead_source, read_staff,
+    read_user, response,
 };
 use wire::{Limits, ReadError};
 
@@ -185,15 +185,15 @@ fn a_page_says_where_to_go_on() {
         created: "2012-04-10T04:11:07.023Z".into(),
         modified: "2012-04-11T04:11:07.023Z".into(),
     };
-    let page = users(&[listed_user(&shown()), listed_user(&shown())].concat(), Some("a&b"));
+    let users = page::<ShownUser>(&[listed(&shown()), listed(&shown())].concat(), Some("a&b"));
     let begin = "<users xmlns=\"http://www.intouchfollowup.com/api/2011-11\" cursor=\"a&amp;b\"><user><uuid>u-1</uuid>";
-    assert!(page.starts_with(begin) && page.ends_with("</user></users>"), "{page}");
-    assert!(page.contains("<recordID>&lt;1&gt;</recordID>"), "{page}");
+    assert!(users.starts_with(begin) && users.ends_with("</user></users>"), "{users}");
+    assert!(users.contains("<recordID>&lt;1&gt;</recordID>"), "{users}");
     assert!(
-        page.contains("<createdDate>2012-04-10T04:11:07.023Z</createdDate><modifiedBy>PROVIDER_ID</modifiedBy>"),
-        "{page}"
+        users.contains("<createdDate>2012-04-10T04:11:07.023Z</createdDate><modifiedBy>PROVIDER_ID</modifiedBy>"),
+        "{users}"
     );
-    assert_eq!(page.matches("<user>").count(), 2);
+    assert_eq!(users.matches("<user>").count(), 2);
     let empty = "<leadSources xmlns=\"http://www.intouchfollowup.com/api/2011-11\"></leadSources>";
-    assert_eq!(lead_sources("", None), empty);
+    assert_eq!(page::<ShownLeadSource>("", None), empty);
 }

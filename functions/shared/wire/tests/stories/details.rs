@@ -1,8 +1,8 @@
 //! Which customers an answer holds, and what it says of itself.
 
-use wire::{DetailsMode, DetailsReader, Limits, ReadError};
+use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids, read_all, read_bulk, read_single};
+use crate::sample::{bulk, customer, ids, read_all, read_bulk};
 
 fn source_message(result: Result<impl Sized, ReadError>) -> String {
     match result {
@@ -19,7 +19,6 @@ fn customers_are_found_under_any_wrapper_at_any_depth() {
     {
         let document = format!("{open}{}<between/>{}{close}", customer("1"), customer("2"));
         assert_eq!(ids(&read_bulk(&document).unwrap()), [Some("1"), Some("2")], "{document}");
-        assert_eq!(ids(&read_single(&document).unwrap()), [Some("1"), Some("2")], "{document}");
     }
 }
 
@@ -43,7 +42,6 @@ fn a_root_that_begins_with_an_id_is_the_customer_even_in_a_bulk_answer() {
 #[test]
 fn the_root_itself_may_be_the_only_customer() {
     assert_eq!(ids(&read_bulk(customer("7")).unwrap()), [Some("7")]);
-    assert_eq!(ids(&read_single(customer("7")).unwrap()), [Some("7")]);
     let wrapped = format!("<custInfo>{}{}</custInfo>", customer("1"), customer("2"));
     assert_eq!(ids(&read_bulk(&wrapped).unwrap()), [Some("1"), Some("2")]);
 }
@@ -56,14 +54,6 @@ fn a_customer_within_a_customer_is_data_of_the_outer_one() {
         assert_eq!(ids(&details), [Some("1")]);
         assert!(details[0].content.as_ref().unwrap().canonical_json().contains("N2"));
     }
-    assert_eq!(ids(&read_single(&outer).unwrap()), [Some("1")]);
-}
-
-#[test]
-fn a_single_answer_without_an_id_is_a_record_that_cannot_be_used() {
-    let details = read_single("<custInfoResponse/>").unwrap();
-    assert_eq!(ids(&details), [None]);
-    assert!(details[0].content.as_ref().unwrap_err().to_string().contains("`custId` is missing"));
 }
 
 #[test]
@@ -75,7 +65,7 @@ fn the_source_text_of_each_customer_comes_exactly() {
     assert_eq!(details[1].raw, customer("2"));
     let limits = Limits { raw: 40, ..Limits::default() };
     let umlauts = format!("<custInfo><custId>1</custId><bio>{}</bio></custInfo>", "ü".repeat(20));
-    let details = read_all(bulk(&umlauts), limits, DetailsMode::Bulk).unwrap();
+    let details = read_all(bulk(&umlauts), limits).unwrap();
     assert_eq!(details[0].raw, format!("<custInfo><custId>1</custId><bio>{}", "ü".repeat(3)));
     assert!(details[0].content.is_ok());
 }
@@ -90,12 +80,6 @@ fn an_error_element_outside_any_customer_is_the_sources_answer() {
     ] {
         assert_eq!(source_message(read_bulk(document)), "Invalid integrator", "{document}");
     }
-    for document in [
-        "<r><error>No such customer</error></r>",
-        "<custInfo><custId>1</custId><error>No such customer</error></custInfo>",
-    ] {
-        assert_eq!(source_message(read_single(document)), "No such customer", "{document}");
-    }
 }
 
 #[test]
@@ -105,7 +89,6 @@ fn a_status_of_failure_is_the_sources_answer_with_its_message() {
         "<r><message>Not provisioned</message><status>failure</status></r>",
     ] {
         assert_eq!(source_message(read_bulk(document)), "Not provisioned", "{document}");
-        assert_eq!(source_message(read_single(document)), "Not provisioned", "{document}");
     }
     let nested = "<r><head><status> Failure </status><x/><message>Not provisioned</message></head><customers/></r>";
     assert_eq!(source_message(read_bulk(nested)), "Not provisioned");
@@ -116,7 +99,7 @@ fn a_status_of_failure_is_the_sources_answer_with_its_message() {
 #[test]
 fn an_error_may_come_after_customers() {
     let document = bulk(&[customer("1").as_str(), "<error>Timed out</error>"].concat());
-    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default());
     assert_eq!(reader.next().unwrap().unwrap().source_id.as_deref(), Some("1"));
     assert_eq!(source_message(reader.next().unwrap()), "Timed out");
     assert!(reader.next().is_none());

@@ -3,15 +3,15 @@
 use proptest::prelude::*;
 use wire::business_catalyst::ContactListReader;
 use wire::connector::{self, PushError};
-use wire::{DetailsMode, DetailsReader, Limits, ReadError, read_queue};
+use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids};
+use crate::sample::{bulk, customer, ids, read_queue};
 
 /// The note of customer 1, which stands between two good ones, and how many characters were left out.
 fn note(written: &str) -> (String, u64) {
     let bad = format!("<custInfo a=\"{written}\"><custId>1</custId><note>{written}</note></custInfo>");
     let document = bulk(&[customer("0").as_str(), &bad, &customer("2")].concat());
-    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default());
     let details: Vec<_> =
         reader.by_ref().collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{written}: {error}"));
     assert_eq!(ids(&details), [Some("0"), Some("1"), Some("2")]);
@@ -55,7 +55,7 @@ fn two_halves_of_a_surrogate_pair_that_stand_together_are_their_character() {
 #[test]
 fn what_xml_forbids_in_a_character_data_section_is_left_out() {
     let document = bulk("<custInfo><custId>1</custId><note><![CDATA[A\u{b}nn]]></note></custInfo>");
-    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default());
     let content = reader.next().unwrap().unwrap().content.unwrap();
     assert_eq!(content.attributes["note"], crate::sample::text("Ann"));
     assert_eq!(reader.left_out(), 1);
@@ -64,7 +64,7 @@ fn what_xml_forbids_in_a_character_data_section_is_left_out() {
 #[test]
 fn a_document_may_end_with_what_xml_forbids() {
     let document = bulk(&customer("1")) + "\u{0}\n\u{1a}";
-    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(document.as_bytes(), Limits::default());
     assert_eq!(reader.by_ref().filter(Result::is_ok).count(), 1);
     assert_eq!(reader.left_out(), 2);
 }
@@ -74,8 +74,7 @@ fn an_id_is_never_made_another_by_leaving_something_out() {
     let document = bulk(
         &["<custInfo><custId>1\u{1}2</custId></custInfo>", "<custInfo><custId>1&#1;2</custId></custInfo>"].concat(),
     );
-    let details: Vec<_> =
-        DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).map(Result::unwrap).collect();
+    let details: Vec<_> = DetailsReader::new(document.as_bytes(), Limits::default()).map(Result::unwrap).collect();
     assert_eq!(ids(&details), [None, None]);
     for id in ["1\u{1}2", "1&#1;2"] {
         let document = format!("<q><max-queue-num>1</max-queue-num><cust-id>{id}</cust-id></q>");
@@ -106,7 +105,7 @@ fn a_contact_is_taken_over_without_them_too() {
 fn an_entity_that_is_not_known_stays_an_error() {
     for written in ["&nbsp;", "&#;", "&#xZ;"] {
         let document = bulk(&format!("<custInfo><custId>1</custId><note>{written}</note></custInfo>"));
-        let last = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).last().unwrap();
+        let last = DetailsReader::new(document.as_bytes(), Limits::default()).last().unwrap();
         assert!(matches!(last, Err(ReadError::Entity { .. } | ReadError::Malformed { .. })), "{written}");
     }
 }
@@ -166,7 +165,7 @@ proptest! {
             expected.push('.');
         }
         let document = bulk(&format!("<custInfo><custId>1</custId><note>{written}</note></custInfo>"));
-        let mut reader = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk);
+        let mut reader = DetailsReader::new(document.as_bytes(), Limits::default());
         let content = reader.next().unwrap().unwrap().content.unwrap();
         let expected = expected.replace("\r\n", "\n").replace('\r', "\n");
         let expected = expected.trim_matches([' ', '\t', '\r', '\n']);

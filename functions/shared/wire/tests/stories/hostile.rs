@@ -2,16 +2,16 @@
 
 use std::io::{self, Cursor, ErrorKind, Read};
 
-use wire::{DetailsMode, DetailsReader, Limits, ReadError, read_queue, read_status};
+use wire::{DetailsReader, Limits, ReadError};
 
-use crate::sample::{JANE, bulk, customer, error_text, read_bulk, read_single};
+use crate::sample::{JANE, bulk, customer, error_text, read_bulk, read_queue, read_status};
 
 /// Every reader reports the same for a document that no reader accepts.
 fn everywhere(document: &str, expected: fn(&ReadError) -> bool) {
     let queue = read_queue(document.as_bytes(), &Limits::default(), |_| {}).map(|_| ());
     let status = read_status(document.as_bytes(), &Limits::default());
-    let details = [read_bulk(document).map(|_| ()), read_single(document).map(|_| ())];
-    for result in details.into_iter().chain([queue, status]) {
+    let details = read_bulk(document).map(|_| ());
+    for result in [details, queue, status] {
         let error = result.expect_err(document);
         assert!(expected(&error), "{document}: {error}");
         assert!(!error.is_interrupted());
@@ -96,7 +96,7 @@ fn a_page_for_people_is_not_the_expected_document() {
 fn a_body_that_is_cut_off_anywhere_is_malformed() {
     let document = format!("<?xml version='1.0'?>{}", bulk(&[customer("1").as_str(), JANE].concat()));
     for length in 0..document.len() {
-        let mut reader = DetailsReader::new(&document.as_bytes()[..length], Limits::default(), DetailsMode::Bulk);
+        let mut reader = DetailsReader::new(&document.as_bytes()[..length], Limits::default());
         let last = reader.by_ref().last().unwrap();
         assert!(matches!(last, Err(ReadError::Malformed { .. })), "{length}");
         assert!(reader.next().is_none());
@@ -113,7 +113,7 @@ fn bytes_that_stop_coming_are_told_from_a_body_that_is_cut_off() {
     }
     let document = bulk(&customer("1"));
     let input = Cursor::new(&document[..document.len() - 3]).chain(Reset);
-    let mut reader = DetailsReader::new(input, Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(input, Limits::default());
     assert_eq!(reader.next().unwrap().unwrap().source_id.as_deref(), Some("1"));
     let error = reader.next().unwrap().unwrap_err();
     assert!(matches!(error, ReadError::Io(_)) && error.is_interrupted());
@@ -134,7 +134,7 @@ impl Read for OneByOne<'_> {
 #[test]
 fn an_input_that_gives_one_byte_at_a_time_is_read_alike() {
     let document = bulk(JANE);
-    let slow: Vec<_> = DetailsReader::new(OneByOne(document.as_bytes()), Limits::default(), DetailsMode::Bulk)
+    let slow: Vec<_> = DetailsReader::new(OneByOne(document.as_bytes()), Limits::default())
         .map(|detail| detail.unwrap().content.unwrap().hash())
         .collect();
     assert_eq!(slow, [read_bulk(&document).unwrap()[0].content.as_ref().unwrap().hash()]);
@@ -150,8 +150,8 @@ fn an_ampersand_that_begins_no_reference_stands_for_itself() {
             bulk(&format!("<custInfo><custId>1</custId><name><displayName>{name}</displayName></name></custInfo>"));
         let meant = name.replace("&amp; ", "& ");
         for reader in [
-            DetailsReader::new(Box::new(document.as_bytes()) as Box<dyn Read>, Limits::default(), DetailsMode::Bulk),
-            DetailsReader::new(Box::new(OneByOne(document.as_bytes())), Limits::default(), DetailsMode::Bulk),
+            DetailsReader::new(Box::new(document.as_bytes()) as Box<dyn Read>, Limits::default()),
+            DetailsReader::new(Box::new(OneByOne(document.as_bytes())), Limits::default()),
         ] {
             let details: Vec<_> = reader.map(|detail| detail.unwrap().content.unwrap()).collect();
             assert_eq!(details[0].name.display.as_deref(), Some(meant.as_str()), "{name}");

@@ -1,8 +1,8 @@
 //! Every limit, by its name.
 
-use wire::{DetailsMode, Limits, ReadError, read_queue, read_status};
+use wire::{Limits, ReadError};
 
-use crate::sample::{bulk, customer, ids, read_all};
+use crate::sample::{bulk, customer, ids, read_all, read_queue, read_status};
 
 /// A document in which this customer stands between two good ones.
 fn between(bad: &str) -> String {
@@ -11,7 +11,7 @@ fn between(bad: &str) -> String {
 
 /// The bad customer costs only itself; its error names the limit and the place; its id is known.
 fn costs_only_itself(bad: &str, limits: Limits, limit: &str, path: &str) {
-    let details = read_all(between(bad), limits, DetailsMode::Bulk).unwrap();
+    let details = read_all(between(bad), limits).unwrap();
     assert_eq!(ids(&details), [Some("1"), Some("2"), Some("3")], "{limit}");
     let error = details[1].content.as_ref().unwrap_err().to_string();
     assert!(error.contains(limit) && error.contains(path), "{error}");
@@ -20,7 +20,7 @@ fn costs_only_itself(bad: &str, limits: Limits, limit: &str, path: &str) {
 }
 
 fn ends_the_reading(document: &str, limits: Limits, expected: &str, path: &str) {
-    match read_all(document, limits, DetailsMode::Bulk) {
+    match read_all(document, limits) {
         Err(ReadError::Limit { limit, place, .. }) => {
             assert_eq!(limit, expected);
             assert_eq!(place.path, path);
@@ -33,7 +33,7 @@ fn ends_the_reading(document: &str, limits: Limits, expected: &str, path: &str) 
 fn too_many_elements_or_attributes_cost_one_customer() {
     let limits = Limits { elements_per_customer: 10, ..Limits::default() };
     let fits = format!("<custInfo>{}<custId>2</custId></custInfo>", "<a/>".repeat(9));
-    assert!(read_all(bulk(&fits), limits, DetailsMode::Bulk).unwrap()[0].content.is_ok());
+    assert!(read_all(bulk(&fits), limits).unwrap()[0].content.is_ok());
     let elements = format!("<custInfo><bio>{}</bio><custId>2</custId></custInfo>", "<a/>".repeat(10));
     costs_only_itself(&elements, limits, "elements_per_customer = 10", "/custInfos/custInfo[2]/bio/a");
     let attributes: String = (0..10).map(|number| format!(" a{number}='1'")).collect();
@@ -45,7 +45,7 @@ fn too_many_elements_or_attributes_cost_one_customer() {
 fn elements_nested_too_deeply_cost_one_customer() {
     let limits = Limits { depth: 5, ..Limits::default() };
     let fits = "<custInfo><custId>2</custId><a><b><c>x</c></b></a></custInfo>";
-    assert!(read_all(bulk(fits), limits, DetailsMode::Bulk).unwrap()[0].content.is_ok());
+    assert!(read_all(bulk(fits), limits).unwrap()[0].content.is_ok());
     let deep = format!("<custInfo><a>{}{}</a><custId>2</custId></custInfo>", "<b>".repeat(1000), "</b>".repeat(1000));
     costs_only_itself(&deep, limits, "depth = 5", "/custInfos/custInfo[2]/a/b/b/…");
 }
@@ -54,7 +54,7 @@ fn elements_nested_too_deeply_cost_one_customer() {
 fn a_text_that_is_too_long_costs_one_customer() {
     let limits = Limits { text_bytes: 100, raw: 2_000, ..Limits::default() };
     let fits = format!("<custInfo><custId>2</custId><bio>{}</bio></custInfo>", "x".repeat(100));
-    assert!(read_all(bulk(&fits), limits, DetailsMode::Bulk).unwrap()[0].content.is_ok());
+    assert!(read_all(bulk(&fits), limits).unwrap()[0].content.is_ok());
     // Both what fits a chunk of input and what is far larger.
     for length in [101, 1_000_000] {
         let long = "x".repeat(length);
@@ -77,7 +77,7 @@ fn long_comments_and_instructions_cost_nothing() {
     let long = "x - ü ? ".repeat(50_000);
     let commented =
         format!("<custInfo><custId>2</custId><!--{long}--><bio>b<?p {long}?>c</bio></custInfo><!--{long}-->");
-    let details = read_all(between(&commented), limits, DetailsMode::Bulk).unwrap();
+    let details = read_all(between(&commented), limits).unwrap();
     assert_eq!(ids(&details), [Some("1"), Some("2"), Some("3")]);
     assert!(details[1].content.as_ref().unwrap().canonical_json().contains("\"bc\""));
 }
@@ -86,7 +86,7 @@ fn long_comments_and_instructions_cost_nothing() {
 fn a_customer_that_is_too_long_costs_only_itself() {
     let limits = Limits { customer_bytes: 5_000, raw: 100, ..Limits::default() };
     let fits = format!("<custInfo><custId>2</custId>{}</custInfo>", "<a>x</a>".repeat(600));
-    assert!(read_all(bulk(&fits), limits, DetailsMode::Bulk).unwrap()[0].content.is_ok());
+    assert!(read_all(bulk(&fits), limits).unwrap()[0].content.is_ok());
     let long = format!("<custInfo>{}<custId>2</custId></custInfo>", "<a>x</a>".repeat(10_000));
     costs_only_itself(&long, limits, "customer_bytes = 5000", "/custInfos/custInfo[2]");
 }
@@ -95,7 +95,7 @@ fn a_customer_that_is_too_long_costs_only_itself() {
 fn a_customer_that_is_passed_over_must_still_be_well_formed() {
     let limits = Limits { elements_per_customer: 1, ..Limits::default() };
     let bad = "<custInfo><custId>2</custId><a/><b></c></custInfo>";
-    let result = read_all(between(bad), limits, DetailsMode::Bulk);
+    let result = read_all(between(bad), limits);
     assert!(matches!(result, Err(ReadError::Malformed { .. })));
 }
 
@@ -104,7 +104,7 @@ fn too_many_customers_end_the_reading() {
     let limits = Limits { customers: 2, ..Limits::default() };
     let three = between(&customer("2"));
     ends_the_reading(&three, limits, "customers", "/custInfos/custInfo[3]");
-    assert_eq!(read_all(bulk(&customer("1").repeat(2)), limits, DetailsMode::Bulk).unwrap().len(), 2);
+    assert_eq!(read_all(bulk(&customer("1").repeat(2)), limits).unwrap().len(), 2);
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn a_document_that_is_too_long_ends_the_reading() {
     let document = bulk(&customer("1").repeat(2_000));
     let length = document.len() as u64;
     let limits = Limits { document_bytes: length, ..Limits::default() };
-    assert_eq!(read_all(&document, limits, DetailsMode::Bulk).unwrap().len(), 2_000);
+    assert_eq!(read_all(&document, limits).unwrap().len(), 2_000);
     let limits = Limits { document_bytes: length - 1, ..Limits::default() };
-    let result = read_all(&document, limits, DetailsMode::Bulk);
+    let result = read_all(&document, limits);
     assert!(matches!(result, Err(ReadError::Limit { limit: "document_bytes", value, .. }) if value == length - 1));
 }
 
@@ -152,7 +152,7 @@ fn depth_and_text_end_the_reading_of_the_other_answers_too() {
 fn a_text_of_the_customers_own_root_that_is_too_long_costs_that_customer() {
     let limits = Limits { text_bytes: 100, ..Limits::default() };
     let document = format!("<r><custId>2</custId><bio>{}</bio></r>", "x".repeat(200_000));
-    let details = read_all(document, limits, DetailsMode::Single).unwrap();
+    let details = read_all(document, limits).unwrap();
     assert_eq!(ids(&details), [Some("2")]);
     assert!(details[0].content.as_ref().unwrap_err().to_string().contains("text_bytes"));
 }

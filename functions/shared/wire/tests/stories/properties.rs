@@ -3,23 +3,21 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::connector;
-use wire::{DetailsMode, DetailsReader, Limits, read_queue, read_status};
+use wire::{DetailsReader, Limits};
 
-use crate::sample::{JANE, bulk, content, customer, read_bulk};
+use crate::sample::{JANE, bulk, content, customer, read_bulk, read_queue, read_status};
 
 /// Every reader reads the bytes to an end.
 fn read_with_all(bytes: &[u8], limits: Limits) {
-    for mode in [DetailsMode::Bulk, DetailsMode::Single] {
-        let mut reader = DetailsReader::new(bytes, limits, mode);
-        let mut errors = 0;
-        for detail in reader.by_ref() {
-            match detail {
-                Ok(detail) => assert!(detail.raw.len() <= limits.raw),
-                Err(_) => errors += 1,
-            }
+    let mut reader = DetailsReader::new(bytes, limits);
+    let mut errors = 0;
+    for detail in reader.by_ref() {
+        match detail {
+            Ok(detail) => assert!(detail.raw.len() <= limits.raw),
+            Err(_) => errors += 1,
         }
-        assert!(errors <= 1 && reader.next().is_none());
     }
+    assert!(errors <= 1 && reader.next().is_none());
     let _ = read_queue(bytes, &limits, |_| {});
     let _ = read_status(bytes, &limits);
     let _ = connector::read_user(bytes, &limits);

@@ -2,7 +2,9 @@
 
 use model::QueuedCustomer;
 use wire::association_anywhere::{QueueReader, UnusableEntry};
-use wire::{Limits, ReadError, read_queue, read_status};
+use wire::{Limits, ReadError};
+
+use crate::sample::{read_queue, read_status};
 
 fn read(document: &str) -> Result<(Option<String>, Vec<QueuedCustomer>), ReadError> {
     let mut customers = Vec::new();

@@ -1,8 +1,11 @@
 //! Documents to read, and short ways to read them.
 
+use std::io::Read;
+
 use jiff::Timestamp;
-use model::{Attribute, Attributes, ConnectionKey, Content, Customer, Version};
-use wire::{Detail, DetailsMode, DetailsReader, Limits, ReadError};
+use model::{Attribute, Attributes, ConnectionKey, Content, Customer, QueuedCustomer, Version};
+use wire::association_anywhere::{QueueReader, StatusReader};
+use wire::{Detail, DetailsReader, Limits, ReadError};
 
 /// A customer with every field that is known, as the source sends it; every value is invented.
 pub const JANE: &str = "<custInfo>
@@ -51,16 +54,12 @@ pub fn bulk(customers: &str) -> String {
     format!("<custInfos>{customers}</custInfos>")
 }
 
-pub fn read_all(document: impl AsRef<[u8]>, limits: Limits, mode: DetailsMode) -> Result<Vec<Detail>, ReadError> {
-    DetailsReader::new(document.as_ref(), limits, mode).collect()
+pub fn read_all(document: impl AsRef<[u8]>, limits: Limits) -> Result<Vec<Detail>, ReadError> {
+    DetailsReader::new(document.as_ref(), limits).collect()
 }
 
 pub fn read_bulk(document: impl AsRef<[u8]>) -> Result<Vec<Detail>, ReadError> {
-    read_all(document, Limits::default(), DetailsMode::Bulk)
-}
-
-pub fn read_single(document: impl AsRef<[u8]>) -> Result<Vec<Detail>, ReadError> {
-    read_all(document, Limits::default(), DetailsMode::Single)
+    read_all(document, Limits::default())
 }
 
 /// The content of the only customer in a bulk answer.
@@ -108,4 +107,18 @@ pub fn record(source_id: &str, content: Content) -> Customer {
         version: Version::of_batch(4, 2),
         named_state: None,
     }
+}
+
+/// The greatest number of a queue's answer, if it has one.
+pub fn read_queue(
+    document: impl Read,
+    limits: &Limits,
+    on_customer: impl FnMut(QueuedCustomer),
+) -> Result<Option<String>, ReadError> {
+    QueueReader::new(document, None, *limits, on_customer).read()
+}
+
+/// Whether the answer to a purge says that it succeeded.
+pub fn read_status(document: impl Read, limits: &Limits) -> Result<(), ReadError> {
+    StatusReader::new(document, None, *limits).read()
 }

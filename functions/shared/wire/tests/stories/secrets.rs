@@ -1,9 +1,9 @@
 //! A password or PIN is never held, in any dialect (8: secrets never reach a log, an error text or a record).
 
 use proptest::prelude::*;
-use wire::{DetailsMode, DetailsReader, Limits, ReadError, connector, read_queue, read_status};
+use wire::{DetailsReader, Limits, ReadError, connector};
 
-use crate::sample::{bulk, customer};
+use crate::sample::{bulk, customer, read_queue, read_status};
 
 /// Elements and attributes that hold `SECRET`.
 fn forms() -> Vec<String> {
@@ -30,7 +30,7 @@ fn forms() -> Vec<String> {
 }
 
 fn told(document: &str, limits: Limits) -> String {
-    DetailsReader::new(document.as_bytes(), limits, DetailsMode::Bulk).map(|detail| format!("{detail:?}\n")).collect()
+    DetailsReader::new(document.as_bytes(), limits).map(|detail| format!("{detail:?}\n")).collect()
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn the_source_text_is_exact_but_for_the_secret() {
     let document = bulk(
         "<custInfo><custId>1</custId><a/><pin>SECRET</pin><b pin='SECRET' c='d'>x</b><error>no</error></custInfo>",
     );
-    let detail = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).next().unwrap().unwrap();
+    let detail = DetailsReader::new(document.as_bytes(), Limits::default()).next().unwrap().unwrap();
     assert_eq!(detail.raw, "<custInfo><custId>1</custId><a/>x</b><error>no</error></custInfo>");
 }
 
@@ -80,7 +80,7 @@ fn no_word_of_a_sources_that_may_be_about_a_person_or_our_secret_is_shown() {
         format!("<r><error><![CDATA[{words}]]></error></r>"),
     ] {
         let queue = read_queue(document.as_bytes(), &Limits::default(), |_| {}).map(|_| ());
-        let details = DetailsReader::new(document.as_bytes(), Limits::default(), DetailsMode::Bulk).next().unwrap();
+        let details = DetailsReader::new(document.as_bytes(), Limits::default()).next().unwrap();
         for result in [queue, read_status(document.as_bytes(), &Limits::default()), details.map(|_| ())] {
             let error = result.unwrap_err();
             assert!(

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::association_anywhere::{QueueReader, StatusReader};
 use wire::business_catalyst::ContactListReader;
-use wire::{DetailsMode, DetailsReader, Limits, ReadError};
+use wire::{DetailsReader, Limits, ReadError};
 
 use crate::sample::{JANE, bulk, customer, read_bulk};
 
@@ -47,8 +47,7 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, ReadError>) -> Result<T, Read
 #[test]
 fn a_pause_is_told_from_an_end() {
     let document = bulk(&customer("1"));
-    let mut reader =
-        DetailsReader::new(Halting::new(document.as_bytes(), vec![10]), Limits::default(), DetailsMode::Bulk);
+    let mut reader = DetailsReader::new(Halting::new(document.as_bytes(), vec![10]), Limits::default());
     let first = reader.next().unwrap().unwrap_err();
     assert!(first.is_starved() && first.is_interrupted() && !first.is_no_answer());
     let detail = patiently(|| reader.next().unwrap()).unwrap();
@@ -63,7 +62,7 @@ proptest! {
         let document = bulk(&["<!--", &" ".repeat(padding), "-->", JANE, &customer("2"), "<custInfo/>"].concat());
         let expected: Vec<_> = read_bulk(&document).unwrap().into_iter().map(|detail| format!("{detail:?}")).collect();
         let input = Halting::new(document.as_bytes(), pieces.clone());
-        let mut reader = DetailsReader::new(input, Limits::default(), DetailsMode::Bulk);
+        let mut reader = DetailsReader::new(input, Limits::default());
         let mut read = Vec::new();
         while let Some(detail) = patiently(|| reader.next().transpose()).unwrap() {
             read.push(format!("{detail:?}"));

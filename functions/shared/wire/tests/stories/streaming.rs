@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use wire::{DetailsMode, DetailsReader, Limits};
+use wire::{DetailsReader, Limits};
 
 use crate::sample::{customer, ids, read_all};
 
@@ -54,7 +54,7 @@ fn no_more_is_read_than_the_customer_in_hand_and_a_little_ahead() {
     let input = Endless { piece: Vec::new(), position: 0, next: 0, customers, given: Rc::clone(&given) };
     let mut handed_on = "<custInfos>".len() as u64;
     let mut count = 0;
-    for detail in DetailsReader::new(input, Limits::default(), DetailsMode::Bulk) {
+    for detail in DetailsReader::new(input, Limits::default()) {
         let detail = detail.unwrap();
         handed_on += detail.raw.len() as u64;
         count += 1;
@@ -71,7 +71,7 @@ fn a_customer_without_end_is_passed_over_and_the_next_one_is_read() {
     let limits = Limits { customer_bytes: 100_000, raw: 1_000, ..Limits::default() };
     let endless = format!("<custInfo><custId>2</custId>{}</custInfo>", "<a><b>text</b></a>".repeat(220_000));
     let document = format!("<r>{}{endless}{}</r>", customer("1"), customer("3"));
-    let details = read_all(document, limits, DetailsMode::Bulk).unwrap();
+    let details = read_all(document, limits).unwrap();
     assert_eq!(ids(&details), [Some("1"), Some("2"), Some("3")]);
     assert_eq!(details[1].raw, endless[..1_000]);
     assert!(details[1].content.is_err() && details[2].content.is_ok());
