@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use model::ConnectionKey;
 use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
-use store::{Admission, ChunkKey, Clock, SourceLimiter};
+use store::{Admission, ChunkKey, Clock, Message, SourceLimiter};
 use tests::{
     AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, QUEUE_POLLS, TestDeployment,
     WORK_QUEUE,

@@ -26,7 +26,7 @@ use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHan
 use model::ConnectionKey;
 use store::{
     ChangeFeed, Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Delivery, Failures,
-    LastError, PushRequest, Random, Shadow, StoreError,
+    LastError, Message, PushRequest, Random, Shadow, StoreError,
 };
 use tracing::Instrument;
 

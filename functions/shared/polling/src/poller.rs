@@ -132,7 +132,7 @@ impl Poller {
             return Ok(Next::After(look.again_after));
         }
         let chunk_key = |chunk: &u32| ChunkKey { connection: key.clone(), batch, chunk: *chunk };
-        let sent = self.work_queue.send(look.send.iter().map(chunk_key).collect(), deadline).await;
+        let sent = self.work_queue.send(look.send.iter().map(|chunk| (0, chunk_key(chunk))).collect(), deadline).await;
         if sent.is_err() {
             // It is unknown which of them were sent: the next look sends all again.
             self.windows().remove(key);

@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use store::{ConnectionState, Departure, LedgerState, PollPurpose, PollRequest, StoreError};
+use store::{ConnectionState, Departure, LedgerState, Message, PollPurpose, PollRequest, StoreError};
 use tokio::task::JoinSet;
 
 use config::{Connection, Settings};

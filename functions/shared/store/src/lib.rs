@@ -79,7 +79,7 @@ pub use histories::{Histories, Snapshot};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};
 pub use pending_references::PendingReferences;
-pub use queue::{PollPurpose, PollRequest, PollRequests, PushRequest, PushRequests, WorkQueue};
+pub use queue::{Message, PollPurpose, PollRequest, PollRequests, PushRequest, PushRequests, WorkQueue};
 pub use random::Random;
 pub use rate_limit::{Admission, SourceLimiter};
 pub use reference_table::{ReferenceTable, SaveOutcome};

@@ -1,8 +1,11 @@
+use std::marker::PhantomData;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
@@ -18,33 +21,61 @@ const SENDS_AT_ONCE: usize = 8;
 /// Each message has a `MessageGroupId`, which makes the standard queue a *fair* one: if one group has many messages, or
 /// slow ones, those of the others come first.
 #[derive(Clone, Debug)]
-struct Queue {
+pub struct Queue<M> {
     client: Client,
     url: String,
     clock: Clock,
     random: Random,
+    of: PhantomData<fn(M)>,
 }
 
-/// A message to be sent.
-#[derive(Clone, Debug)]
-struct Outgoing {
-    body: String,
-    group: String,
-    /// In seconds.
-    delay: u32,
-}
-
-/// The work queue: which chunk to do next. Its groups are the connections.
-#[derive(Clone, Debug)]
-pub struct WorkQueue(Queue);
-
+/// The work queue: which chunk to do next.
+pub type WorkQueue = Queue<ChunkKey>;
 /// The queue of a polling function: which connections to look at.
-#[derive(Clone, Debug)]
-pub struct PollRequests(Queue);
-
+pub type PollRequests = Queue<PollRequest>;
 /// The queue of `push-changes`: which destinations may have changes to get.
-#[derive(Clone, Debug)]
-pub struct PushRequests(Queue);
+pub type PushRequests = Queue<PushRequest>;
+
+/// What stands in a queue, as JSON.
+pub trait Message: Serialize + DeserializeOwned + Send + Sync {
+    /// The group that has its fair share of the queue.
+    fn group(&self) -> String;
+
+    /// The body of the message.
+    fn to_message(&self) -> String {
+        // Names, numbers and plain words: there is nothing in it that JSON can't say.
+        #[allow(clippy::expect_used)]
+        serde_json::to_string(self).expect("a message is plain data")
+    }
+
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// [`StoreError::Document`] if it is not one of ours.
+    fn from_message(body: &str) -> Result<Self, StoreError> {
+        serde_json::from_str(body)
+            .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })
+    }
+}
+
+impl Message for ChunkKey {
+    fn group(&self) -> String {
+        self.connection.to_string()
+    }
+}
+
+impl Message for PushRequest {
+    fn group(&self) -> String {
+        self.destination.to_string()
+    }
+}
+
+impl Message for PollRequest {
+    /// Its fair share is that of its only connection, or of a part of the connections.
+    fn group(&self) -> String {
+        self.connections.first().map_or_else(|| "nothing".to_owned(), ConnectionKey::to_string)
+    }
+}
 
 /// Asks `push-changes` to look at a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,139 +112,51 @@ pub enum PollPurpose {
     Verify,
 }
 
-/// The body of a message.
+/// A chunk as a message says it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ChunkMessage {
+pub(crate) struct ChunkMessage {
     tenant: String,
     connection: String,
     batch: u64,
     chunk: u32,
 }
 
-impl ChunkKey {
-    /// The body of the message that sends this chunk to a worker.
-    pub fn to_message(&self) -> String {
-        let message = ChunkMessage {
-            tenant: self.connection.tenant.clone(),
-            connection: self.connection.connection.clone(),
-            batch: self.batch,
-            chunk: self.chunk,
-        };
-        // Plain fields only: there is nothing in it that JSON can't say.
-        #[allow(clippy::expect_used)]
-        serde_json::to_string(&message).expect("a chunk message is plain data")
-    }
-
-    /// Reads a message's body.
-    ///
-    /// # Errors
-    /// [`StoreError::Document`] if it is not one of ours.
-    pub fn from_message(body: &str) -> Result<Self, StoreError> {
-        let message: ChunkMessage = serde_json::from_str(body)
-            .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })?;
-        Ok(Self {
-            connection: ConnectionKey::new(message.tenant, message.connection),
-            batch: message.batch,
-            chunk: message.chunk,
-        })
+impl From<ChunkKey> for ChunkMessage {
+    fn from(ChunkKey { connection: ConnectionKey { tenant, connection }, batch, chunk }: ChunkKey) -> Self {
+        Self { tenant, connection, batch, chunk }
     }
 }
 
-impl PushRequest {
-    /// Reads a message's body.
-    ///
-    /// # Errors
-    /// [`StoreError::Document`] if it is not one of ours.
-    pub fn from_message(body: &str) -> Result<Self, StoreError> {
-        read_message(body)
+impl From<ChunkMessage> for ChunkKey {
+    fn from(ChunkMessage { tenant, connection, batch, chunk }: ChunkMessage) -> Self {
+        Self { connection: ConnectionKey { tenant, connection }, batch, chunk }
     }
 }
 
-impl PollRequest {
-    /// Reads a message's body.
-    ///
-    /// # Errors
-    /// [`StoreError::Document`] if it is not one of ours.
-    pub fn from_message(body: &str) -> Result<Self, StoreError> {
-        read_message(body)
-    }
-}
-
-fn read_message<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, StoreError> {
-    serde_json::from_str(body)
-        .map_err(|error| StoreError::Document { what: "message".to_owned(), problem: error.to_string() })
-}
-
-fn write_message(message: &impl Serialize) -> String {
-    // Names and plain words: there is nothing in it that JSON can't say.
-    #[allow(clippy::expect_used)]
-    serde_json::to_string(message).expect("a message is plain data")
-}
-
-impl WorkQueue {
+impl<M: Message> Queue<M> {
     /// The queue at `url`.
     pub fn new(client: Client, url: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self(Queue { client, url: url.into(), clock, random })
+        Self { client, url: url.into(), clock, random, of: PhantomData }
     }
 
-    /// Sends chunks to the workers. A send that fails in part is completed.
-    ///
-    /// # Errors
-    /// If not all were sent before the deadline.
-    pub async fn send(&self, chunks: Vec<ChunkKey>, deadline: Timestamp) -> Result<(), StoreError> {
-        let message =
-            |chunk: &ChunkKey| Outgoing { body: chunk.to_message(), group: chunk.connection.to_string(), delay: 0 };
-        self.0.send(chunks.iter().map(message).collect(), deadline).await
-    }
-}
-
-impl PollRequests {
-    /// The queue at `url`.
-    pub fn new(client: Client, url: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self(Queue { client, url: url.into(), clock, random })
-    }
-
-    /// Sends requests, each with the seconds after which it is to be delivered: up to 900. A send that fails in part is
+    /// Sends messages, each with the seconds after which it is to be delivered: up to 900. A send that fails in part is
     /// completed.
     ///
     /// # Errors
     /// If not all were sent before the deadline.
-    pub async fn send(&self, requests: Vec<(u32, PollRequest)>, deadline: Timestamp) -> Result<(), StoreError> {
-        let message = |(delay, request): &(u32, PollRequest)| Outgoing {
-            body: write_message(request),
-            // Its fair share is that of its only connection, or of a part of the connections.
-            group: request.connections.first().map_or_else(|| "nothing".to_owned(), ConnectionKey::to_string),
-            delay: *delay,
-        };
-        self.0.send(requests.iter().map(message).collect(), deadline).await
-    }
-}
-
-impl PushRequests {
-    /// The queue at `url`.
-    pub fn new(client: Client, url: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self(Queue { client, url: url.into(), clock, random })
-    }
-
-    /// Sends requests, each with the seconds after which it is to be delivered: up to 900. A send that fails in part is
-    /// completed.
-    ///
-    /// # Errors
-    /// If not all were sent before the deadline.
-    pub async fn send(&self, requests: Vec<(u32, PushRequest)>, deadline: Timestamp) -> Result<(), StoreError> {
-        let message = |(delay, request): &(u32, PushRequest)| Outgoing {
-            body: write_message(request),
-            group: request.destination.to_string(),
-            delay: *delay,
-        };
-        self.0.send(requests.iter().map(message).collect(), deadline).await
-    }
-}
-
-impl Queue {
-    async fn send(&self, messages: Vec<Outgoing>, deadline: Timestamp) -> Result<(), StoreError> {
-        let pages: Vec<Vec<Outgoing>> = messages.chunks(MESSAGES_PER_SEND).map(<[Outgoing]>::to_vec).collect();
+    pub async fn send(&self, messages: Vec<(u32, M)>, deadline: Timestamp) -> Result<(), StoreError> {
+        let mut entries: Vec<SendMessageBatchRequestEntry> = Vec::with_capacity(messages.len());
+        for (number, (delay, message)) in messages.iter().enumerate() {
+            // Tenant and connection have at most 40 letters, digits and hyphens each: a group may have 128, and a slash.
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id((number % MESSAGES_PER_SEND).to_string())
+                .message_body(message.to_message())
+                .message_group_id(message.group());
+            let delay = i32::try_from(*delay).ok().filter(|delay| *delay > 0);
+            entries.extend(entry.set_delay_seconds(delay).build().ok());
+        }
+        let pages: Vec<_> = entries.chunks(MESSAGES_PER_SEND).map(<[_]>::to_vec).collect();
         stream::iter(pages)
             .map(|page| self.send_page(page, deadline))
             .buffer_unordered(SENDS_AT_ONCE)
@@ -221,27 +164,16 @@ impl Queue {
             .await
     }
 
-    async fn send_page(&self, messages: Vec<Outgoing>, deadline: Timestamp) -> Result<(), StoreError> {
-        let mut left: Vec<(String, Outgoing)> = (0..).map(|number: u32| number.to_string()).zip(messages).collect();
+    async fn send_page(
+        &self,
+        mut left: Vec<SendMessageBatchRequestEntry>,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
         loop {
-            let entries = left.iter().filter_map(|(id, message)| {
-                // Tenant and connection have at most 40 letters, digits and hyphens each: a group may have 128, and a
-                // slash.
-                let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(&message.body);
-                let entry = entry.message_group_id(&message.group);
-                let delay = i32::try_from(message.delay).ok().filter(|delay| *delay > 0);
-                entry.set_delay_seconds(delay).build().ok()
-            });
-            let answer = self
-                .client
-                .send_message_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries.collect()))
-                .send()
-                .await
-                .map_err(|error| StoreError::aws("SendMessageBatch", error))?;
-            left.retain(|(id, _)| !answer.successful().iter().any(|sent| sent.id() == id));
+            let send = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(left.clone()));
+            let answer = send.send().await.map_err(|error| StoreError::aws("SendMessageBatch", error))?;
+            left.retain(|entry| !answer.successful().iter().any(|sent| sent.id() == entry.id()));
             if left.is_empty() {
                 return Ok(());
             }
@@ -309,8 +241,8 @@ mod tests {
     fn a_poll_request_names_its_purpose_and_its_connections() {
         let connections = vec![ConnectionKey::new("acme", "aa"), ConnectionKey::new("other", "bc")];
         let request = PollRequest { purpose: PollPurpose::Due, connections };
-        assert_eq!(write_message(&request), r#"{"purpose":"due","connections":["acme/aa","other/bc"]}"#);
-        assert_eq!(PollRequest::from_message(&write_message(&request)).unwrap(), request);
+        assert_eq!(request.to_message(), r#"{"purpose":"due","connections":["acme/aa","other/bc"]}"#);
+        assert_eq!(PollRequest::from_message(&request.to_message()).unwrap(), request);
         assert!(PollRequest::from_message(r#"{"purpose":"due","connections":["acme"]}"#).is_err());
     }
 }

@@ -10,7 +10,7 @@ use lambda::{Clients, Environment, EnvironmentError, Metrics, QueueHandler};
 use model::ConnectionKey;
 use store::{
     ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, LastError, LeasedChunk,
-    Ledger, PollPurpose, PollRequest, PollRequests, Random, Settlement, Shadow, StoreError,
+    Ledger, Message, PollPurpose, PollRequest, PollRequests, Random, Settlement, Shadow, StoreError,
 };
 use tracing::Instrument;
 

@@ -7,7 +7,7 @@ use model::import::BeforeImage;
 use model::{Content, LeadSource, ListedCustomer, ListingProgress};
 use serde_json::{from_slice, to_vec};
 use sources::send_window::SendWindow;
-use store::{ChunkKey, PollRequest};
+use store::{ChunkKey, Message, PollRequest};
 
 use crate::{Target, budget};
 

@@ -36,9 +36,11 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
+use serde::{Deserialize, Serialize};
 
 use crate::control::ControlTable;
 use crate::item::{Read, bytes, number, text, time};
+use crate::queue::ChunkMessage;
 use crate::request::{is_done, query_all, query_count, query_page, unless_refused};
 use crate::{Clock, Random, StoreError};
 use item::{chunk_state, phase_name, read_batch, set_and_remove};
@@ -79,7 +81,8 @@ pub struct LedgerState {
 }
 
 /// The key of a chunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "ChunkMessage", from = "ChunkMessage")]
 pub struct ChunkKey {
     /// The connection.
     pub connection: ConnectionKey,
