@@ -31,6 +31,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use model::{ConnectionKey, PlantedFault};
 
+use crate::changes::Changes;
 use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
 use crate::request::{is_done, unless_refused};
@@ -251,38 +252,30 @@ impl ConnectionStates {
         seen: &ConnectionState,
         departure: &Departure,
     ) -> Result<Option<Item>, StoreError> {
-        let attributes: [(&str, Option<AttributeValue>); 5] = [
-            ("due_at", departure.due_at.map(time)),
-            ("idle", departure.idle_since.map(time)),
-            ("has_batch", departure.has_batch.then_some(AttributeValue::Bool(true))),
-            ("tend_at", departure.tend_at.map(time)),
-            ("send_window", departure.send_window.as_ref().map(text)),
-        ];
-        let mut update = self.update(connection).expression_attribute_values(":owner", text(owner));
-        update = update.expression_attribute_values(":requests", number(seen.requests));
-        let mut assignments = vec!["requests_seen = :requests".to_owned()];
-        let mut removals = vec!["lease_owner", "lease_until", "look_again"];
+        let mut changes = Changes::default();
+        changes.assign("requests_seen = :requests");
+        changes.remove(["lease_owner", "lease_until", "look_again"]);
+        changes.set_or_remove("due_at", departure.due_at.map(time));
+        changes.set_or_remove("idle", departure.idle_since.map(time));
+        changes.set_or_remove("has_batch", departure.has_batch.then_some(AttributeValue::Bool(true)));
+        changes.set_or_remove("tend_at", departure.tend_at.map(time));
+        changes.set_or_remove("send_window", departure.send_window.as_ref().map(text));
         if let Some(as_of) = departure.synced_as_of {
-            assignments.push("answered_at = :as_of, fresh_as_of = :as_of".to_owned());
-            removals.extend(["failed_at", "message"]);
-            update = update.expression_attribute_values(":as_of", time(as_of));
-        }
-        for (name, value) in attributes {
-            match value {
-                Some(value) => {
-                    assignments.push(format!("{name} = :{name}"));
-                    update = update.expression_attribute_values(format!(":{name}"), value);
-                }
-                None => removals.push(name),
-            }
+            changes.set("answered_at", time(as_of));
+            changes.set("fresh_as_of", time(as_of));
+            changes.remove(["failed_at", "message"]);
         }
         let mut condition = "lease_owner = :owner".to_owned();
+        let mut update = self.update(connection);
         if departure.idle_since.is_some() {
             condition += " AND (requests = :requests OR (:requests = :none AND attribute_not_exists(requests)))";
             update = update.expression_attribute_values(":none", number(0));
         }
-        let expression = format!("REMOVE {} SET {}", removals.join(", "), assignments.join(", "));
-        let update = update.update_expression(expression).condition_expression(condition);
+        let update = update
+            .condition_expression(condition)
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":requests", number(seen.requests));
+        let update = changes.of(update);
         let update = update.return_values(ReturnValue::AllOld);
         let answer = unless_refused("UpdateItem", self.0.send(|| update.clone().send()).await)?;
         Ok(answer.map(|answer| answer.attributes.unwrap_or_default()))

@@ -34,6 +34,7 @@
 
 mod backoff;
 mod bulk;
+mod changes;
 mod clock;
 mod connection_registry;
 mod connection_state;

@@ -24,17 +24,17 @@
 //! counted here, and abandons the batch: the next one holds the same customers, and is its own.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, OutcomeCounts, Phase};
 
-use super::item::{phase_name, read_batch, read_counts, set_and_remove};
+use super::item::{phase_name, read_batch, read_counts};
 use super::{BATCH, COUNTS, LeasedChunk, Ledger, LedgerState, moved_on, overtaken};
 use crate::StoreError;
 use crate::backoff::Patience;
-use crate::control::ControlTable;
+use crate::changes::{Changes, in_transaction};
 use crate::item::{Read, number, text, time};
-use crate::request::{Transacted, not_built, query_all, transact};
+use crate::request::{Transacted, query_all, transact};
 
 /// Items that the workers of a batch count in.
 const ITEMS: u32 = 8;
@@ -93,25 +93,22 @@ impl Ledger {
     /// The part of a settlement that counts. It is refused if the batch is over.
     pub(super) fn count(&self, chunk: &LeasedChunk, counts: &OutcomeCounts) -> Result<TransactWriteItem, StoreError> {
         let mut additions = COUNTS.map(|count| format!("n_{count} :{count}")).join(", ");
-        let mut update = Update::builder().table_name(&self.table.name);
-        if chunk.counts_apart {
+        let connection = &chunk.key.connection;
+        let mut update = if chunk.counts_apart {
             additions += ", settlements :one";
-            update = update
-                .set_key(Some(ControlTable::key(
-                    &chunk.key.connection,
-                    &entry(chunk.key.batch, chunk.key.chunk % ITEMS),
-                )))
+            self.table
+                .update(connection, &entry(chunk.key.batch, chunk.key.chunk % ITEMS))
                 .condition_expression("attribute_not_exists(is_closed)")
-                .expression_attribute_values(":one", number(1));
+                .expression_attribute_values(":one", number(1))
         } else {
             // The release before wrote the chunk, and may acknowledge the batch.
-            update = update
-                .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
+            self.table
+                .update(connection, BATCH)
                 .condition_expression("batch_number = :number AND batch_phase IN (:open, :listing)")
                 .expression_attribute_values(":number", number(chunk.key.batch))
                 .expression_attribute_values(":open", text(phase_name(Phase::Open)))
-                .expression_attribute_values(":listing", text(phase_name(Phase::Listing)));
-        }
+                .expression_attribute_values(":listing", text(phase_name(Phase::Listing)))
+        };
         let mut expression = format!("ADD {additions}");
         if counts.sum() > 0 {
             expression += " SET came_on_at = :now";
@@ -120,8 +117,7 @@ impl Ledger {
         for (name, count) in counts.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
-        let update = update.update_expression(expression).build().map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+        in_transaction(&update.update_expression(expression))
     }
 
     /// Closes a batch: what was counted beside it goes into its own item and into the totals.
@@ -146,7 +142,7 @@ impl Ledger {
             if is_acknowledged || batch.phase == Phase::Opening {
                 return moved_on(connection, batch, self.update(update).await).map(|_| ());
             }
-            let mut writes = vec![in_transaction(&self.table.name, &update)?];
+            let mut writes = vec![in_transaction(&update)?];
             for (place, settlements) in (0..).zip(counted.settlements) {
                 let update = self.table.update(connection, &entry(batch.number, place));
                 let update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
@@ -160,7 +156,7 @@ impl Ledger {
                         .condition_expression("settlements = :settlements")
                         .expression_attribute_values(":settlements", number(settlements)),
                 };
-                writes.push(in_transaction(&self.table.name, &update)?);
+                writes.push(in_transaction(&update)?);
             }
             match transact(&self.table.client, &self.table.patience, None, writes).await? {
                 Transacted::Done => return Ok(()),
@@ -189,7 +185,8 @@ fn closing(
     event: BatchEvent,
     cursor: Option<Timestamp>,
 ) -> UpdateItemFluentBuilder {
-    let mut assignments = vec!["batch_phase = :closed".to_owned()];
+    let mut changes = Changes::default();
+    changes.assign("batch_phase = :closed");
     let mut condition = "batch_number = :number AND batch_phase = :phase".to_owned();
     let mut update = update
         .expression_attribute_values(":number", number(batch.number))
@@ -197,41 +194,24 @@ fn closing(
         .expression_attribute_values(":closed", text(phase_name(Phase::Closed)))
         .expression_attribute_values(":none", number(0));
     for ((name, inside), (_, beside)) in counted.inside.by_name().into_iter().zip(counted.beside.by_name()) {
-        assignments.push(format!("n_{name} = :{name}"));
-        assignments.push(format!("all_{name} = if_not_exists(all_{name}, :none) + :{name}"));
+        changes.set(format!("n_{name}"), number(inside + beside));
+        changes.assign(format!("all_{name} = if_not_exists(all_{name}, :none) + :n_{name}"));
         condition += &format!(" AND n_{name} = :{name}_inside");
-        update = update
-            .expression_attribute_values(format!(":{name}"), number(inside + beside))
-            .expression_attribute_values(format!(":{name}_inside"), number(inside));
+        update = update.expression_attribute_values(format!(":{name}_inside"), number(inside));
     }
-    let times = [("newest_done", cursor), ("came_on_at", counted.state.came_on_at)];
-    for (name, value) in times {
+    for (name, value) in [("newest_done", cursor), ("came_on_at", counted.state.came_on_at)] {
         if let Some(value) = value {
-            assignments.push(format!("{name} = :{name}"));
-            update = update.expression_attribute_values(format!(":{name}"), time(value));
+            changes.set(name, time(value));
         }
     }
-    let removals: &[&str] = match event {
+    match event {
         // What was not taken over is new, even if the next listing reports the same.
-        BatchEvent::Abandoned => &["listing_all_pages"],
+        BatchEvent::Abandoned => changes.remove(["listing_all_pages"]),
         // What an abandoned batch has deleted counts for the batch that asks for the same again.
-        BatchEvent::Acknowledged => &["deletes_reserved", "deletes_allowed"],
-        _ => &[],
-    };
-    update.condition_expression(condition).update_expression(set_and_remove(&assignments, removals))
-}
-
-/// The same update as a part of a transaction.
-fn in_transaction(table: &str, update: &UpdateItemFluentBuilder) -> Result<TransactWriteItem, StoreError> {
-    let update = Update::builder()
-        .table_name(table)
-        .set_key(update.get_key().clone())
-        .set_update_expression(update.get_update_expression().clone())
-        .set_condition_expression(update.get_condition_expression().clone())
-        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
-        .build()
-        .map_err(|_| not_built("TransactWriteItems"))?;
-    Ok(TransactWriteItem::builder().update(update).build())
+        BatchEvent::Acknowledged => changes.remove(["deletes_reserved", "deletes_allowed"]),
+        _ => {}
+    }
+    changes.of(update.condition_expression(condition))
 }
 
 fn prefix(batch: u64) -> String {

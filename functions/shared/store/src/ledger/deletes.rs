@@ -8,13 +8,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
-
 use super::item::{chunk_entry, id_set};
 use super::{BATCH, Ledger};
-use crate::control::ControlTable;
+use crate::changes::in_transaction;
 use crate::item::{Read, number, text};
-use crate::request::{Transacted, is_done, not_built, transact};
+use crate::request::{Transacted, is_done, transact};
 use crate::{ChunkKey, LeasedChunk, StoreError};
 
 /// What the batch says of deletions.
@@ -77,28 +75,24 @@ impl Ledger {
             return Ok(Reservation::Made);
         }
         let all: BTreeSet<String> = chunk.may_delete.union(ids).cloned().collect();
-        let of_chunk = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+        let of_chunk = self
+            .table
+            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
             .update_expression("SET may_delete = :ids")
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(&chunk.owner))
-            .expression_attribute_values(":ids", id_set(&all))
-            .build()
-            .map_err(|_| not_built("TransactWriteItems"))?;
-        let of_batch = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, BATCH)))
+            .expression_attribute_values(":ids", id_set(&all));
+        let of_batch = self
+            .table
+            .update(&chunk.key.connection, BATCH)
             .update_expression("SET deletes_reserved = :after")
             .condition_expression("batch_number = :number AND (deletes_reserved = :before OR (:before = :none AND attribute_not_exists(deletes_reserved)))")
             .expression_attribute_values(":number", number(chunk.key.batch))
             .expression_attribute_values(":before", number(reserved.count))
             .expression_attribute_values(":after", number(reserved.count + ids.len() as u64))
-            .expression_attribute_values(":none", number(0))
-            .build()
-            .map_err(|_| not_built("TransactWriteItems"))?;
-        let writes = [of_chunk, of_batch].map(|update| TransactWriteItem::builder().update(update).build());
-        match transact(&self.table.client, &self.table.patience, None, writes.to_vec()).await? {
+            .expression_attribute_values(":none", number(0));
+        let writes = vec![in_transaction(&of_chunk)?, in_transaction(&of_batch)?];
+        match transact(&self.table.client, &self.table.patience, None, writes).await? {
             Transacted::Done => Ok(Reservation::Made),
             Transacted::Refused(refused) if refused.first() == Some(&true) => Ok(Reservation::LeaseLost),
             Transacted::Refused(_) => Ok(Reservation::Overtaken),

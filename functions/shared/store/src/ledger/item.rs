@@ -76,15 +76,6 @@ pub(super) fn read_chunk(
     })
 }
 
-pub(super) fn set_and_remove(assignments: &[String], removals: &[&str]) -> String {
-    let mut expression = format!("SET {}", assignments.join(", "));
-    if !removals.is_empty() {
-        expression += " REMOVE ";
-        expression += &removals.join(", ");
-    }
-    expression
-}
-
 pub(super) fn id_set(ids: &BTreeSet<String>) -> AttributeValue {
     AttributeValue::Ss(ids.iter().cloned().collect())
 }

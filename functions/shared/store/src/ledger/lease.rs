@@ -1,12 +1,15 @@
 //! Chunks in the hands of workers: leased, settled, released.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem, Update};
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
 use model::{BatchEvent, Phase, PlantedFault};
 
 use super::item::{chunk_entry, id_set, read_chunk};
 use super::{ChunkKey, LeasedChunk, Ledger, Settlement};
 use crate::StoreError;
+use crate::changes::{Changes, in_transaction};
 use crate::control::ControlTable;
 use crate::item::{Read, number, text, time};
 use crate::request::{Transacted, is_done, not_built, transact, unless_refused};
@@ -131,37 +134,19 @@ impl Ledger {
             return Ok(TransactWriteItem::builder().delete(delete).build());
         }
         let came_on = settlement.counts.sum() > 0;
-        let mut sets = vec!["due_at = :due_at", "attempts = :attempts"];
-        let mut removes = vec!["lease_owner", "lease_until"];
-        let mut update = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+        let ids = |ids: &BTreeSet<String>| (!ids.is_empty()).then(|| id_set(ids));
+        let mut changes = Changes::default();
+        changes.set("due_at", time(settlement.retry_at));
+        changes.set("attempts", number(if came_on { 0 } else { chunk.attempt }));
+        changes.remove(["lease_owner", "lease_until"]);
+        changes.set_or_remove("to_fetch", ids(&settlement.fetch));
+        changes.set_or_remove("to_delete", ids(&settlement.delete));
+        changes.set_or_remove("unverified", settlement.unverified.then_some(AttributeValue::Bool(true)));
+        let update = self
+            .table
+            .update(&chunk.key.connection, &chunk_entry(&chunk.key))
             .condition_expression(HELD)
-            .expression_attribute_values(":owner", text(&chunk.owner))
-            .expression_attribute_values(":due_at", time(settlement.retry_at))
-            .expression_attribute_values(":attempts", number(if came_on { 0 } else { chunk.attempt }));
-        if settlement.fetch.is_empty() {
-            removes.push("to_fetch");
-        } else {
-            sets.push("to_fetch = :to_fetch");
-            update = update.expression_attribute_values(":to_fetch", id_set(&settlement.fetch));
-        }
-        if settlement.delete.is_empty() {
-            removes.push("to_delete");
-        } else {
-            sets.push("to_delete = :to_delete");
-            update = update.expression_attribute_values(":to_delete", id_set(&settlement.delete));
-        }
-        if settlement.unverified {
-            sets.push("unverified = :unverified");
-            update = update.expression_attribute_values(":unverified", AttributeValue::Bool(true));
-        } else {
-            removes.push("unverified");
-        }
-        let update = update
-            .update_expression(format!("SET {} REMOVE {}", sets.join(", "), removes.join(", ")))
-            .build()
-            .map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .expression_attribute_values(":owner", text(&chunk.owner));
+        in_transaction(&changes.of(update))
     }
 }

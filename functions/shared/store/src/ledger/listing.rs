@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedChange, ListedCustomer, Listing, ListingScope};
 
-use super::item::{chunk_entry, chunk_items, id_set, phase_name, set_and_remove};
+use super::item::{chunk_entry, chunk_items, id_set, phase_name};
 use super::listed::listed_json;
-use super::listing_item::{scope_name, with_listing};
+use super::listing_item::{scope_name, set_listing};
 use super::{BATCH, ChunkKey, Ledger, PAGE_ASKED_AT, moved_on};
 use crate::StoreError;
+use crate::changes::Changes;
 use crate::failures::shortened;
 use crate::item::{Read, number, text, time};
 use crate::request::{is_done, query_all};
@@ -37,8 +38,9 @@ impl Ledger {
         let moved = || StoreError::MovedOn { connection: connection.to_string(), number: batch.number };
         let before = batch.listing.as_ref().ok_or_else(moved)?;
         let next = if ended { batch.after(BatchEvent::ListingEnded).map_err(|_| moved())? } else { batch.phase };
-        let mut assignments = vec!["batch_phase = :next".to_owned(), "customers = customers + :customers".to_owned()];
-        let mut removals = Vec::new();
+        let mut changes = Changes::default();
+        changes.assign("batch_phase = :next, customers = customers + :customers");
+        set_listing(&mut changes, listing);
         let update = self
             .table
             .update(connection, BATCH)
@@ -59,9 +61,7 @@ impl Ledger {
             .expression_attribute_values(":pages", number(before.pages))
             .expression_attribute_values(":next", text(phase_name(next)))
             .expression_attribute_values(":customers", number(customers));
-        let update = with_listing(update, listing, &mut assignments, &mut removals);
-        let update = update.update_expression(set_and_remove(&assignments, &removals));
-        moved_on(connection, batch, self.update(update).await).map(|_| ())
+        moved_on(connection, batch, self.update(changes.of(update)).await).map(|_| ())
     }
 
     /// Writes the chunks of a page of a listing that was asked for at `asked_at`. A chunk of a later answer to the same

@@ -1,42 +1,30 @@
 //! The attributes of a listing in its batch's item.
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use model::{ContentHash, Listing, ListingProgress, ListingScope};
 
 use crate::StoreError;
+use crate::changes::Changes;
 use crate::item::{Read, bytes, number, text, time};
 
 /// How far a list was read, as JSON.
 const READING: &str = "listing_reading";
 
-/// Adds the attributes of a listing to an update of its batch's item; those without a value are left out.
-pub(super) fn with_listing(
-    mut update: UpdateItemFluentBuilder,
-    listing: &Listing,
-    assignments: &mut Vec<String>,
-    removals: &mut Vec<&'static str>,
-) -> UpdateItemFluentBuilder {
+/// Adds the attributes of a listing to what changes in its batch's item; those without a value are left out.
+pub(super) fn set_listing(changes: &mut Changes, listing: &Listing) {
     let attributes = [
         ("listing_scope", Some(text(scope_name(listing.scope)))),
         ("listing_since", listing.since.map(time)),
         ("listing_pages", Some(number(listing.pages))),
         ("listing_step", Some(number(listing.step))),
-        ("listing_reading", Some(text(reading_json(&listing.reading)))),
+        (READING, Some(text(reading_json(&listing.reading)))),
         ("listing_chunks", Some(number(listing.chunks))),
         ("listing_newest", listing.newest.map(time)),
         ("listing_page", listing.last_page.map(|page| bytes(page.as_bytes()))),
         ("listing_all_pages", listing.all_pages.map(|pages| bytes(pages.as_bytes()))),
     ];
     for (attribute, value) in attributes {
-        match value {
-            Some(value) => {
-                assignments.push(format!("{attribute} = :{attribute}"));
-                update = update.expression_attribute_values(format!(":{attribute}"), value);
-            }
-            None => removals.push(attribute),
-        }
+        changes.set_or_remove(attribute, value);
     }
-    update
 }
 
 pub(super) fn read_listing(read: &Read<'_>) -> Result<Option<Listing>, StoreError> {

@@ -38,13 +38,14 @@ use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 use serde::{Deserialize, Serialize};
 
+use crate::changes::Changes;
 use crate::control::ControlTable;
 use crate::item::{Read, bytes, number, text, time};
 use crate::queue::ChunkMessage;
 use crate::request::{is_done, query_all, query_count, query_page, unless_refused};
 use crate::{Clock, Random, StoreError};
-use item::{chunk_state, phase_name, read_batch, set_and_remove};
-use listing_item::with_listing;
+use item::{chunk_state, phase_name, read_batch};
+use listing_item::set_listing;
 
 pub(crate) use deletes::Reservation;
 pub use holding::Holding;
@@ -174,46 +175,29 @@ impl Ledger {
         last: Option<&Batch>,
         batch: &Batch,
     ) -> Result<(), StoreError> {
-        let mut assignments = vec![
-            "batch_number = :number".to_owned(),
-            "batch_phase = :phase".to_owned(),
-            "asked_at = :asked_at".to_owned(),
-            "customers = :customers".to_owned(),
-        ];
-        assignments.extend(COUNTS.map(|count| format!("n_{count} = :{count}")));
-        let mut update = self
+        let mut changes = Changes::default();
+        changes.set("batch_number", number(batch.number));
+        changes.set("batch_phase", text(phase_name(batch.phase)));
+        changes.set("asked_at", time(batch.asked_at));
+        changes.set("customers", number(batch.total));
+        for (name, count) in batch.counts.by_name() {
+            changes.set(format!("n_{name}"), number(count));
+        }
+        changes.remove(["overtaken_by", "purge_failures"]);
+        changes.set_or_remove("queue_number", batch.queue_number.as_ref().map(text));
+        changes.set_or_remove("origin", batch.origin.map(|origin| bytes(origin.as_bytes())));
+        changes.set_or_remove("resync_request", batch.resync.map(number));
+        changes.set_or_remove("confirm_request", batch.confirmed.map(number));
+        if let Some(listing) = &batch.listing {
+            set_listing(&mut changes, listing);
+        }
+        let update = self
             .table
             .update(connection, BATCH)
             .condition_expression("attribute_not_exists(entry) OR (batch_number = :last AND batch_phase = :closed)")
             .expression_attribute_values(":last", number(last.map_or(0, |last| last.number)))
-            .expression_attribute_values(":closed", text(phase_name(Phase::Closed)))
-            .expression_attribute_values(":number", number(batch.number))
-            .expression_attribute_values(":phase", text(phase_name(batch.phase)))
-            .expression_attribute_values(":asked_at", time(batch.asked_at))
-            .expression_attribute_values(":customers", number(batch.total));
-        for (name, count) in batch.counts.by_name() {
-            update = update.expression_attribute_values(format!(":{name}"), number(count));
-        }
-        let mut removals = vec!["overtaken_by", "purge_failures"];
-        let optional = [
-            ("queue_number", batch.queue_number.as_ref().map(text)),
-            ("origin", batch.origin.map(|origin| bytes(origin.as_bytes()))),
-            ("resync_request", batch.resync.map(number)),
-            ("confirm_request", batch.confirmed.map(number)),
-        ];
-        for (attribute, value) in optional {
-            match value {
-                Some(value) => {
-                    assignments.push(format!("{attribute} = :{attribute}"));
-                    update = update.expression_attribute_values(format!(":{attribute}"), value);
-                }
-                None => removals.push(attribute),
-            }
-        }
-        if let Some(listing) = &batch.listing {
-            update = with_listing(update, listing, &mut assignments, &mut removals);
-        }
-        let update = update.update_expression(set_and_remove(&assignments, &removals));
+            .expression_attribute_values(":closed", text(phase_name(Phase::Closed)));
+        let update = changes.of(update);
         moved_on(connection, batch, self.update(update).await)?;
         self.clear_leftovers(connection, batch).await
     }
