@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// What can be controlled from another process.
 pub trait Controlled: Clone + Send + Sync + 'static {
-    /// Does what a `POST` of this name asks for; answers [`done`] if there is nothing else to say.
+    /// Does what a `POST` of this name asks for. Answers that it is done, if there is nothing else to say.
     fn command(&self, name: &str, parameters: &Parameters) -> Result<Value, BadRequest>;
 
     /// What a `GET` of this name shows.
