@@ -1,6 +1,6 @@
 //! `GET /v1/changes`: the change feed.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,11 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use model::{ChangeAction, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
 use serde::{Deserialize, Serialize};
 use store::{FeedPage, PlacedChange};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::CustomersApi;
 use crate::answer::{Rows, answer, note_read};
 use crate::auth::Tenant;
 use crate::customers::Records;
@@ -135,7 +137,7 @@ pub(crate) async fn changes(
     let until = api.clock.now() + Duration::from_secs(wait.get() as u64);
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
     let mut position = began;
-    let FeedPage { changes, mut position, mut more } = loop {
+    let mut page = loop {
         let page = api.feed.read(&tenant, &position, limit.get(), |change| wanted(&change.id)).await?;
         let now = api.clock.now();
         if !page.changes.is_empty() || page.more || now >= until {
@@ -144,45 +146,8 @@ pub(crate) async fn changes(
         position = page.position;
         api.clock.wait_until(until.min(now + LOOK_EVERY)).await;
     };
-    // Several changes of a customer are one, at the place of the first: its record is told as it is now.
-    let mut seen = HashSet::new();
-    let shown: Vec<usize> = (0..changes.len()).filter(|place| seen.insert(&changes[*place].change.id)).collect();
-    let added: BTreeSet<&CustomerId> = changes
-        .iter()
-        .filter(|placed| placed.change.action == ChangeAction::Added)
-        .map(|placed| &placed.change.id)
-        .collect();
-    let mut rows = Rows::default();
-    let mut at = 0;
-    'reading: while at < shown.len() {
-        let slice = &shown[at..at + rows.to_read(shown.len() - at)];
-        let ids: Vec<CustomerId> = slice.iter().map(|place| changes[*place].change.id.clone()).collect();
-        let Records { by_id: found, unreadable } = api.records(&tenant, &ids, deadline).await?;
-        for place in slice {
-            let PlacedChange { change, at: appended_at, .. } = &changes[*place];
-            let customer = found.get(&change.id);
-            // Of a damaged record only this is known: it is there.
-            let lives = unreadable.contains(&change.id)
-                || customer.is_some_and(|customer| customer.content.status != Status::Deleted);
-            let row = Change {
-                id: &change.id,
-                action: ChangeAction::seen_now(
-                    lives,
-                    added.contains(&change.id) || change.action == ChangeAction::Deleted,
-                ),
-                changed_at: iso_millis(customer.map_or(*appended_at, |customer| customer.changed_at)),
-                revision: customer.map_or(change.revision, |customer| customer.revision),
-                customer,
-            };
-            if !rows.take(&row)? {
-                // What stands before it and was left out was told with an earlier change of the same customer.
-                position = changes[place - 1].position;
-                more = true;
-                break 'reading;
-            }
-            at += 1;
-        }
-    }
+    let rows = rows_of(&api, &tenant, &mut page, deadline).await?;
+    let FeedPage { position, more, .. } = page;
     note_read(&tenant, "GET /v1/changes", rows.count());
     let chosen = connection.map(|connection| BTreeSet::from([connection]));
     let fresh_as_of = api.freshness.of(&tenant, chosen.as_ref()).await?;
@@ -190,4 +155,37 @@ pub(crate) async fn changes(
     // How fresh it is changes with the time, and is no change.
     let content = serde_json::to_string(&(&page.changes, &page.cursor, more))?;
     Ok(tagged(&headers, &content, answer(&page, &page.fresh_as_of)?))
+}
+
+/// What changed, as it is now. If it has no room in the answer, the page ends before it.
+async fn rows_of(api: &CustomersApi, tenant: &str, page: &mut FeedPage, deadline: Timestamp) -> Result<Rows, Problem> {
+    let told = page.customers();
+    let mut rows = Rows::default();
+    let mut at = 0;
+    while at < told.len() {
+        let slice = &told[at..at + rows.to_read(told.len() - at)];
+        let ids: Vec<CustomerId> = slice.iter().map(|(place, _)| page.changes[*place].change.id.clone()).collect();
+        let Records { by_id: found, unreadable } = api.records(tenant, &ids, deadline).await?;
+        for (place, is_new) in slice {
+            let PlacedChange { change, at: appended_at, .. } = &page.changes[*place];
+            let customer = found.get(&change.id);
+            // Of a damaged record only this is known: it is there.
+            let lives = unreadable.contains(&change.id)
+                || customer.is_some_and(|customer| customer.content.status != Status::Deleted);
+            let row = Change {
+                id: &change.id,
+                action: ChangeAction::seen_now(lives, *is_new),
+                changed_at: iso_millis(customer.map_or(*appended_at, |customer| customer.changed_at)),
+                revision: customer.map_or(change.revision, |customer| customer.revision),
+                customer,
+            };
+            if !rows.take(&row)? {
+                // What stands before it and was left out was told with an earlier change of the same customer.
+                (page.position, page.more) = (page.changes[place - 1].position, true);
+                return Ok(rows);
+            }
+            at += 1;
+        }
+    }
+    Ok(rows)
 }

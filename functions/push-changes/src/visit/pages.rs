@@ -1,8 +1,6 @@
 //! A page of the change feed, of the listing, or of failures that are redriven.
 
-use std::collections::{BTreeSet, HashSet};
-
-use model::{ChangeAction, ConnectionKey, CustomerId, FeedChange, FeedPosition};
+use model::{ConnectionKey, CustomerId, FeedChange, FeedPosition};
 use store::{FeedError, Listed, Part, Shadow, StoreError};
 
 use super::{OVERLAP, Stop, Visit};
@@ -66,32 +64,26 @@ impl Visit<'_> {
         };
         let began_anew = self.delivery.progress.began_anew;
         let listed_before = began_anew.map(|at| before(at, OVERLAP));
-        // Several changes of a customer are one, at the place of the first: it is sent as it is now.
-        let mut seen = HashSet::new();
-        let places: Vec<usize> =
-            (0..page.changes.len()).filter(|place| seen.insert(&page.changes[*place].change.id)).collect();
-        let is_news = |action: ChangeAction| action != ChangeAction::Updated;
-        let new: BTreeSet<&CustomerId> =
-            page.changes.iter().map(|it| &it.change).filter(|it| is_news(it.action)).map(|it| &it.id).collect();
+        let customers = page.customers();
         let progress = &self.delivery.progress;
         let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
         let occasion = progress.round.to_string();
-        let told = |place: &usize| {
+        let told = |(place, is_new): &(usize, bool)| {
             let placed = &page.changes[*place];
             let id = placed.change.id.clone();
             // One that was not listed yet is new to the destination, whatever became of it.
-            let is_new = new.contains(&id) || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
+            let is_new = *is_new || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
             let revision = placed.change.revision;
             let only_if_gone = listed_before.is_some_and(|before| placed.at < before);
             Told { is_new, only_if_gone, at: placed.at, revision, occasion: occasion.clone(), id }
         };
-        let told: Vec<Told> = places.iter().map(told).collect();
+        let told: Vec<Told> = customers.iter().map(told).collect();
         let sent = self.send(Part::Feed, &told).await?;
-        let reached: FeedPosition = match places.get(sent.settled) {
+        let reached: FeedPosition = match customers.get(sent.settled) {
             None => page.position,
-            Some(0) => position,
+            Some((0, _)) => position,
             // What stands before it was sent, or is told again with a customer that was.
-            Some(place) => page.changes[place - 1].position,
+            Some((place, _)) => page.changes[place - 1].position,
         };
         let is_moved = reached != position;
         self.delivery.position = Some(reached);

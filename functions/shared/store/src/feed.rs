@@ -26,7 +26,7 @@
 //! (half a unit, or one) and writes its segment, of one unit for up to 80 changes, or 200. A thousand changes at once
 //! cost about eight writes, a single change one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -34,7 +34,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
-use model::{FeedChange, FeedPosition, LANES, LanePosition, PlantedFault, lane_of};
+use model::{ChangeAction, CustomerId, FeedChange, FeedPosition, LANES, LanePosition, PlantedFault, lane_of};
 use thiserror::Error;
 
 use crate::backoff::Patience;
@@ -79,6 +79,19 @@ pub struct FeedPage {
     pub position: FeedPosition,
     /// Whether there is more already.
     pub more: bool,
+}
+
+impl FeedPage {
+    /// The customers that changed. Several changes of a customer are one, at the place of the first, for its record is
+    /// told as it is now. With each, whether a reader knows it as somebody who was not there in between.
+    pub fn customers(&self) -> Vec<(usize, bool)> {
+        let changes = || self.changes.iter().map(|placed| &placed.change);
+        let is_news = |change: &&FeedChange| change.action != ChangeAction::Updated;
+        let new: BTreeSet<&CustomerId> = changes().filter(is_news).map(|change| &change.id).collect();
+        let mut seen = BTreeSet::new();
+        let first = changes().enumerate().filter(|(_, change)| seen.insert(&change.id));
+        first.map(|(place, change)| (place, new.contains(&change.id))).collect()
+    }
 }
 
 /// A change, with its place.
