@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use model::{ChangeAction, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
 use serde::{Deserialize, Serialize};
-use store::{FeedPage, PlacedChange};
+use store::{ChangedCustomer, FeedPage, PlacedChange};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
@@ -138,7 +138,7 @@ pub(crate) async fn changes(
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
     let mut position = began;
     let mut page = loop {
-        let page = api.feed.read(&tenant, &position, limit.get(), |change| wanted(&change.id)).await?;
+        let page = api.feed.read(&tenant, &position, limit.get(), |change, _| wanted(&change.id)).await?;
         let now = api.clock.now();
         if !page.changes.is_empty() || page.more || now >= until {
             break page;
@@ -164,9 +164,10 @@ async fn rows_of(api: &CustomersApi, tenant: &str, page: &mut FeedPage, deadline
     let mut at = 0;
     while at < told.len() {
         let slice = &told[at..at + rows.to_read(told.len() - at)];
-        let ids: Vec<CustomerId> = slice.iter().map(|(place, _)| page.changes[*place].change.id.clone()).collect();
+        let ids: Vec<CustomerId> =
+            slice.iter().map(|customer| page.changes[customer.place].change.id.clone()).collect();
         let Records { by_id: found, unreadable } = api.records(tenant, &ids, deadline).await?;
-        for (place, is_new) in slice {
+        for ChangedCustomer { place, is_new, .. } in slice {
             let PlacedChange { change, at: appended_at, .. } = &page.changes[*place];
             let customer = found.get(&change.id);
             // Of a damaged record only this is known: it is there.

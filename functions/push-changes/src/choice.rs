@@ -93,6 +93,11 @@ impl<'a> Choice<'a> {
         Ok(Ok(Self { shadow, tenant, from, own, ignores_unknown }))
     }
 
+    /// Whether a deletion of somebody that the destination does not have does no harm there.
+    pub(crate) fn ignores_unknown(&self) -> bool {
+        self.ignores_unknown
+    }
+
     /// Whether customers of a connection are sent there.
     fn gets(&self, connection: &str) -> bool {
         self.from.contains(connection) && !self.own.contains(connection)

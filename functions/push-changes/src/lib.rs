@@ -25,13 +25,13 @@ use jiff::{SignedDuration, Timestamp};
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use model::ConnectionKey;
 use store::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Delivery, Failures,
-    LastError, Message, PushRequest, Random, Shadow, StoreError,
+    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, Deliveries, Departure, Failures, LastError, Message,
+    PushRequest, Random, Shadow, StoreError,
 };
 use tracing::Instrument;
 
 use crate::choice::Choice;
-use crate::visit::{LONGEST_PAUSE, Next, Visit};
+use crate::visit::{Next, Visit, is_over};
 
 /// The part of its deadline that a visit keeps for its end.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -98,7 +98,7 @@ impl PushChanges {
             return Ok(Next::Done);
         }
         let state = self.states.state(key).await?;
-        if state.paused_at.is_some() || !(is_due(&state, now) || self.may_follow(key).await?) {
+        if state.paused_at.is_some() || !(is_over(state.due_at, now) || state.has_new_request()) {
             return Ok(Next::Done);
         }
         if state.lease_until.is_some_and(|until| until > now) {
@@ -124,9 +124,12 @@ impl PushChanges {
         let owner = self.random.owner_id();
         // Whoever has taken it since will see what this message is about.
         let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
-        match Visit::new(self, &destination, &owner, choice, state, deadline).await {
+        match Visit::new(self, &destination, &owner, choice, state.clone(), deadline).await {
             Ok(visit) => visit.carry_out().await,
-            Err(damage @ StoreError::Corrupt { .. }) => self.stands(key, damage.to_string()).await,
+            Err(damage @ StoreError::Corrupt { .. }) => {
+                self.states.leave(key, &owner, &state, &Departure::default()).await?;
+                self.stands(key, damage.to_string()).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -137,19 +140,6 @@ impl PushChanges {
         self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await?;
         Ok(Next::Done)
     }
-
-    /// Whether the feed goes on while something else waits: then a change need not wait with it.
-    async fn may_follow(&self, key: &ConnectionKey) -> Result<bool, StoreError> {
-        let Delivery { position, progress, .. } = self.deliveries.of(key).await?;
-        Ok(position.is_some() && progress.feed.failing_since.is_none())
-    }
-}
-
-/// Whether what failed may be tried again.
-fn is_due(state: &ConnectionState, now: Timestamp) -> bool {
-    // A time that is farther away than any pause was noted by another clock.
-    let is_over = |due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY;
-    state.due_at.is_none_or(is_over) || state.has_new_request()
 }
 
 impl QueueHandler for PushChanges {

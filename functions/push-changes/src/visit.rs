@@ -7,9 +7,10 @@
 //!        -> leave: caught up, or in trouble until a time
 //! ```
 //!
-//! **Each of the three parts goes on, or stands, by itself**: it has its own count of attempts that failed, and of
-//! customers that are sent at once. So a part that stands at a customer finds that out, whatever goes on elsewhere.
-//! Until the trouble is due again the feed alone goes on, if it is not the feed that is in trouble.
+//! **Each of the three parts goes on, or stands, by itself**: it has its own count of attempts that failed, its own
+//! time for the next one, and its own number of customers that are sent at once. So a part that stands at a customer
+//! finds that out, whatever goes on elsewhere, and holds up no other. If nothing that was sent can be to blame, because
+//! the destination is not reached or wants to be left alone, all parts wait.
 //!
 //! Each page is sent and then noted: a worker that dies in between sends it again. What is sent is the customer as it
 //! is at that moment, so that a customer's changes can only be repeated, and never come in another order: pages follow
@@ -35,15 +36,17 @@ use config::{Destination, DestinationKind};
 use destinations::{DestinationClient, LONGEST_REQUEST, NO_ACCIDENT, Pace, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId};
-use store::{ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, StoreError, Witness};
+use store::{
+    ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, Progress, StoreError, Witness,
+};
 
 use crate::choice::Choice;
-use crate::{LEASE, MARGIN, PushChanges, before};
+use crate::{EARLY, LEASE, MARGIN, PushChanges, before};
 
-/// How far back the feed begins that follows a listing: the index that is listed by lags behind by milliseconds.
-const OVERLAP: Duration = Duration::from_secs(60);
 /// A destination that did not come to the end of the feed for so long has missed what is not kept any more.
 const LONG_AGO: SignedDuration = SignedDuration::from_hours(24 * 89);
+/// To within what the time is noted at which the end of the feed was reached.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// How often the lease is renewed while something is sent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -63,10 +66,10 @@ enum End {
     CaughtUp(Timestamp),
     /// There is more, and no time left.
     OutOfTime,
-    /// It takes nothing of a part at the moment.
+    /// It takes nothing at the moment, which showed at a part.
     Trouble(Part, Trouble),
-    /// All of the feed is sent; what else there is is not due yet.
-    NotDue,
+    /// Nothing is left but what waits for its next attempt.
+    Waiting,
     /// An operator has paused it.
     Paused,
     /// Another worker has it.
@@ -96,8 +99,6 @@ pub(crate) struct Visit<'a> {
     choice: Choice<'a>,
     /// The state when the lease was taken.
     state: ConnectionState,
-    /// Whether all parts may go on; otherwise it is the feed alone.
-    is_due: bool,
     leased_until: Timestamp,
     delivery: Delivery,
     /// What became of changes in this visit.
@@ -122,6 +123,10 @@ struct Sent {
     ids: Vec<CustomerId>,
     /// The last ones that were taken, the latest first.
     witnesses: Vec<Witness>,
+    /// Whether there are more of them than could be sent at once.
+    is_full: bool,
+    /// Whether any of them has come to an end, be it behind one that has not.
+    has_settled_some: bool,
     trouble: Option<Trouble>,
 }
 
@@ -143,7 +148,6 @@ impl<'a> Visit<'a> {
             owner,
             choice,
             leased_until: state.lease_until.unwrap_or(Timestamp::MIN),
-            is_due: crate::is_due(&state, pushing.clock.now()),
             state,
             delivery,
             counts: DeliveryCounts::default(),
@@ -176,7 +180,8 @@ impl<'a> Visit<'a> {
             Err(Stop::Failed(error)) => return Err(error),
         };
         let is_asked = states.leave(self.key, self.owner, &self.state, &departure).await?;
-        Ok(if is_asked && matches!(end, End::CaughtUp(_)) { Next::LookAgain } else { Next::Done })
+        let may_look_again = departure.due_at.is_none() && matches!(end, End::CaughtUp(_) | End::Waiting);
+        Ok(if is_asked && may_look_again { Next::LookAgain } else { Next::Done })
     }
 
     /// Notes what is not noted yet; how the destination is left.
@@ -184,17 +189,29 @@ impl<'a> Visit<'a> {
         let mut departure = Departure::default();
         match end {
             End::Lost => return Err(Stop::End(End::Lost)),
-            End::Trouble(part, trouble) => departure.due_at = self.note_trouble(*part, trouble, now).await?,
-            End::NotDue => departure.due_at = self.state.due_at,
+            End::Trouble(part, trouble) => {
+                self.note_trouble(*part, trouble, now).await?;
+                let due_at = self.delivery.progress.effort_of(*part).due_at;
+                for part in Part::ALL {
+                    let effort = self.delivery.progress.effort(part);
+                    effort.due_at = effort.due_at.max(due_at);
+                }
+                self.is_unnoted = true;
+            }
             End::CaughtUp(as_of) => {
                 departure.synced_as_of = Some(*as_of);
                 // What it did not take may be nothing for it any more.
                 self.is_unnoted |= self.delivery.progress.all_is_sent();
             }
-            End::OutOfTime | End::Paused => {}
+            End::Waiting | End::OutOfTime | End::Paused => {}
         }
         if self.is_unnoted {
             self.note().await?;
+        }
+        // While the feed waits, a change need not be looked at. While it goes on, each is, and so is each minute.
+        let progress = &self.delivery.progress;
+        if progress.feed.due_at.is_some_and(|due_at| due_at > now) {
+            departure.due_at = progress.next_attempt_at();
         }
         Ok(departure)
     }
@@ -204,26 +221,52 @@ impl<'a> Visit<'a> {
         self.begin().await?;
         loop {
             let began = self.pushing.clock.now();
-            self.go_on().await?;
-            let mut is_all = self.follow().await?;
-            if is_all && !self.is_due {
-                return Err(Stop::End(End::NotDue));
-            }
-            if !self.is_due {
-                continue;
-            }
-            if let Some(connection) = self.delivery.progress.next_to_list(&self.destination.settings.from) {
+            let (mut is_all, mut goes_on) = (true, false);
+            for part in Part::ALL {
+                if !self.is_open(part) {
+                    continue;
+                }
+                if !is_over(self.delivery.progress.effort_of(part).due_at, self.pushing.clock.now()) {
+                    is_all = false;
+                    continue;
+                }
                 self.go_on().await?;
-                is_all &= self.list(connection).await?;
+                match self.page(part).await {
+                    Ok(is_last) => {
+                        is_all &= is_last;
+                        goes_on |= !is_last;
+                    }
+                    Err(Stop::End(End::Trouble(part, trouble))) if trouble.blames_after.is_some() => {
+                        self.note_trouble(part, &trouble, self.pushing.clock.now()).await?;
+                        is_all = false;
+                    }
+                    Err(stop) => return Err(stop),
+                }
             }
-            // Last, for they may be refused again: what comes before shows whether the destination takes anybody.
-            if self.delivery.progress.has_redrives {
-                self.go_on().await?;
-                is_all &= self.redrive().await?;
+            match (is_all, goes_on) {
+                (true, _) => return Ok(began),
+                (false, true) => {}
+                (false, false) => return Err(Stop::End(End::Waiting)),
             }
-            if is_all {
-                return Ok(began);
-            }
+        }
+    }
+
+    /// Whether there may be something to be sent of a part.
+    fn is_open(&self, part: Part) -> bool {
+        let progress = &self.delivery.progress;
+        match part {
+            Part::Feed => true,
+            Part::Listing => progress.next_to_list(&self.destination.settings.from).is_some(),
+            Part::Redrives => progress.has_redrives,
+        }
+    }
+
+    /// Sends a page of a part; whether it is the last one.
+    async fn page(&mut self, part: Part) -> Result<bool, Stop> {
+        match part {
+            Part::Feed => self.follow().await,
+            Part::Listing => self.list().await,
+            Part::Redrives => self.redrive().await,
         }
     }
 
@@ -256,24 +299,24 @@ impl<'a> Visit<'a> {
         let system = self.destination.settings.receiver.to_string();
         let PushChanges { feed, states, clock, .. } = self.pushing;
         let now = clock.now();
-        if self.has_missed_something(now) {
-            self.begin_after_a_gap().await?;
-        }
         let Delivery { position, progress, .. } = &mut self.delivery;
         let is_new = position.is_none();
         let is_other = is_new || progress.receiver != system;
+        let is_resync = self.state.resync_requested.is_some();
         let from = &self.destination.settings.from;
         let is_back = from.iter().any(|it| progress.listed.get(it) == Some(&Listed::Left));
-        let is_unlisted = from.iter().any(|it| !progress.listed.contains_key(it));
-        let mut is_changed = is_other || is_back;
-        if is_new || is_unlisted {
+        let is_begun = |it: &String| progress.listed.contains_key(it) || progress.begun.contains(it);
+        let is_unlisted = !from.iter().all(is_begun);
+        let mut is_changed = is_other || is_back || is_unlisted;
+        if is_new || is_unlisted || is_resync {
             // What was passed over because it was not wanted may not be in the index yet.
-            let latest = feed.latest(&self.key.tenant, OVERLAP).await?;
+            let latest = feed.latest(&self.key.tenant, Progress::OVERLAP).await?;
             *position = Some(position.map_or(latest, |position| position.earlier(&latest)));
         }
-        let is_resync = self.state.resync_requested.is_some();
-        if !is_new && (is_other || is_back || is_resync) {
-            // It may be the same system at another address; and what was deleted meanwhile is in no listing.
+        // It may be the same system at another address; and what was deleted meanwhile is in no listing. A system that
+        // may have lost something is told of deletions again if that does no harm.
+        let is_told_gone_again = is_resync && self.choice.ignores_unknown();
+        if !is_new && (is_other || is_back || is_told_gone_again) {
             *position = Some(feed.oldest(&self.key.tenant).await?);
         }
         if !is_new && (is_other || is_resync) {
@@ -298,12 +341,16 @@ impl<'a> Visit<'a> {
         if is_back {
             progress.listed.retain(|connection, listed| !from.contains(connection) || *listed != Listed::Left);
         }
-        if self.state.has_new_request() && !progress.has_redrives {
+        progress.begun = from.iter().cloned().collect();
+        if self.state.has_new_request() {
+            is_changed |= !progress.has_redrives || progress.wait_no_longer();
             progress.has_redrives = true;
-            is_changed = true;
         }
         if is_changed {
             self.note().await?;
+        }
+        if self.has_missed_something(now) {
+            self.begin_after_a_gap().await?;
         }
         if let Some(request) = self.state.resync_requested {
             states.resynced(self.key, request).await?;
@@ -314,14 +361,13 @@ impl<'a> Visit<'a> {
     /// Whether it was away for longer than the feed is kept, and did not begin anew since.
     fn has_missed_something(&self, now: Timestamp) -> bool {
         let is_long_ago = |at: Timestamp| now.duration_since(at) > LONG_AGO;
-        self.delivery.position.is_some()
-            && self.state.fresh_as_of.is_some_and(is_long_ago)
-            && self.delivery.progress.began_anew.is_none_or(is_long_ago)
+        let progress = &self.delivery.progress;
+        progress.at_feed_end.is_some_and(is_long_ago) && progress.began_anew.is_none_or(is_long_ago)
     }
 
     /// Notes what a page came to. With trouble, the note is written with it.
     async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
-        let Sent { settled, counts, ids, witnesses, trouble, .. } = sent;
+        let Sent { settled, counts, ids, witnesses, is_full, has_settled_some, trouble } = sent;
         let (now, most) = (self.pushing.clock.now(), self.most_at_once());
         // If one request holds them all.
         let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
@@ -332,7 +378,10 @@ impl<'a> Visit<'a> {
         progress.remember(witnesses);
         let effort = progress.effort(part);
         if settled > 0 {
-            effort.come_on(counts.sent > 0, settled, most);
+            effort.come_on(counts.sent > 0);
+        }
+        if is_full && trouble.is_none() {
+            effort.allow_more(most);
         }
         self.unsure = ids;
         let is_out_of_time = trouble.is_some();
@@ -341,8 +390,8 @@ impl<'a> Visit<'a> {
                 effort.fail(now, at_once.filter(|_| trouble.blames_after.is_some()));
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
-            // All of its time was not enough for anybody: fewer may be sooner done.
-            Some(_) if settled == 0 => effort.fail(now, at_once),
+            // All of its time was not enough for the first ones: fewer may be sooner done.
+            Some(_) if settled == 0 && has_settled_some => effort.fail(now, at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {
@@ -377,4 +426,9 @@ impl<'a> Visit<'a> {
         self.send_again(&unsure).await?;
         Err(Stop::End(End::Lost))
     }
+}
+
+/// Whether a time has come. One that is farther away than any pause was noted by another clock.
+pub(crate) fn is_over(due_at: Option<Timestamp>, now: Timestamp) -> bool {
+    due_at.is_none_or(|due_at| due_at <= now + EARLY || due_at > now + LONGEST_PAUSE + EARLY)
 }

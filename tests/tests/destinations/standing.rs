@@ -194,3 +194,130 @@ async fn one_that_was_paused_for_longer_than_the_feed_is_kept_begins_with_everyb
     minutes(&world, 3).await;
     assert_eq!(world.hook.requests().received, received, "once");
 }
+
+#[tokio::test]
+async fn a_change_during_a_resync_is_sent_though_an_older_one_stands_before_it() {
+    let world = world().await;
+    for _ in 0..3 {
+        change(&world, 1001..1041).await;
+    }
+    minutes(&world, 5).await;
+    // The listing stands at one of them, and those before it change meanwhile.
+    world.hook.refuse("aa~1007", 503);
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    world.look_at("hook").await;
+    change(&world, 1001..1041).await;
+    world.source.delete(1002);
+    world.sync().await;
+    world.source.create(1002);
+    world.sync().await;
+    world.hook.accept("aa~1007");
+    minutes(&world, 4).await;
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_now_and_then_blames_no_event() {
+    let world = world().await;
+    change(&world, 1001..1041).await;
+    for failing in [8, 8, 8, 10, 3, 1] {
+        world.hook.fault_times(webhook::Fault::Status(502), failing);
+        minutes(&world, 2).await;
+    }
+    minutes(&world, 3).await;
+    assert_eq!(world.destination("hook").await.counts.failed, 0);
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn the_feed_goes_on_every_minute_while_a_redrive_waits() {
+    let world = world().await;
+    for id in ["loyalty", "hook"] {
+        world.failures().request_redrive(&world.key(id), "aa~1007", world.now()).await.unwrap();
+    }
+    // Busy at that customer alone, which passes by itself: for long, nobody is blamed.
+    world.hook.refuse("aa~1007", 503);
+    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    minutes(&world, 6).await;
+    world.source.change(1010..1041);
+    world.sync().await;
+    world.publish().await;
+    // The hints are lost.
+    world.queues.purge(tests::PUSH_REQUESTS);
+    minutes(&world, 2).await;
+    for id in 1010..1041 {
+        assert_eq!(world.names(id)[2], name(&world, id).await, "aa~{id}");
+    }
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_new_destination_that_fails_at_what_changed_last_gets_everybody_else() {
+    let world = DestinationsFixture::with_customers(40).await;
+    world.publish().await;
+    world.clock.advance(Duration::from_secs(600));
+    world.hook.refuse("aa~1007", 500);
+    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    change(&world, [1007]).await;
+    world.add(&["loyalty", "hook"], "").await;
+    minutes(&world, 25).await;
+    for id in ["loyalty", "hook"] {
+        let status = world.destination(id).await;
+        assert_eq!((status.listed_percent, status.waiting), (100, 0), "{id}");
+        assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_sent_once_while_the_listing_of_a_new_destination_stands() {
+    let world = DestinationsFixture::with_customers(40).await;
+    world.publish().await;
+    world.clock.advance(Duration::from_secs(600));
+    world.hook.fault(Some(webhook::Fault::Status(503)));
+    world.add(&["hook"], "").await;
+    minutes(&world, 8).await;
+    world.hook.fault(None);
+    for id in (1001..1041).filter(|id| *id > 1006) {
+        world.hook.refuse(&format!("aa~{id}"), 503);
+    }
+    for id in 1001..1006 {
+        change(&world, [id]).await;
+        world.push().await;
+    }
+    let requests = world.hook.requests();
+    assert_eq!((requests.repeated, requests.out_of_order), (0, 0), "{requests:?}");
+}
+
+#[tokio::test]
+async fn one_that_wants_to_be_left_alone_is_left_alone_by_all_parts() {
+    let world = DestinationsFixture::with_customers(4).await;
+    world.hook.fault_times(webhook::Fault::RetryAfter { status: 429, seconds: 600 }, 1);
+    world.add(&["hook"], "").await;
+    world.push().await;
+    world.minute().await;
+    let received = world.hook.requests().received;
+    for _ in 0..4 {
+        change(&world, [1001]).await;
+        world.push().await;
+        world.minute().await;
+    }
+    assert_eq!(world.hook.requests().received, received);
+    minutes(&world, 8).await;
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn witnesses_that_a_service_fails_at_now_prove_nothing_either() {
+    let world = world().await;
+    for id in 1038..1041 {
+        change(&world, [id]).await;
+    }
+    minutes(&world, 1).await;
+    for id in [1008, 1038, 1039, 1040] {
+        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::ServerError);
+    }
+    change(&world, 1008..1020).await;
+    minutes(&world, 10).await;
+    assert_eq!(world.refused_by("loyalty").await, ["aa~1008"]);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}

@@ -1,10 +1,10 @@
 //! A page of the change feed, of the listing, or of failures that are redriven.
 
+use jiff::Timestamp;
 use model::{ConnectionKey, CustomerId, FeedChange, FeedPosition};
-use store::{FeedError, Listed, Part, Shadow, StoreError};
+use store::{ChangedCustomer, FeedError, Listed, Part, Shadow, StoreError};
 
-use super::{OVERLAP, Stop, Visit};
-use crate::before;
+use super::{A_DAY, Stop, Visit};
 use crate::choice::Told;
 
 impl Visit<'_> {
@@ -30,7 +30,8 @@ impl Visit<'_> {
                 Err(_) => failures.clear_redrive(self.key, text).await?,
             }
         }
-        let sent = self.send(Part::Redrives, &told).await?;
+        let mut sent = self.send(Part::Redrives, &told).await?;
+        sent.is_full = page.len() < requests.len();
         for told in &told[..sent.settled] {
             // One that was made anew meanwhile is still to be done.
             failures.clear_redrive_of(self.key, &told.id.to_string(), told.at).await?;
@@ -54,7 +55,9 @@ impl Visit<'_> {
     /// Sends a page of the change feed; whether it is the last one.
     pub(super) async fn follow(&mut self) -> Result<bool, Stop> {
         let from = &self.destination.settings.from;
-        let wanted = |change: &FeedChange| from.contains(&change.id.connection);
+        let progress = &self.delivery.progress;
+        let wanted =
+            |change: &FeedChange, at| from.contains(&change.id.connection) && progress.is_to_be_told(change, at);
         let position = self.delivery.position.unwrap_or_default();
         let page = self.pushing.feed.read(&self.key.tenant, &position, self.page_size(Part::Feed), wanted).await;
         let page = match page {
@@ -62,38 +65,43 @@ impl Visit<'_> {
             Err(FeedError::Gone) => return self.begin_after_a_gap().await,
             Err(FeedError::Store(error)) => return Err(error.into()),
         };
-        let began_anew = self.delivery.progress.began_anew;
-        let listed_before = began_anew.map(|at| before(at, OVERLAP));
+        let listed_before = self.delivery.progress.listed_before();
         let customers = page.customers();
         let progress = &self.delivery.progress;
         let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
         let occasion = progress.round.to_string();
-        let told = |(place, is_new): &(usize, bool)| {
+        let told = |ChangedCustomer { place, last_at, is_new }: &ChangedCustomer| {
             let placed = &page.changes[*place];
             let id = placed.change.id.clone();
             // One that was not listed yet is new to the destination, whatever became of it.
             let is_new = *is_new || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
             let revision = placed.change.revision;
-            let only_if_gone = listed_before.is_some_and(|before| placed.at < before);
+            let only_if_gone = listed_before.is_some_and(|before| *last_at < before);
             Told { is_new, only_if_gone, at: placed.at, revision, occasion: occasion.clone(), id }
         };
         let told: Vec<Told> = customers.iter().map(told).collect();
-        let sent = self.send(Part::Feed, &told).await?;
+        let mut sent = self.send(Part::Feed, &told).await?;
+        sent.is_full = page.more;
         let reached: FeedPosition = match customers.get(sent.settled) {
             None => page.position,
-            Some((0, _)) => position,
+            Some(ChangedCustomer { place: 0, .. }) => position,
             // What stands before it was sent, or is told again with a customer that was.
-            Some((place, _)) => page.changes[place - 1].position,
+            Some(ChangedCustomer { place, .. }) => page.changes[place - 1].position,
         };
         let is_moved = reached != position;
         self.delivery.position = Some(reached);
-        let is_all = !page.more;
+        let is_all = !page.more && sent.settled == told.len();
+        let now = self.pushing.clock.now();
+        let is_noted = |at: Timestamp| now.duration_since(at) < A_DAY;
+        if is_all && !self.delivery.progress.at_feed_end.is_some_and(is_noted) {
+            self.delivery.progress.at_feed_end = Some(now);
+            self.is_unnoted = true;
+        }
         if told.is_empty() && sent.trouble.is_none() {
             // Nothing is for it: the place is noted once in a visit, at its end.
             self.is_unnoted |= is_moved;
             return Ok(is_all);
         }
-        let is_all = is_all && sent.settled == told.len();
         self.take(Part::Feed, sent).await?;
         Ok(is_all)
     }
@@ -112,7 +120,9 @@ impl Visit<'_> {
     }
 
     /// Sends a page of the listing of a connection; whether it is the last one of all.
-    pub(super) async fn list(&mut self, connection: String) -> Result<bool, Stop> {
+    pub(super) async fn list(&mut self) -> Result<bool, Stop> {
+        let connection = self.delivery.progress.next_to_list(&self.destination.settings.from);
+        let Some(connection) = connection else { return Ok(true) };
         let cursor = match self.delivery.progress.listed.get(&connection) {
             Some(Listed::UpTo(shard, source_id)) => Some((*shard, source_id.clone())),
             _ => None,
@@ -130,7 +140,8 @@ impl Visit<'_> {
             occasion: round.to_string(),
         };
         let told: Vec<Told> = source_ids.iter().map(told).collect();
-        let sent = self.send(Part::Listing, &told).await?;
+        let mut sent = self.send(Part::Listing, &told).await?;
+        sent.is_full = next.is_some();
         let reached = match (sent.settled == told.len(), source_ids[..sent.settled].last()) {
             (true, _) => Some(next.map_or(Listed::All, |(shard, source_id)| Listed::UpTo(shard, source_id))),
             (false, Some(last)) => {

@@ -63,6 +63,7 @@ impl Visit<'_> {
                 }
             };
             is_prefix &= outcome.is_some();
+            sent.has_settled_some |= outcome.is_some();
             let mut counts = DeliveryCounts::default();
             match outcome {
                 None => continue,

@@ -15,15 +15,17 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 impl Visit<'_> {
-    /// Notes that the destination takes nothing of a part; when it is tried again, unless a person has to resume it.
-    pub(super) async fn note_trouble(
-        &mut self,
-        part: Part,
-        trouble: &Trouble,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, Stop> {
+    /// Notes that the destination takes nothing of a part, and when it is tried again if no person has to resume it.
+    pub(super) async fn note_trouble(&mut self, part: Part, trouble: &Trouble, now: Timestamp) -> Result<(), Stop> {
         let PushChanges { states, random, .. } = self.pushing;
-        let attempts = self.delivery.progress.effort_of(part).attempts;
+        let effort = self.delivery.progress.effort(part);
+        let attempts = effort.attempts;
+        let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+        // Between half of it and all of it: destinations that fail together do not come back together.
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
+        let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
+        effort.due_at = (!trouble.is_gone).then_some(now + pause);
         self.note().await?;
         let mut message = trouble.message.clone();
         if trouble.is_gone {
@@ -31,15 +33,9 @@ impl Visit<'_> {
             states.pause(self.key, now).await?;
         }
         tracing::warn!(?part, attempts, problem = message, "the destination takes nothing");
-        states.mark_failed(self.key, &LastError { at: now, message }).await?;
-        if trouble.is_gone {
-            return Ok(None);
-        }
-        let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-        // Between half of it and all of it: destinations that fail together do not come back together.
-        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
-        let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
-        Ok(Some(now + pause))
+        let error = LastError { at: now, message };
+        states.mark_failed(self.key, &error).await?;
+        self.state.error = Some(error);
+        Ok(())
     }
 }

@@ -112,6 +112,18 @@ impl<D: TakesLists> Arrays<D> {
     }
 }
 
+/// What a destination did with a list that it does not take.
+struct No {
+    /// If the destination is to blame.
+    trouble: Trouble,
+    /// If the only customer in it is.
+    refused: Outcome,
+    /// Whether it has some of them all the same.
+    has_some: bool,
+    /// Whether it failed, instead of refusing.
+    is_failure: bool,
+}
+
 /// Finds out who is refused.
 struct Sorting<'a, D: TakesLists> {
     destination: &'a D,
@@ -134,34 +146,28 @@ impl<D: TakesLists> Sorting<'_, D> {
         let (mut refused, mut failed) = (0, 0);
         let mut last: Option<Trouble> = None;
         while let Some(part) = parts.pop_front() {
-            let sent: Vec<&D::Item> = part.iter().map(|place| &self.items[*place]).collect();
-            let (trouble, reason, answer) = match self.destination.send(&sent).await {
-                Ok(Said::Taken) => {
+            let no = match self.say(&part).await {
+                Ok(None) => {
                     self.taken.extend(part);
                     self.goes_on(&mut parts);
                     continue;
                 }
-                Ok(Said::Refused { reason, answer, has_some }) => {
-                    if has_some {
-                        self.goes_on(&mut parts);
-                    }
-                    refused += 1;
-                    (Trouble::new(format!("it takes nobody: {reason}")), reason, answer)
-                }
-                Err(trouble) if trouble.blames_content(self.attempts) => {
-                    failed += 1;
-                    (trouble.clone(), trouble.message, String::new())
-                }
+                Ok(Some(no)) => no,
                 Err(trouble) if trouble.is_out_of_time && !self.works => return Err(last.unwrap_or(trouble)),
                 Err(trouble) => return Err(trouble),
             };
-            if self.ask_the_witnesses(&trouble).await? {
+            if no.has_some || self.ask_the_witnesses(&no.trouble).await? {
                 self.goes_on(&mut parts);
             }
-            if !self.works && (refused == self.most_refused || failed == MOST_FAILED) {
-                return Err(trouble);
+            if no.is_failure {
+                failed += 1;
+            } else {
+                refused += 1;
             }
-            last = Some(trouble);
+            if !self.works && (refused == self.most_refused || failed == MOST_FAILED) {
+                return Err(no.trouble);
+            }
+            last = Some(no.trouble.clone());
             if part.len() > 1 {
                 let (first, second) = part.split_at(part.len() / 2);
                 if self.works {
@@ -172,10 +178,48 @@ impl<D: TakesLists> Sorting<'_, D> {
                 }
                 continue;
             }
-            let outcome = |item| (item, Outcome::Refused { reason: reason.clone(), answer: answer.clone() });
-            self.alone.extend(part.into_iter().map(outcome));
+            self.judge(&part, no).await?;
         }
         last.filter(|_| !self.works).map_or(Ok(()), Err)
+    }
+
+    /// Sends some of the items; `None` if all of them are taken.
+    async fn say(&self, part: &[usize]) -> Result<Option<No>, Trouble> {
+        let sent: Vec<&D::Item> = part.iter().map(|place| &self.items[*place]).collect();
+        match self.destination.send(&sent).await {
+            Ok(Said::Taken) => Ok(None),
+            Ok(Said::Refused { reason, answer, has_some }) => {
+                let trouble = Trouble::new(format!("it takes nobody: {reason}"));
+                Ok(Some(No { trouble, refused: Outcome::Refused { reason, answer }, has_some, is_failure: false }))
+            }
+            Err(trouble) if trouble.blames_content(self.attempts) => {
+                let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
+                Ok(Some(No { trouble, refused, has_some: false, is_failure: true }))
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// One that stands alone is to blame. If the destination failed at it, it is sent once more, and after it one that
+    /// was taken: it may have been an accident, or the destination be down by now.
+    async fn judge(&mut self, part: &[usize], mut no: No) -> Result<(), Trouble> {
+        if no.is_failure && self.works {
+            match self.say(part).await? {
+                None => {
+                    self.taken.extend(part);
+                    return Ok(());
+                }
+                Some(again) => no = again,
+            }
+            if no.is_failure
+                && let Some(known) = self.taken.last()
+                && let Some(again) = self.say(&[*known]).await?
+            {
+                return Err(again.trouble);
+            }
+        }
+        self.alone.extend(part.iter().map(|item| (*item, no.refused.clone())));
+        Ok(())
     }
 
     /// The destination has taken somebody: from now on the first ones come first.
@@ -193,9 +237,12 @@ impl<D: TakesLists> Sorting<'_, D> {
             return Ok(false);
         }
         for witness in std::mem::take(&mut self.witnesses) {
-            match self.destination.send(&[&witness]).await? {
-                Said::Taken | Said::Refused { has_some: true, .. } => return Ok(true),
-                Said::Refused { .. } => {}
+            match self.destination.send(&[&witness]).await {
+                Ok(Said::Taken | Said::Refused { has_some: true, .. }) => return Ok(true),
+                Ok(Said::Refused { .. }) => {}
+                // Another one is asked at the next attempt.
+                Err(trouble) if trouble.blames_content(self.attempts) => break,
+                Err(trouble) => return Err(trouble),
             }
         }
         self.most_refused = MOST_FAILED;

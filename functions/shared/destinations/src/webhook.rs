@@ -1,6 +1,7 @@
 //! Anything that takes signed events: CloudEvents in the structured mode, signed as Standard Webhooks says, one a
 //! request.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -72,18 +73,16 @@ impl Hook<'_> {
             changes,
             context,
             secrets,
-            works: false,
-            doubted: Vec::new(),
+            taken: None,
+            doubted: BTreeMap::new(),
             delivered: Delivered { outcomes, trouble: None },
         };
-        let mut places: Vec<usize> = (0..changes.len()).collect();
-        while !places.is_empty() {
-            places = sending.send(&places).await;
-            if sending.delivered.trouble.is_some() || !sending.is_certain().await {
-                break;
-            }
+        let mut left: Vec<usize> = (0..changes.len()).collect();
+        while !left.is_empty() && sending.delivered.trouble.is_none() {
+            left = sending.send(&left, MOST_DOUBTED).await;
+            sending.clear_up().await;
         }
-        sending.end()
+        sending.delivered
     }
 
     async fn send(&self, change: &Outgoing, secrets: &[SigningSecret]) -> Result<Answer, Trouble> {
@@ -117,19 +116,21 @@ impl Hook<'_> {
 /// A delivery under way.
 ///
 /// **Doubt.** An event that the receiver fails at again and again, or that it answers as if it did not know us, may be
-/// to blame, or the receiver may be. If it takes another event, or one that it took before, the event is.
+/// to blame, or the receiver may be. So it is sent once more, and after it a witness: one that the receiver took
+/// before. Only if the receiver takes that one the event is to blame.
 struct Sending<'a> {
     hook: &'a Hook<'a>,
     changes: &'a [Outgoing],
     context: Context<'a>,
     secrets: Vec<SigningSecret>,
-    /// Whether the receiver has taken anything.
-    works: bool,
-    /// The events that it may be to blame for, with what it said.
-    doubted: Vec<(usize, Doubt)>,
+    /// The place of one that the receiver took.
+    taken: Option<usize>,
+    /// By place, those that the receiver may be to blame for.
+    doubted: BTreeMap<usize, Doubt>,
     delivered: Delivered,
 }
 
+/// What a receiver did with an event, if the event is to blame, and if the receiver is.
 struct Doubt {
     refused: Outcome,
     trouble: Trouble,
@@ -142,9 +143,9 @@ enum Judged {
 }
 
 impl Sending<'_> {
-    /// Sends some of the events, until there is trouble, or so much doubt that it has to be cleared up first. Returns
-    /// those that were not begun.
-    async fn send(&mut self, places: &[usize]) -> Vec<usize> {
+    /// Sends some of the events, until there is trouble, or until so many are in doubt and none was taken that it has
+    /// to be cleared up first. Returns those that were not begun.
+    async fn send(&mut self, places: &[usize], most_doubted: usize) -> Vec<usize> {
         let is_stopped = AtomicBool::new(false);
         let (hook, changes, secrets, attempts) = (self.hook, self.changes, &self.secrets, self.context.attempts);
         let sending = places.iter().map(|place| {
@@ -162,47 +163,64 @@ impl Sending<'_> {
             match sent {
                 None => left.push(place),
                 Some(Ok(Judged::Certain(outcome))) => {
-                    self.works |= outcome == Outcome::Taken;
+                    if outcome == Outcome::Taken {
+                        self.taken = Some(place);
+                    }
                     self.delivered.outcomes[place] = Some(outcome);
                 }
-                Some(Ok(Judged::Doubted(doubt))) => self.doubted.push((place, doubt)),
+                Some(Ok(Judged::Doubted(doubt))) => {
+                    self.doubted.insert(place, doubt);
+                }
                 Some(Err(trouble)) if trouble.blames_content(attempts) => {
                     let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
-                    self.doubted.push((place, Doubt { refused, trouble }));
+                    self.doubted.insert(place, Doubt { refused, trouble });
                 }
                 Some(Err(trouble)) => {
                     self.delivered.trouble.get_or_insert(trouble);
                 }
             }
-            let is_in_doubt = !self.works && self.doubted.len() >= MOST_DOUBTED;
+            let is_in_doubt = self.taken.is_none() && self.doubted.len() >= most_doubted;
             is_stopped.fetch_or(is_in_doubt || self.delivered.trouble.is_some(), Ordering::Relaxed);
         }
         left.sort_unstable();
         left
     }
 
-    /// Whether it is known who is to blame. If no event was taken, the receiver is sent one that it took before.
-    async fn is_certain(&mut self) -> bool {
-        if !self.works
-            && !self.doubted.is_empty()
-            && let Some(witness) = self.context.witnesses.first()
+    /// Finds out who is to blame for those in doubt, some at a time and the first ones first.
+    async fn clear_up(&mut self) {
+        let mut doubted = std::mem::take(&mut self.doubted);
+        // Of a receiver that took nothing yet, one is enough to know that it is down.
+        if self.taken.is_none()
+            && let Some((_, Doubt { trouble, .. })) = doubted.first_key_value()
+            && let Err(down) = self.ask_the_witness(trouble).await
         {
-            let sent = self.hook.send(witness, &self.secrets).await;
-            self.works = sent.is_ok_and(|answer| answer.status.is_success());
+            self.delivered.trouble.get_or_insert(down);
         }
-        self.works || self.doubted.is_empty()
-    }
-
-    fn end(mut self) -> Delivered {
-        self.doubted.sort_unstable_by_key(|(place, _)| *place);
-        for (place, Doubt { refused, trouble }) in self.doubted {
-            if self.works {
+        while !doubted.is_empty() && self.delivered.trouble.is_none() {
+            let later = doubted.keys().nth(AT_ONCE).copied().map(|place| doubted.split_off(&place)).unwrap_or_default();
+            let some: Vec<usize> = std::mem::replace(&mut doubted, later).into_keys().collect();
+            self.send(&some, usize::MAX).await;
+            let still = std::mem::take(&mut self.doubted);
+            let Some((_, Doubt { trouble, .. })) = still.first_key_value() else { continue };
+            if let Err(down) = self.ask_the_witness(trouble).await {
+                self.delivered.trouble.get_or_insert(down);
+                return;
+            }
+            for (place, Doubt { refused, .. }) in still {
                 self.delivered.outcomes[place] = Some(refused);
-            } else {
-                self.delivered.trouble.get_or_insert(trouble);
             }
         }
-        self.delivered
+    }
+
+    /// Sends one that the receiver took.
+    ///
+    /// # Errors
+    /// If it does not take it now, or there is none: then the receiver is in `trouble`.
+    async fn ask_the_witness(&self, trouble: &Trouble) -> Result<(), Trouble> {
+        let witness = self.taken.map(|place| &self.changes[place]).or(self.context.witnesses.first());
+        let Some(witness) = witness else { return Err(trouble.clone()) };
+        let answer = self.hook.send(witness, &self.secrets).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(trouble.clone()) }
     }
 }
 

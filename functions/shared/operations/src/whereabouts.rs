@@ -251,7 +251,7 @@ impl Finder {
             return Ok(true);
         }
         loop {
-            let wanted = |change: &FeedChange| change.id == *id;
+            let wanted = |change: &FeedChange, at| change.id == *id && delivery.progress.is_to_be_told(change, at);
             match self.feed.read(&destination.tenant, &position, 1, wanted).await {
                 Ok(page) if !page.changes.is_empty() => return Ok(true),
                 Ok(page) if !page.more => return Ok(false),

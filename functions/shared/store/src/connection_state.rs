@@ -366,7 +366,9 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn resume(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
-        let update = self.update(connection).update_expression("REMOVE paused_at, due_at");
+        // As a request: whoever works for it waits no longer for what was to come later.
+        let update = self.update(connection).update_expression("REMOVE paused_at, due_at ADD requests :one");
+        let update = update.expression_attribute_values(":one", number(1));
         let answer = self.0.send(|| update.clone().send()).await;
         answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }

@@ -7,11 +7,12 @@
 //! | `position` | how far the change feed was read; what comes before it is at the destination, is a failure record, or was left out on purpose |
 //! | `document` | the rest of [`Delivery`], as JSON |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use jiff::Timestamp;
-use model::{ConnectionKey, FeedPosition};
+use jiff::{SignedDuration, Timestamp};
+use model::{ChangeAction, ConnectionKey, FeedChange, FeedPosition};
 use serde::{Deserialize, Serialize};
 
 use crate::control::ControlTable;
@@ -52,6 +53,12 @@ pub struct Progress {
     /// are still to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_anew: Option<Timestamp>,
+    /// The connections whose listing was begun with: the place in the feed was put back for them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub begun: BTreeSet<String>,
+    /// When the end of the feed was reached, to within a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_feed_end: Option<Timestamp>,
     /// How sending what changes goes.
     pub feed: Effort,
     /// How sending everybody goes.
@@ -67,7 +74,7 @@ pub struct Progress {
     pub witnesses: Vec<Witness>,
 }
 
-/// What customers are sent for. Each of them goes on, or stands, by itself.
+/// What customers are sent for. Each part goes on, or stands, by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// They changed.
@@ -87,13 +94,22 @@ pub struct Effort {
     /// Since when it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
+    /// Before this it is not tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
     /// How many customers are sent at once; `None` if as many as can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_once: Option<usize>,
 }
 
+impl Part {
+    /// In the order in which they take turns. Redrives come last, for they may be refused again: what comes before
+    /// shows whether the destination takes anybody.
+    pub const ALL: [Self; 3] = [Self::Feed, Self::Listing, Self::Redrives];
+}
+
 impl Effort {
-    /// An attempt failed at `now`. If it may have been too much at once, half as much is sent from now on.
+    /// An attempt failed at `now`. If it may have been too many at once, half as many are sent from now on.
     pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
         self.attempts = self.attempts.saturating_add(1);
         self.failing_since.get_or_insert(now);
@@ -102,16 +118,18 @@ impl Effort {
         }
     }
 
-    /// It has come on; with `taken` the destination took somebody. If that was as many as were allowed at once, some
-    /// more are allowed, up to `most`.
-    pub fn come_on(&mut self, taken: bool, count: usize, most: usize) {
-        self.failing_since = None;
+    /// It has come on; with `taken` the destination took somebody.
+    pub fn come_on(&mut self, taken: bool) {
+        (self.failing_since, self.due_at) = (None, None);
         if taken {
             self.attempts = 0;
         }
-        if taken && self.at_once.is_some_and(|at_once| count >= at_once) {
-            self.at_once = Some(count + (count / 16).max(1)).filter(|at_once| *at_once < most);
-        }
+    }
+
+    /// As many as were allowed at once were settled: some more are allowed, up to `most`.
+    pub fn allow_more(&mut self, most: usize) {
+        let more = self.at_once.map(|at_once| at_once + (at_once / 16).max(1));
+        self.at_once = more.filter(|at_once| *at_once < most);
     }
 }
 
@@ -168,6 +186,20 @@ impl Progress {
     /// How many customers are remembered that the destination took.
     pub const MOST_WITNESSES: usize = 3;
 
+    /// How far back the feed begins that follows a listing: the index that is listed by lags behind by milliseconds.
+    pub const OVERLAP: Duration = Duration::from_secs(60);
+
+    /// Before this, changes are in the listing: whoever was deleted is not.
+    pub fn listed_before(&self) -> Option<Timestamp> {
+        let overlap = SignedDuration::try_from(Self::OVERLAP).unwrap_or(SignedDuration::MAX);
+        self.began_anew.map(|at| at.checked_sub(overlap).unwrap_or(Timestamp::MIN))
+    }
+
+    /// Whether a change that was told `at` a time is still to be told, as far as that is known without its customer.
+    pub fn is_to_be_told(&self, change: &FeedChange, at: Timestamp) -> bool {
+        change.action == ChangeAction::Deleted || self.listed_before().is_none_or(|before| at >= before)
+    }
+
     /// Whether everybody is new to the system.
     pub fn is_first_round(&self) -> bool {
         self.round == self.first_round
@@ -191,22 +223,36 @@ impl Progress {
         }
     }
 
-    fn efforts(&self) -> [&Effort; 3] {
-        [&self.feed, &self.listing, &self.redrives]
+    fn efforts(&self) -> impl Iterator<Item = &Effort> {
+        Part::ALL.into_iter().map(|part| self.effort_of(part))
     }
 
     /// Since when one of the parts stands.
     pub fn failing_since(&self) -> Option<Timestamp> {
-        self.efforts().into_iter().filter_map(|effort| effort.failing_since).min()
+        self.efforts().filter_map(|effort| effort.failing_since).min()
+    }
+
+    /// When a part that stands is tried again.
+    pub fn next_attempt_at(&self) -> Option<Timestamp> {
+        self.efforts().filter_map(|effort| effort.due_at).min()
     }
 
     /// Nothing is left to be sent: whether that ends an effort that failed.
     pub fn all_is_sent(&mut self) -> bool {
-        let failed = self.efforts().iter().any(|effort| effort.attempts > 0 || effort.failing_since.is_some());
-        for effort in [&mut self.feed, &mut self.listing, &mut self.redrives] {
-            (effort.attempts, effort.failing_since) = (0, None);
+        let failed = self.efforts().any(|effort| effort.attempts > 0 || effort.failing_since.is_some());
+        for part in Part::ALL {
+            self.effort(part).come_on(true);
         }
         failed
+    }
+
+    /// All parts may go on at once, whatever they were to wait for; whether one was to wait.
+    pub fn wait_no_longer(&mut self) -> bool {
+        let waited = self.next_attempt_at().is_some();
+        for part in Part::ALL {
+            self.effort(part).due_at = None;
+        }
+        waited
     }
 
     /// Remembers customers that the destination took, the latest first.

@@ -26,7 +26,7 @@
 //! (half a unit, or one) and writes its segment, of one unit for up to 80 changes, or 200. A thousand changes at once
 //! cost about eight writes, a single change one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -83,15 +83,31 @@ pub struct FeedPage {
 
 impl FeedPage {
     /// The customers that changed. Several changes of a customer are one, at the place of the first, for its record is
-    /// told as it is now. With each, whether a reader knows it as somebody who was not there in between.
-    pub fn customers(&self) -> Vec<(usize, bool)> {
-        let changes = || self.changes.iter().map(|placed| &placed.change);
-        let is_news = |change: &&FeedChange| change.action != ChangeAction::Updated;
-        let new: BTreeSet<&CustomerId> = changes().filter(is_news).map(|change| &change.id).collect();
-        let mut seen = BTreeSet::new();
-        let first = changes().enumerate().filter(|(_, change)| seen.insert(&change.id));
-        first.map(|(place, change)| (place, new.contains(&change.id))).collect()
+    /// told as it is now.
+    pub fn customers(&self) -> Vec<ChangedCustomer> {
+        let mut customers: Vec<ChangedCustomer> = Vec::new();
+        let mut known: BTreeMap<&CustomerId, usize> = BTreeMap::new();
+        for (place, PlacedChange { change, at, .. }) in self.changes.iter().enumerate() {
+            let number = *known.entry(&change.id).or_insert(customers.len());
+            if number == customers.len() {
+                customers.push(ChangedCustomer { place, last_at: *at, is_new: false });
+            }
+            customers[number].last_at = *at;
+            customers[number].is_new |= change.action != ChangeAction::Updated;
+        }
+        customers
     }
+}
+
+/// A customer that changed, once or several times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedCustomer {
+    /// The place of its first change in the page.
+    pub place: usize,
+    /// When the last of them was appended.
+    pub last_at: Timestamp,
+    /// Whether a reader that was told all of them knows it as somebody who was not there in between.
+    pub is_new: bool,
 }
 
 /// A change, with its place.
@@ -273,7 +289,7 @@ impl ChangeFeed {
         tenant: &str,
         position: &FeedPosition,
         limit: usize,
-        wanted: impl Fn(&FeedChange) -> bool,
+        wanted: impl Fn(&FeedChange, Timestamp) -> bool,
     ) -> Result<FeedPage, FeedError> {
         let mut lanes = Vec::with_capacity(LANES);
         for (lane, position) in position.0.into_iter().enumerate() {
@@ -296,7 +312,7 @@ impl ChangeFeed {
                     break;
                 }
                 page.position.0[lane] = after(segment, place + 1);
-                if wanted(change) {
+                if wanted(change, at) {
                     page.changes.push(PlacedChange { change: change.clone(), at, position: page.position });
                 }
             }

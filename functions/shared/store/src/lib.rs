@@ -75,7 +75,7 @@ pub use email_index::EmailIndex;
 pub use erasures::{Erased, Erasures, Whom};
 pub use error::StoreError;
 pub use failures::{Failure, FailureMarks, FailurePage, Failures, Redrive, Withheld};
-pub use feed::{ChangeFeed, FeedError, FeedPage, PlacedChange};
+pub use feed::{ChangeFeed, ChangedCustomer, FeedError, FeedPage, PlacedChange};
 pub use histories::{Histories, Snapshot};
 pub use imports::{ImportCounts, ImportRecord, Imports};
 pub use ledger::{ChunkKey, ChunkState, Holding, LeasedChunk, Ledger, LedgerState, Settlement, split_listed};

@@ -148,7 +148,7 @@ impl<M: Message> Queue<M> {
     pub async fn send(&self, messages: Vec<(u32, M)>, deadline: Timestamp) -> Result<(), StoreError> {
         let mut entries: Vec<SendMessageBatchRequestEntry> = Vec::with_capacity(messages.len());
         for (number, (delay, message)) in messages.iter().enumerate() {
-            // Tenant and connection have at most 40 letters, digits and hyphens each: a group may have 128, and a slash.
+            // Two names of at most 40 letters, digits and hyphens, and a slash: a group may have 128.
             let entry = SendMessageBatchRequestEntry::builder()
                 .id((number % MESSAGES_PER_SEND).to_string())
                 .message_body(message.to_message())

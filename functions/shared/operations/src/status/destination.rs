@@ -120,7 +120,9 @@ impl StatusReader {
 
     async fn waiting(&self, destination: &Destination, delivery: &Delivery) -> Result<u64, StoreError> {
         let Some(position) = delivery.position else { return Ok(0) };
-        let wanted = |change: &FeedChange| destination.settings.from.contains(&change.id.connection);
+        let wanted = |change: &FeedChange, at| {
+            destination.settings.from.contains(&change.id.connection) && delivery.progress.is_to_be_told(change, at)
+        };
         match self.feed.read(&destination.key.tenant, &position, MOST_COUNTED, wanted).await {
             Ok(page) => Ok(page.changes.len() as u64),
             // Everybody is listed for it with the next attempt.
@@ -160,7 +162,7 @@ fn status(
         freshness_seconds: fresh_as_of.map(|at| seconds_since(at, now)),
         error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
         failing_since: progress.failing_since().map(iso_millis),
-        next_attempt_at: due_at.filter(|due_at| *due_at > now).map(iso_millis),
+        next_attempt_at: progress.next_attempt_at().or(due_at).filter(|due_at| *due_at > now).map(iso_millis),
         waiting: 0,
         history: None,
         listed_percent: listed_percent(from, delivery),
