@@ -7,7 +7,7 @@
 //! | `position` | how far the change feed was read; what comes before it is at the destination, is a failure record, or was left out on purpose |
 //! | `document` | the rest of [`Delivery`], as JSON |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
@@ -157,6 +157,14 @@ impl Deliveries {
             position: position.map(|position| position.ok_or_else(|| corrupt("position"))).transpose()?,
             progress: serde_json::from_str(read.text("document")?).map_err(|_| corrupt("document"))?,
         })
+    }
+
+    /// The destinations of a tenant that were ever sent anything, registered or not. Reads the whole control table.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn places(&self, tenant: &str) -> Result<BTreeSet<ConnectionKey>, StoreError> {
+        self.0.partitions_with(tenant, PUSH).await
     }
 
     /// Notes how far a destination has come; `false`, and nothing is noted, if another has noted something since
