@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simulators::association_anywhere::{AaSettings, Fault, Procedure};
+use simulators::association_anywhere::{AaSettings, Fault, Poison, Procedure};
 use store::{DriftState, PollPurpose, PollRequest, PollRequests};
 use tests::{AssociationAnywhereFixture, QUEUE_POLLS};
 use verification::Suspect;
@@ -149,12 +149,79 @@ async fn a_source_that_fails_is_left_alone_and_looked_at_again_soon() {
     look(&world).await;
     look(&world).await;
     assert_eq!(world.source.requests().details - before, 1, "its pause is respected");
-    assert_eq!(state(&world).await, DriftState::default(), "and nothing was found out");
+    let found = DriftState { narrowed: 1, ..DriftState::default() };
+    assert_eq!(state(&world).await, found, "and nothing was found out");
     world.source.fault(Procedure::Details, None);
     world.clock.advance(6 * A_MINUTE);
     world.sync().await;
     look_twice(&world).await;
     assert_eq!(drifted(&world).await, ["1003"]);
+}
+
+#[tokio::test]
+async fn a_customer_that_the_source_always_fails_at_hides_no_drift_of_others() {
+    let world = world(50).await;
+    world.source.poison(1_005, Poison::ServerError);
+    world.source.change_unqueued([1_007, 1_033]);
+    let mut found = BTreeSet::new();
+    for _ in 0..150 {
+        world.clock.advance(6 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+        found = drifted(&world).await.into_iter().collect();
+    }
+    assert_eq!(found, BTreeSet::from(["1007", "1033"].map(str::to_owned)), "{:?}", state(&world).await);
+}
+
+#[tokio::test]
+async fn one_that_has_drifted_and_that_the_source_fails_at_keeps_no_other_from_being_seen_to_agree() {
+    let world = world(15).await;
+    world.source.change_unqueued([1_003, 1_005]);
+    look_twice(&world).await;
+    assert_eq!(drifted(&world).await.len(), 2);
+    world.source.poison(1_005, Poison::ServerError);
+    world.failures().request_redrive(&world.connection(), "1003", world.now()).await.unwrap();
+    for _ in 0..60 {
+        world.clock.advance(6 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+    }
+    assert_eq!(drifted(&world).await, ["1005"], "{:?}", state(&world).await);
+}
+
+#[tokio::test]
+async fn drift_that_was_confirmed_is_forgotten_only_once_it_is_seen_to_agree() {
+    let world = world(15).await;
+    world.source.change_unqueued([1_003]);
+    look_twice(&world).await;
+    assert_eq!(drifted(&world).await, ["1003"]);
+    world.clock.advance(AN_HOUR);
+    world.sync().await;
+    look(&world).await;
+    assert_eq!(drifted(&world).await, ["1003"], "while it waits for its second look");
+    world.source.fault(Procedure::Queue, Some(Fault::Status(404)));
+    for _ in 0..130 {
+        world.clock.advance(A_MINUTE);
+        world.poll().await;
+        look(&world).await;
+        assert_eq!(drifted(&world).await, ["1003"]);
+    }
+    world.source.fault(Procedure::Queue, None);
+    // It changes in every hour, and so is never twice the same.
+    for _ in 0..3 {
+        world.clock.advance(AN_HOUR);
+        world.sync().await;
+        look(&world).await;
+        world.source.change_unqueued([1_003]);
+        world.clock.advance(2 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+        assert_eq!(drifted(&world).await, ["1003"]);
+    }
+    world.source.enqueue(1_003);
+    world.sync().await;
+    next_hour(&world).await;
+    assert_eq!(drifted(&world).await, Vec::<String>::new());
 }
 
 #[tokio::test]
