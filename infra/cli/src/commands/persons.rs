@@ -210,7 +210,7 @@ fn print(report: &ErasureReport, is_local: bool) {
     println!("  the change feed, logs        hold ids alone");
     match is_local {
         true => println!(
-            "  the file of the data         is written anew, now and when the next run ends, which empties the stream"
+            "  the file of the data         is written anew, now and when the stream is empty, as the next run begins"
         ),
         false => println!("  stream, backups              hold what was, for 24 hours and for 35 days"),
     }
