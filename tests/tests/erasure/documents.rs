@@ -1,5 +1,6 @@
 //! Documents of failure records that name somebody who was erased.
 
+use operations::persons::Exporter;
 use simulators::association_anywhere::Poison;
 use store::{Failure, Whom};
 use tests::AssociationAnywhereFixture;
@@ -28,7 +29,11 @@ async fn no_document_comes_back_of_who_was_erased_by_address_and_never_stored() 
         world.sync().await;
         let texts = texts_of(&world, 1007);
         assert!(!items_with(&world, &texts).await.is_empty(), "its document is there");
-        let report = erase(&world, &address_of(&world, 1007)).await;
+        let whom = address_of(&world, 1007);
+        let exported = Exporter::new(&world.tables()).export("acme", &whom, world.now()).await.unwrap();
+        let document = exported["customers"][0]["failures"][0]["document"].as_str().unwrap();
+        assert!(document.contains(&texts[1]), "{document}");
+        let report = erase(&world, &whom).await;
         assert_eq!(report.customers.len(), 1, "{report:?}");
         assert_eq!(items_with(&world, &texts).await, Vec::<String>::new());
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use config::DESTINATION;
 use model::ConnectionKey;
-use operations::persons::{AtDestination, DestinationLeft};
-use store::Whom;
+use operations::persons::{AtDestination, DestinationLeft, Exporter};
+use store::{Failure, Whom};
 use tests::DestinationsFixture;
 
 use crate::{address_of, erase};
@@ -21,12 +21,28 @@ async fn a_destination_that_has_the_person_is_named_though_the_file_knows_nothin
         let world = DestinationsFixture::with_customers(10).await;
         world.add(&["loyalty", "hook"], "").await;
         world.minute().await;
+        let failure = Failure {
+            source_id: "aa~1007".to_owned(),
+            reason: "refused".to_owned(),
+            raw: "what was sent".to_owned(),
+            failed_at: world.now(),
+        };
+        world.failures().put(&ConnectionKey::new("acme", "loyalty"), &failure).await.unwrap();
         match is_gone {
             // It gets customers of another connection from now on.
             false => world.add_from(&["loyalty"], "['bc']", "").await,
             true => world.connections().remove(&ConnectionKey::new("acme", "loyalty")).await.unwrap(),
         }
-        let report = erase(&world, &Whom::Customer("aa~1007".parse().unwrap())).await;
+        let whom = Whom::Customer("aa~1007".parse().unwrap());
+        let exported = Exporter::new(&world.tables()).export("acme", &whom, world.now()).await.unwrap();
+        let customer = &exported["customers"][0];
+        assert_eq!(customer["destinations"], serde_json::json!(["hook", "loyalty"]));
+        assert_eq!(
+            (&customer["failures"][0]["at"], &customer["failures"][0]["document"]),
+            (&"loyalty".into(), &"what was sent".into())
+        );
+        let report = erase(&world, &whom).await;
+        assert_eq!(report.removed.failure_records, 1);
         let expected = Some((AtDestination::ByHand, vec!["aa~1007".to_owned()]));
         assert_eq!(of_loyalty(report.destinations), expected, "{is_gone}");
         assert_eq!(world.connections().of_kind(DESTINATION).await.unwrap().len(), 2 - usize::from(is_gone));
@@ -38,7 +54,7 @@ async fn documents_of_a_connection_that_is_not_in_the_file_any_more_are_emptied(
     let world = DestinationsFixture::with_customers(10).await;
     let address = world.source.email(1007).unwrap();
     let gone = ConnectionKey::new("acme", "gone");
-    let failure = store::Failure {
+    let failure = Failure {
         source_id: "5".to_owned(),
         reason: "too long".to_owned(),
         raw: format!("<contact>{address}</contact>"),
