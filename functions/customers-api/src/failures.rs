@@ -184,7 +184,7 @@ struct Failures {
     all: bool,
     /// With `all`: leaves out the failures of other connections. With `ids`: theirs are not found.
     connection: Option<String>,
-    /// With `all`: the `cursor` of the answer before. Then each failure is meant once, however many fail again meanwhile.
+    /// With `all`: the `cursor` of the answer before. So each failure is meant once, however many fail again.
     cursor: Option<String>,
 }
 

@@ -91,7 +91,8 @@ async fn connection(target: &Target, registration: &Registration) -> Result<Stri
     }
 }
 
-/// Reads the queue and, of some customers that wait or are known, the details. The queue is not purged, and nobody is put into it.
+/// Reads the queue and, of some customers that wait or are known, the details. The queue is not purged, and nobody is
+/// put into it.
 async fn association_anywhere(
     target: &Target,
     Connection { key, settings }: &Connection<AssociationAnywhereConfig>,
