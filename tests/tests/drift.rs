@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simulators::association_anywhere::{AaSettings, Fault, Poison, Procedure};
-use store::{DriftState, PollPurpose, PollRequest, PollRequests};
+use store::{DriftState, PollPurpose, PollRequest, PollRequests, Shadow};
 use tests::{AssociationAnywhereFixture, QUEUE_POLLS};
 use verification::Suspect;
 
@@ -161,8 +161,11 @@ async fn a_source_that_fails_is_left_alone_and_looked_at_again_soon() {
 #[tokio::test]
 async fn a_customer_that_the_source_always_fails_at_hides_no_drift_of_others() {
     let world = world(50).await;
-    world.source.poison(1_005, Poison::ServerError);
-    world.source.change_unqueued([1_007, 1_033]);
+    let mut ids: Vec<u64> = (1_001..=1_050).collect();
+    ids.sort_by_key(|id| Shadow::place_of(&id.to_string()));
+    // One of the first that are looked at; one beside it, and one much later.
+    world.source.poison(ids[3], Poison::ServerError);
+    world.source.change_unqueued([ids[10], ids[40]]);
     let mut found = BTreeSet::new();
     for _ in 0..150 {
         world.clock.advance(6 * A_MINUTE);
@@ -170,7 +173,7 @@ async fn a_customer_that_the_source_always_fails_at_hides_no_drift_of_others() {
         look(&world).await;
         found = drifted(&world).await.into_iter().collect();
     }
-    assert_eq!(found, BTreeSet::from(["1007", "1033"].map(str::to_owned)), "{:?}", state(&world).await);
+    assert_eq!(found, BTreeSet::from([ids[10], ids[40]].map(|id| id.to_string())), "{:?}", state(&world).await);
 }
 
 #[tokio::test]
