@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect as wait_until
 from playwright.sync_api import sync_playwright
 
@@ -499,6 +500,57 @@ def a_wrong_import_is_undone_after_its_dry_run(browser, world):
         wait_until(row).to_contain_text("undone")
         wait_until(row.get_by_role("button")).to_have_count(0)
         seen.is_quiet()
+
+
+@story
+def an_undo_whose_dialog_is_closed_ends_with_the_request_that_is_under_way(browser, world):
+    wrong = world.import_rows(c7101="wrong")
+    held = []
+    with visit(browser, world) as seen:
+        page = seen.go().sign_in().page
+        page.route("**/undo", lambda route: route.continue_() if "dry_run" in route.request.post_data else held.append(route))
+        seen.open("imports")
+        page.locator("#imports tr", has_text=wrong).get_by_role("button", name="Undo").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Undo this import").click()
+        seen.asks(lambda: held, "the undo", 10)
+        dialog.get_by_role("button", name="Cancel").click()
+        nobody = {"count": 0, "ids": []}
+        held[0].fulfill(status=202, json={"finished": False, "left": 1, "restored": nobody, "removed": nobody})
+        seen.wait(2)
+        expect_equal(len(held), 1, "requests to undo")
+        seen.is_quiet()
+
+
+@story
+def what_was_asked_before_somebody_signed_out_is_shown_to_nobody(browser, world):
+    email, held = world.email_of("aa~1010"), []
+    with visit(browser, world) as seen:
+        page = seen.go().sign_in().page
+        seen.open("customers")
+        page.route("**/v1/customers/*", lambda route: held.append(route))
+        for query in (email, "aa~1010"):
+            page.get_by_label("E-mail address or id").fill(query)
+            page.get_by_role("button", name="Search").click()
+        seen.asks(lambda: len(held) == 2, "both searches", 10)
+        page.route("**/v1/connections", lambda route: held.append(route))
+        seen.asks(lambda: len(held) == 3, "how everything stands", 20)
+        page.unroute("**/v1/connections")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Token of a reader").fill(READ_TOKEN)
+        page.keyboard.press("Enter")
+        page.locator("#view-customers").wait_for()
+        asked = len(seen.asked("/v1/connections"))
+        seen.asks(lambda: len(seen.asked("/v1/connections")) > asked, "the page goes on looking", 20)
+        for route in held:
+            try:
+                route.fulfill(json={"customers": [world.api.ask("/v1/customers/aa~1010")], "more": False})
+            except PlaywrightError:
+                pass  # It was given up.
+        seen.wait(1)
+        wait_until(page.locator("#customer")).to_be_hidden()
+        expect_equal(page.locator("#customer").inner_html() + page.locator("#found").inner_html(), "", "what is shown")
+        expect_equal(page.locator("#search-note").text_content(), "", "the note")
 
 
 @story

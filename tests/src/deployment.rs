@@ -227,6 +227,13 @@ impl TestDeployment {
         Eraser::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
     }
 
+    /// The same, by a client of which DynamoDB takes no more than the [budget](Self::store_budget).
+    pub fn limited_eraser(&self) -> Eraser {
+        let limited = self.database.client().config().to_builder().interceptor(self.store_budget.clone());
+        let client = aws_sdk_dynamodb::Client::from_conf(limited.retry_config(RetryConfig::disabled()).build());
+        Eraser::new(&self.tables_with(client, self.clock.clone()), self.clock.clone(), self.clients.random.clone())
+    }
+
     /// The tables.
     pub fn tables(&self) -> Tables {
         self.tables_with(self.clients.dynamodb.clone(), self.clock.clone())

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use simulators::association_anywhere::{AaFault, AaSettings, Fault, Procedure};
-use store::{DriftState, PollPurpose, PollRequest, PollRequests};
+use simulators::association_anywhere::{AaFault, AaSettings, Fault, Poison, Procedure};
+use store::{DriftState, PollPurpose, PollRequest, PollRequests, Shadow};
 use tests::{AssociationAnywhereFixture, QUEUE_POLLS};
 use verification::Suspect;
 
@@ -149,12 +149,82 @@ async fn a_source_that_fails_is_left_alone_and_looked_at_again_soon() {
     look(&world).await;
     look(&world).await;
     assert_eq!(world.source.requests().details - before, 1, "its pause is respected");
-    assert_eq!(state(&world).await, DriftState::default(), "and nothing was found out");
+    let found = DriftState { narrowed: 1, ..DriftState::default() };
+    assert_eq!(state(&world).await, found, "and nothing was found out");
     world.source.fault(Procedure::Details, None);
     world.clock.advance(6 * A_MINUTE);
     world.sync().await;
     look_twice(&world).await;
     assert_eq!(drifted(&world).await, ["1003"]);
+}
+
+#[tokio::test]
+async fn a_customer_that_the_source_always_fails_at_hides_no_drift_of_others() {
+    let world = world(50).await;
+    let mut ids: Vec<u64> = (1_001..=1_050).collect();
+    ids.sort_by_key(|id| Shadow::place_of(&id.to_string()));
+    // One of the first that are looked at; one beside it, and one much later.
+    world.source.poison(ids[3], Poison::ServerError);
+    world.source.change_unqueued([ids[10], ids[40]]);
+    let mut found = BTreeSet::new();
+    for _ in 0..150 {
+        world.clock.advance(6 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+        found = drifted(&world).await.into_iter().collect();
+    }
+    assert_eq!(found, BTreeSet::from([ids[10], ids[40]].map(|id| id.to_string())), "{:?}", state(&world).await);
+}
+
+#[tokio::test]
+async fn one_that_has_drifted_and_that_the_source_fails_at_keeps_no_other_from_being_seen_to_agree() {
+    let world = world(15).await;
+    world.source.change_unqueued([1_003, 1_005]);
+    look_twice(&world).await;
+    assert_eq!(drifted(&world).await.len(), 2);
+    world.source.poison(1_005, Poison::ServerError);
+    world.failures().request_redrive(&world.connection(), "1003", world.now()).await.unwrap();
+    for _ in 0..60 {
+        world.clock.advance(6 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+    }
+    assert_eq!(drifted(&world).await, ["1005"], "{:?}", state(&world).await);
+}
+
+#[tokio::test]
+async fn drift_that_was_confirmed_is_forgotten_only_once_it_is_seen_to_agree() {
+    let world = world(15).await;
+    world.source.change_unqueued([1_003]);
+    look_twice(&world).await;
+    assert_eq!(drifted(&world).await, ["1003"]);
+    world.clock.advance(AN_HOUR);
+    world.sync().await;
+    look(&world).await;
+    assert_eq!(drifted(&world).await, ["1003"], "while it waits for its second look");
+    world.source.fault(Procedure::Queue, Some(Fault::Status(404)));
+    for _ in 0..130 {
+        world.clock.advance(A_MINUTE);
+        world.poll().await;
+        look(&world).await;
+        assert_eq!(drifted(&world).await, ["1003"]);
+    }
+    world.source.fault(Procedure::Queue, None);
+    // It changes in every hour, and so is never twice the same.
+    for _ in 0..3 {
+        world.clock.advance(AN_HOUR);
+        world.sync().await;
+        look(&world).await;
+        world.source.change_unqueued([1_003]);
+        world.clock.advance(2 * A_MINUTE);
+        world.sync().await;
+        look(&world).await;
+        assert_eq!(drifted(&world).await, ["1003"]);
+    }
+    world.source.enqueue(1_003);
+    world.sync().await;
+    next_hour(&world).await;
+    assert_eq!(drifted(&world).await, Vec::<String>::new());
 }
 
 #[tokio::test]

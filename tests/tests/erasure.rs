@@ -11,6 +11,14 @@ use simulators::association_anywhere::Poison;
 use store::{EmailIndex, Whom};
 use tests::{AssociationAnywhereFixture, DestinationsFixture};
 
+mod erasure {
+    mod again;
+    mod documents;
+    mod lifting;
+    mod races;
+    mod reports;
+}
+
 async fn erase(world: &AssociationAnywhereFixture, whom: &Whom) -> ErasureReport {
     world.eraser().erase("acme", whom, world.now() + Duration::from_secs(60)).await.unwrap()
 }
@@ -163,8 +171,7 @@ async fn an_export_has_all_that_is_stored_of_a_person() {
     world.source.change([1007]);
     world.sync().await;
     let exporter = Exporter::new(&world.tables());
-    let deadline = world.now() + Duration::from_secs(60);
-    let exported = exporter.export("acme", &whom, world.now(), deadline).await.unwrap();
+    let exported = exporter.export("acme", &whom, world.now()).await.unwrap();
     let customer = &exported["customers"][0];
     assert_eq!((&customer["id"], exported["customers"].as_array().unwrap().len()), (&"aa~1007".into(), 1));
     let record = serde_json::to_value(world.customer(1007).await.unwrap()).unwrap();

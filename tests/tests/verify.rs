@@ -164,6 +164,17 @@ async fn a_customer_that_can_not_be_read_costs_the_comparison_of_no_other() {
 }
 
 #[tokio::test]
+async fn a_customer_that_the_source_fails_at_costs_the_comparison_of_no_other() {
+    let world = AssociationAnywhereFixture::with_customers(40).await;
+    world.sync().await;
+    world.source.poison(1_007, Poison::ServerError);
+    world.source.change_unqueued([1_020]);
+    let found = try_to_verify(&world, 40).await.unwrap();
+    assert_eq!((found.agreeing, figures(&found)), (38, (1, 0, 1)), "{found:?}");
+    assert_eq!((found.drifted[0].source_id.as_str(), found.unclear[0].source_id.as_str()), ("1020", "1007"));
+}
+
+#[tokio::test]
 async fn a_source_that_is_down_or_refuses_us_ends_the_comparison_and_says_why() {
     let world = AssociationAnywhereFixture::with_customers(400).await;
     world.sync().await;

@@ -184,6 +184,8 @@ struct Failures {
     all: bool,
     /// With `all`: leaves out the failures of other connections. With `ids`: theirs are not found.
     connection: Option<String>,
+    /// With `all`: the `cursor` of the answer before. So each failure is meant once, however many fail again.
+    cursor: Option<String>,
 }
 
 /// The failures that a request means.
@@ -192,12 +194,15 @@ struct Meant {
     failures: Vec<(ConnectionKey, CustomerId)>,
     /// Whether there are more.
     more: bool,
+    /// After which of all to go on, if there are more.
+    cursor: Option<CustomerId>,
 }
 
 impl From<Meant> for Json<ChosenFailures> {
     fn from(meant: Meant) -> Self {
         let ids = meant.failures.into_iter().map(|(_, id)| id).collect();
-        Self(ChosenFailures { ids, more: meant.more })
+        let cursor = meant.cursor.map(|id| BASE64_URL_SAFE_NO_PAD.encode(id.to_string()));
+        Self(ChosenFailures { ids, more: meant.more, cursor })
     }
 }
 
@@ -206,8 +211,11 @@ impl From<Meant> for Json<ChosenFailures> {
 pub(crate) struct ChosenFailures {
     /// The customers whose failures were meant.
     ids: Vec<CustomerId>,
-    /// Whether there are more of those that were meant: then ask again.
+    /// Whether there are more of those that were meant: then ask again, with the cursor.
     more: bool,
+    /// Where to go on, if there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
 }
 
 /// Fetches failed customers again.
@@ -277,8 +285,15 @@ impl CustomersApi {
             return Err(Problem::not_found("there is no such connection"));
         }
         match (failures.ids, failures.all) {
-            (Some(ids), false) => Ok(Meant { failures: self.named(&keys, ids).await?, more: false }),
-            (None, true) => self.first_of(&keys, without_redriven).await,
+            (Some(ids), false) if failures.cursor.is_none() => {
+                Ok(Meant { failures: self.named(&keys, ids).await?, ..Meant::default() })
+            }
+            (None, true) => {
+                let after = failures.cursor.map(|text| read_place(&text)?.parse::<CustomerId>().ok());
+                let after = after.map(|id| id.ok_or_else(bad_cursor_in_body)).transpose()?;
+                self.first_of(&keys, after, without_redriven).await
+            }
+            (Some(_), false) => Err(Problem::bad_request("`cursor` goes with `all` alone")),
             _ => Err(Problem::bad_request("the body must have either `ids` or `all`")),
         }
     }
@@ -308,16 +323,26 @@ impl CustomersApi {
         Ok(chosen)
     }
 
-    /// The first failures of some connections.
-    async fn first_of(&self, keys: &[ConnectionKey], without_redriven: bool) -> Result<Meant, Problem> {
+    /// The first failures of some connections behind this one.
+    async fn first_of(
+        &self,
+        keys: &[ConnectionKey],
+        after: Option<CustomerId>,
+        without_redriven: bool,
+    ) -> Result<Meant, Problem> {
         let mut meant = Meant::default();
-        for key in keys {
+        let (first, mut start) = match after {
+            Some(id) => (keys.iter().position(|key| key.connection == id.connection), Some(id.source_id)),
+            None => (Some(0), None),
+        };
+        let first = first.ok_or_else(bad_cursor_in_body)?;
+        for key in keys.iter().skip(first) {
             // A redrive leaves the record where it is until a batch has fetched the customer.
             let redriven: HashSet<String> = match without_redriven {
                 true => self.failures.redrive_requests(key).await?.into_iter().collect(),
                 false => HashSet::new(),
             };
-            let mut after = None;
+            let mut after = start.take();
             loop {
                 let page = self.failures.page(key, after.as_deref(), PAGE, false).await?;
                 for failure in page.failures {
@@ -325,7 +350,8 @@ impl CustomersApi {
                         continue;
                     }
                     if meant.failures.len() == MOST_FAILURES {
-                        return Ok(Meant { more: true, ..meant });
+                        let cursor = meant.failures.last().map(|(_, id)| id.clone());
+                        return Ok(Meant { more: true, cursor, ..meant });
                     }
                     let id = CustomerId { connection: key.connection.clone(), source_id: failure.source_id };
                     meant.failures.push((key.clone(), id));

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
 use sources::{ANSWER_TIME, SourceError};
-use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
+use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError, naming_addresses};
 use working::Worker;
 
 use crate::FetchCustomers;
@@ -337,7 +337,7 @@ impl<'a> ChunkWork<'a> {
                         self.companions.push(source_id.clone());
                     }
                     if is_ours {
-                        raws.insert(source_id.clone(), raw);
+                        raws.insert(source_id.clone(), naming_addresses(raw, &content));
                         let news = Change::Present(Box::new(content));
                         incoming.push(IncomingChange { source_id, version: version.clone(), news });
                     }

@@ -7,7 +7,7 @@ use lambda::Metrics;
 use model::import::{Known, Request, RequestFingerprint, RowOutcome};
 use model::{ConnectionKey, Customer};
 use operations::imports::ImportLease;
-use store::{Clock, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
+use store::{Clock, Erasures, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
 use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
@@ -35,6 +35,7 @@ const CHUNKS_AT_ONCE: usize = 2;
 pub(crate) struct Importer {
     pub(crate) shadow: Shadow,
     pub(crate) imports: Imports,
+    pub(crate) erasures: Erasures,
     pub(crate) lease: ImportLease,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
@@ -89,13 +90,14 @@ impl Importer {
             imports.add_outcomes(connection, &mut record, &outcomes, deadline).await?;
         }
         let import = record.id.clone();
-        let mut plan = Plan::new(&request, &fingerprint, &outcomes, &import);
+        let mut plan = Plan::new(connection, &request, &fingerprint, &outcomes, &import);
         let (places, secrets) = plan.secrets();
         if !secrets.is_empty() {
             let (secrets, hashes) = sealed(connection, secrets).await?;
             plan.hash_secrets(&places, &secrets, hashes);
         }
-        plan.work_out(&known, &mut turns).await;
+        let erased = self.erasures.of(&connection.tenant).await?;
+        plan.work_out(&known, &erased, &mut turns).await;
         if record.saves_undo {
             let recorded = imports.images(connection, &record, deadline).await?;
             let images = plan.new_images(&known, recorded, &mut turns).await;

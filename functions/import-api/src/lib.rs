@@ -71,6 +71,7 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
         importer: Importer {
             shadow: tables.shadow(),
             imports: tables.imports(),
+            erasures: tables.erasures(),
             lease: ImportLease::new(tables.states(), clock.clone(), random),
             clock,
             metrics,

@@ -4,8 +4,8 @@ use model::import::{
     Application, BeforeImage, Claim, Field, Known, Matched, Overwrite, Request, RequestFingerprint, Row, RowExtras,
     RowOutcome, apply_rows, state_made_by,
 };
-use model::{Content, Customer, Status};
-use store::{ImportCounts, Revision};
+use model::{ConnectionKey, Content, Customer, CustomerId, Status};
+use store::{Erased, ImportCounts, Revision};
 use wire::customers_batch::{GeneratedIds, RowProblem};
 
 use crate::password_hash::Secret;
@@ -13,6 +13,7 @@ use crate::turns::Turns;
 
 /// What an import is going to do, row by row and customer by customer.
 pub(crate) struct Plan<'a> {
+    connection: &'a ConnectionKey,
     request: &'a Request,
     fingerprint: &'a RequestFingerprint,
     outcomes: &'a [RowOutcome],
@@ -45,6 +46,7 @@ pub(crate) struct Summary {
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(
+        connection: &'a ConnectionKey,
         request: &'a Request,
         fingerprint: &'a RequestFingerprint,
         outcomes: &'a [RowOutcome],
@@ -62,7 +64,7 @@ impl<'a> Plan<'a> {
             }
         }
         let (sealed, planned) = (HashMap::new(), HashMap::new());
-        Self { request, fingerprint, outcomes, import, sealed, rows_of, customers, planned }
+        Self { connection, request, fingerprint, outcomes, import, sealed, rows_of, customers, planned }
     }
 
     /// The customers that are written.
@@ -91,19 +93,25 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Works out once what becomes of every customer, from what is known of it.
-    pub(crate) async fn work_out(&mut self, known: &Known, turns: &mut Turns) {
+    /// Works out once what becomes of every customer, from what is known of it. One that was erased, or is new and has
+    /// the address of one that was, stays as it is, and leaves neither an image nor a claim.
+    pub(crate) async fn work_out(&mut self, known: &Known, erased: &Erased, turns: &mut Turns) {
         for source_id in self.customers.clone() {
             let stored = stored(known, source_id);
             // Content that is stored already is not written again.
             let content = self
                 .content(source_id, stored)
-                .filter(|content| stored.is_none_or(|stored| stored.content != *content));
+                .filter(|content| stored.is_none_or(|stored| stored.content != *content))
+                .filter(|content| !erased.keeps_away(&self.id_of(source_id), stored, content));
             let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
             let new_claims = content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect();
             self.planned.insert(source_id, Planned { content, new_claims });
             turns.took(self.rows_of.get(source_id).map_or(1, Vec::len)).await;
         }
+    }
+
+    fn id_of(&self, source_id: &str) -> CustomerId {
+        CustomerId { connection: self.connection.connection.clone(), source_id: source_id.to_owned() }
     }
 
     /// What is to be written to a customer with `stored` in the shadow; nothing if it stays as it is.

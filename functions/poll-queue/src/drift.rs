@@ -13,6 +13,10 @@
 //!
 //! The customers are taken in their order, so that each has its turn. Those that have drifted are looked at again in
 //! every hour, until they agree: so the alarm stays until they are mended. Nothing is mended here.
+//!
+//! A customer may be one that the source always fails at. After a look that failed the next one takes half as many
+//! customers, and a single one that it fails at is passed over: nothing is said of it, and its turn comes again. After
+//! a look that did not fail the next one takes twice as many, up to the sample.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,30 +90,61 @@ impl PollQueue {
     ) -> Result<Timestamp, VerifyError> {
         let key = &connection.key;
         let looked_at = self.poller.clock.now();
-        let (mut ids, mut cursor) = self.shadow.page(key, state.cursor.clone(), self.drift_sample).await?;
+        let size = self.size(state.narrowed);
+        let (mut ids, mut cursor) = self.shadow.page(key, state.cursor.clone(), size).await?;
         if ids.is_empty() && state.cursor.is_some() {
-            (ids, cursor) = self.shadow.page(key, None, self.drift_sample).await?;
+            (ids, cursor) = self.shadow.page(key, None, size).await?;
         }
-        let again = state.drifted.iter().filter(|id| !ids.contains(id)).cloned().collect::<Vec<_>>();
-        ids.extend(again);
-        let Look { agreeing, differing, unclear } = self.verifier.look(connection, &ids, deadline).await?;
+        let mut look = match self.verifier.look(connection, &ids, deadline).await {
+            Ok(look) => look,
+            Err(error @ VerifyError::Source { .. }) => {
+                let cursor = if size > 1 { state.cursor.clone() } else { cursor };
+                self.drift.put(key, &DriftState { cursor, narrowed: self.narrower(state.narrowed), ..state }).await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut narrowed = state.narrowed.saturating_sub(1);
+        let again: Vec<String> = state.drifted.iter().filter(|id| !ids.contains(id)).take(size).cloned().collect();
+        match self.verifier.look(connection, &again, deadline).await {
+            Ok(more) => {
+                look.agreeing += more.agreeing;
+                look.differing.extend(more.differing);
+                look.unclear.extend(more.unclear);
+                ids.extend(again.iter().cloned());
+            }
+            Err(error @ VerifyError::Source { .. }) => {
+                tracing::warn!(%error, "customers that had drifted could not be compared with the source");
+                narrowed = self.narrower(state.narrowed);
+            }
+            Err(error) => return Err(error),
+        }
+        let Look { agreeing, differing, unclear } = look;
         if !unclear.is_empty() {
             tracing::warn!(unclear = unclear.len(), "some customers could not be compared with the source");
         }
         let compared = agreeing + differing.len() as u64;
         let suspects: Vec<Suspect> = differing.iter().map(Differing::to_suspect).collect();
         let has_suspects = !suspects.is_empty();
-        // Those that had drifted and could not be compared now have not been seen to agree.
-        let mut drifted = state.drifted;
-        drifted.retain(|id| unclear.iter().any(|customer| customer.source_id == *id));
+        let disagree: BTreeSet<&String> =
+            differing.iter().map(|it| &it.source_id).chain(unclear.iter().map(|it| &it.source_id)).collect();
+        // Only who was seen to agree has drifted no longer. Who was looked at comes last the next time.
+        let (last, mut drifted): (Vec<String>, Vec<String>) =
+            state.drifted.into_iter().partition(|id| again.contains(id) || ids.contains(id));
+        drifted.extend(last.into_iter().filter(|id| !ids.contains(id) || disagree.contains(id)));
         let still = drifted.len() as u64;
-        let state = DriftState { looked_at: Some(looked_at), compared, suspects, drifted, cursor };
+        let state = DriftState { looked_at: Some(looked_at), compared, suspects, drifted, cursor, narrowed };
         self.drift.put(key, &state).await?;
         if has_suspects {
             return Ok(looked_at + A_MINUTE);
         }
         self.publish_drift(key, compared, still);
         Ok(looked_at + AN_HOUR)
+    }
+
+    /// How many customers a look takes.
+    fn size(&self, narrowed: u32) -> usize {
+        self.drift_sample.checked_shr(narrowed).unwrap_or(0).max(1)
     }
 
     /// Looks again at those that differed, once what the source had reported by then is in the shadow. Returns when to
@@ -134,24 +169,51 @@ impl PollQueue {
             );
             state.suspects.clear();
             self.drift.put(key, &state).await?;
+            // Who had drifted before has not been seen to agree.
+            self.publish_drift(key, state.compared, state.drifted.len() as u64);
             return Ok(now + A_MINUTE);
         }
-        let suspects = std::mem::take(&mut state.suspects);
+        let size = self.size(state.narrowed).min(state.suspects.len());
+        let suspects: Vec<Suspect> = state.suspects.drain(..size).collect();
+        let ids: BTreeSet<String> = suspects.iter().map(|suspect| suspect.source_id.clone()).collect();
         // The queue was seen through since: nothing of them waits there.
-        let found = self.verifier.look_again(connection, suspects, &BTreeSet::new(), deadline).await?;
+        let found = match self.verifier.look_again(connection, suspects.clone(), &BTreeSet::new(), deadline).await {
+            Ok(found) => found,
+            Err(error @ VerifyError::Source { .. }) => {
+                if size > 1 {
+                    state.suspects.splice(0..0, suspects);
+                }
+                state.narrowed = self.narrower(state.narrowed);
+                self.drift.put(key, &state).await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        state.narrowed = state.narrowed.saturating_sub(1);
         // A customer with a failure record is known to be not as the source says: another alarm tells of it.
         let drifted: Vec<&Differing> = found.drifted.iter().filter(|customer| !customer.has_failed).collect();
         for Differing { source_id, difference, recorded_at, .. } in &drifted {
             let recorded_at = recorded_at.map(iso_millis).unwrap_or_default();
             tracing::warn!(customer = source_id, %difference, recorded_at, "a customer has drifted");
         }
+        // Who changes, is unclear or on its way has not been seen to agree.
+        let unsettled: BTreeSet<&String> =
+            found.on_their_way.iter().chain(found.unclear.iter().map(|it| &it.source_id)).collect();
+        state.drifted.retain(|id| !ids.contains(id) || unsettled.contains(id));
         state.drifted.extend(drifted.into_iter().map(|customer| customer.source_id.clone()));
         let drift = state.drifted.len() as u64;
         // As many again as a look takes anew: it stays small, however many have drifted.
         state.drifted.truncate(self.drift_sample);
         self.drift.put(key, &state).await?;
+        if !state.suspects.is_empty() {
+            return Ok(now + A_MINUTE);
+        }
         self.publish_drift(key, state.compared, drift);
         Ok((looked_at + AN_HOUR).max(now + A_MINUTE))
+    }
+
+    fn narrower(&self, narrowed: u32) -> u32 {
+        narrowed + u32::from(self.size(narrowed) > 1)
     }
 
     fn publish_drift(&self, key: &ConnectionKey, compared: u64, drift: u64) {

@@ -352,8 +352,8 @@ async fn run(command: Option<Command>) -> anyhow::Result<bool> {
         Some(Command::Forget { connection, yes, place }) => {
             commands::forget(&place.target().await?, &connection, yes).await?;
         }
-        Some(Command::Erase { tenant, again: true, json, place, .. }) => {
-            commands::erase(&place.target().await?, &tenant, ErasureAction::Again, json).await?;
+        Some(Command::Erase { tenant, again: true, yes, json, place, .. }) => {
+            commands::erase(&place.target().await?, &tenant, ErasureAction::Again { is_agreed: yes }, json).await?;
         }
         Some(Command::Erase { tenant, email, customer, again: false, lift, yes, json, place }) => {
             let whom = commands::whom(email.as_deref(), customer.as_deref())?;

@@ -97,13 +97,16 @@ pub struct Estimate {
     pub changes: Bill,
     /// What is stored.
     pub stored: Bill,
-    /// The first sync of everybody, once.
+    /// The first sync of everybody, and sending them to the destinations, once.
     pub first_sync: Bill,
 }
 
 impl IdleHours {
-    /// An idle hour of connections that are asked every so many seconds.
+    /// An idle hour of connections that are asked every so many seconds. The one that is asked most often has the
+    /// function to itself, and the others come along: in whatever order they stand in the file.
     fn of(&self, poll_seconds: &[u32]) -> Work {
+        let mut poll_seconds = poll_seconds.to_vec();
+        poll_seconds.sort_unstable();
         poll_seconds.iter().enumerate().fold(Work::default(), |sum, (place, seconds)| {
             let share = (self.poll_seconds / f64::from((*seconds).max(1))).max(LEAST_SHARE);
             sum.and(if place == 0 { self.first } else { self.further }.times(share))
@@ -146,10 +149,14 @@ impl Figures {
         };
         let changes = planned.changed_per_day * DAYS_A_MONTH;
         let sent = [self.to_business_catalyst, self.to_customers_batch, self.to_webhook];
-        let sending = sent
-            .iter()
-            .zip(&planned.destinations)
-            .fold(Work::default(), |sum, (each, shares)| sum.and(each.times(shares.iter().sum::<f64>() * changes)));
+        let sending_each = |customers: f64| {
+            sent.iter().zip(&planned.destinations).fold(Work::default(), |sum, (each, shares)| {
+                sum.and(each.times(shares.iter().sum::<f64>() * customers))
+            })
+        };
+        let sending = sending_each(changes);
+        // A new destination is sent everybody.
+        let first_sending = sending_each(planned.customers);
         let bytes = self.association_anywhere.bytes * aa + self.business_catalyst.bytes * bc;
         let feed_bytes = planned.changed_per_day * FEED_DAYS * self.feed_bytes;
         let work = |work: Work| prices.work(&work, false);
@@ -158,7 +165,7 @@ impl Figures {
             idle: work(idle_hour.times(HOURS_A_MONTH)).and(&prices.kept(&deployed)),
             changes: work(mixed(|measured| measured.changed).times(changes).and(sending)),
             stored: prices.stored(planned.customers * bytes + feed_bytes),
-            first_sync: work(mixed(|measured| measured.new).times(planned.customers)),
+            first_sync: work(mixed(|measured| measured.new).times(planned.customers).and(first_sending)),
         }
     }
 }
@@ -200,6 +207,24 @@ mod tests {
             changed_per_day,
             ..Planned::default()
         }
+    }
+
+    #[test]
+    fn the_order_of_the_file_costs_nothing_and_the_first_sync_holds_what_is_sent_then() {
+        let of = |poll_seconds: &[u32]| Planned {
+            association_anywhere: poll_seconds.to_vec(),
+            business_catalyst: poll_seconds.to_vec(),
+            ..planned(0.0, 0.0)
+        };
+        assert_eq!(month(&of(&[5, 3_600])), month(&of(&[3_600, 5])));
+        let first_sync = |planned: &Planned| {
+            let prices = Prices::us_east_1().unwrap();
+            Figures::measured().unwrap().estimate(&prices, planned).first_sync.total()
+        };
+        let mut sending = planned(1e6, 0.0);
+        let before = first_sync(&sending);
+        sending.destinations = [vec![], vec![], vec![1.0]];
+        assert!(first_sync(&sending) > before);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use simulators::association_anywhere::Poison;
+use store::Failure;
 use tests::{AssociationAnywhereFixture, OPERATOR, TOKEN};
 use tower::ServiceExt;
 
@@ -100,6 +101,42 @@ async fn failures_are_redriven_and_dropped_by_their_ids_or_all_of_them() {
     world.sync().await;
     assert_eq!(world.status().await.failures, 0);
     world.assert_shadow_is_the_sources([1004, 1005]).await;
+}
+
+#[tokio::test]
+async fn every_failure_is_redriven_once_although_all_of_them_fail_again_meanwhile() {
+    let world = operated(1).await;
+    world.sync().await;
+    let fail = |id: u32| {
+        let (failures, key, failed_at) = (world.failures(), world.connection(), world.now());
+        let failure = Failure { source_id: id.to_string(), reason: "for good".into(), raw: String::new(), failed_at };
+        async move { failures.put(&key, &failure).await.unwrap() }
+    };
+    futures::future::join_all((0..1_200).map(fail)).await;
+    let mut redriven = Vec::new();
+    let mut body = json!({ "all": true, "connection": "aa" });
+    for _ in 0..5 {
+        let (_, done) = post(&world, OPERATOR, "/v1/failures/redrive", &body).await;
+        for id in done["ids"].as_array().unwrap() {
+            let id = id.as_str().unwrap().to_owned();
+            // The batch that has fetched it takes the request away, and the record is there again.
+            world.failures().clear_redrive(&world.connection(), id.strip_prefix("aa~").unwrap()).await.unwrap();
+            redriven.push(id);
+        }
+        if done["more"] == false {
+            assert_eq!(done.get("cursor"), None);
+            break;
+        }
+        body["cursor"] = done["cursor"].clone();
+    }
+    let mut once = redriven.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!((redriven.len(), once.len()), (1_200, 1_200));
+    for cursor in ["!", "YQ", "YmJ-MQ"] {
+        let body = json!({ "all": true, "connection": "aa", "cursor": cursor });
+        assert_eq!(post(&world, OPERATOR, "/v1/failures/redrive", &body).await.0, StatusCode::BAD_REQUEST, "{cursor}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::ConnectionKey;
+use operations::persons::Exporter;
 use store::Whom;
 use tests::AssociationAnywhereFixture;
 
@@ -21,6 +22,9 @@ async fn who_was_erased_is_not_brought_back_by_a_push() {
     let uuid = push(&world, "user", jane("")).await.uuid();
     assert!(!world.items_with(&TEXTS).await.is_empty());
     let whom = Whom::Customer(format!("intouch~{uuid}").parse().unwrap());
+    let exported = Exporter::new(&world.tables()).export("acme", &whom, world.now()).await.unwrap();
+    let waits = &exported["customers"][0]["waits_for"];
+    assert_eq!((&waits[0]["resource"], waits[0]["name_id"].is_string()), (&"staff".into(), true), "{exported}");
     let report = world.eraser().erase("acme", &whom, world.now() + Duration::from_secs(60)).await.unwrap();
     assert!(report.removed.waiting_references > 0, "{report:?}");
     for info in ["", "<city>Elsewhere</city>"] {

@@ -76,7 +76,25 @@
     }
   }
 
+  // Of whoever is signed in: what was asked before is of no use to who signs in next, and never comes to its end.
+  let session = new AbortController();
+
+  function ofSession(asked, answer) {
+    return asked === session ? answer : new Promise(() => {});
+  }
+
   async function ask(method, path, body, signal) {
+    const asked = session;
+    try {
+      return await ofSession(asked, await request(method, path, body, signal ? AbortSignal.any([signal, asked.signal]) : asked.signal));
+    } catch (error) {
+      await ofSession(asked);
+      throw error;
+    }
+  }
+
+  async function request(method, path, body, signal) {
+    const mine = session;
     const headers = { Authorization: `Bearer ${token}`, Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const asked = { method, headers, signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" };
@@ -88,8 +106,10 @@
       detail = problem.detail || problem.message || detail;
     } catch { /* No problem document. */ }
     const retryAfter = Number(answer.headers.get("Retry-After")) || 0;
-    if (answer.status === 401 && status) signOut("The token is not valid any more.");
-    if (answer.status === 403) setOperates(false);
+    if (mine === session) {
+      if (answer.status === 401 && status) signOut("The token is not valid any more.");
+      if (answer.status === 403) setOperates(false);
+    }
     throw new Refused(answer.status, detail, retryAfter);
   }
 
@@ -130,6 +150,10 @@
 
   function signOut(reason) {
     token = status = null;
+    session.abort();
+    session = new AbortController();
+    searching = null;
+    looking = $("more-failures").disabled = false;
     clearTimeout(timer);
     unfollow();
     if ($("dialog").open) $("dialog").close();
@@ -645,13 +669,14 @@
         button.disabled = true;
         let count = 0;
         try {
-          for (let more = true; more && $("dialog").open;) {
-            const done = await ask("POST", "/v1/failures/redrive", { all: true, connection: system.id });
+          for (let more = true, cursor; more && body.isConnected && $("dialog").open;) {
+            const done = await ask("POST", "/v1/failures/redrive", { all: true, connection: system.id, cursor });
             count += done.ids.length;
+            cursor = done.cursor;
             more = done.more && done.ids.length > 0;
             write(body.firstChild, `${number(count)} are redriven.`);
           }
-          closeDialog();
+          if (body.isConnected) closeDialog();
           announce(`${plural(count, "failure")} of ${system.id} redriven`);
           loadFailures(system, null);
           schedule(1_000);
@@ -756,7 +781,8 @@
     // What earlier requests did is told by the later ones as back already.
     const done = { restored: 0, removed: 0 };
     try {
-      for (;;) {
+      // If the dialog is closed, it ends with the request that is under way.
+      while (body.isConnected && $("dialog").open) {
         const report = await ask("POST", `/v1/imports/${found.id}/undo`, {});
         done.restored += report.restored.count;
         done.removed += report.removed.count;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::backoff::{Backoff, Patience};
 use crate::item::{Item, text};
-use crate::request::{ITEMS_PER_WRITE, not_built, put, write_batch};
+use crate::request::{ITEMS_PER_WRITE, delete, not_built, put, write_batch};
 use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's limit for one BatchGetItem.
@@ -67,7 +67,16 @@ impl BulkTable {
 
     /// Adds or replaces items, each key once. What a write left unprocessed is written again until the deadline.
     pub(crate) async fn put(&self, items: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
-        let requests: Vec<WriteRequest> = items.into_iter().filter_map(put).collect();
+        self.write(items.into_iter().filter_map(put).collect(), deadline).await
+    }
+
+    /// Removes items by key, each key once; as [`put`](Self::put).
+    pub(crate) async fn remove(&self, keys: Vec<String>, deadline: Timestamp) -> Result<(), StoreError> {
+        let keys = keys.into_iter().map(|key| Item::from([("id".to_owned(), text(key))]));
+        self.write(keys.filter_map(delete).collect(), deadline).await
+    }
+
+    async fn write(&self, requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
         stream::iter(requests.chunks(ITEMS_PER_WRITE).map(<[WriteRequest]>::to_vec))
             .map(|page| {
                 let backoff = Backoff::until(&self.clock, &self.random, deadline);

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use aws_sdk_dynamodb::Client;
@@ -12,7 +13,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use model::ConnectionKey;
 
 use crate::backoff::Patience;
-use crate::item::{Item, text};
+use crate::item::{Item, Read, text};
 use crate::{Clock, Random, StoreError};
 
 /// DynamoDB's limit for one BatchGetItem.
@@ -117,6 +118,39 @@ impl ControlTable {
 
     pub(crate) fn update(&self, connection: &ConnectionKey, entry: &str) -> UpdateItemFluentBuilder {
         self.client.update_item().table_name(&self.name).set_key(Some(Self::key(connection, entry)))
+    }
+
+    /// The connections and destinations of a tenant that have an entry that begins so, registered or not. Reads the
+    /// whole table, of all tenants.
+    pub(crate) async fn partitions_with(
+        &self,
+        tenant: &str,
+        prefix: &str,
+    ) -> Result<BTreeSet<ConnectionKey>, StoreError> {
+        let (mut partitions, mut start) = (BTreeSet::new(), None);
+        loop {
+            let scan = self
+                .client
+                .scan()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .filter_expression("begins_with(#connection, :tenant) AND begins_with(entry, :prefix)")
+                .projection_expression("#connection")
+                .expression_attribute_names("#connection", "connection")
+                .expression_attribute_values(":tenant", text(format!("{tenant}/")))
+                .expression_attribute_values(":prefix", text(prefix))
+                .set_exclusive_start_key(start);
+            let page = self.send(|| scan.clone().send()).await.map_err(|error| StoreError::aws("Scan", error))?;
+            for item in page.items() {
+                if let Some((tenant, connection)) = Read::new("?", item).text("connection")?.split_once('/') {
+                    partitions.insert(ConnectionKey::new(tenant, connection));
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(partitions);
+            }
+        }
     }
 
     /// One page of a connection's entries that begin with `prefix`, as they stand now.

@@ -294,6 +294,14 @@ impl Deliveries {
         })
     }
 
+    /// The destinations of a tenant that were ever sent anything, registered or not. Reads the whole control table.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn places(&self, tenant: &str) -> Result<BTreeSet<ConnectionKey>, StoreError> {
+        self.0.partitions_with(tenant, PUSH).await
+    }
+
     /// Notes how far a destination has come; `false`, and nothing is noted, if another has noted something since
     /// `delivery` was read.
     ///

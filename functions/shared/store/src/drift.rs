@@ -32,11 +32,13 @@ pub struct DriftState<S> {
     pub drifted: Vec<String>,
     /// After which customer the next look goes on; `None`: with the first.
     pub cursor: Option<(u8, String)>,
+    /// How often a look takes half as many customers as usual: the source could not be asked for more.
+    pub narrowed: u32,
 }
 
 impl<S> Default for DriftState<S> {
     fn default() -> Self {
-        Self { looked_at: None, compared: 0, suspects: Vec::new(), drifted: Vec::new(), cursor: None }
+        Self { looked_at: None, compared: 0, suspects: Vec::new(), drifted: Vec::new(), cursor: None, narrowed: 0 }
     }
 }
 

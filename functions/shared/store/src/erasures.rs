@@ -4,25 +4,31 @@
 //! |---|---|
 //! | `head` | `version`: how often the list has changed; `key`: what fingerprints are made with, at random |
 //! | `part/<0 to 15>` | `fingerprints`: of ids and of e-mail addresses, by their first byte |
-//! | `of/<fingerprint>` | one customer: `fingerprints` of its id and its addresses, and `at`, when it was erased. Or an address that was erased by itself |
+//! | `of/<fingerprint>` | one customer: `fingerprints` of its id and its addresses, and `at`, when it was erased; `by`, the fingerprints of the addresses that brought it in, and `itself`, if it was named by its id. Or an address that was erased by itself |
 //!
 //! A fingerprint is the first half of an HMAC-SHA-256. So the list says of nobody who they are, but whether somebody is
-//! among them.
+//! among them. Of an id there are two: of the id as it is, and of what [all its spellings](model::fold_id) have in
+//! common, which decides about documents alone.
 //!
 //! Whoever writes customers asks for the list first. That costs one read of `head`, which is consistent; the parts are
 //! read if the version is another one than before. The list is written before a record is erased, and the record that
-//! is left says so itself ([`Customer::is_erased`](model::Customer::is_erased)). So a writer that has read the list
-//! just before finds another record than it has read.
+//! is left says so itself ([`Customer::is_erased`](model::Customer::is_erased)), also of a customer that had none. So a
+//! writer that has read the list just before finds another record than it has read. Who may be new under an address of
+//! somebody erased has no such record: whoever has written somebody new asks for the list once more, and takes back
+//! whom it refuses by then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+
+mod addresses;
+mod notes;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, CustomerId};
+use model::{ConnectionKey, Content, Customer, CustomerId, fold_id};
 use sha2::Sha256;
 
 use crate::control::ControlTable;
@@ -30,7 +36,12 @@ use crate::item::{Item, Read, bytes, number, time};
 use crate::request::query_all;
 use crate::{EmailIndex, Random, StoreError};
 
+pub use addresses::addresses_in;
+pub use notes::{Lifting, Notes};
+
 const HEAD: &str = "head";
+/// What the entries of those who were erased begin with.
+const NOTE: &str = "of/";
 const FINGERPRINTS: &str = "fingerprints";
 /// How many parts the list has: an item takes some 20,000 fingerprints.
 const PARTS: u8 = 16;
@@ -80,16 +91,51 @@ impl Erased {
         !self.fingerprints.is_empty() && self.fingerprints.contains(&of_id(&self.key, id))
     }
 
+    /// Whether a customer was erased whose id may be another spelling of this one. Good enough to keep no document, not
+    /// to refuse a customer.
+    fn holds_a_spelling_of(&self, id: &CustomerId) -> bool {
+        self.fingerprints.contains(&of_spelling(&self.key, id))
+    }
+
+    /// Whether a document must not be kept that came for this customer: it, or whom one of the addresses in the
+    /// document belongs to, was erased.
+    pub fn refuses_document(&self, id: &CustomerId, document: &str) -> bool {
+        !self.fingerprints.is_empty()
+            && (self.holds(id) || self.holds_a_spelling_of(id) || self.holds_an_address_in(document))
+    }
+
+    /// Whether an address of somebody who was erased stands in a document.
+    pub fn holds_an_address_in(&self, document: &str) -> bool {
+        let is_held = |address: &String| self.fingerprints.contains(&of_address(&self.key, address));
+        !self.fingerprints.is_empty() && addresses_in(document).iter().any(is_held)
+    }
+
+    /// Those of the addresses that belong to somebody who was erased.
+    fn addresses_of(&self, content: &Content) -> BTreeSet<Fingerprint> {
+        let addresses = EmailIndex::addresses(content);
+        let fingerprints = addresses.iter().map(|address| of_address(&self.key, address));
+        fingerprints.filter(|fingerprint| self.fingerprints.contains(fingerprint)).collect()
+    }
+
+    /// Whether the list was read at another time than the other one, and may be another.
+    pub(crate) fn differs_from(&self, other: &Self) -> bool {
+        self.version != other.version
+    }
+
     /// Whether one of a customer's addresses is that of somebody who was erased.
     pub fn holds_an_address_of(&self, content: &Content) -> bool {
-        let is_held = |address: &String| self.fingerprints.contains(&of_address(&self.key, address));
-        !self.fingerprints.is_empty() && EmailIndex::addresses(content).iter().any(is_held)
+        !self.fingerprints.is_empty() && !self.addresses_of(content).is_empty()
     }
 
     /// Whether content must not be stored under an id that may be new. A customer that is there already, and was not
     /// erased, may have the address of one that was.
     pub fn refuses(&self, id: &CustomerId, content: Option<&Content>, is_new: bool) -> bool {
         self.holds(id) || is_new && content.is_some_and(|content| self.holds_an_address_of(content))
+    }
+
+    /// Whether a customer with this record, or with none, must not get this content.
+    pub fn keeps_away(&self, id: &CustomerId, stored: Option<&Customer>, content: &Content) -> bool {
+        stored.is_some_and(Customer::is_erased) || self.refuses(id, Some(content), stored.is_none())
     }
 }
 
@@ -123,7 +169,8 @@ impl Erasures {
     }
 
     /// Notes that somebody is erased: a customer, with the addresses that it had, or an address by itself. From then on
-    /// the customer is not stored, and no new one with one of the addresses is.
+    /// the customer is not stored, and no new one with one of the addresses is. `by` is the address that the customer
+    /// was found by; `None` if it was named itself.
     ///
     /// # Errors
     /// If the store fails: then some of it may be noted.
@@ -131,6 +178,7 @@ impl Erasures {
         &self,
         tenant: &str,
         whom: &Whom,
+        by: Option<&str>,
         addresses: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -139,42 +187,64 @@ impl Erasures {
         let own = whom.fingerprint(&key);
         let mut all: BTreeSet<Fingerprint> = addresses.iter().map(|address| of_address(&key, address)).collect();
         all.insert(own);
-        // Somebody who is erased again keeps what was noted then.
-        let note = self.table.update(&partition, &of_entry(&own)).update_expression("SET #at = :at ADD #set :set");
-        let note = note
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_names("#set", FINGERPRINTS)
-            .expression_attribute_values(":at", time(now))
-            .expression_attribute_values(":set", set(&all));
-        self.table.send(|| note.clone().send()).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
+        if let Whom::Customer(id) = whom {
+            all.insert(of_spelling(&key, id));
+        }
+        let by = by.map(|address| BTreeSet::from([of_address(&key, address)]));
+        self.note(&partition, &own, by.as_ref(), &all, now).await?;
         self.change(&partition, "ADD", &all).await
     }
 
-    /// Takes somebody out of the list, with the addresses that were noted with a customer; `false` if it is not in the
-    /// list. What others have brought into it stays.
+    /// Notes that a customer is erased because it is new and has addresses of others who were: none of its addresses
+    /// is brought into the list.
     ///
     /// # Errors
-    /// If the store fails.
-    pub async fn lift(&self, tenant: &str, whom: &Whom) -> Result<bool, StoreError> {
+    /// As [`add`](Self::add).
+    pub async fn add_newcomer(
+        &self,
+        tenant: &str,
+        id: &CustomerId,
+        content: &Content,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let erased = self.of(tenant).await?;
+        let by = erased.addresses_of(content);
+        let own = of_id(&erased.key, id);
+        let all = BTreeSet::from([own, of_spelling(&erased.key, id)]);
         let partition = partition(tenant);
-        let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(false) };
-        let own = of_entry(&whom.fingerprint(Read::new(HEAD, &head).bytes("key")?));
-        let notes = query_all(&self.table.patience, self.table.entries(&partition, "of/")).await?;
-        let (mut lifted, mut kept) = (BTreeSet::new(), HashSet::new());
-        for item in &notes {
-            if Read::new("of/", item).text("entry")? == own {
-                lifted = read_set(item).into_iter().collect();
-            } else {
-                kept.extend(read_set(item));
-            }
-        }
-        if lifted.is_empty() {
-            return Ok(false);
-        }
-        lifted.retain(|fingerprint| !kept.contains(fingerprint));
-        self.change(&partition, "DELETE", &lifted).await?;
-        self.table.delete(&partition, &own).await?;
-        Ok(true)
+        self.note(&partition, &own, Some(&by).filter(|by| !by.is_empty()), &all, now).await?;
+        self.change(&partition, "ADD", &all).await
+    }
+
+    /// Somebody who is erased once more keeps what was noted then.
+    async fn note(
+        &self,
+        partition: &ConnectionKey,
+        own: &Fingerprint,
+        by: Option<&BTreeSet<Fingerprint>>,
+        all: &BTreeSet<Fingerprint>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = match by {
+            Some(_) => "SET #at = :at ADD #set :set, #by :by",
+            None => "SET #at = :at, #itself = :true ADD #set :set",
+        };
+        let note = self
+            .table
+            .update(partition, &of_entry(own))
+            .update_expression(update)
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_names("#set", FINGERPRINTS)
+            .expression_attribute_values(":at", time(now))
+            .expression_attribute_values(":set", set(all));
+        let note = match by {
+            Some(by) => note.expression_attribute_names("#by", notes::BY).expression_attribute_values(":by", set(by)),
+            None => note
+                .expression_attribute_names("#itself", notes::ITSELF)
+                .expression_attribute_values(":true", AttributeValue::Bool(true)),
+        };
+        let answer = self.table.send(|| note.clone().send()).await;
+        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
     }
 
     /// How many customers, and addresses by themselves, were erased.
@@ -182,7 +252,7 @@ impl Erasures {
     /// # Errors
     /// If the store can't be read.
     pub async fn count(&self, tenant: &str) -> Result<usize, StoreError> {
-        let notes = self.table.entries(&partition(tenant), "of/").projection_expression("entry");
+        let notes = self.table.entries(&partition(tenant), NOTE).projection_expression("entry");
         query_all(&self.table.patience, notes).await.map(|notes| notes.len())
     }
 
@@ -244,11 +314,15 @@ fn part_entry(part: u8) -> String {
 }
 
 fn of_entry(fingerprint: &Fingerprint) -> String {
-    format!("of/{}", hex::encode(fingerprint))
+    format!("{NOTE}{}", hex::encode(fingerprint))
 }
 
 fn of_id(key: &[u8], id: &CustomerId) -> Fingerprint {
     fingerprint(key, "id", &id.to_string())
+}
+
+fn of_spelling(key: &[u8], id: &CustomerId) -> Fingerprint {
+    fingerprint(key, "spelling", &format!("{}~{}", id.connection, fold_id(&id.source_id)))
 }
 
 fn of_address(key: &[u8], address: &str) -> Fingerprint {
@@ -271,6 +345,10 @@ fn set(fingerprints: &BTreeSet<Fingerprint>) -> AttributeValue {
 }
 
 fn read_set(item: &Item) -> HashSet<Fingerprint> {
-    let Some(AttributeValue::Bs(blobs)) = item.get(FINGERPRINTS) else { return HashSet::new() };
+    read_set_of(item, FINGERPRINTS)
+}
+
+fn read_set_of(item: &Item, attribute: &str) -> HashSet<Fingerprint> {
+    let Some(AttributeValue::Bs(blobs)) = item.get(attribute) else { return HashSet::new() };
     blobs.iter().filter_map(|blob| Fingerprint::try_from(blob.as_ref()).ok()).collect()
 }

@@ -15,17 +15,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{ConnectionKey, CustomerId};
+use model::{ConnectionKey, Content, CustomerId};
 
 use crate::control::ControlTable;
 use crate::item::{Item, Read, text, time};
-use crate::request::{is_done, not_built, query_all, query_count, query_page, transact};
-use crate::{Erasures, StoreError};
+use crate::request::{not_built, query_all, query_count, query_page, transact};
+use crate::{EmailIndex, Erased, Erasures, StoreError, addresses_in};
 
 mod lookup;
 mod redrives;
+mod sweep;
 
 pub use lookup::{FailureMarks, Redrive};
+pub use sweep::{Sweep, Swept};
 
 /// Why a deletion waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ const REDRIVE: &str = "redrive/";
 const RAW_DOCUMENT: &str = "raw_document";
 /// Bytes of a raw document that are kept: a longer one ends with a note of its length.
 const LONGEST_RAW: usize = 100 * 1024;
+/// How many addresses in the rest of a longer one are noted.
+const MOST_ADDRESSES: usize = 20;
 /// How many records are read, or removed, side by side.
 const AT_ONCE: usize = 16;
 /// How many records between the first and the last of some ids are looked through before each id is looked up.
@@ -120,16 +124,22 @@ impl Failures {
         let record =
             [("reason", text(&failure.reason)), ("failed_at", time(failure.failed_at)), (RAW_DOCUMENT, text(""))];
         let erased = self.1.of(&connection.tenant).await?;
-        let own = CustomerId { connection: connection.connection.clone(), source_id: failure.source_id.clone() };
-        // A destination's failure records have public ids.
-        let is_erased = erased.holds(&own) || failure.source_id.parse().is_ok_and(|id| erased.holds(&id));
-        let raw = [(RAW_DOCUMENT, text(if is_erased { String::new() } else { shortened(&failure.raw) }))];
+        let is_kept = !failure.raw.is_empty() && !is_refused(&erased, connection, failure);
+        let raw = [(RAW_DOCUMENT, text(if is_kept { shortened(&failure.raw) } else { String::new() }))];
         let puts = vec![
             self.put_of(connection, record_entry(&failure.source_id), record)?,
             self.put_of(connection, raw_entry(&failure.source_id), raw)?,
             withheld,
         ];
-        self.transact(puts).await
+        self.transact(puts).await?;
+        if is_kept {
+            // Somebody may have been erased since the list was read, and the document was not there to be emptied.
+            let now = self.1.of(&connection.tenant).await?;
+            if now.differs_from(&erased) && is_refused(&now, connection, failure) {
+                self.empty_document(connection, &failure.source_id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Up to `limit` failure records of a connection by source id, after the id `after`; their raw documents are empty
@@ -176,47 +186,6 @@ impl Failures {
                 return Ok(all);
             }
         }
-    }
-
-    /// Empties the raw documents that hold one of these texts, in whatever case; how many they were.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn empty_documents_with(
-        &self,
-        connection: &ConnectionKey,
-        texts: &BTreeSet<String>,
-    ) -> Result<u64, StoreError> {
-        let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
-        let (mut emptied, mut after) = (0, None);
-        loop {
-            let page = self.page(connection, after.as_deref(), 100, true).await?;
-            for failure in &page.failures {
-                let raw = failure.raw.to_lowercase();
-                if texts.iter().any(|text| raw.contains(text)) {
-                    self.empty_document(connection, &failure.source_id).await?;
-                    emptied += 1;
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(emptied);
-            }
-        }
-    }
-
-    /// A record of a release before has the document in itself.
-    async fn empty_document(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        for entry in [record_entry(source_id), raw_entry(source_id)] {
-            let update = self
-                .0
-                .update(connection, &entry)
-                .update_expression("SET raw_document = :empty")
-                .condition_expression("attribute_exists(raw_document)")
-                .expression_attribute_values(":empty", text(""));
-            is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
-        }
-        Ok(())
     }
 
     /// Whether a customer has a failure record.
@@ -441,7 +410,8 @@ fn failure(item: &Item) -> Result<Failure, StoreError> {
     })
 }
 
-/// A raw document as it is kept: the whole of it, or its beginning and a note of its length.
+/// A raw document as it is kept: the whole of it, or its beginning and a note of its length, and of addresses in the
+/// rest, by which a person must find it.
 pub(crate) fn shortened(raw: &str) -> String {
     if raw.len() <= LONGEST_RAW {
         return raw.to_owned();
@@ -450,7 +420,33 @@ pub(crate) fn shortened(raw: &str) -> String {
     while !raw.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}\n[cut off here: the document has {} bytes]", &raw[..end], raw.len())
+    let named = named(addresses_in(&raw[end..]));
+    format!("{}\n[cut off here: the document has {} bytes]{named}", &raw[..end], raw.len())
+}
+
+/// A raw document that may have been cut off, with the addresses in its content that it does not show: a person must
+/// find it by them. An empty one stays empty.
+pub fn naming_addresses(raw: String, content: &Content) -> String {
+    if raw.is_empty() {
+        return raw;
+    }
+    let shown = addresses_in(&raw);
+    let addresses = content.emails.iter().filter_map(|email| EmailIndex::address(&email.address));
+    let named = named(addresses.filter(|address| !shown.contains(address)));
+    raw + &named
+}
+
+fn named(addresses: impl IntoIterator<Item = String>) -> String {
+    let addresses: Vec<String> = addresses.into_iter().take(MOST_ADDRESSES).collect();
+    if addresses.is_empty() { String::new() } else { format!("\n[with {}]", addresses.join(" ")) }
+}
+
+/// Whether no document of a failure may be kept: whom it is of, or names, was erased.
+fn is_refused(erased: &Erased, connection: &ConnectionKey, failure: &Failure) -> bool {
+    let own = CustomerId { connection: connection.connection.clone(), source_id: failure.source_id.clone() };
+    // A destination's failure records have public ids.
+    let public = failure.source_id.parse::<CustomerId>();
+    erased.refuses_document(&own, &failure.raw) || public.is_ok_and(|id| erased.refuses_document(&id, ""))
 }
 
 fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {

@@ -14,10 +14,11 @@ use crate::request::{query_all, query_page};
 use crate::{Clock, Random, StoreError};
 
 mod claims;
+mod images;
 mod pages;
 mod secret;
 
-use pages::{images_in, pages_of};
+pub use images::StoredImage;
 
 /// The import table: what batch imports must know beside the customers themselves.
 ///
@@ -179,12 +180,8 @@ impl Imports {
     /// # Errors
     /// If the store can't be read.
     pub async fn list(&self, connection: &ConnectionKey) -> Result<Vec<ImportRecord>, StoreError> {
-        self.all(connection).await?.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
-    }
-
-    /// Every import of a connection, those that have expired included, the latest first.
-    async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Item>, StoreError> {
-        query_all(&self.table.patience(), self.listing(connection)).await
+        let all = query_all(&self.table.patience(), self.listing(connection)).await?;
+        all.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
     }
 
     fn listing(&self, connection: &ConnectionKey) -> QueryFluentBuilder {
@@ -289,52 +286,6 @@ impl Imports {
     ) -> Result<(), StoreError> {
         record.image_items = self.add_pages(connection, "images", record, record.image_items, images, deadline).await?;
         Ok(())
-    }
-
-    /// Every image that there is of a customer, with the import's id: those of imports that can't be undone any more,
-    /// too, until DynamoDB deletes them.
-    ///
-    /// # Errors
-    /// If not all could be read before the deadline.
-    pub async fn images_of(
-        &self,
-        connection: &ConnectionKey,
-        source_id: &str,
-        deadline: Timestamp,
-    ) -> Result<Vec<(String, BeforeImage)>, StoreError> {
-        let mut found = Vec::new();
-        for (import, item) in self.image_items(connection, deadline).await? {
-            let images = images_in(&item)?.into_iter().filter(|image| image.source_id == source_id);
-            found.extend(images.map(|image| (import.clone(), image)));
-        }
-        Ok(found)
-    }
-
-    /// Removes every image of a customer: an undo leaves it alone from then on. How many there were. Only for a caller
-    /// that holds the connection's lease.
-    ///
-    /// # Errors
-    /// If not all could be read and written before the deadline.
-    pub async fn erase_images(
-        &self,
-        connection: &ConnectionKey,
-        source_id: &str,
-        deadline: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let mut erased = 0;
-        for (_, mut item) in self.image_items(connection, deadline).await? {
-            let mut images = images_in(&item)?;
-            let before = images.len();
-            images.retain(|image| image.source_id != source_id);
-            if images.len() == before {
-                continue;
-            }
-            erased += (before - images.len()) as u64;
-            let page = pages_of(&images)?.pop().unwrap_or_else(|| "[]".to_owned());
-            item.insert("page".to_owned(), text(page));
-            self.table.put(vec![item], deadline).await?;
-        }
-        Ok(erased)
     }
 
     /// An item that has not expired.

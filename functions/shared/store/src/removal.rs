@@ -70,6 +70,26 @@ impl Removal {
         Ok(tenants)
     }
 
+    /// Whether a tenant has failure records, or customers, registered or not.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn has_anything_of(&self, tenant: &str) -> Result<bool, StoreError> {
+        if !self.control.partitions_with(tenant, "failure/").await?.is_empty() {
+            return Ok(true);
+        }
+        let scan = self
+            .shadow
+            .client
+            .scan()
+            .table_name(&self.shadow.name)
+            .filter_expression("begins_with(id, :tenant)")
+            .projection_expression("id")
+            .expression_attribute_values(":tenant", text(format!("{tenant}/")));
+        let first = scan.into_paginator().items().send().next().await.transpose();
+        first.map(|first| first.is_some()).map_err(|error| StoreError::aws("Scan", error))
+    }
+
     /// Removes the records of every customer of a connection, with the tombstones. Reads the keys of the whole table,
     /// because no index has the tombstones. Returns how many records it removed.
     ///

@@ -165,23 +165,49 @@ impl Shadow {
         }
         let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
+            let is_new = head.is_none() && matches!(record.news, Change::Present(_));
             let erased = &*erased;
             async move {
                 let outcome = self.merge(connection, &record, head, erased, deadline).await;
-                (record.source_id, outcome)
+                (record.source_id, is_new, outcome)
             }
         }))
         .buffer_unordered(WRITES_AT_ONCE);
         let mut merged = Merged { outcomes: Vec::new(), overtaken_by: None };
-        while let Some((source_id, outcome)) = merges.next().await {
+        let mut new = Vec::new();
+        while let Some((source_id, is_new, outcome)) = merges.next().await {
             let outcome = outcome.map(|(outcome, later)| {
                 merged.overtaken_by = merged.overtaken_by.max(later);
                 outcome
             });
+            if is_new && matches!(outcome, Ok(Outcome::Written)) {
+                new.push(source_id.clone());
+            }
             merged.outcomes.push((source_id, outcome));
         }
         drop(merges);
+        self.take_back_new(connection, &erased, new, &mut merged.outcomes).await?;
         Ok(merged)
+    }
+
+    /// Takes back new customers that must not be stored by now: each counts as unchanged.
+    async fn take_back_new(
+        &self,
+        connection: &ConnectionKey,
+        erased: &Erased,
+        new: Vec<String>,
+        outcomes: &mut [(String, Result<Outcome, UpsertError>)],
+    ) -> Result<(), StoreError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let taken_back = self.take_back(connection, erased, new).await?;
+        for (source_id, outcome) in outcomes {
+            if taken_back.contains(source_id) {
+                *outcome = Ok(Outcome::Unchanged);
+            }
+        }
+        Ok(())
     }
 
     /// What became of one record, and the later batch that stored a newer one, if any.

@@ -252,9 +252,31 @@ impl Work<'_> {
                     }
                     return Ok(Err(error.to_string()));
                 }
-                Err(error) => self.verifier.wait_out("details", error, &mut waits, self.deadline).await?,
+                Err(error) => {
+                    let failed = matches!(error, SourceError::Transient { .. }).then(|| error.to_string());
+                    self.verifier.wait_out("details", error, &mut waits, self.deadline).await?;
+                    if let Some(reason) = failed
+                        && self.answers_for_another(ids).await?
+                    {
+                        return Ok(Err(reason));
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the source answers for a customer that is none of these: then one of these may be what it fails at. If
+    /// these are all that there are, some of them are others.
+    async fn answers_for_another(&mut self, ids: &[String]) -> Result<bool, StoreError> {
+        let Connection { key, settings } = self.connection;
+        let some = self.verifier.shadow.some_existing(key, ids.len() + 1).await?;
+        let another: Vec<String> = some.into_iter().find(|id| !ids.contains(id)).into_iter().collect();
+        if another.is_empty() {
+            self.blind_failures += 1;
+            return Ok(ids.len() > 1 && (self.most_heard > 0 || self.blind_failures < BLIND_FAILURES));
+        }
+        let answer = self.verifier.source.details(key, settings, &another, self.deadline).await;
+        Ok(answer.is_ok_and(|answer| !answer.details.is_empty()))
     }
 
     /// Sorts an answer by the ids that were asked for. If a customer comes twice, the last one counts.

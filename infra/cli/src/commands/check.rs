@@ -7,10 +7,10 @@ use config::{
     ConnectorConfig, SecretReference,
 };
 use destinations::DestinationClient;
-use model::fold_id;
+use model::{fold_id, is_spelling_of};
 use serde::Deserialize;
 use sources::SourceError;
-use sources::association_anywhere::AssociationAnywhereClient;
+use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
 use sources::business_catalyst::{BEGINNING, BusinessCatalystClient};
 use store::{Registration, StoreError};
 
@@ -18,6 +18,9 @@ use crate::Target;
 
 /// How long a source or destination may take for all that it is asked.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How many customers that wait, and how many that are known, are asked for.
+const MOST_ASKED: usize = 5;
 
 /// What was found, in the order of the file.
 #[derive(Debug, Default)]
@@ -63,6 +66,9 @@ pub(crate) async fn check(target: &Target, configuration: &Configuration) -> Che
 
 async fn connection(target: &Target, registration: &Registration) -> Result<String, Problem> {
     let unreadable = |error: StoreError| Problem("", error.to_string());
+    if target.tables.states().is_paused(&registration.key).await.map_err(unreadable)? {
+        return Ok("paused, and not asked".to_owned());
+    }
     match ConnectionKind::from_name(&registration.kind) {
         Some(ConnectionKind::AssociationAnywhere) => {
             association_anywhere(target, &Connection::from_registration(registration).map_err(unreadable)?).await
@@ -85,7 +91,8 @@ async fn connection(target: &Target, registration: &Registration) -> Result<Stri
     }
 }
 
-/// Reads the queue and, of one customer that is known, the details. The queue is not purged, and nobody is put into it.
+/// Reads the queue and, of some customers that wait or are known, the details. The queue is not purged, and nobody is
+/// put into it.
 async fn association_anywhere(
     target: &Target,
     Connection { key, settings }: &Connection<AssociationAnywhereConfig>,
@@ -102,26 +109,39 @@ async fn association_anywhere(
     waiting.sort_unstable();
     waiting.dedup();
     let waiting = waiting.len() + answer.unusable.len();
-    let known = match answer.customers.into_iter().next() {
-        Some(customer) => Some(customer.source_id),
-        None => {
-            let some = target.tables.shadow().some_existing(key, 1).await;
-            some.map_err(|error| Problem("", error.to_string()))?.pop()
-        }
-    };
-    let details = match known {
-        Some(source_id) => {
-            let asked = client.details(key, settings, &[source_id], deadline).await;
-            let answer = asked.map_err(failed("details_url", "credentials"))?;
-            if let Some(error) = answer.broken {
-                return Err(Problem("details_url", error.to_string()));
-            }
-            "details readable"
-        }
-        None => "details not tried, because no customer is known",
-    };
     let wait = if waiting == 1 { "customer waits" } else { "customers wait" };
-    Ok(format!("credentials accepted, queue readable, {waiting} {wait}, {details}"))
+    // A customer that waits may be deleted at the source: then the details lack it, and all is well.
+    let mut asked: Vec<String> = answer.customers.into_iter().map(|it| it.source_id).take(MOST_ASKED).collect();
+    let some = target.tables.shadow().some_existing(key, MOST_ASKED).await;
+    asked.extend(some.map_err(|error| Problem("", error.to_string()))?);
+    asked.truncate(settings.bulk_size as usize);
+    // Also if nobody can be asked for.
+    let read = clients.secrets.read::<SourceCredentials>(&settings.credentials, "\"username\" and \"password\"").await;
+    read.map_err(|error| Problem("credentials", error.to_string()))?;
+    let queue = format!("{login} accepted, queue readable, {waiting} {wait}");
+    if asked.is_empty() {
+        let credentials = if login == "credentials" { "" } else { "credentials readable, " };
+        return Ok(format!("{queue}, {credentials}details not tried, because no customer is known"));
+    }
+    let answer = client.details(key, settings, &asked, deadline).await;
+    let answer = answer.map_err(failed("details_url", "credentials"))?;
+    are_readable(&asked, answer).map_err(|problem| Problem("details_url", problem))?;
+    let credentials = if login == "credentials" { "" } else { "credentials accepted, " };
+    Ok(format!("{queue}, {credentials}details readable"))
+}
+
+/// Whether an answer has one of the customers that were asked for.
+fn are_readable(asked: &[String], answer: DetailsAnswer) -> Result<(), String> {
+    let mut problem = answer.broken.map(|error| error.to_string());
+    for detail in answer.details {
+        let is_asked = detail.source_id.is_some_and(|id| asked.iter().any(|asked| is_spelling_of(asked, &id)));
+        match detail.content {
+            Ok(_) if is_asked => return Ok(()),
+            Ok(_) => {}
+            Err(error) => problem = problem.or(Some(error.to_string())),
+        }
+    }
+    Err(problem.unwrap_or_else(|| format!("the answer has none of the {} customers that were asked for", asked.len())))
 }
 
 /// Asks for the contacts that have changed since this moment: as short a list as there is.
@@ -162,6 +182,13 @@ fn problem(error: SourceError, url: &'static str, login: &'static str) -> Proble
         SourceError::Secret(error) => Problem(login, error.to_string()),
         error => Problem(url, error.to_string()),
     }
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "likewise")]
+struct SourceCredentials {
+    username: String,
+    password: String,
 }
 
 #[derive(Deserialize)]

@@ -125,7 +125,7 @@ fn print(planned: &Planned, prices: &Prices, estimate: &Estimate) {
     }
     let [idle, changes, stored] = columns.map(|bill| format!("{:.2}", bill.total()));
     println!("{:<22}{idle:>10}{changes:>10}{stored:>10}{:>10.2}", "together", month.total());
-    println!("\nThe first sync of everybody, once: {:.2}", estimate.first_sync.total());
+    println!("\nThe first sync of everybody, with sending them on, once: {:.2}", estimate.first_sync.total());
     println!("Not in it: {NOT_IN_IT}.");
 }
 

@@ -198,25 +198,21 @@ impl LocalRun {
 
     async fn watch(self, progress: Progress, once: bool) -> anyhow::Result<bool> {
         let Self { engine, listener, watch, is_partial, data, _lock, background, .. } = self;
+        // A run before that was killed has left it.
+        clean_up(&engine, &data).await?;
         let outcome = tokio::select! {
             ended = engine.run(listener, docs::pages()) => {
                 Err(ended.err().unwrap_or_else(|| io::Error::other("the API has stopped")).into())
             }
             outcome = watch.until_done(&progress, once) => outcome.map(|is_clean| is_clean && !is_partial),
-            _ = tokio::signal::ctrl_c() => {
+            () = is_ended_from_outside() => {
                 progress.finish();
                 println!("stopped; the next run goes on from here");
                 Ok(true)
             }
         };
         drop(background);
-        let mark = data.join(ERASED);
-        if mark.is_file() {
-            // The stream holds what was erased until it is delivered.
-            engine.drain_streams().await?;
-            rewrite(&data.join(DATABASE)).map_err(anyhow::Error::msg)?;
-            fs::remove_file(mark)?;
-        }
+        clean_up(&engine, &data).await?;
         outcome
     }
 
@@ -236,6 +232,31 @@ impl LocalRun {
         let progress = Progress::silent();
         self.watch(progress, true).await
     }
+}
+
+/// Writes the database anew if somebody was erased since that was done last: the stream holds what was erased until it
+/// is delivered, and the file does in its free space.
+async fn clean_up(engine: &Engine, data: &Path) -> anyhow::Result<()> {
+    let mark = data.join(ERASED);
+    if mark.is_file() {
+        engine.drain_streams().await?;
+        rewrite(&data.join(DATABASE)).map_err(anyhow::Error::msg)?;
+        fs::remove_file(mark)?;
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for the signal by which a service is ended.
+async fn is_ended_from_outside() {
+    #[cfg(unix)]
+    if let Ok(mut ended) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = ended.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Watches the connections while the engine runs.

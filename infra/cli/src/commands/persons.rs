@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use config::all_systems;
 use local_aws::{private_files, rewrite};
 use model::CustomerId;
-use operations::persons::{AtDestination, Eraser, ErasureReport, Exporter, Places};
+use operations::persons::{AtDestination, EraseError, Eraser, ErasureReport, Exporter, Lifted, Places};
 use store::{EmailIndex, Whom};
 
 use crate::Target;
@@ -26,8 +26,12 @@ pub enum ErasureAction {
     },
     /// Let a person come back.
     Lift(Whom),
-    /// Erase again whoever was erased and is there all the same, because tables were restored.
-    Again,
+    /// Erase again whoever was erased and is there all the same, because tables were restored; asks as above, unless
+    /// there is nobody.
+    Again {
+        /// Do not ask.
+        is_agreed: bool,
+    },
 }
 
 /// Who is meant by an e-mail address, or by a customer's id.
@@ -58,31 +62,54 @@ pub async fn erase(target: &Target, tenant: &str, action: ErasureAction, as_json
     let clients = &target.clients;
     let eraser = Eraser::new(&target.tables, clients.clock.clone(), clients.random.clone());
     let deadline = clients.clock.now() + PATIENCE;
-    let report = match action {
-        ErasureAction::Lift(whom) => {
-            if !eraser.lift(tenant, &whom).await? {
-                bail!("{tenant}: {} is not erased", described(&whom));
-            }
-            println!("{tenant}: {} comes back with the next change at a source, or after a resync", described(&whom));
-            return Ok(());
+    let erased = match action {
+        ErasureAction::Lift(whom) => return lift(&eraser, tenant, &whom).await,
+        ErasureAction::Again { is_agreed } => {
+            let (customers, neighbours) = eraser.preview_again(tenant).await?;
+            let asked = is_agreed || customers.is_empty();
+            agree(asked, tenant, "whoever was erased before", &customers, &neighbours)?;
+            eraser.erase_again(tenant, deadline).await
         }
-        ErasureAction::Again => eraser.erase_again(tenant, deadline).await?,
         ErasureAction::Erase { whom, is_agreed } => {
             let (customers, neighbours) = eraser.preview(tenant, &whom).await?;
-            if !is_agreed && !is_agreed_at_the_terminal(tenant, &whom, &customers, &neighbours)? {
-                bail!("{tenant}: nobody was erased; --yes agrees");
-            }
-            eraser.erase(tenant, &whom, deadline).await?
+            agree(is_agreed, tenant, &described(&whom), &customers, &neighbours)?;
+            eraser.erase(tenant, &whom, deadline).await
         }
     };
-    if let Some(directory) = &target.directory {
-        private_files::open_file(&directory.join(ERASED)).with_context(|| directory.display().to_string())?;
-        rewrite(&directory.join(DATABASE)).map_err(anyhow::Error::msg).context("erased, but not from the file yet")?;
-    }
+    // What was done, and what is to be done by hand, is said whatever happens afterwards.
+    let (report, ended) = match erased {
+        Ok(report) => (report, Ok(())),
+        Err(EraseError::Unfinished { report, cause }) => {
+            (*report, Err(anyhow::Error::new(*cause).context("not all is erased: repeat it")))
+        }
+        Err(error) => return Err(error.into()),
+    };
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print(&report, target.directory.is_some());
+    }
+    if let Some(directory) = &target.directory {
+        private_files::open_file(&directory.join(ERASED)).with_context(|| directory.display().to_string())?;
+        rewrite(&directory.join(DATABASE)).map_err(anyhow::Error::msg).context("erased, but not from the file yet")?;
+    }
+    ended
+}
+
+async fn lift(eraser: &Eraser, tenant: &str, whom: &Whom) -> Result<()> {
+    let Some(Lifted { customers, is_still_held }) = eraser.lift(tenant, whom).await? else {
+        bail!("{tenant}: {} is not erased", described(whom));
+    };
+    println!("{tenant}: {} comes back with the next change at a source, or after a resync", described(whom));
+    if let Whom::Address(_) = whom
+        && !customers.is_empty()
+    {
+        println!("  erased because of it         {}", customers.join(", "));
+    }
+    if is_still_held {
+        println!(
+            "  still in the list            the address, with a customer that was erased by its id: nobody new has it"
+        );
     }
     Ok(())
 }
@@ -94,14 +121,17 @@ pub async fn erase(target: &Target, tenant: &str, action: ErasureAction, as_json
 pub async fn export(target: &Target, tenant: &str, whom: &Whom) -> Result<()> {
     check_tenant(target, tenant).await?;
     let now = target.clients.clock.now();
-    let exported = Exporter::new(&target.tables).export(tenant, whom, now, now + PATIENCE).await?;
+    let exported = Exporter::new(&target.tables).export(tenant, whom, now).await?;
     println!("{}", serde_json::to_string_pretty(&exported)?);
     Ok(())
 }
 
+/// A tenant whose connections are all out of the file is one as long as anything of it is stored.
 async fn check_tenant(target: &Target, tenant: &str) -> Result<()> {
     let known = all_systems(&target.tables.registry()).await?;
-    if known.iter().all(|registration| registration.key.tenant != tenant) {
+    if known.iter().all(|registration| registration.key.tenant != tenant)
+        && !target.tables.removal().has_anything_of(tenant).await?
+    {
         bail!("there is no tenant `{tenant}`");
     }
     Ok(())
@@ -115,12 +145,20 @@ fn described(whom: &Whom) -> String {
     }
 }
 
-fn is_agreed_at_the_terminal(tenant: &str, whom: &Whom, customers: &[String], neighbours: &[String]) -> Result<bool> {
+/// Asks at the terminal, unless that is agreed to.
+fn agree(is_agreed: bool, tenant: &str, whom: &str, customers: &[String], neighbours: &[String]) -> Result<()> {
+    if !is_agreed && !is_agreed_at_the_terminal(tenant, whom, customers, neighbours)? {
+        bail!("{tenant}: nobody was erased; --yes agrees");
+    }
+    Ok(())
+}
+
+fn is_agreed_at_the_terminal(tenant: &str, whom: &str, customers: &[String], neighbours: &[String]) -> Result<bool> {
     if !stdin().is_terminal() {
         return Ok(false);
     }
     let listed = if customers.is_empty() { "nobody who is stored now".to_owned() } else { customers.join(", ") };
-    eprintln!("Erases {} of {tenant}, for good: {listed}.", described(whom));
+    eprintln!("Erases {whom} of {tenant}, for good: {listed}.");
     if !neighbours.is_empty() {
         eprintln!("The same address have, and keep their records: {}.", neighbours.join(", "));
     }
@@ -172,7 +210,7 @@ fn print(report: &ErasureReport, is_local: bool) {
     println!("  the change feed, logs        hold ids alone");
     match is_local {
         true => println!(
-            "  the file of the data         is written anew, now and when the next run ends, which empties the stream"
+            "  the file of the data         is written anew, now and when the stream is empty, as the next run begins"
         ),
         false => println!("  stream, backups              hold what was, for 24 hours and for 35 days"),
     }

@@ -1,7 +1,7 @@
 //! `apply --check`: every source and destination is reached before anything is written.
 
 use serde_json::json;
-use simulators::association_anywhere::{Fault, Procedure};
+use simulators::association_anywhere::{AaFault, Fault, Procedure};
 use simulators::business_catalyst::{BcSettings, BcSimulator, Fault as BcFault, Operation, endpoint};
 use simulators::loyalty::{self, LoyaltySettings, LoyaltySimulator};
 
@@ -122,6 +122,9 @@ fn what_is_not_well_is_named_with_its_key_and_nothing_is_written() {
 
     source.simulator.fault(Procedure::Details, Some(Fault::Status(404)));
     assert_eq!(is(&check(), "connection `aa`: key `details_url`: "), 1);
+    source.simulator.fault(Procedure::Details, Some(AaFault::Empty.into()));
+    let said = check();
+    is(&said, "connection `aa`: key `details_url`: the answer has none of the 3 customers that were asked for");
     source.simulator.fault(Procedure::Details, None);
 
     home.write("hook.json", &json!({ "secret": "hunter2" }).to_string());
@@ -140,4 +143,30 @@ fn what_is_not_well_is_named_with_its_key_and_nothing_is_written() {
     let said = check();
     assert_eq!(is(&said, "connection `aa`: key `queue_url`: the source could not be reached: "), 2);
     is(&said, "destination `hook`: key `url`: it could not be reached: ");
+}
+
+#[test]
+fn both_logins_of_a_source_are_read_and_named_and_a_paused_one_is_not_asked() {
+    let source = Source::with_customers(0);
+    let home = home_with_connection_to(&source, "queue_credentials = 'file:queue.json'\n");
+    let login = std::fs::read_to_string(home.path("aa.json")).unwrap();
+    home.write("queue.json", &login);
+    home.sync();
+    let check = || home.run("apply connections.toml --check --dry-run --data data").without(source.secrets());
+    let expected = "aa: queue_credentials accepted, queue readable, 0 customers wait, credentials readable, \
+                    details not tried, because no customer is known";
+    assert_eq!(check().succeeded().stdout.lines().next(), Some(expected));
+    home.write("aa.json", "{}");
+    let said = check();
+    assert!(said.error().contains("connection `aa`: key `credentials`: file:aa.json: "), "{said:?}");
+    home.write("aa.json", &login);
+    source.simulator.create(1_001);
+    let expected = "aa: queue_credentials accepted, queue readable, 1 customer waits, credentials accepted, \
+                    details readable";
+    assert_eq!(check().succeeded().stdout.lines().next(), Some(expected));
+    home.sync();
+    home.run("pause aa --data data").succeeded();
+    let before = source.simulator.requests();
+    assert_eq!(check().succeeded().stdout.lines().next(), Some("aa: paused, and not asked"));
+    assert_eq!(source.simulator.requests(), before);
 }

@@ -17,7 +17,11 @@ fn a_bill_is_estimated_without_asking_anybody() {
                  change a day\nUS dollars a month; us-east-1, prices of 20";
     assert!(said.starts_with(begin), "{said}");
     assert!((8.0..16.0).contains(&dollars(&said, "together")), "{said}");
-    assert!(said.contains("\nThe first sync of everybody, once: 0.2") && said.contains("\nNot in it: "), "{said}");
+    assert!(
+        said.contains("\nThe first sync of everybody, with sending them on, once: 0.2")
+            && said.contains("\nNot in it: "),
+        "{said}"
+    );
     assert_eq!(home.run("cost --customers 100000 --changed-per-day 2000").succeeded().stdout, said);
     let more = home.run("cost --customers 100000 --changed-per-day 50%").succeeded().stdout;
     assert!(dollars(&more, "together") > dollars(&said, "together") + 2.0, "{more}");

@@ -70,6 +70,34 @@ fn a_person_is_printed_erased_kept_away_and_let_back() {
 }
 
 #[test]
+fn a_run_that_is_ended_as_a_service_is_or_killed_leaves_nothing_of_who_was_erased() {
+    let source = Source::with_customers(40);
+    let home = home_with_connection_to(&source, "");
+    home.sync();
+    let data = home.path("data");
+    for id in [1007, 1008] {
+        let address = source.simulator.email(id).unwrap();
+        assert!(holds(&data, &address), "{address}");
+        home.run(&format!("erase --tenant acme --customer aa~{id} --yes --data data")).succeeded();
+        let start = || {
+            let mut running = home.start("local --connections connections.toml --data data --port 0");
+            running.address();
+            running
+        };
+        if id == 1007 {
+            start().terminate().succeeded();
+        } else {
+            start().kill();
+            // What the run before has left, the next one removes as it starts.
+            let running = start();
+            assert!(!holds(&data, &address), "{address} is in a file");
+            running.kill();
+        }
+        assert!(!holds(&data, &address), "{address} is in a file");
+    }
+}
+
+#[test]
 fn who_is_meant_has_to_be_said() {
     let source = Source::with_customers(2);
     let home = home_with_connection_to(&source, "");

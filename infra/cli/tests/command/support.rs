@@ -182,7 +182,16 @@ impl Running {
 
     /// As Ctrl-C does.
     pub(crate) fn interrupt(self) -> Said {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-INT")
+    }
+
+    /// As a service is ended.
+    pub(crate) fn terminate(self) -> Said {
+        self.signal("-TERM")
+    }
+
+    fn signal(self, signal: &str) -> Said {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         self.ended()
     }

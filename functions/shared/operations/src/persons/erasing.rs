@@ -7,36 +7,38 @@
 //!   -> the search index
 //! ```
 //!
-//! It can be repeated, and goes on where it was: the records, by which a person is found, go last. While images and
-//! claims of an import connection are removed, nothing is imported into it.
+//! It can be repeated, and goes on where it was: the records, by which a person is found, go last, and the list says
+//! whom an address has brought in. Nothing is imported meanwhile into the connections whose images and claims are
+//! removed: that is made sure of before anything is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use config::{ConnectionKind, Destination, DestinationKind, all_connections};
-use jiff::Timestamp;
-use model::import::Claim;
-use model::{ConnectionKey, Content, CustomerId, Phase, Resource};
-use serde::Serialize;
+use config::{ConnectionKind, all_connections};
+use jiff::{SignedDuration, Timestamp};
+use model::{ConnectionKey, CustomerId, Phase, Resource, is_spelling_of, other_spellings};
 use store::{
-    Clock, ConnectionRegistry, EmailIndex, ErasedRecord, Erasures, Failures, Imports, Ledger, PendingReferences,
-    Random, Shadow, StoreError, Tables, Whom,
+    Clock, ConnectionRegistry, Deliveries, EmailIndex, ErasedRecord, Erasures, Failure, Failures, Imports, Ledger,
+    PendingReferences, Random, Shadow, StoreError, Sweep, Swept, Tables, Whom, addresses_in,
 };
 use thiserror::Error;
 
-use super::{Found, addresses, find};
+use super::destinations::Holder;
+use super::finding::{Finder, Found, FoundCustomer, Search, Why, addresses};
+use super::{ErasureReport, Places};
 use crate::imports::ImportLease;
 
-/// How long nothing is imported into a connection while images are removed.
+/// How long nothing is imported into a connection while images are removed, unless that is renewed.
 const LEASE: Duration = Duration::from_secs(300);
 /// How long an import is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A shorter text may stand in a document by chance.
-const SHORTEST_NAME: usize = 5;
+/// The store tells its time to the second.
+const STORE_TICK: SignedDuration = SignedDuration::from_secs(1);
 
 /// Forgets persons.
 #[derive(Clone, Debug)]
 pub struct Eraser {
+    finder: Finder,
     erasures: Erasures,
     shadow: Shadow,
     failures: Failures,
@@ -44,6 +46,7 @@ pub struct Eraser {
     pending: PendingReferences,
     email_index: EmailIndex,
     ledger: Ledger,
+    deliveries: Deliveries,
     registry: ConnectionRegistry,
     lease: ImportLease,
     clock: Clock,
@@ -52,90 +55,42 @@ pub struct Eraser {
 /// Why a person is not erased, or not everywhere: it can be repeated.
 #[derive(Debug, Error)]
 pub enum EraseError {
-    /// An import holds the lease all the time.
+    /// An import holds the lease all the time: nothing was removed.
     #[error("an import or its undo is under way in `{0}`: try again in a minute")]
     Busy(String),
+    /// It ended before all was removed.
+    #[error("not all is erased, repeat it: {cause}")]
+    Unfinished {
+        /// What was done until then, and what is to be done by hand.
+        report: Box<ErasureReport>,
+        /// Why it ended.
+        cause: Box<EraseError>,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What was found and removed, place by place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Places {
-    /// Records of the shadow: what is left of each is its id, and that it was erased.
-    pub records: u64,
-    /// Records that an erasure before had left so.
-    pub erased_before: u64,
-    /// Failure records, of connections and of destinations.
-    pub failure_records: u64,
-    /// Documents of other customers' failure records that hold an address, a phone number or the name: emptied.
-    pub failure_documents: u64,
-    /// How imports found and left the customers.
-    pub import_images: u64,
-    /// Cards and addresses by which imports find customers.
-    pub import_claims: u64,
-    /// References to staff and lead sources that are waited for.
-    pub waiting_references: u64,
-    /// Addresses in the search index.
-    pub search_entries: u64,
+/// What a customer that is looked for is to be erased with.
+struct Erasure<'a> {
+    tenant: &'a str,
+    customers: &'a BTreeMap<CustomerId, FoundCustomer>,
+    /// Lower case: documents that hold one of them are emptied.
+    texts: Vec<String>,
+    /// The connections of the tenant, by their names: their kinds.
+    kinds: &'a BTreeMap<String, String>,
+    holders: &'a [Holder],
+    deadline: Timestamp,
 }
 
-/// What a destination has of a person, and what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DestinationLeft {
-    /// Its id.
-    pub destination: String,
-    /// Its kind.
-    pub kind: DestinationKind,
-    /// The customers that it gets.
-    pub customers: Vec<String>,
-    /// What becomes of them there.
-    pub becomes: AtDestination,
-}
-
-/// What becomes of an erased customer at a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AtDestination {
-    /// It is told that the customer is gone.
-    Told,
-    /// It is told, and keeps the data of who is deleted: they are to be removed there.
-    MarkedDeleted,
-    /// It knows no word for it: the customer is to be removed there.
-    ByHand,
-}
-
-/// What an erasure did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ErasureReport {
-    /// The tenant.
-    pub tenant: String,
-    /// When it was done.
-    #[serde(serialize_with = "as_text")]
-    pub at: Timestamp,
-    /// The customers that were erased.
-    pub customers: Vec<String>,
-    /// What was removed, and where.
-    pub removed: Places,
-    /// Other customers that have one of the addresses: they stay.
-    pub neighbours: Vec<String>,
-    /// What destinations have.
-    pub destinations: Vec<DestinationLeft>,
-    /// Connections with a batch in progress: what the source has told of the customers is gone when it ends.
-    pub open_batches: Vec<String>,
-    /// Records of the tenant that can't be read: nobody knows whose they are.
-    pub unreadable: u64,
-}
-
-fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&model::iso_millis(*time))
-}
+/// The connections into which nothing is imported meanwhile: of each the owner of its lease.
+type Leases = BTreeMap<ConnectionKey, String>;
 
 impl Eraser {
     /// Works on these tables.
     pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
         Self {
+            finder: Finder::new(tables),
             erasures: tables.erasures(),
             shadow: tables.shadow(),
             failures: tables.failures(),
@@ -143,6 +98,7 @@ impl Eraser {
             pending: tables.pending_references(),
             email_index: tables.email_index(),
             ledger: tables.ledger(),
+            deliveries: tables.deliveries(),
             registry: tables.registry(),
             lease: ImportLease::new(tables.states(), clock.clone(), random),
             clock,
@@ -154,8 +110,20 @@ impl Eraser {
     /// # Errors
     /// If the store can't be read.
     pub async fn preview(&self, tenant: &str, whom: &Whom) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        let Found { customers, neighbours, .. } = find(&self.shadow, tenant, whom).await?;
-        let there = customers.into_iter().filter(|(_, record)| record.as_ref().is_some_and(|it| !it.is_erased()));
+        self.preview_of(tenant, Search::Person(whom)).await
+    }
+
+    /// The same for [`erase_again`](Self::erase_again).
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn preview_again(&self, tenant: &str) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        self.preview_of(tenant, Search::Again).await
+    }
+
+    async fn preview_of(&self, tenant: &str, search: Search<'_>) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        let Found { customers, neighbours, .. } = self.finder.find(tenant, search).await?;
+        let there = customers.iter().filter(|(_, customer)| customer.is_there());
         Ok((there.map(|(id, _)| id.to_string()).collect(), neighbours.iter().map(CustomerId::to_string).collect()))
     }
 
@@ -166,133 +134,213 @@ impl Eraser {
     /// If an import is under way, or the store fails before the deadline: then it is to be repeated.
     pub async fn erase(&self, tenant: &str, whom: &Whom, deadline: Timestamp) -> Result<ErasureReport, EraseError> {
         if let Whom::Address(_) = whom {
-            self.erasures.add(tenant, whom, &BTreeSet::new(), self.clock.now()).await?;
+            let at = self.now(tenant).await?;
+            self.erasures.add(tenant, whom, None, &BTreeSet::new(), at).await?;
         }
-        let found = find(&self.shadow, tenant, whom).await?;
-        let texts = match whom {
-            Whom::Address(address) => BTreeSet::from([address.clone()]),
-            Whom::Customer(_) => BTreeSet::new(),
-        };
-        self.erase_found(tenant, texts, found, deadline).await
+        self.carry_out(tenant, Search::Person(whom), deadline).await
     }
 
-    /// Erases again whoever is in the list and has a record all the same: after tables were restored.
+    /// Erases again whoever is in the list and has a record all the same, and whoever has come since under another id
+    /// with an address in the list: after tables were restored, or a release before was at work. Who was there when the
+    /// address came into the list stays, as the report of that erasure says. Brings no address into the list.
     ///
     /// # Errors
     /// As [`erase`](Self::erase).
     pub async fn erase_again(&self, tenant: &str, deadline: Timestamp) -> Result<ErasureReport, EraseError> {
-        let erased = self.erasures.of(tenant).await?;
-        let mut found = Found::default();
-        found.unreadable = self
-            .shadow
-            .look_through(tenant, |customer| {
-                let id = customer.id();
-                if !customer.is_erased() && (erased.holds(&id) || erased.holds_an_address_of(&customer.content)) {
-                    found.customers.push((id, Some(customer)));
-                }
-            })
-            .await?;
-        // A customer that was never stored may have a failure record.
-        for registration in all_connections(&self.registry).await?.into_iter().filter(|it| it.key.tenant == tenant) {
-            for failure in self.failures.all(&registration.key).await? {
-                let id = CustomerId {
-                    connection: registration.key.connection.clone(),
-                    source_id: failure.source_id.clone(),
-                };
-                if !failure.raw.is_empty() && erased.holds(&id) {
-                    found.customers.push((id, None));
-                }
-            }
-        }
-        self.erase_found(tenant, BTreeSet::new(), found, deadline).await
+        self.carry_out(tenant, Search::Again, deadline).await
     }
 
-    /// Erases customers, and empties documents that hold one of the texts, or what names one of the customers.
-    async fn erase_found(
+    async fn carry_out(
         &self,
         tenant: &str,
-        mut texts: BTreeSet<String>,
-        found: Found,
+        search: Search<'_>,
         deadline: Timestamp,
     ) -> Result<ErasureReport, EraseError> {
-        let connections: BTreeMap<ConnectionKey, String> =
-            all_connections(&self.registry).await?.into_iter().map(|it| (it.key, it.kind)).collect();
-        let destinations: Vec<Destination> =
-            Destination::all(&self.registry).await?.into_iter().filter(|it| it.key.tenant == tenant).collect();
-        let mut removed = Places::default();
-        texts.extend(
-            found
-                .customers
-                .iter()
-                .filter_map(|(_, record)| record.as_ref())
-                .flat_map(|customer| telling_texts(&customer.content)),
-        );
-        for (id, record) in &found.customers {
-            let known = record.as_ref().map(|customer| addresses(&customer.content)).unwrap_or_default();
-            self.erasures.add(tenant, &Whom::Customer(id.clone()), &known, self.clock.now()).await?;
-            let own = (ConnectionKey::new(tenant, &id.connection), id.source_id.clone());
-            let at_destinations = destinations.iter().map(|destination| (destination.key.clone(), id.to_string()));
-            for (key, name) in std::iter::once(own).chain(at_destinations) {
-                removed.failure_records += u64::from(self.failures.is_there(&key, &name).await?);
-                self.failures.remove(&key, &name).await?;
+        let mut found = self.finder.find(tenant, search).await?;
+        let registered = all_connections(&self.registry).await?.into_iter().filter(|it| it.key.tenant == tenant);
+        let kinds: BTreeMap<String, String> = registered.map(|it| (it.key.connection, it.kind)).collect();
+        let is_concerned = |connection: &String| match search {
+            Search::Person(Whom::Customer(id)) => id.connection == *connection,
+            Search::Person(Whom::Address(_)) | Search::Again => true,
+        };
+        let importing = kinds.iter().filter(|(_, kind)| *kind == ConnectionKind::BatchImport.name());
+        let importing = importing.map(|(connection, _)| connection).filter(|connection| is_concerned(connection));
+        let mut leases = Leases::new();
+        let leased = self.lease_all(importing.map(|it| ConnectionKey::new(tenant, it)), &mut leases).await;
+        let erased = match leased {
+            Ok(()) => self.erase_leased(tenant, search, &mut found, &kinds, &leases, deadline).await,
+            Err(error) => Err(error),
+        };
+        for (key, owner) in &leases {
+            self.lease.release(key, owner).await;
+        }
+        erased
+    }
+
+    async fn lease_all(
+        &self,
+        connections: impl Iterator<Item = ConnectionKey>,
+        leases: &mut Leases,
+    ) -> Result<(), EraseError> {
+        for key in connections {
+            let ahead = self.lease.store_is_ahead_by(&key).await?;
+            let owner = self.lease.take(&key, LEASE, ahead, self.clock.now() + PATIENCE).await?;
+            let owner = owner.ok_or_else(|| EraseError::Busy(key.connection.clone()))?;
+            leases.insert(key, owner);
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, leases: &Leases) -> Result<(), EraseError> {
+        for (key, owner) in leases {
+            let ahead = self.lease.store_is_ahead_by(key).await?;
+            if !self.lease.renew(key, owner, LEASE, ahead).await? {
+                return Err(EraseError::Busy(key.connection.clone()));
             }
         }
-        let of_tenant = connections.keys().filter(|key| key.tenant == tenant);
-        for key in of_tenant.clone().chain(destinations.iter().map(|destination| &destination.key)) {
-            if !texts.is_empty() {
-                removed.failure_documents += self.failures.empty_documents_with(key, &texts).await?;
-            }
+        Ok(())
+    }
+
+    async fn erase_leased(
+        &self,
+        tenant: &str,
+        search: Search<'_>,
+        found: &mut Found,
+        kinds: &BTreeMap<String, String>,
+        leases: &Leases,
+        deadline: Timestamp,
+    ) -> Result<ErasureReport, EraseError> {
+        if !leases.is_empty() {
+            // An import may have ended since.
+            self.finder.add_images(tenant, search, found).await?;
         }
-        for (id, record) in &found.customers {
-            let key = ConnectionKey::new(tenant, &id.connection);
-            let content = record.as_ref().map(|customer| &customer.content);
-            let mut lease = None;
-            if connections.get(&key).is_some_and(|kind| kind == ConnectionKind::BatchImport.name()) {
-                let ahead = self.lease.store_is_ahead_by(&key).await?;
-                let taken = self.lease.take(&key, LEASE, ahead, self.clock.now() + PATIENCE).await?;
-                lease = Some(taken.ok_or_else(|| EraseError::Busy(id.connection.clone()))?);
-            }
-            let erased = self.erase_customer(&key, id, content, &mut removed, deadline).await;
-            if let Some(owner) = lease {
-                self.lease.release(&key, &owner).await;
-            }
-            erased?;
-        }
-        let mut open_batches = Vec::new();
-        for key in of_tenant {
-            if self.ledger.state(key).await?.latest.is_some_and(|batch| batch.phase != Phase::Closed) {
-                open_batches.push(key.connection.clone());
-            }
-        }
-        Ok(ErasureReport {
+        let holders = Holder::all(&self.registry, &self.deliveries, tenant).await?;
+        let ids = found.customers.keys();
+        let mut report = ErasureReport {
             tenant: tenant.to_owned(),
             at: self.clock.now(),
-            customers: found.customers.iter().map(|(id, _)| id.to_string()).collect(),
-            removed,
+            customers: ids.clone().map(CustomerId::to_string).collect(),
+            removed: Places::default(),
             neighbours: found.neighbours.iter().map(CustomerId::to_string).collect(),
-            destinations: left_at(&destinations, &found.customers),
-            open_batches,
+            destinations: holders.iter().flat_map(|holder| holder.left(ids.clone())).collect(),
+            open_batches: self.open_batches(tenant, kinds).await?,
             unreadable: found.unreadable,
-        })
+        };
+        let texts = found.customers.values().flat_map(FoundCustomer::telling_texts);
+        let texts = texts.map(|text| text.to_lowercase()).collect();
+        let customers = &found.customers;
+        let erasure = Erasure { tenant, customers, texts, kinds, holders: &holders, deadline };
+        match self.remove(&erasure, leases, &mut report.removed).await {
+            Ok(()) => Ok(report),
+            Err(cause) => Err(EraseError::Unfinished { report: Box::new(report), cause: Box::new(cause) }),
+        }
+    }
+
+    async fn open_batches(&self, tenant: &str, kinds: &BTreeMap<String, String>) -> Result<Vec<String>, StoreError> {
+        let mut open = Vec::new();
+        for connection in kinds.keys() {
+            let state = self.ledger.state(&ConnectionKey::new(tenant, connection)).await?;
+            if state.latest.is_some_and(|batch| batch.phase != Phase::Closed) {
+                open.push(connection.clone());
+            }
+        }
+        Ok(open)
+    }
+
+    async fn remove(&self, erasure: &Erasure<'_>, leases: &Leases, removed: &mut Places) -> Result<(), EraseError> {
+        let Erasure { tenant, customers, deadline, .. } = *erasure;
+        for (id, customer) in customers {
+            self.note(tenant, id, customer).await?;
+            // Once it can be stored, that may be under another spelling.
+            let kind = erasure.kinds.get(&id.connection).filter(|_| customer.has_document && customer.record.is_none());
+            if kind.is_some_and(|kind| kind == ConnectionKind::AssociationAnywhere.name()) {
+                for source_id in other_spellings(&id.source_id) {
+                    self.note(tenant, &CustomerId { source_id, ..id.clone() }, customer).await?;
+                }
+            }
+        }
+        self.sweep_failures(erasure, removed).await?;
+        self.renew(leases).await?;
+        let ids: BTreeSet<CustomerId> = customers.keys().cloned().collect();
+        if !ids.is_empty() {
+            self.imports.erase_images(tenant, &ids, &mut removed.import_images, deadline).await?;
+        }
+        for (id, customer) in customers {
+            self.renew(leases).await?;
+            self.erase_customer(tenant, id, customer, removed, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes a customer in the list, unless it is there.
+    async fn note(&self, tenant: &str, id: &CustomerId, customer: &FoundCustomer) -> Result<(), StoreError> {
+        let at = self.now(tenant).await?;
+        let by = match &customer.why {
+            Why::Listed => return Ok(()),
+            Why::Newcomer => {
+                let Some(record) = &customer.record else { return Ok(()) };
+                return self.erasures.add_newcomer(tenant, id, &record.content, at).await;
+            }
+            Why::Address(address) => Some(address.as_str()),
+            Why::Named => None,
+        };
+        self.erasures.add(tenant, &Whom::Customer(id.clone()), by, &customer.addresses(), at).await
+    }
+
+    /// The time by the functions' clock, which says when customers were first seen, or a little later: everybody whom
+    /// this erasure leaves alone was there before.
+    async fn now(&self, tenant: &str) -> Result<Timestamp, StoreError> {
+        let ahead = self.lease.store_is_ahead_by(&ConnectionKey::new(tenant, "!erased")).await?;
+        Ok(self.clock.now() + ahead + STORE_TICK)
+    }
+
+    /// Removes the failure records of the customers, and empties documents that name them: of every connection and
+    /// destination, registered or not.
+    async fn sweep_failures(&self, erasure: &Erasure<'_>, removed: &mut Places) -> Result<(), StoreError> {
+        let Erasure { tenant, customers, holders, .. } = *erasure;
+        for id in customers.keys() {
+            self.failures.clear_redrive(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
+            for holder in holders {
+                self.failures.clear_redrive(&holder.key, &id.to_string()).await?;
+            }
+        }
+        let erased = self.erasures.of(tenant).await?;
+        let own: BTreeSet<String> = customers.values().flat_map(FoundCustomer::addresses).collect();
+        for place in self.failures.places(tenant).await? {
+            let decide = |failure: &Failure| {
+                let id = CustomerId { connection: place.connection.clone(), source_id: failure.source_id.clone() };
+                let raw = failure.raw.to_lowercase();
+                if erasure.is_own(&id) {
+                    Sweep::Remove
+                } else if !raw.is_empty()
+                    && (erased.refuses_document(&id, &failure.raw)
+                        || !own.is_disjoint(&addresses_in(&failure.raw))
+                        || erasure.texts.iter().any(|text| raw.contains(text)))
+                {
+                    Sweep::Empty
+                } else {
+                    Sweep::Keep
+                }
+            };
+            let mut swept = Swept::default();
+            let result = self.failures.sweep(&place, decide, &mut swept).await;
+            removed.failure_records += swept.removed;
+            removed.failure_documents += swept.emptied;
+            result?;
+        }
+        Ok(())
     }
 
     async fn erase_customer(
         &self,
-        key: &ConnectionKey,
+        tenant: &str,
         id: &CustomerId,
-        content: Option<&Content>,
+        customer: &FoundCustomer,
         removed: &mut Places,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let (tenant, source_id) = (&key.tenant, &id.source_id);
-        let whom = Whom::Customer(id.clone());
-        let known = content.map(addresses).unwrap_or_default();
-        let mut claims: BTreeSet<Claim> = content.into_iter().flat_map(Claim::of).collect();
-        for (_, image) in self.imports.images_of(key, source_id, deadline).await? {
-            claims.extend(image.prior.iter().flat_map(Claim::of));
-        }
-        removed.import_images += self.imports.erase_images(key, source_id, deadline).await?;
-        removed.import_claims += self.imports.release_claims(key, &claims, source_id, deadline).await?;
+        let (key, source_id) = (&ConnectionKey::new(tenant, &id.connection), &id.source_id);
+        removed.import_claims += self.imports.release_claims(key, &customer.claims(), source_id, deadline).await?;
         for resource in [Resource::Staff, Resource::LeadSource] {
             let names = self.pending.awaited_by(key, resource, source_id).await?;
             removed.waiting_references += names.len() as u64;
@@ -306,9 +354,10 @@ impl Eraser {
                 removed.records += 1;
                 if let Some(last) = last {
                     // It may have changed since it was found.
-                    let now = addresses(&last.content);
+                    let (known, now) = (customer.addresses(), addresses(&last.content));
                     if !now.is_subset(&known) {
-                        self.erasures.add(tenant, &whom, &now, self.clock.now()).await?;
+                        let record = Some(*last.clone());
+                        self.note(tenant, id, &FoundCustomer { record, ..customer.clone() }).await?;
                     }
                     let gone = EmailIndex::addresses(&last.content);
                     removed.search_entries += gone.len() as u64;
@@ -320,45 +369,59 @@ impl Eraser {
         Ok(())
     }
 
-    /// Lets a person come back: with the next time that a source tells of them. `false` if they were not erased.
+    /// Lets a person come back: with the next time that a source tells of them. `None` if they were not erased.
     ///
     /// # Errors
-    /// If the store fails.
-    pub async fn lift(&self, tenant: &str, whom: &Whom) -> Result<bool, StoreError> {
-        let is_lifted = self.erasures.lift(tenant, whom).await?;
-        if let Whom::Customer(id) = whom {
+    /// If the store fails: then it can be repeated.
+    pub async fn lift(&self, tenant: &str, whom: &Whom) -> Result<Option<Lifted>, StoreError> {
+        let lifting = self.erasures.lifting(tenant, whom).await?;
+        let mut customers = BTreeSet::new();
+        match (whom, &lifting) {
+            // Also if it was lifted before, but for its record.
+            (Whom::Customer(id), _) => customers.extend([id.clone()]),
+            (Whom::Address(_), None) => return Ok(None),
+            (Whom::Address(_), Some(lifting)) => {
+                let visit = |customer: model::Customer| {
+                    customers.extend(Some(customer.id()).filter(|id| customer.is_erased() && lifting.lifts(id)));
+                };
+                self.shadow.look_through(tenant, visit).await?;
+            }
+        }
+        // First, for once they are out of the list nobody knows whose records are to be lifted.
+        for id in &customers {
             self.shadow.lift_erasure(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
         }
-        Ok(is_lifted)
+        let Some(lifting) = lifting else { return Ok(None) };
+        self.erasures.lift(&lifting).await?;
+        let customers = customers.iter().map(CustomerId::to_string).collect();
+        Ok(Some(Lifted { customers, is_still_held: lifting.is_still_held() }))
     }
 }
 
-/// What a document would name the person by: addresses, phone numbers, and the name.
-fn telling_texts(content: &Content) -> BTreeSet<String> {
-    let phones = content.phones.iter().map(|phone| phone.number.clone());
-    let names = content.name.display.iter().cloned();
-    let emails = content.emails.iter().map(|email| email.address.trim().to_owned());
-    phones.chain(names).chain(emails).filter(|text| text.len() >= SHORTEST_NAME).collect()
+/// Who may come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifted {
+    /// The customers.
+    pub customers: Vec<String>,
+    /// Whether the address was also brought in with somebody who stays erased: nobody new with it is stored.
+    pub is_still_held: bool,
 }
 
-fn left_at(destinations: &[Destination], customers: &[(CustomerId, Option<model::Customer>)]) -> Vec<DestinationLeft> {
-    let mut left = Vec::new();
-    for Destination { key, settings } in destinations {
-        let gets = customers.iter().map(|(id, _)| id).filter(|id| settings.from.contains(&id.connection));
-        let customers: Vec<String> = gets.map(CustomerId::to_string).collect();
-        let kind = settings.receiver.kind();
-        if !customers.is_empty() {
-            left.push(DestinationLeft {
-                destination: key.connection.clone(),
-                kind,
-                customers,
-                becomes: match kind {
-                    DestinationKind::Webhook => AtDestination::Told,
-                    DestinationKind::BusinessCatalyst => AtDestination::MarkedDeleted,
-                    DestinationKind::CustomersBatch => AtDestination::ByHand,
-                },
-            });
+impl Erasure<'_> {
+    /// Whether a failure record is that of a customer who is erased: at its connection, where Association Anywhere may
+    /// spell ids in more than one way, or at a destination, where it has the public id.
+    fn is_own(&self, at: &CustomerId) -> bool {
+        if self.customers.contains_key(at) {
+            return true;
         }
+        if self.holders.iter().any(|holder| holder.key.connection == at.connection) {
+            return at.source_id.parse().is_ok_and(|id: CustomerId| self.customers.contains_key(&id));
+        }
+        let kind = self.kinds.get(&at.connection);
+        kind.is_some_and(|kind| kind == ConnectionKind::AssociationAnywhere.name())
+            && self
+                .customers
+                .keys()
+                .any(|id| id.connection == at.connection && is_spelling_of(&id.source_id, &at.source_id))
     }
-    left
 }

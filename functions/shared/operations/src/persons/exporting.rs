@@ -1,21 +1,23 @@
 //! All that is stored of a person: what `customer-sync export` prints.
 
-use config::{Destination, all_systems};
 use jiff::Timestamp;
 use model::{ConnectionKey, CustomerId, Resource, iso_millis};
 use serde_json::{Value, json};
-use store::{ConnectionRegistry, Erasures, Failures, Imports, PendingReferences, Shadow, StoreError, Tables, Whom};
+use store::{
+    ConnectionRegistry, Deliveries, Erasures, Failures, PendingReferences, StoreError, StoredImage, Tables, Whom,
+};
 
-use super::{Found, find};
+use super::destinations::Holder;
+use super::finding::{Finder, Found, Search};
 
 /// Collects what is stored of persons.
 #[derive(Clone, Debug)]
 pub struct Exporter {
+    finder: Finder,
     erasures: Erasures,
-    shadow: Shadow,
     failures: Failures,
-    imports: Imports,
     pending: PendingReferences,
+    deliveries: Deliveries,
     registry: ConnectionRegistry,
 }
 
@@ -23,39 +25,38 @@ impl Exporter {
     /// Reads these tables.
     pub fn new(tables: &Tables) -> Self {
         Self {
+            finder: Finder::new(tables),
             erasures: tables.erasures(),
-            shadow: tables.shadow(),
             failures: tables.failures(),
-            imports: tables.imports(),
             pending: tables.pending_references(),
+            deliveries: tables.deliveries(),
             registry: tables.registry(),
         }
     }
 
     /// All that is stored of a person, as JSON: of each of their customers the record, failure records with the
-    /// source's document, how imports found it, what it waits for, and which destinations get it.
+    /// source's document, how imports found it, what it waits for, and which destinations have it.
     ///
     /// # Errors
-    /// If not all could be read before the deadline.
-    pub async fn export(
-        &self,
-        tenant: &str,
-        whom: &Whom,
-        now: Timestamp,
-        deadline: Timestamp,
-    ) -> Result<Value, StoreError> {
-        let Found { customers, neighbours, .. } = find(&self.shadow, tenant, whom).await?;
+    /// If the store can't be read.
+    pub async fn export(&self, tenant: &str, whom: &Whom, now: Timestamp) -> Result<Value, StoreError> {
+        let Found { customers, neighbours, .. } = self.finder.find(tenant, Search::Person(whom)).await?;
         let erased = self.erasures.of(tenant).await?;
+        let holders = Holder::all(&self.registry, &self.deliveries, tenant).await?;
         let mut all = Vec::new();
-        for (id, record) in customers {
+        for (id, customer) in customers {
+            let images = customer.images.iter();
+            let image =
+                |StoredImage { import, image, .. }: &StoredImage| json!({ "import": import, "before": image.prior });
+            let having = holders.iter().filter(|holder| holder.has(&id)).map(|holder| &holder.key.connection);
             all.push(json!({
                 "id": id.to_string(),
                 "erased": erased.holds(&id),
-                "record": record,
+                "record": customer.record,
                 "failures": self.failures_of(tenant, &id).await?,
-                "imports": self.images_of(tenant, &id, deadline).await?,
+                "imports": images.map(image).collect::<Vec<_>>(),
                 "waits_for": self.waits_for(tenant, &id).await?,
-                "destinations": self.destinations_of(tenant, &id).await?,
+                "destinations": having.collect::<Vec<_>>(),
             }));
         }
         let neighbours: Vec<String> = neighbours.iter().map(CustomerId::to_string).collect();
@@ -65,15 +66,11 @@ impl Exporter {
     /// Of its connection, and of destinations.
     async fn failures_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<Value>, StoreError> {
         let mut found = Vec::new();
-        for registration in all_systems(&self.registry).await? {
-            let key = registration.key;
+        for key in self.failures.places(tenant).await? {
             let name = match key.connection == id.connection {
                 true => id.source_id.clone(),
                 false => id.to_string(),
             };
-            if key.tenant != tenant {
-                continue;
-            }
             if let Some(failure) = self.failures.find_with_raw(&key, &name).await? {
                 found.push(json!({
                     "at": key.connection,
@@ -86,12 +83,6 @@ impl Exporter {
         Ok(found)
     }
 
-    async fn images_of(&self, tenant: &str, id: &CustomerId, deadline: Timestamp) -> Result<Vec<Value>, StoreError> {
-        let key = ConnectionKey::new(tenant, &id.connection);
-        let images = self.imports.images_of(&key, &id.source_id, deadline).await?;
-        Ok(images.into_iter().map(|(import, image)| json!({ "import": import, "before": image.prior })).collect())
-    }
-
     async fn waits_for(&self, tenant: &str, id: &CustomerId) -> Result<Vec<Value>, StoreError> {
         let key = ConnectionKey::new(tenant, &id.connection);
         let mut waits = Vec::new();
@@ -100,11 +91,5 @@ impl Exporter {
             waits.extend(names.into_iter().map(|name| json!({ "resource": resource.name(), "name_id": name })));
         }
         Ok(waits)
-    }
-
-    async fn destinations_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<String>, StoreError> {
-        let all = Destination::all(&self.registry).await?.into_iter();
-        let gets = all.filter(|it| it.key.tenant == tenant && it.settings.from.contains(&id.connection));
-        Ok(gets.map(|destination| destination.key.connection).collect())
     }
 }

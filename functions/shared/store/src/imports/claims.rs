@@ -148,8 +148,16 @@ impl Imports {
         before.retain(|_, claimants| claimants.ids().any(|id| id == source_id));
         let mut after = before.clone();
         after.values_mut().for_each(|claimants| claimants.keep(|id| id != source_id));
-        let changes = before.iter().filter_map(|(claim, before)| Some((claim, before, after.get(claim)?)));
+        // One that nobody has any more goes: its key is the hash of the address or the card number.
+        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            before.iter().partition(|(claim, _)| after.get(*claim).is_some_and(is_nobodys));
+        let changes = kept.into_iter().filter_map(|(claim, before)| Some((claim, before, after.get(claim)?)));
         self.put_claims(connection, changes, deadline).await?;
+        let keys = gone.into_iter().flat_map(|(claim, before)| {
+            let pages = (1..before.page_count).map(|page| page_key(connection, claim, before.layout, page));
+            std::iter::once(claim_key(connection, claim)).chain(pages)
+        });
+        self.table.remove(keys.collect(), deadline).await?;
         Ok(before.len() as u64)
     }
 
@@ -157,6 +165,11 @@ impl Imports {
     fn left_behind(&self, key: String) -> Item {
         Item::from([("id".to_owned(), text(key)), ("expires".to_owned(), number(self.table.clock.now().as_second()))])
     }
+}
+
+/// Whether nobody has a claim, as far as that is known.
+fn is_nobodys(claimants: &Claimants) -> bool {
+    !claimants.is_cut && claimants.ids().next().is_none()
 }
 
 fn head(key: String, claimants: &Claimants) -> Item {

@@ -9,7 +9,7 @@ use model::import::BeforeImage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ImportRecord, Imports, expiry, page_key, read_record};
+use super::{ImportRecord, Imports, expiry, page_key};
 use crate::StoreError;
 use crate::item::{Item, Read, number, text};
 
@@ -17,22 +17,6 @@ use crate::item::{Item, Read, number, text};
 const PAGE_BYTES: usize = 100 * 1024;
 
 impl Imports {
-    /// The items that hold images of a connection's imports, each with the import's id.
-    pub(super) async fn image_items(
-        &self,
-        connection: &ConnectionKey,
-        deadline: Timestamp,
-    ) -> Result<Vec<(String, Item)>, StoreError> {
-        let mut items = Vec::new();
-        for record in self.all(connection).await?.iter().map(read_record) {
-            let record = record?;
-            let keys = (0..record.image_items).map(|number| page_key(connection, "images", &record.id, number));
-            let of_import = self.table.get(keys.collect(), &[], deadline).await?;
-            items.extend(of_import.into_iter().map(|item| (record.id.clone(), item)));
-        }
-        Ok(items)
-    }
-
     pub(super) async fn pages<T: DeserializeOwned>(
         &self,
         connection: &ConnectionKey,

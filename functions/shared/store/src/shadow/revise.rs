@@ -22,18 +22,6 @@ pub struct Revision {
     pub state: Option<String>,
 }
 
-/// Whether a customer was erased, or is new and has the address of one that was.
-fn is_refused(
-    erased: &Erased,
-    connection: &ConnectionKey,
-    source_id: &str,
-    before: Option<&Customer>,
-    content: &Content,
-) -> bool {
-    before.is_some_and(Customer::is_erased)
-        || erased.refuses(&id_in(connection, source_id), Some(content), before.is_none())
-}
-
 impl Shadow {
     /// Reads a customer and writes what `revise` makes of it: for pushed records, whose version is their arrival. Calls
     /// `revise` again if another process has written the customer meanwhile; `None` leaves it alone.
@@ -52,12 +40,14 @@ impl Shadow {
         for _ in 0..RACES {
             let before = self.get(connection, source_id).await?;
             let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
-            if is_refused(&erased, connection, source_id, before.as_ref(), &content) {
+            if erased.keeps_away(&id_in(connection, source_id), before.as_ref(), &content) {
                 return Ok((Outcome::Unchanged, before));
             }
             let revision = Revision { content, state: None };
             if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision, None).await? {
-                return Ok((outcome, before));
+                let new = Some(source_id.to_owned()).filter(|_| before.is_none());
+                let is_taken_back = new.is_some() && !self.take_back(connection, &erased, new).await?.is_empty();
+                return Ok((if is_taken_back { Outcome::Unchanged } else { outcome }, before));
             }
         }
         Err(StoreError::Deadline { operation: "PutItem" }.into())
@@ -82,7 +72,7 @@ impl Shadow {
         for _ in 0..RACES {
             let puts = pending.into_iter().map(|(source_id, before)| {
                 let revision = revise(&source_id, before.as_ref()).filter(|revision| {
-                    !is_refused(&erased, connection, &source_id, before.as_ref(), &revision.content)
+                    !erased.keeps_away(&id_in(connection, &source_id), before.as_ref(), &revision.content)
                 });
                 async move {
                     let outcome = match &revision {
@@ -104,7 +94,7 @@ impl Shadow {
             }
             drop(puts);
             if lost.is_empty() {
-                return Ok(revised);
+                return self.without_taken_back(connection, &erased, revised).await;
             }
             let ids = lost.iter().map(|source_id| (connection.clone(), source_id.clone()));
             let winners = self.get_many(ids, deadline).await?;
@@ -114,6 +104,26 @@ impl Shadow {
         }
         let given_up = || Err(StoreError::Deadline { operation: "PutItem" }.into());
         revised.extend(pending.into_iter().map(|(source_id, _)| (source_id, given_up())));
+        self.without_taken_back(connection, &erased, revised).await
+    }
+
+    /// Takes back customers that are new and must not be stored by now: each counts as unchanged.
+    async fn without_taken_back(
+        &self,
+        connection: &ConnectionKey,
+        erased: &Erased,
+        mut revised: Vec<(String, Revised)>,
+    ) -> Result<Vec<(String, Revised)>, StoreError> {
+        let is_new = |revised: &Revised| matches!(revised, Ok((Outcome::Written, None)));
+        let new: Vec<_> = revised.iter().filter(|(_, revised)| is_new(revised)).map(|(id, _)| id.clone()).collect();
+        if !new.is_empty() {
+            let taken_back = self.take_back(connection, erased, new).await?;
+            for (source_id, revised) in &mut revised {
+                if taken_back.contains(source_id) {
+                    *revised = Ok((Outcome::Unchanged, None));
+                }
+            }
+        }
         Ok(revised)
     }
 
