@@ -420,6 +420,31 @@ def some_customers_are_compared_with_the_source_once_an_hour(stack, sources):
 
 
 @story
+def a_person_is_given_what_is_stored_and_is_erased_and_stays_so(stack, sources):
+    person, truth = ["--tenant", "acme", "--customer", "aa~1150"], sources.aa.customer(1150)
+    code, exported, errors = stack.customer_sync("export", *person, "--stack", stack.NAME)
+    expect(code == 0 and truth["email"] in exported, f"export exited with {code}: {errors}")
+    code, output, errors = stack.customer_sync("erase", *person, "--yes", "--json", "--stack", stack.NAME)
+    expect(code == 0, f"erase exited with {code}: {errors}")
+    report = json.loads(output)
+    expect((report["customers"], report["removed"]["records"]) == (["aa~1150"], 1), f"{report}")
+
+    def nobody_knows(email):
+        for table in ("ControlTableName", "ShadowTableName", "ImportTableName", "FeedTableName"):
+            for page in stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs[table]):
+                known = [item for item in page["Items"] if email in str(item)]
+                expect(not known, f"{table} holds {email}: {known}")
+        return True
+    eventually(lambda: nobody_knows(truth["email"]), "tables without the person", 60)
+    sources.aa.tell("change", ids=1150)
+    eventually(sources.aa.queue_is_empty, "an empty queue")
+    nobody_knows(truth["email"])
+    nobody_knows(sources.aa.customer(1150)["email"])
+    status, _, customer = stack.api("GET", "/v1/customers/aa~1150", READER)
+    expect((status, customer["status"]) == (200, "deleted"), f"{status}: {customer}")
+
+
+@story
 def no_message_is_left_over(stack, sources):
     for queue, dead_letters in (("WorkQueue", "WorkDeadLetterQueue"), ("ContactsQueue", "ContactsDeadLetterQueue")):
         eventually(lambda: stack.messages(queue) == 0, f"an empty {queue}", 60)

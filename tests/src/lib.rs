@@ -8,6 +8,7 @@ mod business_catalyst;
 pub mod costs;
 mod deployment;
 mod destinations;
+mod log;
 pub mod openapi;
 
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ pub use association_anywhere::AssociationAnywhereFixture;
 pub use business_catalyst::BusinessCatalystFixture;
 pub use deployment::{MOST_PAGES, StoreBudget, TestDeployment};
 pub use destinations::DestinationsFixture;
+pub use log::Log;
 
 /// The logical ids of the template.
 pub const CONTROL_TABLE: &str = "ControlTable";

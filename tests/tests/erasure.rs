@@ -9,7 +9,7 @@ use operations::persons::{AtDestination, ErasureReport, Exporter};
 use operations::resync::{ResyncWhat, Resyncs};
 use simulators::association_anywhere::Poison;
 use store::{EmailIndex, Whom};
-use tests::{AssociationAnywhereFixture, DestinationsFixture};
+use tests::{AssociationAnywhereFixture, DestinationsFixture, Log};
 
 mod erasure {
     mod again;
@@ -52,6 +52,7 @@ async fn who_was_erased_is_not_brought_back_by_the_queue_a_resync_or_a_redrive()
             true => address_of(&world, 1007),
             false => Whom::Customer("aa~1007".parse().unwrap()),
         };
+        let log = Log::begin();
         let report = erase(&world, &whom).await;
         assert_eq!((report.customers, report.removed.records), (vec!["aa~1007".to_owned()], 1));
         assert_eq!(items_with(&world, &texts).await, Vec::<String>::new());
@@ -74,6 +75,10 @@ async fn who_was_erased_is_not_brought_back_by_the_queue_a_resync_or_a_redrive()
         assert_eq!(world.customer(1007).await.unwrap(), left, "nothing was written");
         let counts = world.status().await.counts;
         assert_eq!(counts.fetched, counts.ends.sum(), "and everybody came to an end");
+        let lines = log.lines("");
+        assert!(lines.len() > 100, "it listens: {} lines", lines.len());
+        let named = lines.iter().find(|line| texts.iter().any(|text| line.contains(text.as_str())));
+        assert_eq!(named, None, "no log names a person, at whatever level");
     }
 }
 

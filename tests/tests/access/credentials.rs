@@ -1,13 +1,10 @@
 //! Which credentials are accepted, which are refused, and what is logged.
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::Once;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::json;
-use tests::{AssociationAnywhereFixture, CONNECTOR_LOGIN, TOKEN};
+use tests::{AssociationAnywhereFixture, CONNECTOR_LOGIN, Log, TOKEN};
 
 use crate::support::{IMPORTER, import_as, prospect, push_as, read, read_as, world};
 
@@ -100,39 +97,6 @@ async fn a_secret_that_is_known_goes_on_to_serve_while_it_is_half_written() {
     for _ in 0..10 {
         world.clock.advance(Duration::from_secs(61));
         assert_eq!(push_as(&world, CONNECTOR_LOGIN, "user", prospect("r-1", "")).await.status, StatusCode::OK);
-    }
-}
-
-thread_local! {
-    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What the functions log in this test, which runs on a thread of its own. The subscriber is the whole program's: one
-/// that only a thread has may miss lines that another thread has come by first.
-struct Log;
-
-impl Log {
-    fn begin() -> Self {
-        static LISTENING: Once = Once::new();
-        LISTENING.call_once(|| tracing_subscriber::fmt().with_writer(|| Self).with_ansi(false).init());
-        LINES.with_borrow_mut(Vec::clear);
-        Self
-    }
-
-    fn lines(&self, part: &str) -> Vec<String> {
-        let text = LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap());
-        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::CustomerId;
 use operations::persons::Eraser;
-use store::Whom;
+use store::{EmailIndex, Whom};
 
 use super::tables::TABLES;
 use super::{World, key};
@@ -20,9 +20,12 @@ impl World {
         self.is_gone(connection, id);
         let stored = self.tables.shadow().get(&key(connection), &id.to_string()).await.unwrap();
         let address = stored.and_then(|customer| Some(customer.content.emails.first()?.address.clone()));
+        let whom = match address.as_deref().and_then(EmailIndex::address) {
+            Some(address) if id % 2 == 1 => Whom::Address(address),
+            _ => Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() }),
+        };
         let known = self.erased.entry((connection, id)).or_default();
         *known = address.or(known.take());
-        let whom = Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() });
         let deadline = self.clock.now() + Duration::from_secs(60);
         self.eraser().erase(tenant, &whom, deadline).await.unwrap();
     }

@@ -21,8 +21,11 @@ pub fn addresses_in(document: &str) -> BTreeSet<String> {
         let words =
             text.split(|letter: char| letter.is_whitespace() || letter.is_control() || AROUND.contains(&letter));
         for word in words.filter(|word| word.contains('@') && word.len() <= LONGEST) {
-            found.extend(EmailIndex::address(word));
-            found.extend(EmailIndex::address(word.trim_matches(|letter| ['\'', '.', '!', '?', '`'].contains(&letter))));
+            // An `&` may stand in an address, and it parts the fields of a form.
+            for word in std::iter::once(word).chain(word.split('&')) {
+                found.extend(EmailIndex::address(word));
+                found.extend(EmailIndex::address(word.trim_matches(['\'', '.', '!', '?', '`'])));
+            }
         }
     }
     found
