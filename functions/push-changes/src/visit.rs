@@ -211,7 +211,7 @@ impl<'a> Visit<'a> {
         // While the feed waits, a change need not be looked at. While it goes on, each is, and so is each minute.
         let progress = &self.delivery.progress;
         if progress.feed.due_at.is_some_and(|due_at| due_at > now) {
-            departure.due_at = progress.next_attempt_at();
+            departure.due_at = progress.next_attempt_at(now);
         }
         Ok(departure)
     }
@@ -236,7 +236,7 @@ impl<'a> Visit<'a> {
                         is_all &= is_last;
                         goes_on |= !is_last;
                     }
-                    Err(Stop::End(End::Trouble(part, trouble))) if trouble.blames_after.is_some() => {
+                    Err(Stop::End(End::Trouble(part, trouble))) if !trouble.stops_all => {
                         self.note_trouble(part, &trouble, self.pushing.clock.now()).await?;
                         is_all = false;
                     }
@@ -319,7 +319,8 @@ impl<'a> Visit<'a> {
         if !is_new && (is_other || is_back || is_told_gone_again) {
             *position = Some(feed.oldest(&self.key.tenant).await?);
         }
-        if !is_new && (is_other || is_resync) {
+        let begins_anew = is_other || is_resync || is_back;
+        if !is_new && begins_anew {
             progress.began_anew = Some(now);
         }
         if is_other {
@@ -331,19 +332,17 @@ impl<'a> Visit<'a> {
             is_changed |= *listed != Listed::Left;
             *listed = Listed::Left;
         }
-        if is_other || is_resync {
+        if begins_anew {
             tracing::info!("begins with everybody");
             progress.listed.retain(|connection, _| !from.contains(connection));
             progress.round += 1;
             progress.first_round = if is_other { progress.round } else { progress.first_round };
             is_changed = true;
         }
-        if is_back {
-            progress.listed.retain(|connection, listed| !from.contains(connection) || *listed != Listed::Left);
-        }
         progress.begun = from.iter().cloned().collect();
         if self.state.has_new_request() {
-            is_changed |= !progress.has_redrives || progress.wait_no_longer();
+            let waited = progress.wait_no_longer();
+            is_changed |= waited || !progress.has_redrives;
             progress.has_redrives = true;
         }
         if is_changed {
@@ -362,7 +361,8 @@ impl<'a> Visit<'a> {
     fn has_missed_something(&self, now: Timestamp) -> bool {
         let is_long_ago = |at: Timestamp| now.duration_since(at) > LONG_AGO;
         let progress = &self.delivery.progress;
-        progress.at_feed_end.is_some_and(is_long_ago) && progress.began_anew.is_none_or(is_long_ago)
+        progress.at_feed_end.or(self.state.fresh_as_of).is_some_and(is_long_ago)
+            && progress.began_anew.is_none_or(is_long_ago)
     }
 
     /// Notes what a page came to. With trouble, the note is written with it.

@@ -252,20 +252,83 @@ async fn the_feed_goes_on_every_minute_while_a_redrive_waits() {
 }
 
 #[tokio::test]
-async fn a_new_destination_that_fails_at_what_changed_last_gets_everybody_else() {
-    let world = DestinationsFixture::with_customers(40).await;
-    world.publish().await;
-    world.clock.advance(Duration::from_secs(600));
-    world.hook.refuse("aa~1007", 500);
-    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
-    change(&world, [1007]).await;
-    world.add(&["loyalty", "hook"], "").await;
-    minutes(&world, 25).await;
-    for id in ["loyalty", "hook"] {
-        let status = world.destination(id).await;
-        assert_eq!((status.listed_percent, status.waiting), (100, 0), "{id}");
-        assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}");
+async fn a_new_destination_that_does_not_take_what_changed_last_gets_everybody_else() {
+    for (status, poison) in [
+        (500, loyalty::Poison::ServerError),
+        (404, loyalty::Poison::WholeBatchError),
+        (422, loyalty::Poison::RowDropped),
+    ] {
+        let world = DestinationsFixture::with_customers(40).await;
+        world.publish().await;
+        world.clock.advance(Duration::from_secs(600));
+        world.hook.refuse("aa~1007", status);
+        world.loyalty.poison("aa~1007", poison);
+        world.site.refuse_external_id("aa~1007");
+        change(&world, [1007]).await;
+        world.add(&ALL, "").await;
+        minutes(&world, 25).await;
+        for id in ALL {
+            let stands = world.destination(id).await;
+            assert_eq!((stands.listed_percent, stands.waiting), (100, 0), "{id}, {status}");
+            assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}, {status}");
+        }
     }
+}
+
+#[tokio::test]
+async fn whatever_an_operator_asks_for_ends_the_wait_of_all_parts() {
+    for asked in ["resume", "resync", "redrive"] {
+        for fault in [webhook::Fault::RetryAfter { status: 429, seconds: 3_600 }, webhook::Fault::Status(502)] {
+            let world = world().await;
+            world.hook.fault(Some(fault.clone()));
+            change(&world, [1001, 1002]).await;
+            minutes(&world, 20).await;
+            world.hook.fault(None);
+            let key = world.key("hook");
+            match asked {
+                "resume" => {
+                    world.states().pause(&key, world.now()).await.unwrap();
+                    world.states().resume(&key).await.unwrap();
+                }
+                "resync" => world.states().request_resync(&key, world.now()).await.unwrap(),
+                _ => world.failures().request_redrive(&key, "aa~1003", world.now()).await.unwrap(),
+            }
+            world.look_at("hook").await;
+            world.assert_hook_has_what_the_source_has().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_what_it_knows_and_nothing_new_blames_few() {
+    let world = world().await;
+    for id in 1001..1041 {
+        world.hook.refuse(&format!("aa~{id}"), 500);
+        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::ServerError);
+    }
+    change(&world, 1001..1038).await;
+    // What it took last, it takes again.
+    for id in 1038..1041 {
+        world.hook.accept(&format!("aa~{id}"));
+        world.loyalty.heal(&format!("aa~{id}"));
+    }
+    minutes(&world, 10).await;
+    for id in ["hook", "loyalty"] {
+        let status = world.destination(id).await;
+        assert!(status.counts.failed < 20 && status.waiting > 15, "{id}: {status:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_wait_that_any_event_was_answered_with_counts() {
+    let world = world().await;
+    world.hook.refuse("aa~1001", 500);
+    world.hook.fault_times(webhook::Fault::RetryAfter { status: 502, seconds: 600 }, 1);
+    change(&world, [1001, 1002]).await;
+    world.push().await;
+    let received = world.hook.requests().received;
+    minutes(&world, 8).await;
+    assert_eq!(world.hook.requests().received, received);
 }
 
 #[tokio::test]

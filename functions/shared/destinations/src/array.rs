@@ -93,6 +93,7 @@ impl<D: TakesLists> Arrays<D> {
             items: &items,
             witnesses,
             attempts: context.attempts,
+            known: None,
             most_refused: MOST_REFUSED,
             works: false,
             alone: Vec::new(),
@@ -131,6 +132,8 @@ struct Sorting<'a, D: TakesLists> {
     /// Those that were not asked yet.
     witnesses: Vec<D::Item>,
     attempts: u32,
+    /// The one that it took now.
+    known: Option<D::Item>,
     /// How many lists are tried if it refuses all of them.
     most_refused: usize,
     /// Whether the destination has taken anybody.
@@ -148,29 +151,28 @@ impl<D: TakesLists> Sorting<'_, D> {
         while let Some(part) = parts.pop_front() {
             let no = match self.say(&part).await {
                 Ok(None) => {
-                    self.taken.extend(part);
-                    self.goes_on(&mut parts);
+                    self.takes(&part, &mut parts);
                     continue;
                 }
                 Ok(Some(no)) => no,
                 Err(trouble) if trouble.is_out_of_time && !self.works => return Err(last.unwrap_or(trouble)),
                 Err(trouble) => return Err(trouble),
             };
-            if no.has_some || self.ask_the_witnesses(&no.trouble).await? {
-                self.goes_on(&mut parts);
-            }
+            self.works |= no.has_some || self.ask_the_witnesses(&no.trouble).await?;
             if no.is_failure {
                 failed += 1;
             } else {
                 refused += 1;
             }
-            if !self.works && (refused == self.most_refused || failed == MOST_FAILED) {
+            // One that takes what it knows may take nothing that is new.
+            let most_failed = if self.works { MOST_REFUSED } else { MOST_FAILED };
+            if !self.works && refused == self.most_refused || self.taken.is_empty() && failed == most_failed {
                 return Err(no.trouble);
             }
             last = Some(no.trouble.clone());
             if part.len() > 1 {
                 let (first, second) = part.split_at(part.len() / 2);
-                if self.works {
+                if !self.taken.is_empty() {
                     parts.push_front(second.to_vec());
                     parts.push_front(first.to_vec());
                 } else {
@@ -178,7 +180,7 @@ impl<D: TakesLists> Sorting<'_, D> {
                 }
                 continue;
             }
-            self.judge(&part, no).await?;
+            self.judge(part, no, &mut parts).await?;
         }
         last.filter(|_| !self.works).map_or(Ok(()), Err)
     }
@@ -202,32 +204,38 @@ impl<D: TakesLists> Sorting<'_, D> {
 
     /// One that stands alone is to blame. If the destination failed at it, it is sent once more, and after it one that
     /// was taken: it may have been an accident, or the destination be down by now.
-    async fn judge(&mut self, part: &[usize], mut no: No) -> Result<(), Trouble> {
+    async fn judge(&mut self, part: Vec<usize>, mut no: No, parts: &mut VecDeque<Vec<usize>>) -> Result<(), Trouble> {
         if no.is_failure && self.works {
-            match self.say(part).await? {
+            match self.say(&part).await? {
                 None => {
-                    self.taken.extend(part);
+                    self.takes(&part, parts);
                     return Ok(());
                 }
                 Some(again) => no = again,
             }
-            if no.is_failure
-                && let Some(known) = self.taken.last()
-                && let Some(again) = self.say(&[*known]).await?
+        }
+        if no.is_failure {
+            let known = self.taken.iter().map(|place| &self.items[*place]).next_back().or(self.known.as_ref());
+            if let Some(known) = known
+                && !matches!(self.destination.send(&[known]).await?, Said::Taken)
             {
-                return Err(again.trouble);
+                return Err(no.trouble);
+            }
+            if self.taken.is_empty() && self.alone.len() == MOST_FAILED {
+                return Err(no.trouble);
             }
         }
-        self.alone.extend(part.iter().map(|item| (*item, no.refused.clone())));
+        self.alone.extend(part.into_iter().map(|item| (item, no.refused.clone())));
         Ok(())
     }
 
-    /// The destination has taken somebody: from now on the first ones come first.
-    fn goes_on(&mut self, parts: &mut VecDeque<Vec<usize>>) {
-        if !self.works {
-            self.works = true;
+    /// The destination has taken some: from now on the first ones come first.
+    fn takes(&mut self, part: &[usize], parts: &mut VecDeque<Vec<usize>>) {
+        if self.taken.is_empty() {
             parts.make_contiguous().sort_by_key(|part| part.first().copied());
         }
+        self.works = true;
+        self.taken.extend(part);
     }
 
     /// Whether the destination takes a customer that it took before. Fails with `trouble` if it takes none of them, and
@@ -238,7 +246,10 @@ impl<D: TakesLists> Sorting<'_, D> {
         }
         for witness in std::mem::take(&mut self.witnesses) {
             match self.destination.send(&[&witness]).await {
-                Ok(Said::Taken | Said::Refused { has_some: true, .. }) => return Ok(true),
+                Ok(Said::Taken | Said::Refused { has_some: true, .. }) => {
+                    self.known = Some(witness);
+                    return Ok(true);
+                }
                 Ok(Said::Refused { .. }) => {}
                 // Another one is asked at the next attempt.
                 Err(trouble) if trouble.blames_content(self.attempts) => break,

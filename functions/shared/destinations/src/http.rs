@@ -137,7 +137,7 @@ impl DestinationHttp {
         let url = Url::parse(url).map_err(|_| Trouble::new("its address is no URL"))?;
         // An address is looked up by no resolver.
         if !allows_private && host_address(&url).is_some_and(|address| !is_public(address)) {
-            return Err(Trouble::new(NotPublic.to_string()));
+            return Err(Trouble::new(NotPublic.to_string()).of_all());
         }
         Ok((if allows_private { &self.any } else { &self.public }, url))
     }
@@ -161,7 +161,7 @@ impl DestinationHttp {
             }
             None => exchange::send(request).await.map_err(|error| {
                 let trouble = Trouble::new(describe(&error));
-                if error.is_connect() { trouble } else { trouble.of_content() }
+                if error.is_connect() { trouble.of_all() } else { trouble.of_content() }
             })?,
         };
         let (status, retry_after) = (response.status(), exchange::retry_after(response.headers(), self.clock.now()));
@@ -198,14 +198,17 @@ impl Answer {
     /// The status as trouble.
     pub(crate) fn into_trouble(self) -> Trouble {
         let what = if self.status.is_redirection() { ", a redirect, which is not followed" } else { "" };
-        let blames_after = match self.status.as_u16() {
-            500 | 502 | 504 => Some(NO_ACCIDENT),
-            503 if self.retry_after.is_none() => Some(NOT_BUSY),
-            _ => None,
+        let (blames_after, stops_all) = match self.status.as_u16() {
+            _ if self.retry_after.is_some() => (None, true),
+            408 | 410 | 425 | 429 => (None, true),
+            500 | 502 | 504 => (Some(NO_ACCIDENT), false),
+            503 => (Some(NOT_BUSY), false),
+            _ => (None, false),
         };
         Trouble {
             retry_after: self.retry_after,
             blames_after,
+            stops_all,
             ..Trouble::new(format!("it answered with HTTP {}{what}", self.status))
         }
     }

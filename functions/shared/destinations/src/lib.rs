@@ -83,6 +83,8 @@ pub struct Trouble {
     pub is_gone: bool,
     /// After how many attempts that failed what was sent may be to blame; `None` if it never is.
     pub blames_after: Option<u32>,
+    /// Whether it would be the same whatever is sent: it is not reached, or wants to be left alone.
+    pub stops_all: bool,
     /// Whether nothing is wrong but that there is no time left for another request.
     pub is_out_of_time: bool,
 }
@@ -179,7 +181,17 @@ impl DestinationClient {
         fields: &'static str,
     ) -> Result<T, Trouble> {
         let read = self.secrets.read_for_source(&settings.credentials, fields).await;
-        read.map_err(|error| Trouble::new(format!("credentials: {error}")))
+        read.map_err(|error| Trouble::new(format!("credentials: {error}")).of_all())
+    }
+}
+
+impl Delivered {
+    /// Notes trouble; what is worse counts.
+    pub(crate) fn meets(&mut self, trouble: Trouble) {
+        self.trouble = Some(match self.trouble.take() {
+            Some(before) => before.and(trouble),
+            None => trouble,
+        });
     }
 }
 
@@ -191,6 +203,19 @@ impl Trouble {
     /// The same, and what was sent is to blame if it comes again and again.
     pub(crate) fn of_content(self) -> Self {
         Self { blames_after: Some(NO_ACCIDENT), ..self }
+    }
+
+    /// The same, and it would be so whatever is sent.
+    pub(crate) fn of_all(self) -> Self {
+        Self { stops_all: true, ..self }
+    }
+
+    /// This one together with a later one: the one that is worse, and the longer pause.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let retry_after = self.retry_after.max(other.retry_after);
+        let rank = |trouble: &Self| (trouble.is_gone, trouble.stops_all, trouble.blames_after.is_none());
+        let worse = if rank(&other) > rank(&self) { other } else { self };
+        Self { retry_after, ..worse }
     }
 
     /// Whether what was sent may be to blame, after so many attempts that failed.

@@ -23,6 +23,8 @@ pub(crate) const MOST_EVENTS: usize = 100;
 const AT_ONCE: usize = 8;
 /// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
 const MOST_DOUBTED: usize = 16;
+/// How many events are blamed at most in one delivery of which the receiver took none.
+const MOST_BLAMED: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The fields of the credentials.
@@ -77,9 +79,10 @@ impl Hook<'_> {
             doubted: BTreeMap::new(),
             delivered: Delivered { outcomes, trouble: None },
         };
-        let mut left: Vec<usize> = (0..changes.len()).collect();
-        while !left.is_empty() && sending.delivered.trouble.is_none() {
-            left = sending.send(&left, MOST_DOUBTED).await;
+        let all: Vec<usize> = (0..changes.len()).collect();
+        let left = sending.send(&all, MOST_DOUBTED).await;
+        if sending.works().await {
+            sending.send(&left, usize::MAX).await;
             sending.clear_up().await;
         }
         sending.delivered
@@ -175,9 +178,7 @@ impl Sending<'_> {
                     let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
                     self.doubted.insert(place, Doubt { refused, trouble });
                 }
-                Some(Err(trouble)) => {
-                    self.delivered.trouble.get_or_insert(trouble);
-                }
+                Some(Err(trouble)) => self.delivered.meets(trouble),
             }
             let is_in_doubt = self.taken.is_none() && self.doubted.len() >= most_doubted;
             is_stopped.fetch_or(is_in_doubt || self.delivered.trouble.is_some(), Ordering::Relaxed);
@@ -186,16 +187,22 @@ impl Sending<'_> {
         left
     }
 
+    /// If none of the events was taken so far, whether the receiver takes one that it took before. If not, there is
+    /// trouble, and nobody is to blame.
+    async fn works(&mut self) -> bool {
+        let doubted = self.doubted.first_key_value().map(|(_, doubt)| doubt.trouble.clone());
+        if let Some(trouble) = doubted.filter(|_| self.taken.is_none() && self.delivered.trouble.is_none())
+            && let Err(down) = self.ask_the_witness(&trouble).await
+        {
+            self.delivered.meets(down);
+        }
+        self.delivered.trouble.is_none()
+    }
+
     /// Finds out who is to blame for those in doubt, some at a time and the first ones first.
     async fn clear_up(&mut self) {
         let mut doubted = std::mem::take(&mut self.doubted);
-        // Of a receiver that took nothing yet, one is enough to know that it is down.
-        if self.taken.is_none()
-            && let Some((_, Doubt { trouble, .. })) = doubted.first_key_value()
-            && let Err(down) = self.ask_the_witness(trouble).await
-        {
-            self.delivered.trouble.get_or_insert(down);
-        }
+        let mut blamed = 0;
         while !doubted.is_empty() && self.delivered.trouble.is_none() {
             let later = doubted.keys().nth(AT_ONCE).copied().map(|place| doubted.split_off(&place)).unwrap_or_default();
             let some: Vec<usize> = std::mem::replace(&mut doubted, later).into_keys().collect();
@@ -203,11 +210,15 @@ impl Sending<'_> {
             let still = std::mem::take(&mut self.doubted);
             let Some((_, Doubt { trouble, .. })) = still.first_key_value() else { continue };
             if let Err(down) = self.ask_the_witness(trouble).await {
-                self.delivered.trouble.get_or_insert(down);
-                return;
+                return self.delivered.meets(down);
             }
-            for (place, Doubt { refused, .. }) in still {
+            for (place, Doubt { refused, trouble }) in still {
+                // A receiver may know what it took before, and take nothing that is new.
+                if self.taken.is_none() && blamed == MOST_BLAMED {
+                    return self.delivered.meets(trouble);
+                }
                 self.delivered.outcomes[place] = Some(refused);
+                blamed += 1;
             }
         }
     }
@@ -219,8 +230,10 @@ impl Sending<'_> {
     async fn ask_the_witness(&self, trouble: &Trouble) -> Result<(), Trouble> {
         let witness = self.taken.map(|place| &self.changes[place]).or(self.context.witnesses.first());
         let Some(witness) = witness else { return Err(trouble.clone()) };
-        let answer = self.hook.send(witness, &self.secrets).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(trouble.clone()) }
+        match judged(self.hook.send(witness, &self.secrets).await?)? {
+            Judged::Certain(Outcome::Taken) => Ok(()),
+            Judged::Certain(_) | Judged::Doubted(_) => Err(trouble.clone()),
+        }
     }
 }
 

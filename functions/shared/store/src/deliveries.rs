@@ -232,14 +232,15 @@ impl Progress {
         self.efforts().filter_map(|effort| effort.failing_since).min()
     }
 
-    /// When a part that stands is tried again.
-    pub fn next_attempt_at(&self) -> Option<Timestamp> {
-        self.efforts().filter_map(|effort| effort.due_at).min()
+    /// When a part that waits at `now` is tried again.
+    pub fn next_attempt_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.efforts().filter_map(|effort| effort.due_at).filter(|due_at| *due_at > now).min()
     }
 
-    /// Nothing is left to be sent: whether that ends an effort that failed.
+    /// Nothing is left to be sent: whether that ends an effort that failed, or a wait.
     pub fn all_is_sent(&mut self) -> bool {
-        let failed = self.efforts().any(|effort| effort.attempts > 0 || effort.failing_since.is_some());
+        let is_pending = |effort: &Effort| effort.attempts > 0 || effort.failing_since.or(effort.due_at).is_some();
+        let failed = self.efforts().any(is_pending);
         for part in Part::ALL {
             self.effort(part).come_on(true);
         }
@@ -248,7 +249,7 @@ impl Progress {
 
     /// All parts may go on at once, whatever they were to wait for; whether one was to wait.
     pub fn wait_no_longer(&mut self) -> bool {
-        let waited = self.next_attempt_at().is_some();
+        let waited = self.efforts().any(|effort| effort.due_at.is_some());
         for part in Part::ALL {
             self.effort(part).due_at = None;
         }

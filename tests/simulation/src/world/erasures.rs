@@ -36,8 +36,13 @@ impl World {
             2 => self.bc.email(id),
             aa => self.aa[aa].email(id),
         };
-        let addresses: Vec<String> =
-            self.erased.iter().flat_map(|(who, before)| [before.clone(), now(who)]).flatten().collect();
+        // The address that was known then, and the one that the source has given them since.
+        let addresses: Vec<(String, bool)> = self
+            .erased
+            .iter()
+            .flat_map(|(who, before)| [before.clone().zip(Some(true)), now(who).zip(Some(false))])
+            .flatten()
+            .collect();
         if addresses.is_empty() {
             return Vec::new();
         }
@@ -46,10 +51,15 @@ impl World {
         for table in TABLES {
             let items = client.scan().table_name(table).into_paginator().items().send();
             for item in items.collect::<Result<Vec<_>, _>>().await.unwrap() {
-                let is_listed = item.get("entry").and_then(|entry| entry.as_s().ok());
+                let entry = item.get("entry").and_then(|entry| entry.as_s().ok()).map_or("", String::as_str);
+                // A document that names neither an id nor an address that was known is nobody's.
+                let is_nobodys = entry.contains("/unidentified-");
                 let shown = format!("{item:?}");
-                if !is_listed.is_some_and(|entry| entry.starts_with("listed/"))
-                    && let Some(address) = addresses.iter().find(|address| shown.contains(*address))
+                let is_trace = |(address, was_known): &&(String, bool)| {
+                    (*was_known || !is_nobodys) && shown.contains(address.as_str())
+                };
+                if !entry.starts_with("listed/")
+                    && let Some((address, _)) = addresses.iter().find(is_trace)
                 {
                     traces.push(format!("{table} holds {address} of somebody who was erased: {shown}"));
                 }

@@ -162,7 +162,7 @@ fn status(
         freshness_seconds: fresh_as_of.map(|at| seconds_since(at, now)),
         error: error.map(|error| ErrorStatus { at: iso_millis(error.at), message: error.message }),
         failing_since: progress.failing_since().map(iso_millis),
-        next_attempt_at: progress.next_attempt_at().or(due_at).filter(|due_at| *due_at > now).map(iso_millis),
+        next_attempt_at: progress.next_attempt_at(now).or(due_at).filter(|due_at| *due_at > now).map(iso_millis),
         waiting: 0,
         history: None,
         listed_percent: listed_percent(from, delivery),
