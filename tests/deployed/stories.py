@@ -464,6 +464,13 @@ def the_roles_allow_nothing_else(stack, sources):
     used = stack.asked_for("ALLOWED")
     permissions = stack.permissions()
     expect(permissions, "the roles have no permissions")
+    # Needed only by one that stores somebody new in the very moment in which they are erased: no story can wait for that.
+    in_a_race = [
+        (stack.resources["ConnectorApiFunctionRole"], "dynamodb:UpdateItem", stack.outputs["ControlTableName"]),
+        (stack.resources["ImportApiFunctionRole"], "dynamodb:GetItem", stack.outputs["ShadowTableName"])]
+    permissions = [
+        (role, action, resource) for role, action, resource in permissions
+        if (role, action, resource.rsplit("/", 1)[-1]) not in in_a_race]
     idle = [
         f"{role} never needed {action} on {resource}" for role, action, resource in permissions
         if not any(used_role == role and used_action == action and fnmatchcase(used_resource, resource)
