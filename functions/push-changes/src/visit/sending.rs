@@ -13,6 +13,15 @@ use super::{End, HEARTBEAT, Sent, Stop, Visit};
 use crate::LEASE;
 use crate::choice::{Chosen, Told};
 
+/// Those that have come to an end.
+#[derive(Default)]
+struct Ended {
+    /// Their failure records are removed.
+    resolved: BTreeSet<String>,
+    /// They are not taken.
+    failed: Vec<Failure>,
+}
+
 /// How many failure records are written side by side.
 const AT_ONCE: usize = 16;
 
@@ -45,11 +54,22 @@ impl Visit<'_> {
             }
             delivered => delivered?,
         };
-        let mut sent = Sent { ids, trouble: delivered.trouble, ..Sent::default() };
-        let mut outcomes = delivered.outcomes.into_iter();
-        let (mut resolved, mut failed) = (BTreeSet::new(), Vec::new());
+        let Delivered { outcomes, trouble } = delivered;
+        let mut sent = Sent { ids, trouble, ..Sent::default() };
+        let Ended { resolved, failed } = self.sort(told, &chosen, outcomes, &mut sent);
+        let failures = &self.pushing.failures;
+        let puts = failed.iter().map(|failure| failures.put(self.key, failure));
+        stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        failures.remove_sent(self.key, &resolved).await?;
+        Ok(sent)
+    }
+
+    /// What each of those that were told came to: `sent` counts the first ones, up to one of which that is not known.
+    fn sort(&self, told: &[Told], chosen: &[Chosen], outcomes: Vec<Option<Outcome>>, sent: &mut Sent) -> Ended {
+        let mut outcomes = outcomes.into_iter();
+        let mut ended = Ended::default();
         let mut is_prefix = true;
-        for (told, chosen) in told.iter().zip(&chosen) {
+        for (told, chosen) in told.iter().zip(chosen) {
             let outcome = match chosen {
                 Chosen::Send(_) => outcomes.next().flatten(),
                 Chosen::LeftOut => Some(Outcome::LeftOut),
@@ -71,7 +91,7 @@ impl Visit<'_> {
                 None => continue,
                 Some(Outcome::Taken) => {
                     counts.sent = 1;
-                    resolved.insert(told.id.to_string());
+                    ended.resolved.insert(told.id.to_string());
                     // A deletion is none: sent again, it would make a site one more deleted contact.
                     if let Chosen::Send(outgoing) = chosen
                         && !outgoing.is_deletion()
@@ -81,12 +101,12 @@ impl Visit<'_> {
                 }
                 Some(Outcome::LeftOut) => {
                     counts.left_out = 1;
-                    resolved.insert(told.id.to_string());
+                    ended.resolved.insert(told.id.to_string());
                 }
                 Some(Outcome::Refused { reason, answer }) => {
                     counts.failed = 1;
                     let failed_at = self.pushing.clock.now();
-                    failed.push(Failure { source_id: told.id.to_string(), reason, raw: answer, failed_at });
+                    ended.failed.push(Failure { source_id: told.id.to_string(), reason, raw: answer, failed_at });
                 }
             }
             if is_prefix {
@@ -94,11 +114,7 @@ impl Visit<'_> {
                 sent.counts += counts;
             }
         }
-        let failures = &self.pushing.failures;
-        let puts = failed.iter().map(|failure| failures.put(self.key, failure));
-        stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        failures.remove_sent(self.key, &resolved).await?;
-        Ok(sent)
+        ended
     }
 
     /// Asks for customers to be sent again: another worker may have sent them before this one did, as they are now.

@@ -215,7 +215,9 @@ impl<D: TakesLists> Sorting<'_, D> {
             }
         }
         if no.is_failure {
-            let known = self.taken.iter().map(|place| &self.items[*place]).next_back().or(self.known.as_ref());
+            // What was taken just now may be a deletion, which is not to be sent twice: so it comes last.
+            let known = self.known.as_ref().or(self.witnesses.first());
+            let known = known.or_else(|| self.taken.last().map(|place| &self.items[*place]));
             if let Some(known) = known
                 && !matches!(self.destination.send(&[known]).await?, Said::Taken)
             {
