@@ -138,7 +138,7 @@ pub(crate) async fn changes(
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
     let mut position = began;
     let mut page = loop {
-        let page = api.feed.read(&tenant, &position, limit.get(), |change, _| wanted(&change.id)).await?;
+        let page = api.feed.read(&tenant, &position, limit.get(), |placed| wanted(&placed.change.id)).await?;
         let now = api.clock.now();
         if !page.changes.is_empty() || page.more || now >= until {
             break page;

@@ -124,8 +124,12 @@ impl PushChanges {
         let owner = self.random.owner_id();
         // Whoever has taken it since will see what this message is about.
         let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
-        match Visit::new(self, &destination, &owner, choice, state.clone(), deadline).await {
+        let visited = match Visit::new(self, &destination, &owner, choice, state.clone(), deadline).await {
             Ok(visit) => visit.carry_out().await,
+            Err(error) => Err(error),
+        };
+        match visited {
+            Ok(next) => Ok(next),
             Err(damage @ StoreError::Corrupt { .. }) => {
                 self.states.leave(key, &owner, &state, &Departure::default()).await?;
                 self.stands(key, damage.to_string()).await

@@ -30,6 +30,7 @@ mod trouble;
 
 pub(crate) use trouble::LONGEST_PAUSE;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Destination, DestinationKind};
@@ -125,8 +126,6 @@ struct Sent {
     witnesses: Vec<Witness>,
     /// Whether there are more of them than could be sent at once.
     is_full: bool,
-    /// Whether any of them has come to an end, be it behind one that has not.
-    has_settled_some: bool,
     trouble: Option<Trouble>,
 }
 
@@ -299,7 +298,7 @@ impl<'a> Visit<'a> {
         let system = self.destination.settings.receiver.to_string();
         let PushChanges { feed, states, clock, .. } = self.pushing;
         let now = clock.now();
-        let Delivery { position, progress, .. } = &mut self.delivery;
+        let Delivery { position, listed_from, progress, .. } = &mut self.delivery;
         let is_new = position.is_none();
         let is_other = is_new || progress.receiver != system;
         let is_resync = self.state.resync_requested.is_some();
@@ -322,15 +321,17 @@ impl<'a> Visit<'a> {
         let begins_anew = is_other || is_resync || is_back;
         if !is_new && begins_anew {
             progress.began_anew = Some(now);
+            *listed_from = Some(feed.latest(&self.key.tenant, Progress::OVERLAP).await?);
         }
         if is_other {
             progress.receiver = system;
             progress.witnesses.clear();
             progress.all_is_sent();
         }
-        for (_, listed) in progress.listed.iter_mut().filter(|(connection, _)| !from.contains(connection)) {
-            is_changed |= *listed != Listed::Left;
-            *listed = Listed::Left;
+        // It may have been sent customers of one whose listing was not begun: by the feed, or in an earlier round.
+        let known: BTreeSet<String> = progress.listed.keys().chain(&progress.begun).cloned().collect();
+        for left in known.into_iter().filter(|connection| !from.contains(connection)) {
+            is_changed |= progress.listed.insert(left, Listed::Left) != Some(Listed::Left);
         }
         if begins_anew {
             tracing::info!("begins with everybody");
@@ -367,7 +368,7 @@ impl<'a> Visit<'a> {
 
     /// Notes what a page came to. With trouble, the note is written with it.
     async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
-        let Sent { settled, counts, ids, witnesses, is_full, has_settled_some, trouble } = sent;
+        let Sent { settled, counts, ids, witnesses, is_full, trouble } = sent;
         let (now, most) = (self.pushing.clock.now(), self.most_at_once());
         // If one request holds them all.
         let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
@@ -391,7 +392,7 @@ impl<'a> Visit<'a> {
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.
-            Some(_) if settled == 0 && has_settled_some => effort.fail(now, at_once),
+            Some(_) if settled == 0 => effort.send_fewer(at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {

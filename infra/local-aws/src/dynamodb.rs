@@ -178,6 +178,11 @@ impl EmbeddedDynamoDb {
         client(self.in_process(false))
     }
 
+    /// An [exempt client](Self::exempt_client), whose calls meet an interference.
+    pub fn exempt_client_through(&self, interference: Arc<dyn Interference>) -> aws_sdk_dynamodb::Client {
+        client(self.in_process(false).through("DynamoDB", interference))
+    }
+
     fn in_process(&self, is_observed: bool) -> InProcess {
         let database = self.clone();
         InProcess::new(move |operation, body| {

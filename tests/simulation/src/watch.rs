@@ -1,12 +1,15 @@
-//! Watches every write to the shadow.
+//! Watches every write to the shadow, and every lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use local_aws::Call;
+use local_aws::{Answer, Call, Interference};
 use model::Version;
 use serde_json::Value;
+use store::Clock;
 
 use crate::invariants;
 
@@ -39,6 +42,11 @@ impl Watch {
         let always_there = existing.into_iter().collect();
         let (versions, leases, violations) = Default::default();
         Self(Arc::new(Mutex::new(Seen { versions, always_there, leases, violations, writes: 0, tombstones: 0 })))
+    }
+
+    /// The watch over an operator's calls.
+    pub fn of_operator(&self, clock: Clock) -> OperatorWatch {
+        OperatorWatch { watch: self.clone(), clock }
     }
 
     /// From now on it is right that a customer is deleted.
@@ -152,6 +160,26 @@ impl Watch {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes what an operator does, who meets no weather: an undo and an erasure take leases too.
+#[derive(Debug)]
+pub struct OperatorWatch {
+    watch: Watch,
+    clock: Clock,
+}
+
+impl Interference for OperatorWatch {
+    fn before<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Option<Answer>> {
+        async { None }.boxed()
+    }
+
+    fn after<'a>(&'a self, call: Call<'a>, answer: &'a Answer) -> BoxFuture<'a, Option<Answer>> {
+        if answer.0 == 200 {
+            self.watch.note(&call, self.clock.now());
+        }
+        async { None }.boxed()
     }
 }
 

@@ -322,7 +322,7 @@ async fn the_largest_change_is_published_and_so_is_what_comes_after_it() {
     world.publish().await;
     let feed = world.tables().feed();
     let oldest = feed.oldest("acme").await.unwrap();
-    let page = feed.read("acme", &oldest, 100, |_, _| true).await.unwrap();
+    let page = feed.read("acme", &oldest, 100, |_| true).await.unwrap();
     let mut told: Vec<(String, u64)> =
         page.changes.iter().map(|placed| (placed.change.id.to_string(), placed.change.revision)).collect();
     told.sort();

@@ -5,7 +5,7 @@ use operations::resync::{Requested, ResyncWhat, Resyncs};
 use operations::status::Condition;
 use operations::whereabouts::{Finder, Standing};
 use serde_json::json;
-use simulators::loyalty;
+use simulators::{loyalty, webhook};
 use std::time::Duration;
 use tests::{DestinationsFixture, OPERATOR, TOKEN};
 
@@ -152,6 +152,26 @@ async fn a_connection_that_is_taken_out_together_with_a_resync_brings_what_was_d
     world.run_all_for(70).await;
     world.source.delete(1002);
     world.run_all_for(130).await;
+    world.add_from(&["hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(70).await;
+    assert_eq!(world.hook.customer("aa~1002"), None);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_taken_out_before_it_is_listed_again_brings_what_was_deleted_all_the_same() {
+    let world = DestinationsFixture::with_customers(4).await;
+    world.site.create(None);
+    world.add_from(&["hook"], "['aa', 'bc']", "").await;
+    world.run_all_for(70).await;
+    // Nobody is listed again while it is down.
+    world.hook.fault(Some(webhook::Fault::Status(503)));
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    world.run_all_for(10).await;
+    world.add_from(&["hook"], "['bc']", "").await;
+    world.run_all_for(70).await;
+    world.hook.fault(None);
+    world.source.delete(1002);
+    world.run_all_for(190).await;
     world.add_from(&["hook"], "['aa', 'bc']", "").await;
     world.run_all_for(70).await;
     assert_eq!(world.hook.customer("aa~1002"), None);

@@ -211,7 +211,7 @@ async fn a_damaged_record_is_a_failure_by_its_name() {
 #[tokio::test]
 async fn a_customer_that_a_destination_always_fails_at_costs_itself() {
     let world = world().await;
-    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    world.loyalty.poison("aa~1007", loyalty::Poison::Status(500));
     world.hook.refuse("aa~1007", 500);
     world.source.change(1001..1041);
     world.sync().await;

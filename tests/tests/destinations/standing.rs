@@ -39,7 +39,7 @@ async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
 #[tokio::test]
 async fn a_customer_that_a_new_destination_fails_at_is_found_while_others_change_all_the_time() {
     let world = DestinationsFixture::with_customers(40).await;
-    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    world.loyalty.poison("aa~1007", loyalty::Poison::Status(500));
     world.hook.refuse("aa~1007", 500);
     world.add(&["loyalty", "hook"], "").await;
     for _ in 0..25 {
@@ -237,7 +237,7 @@ async fn the_feed_goes_on_every_minute_while_a_redrive_waits() {
     }
     // Busy at that customer alone, which passes by itself: for long, nobody is blamed.
     world.hook.refuse("aa~1007", 503);
-    world.loyalty.poison("aa~1007", loyalty::Poison::ServerError);
+    world.loyalty.poison("aa~1007", loyalty::Poison::Status(500));
     minutes(&world, 6).await;
     world.source.change(1010..1041);
     world.sync().await;
@@ -254,7 +254,7 @@ async fn the_feed_goes_on_every_minute_while_a_redrive_waits() {
 #[tokio::test]
 async fn a_new_destination_that_does_not_take_what_changed_last_gets_everybody_else() {
     for (status, poison) in [
-        (500, loyalty::Poison::ServerError),
+        (500, loyalty::Poison::Status(500)),
         (404, loyalty::Poison::WholeBatchError),
         (422, loyalty::Poison::RowDropped),
     ] {
@@ -304,7 +304,7 @@ async fn a_receiver_that_takes_what_it_knows_and_nothing_new_blames_few() {
     let world = world().await;
     for id in 1001..1041 {
         world.hook.refuse(&format!("aa~{id}"), 500);
-        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::ServerError);
+        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::Status(500));
     }
     change(&world, 1001..1038).await;
     // What it took last, it takes again.
@@ -377,10 +377,75 @@ async fn witnesses_that_a_service_fails_at_now_prove_nothing_either() {
     }
     minutes(&world, 1).await;
     for id in [1008, 1038, 1039, 1040] {
-        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::ServerError);
+        world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::Status(500));
     }
     change(&world, 1008..1020).await;
     minutes(&world, 10).await;
     assert_eq!(world.refused_by("loyalty").await, ["aa~1008"]);
     assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn whatever_status_one_customer_is_answered_with_costs_that_customer() {
+    for status in [302, 403, 406, 408, 501, 507, 520, 524] {
+        let world = world().await;
+        world.hook.refuse("aa~1007", status);
+        world.loyalty.poison("aa~1007", loyalty::Poison::Status(status));
+        change(&world, 1001..1041).await;
+        minutes(&world, 60).await;
+        for id in ["loyalty", "hook"] {
+            assert_eq!(world.refused_by(id).await, ["aa~1007"], "{id}, {status}");
+            assert_eq!(world.destination(id).await.waiting, 0, "{id}, {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_a_service_counts_twice_costs_itself() {
+    let world = world().await;
+    world.loyalty.poison("aa~1007", loyalty::Poison::CountedTwice);
+    change(&world, 1001..1041).await;
+    minutes(&world, 10).await;
+    assert_eq!(world.refused_by("loyalty").await, ["aa~1007"]);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_new_destination_that_refuses_a_third_gets_all_others() {
+    let world = DestinationsFixture::with_customers(90).await;
+    let refused = || (1001..1091).step_by(3);
+    for id in world.ids(refused()) {
+        world.site.refuse_external_id(&id);
+        world.loyalty.poison(&id, loyalty::Poison::WholeBatchError);
+    }
+    world.add(&["site", "loyalty"], "").await;
+    minutes(&world, 30).await;
+    for id in ["site", "loyalty"] {
+        assert_eq!(world.refused_by(id).await, world.ids(refused()), "{id}");
+        assert_eq!(world.destination(id).await.listed_percent, 100, "{id}");
+    }
+    assert_eq!(world.loyalty.codes().len(), 60);
+}
+
+#[tokio::test]
+async fn a_change_after_a_resync_is_sent_though_it_is_dated_before() {
+    let world = world().await;
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    minutes(&world, 1).await;
+    let resynced_at = world.now().as_millisecond();
+    change(&world, [1005]).await;
+    // By a function whose clock is an hour behind.
+    let feed = world.clients.dynamodb.scan().table_name(tests::FEED_TABLE).send().await.unwrap().items.unwrap();
+    let at = |item: &Item| item.get("at").map(|at| at.as_n().unwrap().parse::<i64>().unwrap());
+    let mut backdated = 0;
+    for mut item in feed.into_iter().filter(|item| at(item) >= Some(resynced_at)) {
+        let before = aws_sdk_dynamodb::types::AttributeValue::N((at(&item).unwrap() - 3_600_000).to_string());
+        item.insert("at".to_owned(), before);
+        let put = world.clients.dynamodb.put_item().table_name(tests::FEED_TABLE).set_item(Some(item));
+        put.send().await.unwrap();
+        backdated += 1;
+    }
+    assert_eq!(backdated, 1);
+    minutes(&world, 2).await;
+    assert_eq!(world.names(1005)[2], name(&world, 1005).await);
 }

@@ -1,8 +1,8 @@
 //! A page of the change feed, of the listing, or of failures that are redriven.
 
 use jiff::Timestamp;
-use model::{ConnectionKey, CustomerId, FeedChange, FeedPosition};
-use store::{ChangedCustomer, FeedError, Listed, Part, Shadow, StoreError};
+use model::{ConnectionKey, CustomerId, FeedPosition};
+use store::{ChangedCustomer, FeedError, Listed, Part, PlacedChange, Progress, Shadow, StoreError};
 
 use super::{A_DAY, Stop, Visit};
 use crate::choice::Told;
@@ -11,10 +11,9 @@ impl Visit<'_> {
     /// Sends a page of the failures that an operator has asked for; whether it is the last one.
     pub(super) async fn redrive(&mut self) -> Result<bool, Stop> {
         let failures = &self.pushing.failures;
-        let requests = failures.redrives_requested(self.key).await?;
-        let page = &requests[..requests.len().min(self.page_size(Part::Redrives))];
-        let mut told = Vec::with_capacity(page.len());
-        for (text, requested_at) in page {
+        let (requests, has_more) = failures.redrives_requested(self.key, self.page_size(Part::Redrives)).await?;
+        let mut told = Vec::with_capacity(requests.len());
+        for (text, requested_at) in &requests {
             match text.parse::<CustomerId>() {
                 // Nobody is told of one that never was.
                 Ok(id) if !self.is_known(&id).await? => failures.clear_redrive(self.key, text).await?,
@@ -31,12 +30,12 @@ impl Visit<'_> {
             }
         }
         let mut sent = self.send(Part::Redrives, &told).await?;
-        sent.is_full = page.len() < requests.len();
+        sent.is_full = has_more;
         for told in &told[..sent.settled] {
             // One that was made anew meanwhile is still to be done.
             failures.clear_redrive_of(self.key, &told.id.to_string(), told.at).await?;
         }
-        self.delivery.progress.has_redrives = page.len() < requests.len() || sent.settled < told.len();
+        self.delivery.progress.has_redrives = has_more || sent.settled < told.len();
         let is_all = !self.delivery.progress.has_redrives;
         self.take(Part::Redrives, sent).await?;
         Ok(is_all)
@@ -55,9 +54,9 @@ impl Visit<'_> {
     /// Sends a page of the change feed; whether it is the last one.
     pub(super) async fn follow(&mut self) -> Result<bool, Stop> {
         let from = &self.destination.settings.from;
-        let progress = &self.delivery.progress;
+        let delivery = &self.delivery;
         let wanted =
-            |change: &FeedChange, at| from.contains(&change.id.connection) && progress.is_to_be_told(change, at);
+            |placed: &PlacedChange| from.contains(&placed.change.id.connection) && delivery.is_to_be_told(placed);
         let position = self.delivery.position.unwrap_or_default();
         let page = self.pushing.feed.read(&self.key.tenant, &position, self.page_size(Part::Feed), wanted).await;
         let page = match page {
@@ -65,18 +64,17 @@ impl Visit<'_> {
             Err(FeedError::Gone) => return self.begin_after_a_gap().await,
             Err(FeedError::Store(error)) => return Err(error.into()),
         };
-        let listed_before = self.delivery.progress.listed_before();
         let customers = page.customers();
         let progress = &self.delivery.progress;
         let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
         let occasion = progress.round.to_string();
-        let told = |ChangedCustomer { place, last_at, is_new }: &ChangedCustomer| {
+        let told = |ChangedCustomer { place, last, is_new }: &ChangedCustomer| {
             let placed = &page.changes[*place];
             let id = placed.change.id.clone();
             // One that was not listed yet is new to the destination, whatever became of it.
             let is_new = *is_new || is_first_round && listed.get(&id.connection) != Some(&Listed::All);
             let revision = placed.change.revision;
-            let only_if_gone = listed_before.is_some_and(|before| *last_at < before);
+            let only_if_gone = delivery.is_listed(&page.changes[*last]);
             Told { is_new, only_if_gone, at: placed.at, revision, occasion: occasion.clone(), id }
         };
         let told: Vec<Told> = customers.iter().map(told).collect();
@@ -110,7 +108,9 @@ impl Visit<'_> {
     /// the feed that is kept, for the deletions in it.
     pub(super) async fn begin_after_a_gap(&mut self) -> Result<bool, Stop> {
         tracing::warn!("the change feed has a gap at this destination's place: begins with everybody");
-        self.delivery.position = Some(self.pushing.feed.oldest(&self.key.tenant).await?);
+        let feed = &self.pushing.feed;
+        self.delivery.listed_from = Some(feed.latest(&self.key.tenant, Progress::OVERLAP).await?);
+        self.delivery.position = Some(feed.oldest(&self.key.tenant).await?);
         let progress = &mut self.delivery.progress;
         progress.listed.retain(|_, listed| *listed == Listed::Left);
         progress.round += 1;

@@ -83,9 +83,6 @@ impl Visit<'_> {
                 }
             };
             is_prefix &= outcome.is_some();
-            let is_answered =
-                matches!(chosen, Chosen::Send(_)) && matches!(outcome, Some(ref it) if *it != Outcome::LeftOut);
-            sent.has_settled_some |= is_answered;
             let mut counts = DeliveryCounts::default();
             match outcome {
                 None => continue,

@@ -132,14 +132,14 @@ pub enum Payload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     endpoint: String,
-    site_id: u32,
+    pub(crate) id: u32,
 }
 
 impl Site {
     /// The site behind an endpoint. The case of an endpoint does not matter, nor does a port that goes without saying.
-    pub fn of(endpoint: &str, site_id: u32) -> Self {
+    pub fn of(endpoint: &str, id: u32) -> Self {
         let endpoint = url::Url::parse(endpoint).map_or_else(|_| endpoint.to_owned(), String::from);
-        Self { endpoint: endpoint.trim_end_matches('/').to_ascii_lowercase(), site_id }
+        Self { endpoint: endpoint.trim_end_matches('/').to_ascii_lowercase(), id }
     }
 }
 
@@ -176,7 +176,7 @@ impl Receiver {
     /// What two spellings of the same system have in common.
     pub(crate) fn canonical(&self) -> String {
         match self.site() {
-            Some(Site { endpoint, site_id }) => format!("{endpoint} {site_id}"),
+            Some(Site { endpoint, id }) => format!("{endpoint} {id}"),
             None => url::Url::parse(self.url()).map_or_else(|_| self.url().to_owned(), String::from),
         }
     }

@@ -228,8 +228,16 @@ fn check_from(
             fields.problem("from", &format!("`{from}` is no connection of the tenant"));
         }
         let site = site_of(connections.iter().find(|connection| connection.key.connection == *from));
-        if site.is_some() && site == destination.settings.receiver.site() {
-            let warning = "is the same site: its own customers are not sent back to it";
+        if let (Some(site), Some(own)) = (site, destination.settings.receiver.site())
+            && site.id == own.id
+        {
+            let warning = match site == own {
+                true => "is the same site: its own customers are not sent back to it",
+                false => {
+                    "has the same `site_id` at another `endpoint`: if it is the same site, give both the same one, or \
+                     its own customers are sent back to it"
+                }
+            };
             fields.notes.warnings.push(format!("{}: key `from`: `{from}` {warning}", fields.name));
         }
     }

@@ -191,7 +191,7 @@ impl<D: TakesLists> Sorting<'_, D> {
         match self.destination.send(&sent).await {
             Ok(Said::Taken) => Ok(None),
             Ok(Said::Refused { reason, answer, has_some }) => {
-                let trouble = Trouble::new(format!("it takes nobody: {reason}"));
+                let trouble = Trouble::new(format!("it takes nobody: {reason}")).of_content();
                 Ok(Some(No { trouble, refused: Outcome::Refused { reason, answer }, has_some, is_failure: false }))
             }
             Err(trouble) if trouble.blames_content(self.attempts) => {

@@ -97,7 +97,8 @@ impl Service<'_> {
                 match counted {
                     _ if counted == all => Ok(Said::Taken),
                     _ if counted > all => {
-                        Err(Trouble::new(format!("it counts {counted} customers in its answer to {all} rows")))
+                        let problem = format!("it counts {counted} customers in its answer to {all} rows");
+                        Err(Trouble::new(problem).of_content())
                     }
                     // Rows of customers that stay as they are count as nothing.
                     _ if self.service.overwrite_duplicates == Overwrite::Ignore => Ok(Said::Taken),

@@ -198,12 +198,16 @@ impl Answer {
     /// The status as trouble.
     pub(crate) fn into_trouble(self) -> Trouble {
         let what = if self.status.is_redirection() { ", a redirect, which is not followed" } else { "" };
+        let is_to_wait = self.retry_after.is_some();
         let (blames_after, stops_all) = match self.status.as_u16() {
-            _ if self.retry_after.is_some() => (None, true),
-            408 | 410 | 425 | 429 => (None, true),
-            500 | 502 | 504 => (Some(NO_ACCIDENT), false),
-            503 => (Some(NOT_BUSY), false),
-            _ => (None, false),
+            410 | 425 | 429 => (None, true),
+            // It does not know us, whatever is sent.
+            401 | 407 => (None, is_to_wait),
+            408 => (Some(NOT_BUSY), true),
+            503 => (Some(NOT_BUSY), is_to_wait),
+            _ if is_to_wait => (Some(NOT_BUSY), true),
+            // A guard before the destination may dislike what is sent, and answer with any status.
+            _ => (Some(NO_ACCIDENT), false),
         };
         Trouble {
             retry_after: self.retry_after,

@@ -4,11 +4,11 @@
 use config::{ConnectionKind, Destination};
 use jiff::Timestamp;
 use model::import::RowOutcome;
-use model::{ConnectionKey, CustomerId, FeedChange, Resource, Status, iso_millis};
+use model::{ConnectionKey, CustomerId, Resource, Status, iso_millis};
 use serde::Serialize;
 use store::{
     ChangeFeed, ConnectionRegistry, Deliveries, Failures, FeedError, Holding, Imports, Ledger, Listed,
-    PendingReferences, Shadow, StoreError, Tables, Withheld,
+    PendingReferences, PlacedChange, Shadow, StoreError, Tables, Withheld,
 };
 use utoipa::ToSchema;
 
@@ -251,7 +251,7 @@ impl Finder {
             return Ok(true);
         }
         loop {
-            let wanted = |change: &FeedChange, at| change.id == *id && delivery.progress.is_to_be_told(change, at);
+            let wanted = |placed: &PlacedChange| placed.change.id == *id && delivery.is_to_be_told(placed);
             match self.feed.read(&destination.tenant, &position, 1, wanted).await {
                 Ok(page) if !page.changes.is_empty() => return Ok(true),
                 Ok(page) if !page.more => return Ok(false),

@@ -5,20 +5,21 @@
 //! |---|---|
 //! | `turn` | how often the entry was written: who has not seen the last turn writes nothing |
 //! | `position` | how far the change feed was read; what comes before it is at the destination, is a failure record, or was left out on purpose |
+//! | `listed_from` | see [`Delivery::listed_from`] |
 //! | `document` | the rest of [`Delivery`], as JSON |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use jiff::{SignedDuration, Timestamp};
-use model::{ChangeAction, ConnectionKey, FeedChange, FeedPosition};
+use jiff::Timestamp;
+use model::{ChangeAction, ConnectionKey, FeedPosition};
 use serde::{Deserialize, Serialize};
 
 use crate::control::ControlTable;
 use crate::item::{Read, bytes, number, text};
 use crate::request::is_done;
-use crate::{Clock, Random, StoreError};
+use crate::{Clock, PlacedChange, Random, StoreError};
 
 const PUSH: &str = "push";
 
@@ -33,6 +34,9 @@ pub struct Delivery {
     turn: u64,
     /// How far the change feed was read; `None` if nothing was begun.
     pub position: Option<FeedPosition>,
+    /// Where the feed stood when everybody was begun with the last time, if not for the first time: of what stands
+    /// before, the deletions alone are still to be told.
+    pub listed_from: Option<FeedPosition>,
     /// The rest.
     pub progress: Progress,
 }
@@ -49,8 +53,7 @@ pub struct Progress {
     pub first_round: u64,
     /// How far each connection's customers were listed. One that is not there was not begun.
     pub listed: BTreeMap<String, Listed>,
-    /// When everybody was begun with the last time, if not for the first time: of the feed of before, deletions alone
-    /// are still to be told.
+    /// When everybody was begun with the last time, if not for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_anew: Option<Timestamp>,
     /// The connections whose listing was begun with: the place in the feed was put back for them.
@@ -113,7 +116,13 @@ impl Effort {
     pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
         self.attempts = self.attempts.saturating_add(1);
         self.failing_since.get_or_insert(now);
+        self.send_fewer(too_many);
+    }
+
+    /// So many at once may have been too many: half of them are sent from now on, and no more than before.
+    pub fn send_fewer(&mut self, too_many: Option<usize>) {
         if let Some(count) = too_many {
+            let count = self.at_once.map_or(count, |at_once| at_once.min(count));
             self.at_once = Some((count / 2).max(1));
         }
     }
@@ -182,23 +191,24 @@ impl std::ops::AddAssign for DeliveryCounts {
     }
 }
 
+impl Delivery {
+    /// Whether the listing has a customer that changed, if it lives: the change is older than the listing.
+    pub fn is_listed(&self, placed: &PlacedChange) -> bool {
+        self.listed_from.is_some_and(|position| placed.is_before(&position))
+    }
+
+    /// Whether a change is still to be told, as far as that is known without its customer.
+    pub fn is_to_be_told(&self, placed: &PlacedChange) -> bool {
+        placed.change.action == ChangeAction::Deleted || !self.is_listed(placed)
+    }
+}
+
 impl Progress {
     /// How many customers are remembered that the destination took.
     pub const MOST_WITNESSES: usize = 3;
 
     /// How far back the feed begins that follows a listing: the index that is listed by lags behind by milliseconds.
     pub const OVERLAP: Duration = Duration::from_secs(60);
-
-    /// Before this, changes are in the listing: whoever was deleted is not.
-    pub fn listed_before(&self) -> Option<Timestamp> {
-        let overlap = SignedDuration::try_from(Self::OVERLAP).unwrap_or(SignedDuration::MAX);
-        self.began_anew.map(|at| at.checked_sub(overlap).unwrap_or(Timestamp::MIN))
-    }
-
-    /// Whether a change that was told `at` a time is still to be told, as far as that is known without its customer.
-    pub fn is_to_be_told(&self, change: &FeedChange, at: Timestamp) -> bool {
-        change.action == ChangeAction::Deleted || self.listed_before().is_none_or(|before| at >= before)
-    }
 
     /// Whether everybody is new to the system.
     pub fn is_first_round(&self) -> bool {
@@ -284,13 +294,15 @@ impl Deliveries {
         let Some(item) = self.0.get(destination, PUSH).await? else { return Ok(Delivery::default()) };
         let read = Read::new(PUSH, &item);
         let corrupt = |attribute| StoreError::Corrupt { key: PUSH.to_owned(), attribute };
-        let position = match read.has("position") {
-            true => Some(FeedPosition::of_bytes(read.bytes("position")?, &destination.tenant)),
-            false => None,
+        let position = |attribute| {
+            let bytes = read.has(attribute).then(|| read.bytes(attribute)).transpose()?;
+            let position = bytes.map(|bytes| FeedPosition::of_bytes(bytes, &destination.tenant));
+            position.map(|position| position.ok_or_else(|| corrupt(attribute))).transpose()
         };
         Ok(Delivery {
             turn: read.number("turn")?,
-            position: position.map(|position| position.ok_or_else(|| corrupt("position"))).transpose()?,
+            position: position("position")?,
+            listed_from: position("listed_from")?,
             progress: serde_json::from_str(read.text("document")?).map_err(|_| corrupt("document"))?,
         })
     }
@@ -317,15 +329,23 @@ impl Deliveries {
         let is_own = "turn = :turn AND document = :document AND #position = :position";
         // What has no place yet begins with all of the feed.
         let position = delivery.position.unwrap_or_default().to_bytes(&destination.tenant);
+        let set = "SET turn = :turn, document = :document, #position = :position";
         let mut update = self
             .0
             .update(destination, PUSH)
-            .update_expression("SET turn = :turn, document = :document, #position = :position")
+            .update_expression(match delivery.listed_from {
+                Some(_) => format!("{set}, listed_from = :listed_from"),
+                None => format!("{set} REMOVE listed_from"),
+            })
             .condition_expression(format!("{is_last} OR ({is_own})"))
             .expression_attribute_names("#position", "position")
             .expression_attribute_values(":turn", number(delivery.turn + 1))
             .expression_attribute_values(":document", text(document))
             .expression_attribute_values(":position", bytes(&position));
+        if let Some(position) = delivery.listed_from {
+            let position = position.to_bytes(&destination.tenant);
+            update = update.expression_attribute_values(":listed_from", bytes(&position));
+        }
         if delivery.turn > 0 {
             update = update.expression_attribute_values(":seen", number(delivery.turn));
         }

@@ -87,12 +87,12 @@ impl FeedPage {
     pub fn customers(&self) -> Vec<ChangedCustomer> {
         let mut customers: Vec<ChangedCustomer> = Vec::new();
         let mut known: BTreeMap<&CustomerId, usize> = BTreeMap::new();
-        for (place, PlacedChange { change, at, .. }) in self.changes.iter().enumerate() {
+        for (place, PlacedChange { change, .. }) in self.changes.iter().enumerate() {
             let number = *known.entry(&change.id).or_insert(customers.len());
             if number == customers.len() {
-                customers.push(ChangedCustomer { place, last_at: *at, is_new: false });
+                customers.push(ChangedCustomer { place, last: place, is_new: false });
             }
-            customers[number].last_at = *at;
+            customers[number].last = place;
             customers[number].is_new |= change.action != ChangeAction::Updated;
         }
         customers
@@ -104,8 +104,8 @@ impl FeedPage {
 pub struct ChangedCustomer {
     /// The place of its first change in the page.
     pub place: usize,
-    /// When the last of them was appended.
-    pub last_at: Timestamp,
+    /// The place of its last one.
+    pub last: usize,
     /// Whether a reader that was told all of them knows it as somebody who was not there in between.
     pub is_new: bool,
 }
@@ -119,6 +119,15 @@ pub struct PlacedChange {
     pub at: Timestamp,
     /// Where a reader stands that has read it.
     pub position: FeedPosition,
+}
+
+impl PlacedChange {
+    /// Whether a reader that stands at `position` has read it.
+    pub fn is_before(&self, position: &FeedPosition) -> bool {
+        let lane = lane_of(&self.change.id);
+        let [own, other] = [self.position, *position].map(|position| position.0[lane]);
+        (own.read, own.taken) <= (other.read, other.taken)
+    }
 }
 
 /// A feed could not be read.
@@ -289,7 +298,7 @@ impl ChangeFeed {
         tenant: &str,
         position: &FeedPosition,
         limit: usize,
-        wanted: impl Fn(&FeedChange, Timestamp) -> bool,
+        wanted: impl Fn(&PlacedChange) -> bool,
     ) -> Result<FeedPage, FeedError> {
         let mut lanes = Vec::with_capacity(LANES);
         for (lane, position) in position.0.into_iter().enumerate() {
@@ -312,8 +321,9 @@ impl ChangeFeed {
                     break;
                 }
                 page.position.0[lane] = after(segment, place + 1);
-                if wanted(change, at) {
-                    page.changes.push(PlacedChange { change: change.clone(), at, position: page.position });
+                let placed = PlacedChange { change: change.clone(), at, position: page.position };
+                if wanted(&placed) {
+                    page.changes.push(placed);
                 }
             }
             reader.position = page.position.0[lane];

@@ -109,7 +109,7 @@ async fn read_to_end(
 ) -> Result<Vec<PlacedChange>, FeedError> {
     let mut changes: Vec<PlacedChange> = Vec::new();
     loop {
-        let page = feed.read(tenant, position, PAGE, |change, _| wanted(change)).await?;
+        let page = feed.read(tenant, position, PAGE, |placed| wanted(&placed.change)).await?;
         *position = page.position;
         changes.drain(..changes.len().saturating_sub(LAST));
         changes.extend(page.changes);

@@ -12,7 +12,7 @@
 //! | `GET /_simulator/customer?code=1001` | a customer's columns, and how often it was written, as JSON |
 //! | `GET /_simulator/batches` | the batches that could be read, in order, as JSON |
 //!
-//! Kinds of poison: `row-dropped`, `whole-batch-error`, `server-error`.
+//! Kinds of poison: `row-dropped`, `whole-batch-error`, `server-error`, `counted-twice`.
 //!
 //! Faults, with their `value`: `none`, `delay` (milliseconds), `hang`, `status` (HTTP status), `retry-after`
 //! (`status:seconds`), `cut-body`, `not-xml`, `malformed`, `doctype`, `huge` (bytes), `error-answer` (message),
@@ -68,7 +68,8 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
     Ok(match parameters.text("kind")? {
         "row-dropped" => Poison::RowDropped,
         "whole-batch-error" => Poison::WholeBatchError,
-        "server-error" => Poison::ServerError,
+        "server-error" => Poison::Status(500),
+        "counted-twice" => Poison::CountedTwice,
         other => return Err(not_known("kind", other)),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use axum::http::StatusCode;
 use jiff::civil::Date;
 
 use super::{
@@ -66,10 +67,15 @@ impl State {
         self.customers.get(code)
     }
 
-    /// Whether a batch holds a customer that the service fails at.
-    pub(super) fn fails_at(&self, batch: &Batch) -> bool {
-        self.most_rows.is_some_and(|most| batch.seen.codes.len() > most)
-            || batch.seen.codes.iter().any(|code| self.poisons.get(code) == Some(&Poison::ServerError))
+    /// With what a batch is answered that is too large, or holds a customer that the service fails at.
+    pub(super) fn failure_at(&self, batch: &Batch) -> Option<StatusCode> {
+        if self.most_rows.is_some_and(|most| batch.seen.codes.len() > most) {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        batch.seen.codes.iter().find_map(|code| match self.poisons.get(code) {
+            Some(Poison::Status(status)) => StatusCode::from_u16(*status).ok(),
+            _ => None,
+        })
     }
 
     /// Imports what can be used of a batch; all of it is refused if it holds a customer that makes it so.
@@ -90,6 +96,8 @@ impl State {
         }
         self.counts.new += imported.new;
         self.counts.updated += imported.updated;
+        let is_counted_twice = |code: &&String| self.poisons.get(*code) == Some(&Poison::CountedTwice);
+        imported.updated += batch.seen.codes.iter().filter(is_counted_twice).count() as u64;
         Ok(imported)
     }
 
@@ -110,7 +118,7 @@ impl State {
                 code
             }
         };
-        if self.poisons.contains_key(&code) {
+        if self.poisons.get(&code).is_some_and(|poison| *poison != Poison::CountedTwice) {
             return RowOutcome::Dropped;
         }
         let was_there = self.customers.contains_key(&code);

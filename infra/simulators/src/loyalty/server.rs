@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 
@@ -35,8 +35,8 @@ pub(super) async fn call(State(simulator): State<LoyaltySimulator>, headers: Hea
         return response;
     }
 
-    if batch.as_ref().is_ok_and(|batch| simulator.state().fails_at(batch)) {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    if let Some(status) = batch.as_ref().ok().and_then(|batch| simulator.state().failure_at(batch)) {
+        return status.into_response();
     }
     let mut answer = import(&simulator, &fields, &headers, batch, place).unwrap_or_else(|message| {
         simulator.state().counts.refused += 1;

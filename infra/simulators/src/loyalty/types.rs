@@ -90,8 +90,10 @@ pub enum Poison {
     RowDropped,
     /// The batch is refused as a whole, by an error that does not name the row.
     WholeBatchError,
-    /// The service fails at its batch, with HTTP 500.
-    ServerError,
+    /// The batch is answered with this HTTP status, and nothing of it is imported.
+    Status(u16),
+    /// Its row is imported, and counted twice.
+    CountedTwice,
 }
 
 /// The requests to a simulator so far.

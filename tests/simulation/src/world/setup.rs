@@ -105,7 +105,8 @@ impl World {
             imports: TABLES[2].to_owned(),
             feed: TABLES[3].to_owned(),
         };
-        let tables = Tables::new(aws.database.exempt_client(), names, clock.clone(), Random::from_seed(seed ^ 2));
+        let client = aws.database.exempt_client_through(Arc::new(watch.of_operator(clock.clone())));
+        let tables = Tables::new(client, names, clock.clone(), Random::from_seed(seed ^ 2));
         let mut world = Self {
             aws,
             next_tick: clock.now(),

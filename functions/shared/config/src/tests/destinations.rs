@@ -140,9 +140,14 @@ fn plain_http_must_be_allowed_too() {
 
 #[test]
 fn a_site_that_would_get_its_own_customers_back_is_told() {
-    let same = SITE.replace("other.example.org", "BC.example.org").replace("site_id = 7", "site_id = 12345");
-    let text = format!("{MINIMAL}{BC}{}", same.replace("[\"aa\"]", "[\"aa\", \"bc\"]"));
-    let file = Configuration::parse_usable(&text, Deployment::Local).unwrap();
+    let warnings = |host: &str| {
+        let site = SITE.replace("other.example.org", host).replace("site_id = 7", "site_id = 12345");
+        let text = format!("{MINIMAL}{BC}{}", site.replace("[\"aa\"]", "[\"aa\", \"bc\"]"));
+        Configuration::parse_usable(&text, Deployment::Local).unwrap().warnings
+    };
     let warning = "`bc` is the same site: its own customers are not sent back to it";
-    assert_eq!(file.warnings, [format!("destination `site`: key `from`: {warning}")]);
+    assert_eq!(warnings("BC.example.org"), [format!("destination `site`: key `from`: {warning}")]);
+    let warning = "`bc` has the same `site_id` at another `endpoint`: if it is the same site, give both the same one, or \
+                   its own customers are sent back to it";
+    assert_eq!(warnings("other.example.org"), [format!("destination `site`: key `from`: {warning}")]);
 }

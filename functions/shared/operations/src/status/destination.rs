@@ -3,9 +3,11 @@
 use config::{DESTINATION, Destination, DestinationKind};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{FeedChange, iso_millis};
+use model::iso_millis;
 use serde::Serialize;
-use store::{ConnectionState, Delivery, DeliveryCounts, FeedError, Listed, Registration, Shadow, StoreError};
+use store::{
+    ConnectionState, Delivery, DeliveryCounts, FeedError, Listed, PlacedChange, Registration, Shadow, StoreError,
+};
 use utoipa::ToSchema;
 
 use super::{AT_ONCE, Condition, ErrorStatus, HourlyPushCounts, StatusReader, seconds_since};
@@ -100,8 +102,13 @@ impl StatusReader {
         };
         let failures = self.failures.count(key).await?;
         let waiting = match &destination {
-            Ok(destination) => self.waiting(destination, &delivery).await?,
-            Err(_) => 0,
+            Ok(destination) => self.waiting(destination, &delivery).await,
+            Err(_) => Ok(0),
+        };
+        let (waiting, damage) = match waiting {
+            Ok(waiting) => (waiting, damage),
+            Err(found @ StoreError::Corrupt { .. }) => (0, damage.or(Some(found))),
+            Err(error) => return Err(error),
         };
         let (id, tenant) = (key.connection.clone(), key.tenant.clone());
         let mut status = status(id, tenant, destination.as_ref().ok(), state, &delivery, now);
@@ -120,9 +127,9 @@ impl StatusReader {
 
     async fn waiting(&self, destination: &Destination, delivery: &Delivery) -> Result<u64, StoreError> {
         let Some(position) = delivery.position else { return Ok(0) };
-        let wanted = |change: &FeedChange, at| {
-            destination.settings.from.contains(&change.id.connection) && delivery.progress.is_to_be_told(change, at)
-        };
+        let from = &destination.settings.from;
+        let wanted =
+            |placed: &PlacedChange| from.contains(&placed.change.id.connection) && delivery.is_to_be_told(placed);
         match self.feed.read(&destination.key.tenant, &position, MOST_COUNTED, wanted).await {
             Ok(page) => Ok(page.changes.len() as u64),
             // Everybody is listed for it with the next attempt.

@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::connection_state::POLL;
 use crate::control::ControlTable;
 use crate::item::{Read, number, time};
-use crate::request::{is_done, query_all};
+use crate::request::{is_done, query_all, query_page};
 
 impl Failures {
     /// Asks for a customer to be fetched again with the next batch.
@@ -40,17 +40,21 @@ impl Failures {
         Ok(requests.into_iter().map(|(source_id, _)| source_id).collect())
     }
 
-    /// The customers that are to be sent again, by id, and when that was asked for.
+    /// The first `limit` customers that are to be sent again, by id, and when that was asked for; and whether there may
+    /// be more.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn redrives_requested(
         &self,
         destination: &ConnectionKey,
-    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(destination, REDRIVE)).await?;
+        limit: usize,
+    ) -> Result<(Vec<(String, Timestamp)>, bool), StoreError> {
+        let query = self.0.entries(destination, REDRIVE).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = query_page(&self.0.patience, &query).await?;
         let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
-        items.iter().map(request).collect()
+        let requests = page.items().iter().map(request).collect::<Result<_, StoreError>>()?;
+        Ok((requests, page.last_evaluated_key.is_some()))
     }
 
     /// Clears a request that was carried out, unless it was made anew since.

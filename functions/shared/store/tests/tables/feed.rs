@@ -31,7 +31,7 @@ impl Follower {
 
     /// Reads the next page; `false` if there was none.
     async fn step(&mut self) -> bool {
-        let page = self.feed.read("acme", &self.position, LIMIT, |_, _| true).await.unwrap();
+        let page = self.feed.read("acme", &self.position, LIMIT, |_| true).await.unwrap();
         for placed in &page.changes {
             let revision = placed.change.revision;
             self.heard.entry(placed.change.id.source_id.clone()).or_default().push(revision);
@@ -115,7 +115,7 @@ async fn a_reader_can_stop_within_a_segment_and_go_on_there() {
         let mut position = feed.oldest("acme").await.unwrap();
         let mut seen = Vec::new();
         loop {
-            let page = feed.read("acme", &position, limit, |_, _| true).await.unwrap();
+            let page = feed.read("acme", &position, limit, |_| true).await.unwrap();
             assert!(page.changes.len() <= limit);
             seen.extend(page.changes.iter().map(|placed| placed.change.id.source_id.clone()));
             // Where each change stands is where the next page would begin.
@@ -135,7 +135,8 @@ async fn a_reader_can_stop_within_a_segment_and_go_on_there() {
         assert_eq!(seen.len(), if limit == 1 { 51 } else { 2_500 }, "{limit}");
     }
     // What is filtered out is passed over all the same.
-    let page = feed.read("acme", &FeedPosition::default(), 10, |change, _| change.id.source_id == "no").await.unwrap();
+    let page =
+        feed.read("acme", &FeedPosition::default(), 10, |placed| placed.change.id.source_id == "no").await.unwrap();
     assert_eq!((page.changes.len(), page.more), (0, false));
     assert_ne!(page.position, FeedPosition::default());
 }
@@ -151,7 +152,7 @@ async fn the_latest_position_overlaps_as_far_as_is_asked() {
     }
     for overlap in [0, 9, 10, 35, 500, 990, 5_000] {
         let position = feed.latest("acme", Duration::from_secs(overlap)).await.unwrap();
-        let FeedPage { changes, .. } = feed.read("acme", &position, 500, |_, _| true).await.unwrap();
+        let FeedPage { changes, .. } = feed.read("acme", &position, 500, |_| true).await.unwrap();
         let least = usize::try_from(overlap / 10).unwrap().min(100);
         // At most twice as many, for it is looked for in growing steps.
         assert!((least..=least * 2 + 2).contains(&changes.len()), "{overlap}: {}", changes.len());
@@ -160,7 +161,7 @@ async fn the_latest_position_overlaps_as_far_as_is_asked() {
     let position = feed.latest("globex", Duration::ZERO).await.unwrap();
     let deadline = database.clock.now() + Duration::from_secs(60);
     feed.append("globex", &[change(1, 1)], deadline).await.unwrap();
-    assert_eq!(feed.read("globex", &position, 5, |_, _| true).await.unwrap().changes.len(), 1);
+    assert_eq!(feed.read("globex", &position, 5, |_| true).await.unwrap().changes.len(), 1);
 }
 
 #[tokio::test]
@@ -181,10 +182,10 @@ async fn a_lane_of_which_all_is_gone_goes_on_where_no_cursor_fits() {
     assert!(!follower.step().await, "nothing new");
     database.clock.advance(Duration::from_secs(100 * 86_400));
     feed.append("acme", &[change(1, 3)], at(60)).await.unwrap();
-    let read = feed.read("acme", &follower.position, 5, |_, _| true).await;
+    let read = feed.read("acme", &follower.position, 5, |_| true).await;
     assert!(matches!(read, Err(FeedError::Gone)), "{read:?}");
     let oldest = feed.oldest("acme").await.unwrap();
-    assert_eq!(feed.read("acme", &oldest, 5, |_, _| true).await.unwrap().changes.len(), 1);
+    assert_eq!(feed.read("acme", &oldest, 5, |_| true).await.unwrap().changes.len(), 1);
     assert_eq!(LANES, 4);
 }
 
@@ -212,7 +213,7 @@ async fn a_feed_of_which_some_is_deleted_already_is_read_from_what_has_not_expir
     // The first three have expired, and the second is deleted before the first.
     database.clock.advance(Duration::from_secs(88 * 86_400 + 43_200));
     delete(2).await;
-    let read = async |position: &FeedPosition| feed.read("acme", position, 9, |_, _| true).await;
+    let read = async |position: &FeedPosition| feed.read("acme", position, 9, |_| true).await;
     let revisions = |page: FeedPage| page.changes.iter().map(|placed| placed.change.revision).collect::<Vec<_>>();
     assert_eq!(revisions(read(&feed.oldest("acme").await.unwrap()).await.unwrap()), [4]);
     assert_eq!(
