@@ -40,7 +40,7 @@ pub struct FeedOptions {
 /// # Errors
 /// If there is no such connection, or the store fails.
 pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
-    let registrations = all_connections(&target.tables.registry()).await?;
+    let registrations = all_connections(&target.tables.registry).await?;
     let is_meant = |id: &str| options.connection.as_ref().is_none_or(|meant| meant == id);
     let tenants: BTreeSet<String> = registrations
         .into_iter()
@@ -50,7 +50,7 @@ pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
     if let Some(connection) = options.connection.as_ref().filter(|_| tenants.is_empty()) {
         bail!("there is no connection `{connection}`");
     }
-    let feed = target.tables.feed();
+    let feed = &target.tables.feed;
     let wanted = |change: &FeedChange| is_meant(&change.id.connection);
     let mut positions = BTreeMap::new();
     let mut changes = Vec::new();

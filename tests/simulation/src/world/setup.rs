@@ -105,7 +105,7 @@ impl World {
             imports: TABLES[2].to_owned(),
             feed: TABLES[3].to_owned(),
         };
-        let tables = Tables::new(aws.database.exempt_client(), names, clock.clone(), Random::from_seed(seed ^ 2));
+        let tables = Tables::new(aws.database.exempt_client(), &names, clock.clone(), Random::from_seed(seed ^ 2));
         let mut world = Self {
             aws,
             next_tick: clock.now(),
@@ -211,7 +211,7 @@ impl World {
         // The other reader was applied by the release before.
         configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
         for registration in configuration.to_registrations() {
-            self.tables.registry().put(&registration).await.unwrap();
+            self.tables.registry.put(&registration).await.unwrap();
         }
     }
 }

@@ -7,9 +7,8 @@ use model::ConnectionKey;
 use super::{AT_ONCE, Failures, REDRIVE, redrive_entry, source_id_of};
 use crate::StoreError;
 use crate::connection_state::POLL;
-use crate::control::ControlTable;
 use crate::item::{Read, number, time};
-use crate::request::{is_done, query_all};
+use crate::table::entry_key;
 
 impl Failures {
     /// Asks for a customer to be fetched again with the next batch.
@@ -23,12 +22,11 @@ impl Failures {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // A new request replaces one that a batch has taken in already: so that batch does not clear it.
-        self.0.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await?;
+        self.table.put(connection, &redrive_entry(source_id), [("requested_at", time(now))]).await?;
         // The poller asks the source without a look at the requests as long as the connection is idle.
-        let poll = self.0.update(connection, POLL).update_expression("REMOVE idle ADD requests :one");
+        let poll = self.table.update(connection, POLL).update_expression("REMOVE idle ADD requests :one");
         let poll = poll.expression_attribute_values(":one", number(1));
-        let answer = self.0.send(|| poll.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(poll).await.map(|_| ())
     }
 
     /// The customers that are to be fetched again, by id.
@@ -48,7 +46,7 @@ impl Failures {
         &self,
         destination: &ConnectionKey,
     ) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(destination, REDRIVE)).await?;
+        let items = self.table.query_all(self.table.entries(destination, REDRIVE)).await?;
         let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).time("requested_at")?));
         items.iter().map(request).collect()
     }
@@ -64,14 +62,11 @@ impl Failures {
         requested_at: Timestamp,
     ) -> Result<(), StoreError> {
         let delete = self
-            .0
-            .client
-            .delete_item()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(destination, &redrive_entry(source_id))))
+            .table
+            .delete_request(entry_key(destination, &redrive_entry(source_id)))
             .condition_expression("requested_at = :at")
             .expression_attribute_values(":at", time(requested_at));
-        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
+        self.table.write_if(delete).await
     }
 
     /// Notes that a batch has taken in requests to fetch customers again. The batch must ask for them only after this.
@@ -90,18 +85,18 @@ impl Failures {
 
     async fn take_in(&self, connection: &ConnectionKey, source_id: String, batch: u64) -> Result<(), StoreError> {
         let update = self
-            .0
+            .table
             .update(connection, &redrive_entry(&source_id))
             .update_expression("SET taken_by = :batch")
             .condition_expression("attribute_exists(entry)")
             .expression_attribute_values(":batch", number(batch));
         // It is refused if the request was withdrawn, or the customer came through meanwhile.
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// Every request to fetch a customer again, and which batch took it in last.
     async fn redrives(&self, connection: &ConnectionKey) -> Result<Vec<(String, Option<u64>)>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(connection, REDRIVE)).await?;
+        let items = self.table.query_all(self.table.entries(connection, REDRIVE)).await?;
         let request = |item| Ok((source_id_of(item, REDRIVE)?, Read::new(REDRIVE, item).optional_number("taken_by")?));
         items.iter().map(request).collect()
     }
@@ -111,7 +106,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be written.
     pub async fn clear_redrive(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
-        self.0.delete(connection, &redrive_entry(source_id)).await
+        self.table.delete(connection, &redrive_entry(source_id)).await
     }
 
     /// Clears the requests that a batch took in and carried out. What was requested anew since is still to be done.
@@ -131,13 +126,10 @@ impl Failures {
         batch: u64,
     ) -> Result<(), StoreError> {
         let delete = self
-            .0
-            .client
-            .delete_item()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(connection, &redrive_entry(&source_id))))
+            .table
+            .delete_request(entry_key(connection, &redrive_entry(&source_id)))
             .condition_expression("taken_by = :batch")
             .expression_attribute_values(":batch", number(batch));
-        is_done("DeleteItem", self.0.send(|| delete.clone().send()).await).map(|_| ())
+        self.table.write_if(delete).await
     }
 }

@@ -29,7 +29,7 @@ async fn stored(shadow: &Shadow, database: &Database) -> Customer {
 #[tokio::test]
 async fn older_news_never_overwrite_and_never_delete() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
     assert_eq!(upsert(&shadow, &database, named("new", newer.clone())).await, Outcome::Written);
     assert_eq!(upsert(&shadow, &database, named("old", older.clone())).await, Outcome::Stale);
@@ -42,7 +42,7 @@ async fn older_news_never_overwrite_and_never_delete() {
 #[tokio::test]
 async fn writers_that_race_for_a_record_leave_the_newest() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let writers = (1..=8_u64).map(|batch| {
         let change = named(&batch.to_string(), Version::of_batch(batch, 1));
         shadow.upsert(&database.connection, vec![change], database.in_seconds(60))
@@ -56,7 +56,7 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
 #[tokio::test]
 async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     upsert(&shadow, &database, named("Ann", Version::of_batch(1, 1))).await;
     let living = stored(&shadow, &database).await;
     assert_eq!(upsert(&shadow, &database, gone(Version::of_batch(2, 1))).await, Outcome::Tombstoned);
@@ -73,7 +73,7 @@ async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() 
 #[tokio::test]
 async fn a_record_of_a_later_batch_is_told() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     upsert(&shadow, &database, named("later", Version::of_batch(9, 1))).await;
     let change = named("now", Version::of_batch(5, 1));
     let merged = shadow.upsert(&database.connection, vec![change], database.in_seconds(60)).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_record_of_a_later_batch_is_told() {
 #[tokio::test]
 async fn those_who_exist_are_found_by_connection_whatever_their_ids() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let written: BTreeSet<String> = (1..=130).map(|id| format!("id/{id}~é")).collect();
     let changes = written.iter().map(|source_id| IncomingChange {
         source_id: source_id.clone(),
