@@ -21,6 +21,7 @@ use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
+use sources::companions::COMPANIONS;
 use sources::{ANSWER_TIME, SourceError};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError, naming_addresses};
 use working::Worker;
@@ -38,9 +39,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
 /// How many attempts a source's transient failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
-/// How many customers that are known to exist are asked for beside those that seem to be gone: one comes first, one in
-/// the middle and one last.
-const COMPANIONS: usize = 3;
 /// How many requests may fail before one succeeds, if no customer is known to probe the source with.
 const BLIND_FAILURES: u32 = 6;
 

@@ -17,12 +17,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, PlantedFault, other_spellings};
+use sources::companions::{COMPANIONS, MISSING_AT_ONCE, between};
 use store::{Change, IncomingChange};
 
-use super::{COMPANIONS, ChunkWork, Heard, PATIENCE, Pause, Step, Unidentified};
+use super::{ChunkWork, Heard, PATIENCE, Pause, Step, Unidentified};
 
-/// How many of the customers that seem to be gone are asked for at once.
-const MISSING_AT_ONCE: usize = 10;
 /// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
@@ -284,36 +283,5 @@ impl Confirmation {
             return false;
         }
         true
-    }
-}
-
-/// Ids with companions among them: one first, one in the middle, one last.
-fn between(ids: &[String], companions: &[String]) -> Vec<String> {
-    let (first_half, second_half) = ids.split_at(ids.len() / 2);
-    let mut companions = companions.iter();
-    let mut between = Vec::with_capacity(ids.len() + companions.len());
-    between.extend(companions.next());
-    between.extend(first_half);
-    let last = companions.next();
-    between.extend(companions);
-    between.extend(second_half);
-    between.extend(last);
-    between.into_iter().cloned().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_companion_comes_first_one_stands_in_the_middle_and_one_comes_last() {
-        let ids = texts(&["1", "2", "3", "4"]);
-        assert_eq!(between(&ids, &texts(&["a", "b", "c"])), texts(&["a", "1", "2", "c", "3", "4", "b"]));
-        assert_eq!(between(&ids, &texts(&["a", "b"])), texts(&["a", "1", "2", "3", "4", "b"]));
-        assert_eq!(between(&ids[..1], &texts(&["a"])), texts(&["a", "1"]));
     }
 }

@@ -74,12 +74,11 @@ impl ConnectionRegistry {
 
 fn registration(item: &Item, kind: &str) -> Option<Registration> {
     let key = item.get("connection").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
-    let Some((tenant, connection)) = key.split_once('/') else {
+    let Ok(parsed) = key.parse() else {
         tracing::error!(kind, key, "a registration whose key is not of the form tenant/connection is left out");
         return None;
     };
-    let key = ConnectionKey::new(tenant, connection);
-    Some(Registration { key, kind: kind.to_owned(), document: document(item) })
+    Some(Registration { key: parsed, kind: kind.to_owned(), document: document(item) })
 }
 
 /// The settings in an item. If it has none, they are a text that can't be parsed: that affects one connection only.

@@ -70,8 +70,7 @@ impl ConnectionStates {
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(now))
             .return_values(ReturnValue::AllNew);
-        let answer = self.table.unless_refused(update).await?;
-        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+        self.table.updated(update).await?.as_ref().map(ConnectionState::read).transpose()
     }
 
     /// Renews the lease that a poller holds; `false` if it holds it no longer, or has given it back.
@@ -112,8 +111,7 @@ impl ConnectionStates {
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":due_at", due_at)
             .return_values(ReturnValue::AllNew);
-        let answer = self.table.unless_refused(update).await?;
-        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+        self.table.updated(update).await?.as_ref().map(ConnectionState::read).transpose()
     }
 
     /// The source of an idle connection had nothing new at `as_of`, and is asked again at `due_at`. Does nothing if the
@@ -267,8 +265,7 @@ impl ConnectionStates {
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":requests", number(seen.requests));
         let update = changes.of(update);
-        let answer = self.table.unless_refused(update.return_values(ReturnValue::AllOld)).await?;
-        Ok(answer.map(|answer| answer.attributes.unwrap_or_default()))
+        self.table.updated(update.return_values(ReturnValue::AllOld)).await
     }
 
     /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use model::{ConnectionKey, Content, CustomerId};
 
 use crate::item::{Item, Read, text, time, with};
-use crate::table::{InTransaction, Table, entry_key};
+use crate::table::{InTransaction, Table, entry_in, entry_key};
 use crate::{EmailIndex, Erased, Erasures, StoreError, addresses_in};
 
 mod lookup;
@@ -172,15 +172,8 @@ impl Failures {
     /// If the store can't be read.
     pub async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Failure>, StoreError> {
         let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.page(connection, after.as_deref(), 100, true).await?;
-            all.extend(page.failures);
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        self.look_through(connection, |failure| all.push(failure)).await?;
+        Ok(all)
     }
 
     /// Whether a customer has a failure record.
@@ -365,13 +358,13 @@ fn raw_entry(source_id: &str) -> String {
 }
 
 fn source_id_of(item: &Item, prefix: &str) -> Result<String, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     Ok(entry.strip_prefix(prefix).unwrap_or(entry).to_owned())
 }
 
 /// The record in an item, with the raw document that a record of the release before has in itself.
 fn failure(item: &Item) -> Result<Failure, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     Ok(Failure {
         source_id: source_id_of(item, FAILURE)?,

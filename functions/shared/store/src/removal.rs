@@ -9,7 +9,7 @@ use model::ConnectionKey;
 use crate::StoreError;
 use crate::item::{Item, Read, text};
 use crate::ledger::partitions;
-use crate::table::{Pages, Table, delete};
+use crate::table::{Pages, Table, delete, entry_in};
 
 /// How many deletions of one page are under way at once, in batches.
 const WRITES_AT_ONCE: usize = 4;
@@ -40,11 +40,8 @@ impl Removal {
         let mut tenants = BTreeSet::new();
         while let Some(items) = pages.next().await? {
             for item in &items {
-                if let Some((tenant, id)) = Read::new("?", item).text("connection")?.split_once('/')
-                    && id == connection
-                {
-                    tenants.insert(tenant.to_owned());
-                }
+                let key = Read::new("?", item).text("connection")?.parse::<ConnectionKey>().ok();
+                tenants.extend(key.filter(|key| key.connection == connection).map(|key| key.tenant));
             }
         }
         Ok(tenants)
@@ -110,9 +107,9 @@ impl Removal {
         let query = self.control.partition(partition, "").projection_expression("#connection, entry");
         let mut pages = self.control.pages(query);
         while let Some(mut keys) = pages.next().await? {
-            keys.retain(|key| Read::new("?", key).text("entry").is_ok_and(|entry| entry != REGISTRATION));
+            keys.retain(|key| entry_in(key).is_ok_and(|entry| entry != REGISTRATION));
             for key in &keys {
-                let kind = Read::new("?", key).text("entry")?.split('/').next().unwrap_or_default().to_owned();
+                let kind = entry_in(key)?.split('/').next().unwrap_or_default().to_owned();
                 *removed.entry(kind).or_default() += 1;
             }
             delete_all(&self.control, keys, deadline).await?;

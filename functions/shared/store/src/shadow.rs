@@ -416,11 +416,11 @@ fn customer(item: &Item) -> Result<Customer, StoreError> {
     let key = read.text("id")?;
     let corrupt_key = || StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "id" };
     let (connection, source_id) = key.split_once('~').ok_or_else(corrupt_key)?;
-    let (tenant, connection) = connection.split_once('/').ok_or_else(corrupt_key)?;
+    let connection = connection.parse().map_err(|_| corrupt_key())?;
     let content = serde_json::from_str(read.text("doc")?)
         .map_err(|_| StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "doc" })?;
     Ok(Customer {
-        connection: ConnectionKey::new(tenant, connection),
+        connection,
         source_id: source_id.to_owned(),
         content,
         first_seen_at: read.time("first_seen")?,

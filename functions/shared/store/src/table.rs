@@ -28,7 +28,7 @@ mod request;
 mod transaction;
 
 pub(crate) use batch::{ITEMS_PER_WRITE, delete, id_key, put};
-pub(crate) use control::entry_key;
+pub(crate) use control::{entry_in, entry_key};
 pub(crate) use request::Refused;
 use request::{ConditionalWrite, PagedRead, Request};
 pub(crate) use transaction::{InTransaction, Transacted, not_built};
@@ -132,6 +132,12 @@ impl Table {
         request: R,
     ) -> Result<Option<R::Output>, StoreError> {
         self.write(None, request).await.map(Result::ok)
+    }
+
+    /// The attributes that an update under a condition asks to be returned; `None` if the condition did not hold.
+    pub(crate) async fn updated(&self, update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
+        let answer = self.unless_refused(update).await?;
+        Ok(answer.map(|answer| answer.attributes.unwrap_or_default()))
     }
 
     /// Whether a write under a condition was carried out.

@@ -14,16 +14,13 @@ use jiff::Timestamp;
 use model::{Content, Customer, Status, fold_id, is_spelling_of};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
+use sources::companions::{COMPANIONS, MISSING_AT_ONCE, between};
 use store::{StoreError, Tables};
 
 use crate::{Difference, Differing, Suspect, Unclear, Verified, VerifyError, fields_that_differ, wait_out};
 
 /// How long after the first look the second one begins: a change must have had time to reach the source's queue.
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// How many customers that are known to exist are asked for beside those that seem to be gone.
-const COMPANIONS: usize = 3;
-/// How many of the customers that seem to be gone are asked for at once.
-const MISSING_AT_ONCE: usize = 10;
 /// How many requests in a row may bring nothing that can be used, before one has brought something.
 const BLIND_FAILURES: u32 = 6;
 
@@ -464,14 +461,4 @@ impl Work<'_> {
         let unclear = |source_id| Unclear { source_id, reason: reason.to_owned() };
         self.look.unclear.extend(ids.into_iter().map(unclear));
     }
-}
-
-/// Ids with companions among them: one first, one in the middle, one last.
-fn between(ids: &[String], companions: &[String]) -> Vec<String> {
-    let (first_half, second_half) = ids.split_at(ids.len() / 2);
-    let mut companions = companions.iter();
-    let mut between: Vec<&String> = companions.next().into_iter().chain(first_half).collect();
-    let last = companions.next();
-    between.extend(companions.chain(second_half).chain(last));
-    between.into_iter().cloned().collect()
 }

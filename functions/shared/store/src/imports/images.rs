@@ -106,7 +106,7 @@ fn place_of(item: &Item) -> Result<(ConnectionKey, String), StoreError> {
     let corrupt = || StoreError::Corrupt { key: "images".to_owned(), attribute: "id" };
     let key = Read::new("images", item).text("id")?;
     let (connection, rest) = key.split_once(IMAGES).ok_or_else(corrupt)?;
-    let (tenant, connection) = connection.split_once('/').ok_or_else(corrupt)?;
+    let connection = connection.parse().map_err(|_| corrupt())?;
     let (import, _) = rest.rsplit_once('/').ok_or_else(corrupt)?;
-    Ok((ConnectionKey::new(tenant, connection), import.to_owned()))
+    Ok((connection, import.to_owned()))
 }

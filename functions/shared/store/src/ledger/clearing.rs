@@ -15,8 +15,8 @@ use model::{Batch, ChunkPlan, ConnectionKey};
 
 use super::item::chunk_items;
 use super::{ChunkKey, Ledger};
-use crate::item::{Item, Read, size};
-use crate::table::{ITEMS_PER_WRITE, delete, put};
+use crate::item::{Item, size};
+use crate::table::{ITEMS_PER_WRITE, delete, entry_in, put};
 use crate::{Clock, StoreError};
 
 /// Write units a second of one key.
@@ -91,7 +91,7 @@ impl Ledger {
         let query = self.table.entries(connection, prefix).projection_expression("#connection, entry").limit(1_000);
         let (mut pages, mut pace) = (self.table.pages(query), Pace::new(&self.table.clock));
         while let Some(keys) = pages.next().await? {
-            let keys = keys.into_iter().filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
+            let keys = keys.into_iter().filter(|key| entry_in(key).is_ok_and(&unwanted));
             let deletions: Vec<WriteRequest> = keys.filter_map(delete).collect();
             for deletions in deletions.chunks(ITEMS_PER_WRITE) {
                 pace.wait_for(deletions.len(), deadline).await?;

@@ -33,7 +33,7 @@ use super::{BATCH, COUNTS, LeasedChunk, Ledger, LedgerState, overtaken};
 use crate::StoreError;
 use crate::changes::Changes;
 use crate::item::{Read, number, text, time};
-use crate::table::{InTransaction, Transacted};
+use crate::table::{InTransaction, Transacted, entry_in};
 
 /// Items that the workers of a batch count in.
 const ITEMS: u32 = 8;
@@ -57,9 +57,7 @@ impl Ledger {
     pub(super) async fn counted(&self, connection: &ConnectionKey) -> Result<Counted, StoreError> {
         // The batch, and what begins as it does.
         let items = self.table.query_all(self.table.entries(connection, BATCH)).await?;
-        let Some(batch) =
-            items.iter().find(|item| Read::new("?", item).text("entry").is_ok_and(|entry| entry == BATCH))
-        else {
+        let Some(batch) = items.iter().find(|item| entry_in(item).is_ok_and(|entry| entry == BATCH)) else {
             return Ok(Counted::default());
         };
         let read = Read::new(BATCH, batch);
@@ -67,7 +65,7 @@ impl Ledger {
         let mut came_on_at = read.optional_time("came_on_at")?;
         let mut counted = Counted::default();
         for item in &items {
-            let entry = Read::new("?", item).text("entry")?;
+            let entry = entry_in(item)?;
             let Some(place) = entry.strip_prefix(&prefix(batch.number)) else { continue };
             let read = Read::new(entry, item);
             let place = place.parse().ok().and_then(|place: usize| counted.settlements.get_mut(place));

@@ -11,7 +11,7 @@ use super::listing_item::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
 use crate::item::{Item, Read, number, time};
-use crate::table::entry_key;
+use crate::table::{entry_in, entry_key};
 
 /// The sort key of a chunk: in the order of the batch.
 pub(super) fn chunk_entry(key: &ChunkKey) -> String {
@@ -44,7 +44,7 @@ fn chunk_item(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Item {
 
 /// The state of a chunk without its customers. One whose time can't be read is due: the worker that takes it finds out.
 pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
     Ok(ChunkState {

@@ -37,8 +37,7 @@ impl Ledger {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew);
-        let Some(answer) = self.table.unless_refused(update).await? else { return Ok(None) };
-        let item = answer.attributes.unwrap_or_default();
+        let Some(item) = self.table.updated(update).await? else { return Ok(None) };
         match self.listed(&key, &item).await {
             Ok(listed) => read_chunk(&key, owner, &item, listed).map(Some),
             Err(error @ StoreError::Corrupt { .. }) => Err(error),

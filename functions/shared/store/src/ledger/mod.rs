@@ -30,7 +30,6 @@ mod queued;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
@@ -38,9 +37,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 use crate::changes::Changes;
-use crate::item::{Read, bytes, number, text, time};
+use crate::item::{Item, Read, bytes, number, text, time};
 use crate::queue::ChunkMessage;
-use crate::table::Table;
+use crate::table::{Table, entry_in};
 use item::{chunk_state, phase_name, read_batch};
 use listing_item::set_listing;
 
@@ -212,7 +211,7 @@ impl Ledger {
             .expression_attribute_values(":now", time(now))
             .projection_expression("entry, lease_until");
         for item in self.table.query_all(query).await? {
-            let entry = Read::new("?", &item).text("entry")?;
+            let entry = entry_in(&item)?;
             if entry < after_last.as_str() {
                 latest = latest.max(Some(Read::new(entry, &item).time("lease_until")?));
             }
@@ -372,14 +371,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Updates the batch; an error if another poller moved it on.
+    /// Updates the batch, and returns the attributes that the update asks for; an error if another poller moved it on.
     async fn move_on(
         &self,
         connection: &ConnectionKey,
         batch: &Batch,
         update: UpdateItemFluentBuilder,
-    ) -> Result<UpdateItemOutput, StoreError> {
-        self.table.unless_refused(update).await?.ok_or_else(|| overtaken(connection, batch))
+    ) -> Result<Item, StoreError> {
+        self.table.updated(update).await?.ok_or_else(|| overtaken(connection, batch))
     }
 }
 

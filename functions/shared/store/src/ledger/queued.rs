@@ -61,7 +61,6 @@ impl Ledger {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":number", number(batch.number))
             .return_values(ReturnValue::UpdatedNew);
-        let answer = self.move_on(connection, batch, update).await?;
-        Read::new(BATCH, &answer.attributes.unwrap_or_default()).number("purge_failures")
+        Read::new(BATCH, &self.move_on(connection, batch, update).await?).number("purge_failures")
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ReferenceTable, entry_of, pointer_of};
 use crate::StoreError;
 use crate::item::{Item, Read, item, number, text, time, with};
-use crate::table::{InTransaction, Transacted, entry_key};
+use crate::table::{InTransaction, Transacted, entry_in, entry_key};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
@@ -150,7 +150,7 @@ impl Condition {
 }
 
 pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) -> Result<Stored<T>, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     let corrupt = |attribute| StoreError::Corrupt { key: entry.to_owned(), attribute };
     let id = entry.strip_prefix(&entry_of::<T>("")).ok_or_else(|| corrupt("entry"))?;

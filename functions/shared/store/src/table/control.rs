@@ -22,6 +22,11 @@ pub(crate) fn entry_key(connection: impl ToString, entry: &str) -> Item {
     item([("connection", text(connection.to_string())), ("entry", text(entry))])
 }
 
+/// The entry of an item of the control table.
+pub(crate) fn entry_in(item: &Item) -> Result<&str, StoreError> {
+    Read::new("?", item).text("entry")
+}
+
 impl Table {
     pub(crate) async fn get(&self, connection: &ConnectionKey, entry: &str) -> Result<Option<Item>, StoreError> {
         self.get_key(entry_key(connection, entry)).await
@@ -83,9 +88,7 @@ impl Table {
         let mut partitions = BTreeSet::new();
         while let Some(items) = pages.next().await? {
             for item in &items {
-                if let Some((tenant, connection)) = Read::new("?", item).text("connection")?.split_once('/') {
-                    partitions.insert(ConnectionKey::new(tenant, connection));
-                }
+                partitions.extend(Read::new("?", item).text("connection")?.parse::<ConnectionKey>().ok());
             }
         }
         Ok(partitions)
