@@ -18,7 +18,7 @@
 //! whom it refuses by then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 mod addresses;
 mod notes;
@@ -31,6 +31,7 @@ use jiff::Timestamp;
 use model::{ConnectionKey, Content, Customer, CustomerId, fold_id};
 use sha2::Sha256;
 
+use crate::clock::lock;
 use crate::item::{Item, Read, bytes, number, time};
 use crate::table::Table;
 use crate::{EmailIndex, StoreError};
@@ -151,14 +152,14 @@ impl Erasures {
         let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(Arc::default()) };
         let read = Read::new(HEAD, &head);
         let version = read.number_or_zero("version")?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        let known = lock(&self.known).get(tenant).cloned();
         if let Some(known) = known.filter(|known| known.version == version) {
             return Ok(known);
         }
         let parts = try_join_all((0..PARTS).map(|part| self.part(&partition, part))).await?;
         let fingerprints = parts.into_iter().flatten().collect();
         let erased = Arc::new(Erased { version, key: read.bytes("key")?.to_vec(), fingerprints });
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), erased.clone());
+        lock(&self.known).insert(tenant.to_owned(), erased.clone());
         Ok(erased)
     }
 

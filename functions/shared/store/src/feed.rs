@@ -183,11 +183,9 @@ impl ChangeFeed {
 
     /// The number that follows the last segment of a lane.
     async fn next_number(&self, log: &str) -> Result<u64, StoreError> {
-        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry, expires");
-        let last = self.table.send(last).await?;
-        match last.items().first() {
-            Some(item) if Read::new("segment", item).number::<i64>("expires")? > self.expired() => {
-                Ok(number_of(item)? + 1)
+        match self.last_segment(log).await? {
+            Some(item) if Read::new("segment", &item).number::<i64>("expires")? > self.expired() => {
+                Ok(number_of(&item)? + 1)
             }
             _ => Ok(self.start(log).await? + 1),
         }
@@ -195,9 +193,8 @@ impl ChangeFeed {
 
     /// Whether a lane has no segment of such a number, and never had: it was begun anew, or restored.
     async fn ends_before(&self, log: &str, number: u64) -> Result<bool, StoreError> {
-        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry");
-        match self.table.send(last).await?.items().first() {
-            Some(item) => Ok(number_of(item)? < number),
+        match self.last_segment(log).await? {
+            Some(item) => Ok(number_of(&item)? < number),
             // All have expired, if it goes on where they ended.
             None => Ok(self.stored_start(log).await?.is_none_or(|(after, _)| after > number)),
         }
@@ -333,12 +330,7 @@ impl ChangeFeed {
 
     async fn latest_of_lane(&self, log: String, overlap: Duration) -> Result<LanePosition, StoreError> {
         let until = self.table.clock.now() - overlap;
-        let head = "entry, #at, tag, #count";
-        let last = self.segments(&log, FIRST).scan_index_forward(false).limit(1).projection_expression(head);
-        let last = last.expression_attribute_names("#at", "at").expression_attribute_names("#count", "count");
-        let Some(last) = self.table.send(last).await?.items.unwrap_or_default().pop() else {
-            return self.oldest_of_lane(log).await;
-        };
+        let Some(last) = self.last_segment(&log).await? else { return self.oldest_of_lane(log).await };
         let last_number = number_of(&last)?;
         let (mut segment, mut back) = (Some(last), 1);
         while let Some(item) = segment {
@@ -351,6 +343,13 @@ impl ChangeFeed {
             segment = self.table.get_key(key(&log, &entry(earlier))).await?;
         }
         self.oldest_of_lane(log).await
+    }
+
+    /// The last segment of a lane without its changes, expired or not.
+    async fn last_segment(&self, log: &str) -> Result<Option<Item>, StoreError> {
+        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1);
+        let last = last.projection_expression("entry, expires, #at, tag").expression_attribute_names("#at", "at");
+        Ok(self.table.send(last).await?.items.unwrap_or_default().pop())
     }
 
     /// The segments of a lane from an entry on.

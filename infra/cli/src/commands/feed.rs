@@ -55,7 +55,7 @@ pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
     let mut positions = BTreeMap::new();
     let mut changes = Vec::new();
     for tenant in &tenants {
-        let (found, position) = last_changes(&feed, tenant, wanted).await?;
+        let (found, position) = last_changes(feed, tenant, wanted).await?;
         changes.extend(found.into_iter().map(|change| (tenant.clone(), change)));
         positions.insert(tenant.clone(), position);
     }
@@ -69,7 +69,7 @@ pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
         target.clients.clock.sleep(LOOK_EVERY).await;
         let mut changes = Vec::new();
         for (tenant, position) in &mut positions {
-            let read = read_to_end(&feed, tenant, position, wanted).await;
+            let read = read_to_end(feed, tenant, position, wanted).await;
             match read {
                 Ok(found) => changes.extend(found.into_iter().map(|change| (tenant.clone(), change))),
                 // The tables were restored: what was shown is not what is there.

@@ -1,5 +1,6 @@
 //! Requests to fetch, or to send, a customer again.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::ConnectionKey;
@@ -61,12 +62,8 @@ impl Failures {
         source_id: &str,
         requested_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let delete = self
-            .table
-            .delete_request(entry_key(destination, &redrive_entry(source_id)))
-            .condition_expression("requested_at = :at")
-            .expression_attribute_values(":at", time(requested_at));
-        self.table.write_if(delete).await
+        let is_the_same = ("requested_at = :seen", time(requested_at));
+        self.clear_redrive_if(destination, source_id.to_owned(), is_the_same).await
     }
 
     /// Notes that a batch has taken in requests to fetch customers again. The batch must ask for them only after this.
@@ -115,21 +112,20 @@ impl Failures {
     /// If the store can't be read or written.
     pub async fn clear_redrives(&self, connection: &ConnectionKey, batch: u64) -> Result<(), StoreError> {
         let taken_in = self.redrives(connection).await?.into_iter().filter(|(_, taken_by)| *taken_by == Some(batch));
-        let cleared = taken_in.map(|(source_id, _)| self.clear_taken_in(connection, source_id, batch));
+        let is_the_same = ("taken_by = :seen", number(batch));
+        let cleared = taken_in.map(|(source_id, _)| self.clear_redrive_if(connection, source_id, is_the_same.clone()));
         stream::iter(cleared).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn clear_taken_in(
+    /// Clears a request if an attribute of it is still as it was seen.
+    async fn clear_redrive_if(
         &self,
         connection: &ConnectionKey,
         source_id: String,
-        batch: u64,
+        (condition, seen): (&str, AttributeValue),
     ) -> Result<(), StoreError> {
-        let delete = self
-            .table
-            .delete_request(entry_key(connection, &redrive_entry(&source_id)))
-            .condition_expression("taken_by = :batch")
-            .expression_attribute_values(":batch", number(batch));
+        let delete = self.table.delete_request(entry_key(connection, &redrive_entry(&source_id)));
+        let delete = delete.condition_expression(condition).expression_attribute_values(":seen", seen);
         self.table.write_if(delete).await
     }
 }

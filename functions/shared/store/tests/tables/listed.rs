@@ -67,7 +67,7 @@ async fn listing(database: &Database, pages: u32) -> (Ledger, Batch) {
     let batch = Batch::listed(None, Listing::of_everything(), database.clock.now());
     ledger.begin(connection, None, &batch).await.unwrap();
     for number in 0..pages {
-        write_page(database, &ledger, &batch, number, 0..100).await.unwrap();
+        write_page(database, ledger, &batch, number, 0..100).await.unwrap();
     }
     (ledger.clone(), batch)
 }

@@ -31,11 +31,11 @@ async fn older_news_never_overwrite_and_never_delete() {
     let database = Database::new().await;
     let shadow = &database.tables.shadow;
     let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
-    assert_eq!(upsert(&shadow, &database, named("new", newer.clone())).await, Outcome::Written);
-    assert_eq!(upsert(&shadow, &database, named("old", older.clone())).await, Outcome::Stale);
-    assert_eq!(upsert(&shadow, &database, named("new", older.clone())).await, Outcome::Unchanged);
-    assert_eq!(upsert(&shadow, &database, gone(older)).await, Outcome::Stale);
-    let customer = stored(&shadow, &database).await;
+    assert_eq!(upsert(shadow, &database, named("new", newer.clone())).await, Outcome::Written);
+    assert_eq!(upsert(shadow, &database, named("old", older.clone())).await, Outcome::Stale);
+    assert_eq!(upsert(shadow, &database, named("new", older.clone())).await, Outcome::Unchanged);
+    assert_eq!(upsert(shadow, &database, gone(older)).await, Outcome::Stale);
+    let customer = stored(shadow, &database).await;
     assert_eq!((customer.content.name.display.as_deref(), customer.version), (Some("new"), newer));
 }
 
@@ -50,23 +50,23 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
     for merged in futures::future::join_all(writers).await {
         merged.unwrap().outcomes.remove(0).1.unwrap();
     }
-    assert_eq!(stored(&shadow, &database).await.content.name.display.as_deref(), Some("8"));
+    assert_eq!(stored(shadow, &database).await.content.name.display.as_deref(), Some("8"));
 }
 
 #[tokio::test]
 async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() {
     let database = Database::new().await;
     let shadow = &database.tables.shadow;
-    upsert(&shadow, &database, named("Ann", Version::of_batch(1, 1))).await;
-    let living = stored(&shadow, &database).await;
-    assert_eq!(upsert(&shadow, &database, gone(Version::of_batch(2, 1))).await, Outcome::Tombstoned);
-    let deleted = stored(&shadow, &database).await;
+    upsert(shadow, &database, named("Ann", Version::of_batch(1, 1))).await;
+    let living = stored(shadow, &database).await;
+    assert_eq!(upsert(shadow, &database, gone(Version::of_batch(2, 1))).await, Outcome::Tombstoned);
+    let deleted = stored(shadow, &database).await;
     assert_eq!((deleted.revision, deleted.first_seen_at), (2, living.first_seen_at));
     let nothing = Content { status: Status::Deleted, kind: living.content.kind, ..Content::default() };
     assert_eq!(deleted.content, nothing);
     assert_eq!(shadow.existing(&database.connection).await.unwrap(), [""; 0]);
-    assert_eq!(upsert(&shadow, &database, named("Ann", Version::of_batch(3, 1))).await, Outcome::Written);
-    assert_eq!(stored(&shadow, &database).await.revision, 3);
+    assert_eq!(upsert(shadow, &database, named("Ann", Version::of_batch(3, 1))).await, Outcome::Written);
+    assert_eq!(stored(shadow, &database).await.revision, 3);
 }
 
 /// Invariant 3: a record whose version lies ahead, as after the ledger was lost, is reported and not overwritten.
@@ -74,7 +74,7 @@ async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() 
 async fn a_record_of_a_later_batch_is_told() {
     let database = Database::new().await;
     let shadow = &database.tables.shadow;
-    upsert(&shadow, &database, named("later", Version::of_batch(9, 1))).await;
+    upsert(shadow, &database, named("later", Version::of_batch(9, 1))).await;
     let change = named("now", Version::of_batch(5, 1));
     let merged = shadow.upsert(&database.connection, vec![change], database.in_seconds(60)).await.unwrap();
     assert_eq!(merged.overtaken_by, Some(9));
