@@ -15,7 +15,7 @@ use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
 use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, Template};
 use sources::SourceHttp;
-use store::{Clock, ConnectionRegistry, Random, Secrets};
+use store::{Clock, Random, Secrets, TableNames, Tables};
 use tower::ServiceExt;
 use wire::customers_batch::MOST_SECRETS;
 
@@ -51,8 +51,15 @@ async fn main() {
          credentials = 'file:{}'\ncampaigns = ['1']\n",
         users.display()
     );
+    let names = TableNames {
+        control: tests::CONTROL_TABLE.to_owned(),
+        shadow: tests::SHADOW_TABLE.to_owned(),
+        imports: tests::IMPORT_TABLE.to_owned(),
+        feed: tests::FEED_TABLE.to_owned(),
+    };
+    let tables = Tables::new(clients.dynamodb.clone(), &names, clients.clock.clone(), clients.random.clone());
     for registration in Configuration::parse(&configuration, Deployment::Local).unwrap().to_registrations() {
-        ConnectionRegistry::new(clients.dynamodb.clone(), "ControlTable").put(&registration).await.unwrap();
+        tables.registry.put(&registration).await.unwrap();
     }
     let engine = Engine::new(&template, &clients, queues, database.clone()).unwrap();
 

@@ -224,14 +224,14 @@ impl TestDeployment {
 
     /// Erases persons.
     pub fn eraser(&self) -> Eraser {
-        Eraser::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
+        Eraser::new(&self.tables())
     }
 
     /// The same, by a client of which DynamoDB takes no more than the [budget](Self::store_budget).
     pub fn limited_eraser(&self) -> Eraser {
         let limited = self.database.client().config().to_builder().interceptor(self.store_budget.clone());
         let client = aws_sdk_dynamodb::Client::from_conf(limited.retry_config(RetryConfig::disabled()).build());
-        Eraser::new(&self.tables_with(client, self.clock.clone()), self.clock.clone(), self.clients.random.clone())
+        Eraser::new(&self.tables_with(client, self.clock.clone()))
     }
 
     /// The tables.
@@ -247,42 +247,42 @@ impl TestDeployment {
             imports: IMPORT_TABLE.to_owned(),
             feed: FEED_TABLE.to_owned(),
         };
-        Tables::new(client, names, clock, self.clients.random.clone())
+        Tables::new(client, &names, clock, self.clients.random.clone())
     }
 
     /// What is configured.
     pub fn connections(&self) -> ConnectionRegistry {
-        self.tables().registry()
+        self.tables().registry
     }
 
     /// The shadow.
     pub fn shadow(&self) -> Shadow {
-        self.tables().shadow()
+        self.tables().shadow
     }
 
     /// The ledger.
     pub fn ledger(&self) -> Ledger {
-        self.tables().ledger()
+        self.tables().ledger
     }
 
     /// The states of the connections.
     pub fn states(&self) -> ConnectionStates {
-        self.tables().states()
+        self.tables().states
     }
 
     /// The failure records.
     pub fn failures(&self) -> Failures {
-        self.tables().failures()
+        self.tables().failures
     }
 
     /// The batch imports.
     pub fn imports(&self) -> Imports {
-        self.tables().imports()
+        self.tables().imports
     }
 
     /// Undoes batch imports.
     pub fn undo(&self) -> Undo {
-        Undo::new(&self.tables(), self.clock.clone(), self.clients.random.clone())
+        Undo::new(&self.tables())
     }
 
     /// How the connections of the tenant `acme` stand.

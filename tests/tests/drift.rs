@@ -34,7 +34,7 @@ async fn look(world: &AssociationAnywhereFixture) {
 }
 
 async fn state(world: &AssociationAnywhereFixture) -> DriftState<Suspect> {
-    world.tables().drift().of(&world.connection()).await.unwrap()
+    world.tables().drift.of(&world.connection()).await.unwrap()
 }
 
 async fn drifted(world: &AssociationAnywhereFixture) -> Vec<String> {

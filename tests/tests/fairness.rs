@@ -11,10 +11,9 @@ use aws_sdk_dynamodb::error::BoxError;
 use model::ConnectionKey;
 use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
-use store::{Admission, ChunkKey, Clock, Message, SourceLimiter};
+use store::{Admission, ChunkKey, Clock, Message};
 use tests::{
-    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, CONTROL_TABLE, QUEUE_POLLS, TestDeployment,
-    WORK_QUEUE,
+    AssociationAnywhereFixture, BusinessCatalystFixture, CONTACTS_QUEUE, QUEUE_POLLS, TestDeployment, WORK_QUEUE,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -266,8 +265,7 @@ async fn everybody_who_enters_a_gate_at_once_finds_a_slot_however_slow_the_store
     let slow = deployment.database.client().config().to_builder();
     let slow = slow.interceptor(SlowStore(deployment.clock.clone())).build();
     let client = aws_sdk_dynamodb::Client::from_conf(slow);
-    let limiter =
-        SourceLimiter::new(client, CONTROL_TABLE, deployment.clock.clone(), deployment.clients.random.clone());
+    let limiter = deployment.tables_with(client, deployment.clock.clone()).limiter;
     let deadline = deployment.now() + Duration::from_secs(3_600);
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {

@@ -23,8 +23,8 @@ const AN_HOUR: Duration = Duration::from_secs(3_600);
 fn verifier(world: &AssociationAnywhereFixture) -> CustomersVerifier {
     let (tables, clients) = (world.tables(), &world.clients);
     let (http, secrets) = (clients.http.clone(), clients.secrets.clone());
-    let source = AssociationAnywhereClient::new(http, secrets, tables.limiter(), world.clock.clone());
-    CustomersVerifier::new(&tables, source, world.clock.clone())
+    let source = AssociationAnywhereClient::new(http, secrets, tables.limiter.clone(), world.clock.clone());
+    CustomersVerifier::new(&tables, source)
 }
 
 async fn connection<S: config::Settings>(world: &tests::TestDeployment, key: &ConnectionKey) -> Connection<S> {
@@ -230,9 +230,9 @@ async fn a_customer_with_a_failure_record_is_told_as_such() {
 async fn try_to_verify_contacts(world: &BusinessCatalystFixture) -> Result<Verified, VerifyError> {
     let (tables, clients) = (world.tables(), &world.clients);
     let (http, secrets) = (clients.http.clone(), clients.secrets.clone());
-    let source = BusinessCatalystClient::new(http, secrets, tables.limiter(), world.clock.clone());
+    let source = BusinessCatalystClient::new(http, secrets, tables.limiter.clone(), world.clock.clone());
     let connection = connection(world, &world.connection()).await;
-    let verifier = ContactsVerifier::new(&tables, source, world.clock.clone());
+    let verifier = ContactsVerifier::new(&tables, source);
     verifier.verify(&connection, world.now() + AN_HOUR).await
 }
 

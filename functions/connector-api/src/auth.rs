@@ -71,9 +71,9 @@ impl ConnectorApi {
     /// The connections whose credentials the request carries: one, unless several of one tenant have the same.
     async fn senders_of(&self, headers: &HeaderMap) -> Result<Vec<Sender>, ApiError> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let list = Connection::<ConnectorConfig>::all(&self.registry);
+        let list = Connection::<ConnectorConfig>::all(&self.tables.registry);
         let read = |connection| self.credential_of(connection);
-        let who = || ("/connector/api/2011-11".to_owned(), self.random.owner_id());
+        let who = || ("/connector/api/2011-11".to_owned(), self.tables.random.owner_id());
         match self.senders.open(header.and_then(presented), list, read, who).await? {
             Lookup::These(senders) => Ok(senders),
             Lookup::Nothing => Err(ApiError::unauthorized()),

@@ -80,7 +80,7 @@ impl ConnectorApi {
         let (status, document) = match outcome {
             Ok(document) => (StatusCode::OK, document),
             Err(ApiError { status, reason, message, cause }) => {
-                let error_uuid = Builder::from_random_bytes(self.random.bytes()).into_uuid().to_string();
+                let error_uuid = Builder::from_random_bytes(self.tables.random.bytes()).into_uuid().to_string();
                 tracing::warn!(error_uuid, status = status.as_u16(), cause, "refused a request: {message}");
                 (status, documents::error(reason, &error_uuid, &message))
             }

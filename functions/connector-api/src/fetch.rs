@@ -49,7 +49,7 @@ impl ConnectorApi {
         if let Some(id) = &query.id {
             let candidates = ReferenceCandidates::of(connection, Resource::User, &asking, id);
             for id in candidates.id.iter().chain([&candidates.record]) {
-                if let Some(customer) = self.shadow.get(connection, id).await?
+                if let Some(customer) = self.tables.shadow.get(connection, id).await?
                     && let Some((customer, key)) = of_club(&customer, &asking.club_id)
                 {
                     return Ok(documents::one(&shown_user(customer, &key)));
@@ -70,10 +70,11 @@ impl ConnectorApi {
         club_id: &str,
         mut cursor: Option<(u8, String)>,
     ) -> Result<(String, Option<(u8, String)>), StoreError> {
-        let deadline = self.clock.now() + PATIENCE;
+        let deadline = self.tables.clock.now() + PATIENCE;
         let mut page = Page::default();
         for _ in 0..USERS_A_PAGE / USERS_AT_ONCE {
-            let (customers, next) = self.shadow.list(connection, cursor.clone(), USERS_AT_ONCE, deadline).await?;
+            let (customers, next) =
+                self.tables.shadow.list(connection, cursor.clone(), USERS_AT_ONCE, deadline).await?;
             for customer in &customers {
                 if let Some((customer, key)) = of_club(customer, club_id) {
                     let user = documents::listed(&shown_user(customer, &key));
@@ -118,7 +119,8 @@ impl ConnectorApi {
     ) -> Result<(String, Option<String>), StoreError> {
         let (mut page, mut seen) = (Page::default(), 0);
         while seen < CATALOGED_A_PAGE {
-            let (records, more) = T::table(self).list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
+            let (records, more) =
+                self.tables.reference::<T>().list(connection, cursor.as_deref(), CATALOGED_AT_ONCE).await?;
             for record in &records {
                 if let Some(key) = record.known_in_club(club_id)
                     && !page.take(&documents::listed(&T::shown(record, key)))
@@ -163,7 +165,7 @@ impl ConnectorApi {
         id: &str,
     ) -> Result<Option<String>, ApiError> {
         let candidates = ReferenceCandidates::of(&sender.key, T::RESOURCE, asking, id);
-        let Some(record) = T::table(self).find(&sender.key, &candidates).await? else { return Ok(None) };
+        let Some(record) = self.tables.reference::<T>().find(&sender.key, &candidates).await? else { return Ok(None) };
         Ok(record.known_in_club(&asking.club_id).map(|key| documents::one(&T::shown(&record, key))))
     }
 }

@@ -25,26 +25,18 @@ use std::sync::Arc;
 
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics};
-use model::{LeadSource, Staff};
-use store::{Clock, ConnectionRegistry, ConnectionStates, PendingReferences, Random, ReferenceTable, Secrets, Shadow};
+use store::{Secrets, Tables};
 
 use crate::auth::Sender;
 
 /// The function, with what its routes need.
 #[derive(Debug)]
 struct ConnectorApi {
-    registry: ConnectionRegistry,
+    tables: Tables,
     secrets: Secrets,
     /// Credentials, and the connections that they open.
     senders: Gate<Sender>,
-    states: ConnectionStates,
-    shadow: Shadow,
-    staff: ReferenceTable<Staff>,
-    lead_sources: ReferenceTable<LeadSource>,
-    pending: PendingReferences,
     metrics: Metrics,
-    clock: Clock,
-    random: Random,
 }
 
 /// Builds the function with the tables that its environment names: `CONTROL_TABLE`, `SHADOW_TABLE`.
@@ -53,18 +45,11 @@ struct ConnectorApi {
 /// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
-    let Clients { secrets, clock, random, metrics, .. } = clients;
+    let Clients { secrets, clock, metrics, .. } = clients;
     Ok(Function::Http(routes::router(Arc::new(ConnectorApi {
-        registry: tables.registry(),
+        tables,
         secrets,
-        senders: Gate::new(clock.clone(), metrics.clone()),
-        states: tables.states(),
-        staff: tables.reference(),
-        lead_sources: tables.reference(),
-        pending: tables.pending_references(),
-        shadow: tables.shadow(),
+        senders: Gate::new(clock, metrics.clone()),
         metrics,
-        clock,
-        random,
     }))))
 }

@@ -15,7 +15,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::{Attribute, ConnectionKey, Content, ExternalKey, ReferenceCandidates, Resource};
+use model::{Attribute, ConnectionKey, Content, ExternalKey, LeadSource, ReferenceCandidates, Resource, Staff};
 use store::{StoreError, UpsertError};
 use wire::connector::{LEAD_INFO, LEAD_SOURCE_ID, Lead, OWNER_ID};
 
@@ -139,9 +139,12 @@ impl ConnectorApi {
         resource: Resource,
         candidates: &ReferenceCandidates,
     ) -> Result<Option<String>, StoreError> {
+        let tables = &self.tables;
         Ok(match resource {
-            Resource::Staff => self.staff.find(connection, candidates).await?.map(|record| record.id),
-            Resource::LeadSource => self.lead_sources.find(connection, candidates).await?.map(|record| record.id),
+            Resource::Staff => tables.reference::<Staff>().find(connection, candidates).await?.map(|it| it.id),
+            Resource::LeadSource => {
+                tables.reference::<LeadSource>().find(connection, candidates).await?.map(|it| it.id)
+            }
             Resource::User => None,
         })
     }
@@ -149,7 +152,7 @@ impl ConnectorApi {
     /// Lets a prospect wait for what it refers to. To be called before the prospect is stored, and again after that.
     pub(crate) async fn wait(&self, prospect: Prospect<'_>, references: &ResolvedReferences) -> Result<(), StoreError> {
         for (resource, candidates) in &references.unknown {
-            self.pending.add(prospect.connection, *resource, candidates.names(), prospect.id).await?;
+            self.tables.pending_references.add(prospect.connection, *resource, candidates.names(), prospect.id).await?;
         }
         Ok(())
     }
@@ -206,9 +209,13 @@ impl ConnectorApi {
         for (name, id) in found {
             let mut after: Option<String> = None;
             loop {
-                let page = self.pending.page(connection, resource, name, after.as_deref(), PROSPECTS_AT_ONCE).await?;
+                let page = self
+                    .tables
+                    .pending_references
+                    .page(connection, resource, name, after.as_deref(), PROSPECTS_AT_ONCE)
+                    .await?;
                 let Some(last) = page.last().cloned() else { break };
-                if self.clock.now() >= deadline {
+                if self.tables.clock.now() >= deadline {
                     return Err(StoreError::Deadline { operation: "completing prospects" }.into());
                 }
                 after = Some(last);
@@ -233,7 +240,7 @@ impl ConnectorApi {
         let mut next = Some((name.to_owned(), id.to_owned()));
         while let Some((name, id)) = next.take() {
             let mut waits_under = vec![name.clone()];
-            let revised = self.shadow.revise(connection, prospect.id, |stored| {
+            let revised = self.tables.shadow.revise(connection, prospect.id, |stored| {
                 let content = &stored?.content;
                 let awaited = awaited(connection, resource, content)?;
                 if !awaited.names().any(|awaited| awaited == name) {
@@ -259,15 +266,15 @@ impl ConnectorApi {
         resource: Resource,
         names: &[String],
     ) -> Result<Option<(String, String)>, UpsertError> {
-        self.pending.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
-        let stored = self.shadow.get(connection, prospect).await?;
+        self.tables.pending_references.remove(connection, resource, names.iter().map(String::as_str), prospect).await?;
+        let stored = self.tables.shadow.get(connection, prospect).await?;
         let Some(awaited) = stored.and_then(|customer| awaited(connection, resource, &customer.content)) else {
             return Ok(None);
         };
         if !awaited.names().any(|awaited| names.iter().any(|name| name == awaited)) {
             return Ok(None);
         }
-        self.pending.add(connection, resource, awaited.names(), prospect).await?;
+        self.tables.pending_references.add(connection, resource, awaited.names(), prospect).await?;
         let id = self.id_of(connection, resource, &awaited).await?;
         Ok(id.map(|id| (awaited.record, id)))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use config::ConnectorConfig;
 use model::{ExternalKey, LeadSource, OutcomeCounts, Record, ReferenceData, Resource, Staff, iso_millis};
-use store::{ReferenceTable, SaveOutcome};
+use store::SaveOutcome;
 use wire::connector::{self as documents, Push, PushError, Reason, Shown, ShownLeadSource, ShownUser};
 
 use crate::ConnectorApi;
@@ -28,8 +28,6 @@ pub(crate) trait ReferenceResource: ReferenceData {
     fn shown<'a>(record: &'a Record<Self>, key: &'a ExternalKey) -> Self::Shown<'a>;
     /// Reads its document.
     fn read(document: &[u8]) -> Result<Push<Self>, PushError>;
-    /// Where it is kept.
-    fn table(api: &ConnectorApi) -> &ReferenceTable<Self>;
     /// Whether a push may create one.
     fn may_create(settings: &ConnectorConfig) -> bool;
     /// Why it is not created, if a push may not create one.
@@ -51,10 +49,6 @@ impl ReferenceResource for Staff {
         documents::read_staff(document, &documents::limits())
     }
 
-    fn table(api: &ConnectorApi) -> &ReferenceTable<Self> {
-        &api.staff
-    }
-
     fn may_create(settings: &ConnectorConfig) -> bool {
         settings.create_staff
     }
@@ -72,10 +66,6 @@ impl ReferenceResource for LeadSource {
 
     fn read(document: &[u8]) -> Result<Push<Self>, PushError> {
         documents::read_lead_source(document, &documents::limits())
-    }
-
-    fn table(api: &ConnectorApi) -> &ReferenceTable<Self> {
-        &api.lead_sources
     }
 
     fn may_create(settings: &ConnectorConfig) -> bool {
@@ -99,7 +89,7 @@ fn admitted<T>(senders: &[Sender], push: Result<Push<T>, PushError>) -> Result<(
 
 impl ConnectorApi {
     async fn refuse_if_paused(&self, sender: &Sender) -> Result<(), ApiError> {
-        if self.states.is_paused(&sender.key).await? { Err(ApiError::paused()) } else { Ok(()) }
+        if self.tables.states.is_paused(&sender.key).await? { Err(ApiError::paused()) } else { Ok(()) }
     }
 
     /// Saves a prospect or a member, and returns our id of it once it is stored.
@@ -116,7 +106,7 @@ impl ConnectorApi {
         }
         let mut content = pushed.content;
         note_key(&mut content, &key);
-        let revised = self.shadow.revise(connection, &id, |stored| {
+        let revised = self.tables.shadow.revise(connection, &id, |stored| {
             let mut content = content.clone();
             match (&references, stored) {
                 (Some(references), _) => references.apply(&mut content),
@@ -134,7 +124,7 @@ impl ConnectorApi {
             }
         }
         let counts = OutcomeCounts::from_iter([outcome]).by_name();
-        self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
+        self.metrics.count(&connection.to_string(), self.tables.clock.now(), &counts);
         Ok(documents::response(&id))
     }
 
@@ -145,11 +135,11 @@ impl ConnectorApi {
         senders: &[Sender],
         document: &[u8],
     ) -> Result<String, ApiError> {
-        let deadline = self.clock.now() + PATIENCE;
+        let deadline = self.tables.clock.now() + PATIENCE;
         let (sender, Push { key, content }) = admitted(senders, T::read(document))?;
         self.refuse_if_paused(sender).await?;
         let may_create = T::may_create(&sender.settings);
-        match T::table(self).save(&sender.key, &key, content, may_create).await? {
+        match self.tables.reference::<T>().save(&sender.key, &key, content, may_create).await? {
             SaveOutcome::Stored { record, found } => {
                 self.complete_waiting(&sender.key, T::RESOURCE, &found, deadline).await?;
                 Ok(documents::response(&record.id))

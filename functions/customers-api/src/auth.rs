@@ -64,9 +64,9 @@ impl CustomersApi {
             // The path without ids: it names no person.
             let path = parts.extensions.get().map_or("?", MatchedPath::as_str);
             let route = format!("{} {}", parts.method, path.replace("{*", "{"));
-            (route, request_id(&parts.extensions, &self.random))
+            (route, request_id(&parts.extensions, &self.tables.random))
         };
-        match self.readers.open(presented, Reader::all(&self.registry), read, who).await? {
+        match self.readers.open(presented, Reader::all(&self.tables.registry), read, who).await? {
             // All of one tenant. One token in two secrets may do what either of them allows.
             Lookup::These(accesses) => {
                 accesses.into_iter().max_by_key(|access| access.may_operate).ok_or_else(Problem::unauthorized)

@@ -127,24 +127,24 @@ pub(crate) async fn changes(
     let ChangesParameters { cursor, limit, connection, wait } = parameters;
     let began = match cursor {
         Some(text) => read_position(&text, &tenant).ok_or_else(bad_cursor)?,
-        None => api.feed.oldest(&tenant).await?,
+        None => api.tables.feed.oldest(&tenant).await?,
     };
     let connection = match connection {
         Some(connection) => Some(api.connection(&tenant, connection).await?.key.connection),
         None => None,
     };
-    let deadline = api.clock.now() + PATIENCE;
-    let until = api.clock.now() + Duration::from_secs(wait.get() as u64);
+    let deadline = api.tables.clock.now() + PATIENCE;
+    let until = api.tables.clock.now() + Duration::from_secs(wait.get() as u64);
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
     let mut position = began;
     let mut page = loop {
-        let page = api.feed.read(&tenant, &position, limit.get(), |placed| wanted(&placed.change.id)).await?;
-        let now = api.clock.now();
+        let page = api.tables.feed.read(&tenant, &position, limit.get(), |placed| wanted(&placed.change.id)).await?;
+        let now = api.tables.clock.now();
         if !page.changes.is_empty() || page.more || now >= until {
             break page;
         }
         position = page.position;
-        api.clock.wait_until(until.min(now + LOOK_EVERY)).await;
+        api.tables.clock.wait_until(until.min(now + LOOK_EVERY)).await;
     };
     let rows = rows_of(&api, &tenant, &mut page, deadline).await?;
     let FeedPage { position, more, .. } = page;

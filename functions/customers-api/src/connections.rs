@@ -68,7 +68,7 @@ pub(crate) async fn list(
     State(api): Api,
     Parameters(parameters): Parameters<ConnectionsParameters>,
 ) -> Result<Json<TenantStatus>, Problem> {
-    let now = api.clock.now();
+    let now = api.tables.clock.now();
     let connections = api.status.all(Some(&tenant), now).await?;
     let destinations = api.status.destinations(Some(&tenant), now).await?;
     let mut all = Connections { connections, destinations };
@@ -138,7 +138,7 @@ pub(crate) async fn pause(
     path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
     let key = api.system(&tenant, id_in(path)?).await?.key;
-    api.states.pause(&key, api.clock.now()).await?;
+    api.tables.states.pause(&key, api.tables.clock.now()).await?;
     tracing::info!(connection = %key, "paused");
     Ok(Json(Paused { id: key.connection, paused: true }))
 }
@@ -163,7 +163,7 @@ pub(crate) async fn resume(
     path: Result<Path<ConnectionPath>, PathRejection>,
 ) -> Result<Json<Paused>, Problem> {
     let key = api.system(&tenant, id_in(path)?).await?.key;
-    api.states.resume(&key).await?;
+    api.tables.states.resume(&key).await?;
     tracing::info!(connection = %key, "resumed");
     Ok(Json(Paused { id: key.connection, paused: false }))
 }
@@ -206,7 +206,7 @@ pub(crate) async fn resync(
         (None, false) => ResyncWhat::Everyone,
     };
     let registration = api.system(&tenant, id_in(path)?).await?;
-    match api.resyncs.request(&registration, &what, api.clock.now()).await {
+    match api.resyncs.request(&registration, &what, api.tables.clock.now()).await {
         Ok(_) => {}
         Err(ResyncError::Store(error)) => return Err(error.into()),
         Err(
@@ -249,7 +249,7 @@ impl CustomersApi {
         if !is_connection_id(&id) {
             return Ok(None);
         }
-        let found = self.registry.get(&ConnectionKey::new(tenant, id)).await?;
+        let found = self.tables.registry.get(&ConnectionKey::new(tenant, id)).await?;
         Ok(found.filter(|registration| registration.kind != READER))
     }
 }

@@ -277,7 +277,7 @@ pub(crate) async fn batch_get(
 ) -> Result<Response, Problem> {
     let wanted = BatchGet::read(body).await?;
     let names: Vec<String> = wanted.iter().map(CustomerId::to_string).collect();
-    let deadline = api.clock.now() + PATIENCE;
+    let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::beside(names.iter().map(String::as_str));
     let (mut missing, mut unreadable) = (Vec::new(), Vec::new());
     let mut at = 0;
@@ -349,12 +349,12 @@ async fn search(
     mut after: Option<CustomerId>,
     limit: usize,
 ) -> Result<Response, Problem> {
-    let deadline = api.clock.now() + PATIENCE;
+    let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     let mut more = true;
     'reading: while more && rows.count() < limit {
         let wanted = rows.to_read(limit - rows.count());
-        let (ids, has_more) = api.email_index.find(&tenant, &address, after.as_ref(), wanted).await?;
+        let (ids, has_more) = api.tables.email_index.find(&tenant, &address, after.as_ref(), wanted).await?;
         more = has_more;
         let found = api.records(&tenant, &ids, deadline).await?.by_id;
         for id in ids {
@@ -401,13 +401,13 @@ async fn list(
     let key = api.connection(&tenant, connection).await?.key;
     let began = match began {
         Some(position) => position,
-        None => api.feed.latest(&tenant, OVERLAP).await?,
+        None => api.tables.feed.latest(&tenant, OVERLAP).await?,
     };
-    let deadline = api.clock.now() + PATIENCE;
+    let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     'reading: loop {
         let wanted = rows.to_read(limit - rows.count());
-        let (customers, next) = api.shadow.list(&key, cursor.clone(), wanted, deadline).await?;
+        let (customers, next) = api.tables.shadow.list(&key, cursor.clone(), wanted, deadline).await?;
         for customer in &customers {
             if !rows.take(customer)? {
                 break 'reading;
@@ -445,7 +445,7 @@ impl CustomersApi {
         deadline: Timestamp,
     ) -> Result<Records, Problem> {
         let keys = ids.into_iter().map(|id| (ConnectionKey::new(tenant, &id.connection), id.source_id.clone()));
-        let Found { customers, unreadable } = self.shadow.find_many(keys, deadline).await?;
+        let Found { customers, unreadable } = self.tables.shadow.find_many(keys, deadline).await?;
         let by_id = customers.into_iter().map(|customer| (customer.id(), customer)).collect();
         Ok(Records { by_id, unreadable: unreadable.into_iter().collect() })
     }
@@ -459,7 +459,7 @@ impl CustomersApi {
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
         let connection = ConnectionKey::new(tenant, id.connection);
-        let found = self.shadow.get(&connection, &id.source_id).await?;
+        let found = self.tables.shadow.get(&connection, &id.source_id).await?;
         note_read(tenant, route, found.iter().len());
         let customer = found.ok_or_else(|| Problem::not_found("there is no such customer"))?;
         let fresh = self.freshness.of(tenant, Some(&BTreeSet::from([connection.connection]))).await?;

@@ -91,8 +91,8 @@ pub(crate) async fn list(
     let FailuresWanted { connection, cursor } = read_json(body, "{\"connection\":…}").await?;
     let after = cursor.map(|text| read_place(&text).ok_or_else(bad_cursor_in_body)).transpose()?;
     let key = api.system(&tenant, connection).await?.key;
-    let FailurePage { failures, next } = api.failures.page(&key, after.as_deref(), PAGE, false).await?;
-    let marks = api.failures.marks(&key, &failures).await?;
+    let FailurePage { failures, next } = api.tables.failures.page(&key, after.as_deref(), PAGE, false).await?;
+    let marks = api.tables.failures.marks(&key, &failures).await?;
     let failures = failures.into_iter().map(|Failure { source_id, reason, failed_at, .. }| ListedFailure {
         withheld: marks.withheld.get(&source_id).copied().map(name_of),
         redriven: marks.redriven.contains(&source_id),
@@ -167,7 +167,7 @@ pub(crate) async fn raw_document(
     }
     let key = api.system(&tenant, id.connection.clone()).await?.key;
     let Failure { reason, raw, failed_at, .. } =
-        api.failures.find_with_raw(&key, &id.source_id).await?.ok_or_else(none)?;
+        api.tables.failures.find_with_raw(&key, &id.source_id).await?.ok_or_else(none)?;
     note_read(&tenant, "POST /v1/failures/raw-document", 1);
     Ok(Json(RawDocument { id, failed_at: iso_millis(failed_at), reason, raw }))
 }
@@ -239,7 +239,7 @@ pub(crate) async fn redrive(
 ) -> Result<Json<ChosenFailures>, Problem> {
     let meant = api.meant(&tenant, body, true).await?;
     for (key, id) in &meant.failures {
-        api.failures.request_redrive(key, &id.source_id, api.clock.now()).await?;
+        api.tables.failures.request_redrive(key, &id.source_id, api.tables.clock.now()).await?;
     }
     tracing::info!(tenant, failures = meant.failures.len(), "failures are redriven");
     Ok(meant.into())
@@ -266,7 +266,7 @@ pub(crate) async fn drop(
 ) -> Result<Json<ChosenFailures>, Problem> {
     let meant = api.meant(&tenant, body, false).await?;
     for (key, id) in &meant.failures {
-        api.failures.remove(key, &id.source_id).await?;
+        api.tables.failures.remove(key, &id.source_id).await?;
     }
     tracing::info!(tenant, failures = meant.failures.len(), "failures were dropped");
     Ok(meant.into())
@@ -279,7 +279,7 @@ impl CustomersApi {
         let failures: Failures = read_json(body, "{\"ids\":[…]} or {\"all\":true}").await?;
         let of_tenant = |registration: &Registration| registration.key.tenant == tenant;
         let is_meant = |key: &ConnectionKey| failures.connection.as_ref().is_none_or(|id| *id == key.connection);
-        let all = all_systems(&self.registry).await?.into_iter().filter(of_tenant).map(|found| found.key);
+        let all = all_systems(&self.tables.registry).await?.into_iter().filter(of_tenant).map(|found| found.key);
         let keys: Vec<ConnectionKey> = all.filter(is_meant).collect();
         if failures.connection.is_some() && keys.is_empty() {
             return Err(Problem::not_found("there is no such connection"));
@@ -312,7 +312,7 @@ impl CustomersApi {
             let key = keys.iter().find(|key| key.connection == id.connection);
             let key = key.filter(|_| id.source_id.len() <= MOST_BYTES_OF_AN_ID);
             let is_there = match key {
-                Some(key) => self.failures.is_there(key, &id.source_id).await?,
+                Some(key) => self.tables.failures.is_there(key, &id.source_id).await?,
                 None => false,
             };
             match key.filter(|_| is_there) {
@@ -339,12 +339,12 @@ impl CustomersApi {
         for key in keys.iter().skip(first) {
             // A redrive leaves the record where it is until a batch has fetched the customer.
             let redriven: HashSet<String> = match without_redriven {
-                true => self.failures.redrive_requests(key).await?.into_iter().collect(),
+                true => self.tables.failures.redrive_requests(key).await?.into_iter().collect(),
                 false => HashSet::new(),
             };
             let mut after = start.take();
             loop {
-                let page = self.failures.page(key, after.as_deref(), PAGE, false).await?;
+                let page = self.tables.failures.page(key, after.as_deref(), PAGE, false).await?;
                 for failure in page.failures {
                     if redriven.contains(&failure.source_id) {
                         continue;

@@ -7,7 +7,7 @@ use config::{ConnectionKind, all_connections};
 use jiff::Timestamp;
 use model::{ConnectionKey, iso_millis};
 use serde::Serialize;
-use store::{Clock, ConnectionRegistry, ConnectionStates, Registration, StoreError};
+use store::{Registration, StoreError, Tables};
 use utoipa::ToSchema;
 
 /// The header that says how fresh an answer is.
@@ -18,9 +18,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(10);
 /// Tells how fresh connections are.
 #[derive(Debug)]
 pub(crate) struct Freshness {
-    registry: ConnectionRegistry,
-    states: ConnectionStates,
-    clock: Clock,
+    tables: Tables,
     known: Mutex<Option<Known>>,
 }
 
@@ -45,13 +43,13 @@ impl FreshAsOf {
 }
 
 impl Freshness {
-    pub(crate) fn new(registry: ConnectionRegistry, states: ConnectionStates, clock: Clock) -> Self {
-        Self { registry, states, clock, known: Mutex::default() }
+    pub(crate) fn new(tables: &Tables) -> Self {
+        Self { tables: tables.clone(), known: Mutex::default() }
     }
 
     /// How fresh those of a tenant's connections are; without a choice, all of them.
     pub(crate) async fn of(&self, tenant: &str, chosen: Option<&BTreeSet<String>>) -> Result<FreshAsOf, StoreError> {
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         let mut fresh = FreshAsOf::default();
         for Registration { key, kind, .. } in self.registrations(now).await?.iter() {
             let is_chosen = chosen.is_none_or(|chosen| chosen.contains(&key.connection));
@@ -64,7 +62,7 @@ impl Freshness {
 
     /// What is acknowledged to a system that pushes is stored: it is fresh, unless it is paused.
     async fn one(&self, key: &ConnectionKey, kind: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let state = self.states.state(key).await?;
+        let state = self.tables.states.state(key).await?;
         let is_push = ConnectionKind::from_name(kind).is_some_and(ConnectionKind::is_push);
         Ok(if is_push { Some(state.paused_at.unwrap_or(now)) } else { state.fresh_as_of })
     }
@@ -74,7 +72,7 @@ impl Freshness {
         if let Some(known) = known.filter(|known| now >= known.since && now < known.since + KNOWN_FOR) {
             return Ok(known.registrations);
         }
-        let registrations = Arc::new(all_connections(&self.registry).await?);
+        let registrations = Arc::new(all_connections(&self.tables.registry).await?);
         let known = Known { since: now, registrations: registrations.clone() };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(registrations)

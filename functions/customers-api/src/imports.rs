@@ -140,7 +140,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ImportPage>, Problem> {
     let after = cursor.as_deref().map(|text| read_place(text).ok_or_else(bad_cursor)).transpose()?;
     let key = api.connection(&tenant, connection).await?.key;
-    let (records, more) = api.imports.page(&key, after, limit.get()).await?;
+    let (records, more) = api.tables.imports.page(&key, after, limit.get()).await?;
     let place = |last: &ImportRecord| format!("{}.{}", last.began_at.as_millisecond(), last.id);
     let cursor = records.last().map(place).filter(|_| more);
     let imports = records.into_iter().map(|record| ImportStatus::of(&key, record)).collect();
@@ -264,7 +264,7 @@ pub(crate) async fn undo(
     body: Body,
 ) -> Result<(StatusCode, Json<Undone>), Problem> {
     let UndoWanted { dry_run } = read_optional_json(body, "{\"dry_run\":…} or {}").await?.unwrap_or_default();
-    let now = api.clock.now();
+    let now = api.tables.clock.now();
     let deadline = now + PATIENCE;
     let import = path.map(|Path(ImportPath { id })| id).map_err(|_| not_found())?;
     let (key, record) = api.import(&tenant, &import, deadline).await?;
@@ -300,10 +300,10 @@ impl CustomersApi {
         if !is_import_id(import) {
             return Err(not_found());
         }
-        let accounts = Connection::<BatchImportConfig>::all(&self.registry).await?;
+        let accounts = Connection::<BatchImportConfig>::all(&self.tables.registry).await?;
         let keys = accounts.into_iter().map(|account| account.key).filter(|key| key.tenant == tenant);
         let found = keys.map(|key| async move {
-            let record = self.imports.find(&key, import, deadline).await?;
+            let record = self.tables.imports.find(&key, import, deadline).await?;
             Ok::<_, Problem>(record.map(|record| (key, record)))
         });
         let found: Vec<_> = stream::iter(found).buffered(AT_ONCE).try_collect().await?;

@@ -50,16 +50,12 @@ use std::sync::Arc;
 
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
-use model::{LeadSource, Staff};
 use operations::imports::Undo;
 use operations::resync::Resyncs;
 use operations::status::StatusReader;
 use operations::whereabouts::Finder;
 use serde_json::Value;
-use store::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, EmailIndex, Failures, Imports, Random, ReferenceTable,
-    Secrets, Shadow,
-};
+use store::{Secrets, Tables};
 use utoipa::openapi::OpenApi;
 
 pub use crate::openapi::EXAMPLES;
@@ -70,25 +66,15 @@ use crate::freshness::Freshness;
 /// The function, with what its routes need.
 #[derive(Debug)]
 struct CustomersApi {
-    registry: ConnectionRegistry,
+    tables: Tables,
     secrets: Secrets,
     /// Bearer tokens, and what each of them opens.
     readers: Gate<Access>,
-    random: Random,
-    shadow: Shadow,
-    feed: ChangeFeed,
-    email_index: EmailIndex,
     freshness: Freshness,
-    staff: ReferenceTable<Staff>,
-    lead_sources: ReferenceTable<LeadSource>,
     status: StatusReader,
-    failures: Failures,
     finder: Finder,
-    imports: Imports,
     undo: Undo,
-    states: ConnectionStates,
     resyncs: Resyncs,
-    clock: Clock,
 }
 
 /// What the routes take and answer, as OpenAPI 3.1, with `examples` in the form of [`EXAMPLES`].
@@ -103,27 +89,17 @@ pub fn openapi(examples: &Value) -> OpenApi {
 /// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
-    let Clients { secrets, clock, random, metrics, .. } = clients;
+    let Clients { secrets, clock, metrics, .. } = clients;
     let origins = environment.optional("ALLOWED_ORIGINS").and_then(routes::origins);
     let api = CustomersApi {
-        staff: tables.reference(),
-        lead_sources: tables.reference(),
-        shadow: tables.shadow(),
-        feed: tables.feed(),
-        email_index: tables.email_index(),
-        freshness: Freshness::new(tables.registry(), tables.states(), clock.clone()),
-        registry: tables.registry(),
         secrets,
-        readers: Gate::new(clock.clone(), metrics),
+        readers: Gate::new(clock, metrics),
+        freshness: Freshness::new(&tables),
         status: StatusReader::new(&tables),
-        failures: tables.failures(),
         finder: Finder::new(&tables),
-        imports: tables.imports(),
-        undo: Undo::new(&tables, clock.clone(), random.clone()),
-        random,
-        states: tables.states(),
+        undo: Undo::new(&tables),
         resyncs: Resyncs::new(&tables),
-        clock,
+        tables,
     };
     Ok(Function::Http(routes::router(Arc::new(api), origins)))
 }

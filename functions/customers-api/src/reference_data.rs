@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::response::Response;
-use model::{LeadSourceView, Record, ReferenceData, StaffView, is_id};
+use model::{LeadSource, LeadSourceView, Record, ReferenceData, Staff, StaffView, is_id};
 use serde::{Deserialize, Serialize};
-use store::ReferenceTable;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::CustomersApi;
@@ -87,7 +86,7 @@ pub(crate) async fn staff(
     State(api): Api,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Response, Problem> {
-    let (staff, end) = api.page_of(&api.staff, &tenant, "GET /v1/staff", parameters).await?;
+    let (staff, end) = api.page_of::<Staff>(&tenant, "GET /v1/staff", parameters).await?;
     let page = StaffPage { staff, end };
     answer(&page, &page.end.fresh_as_of)
 }
@@ -119,7 +118,7 @@ pub(crate) async fn lead_sources(
     State(api): Api,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Response, Problem> {
-    let (lead_sources, end) = api.page_of(&api.lead_sources, &tenant, "GET /v1/lead-sources", parameters).await?;
+    let (lead_sources, end) = api.page_of::<LeadSource>(&tenant, "GET /v1/lead-sources", parameters).await?;
     let page = LeadSourcePage { lead_sources, end };
     answer(&page, &page.end.fresh_as_of)
 }
@@ -128,7 +127,6 @@ impl CustomersApi {
     /// A page of a table.
     async fn page_of<T: ReferenceData>(
         &self,
-        table: &ReferenceTable<T>,
         tenant: &str,
         route: &'static str,
         parameters: ListParameters,
@@ -144,7 +142,7 @@ impl CustomersApi {
         let mut rows = Rows::default();
         let more = 'reading: loop {
             let wanted = rows.to_read(limit.get() - rows.count());
-            let (records, more) = table.list(&key, cursor.as_deref(), wanted).await?;
+            let (records, more) = self.tables.reference::<T>().list(&key, cursor.as_deref(), wanted).await?;
             for record in &records {
                 if !rows.take(record)? {
                     break 'reading true;

@@ -47,7 +47,7 @@ pub(crate) async fn whereabouts(
     let Registration { key, kind, .. } = api.connection(&tenant, id.connection).await?;
     let known = ConnectionKind::from_name(&kind).filter(|_| id.source_id.len() <= MOST_BYTES_OF_AN_ID);
     let kind = known.ok_or_else(|| Problem::not_found("there is no such customer"))?;
-    let found = api.finder.find(&key, kind, &id.source_id, api.clock.now() + PATIENCE).await?;
+    let found = api.finder.find(&key, kind, &id.source_id, api.tables.clock.now() + PATIENCE).await?;
     note_read(&tenant, "POST /v1/customers/where", found.record.iter().len());
     Ok(Json(found))
 }

@@ -21,6 +21,7 @@ use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Outcome, OutcomeCounts, Version, is_spelling_of};
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
+use sources::companions::COMPANIONS;
 use sources::{ANSWER_TIME, SourceError};
 use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError, naming_addresses};
 use working::Worker;
@@ -38,9 +39,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_UNPROVEN_AFTER: Duration = Duration::from_secs(10);
 /// How many attempts a source's transient failure gets before a record may be to blame for it.
 const PATIENCE: u64 = 3;
-/// How many customers that are known to exist are asked for beside those that seem to be gone: one comes first, one in
-/// the middle and one last.
-const COMPANIONS: usize = 3;
 /// How many requests may fail before one succeeds, if no customer is known to probe the source with.
 const BLIND_FAILURES: u32 = 6;
 
@@ -132,7 +130,7 @@ impl<'a> ChunkWork<'a> {
             source: &function.source,
             connection,
             chunk,
-            deadline: (deadline - MARGIN).min(function.worker.clock.now() + WORK_FOR),
+            deadline: (deadline - MARGIN).min(function.worker.tables.clock.now() + WORK_FOR),
             settle_by: deadline,
             counts: OutcomeCounts::default(),
             // A deletion in the queue is a hint: only an answer proves it.
@@ -154,16 +152,18 @@ impl<'a> ChunkWork<'a> {
     /// Does what can be done, and settles the chunk.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let pause = match self.all_steps().await {
-            Ok(()) => Pause { retry_at: self.worker.clock.now(), unverified: false, waited: false, message: None },
+            Ok(()) => {
+                Pause { retry_at: self.worker.tables.clock.now(), unverified: false, waited: false, message: None }
+            }
             Err(pause) => pause,
         };
         let (worker, key) = (self.worker, &self.connection.key);
         if let Some(message) = pause.message {
             worker.report(key, message, self.fetch.len()).await?;
         }
-        worker.failures.remove_resolved(key, &self.resolved).await?;
+        worker.tables.failures.remove_resolved(key, &self.resolved).await?;
         if pause.waited && self.counts.sum() == 0 {
-            return worker.ledger.release(self.chunk, pause.retry_at).await;
+            return worker.tables.ledger.release(self.chunk, pause.retry_at).await;
         }
         let settlement = Settlement {
             counts: self.counts,
@@ -235,7 +235,7 @@ impl<'a> ChunkWork<'a> {
     /// Sends one request. `Ok(Err(_))` if the answer can't be used: then a record may be to blame.
     async fn request(&mut self, ids: &[String]) -> Result<Result<DetailsAnswer, SourceError>, Pause> {
         loop {
-            let now = self.worker.clock.now();
+            let now = self.worker.tables.clock.now();
             if now + ANSWER_TIME > self.deadline {
                 // The next worker goes on with what is left.
                 return Err(Pause { retry_at: now, unverified: false, waited: !self.has_asked, message: None });
@@ -247,7 +247,7 @@ impl<'a> ChunkWork<'a> {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Panicked)) => return Ok(Err(error)),
                 Err(SourceError::Throttled { until, .. }) if self.may_wait(until) => {
-                    self.worker.clock.wait_until(until).await;
+                    self.worker.tables.clock.wait_until(until).await;
                 }
                 Err(SourceError::Throttled { until, .. }) => {
                     return Err(Pause { retry_at: until, unverified: false, waited: !self.has_asked, message: None });
@@ -267,7 +267,7 @@ impl<'a> ChunkWork<'a> {
     async fn wait_out(&self, error: &SourceError) -> Step {
         match error {
             SourceError::Transient { until, .. } if self.may_wait(*until) => {
-                self.worker.clock.wait_until(*until).await;
+                self.worker.tables.clock.wait_until(*until).await;
                 Ok(())
             }
             SourceError::Transient { until, .. } => {
@@ -357,12 +357,12 @@ impl<'a> ChunkWork<'a> {
             return Ok(());
         }
         let worker = self.worker;
-        let merged = match worker.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
+        let merged = match worker.tables.shadow.upsert(&self.connection.key, incoming, self.deadline).await {
             Ok(merged) => merged,
             Err(error) => return Err(self.later(format!("shadow: {error}"))),
         };
         if let Some(later) = merged.overtaken_by
-            && let Err(error) = worker.ledger.note_overtaken(&self.chunk.key, later).await
+            && let Err(error) = worker.tables.ledger.note_overtaken(&self.chunk.key, later).await
         {
             return Err(self.later(format!("ledger: {error}")));
         }
@@ -466,7 +466,7 @@ impl<'a> ChunkWork<'a> {
 
     fn later(&self, message: String) -> Pause {
         Pause {
-            retry_at: self.worker.clock.now() + RETRY_AFTER,
+            retry_at: self.worker.tables.clock.now() + RETRY_AFTER,
             unverified: false,
             waited: false,
             message: Some(message),
@@ -476,7 +476,7 @@ impl<'a> ChunkWork<'a> {
     /// No customer that is known to exist confirms the source's answers: only a later batch may hold one that does.
     fn unverified(&self, reason: &str) -> Pause {
         Pause {
-            retry_at: self.worker.clock.now() + RETRY_UNPROVEN_AFTER,
+            retry_at: self.worker.tables.clock.now() + RETRY_UNPROVEN_AFTER,
             unverified: true,
             waited: false,
             message: Some(format!("details: {reason}")),

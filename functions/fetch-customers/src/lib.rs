@@ -43,9 +43,9 @@ impl FetchCustomers {
     /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let worker = Worker::new(environment, &clients)?;
-        let limiter = clients.tables(environment)?.limiter();
         let Clients { secrets, http, clock, .. } = clients;
-        Ok(Self { worker, source: AssociationAnywhereClient::new(http, secrets, limiter, clock) })
+        let source = AssociationAnywhereClient::new(http, secrets, worker.tables.limiter.clone(), clock);
+        Ok(Self { worker, source })
     }
 }
 

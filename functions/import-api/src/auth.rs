@@ -31,7 +31,7 @@ impl ImportApi {
     /// The account that these credentials open; nothing if they open none, whichever of them is wrong.
     pub(crate) async fn opened(&self, access: &Access, request_id: &str) -> Result<Lookup<Arc<Account>>, StoreError> {
         let presented = digest(&access.account_id, &access.user_id, &access.secret);
-        let list = Connection::<BatchImportConfig>::all(&self.registry);
+        let list = Connection::<BatchImportConfig>::all(&self.tables.registry);
         let read = |connection| self.credentials(connection);
         self.users.open(Some(presented), list, read, || ("POST /api.php".to_owned(), request_id.to_owned())).await
     }

@@ -7,7 +7,7 @@ use lambda::Metrics;
 use model::import::{Known, Request, RequestFingerprint, RowOutcome};
 use model::{ConnectionKey, Customer};
 use operations::imports::ImportLease;
-use store::{Clock, Erasures, ImportCounts, ImportRecord, Imports, Shadow, StoreError, UpsertError};
+use store::{ImportCounts, ImportRecord, StoreError, Tables, UpsertError};
 use thiserror::Error;
 use wire::customers_batch::{BatchRequest, Imported};
 
@@ -33,11 +33,8 @@ const CHUNKS_AT_ONCE: usize = 2;
 
 /// Carries imports out.
 pub(crate) struct Importer {
-    pub(crate) shadow: Shadow,
-    pub(crate) imports: Imports,
-    pub(crate) erasures: Erasures,
+    pub(crate) tables: Tables,
     pub(crate) lease: ImportLease,
-    pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
 }
 
@@ -65,14 +62,14 @@ impl Importer {
         connection: &ConnectionKey,
         request: BatchRequest,
     ) -> Result<Imported, ImportError> {
-        let began = self.clock.now();
+        let began = self.tables.clock.now();
         if self.lease.is_paused(connection).await? {
             return Err(ImportError::Paused);
         }
         let owner = self.lease.take(connection, LEASE, SignedDuration::ZERO, began + LEASE_PATIENCE).await?;
         let owner = owner.ok_or(ImportError::Busy)?;
         let deadline = began + PATIENCE;
-        let tables = ImportTables { shadow: &self.shadow, imports: &self.imports, connection, deadline };
+        let tables = ImportTables { shadow: &self.tables.shadow, imports: &self.tables.imports, connection, deadline };
         let imported = self.import_leased(&tables, request).await;
         self.lease.release(connection, &owner).await;
         imported
@@ -96,7 +93,7 @@ impl Importer {
             let (secrets, hashes) = sealed(connection, secrets).await?;
             plan.hash_secrets(&places, &secrets, hashes);
         }
-        let erased = self.erasures.of(&connection.tenant).await?;
+        let erased = self.tables.erasures.of(&connection.tenant).await?;
         plan.work_out(&known, &erased, &mut turns).await;
         if record.saves_undo {
             let recorded = imports.images(connection, &record, deadline).await?;
@@ -108,7 +105,7 @@ impl Importer {
         let unstored = store(tables, &plan, &known, &claims).await?;
         let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
         record.counts = counts;
-        record.finished_at = Some(self.clock.now());
+        record.finished_at = Some(self.tables.clock.now());
         imports.put(connection, &record, deadline).await?;
         self.tell(connection, &record);
         Ok(Imported {
@@ -135,7 +132,7 @@ impl Importer {
         let fingerprint = request.fingerprint(connection, &secret);
         // An import that the release before began goes on under that release's fingerprint.
         let fingerprints = [fingerprint.clone(), request.unkeyed_fingerprint(connection)];
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         let mut began_at = now;
         if let Some((fingerprint, latest)) = imports.latest_of(connection, fingerprints, deadline).await? {
             // Once an undo has begun, the import takes nothing more.
@@ -170,7 +167,7 @@ impl Importer {
             ("imported_ignored", ignored),
             ("imported_failed", failed),
         ];
-        self.metrics.count(&connection.to_string(), self.clock.now(), &counts);
+        self.metrics.count(&connection.to_string(), self.tables.clock.now(), &counts);
     }
 }
 

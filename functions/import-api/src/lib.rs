@@ -34,7 +34,7 @@ use std::sync::Arc;
 use api::Gate;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use operations::imports::ImportLease;
-use store::{ConnectionRegistry, Random, Secrets};
+use store::{Secrets, Tables};
 use tokio::sync::Semaphore;
 
 use crate::auth::Account;
@@ -42,14 +42,13 @@ use crate::importer::Importer;
 
 /// The function, with what its route needs.
 struct ImportApi {
-    registry: ConnectionRegistry,
+    tables: Tables,
     secrets: Secrets,
     /// Which users may import into which account.
     users: Gate<Arc<Account>>,
     /// Permits for requests that are read before their sender is known.
     readers: Semaphore,
     importer: Importer,
-    random: Random,
 }
 
 /// How many requests are read side by side, with up to 4.5 MB each, before their sender is known.
@@ -61,20 +60,12 @@ const READ_AT_ONCE: usize = 16;
 /// If a variable is missing.
 pub fn function(environment: &Environment, clients: Clients) -> Result<Function, EnvironmentError> {
     let tables = clients.tables(environment)?;
-    let Clients { secrets, clock, random, metrics, .. } = clients;
+    let Clients { secrets, clock, metrics, .. } = clients;
     Ok(Function::Http(routes::router(Arc::new(ImportApi {
-        registry: tables.registry(),
         secrets,
-        users: Gate::new(clock.clone(), metrics.clone()),
+        users: Gate::new(clock, metrics.clone()),
         readers: Semaphore::new(READ_AT_ONCE),
-        random: random.clone(),
-        importer: Importer {
-            shadow: tables.shadow(),
-            imports: tables.imports(),
-            erasures: tables.erasures(),
-            lease: ImportLease::new(tables.states(), clock.clone(), random),
-            clock,
-            metrics,
-        },
+        importer: Importer { lease: ImportLease::new(&tables), tables: tables.clone(), metrics },
+        tables,
     }))))
 }

@@ -35,7 +35,7 @@ async fn take(State(api): State<Arc<ImportApi>>, request: Request) -> Response {
 async fn taken(api: &ImportApi, request: Request) -> Result<(Imported, Output), FormProblem> {
     let cut_off = || Problem("the request is cut off".to_owned());
     let headers = request.headers().clone();
-    let request_id = request_id(request.extensions(), &api.random);
+    let request_id = request_id(request.extensions(), &api.tables.random);
     // The sender of a request stands in its body: this bounds the memory that unknown senders can take.
     let turn = api.readers.acquire().await.map_err(|_| cut_off())?;
     let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {

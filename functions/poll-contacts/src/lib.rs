@@ -23,7 +23,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState
 use polling::{FRONT, Next, Poll, Poller, Polling, Tended};
 use sources::business_catalyst::BusinessCatalystClient;
 use sources::{ContactPage as Page, SourceError, UNIDENTIFIED};
-use store::{ConnectionState, Failure, Failures, LedgerState, Shadow, StoreError, Withheld, split_listed};
+use store::{ConnectionState, Failure, LedgerState, StoreError, Tables, Withheld, split_listed};
 
 /// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
@@ -87,8 +87,6 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 #[derive(Clone, Debug)]
 pub struct PollContacts {
     poller: Poller,
-    failures: Failures,
-    shadow: Shadow,
     source: BusinessCatalystClient,
     most_pages: u32,
 }
@@ -101,14 +99,11 @@ impl PollContacts {
     /// # Errors
     /// If a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?.for_chunks_that_hold_all();
         let Clients { secrets, http, clock, .. } = clients;
         Ok(Self {
+            source: BusinessCatalystClient::new(http, secrets, poller.tables.limiter.clone(), clock),
             poller,
-            failures: tables.failures(),
-            shadow: tables.shadow(),
-            source: BusinessCatalystClient::new(http, secrets, tables.limiter(), clock),
             most_pages: environment.number("MOST_PAGES")?,
         })
     }
@@ -127,7 +122,7 @@ impl Poll for PollContacts {
     }
 
     async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {
-        let state = self.poller.ledger.state(&connection.key).await?;
+        let state = self.poller.tables.ledger.state(&connection.key).await?;
         Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
             (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
             (NextAction::GoOnListing, Some(batch)) => Tended::Batch(self.go_on(connection, batch, deadline).await?),
@@ -155,10 +150,10 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, states, clock, .. } = &self.poller;
+        let Tables { ledger, states, clock, .. } = &self.poller.tables;
         // One contact can't be asked for: customers to be fetched again are found by listing everything.
         let ConnectionState { resync_requested: resync, confirm_requested: confirmed, .. } = states.state(key).await?;
-        let redriven = self.failures.redrive_requests(key).await?;
+        let redriven = self.poller.tables.failures.redrive_requests(key).await?;
         let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
         let scope = listing.scope;
@@ -189,7 +184,7 @@ impl PollContacts {
         ledger.clear_chunks(key, number, deadline).await?;
         ledger.clear_seen(key, deadline).await?;
         ledger.begin(key, state.latest.as_ref(), &batch).await?;
-        self.failures.take_in_redrives(key, &redriven, batch.number).await?;
+        self.poller.tables.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let mut next = Next::Now;
         for page in pages {
             next = self.take(connection, &batch, page, deadline).await?;
@@ -246,7 +241,7 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, batch, "its listing is not known").await;
         };
-        let front = self.poller.ledger.open_chunks(key, batch.number, FRONT).await?;
+        let front = self.poller.tables.ledger.open_chunks(key, batch.number, FRONT).await?;
         let committed: Vec<_> = front.into_iter().filter(|chunk| chunk.chunk < listing.chunks).collect();
         self.poller.send_due(key, batch.number, &committed, deadline).await?;
         match self.source.contacts(key, settings, listing, deadline).await {
@@ -281,7 +276,7 @@ impl PollContacts {
         if let ListingState::Broken(why) = course {
             return self.abandon(connection, batch, why).await;
         }
-        let ledger = &self.poller.ledger;
+        let ledger = &self.poller.tables.ledger;
         if listing.scope != ListingScope::Changes {
             ledger.record_seen(key, batch, &page.ids).await?;
         }
@@ -317,13 +312,13 @@ impl PollContacts {
     /// contact on the list has no usable id, or the end of the list can't be proven, the deletions wait for a
     /// person.
     async fn absent(&self, key: &ConnectionKey, batch: &Batch, listing: &Listing) -> Result<Vec<String>, StoreError> {
-        let mut absent: BTreeSet<String> = self.shadow.existing(key).await?.into_iter().collect();
+        let mut absent: BTreeSet<String> = self.poller.tables.shadow.existing(key).await?.into_iter().collect();
         let is_last = listing.scope == ListingScope::Confirming;
         let scopes: &[ListingScope] =
             if is_last { &[ListingScope::Full, ListingScope::Confirming] } else { &[ListingScope::Full] };
         let mut has_unidentified = false;
         for scope in scopes {
-            let seen = self.poller.ledger.seen(key, batch.number, *scope).await?;
+            let seen = self.poller.tables.ledger.seen(key, batch.number, *scope).await?;
             if seen.is_empty() {
                 return Ok(Vec::new());
             }
@@ -356,15 +351,15 @@ impl PollContacts {
         why: &str,
     ) -> Result<Vec<String>, StoreError> {
         let confirmed = match batch.confirmed {
-            Some(_) => self.failures.withheld_among(key, &absent.iter().cloned().collect()).await?,
+            Some(_) => self.poller.tables.failures.withheld_among(key, &absent.iter().cloned().collect()).await?,
             None => BTreeMap::new(),
         };
         let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains_key(id));
-        let now = self.poller.clock.now();
+        let now = self.poller.tables.clock.now();
         for source_id in waiting.iter().take(MOST_WITHHELD).cloned() {
             let reason = format!("{why}; `resync {}` with `--confirm-deletes` carries it out", key.connection);
             let failure = Failure { source_id, reason, raw: String::new(), failed_at: now };
-            self.failures.withhold(key, &failure, Withheld::Unproven).await?;
+            self.poller.tables.failures.withhold(key, &failure, Withheld::Unproven).await?;
         }
         tracing::warn!(batch = batch.number, waiting = waiting.len(), why, "deletions wait");
         self.poller.metrics.count(&key.to_string(), now, &[("deletes_withheld", waiting.len() as u64)]);
@@ -379,7 +374,7 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let front = self.poller.ledger.open_chunks(key, batch.number, FRONT).await?;
+        let front = self.poller.tables.ledger.open_chunks(key, batch.number, FRONT).await?;
         if front.is_empty() {
             return self.acknowledge(connection, deadline).await;
         }
@@ -389,7 +384,7 @@ impl PollContacts {
     /// No chunk is left: moves the cursor, and closes the batch.
     async fn acknowledge(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let Poller { ledger, states, .. } = &self.poller;
+        let Tables { ledger, states, .. } = &self.poller.tables;
         // Read after the ledger was seen empty: the counts are final.
         let LedgerState { latest: Some(batch), cursor, .. } = ledger.state(key).await? else { return Ok(Next::Now) };
         if let Some(why) = batch.hindrance() {
@@ -398,7 +393,7 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, &batch, "its listing is not known").await;
         };
-        self.failures.clear_redrives(key, batch.number).await?;
+        self.poller.tables.failures.clear_redrives(key, batch.number).await?;
         if let Some(request) = batch.resync {
             states.resynced(key, request).await?;
         }

@@ -33,7 +33,7 @@ impl PollContacts {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let states = &self.poller.states;
+        let states = &self.poller.tables.states;
         if !is_final {
             let earlier = LOOK_BACK.map(|days| cursor.checked_sub(SignedDuration::from_hours(24 * days)).ok());
             let earlier = earlier.into_iter().flatten().map(|time| earliest_local_at_or_after(time, &settings.zone()));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, QueueVerdict, QueuedCustomer, judge_queue};
-use polling::{Next, Poll, Poller, WATCH_EVERY};
+use polling::{Next, Poll, WATCH_EVERY};
 use sources::SourceError;
 use sources::association_anywhere::UnusableEntry;
-use store::StoreError;
+use store::{StoreError, Tables};
 
 use crate::{PAUSE_AFTER_ABANDONING, PollQueue};
 
@@ -39,7 +39,7 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let Poller { ledger, states, .. } = &self.poller;
+        let Tables { ledger, states, .. } = &self.poller.tables;
         // Read after the ledger was seen empty: the counts are final.
         let Some(batch) = ledger.state(key).await?.latest else { return Ok(Next::Now) };
         if let Some(why) = batch.hindrance() {
@@ -51,7 +51,7 @@ impl PollQueue {
         {
             return Ok(next);
         }
-        self.failures.clear_redrives(key, batch.number).await?;
+        self.poller.tables.failures.clear_redrives(key, batch.number).await?;
         if let Some(request) = batch.confirmed {
             states.confirmed(key, request).await?;
         }
@@ -77,8 +77,8 @@ impl PollQueue {
             Ok(_) => return self.doubt(connection, batch, "the connection was configured otherwise meanwhile").await,
             Err(error) => return self.poller.report(key, "queue", error, Self::retry_pause(settings)).await.map(Some),
         };
-        let sample = self.poller.ledger.queued(key, batch.number).await?;
-        let clock = &self.poller.clock;
+        let sample = self.poller.tables.ledger.queued(key, batch.number).await?;
+        let clock = &self.poller.tables.clock;
         let mut glances = 0;
         let glance = loop {
             let asked_at = clock.now();
@@ -100,7 +100,7 @@ impl PollQueue {
         match queue.purge(queue_number, deadline).await {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
-                if self.poller.ledger.purge_failed(key, batch).await? >= MOST_PURGES {
+                if self.poller.tables.ledger.purge_failed(key, batch).await? >= MOST_PURGES {
                     let why = format!("{MOST_PURGES} purges failed, the last one so: {error}");
                     return self.doubt(connection, batch, &why).await;
                 }

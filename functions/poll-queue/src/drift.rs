@@ -51,8 +51,8 @@ impl PollQueue {
         seen: &ConnectionState,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let (key, states) = (&connection.key, &self.poller.states);
-        let now = self.poller.clock.now();
+        let (key, states) = (&connection.key, &self.poller.tables.states);
+        let now = self.poller.tables.clock.now();
         if self.drift_sample == 0 {
             return Ok(());
         }
@@ -63,7 +63,7 @@ impl PollQueue {
         if !states.plan_verification(key, seen.verify_at, retry_at).await? {
             return Ok(());
         }
-        let state = self.drift.of(key).await?;
+        let state = self.poller.tables.drift.of(key).await?;
         let deadline = deadline.min(now + LOOK_FOR);
         let step = match state.looked_at {
             Some(looked_at) if !state.suspects.is_empty() => {
@@ -89,17 +89,21 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Timestamp, VerifyError> {
         let key = &connection.key;
-        let looked_at = self.poller.clock.now();
+        let looked_at = self.poller.tables.clock.now();
         let size = self.size(state.narrowed);
-        let (mut ids, mut cursor) = self.shadow.page(key, state.cursor.clone(), size).await?;
+        let (mut ids, mut cursor) = self.poller.tables.shadow.page(key, state.cursor.clone(), size).await?;
         if ids.is_empty() && state.cursor.is_some() {
-            (ids, cursor) = self.shadow.page(key, None, size).await?;
+            (ids, cursor) = self.poller.tables.shadow.page(key, None, size).await?;
         }
         let mut look = match self.verifier.look(connection, &ids, deadline).await {
             Ok(look) => look,
             Err(error @ VerifyError::Source { .. }) => {
                 let cursor = if size > 1 { state.cursor.clone() } else { cursor };
-                self.drift.put(key, &DriftState { cursor, narrowed: self.narrower(state.narrowed), ..state }).await?;
+                self.poller
+                    .tables
+                    .drift
+                    .put(key, &DriftState { cursor, narrowed: self.narrower(state.narrowed), ..state })
+                    .await?;
                 return Err(error);
             }
             Err(error) => return Err(error),
@@ -134,7 +138,7 @@ impl PollQueue {
         drifted.extend(last.into_iter().filter(|id| !ids.contains(id) || disagree.contains(id)));
         let still = drifted.len() as u64;
         let state = DriftState { looked_at: Some(looked_at), compared, suspects, drifted, cursor, narrowed };
-        self.drift.put(key, &state).await?;
+        self.poller.tables.drift.put(key, &state).await?;
         if has_suspects {
             return Ok(looked_at + A_MINUTE);
         }
@@ -158,7 +162,7 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Timestamp, VerifyError> {
         let key = &connection.key;
-        let now = self.poller.clock.now();
+        let now = self.poller.tables.clock.now();
         if fresh_as_of.is_none_or(|as_of| as_of < looked_at + GRACE) {
             if now < looked_at + LONGEST_WAIT {
                 return Ok(now + A_MINUTE);
@@ -168,7 +172,7 @@ impl PollQueue {
                 "a look for drift is given up: the queue is not seen through"
             );
             state.suspects.clear();
-            self.drift.put(key, &state).await?;
+            self.poller.tables.drift.put(key, &state).await?;
             // Who had drifted before has not been seen to agree.
             self.publish_drift(key, state.compared, state.drifted.len() as u64);
             return Ok(now + A_MINUTE);
@@ -184,7 +188,7 @@ impl PollQueue {
                     state.suspects.splice(0..0, suspects);
                 }
                 state.narrowed = self.narrower(state.narrowed);
-                self.drift.put(key, &state).await?;
+                self.poller.tables.drift.put(key, &state).await?;
                 return Err(error);
             }
             Err(error) => return Err(error),
@@ -204,7 +208,7 @@ impl PollQueue {
         let drift = state.drifted.len() as u64;
         // As many again as a look takes anew: it stays small, however many have drifted.
         state.drifted.truncate(self.drift_sample);
-        self.drift.put(key, &state).await?;
+        self.poller.tables.drift.put(key, &state).await?;
         if !state.suspects.is_empty() {
             return Ok(now + A_MINUTE);
         }
@@ -217,7 +221,7 @@ impl PollQueue {
     }
 
     fn publish_drift(&self, key: &ConnectionKey, compared: u64, drift: u64) {
-        self.poller.metrics.figures(&key.to_string(), self.poller.clock.now(), &[("drift", drift)]);
+        self.poller.metrics.figures(&key.to_string(), self.poller.tables.clock.now(), &[("drift", drift)]);
         tracing::info!(compared, drift, "customers were compared with the source");
     }
 }

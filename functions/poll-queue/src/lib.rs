@@ -28,7 +28,7 @@ use model::{
 use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, QueueAnswer, UnusableEntry};
-use store::{ConnectionState, Drift, Failure, Failures, LedgerState, Shadow, StoreError};
+use store::{ConnectionState, Failure, LedgerState, StoreError, Tables};
 use verification::association_anywhere::CustomersVerifier;
 
 use crate::acknowledge::sample_of;
@@ -50,11 +50,8 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 #[derive(Clone, Debug)]
 pub struct PollQueue {
     poller: Poller,
-    failures: Failures,
     source: AssociationAnywhereClient,
     verifier: CustomersVerifier,
-    drift: Drift,
-    shadow: Shadow,
     /// How many customers a look for drift compares; 0: there is none.
     drift_sample: usize,
 }
@@ -66,17 +63,13 @@ impl PollQueue {
     /// # Errors
     /// If a variable is missing, or is no number.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
-        let tables = clients.tables(environment)?;
         let poller = Poller::new(environment, &clients)?;
         let Clients { secrets, http, clock, .. } = clients;
-        let source = AssociationAnywhereClient::new(http, secrets, tables.limiter(), clock.clone());
+        let source = AssociationAnywhereClient::new(http, secrets, poller.tables.limiter.clone(), clock);
         Ok(Self {
-            poller,
-            failures: tables.failures(),
-            verifier: CustomersVerifier::new(&tables, source.clone(), clock).impatient(),
+            verifier: CustomersVerifier::new(&poller.tables, source.clone()).impatient(),
             source,
-            drift: tables.drift(),
-            shadow: tables.shadow(),
+            poller,
             drift_sample: environment.number("DRIFT_SAMPLE")?,
         })
     }
@@ -111,7 +104,7 @@ impl Poll for PollQueue {
         if settings.max_requests_per_second * f64::from(settings.poll_seconds) < 1.0 {
             return Ok(Ahead::NotAsked);
         }
-        let asked_at = self.poller.clock.now();
+        let asked_at = self.poller.tables.clock.now();
         let queue = self.source.queue(key, settings).await?;
         let answer = queue.read_alone(deadline).await?;
         Ok(if answer.is_empty() {
@@ -131,7 +124,7 @@ impl Poll for PollQueue {
     }
 
     async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {
-        let ledger = &self.poller.ledger;
+        let ledger = &self.poller.tables.ledger;
         let state = ledger.state(&connection.key).await?;
         Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
             (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
@@ -151,7 +144,7 @@ impl Poll for PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let state = self.poller.states.state(key).await?;
+        let state = self.poller.tables.states.state(key).await?;
         if let Some(next) = self.carry_out_resync(connection, &state, deadline).await? {
             return Ok(next);
         }
@@ -172,7 +165,7 @@ impl PollQueue {
         Connection { key, settings }: &Connection<Settings>,
         deadline: Timestamp,
     ) -> Result<QueueNews, SourceError> {
-        let asked_at = self.poller.clock.now();
+        let asked_at = self.poller.tables.clock.now();
         let queue = self.source.queue(key, settings).await?;
         Ok(QueueNews { asked_at, origin: queue.origin(), answer: queue.read(deadline).await? })
     }
@@ -187,10 +180,10 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
-        let Poller { ledger, states, .. } = &self.poller;
+        let Tables { ledger, states, .. } = &self.poller.tables;
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
-        let withheld = if confirmed.is_some() { self.failures.withheld(key).await? } else { Vec::new() };
+        let withheld = if confirmed.is_some() { self.poller.tables.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
         // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.
@@ -222,7 +215,7 @@ impl PollQueue {
         ledger.clear_chunks(key, last, deadline).await?;
         ledger.begin(key, latest, &batch).await?;
         ledger.note_queued(key, batch.number, &sample).await?;
-        self.failures.take_in_redrives(key, &redriven, batch.number).await?;
+        self.poller.tables.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let bulk_size = settings.bulk_size as usize;
         ledger.write_chunks(key, batch.number, split_into_chunks(&customers, bulk_size), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
@@ -235,13 +228,15 @@ impl PollQueue {
     /// The customers that operators send again. An entry that names no customer can't be asked for.
     async fn redriven(&self, key: &ConnectionKey) -> Result<Vec<String>, StoreError> {
         let (unusable, redriven): (Vec<_>, Vec<_>) = self
+            .poller
+            .tables
             .failures
             .redrive_requests(key)
             .await?
             .into_iter()
             .partition(|source_id| source_id.starts_with(UnusableEntry::PREFIX));
         for source_id in unusable {
-            self.failures.clear_redrive(key, &source_id).await?;
+            self.poller.tables.failures.clear_redrive(key, &source_id).await?;
         }
         Ok(redriven)
     }
@@ -254,9 +249,9 @@ impl PollQueue {
                 source_id: entry.name.clone(),
                 reason: entry.reason.to_owned(),
                 raw: entry.raw.clone(),
-                failed_at: self.poller.clock.now(),
+                failed_at: self.poller.tables.clock.now(),
             };
-            self.failures.put(key, &failure).await?;
+            self.poller.tables.failures.put(key, &failure).await?;
         }
         Ok(())
     }
@@ -269,7 +264,7 @@ impl PollQueue {
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
         let key = &connection.key;
-        let ledger = &self.poller.ledger;
+        let ledger = &self.poller.tables.ledger;
         let front = ledger.open_chunks(key, batch.number, FRONT).await?;
         if front.is_empty() || PlantedFault::AcknowledgesEarly.is_planted() {
             return self.acknowledge(connection, deadline).await;

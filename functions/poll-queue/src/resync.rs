@@ -18,7 +18,7 @@ impl PollQueue {
     ) -> Result<Option<Next>, StoreError> {
         let Some(request) = state.resync_requested else { return Ok(None) };
         let Connection { key, settings } = connection;
-        let states = &self.poller.states;
+        let states = &self.poller.tables.states;
         if settings.enqueue_url.is_none() {
             tracing::warn!("a resync is given up: the connection has no `enqueue_url` any more");
             states.resynced(key, request).await?;

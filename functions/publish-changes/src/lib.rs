@@ -21,7 +21,7 @@ use config::Destination;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, StreamHandler, TableChange};
-use store::{ChangeFeed, Clock, ConnectionRegistry, EmailIndex, PushRequest, PushRequests, ShadowChange, StoreError};
+use store::{PushRequest, PushRequests, ShadowChange, StoreError, Tables};
 
 /// The part of the deadline that is kept for the end.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -37,11 +37,8 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 /// The function.
 #[derive(Clone, Debug)]
 pub struct PublishChanges {
-    feed: ChangeFeed,
-    index: EmailIndex,
-    registry: ConnectionRegistry,
+    tables: Tables,
     push_requests: PushRequests,
-    clock: Clock,
     metrics: Metrics,
 }
 
@@ -55,14 +52,7 @@ impl PublishChanges {
         let tables = clients.tables(environment)?;
         let requests_url = environment.required("PUSH_REQUESTS_URL")?;
         let Clients { sqs, clock, random, metrics, .. } = clients.clone();
-        Ok(Self {
-            feed: tables.feed(),
-            index: tables.email_index(),
-            registry: tables.registry(),
-            push_requests: PushRequests::new(sqs, requests_url, clock.clone(), random),
-            clock,
-            metrics,
-        })
+        Ok(Self { tables, push_requests: PushRequests::new(sqs, requests_url, clock, random), metrics })
     }
 
     async fn publish(&self, records: &[TableChange], deadline: Timestamp) -> Result<(), StoreError> {
@@ -83,12 +73,12 @@ impl PublishChanges {
         let mut changed = BTreeSet::new();
         for (tenant, changes) in by_tenant {
             let addresses = changes.iter().map(ShadowChange::addresses);
-            self.index.update(&tenant, addresses, deadline).await?;
+            self.tables.email_index.update(&tenant, addresses, deadline).await?;
             let changes: Vec<_> = changes.into_iter().map(|change| change.change).collect();
             changed.extend(changes.iter().map(|change| (tenant.clone(), change.id.connection.clone())));
-            self.feed.append(&tenant, &changes, deadline).await?;
+            self.tables.feed.append(&tenant, &changes, deadline).await?;
             tracing::info!(tenant, changes = changes.len(), "published");
-            self.metrics.count(&tenant, self.clock.now(), &[("changes_published", changes.len() as u64)]);
+            self.metrics.count(&tenant, self.tables.clock.now(), &[("changes_published", changes.len() as u64)]);
         }
         // A hint, which the next minute's makes good: the changes are published, and not to be published again.
         if let Err(error) = self.request_pushes(&changed, deadline).await {
@@ -107,7 +97,7 @@ impl PublishChanges {
             let tenant = &destination.key.tenant;
             destination.settings.from.iter().any(|from| changed.contains(&(tenant.clone(), from.clone())))
         };
-        let destinations = Destination::all(&self.registry).await?.into_iter().filter(is_concerned);
+        let destinations = Destination::all(&self.tables.registry).await?.into_iter().filter(is_concerned);
         let requests = destinations.map(|Destination { key, .. }| (0, PushRequest { destination: key }));
         self.push_requests.send(requests.collect(), deadline).await
     }

@@ -24,10 +24,7 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use model::ConnectionKey;
-use store::{
-    ChangeFeed, Clock, ConnectionRegistry, ConnectionStates, Deliveries, Departure, Failures, LastError, Message,
-    PushRequest, Random, Shadow, StoreError,
-};
+use store::{Departure, LastError, Message, PushRequest, StoreError, Tables};
 use tracing::Instrument;
 
 use crate::choice::Choice;
@@ -51,15 +48,8 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 /// The function.
 #[derive(Clone, Debug)]
 pub struct PushChanges {
-    registry: ConnectionRegistry,
-    states: ConnectionStates,
-    deliveries: Deliveries,
-    failures: Failures,
-    feed: ChangeFeed,
-    shadow: Shadow,
+    tables: Tables,
     client: DestinationClient,
-    clock: Clock,
-    random: Random,
     metrics: Metrics,
 }
 
@@ -70,19 +60,8 @@ impl PushChanges {
     /// If a variable is missing.
     pub fn new(environment: &Environment, clients: Clients) -> Result<Self, EnvironmentError> {
         let tables = clients.tables(environment)?;
-        let Clients { destinations, secrets, clock, random, metrics, .. } = clients;
-        Ok(Self {
-            registry: tables.registry(),
-            states: tables.states(),
-            deliveries: tables.deliveries(),
-            failures: tables.failures(),
-            feed: tables.feed(),
-            shadow: tables.shadow(),
-            client: DestinationClient::new(destinations, secrets, clock.clone()),
-            clock,
-            random,
-            metrics,
-        })
+        let Clients { destinations, secrets, clock, metrics, .. } = clients;
+        Ok(Self { tables, client: DestinationClient::new(destinations, secrets, clock), metrics })
     }
 
     /// Sends a destination all that it does not have yet, as far as the time allows.
@@ -93,20 +72,20 @@ impl PushChanges {
 
     /// One visit under a lease, if there is something to be done now.
     async fn visit(&self, key: &ConnectionKey, deadline: Timestamp) -> Result<Next, StoreError> {
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         if now > before(deadline, MARGIN + LONGEST_REQUEST) {
             return Ok(Next::Done);
         }
-        let state = self.states.state(key).await?;
+        let state = self.tables.states.state(key).await?;
         if state.paused_at.is_some() || !(is_over(state.due_at, now) || state.has_new_request()) {
             return Ok(Next::Done);
         }
         if state.lease_until.is_some_and(|until| until > now) {
-            let is_asked = self.states.ask_to_look_again(key).await?;
+            let is_asked = self.tables.states.ask_to_look_again(key).await?;
             // Its holder may have left before it was asked.
             return Ok(if is_asked { Next::Done } else { Next::LookAgain });
         }
-        let Some(registration) = self.registry.get(key).await? else { return Ok(Next::Done) };
+        let Some(registration) = self.tables.registry.get(key).await? else { return Ok(Next::Done) };
         if registration.kind != config::DESTINATION {
             return Ok(Next::Done);
         }
@@ -117,13 +96,13 @@ impl PushChanges {
                 return Ok(Next::Done);
             }
         };
-        let choice = match Choice::of(&destination, &self.registry, &self.shadow).await? {
+        let choice = match Choice::of(&destination, &self.tables.registry, &self.tables.shadow).await? {
             Ok(choice) => choice,
             Err(message) => return self.stands(key, message).await,
         };
-        let owner = self.random.owner_id();
+        let owner = self.tables.random.owner_id();
         // Whoever has taken it since will see what this message is about.
-        let Some(state) = self.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
+        let Some(state) = self.tables.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
         let visited = match Visit::new(self, &destination, &owner, choice, state.clone(), deadline).await {
             Ok(visit) => visit.carry_out().await,
             Err(error) => Err(error),
@@ -131,7 +110,7 @@ impl PushChanges {
         match visited {
             Ok(next) => Ok(next),
             Err(damage @ StoreError::Corrupt { .. }) => {
-                self.states.leave(key, &owner, &state, &Departure::default()).await?;
+                self.tables.states.leave(key, &owner, &state, &Departure::default()).await?;
                 self.stands(key, damage.to_string()).await
             }
             Err(error) => Err(error),
@@ -141,7 +120,7 @@ impl PushChanges {
     /// Nothing can be sent until a person has mended something.
     async fn stands(&self, key: &ConnectionKey, message: String) -> Result<Next, StoreError> {
         tracing::error!(destination = %key, problem = message, "nothing is sent there");
-        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await?;
+        self.tables.states.mark_failed(key, &LastError { at: self.tables.clock.now(), message }).await?;
         Ok(Next::Done)
     }
 }

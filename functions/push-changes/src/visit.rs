@@ -38,7 +38,7 @@ use destinations::{DestinationClient, LONGEST_REQUEST, NO_ACCIDENT, Pace, Troubl
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId};
 use store::{
-    ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, Progress, StoreError, Witness,
+    ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, Progress, StoreError, Tables, Witness,
 };
 
 use crate::choice::Choice;
@@ -138,7 +138,7 @@ impl<'a> Visit<'a> {
         state: ConnectionState,
         deadline: Timestamp,
     ) -> Result<Self, StoreError> {
-        let delivery = pushing.deliveries.of(&destination.key).await?;
+        let delivery = pushing.tables.deliveries.of(&destination.key).await?;
         let deadline = before(deadline, MARGIN);
         Ok(Self {
             pushing,
@@ -165,7 +165,7 @@ impl<'a> Visit<'a> {
             Err(Stop::End(end)) => end,
             Err(Stop::Failed(error)) => return Err(error),
         };
-        let PushChanges { states, clock, metrics, .. } = self.pushing;
+        let PushChanges { tables: Tables { states, clock, .. }, metrics, .. } = self.pushing;
         let now = clock.now();
         if self.counts.sum() > 0 {
             let DeliveryCounts { sent, failed, left_out } = self.counts;
@@ -219,13 +219,13 @@ impl<'a> Visit<'a> {
     async fn steps(&mut self) -> Result<Timestamp, Stop> {
         self.begin().await?;
         loop {
-            let began = self.pushing.clock.now();
+            let began = self.pushing.tables.clock.now();
             let (mut is_all, mut goes_on) = (true, false);
             for part in Part::ALL {
                 if !self.is_open(part) {
                     continue;
                 }
-                if !is_over(self.delivery.progress.effort_of(part).due_at, self.pushing.clock.now()) {
+                if !is_over(self.delivery.progress.effort_of(part).due_at, self.pushing.tables.clock.now()) {
                     is_all = false;
                     continue;
                 }
@@ -236,7 +236,7 @@ impl<'a> Visit<'a> {
                         goes_on |= !is_last;
                     }
                     Err(Stop::End(End::Trouble(part, trouble))) if !trouble.stops_all => {
-                        self.note_trouble(part, &trouble, self.pushing.clock.now()).await?;
+                        self.note_trouble(part, &trouble, self.pushing.tables.clock.now()).await?;
                         is_all = false;
                     }
                     Err(stop) => return Err(stop),
@@ -271,10 +271,10 @@ impl<'a> Visit<'a> {
 
     /// Sees a pause and the deadline, and keeps the lease.
     async fn go_on(&mut self) -> Result<(), Stop> {
-        if self.pushing.clock.now() > self.until {
+        if self.pushing.tables.clock.now() > self.until {
             return Err(Stop::End(End::OutOfTime));
         }
-        if self.pushing.states.is_paused(self.key).await? {
+        if self.pushing.tables.states.is_paused(self.key).await? {
             return Err(Stop::End(End::Paused));
         }
         self.keep_lease().await
@@ -282,11 +282,11 @@ impl<'a> Visit<'a> {
 
     /// Renews the lease, if it was not just now: each renewal is paid for.
     async fn keep_lease(&mut self) -> Result<(), Stop> {
-        let until = self.pushing.clock.now() + LEASE;
+        let until = self.pushing.tables.clock.now() + LEASE;
         if until < self.leased_until + HEARTBEAT {
             return Ok(());
         }
-        if !self.pushing.states.renew(self.key, self.owner, until).await? {
+        if !self.pushing.tables.states.renew(self.key, self.owner, until).await? {
             return Err(Stop::End(End::Lost));
         }
         self.leased_until = until;
@@ -296,7 +296,7 @@ impl<'a> Visit<'a> {
     /// Begins with everybody, if that is to be done.
     async fn begin(&mut self) -> Result<(), Stop> {
         let system = self.destination.settings.receiver.to_string();
-        let PushChanges { feed, states, clock, .. } = self.pushing;
+        let Tables { feed, states, clock, .. } = &self.pushing.tables;
         let now = clock.now();
         let Delivery { position, listed_from, progress, .. } = &mut self.delivery;
         let is_new = position.is_none();
@@ -369,7 +369,7 @@ impl<'a> Visit<'a> {
     /// Notes what a page came to. With trouble, the note is written with it.
     async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
         let Sent { settled, counts, ids, witnesses, is_full, trouble } = sent;
-        let (now, most) = (self.pushing.clock.now(), self.most_at_once());
+        let (now, most) = (self.pushing.tables.clock.now(), self.most_at_once());
         // If one request holds them all.
         let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
         let at_once = is_list.then(|| self.page_size(part));
@@ -396,7 +396,7 @@ impl<'a> Visit<'a> {
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {
-            self.pushing.states.mark_answered(self.key, now).await?;
+            self.pushing.tables.states.mark_answered(self.key, now).await?;
             self.state.error = None;
         }
         self.note().await?;
@@ -420,7 +420,7 @@ impl<'a> Visit<'a> {
     async fn note(&mut self) -> Result<(), Stop> {
         let unsure = std::mem::take(&mut self.unsure);
         self.is_unnoted = false;
-        if self.pushing.deliveries.note(self.key, &mut self.delivery).await? {
+        if self.pushing.tables.deliveries.note(self.key, &mut self.delivery).await? {
             return Ok(());
         }
         tracing::warn!("another worker was at this destination meanwhile: this one ends");

@@ -28,7 +28,7 @@ pub(crate) enum Noting {
 impl SchedulePolls {
     /// Notes the totals of connections or destinations in their histories, if that was not done in this hour.
     pub(crate) async fn note_totals(&self, whose: Noting, keys: Vec<ConnectionKey>, deadline: Timestamp) {
-        let hour = Histories::hour_of(self.clock.now());
+        let hour = Histories::hour_of(self.tables.clock.now());
         let is_due = |key: &ConnectionKey| {
             let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
             noted.get(key).is_none_or(|noted| *noted < hour)
@@ -39,13 +39,13 @@ impl SchedulePolls {
     }
 
     async fn note(&self, whose: Noting, key: ConnectionKey, deadline: Timestamp) {
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         // What is left is noted with the next minute.
         if now >= deadline {
             return;
         }
         let noted = match self.totals(whose, &key).await {
-            Ok(totals) => self.histories.note(&key, now, &totals).await,
+            Ok(totals) => self.tables.histories.note(&key, now, &totals).await,
             Err(error) => Err(error),
         };
         match noted {
@@ -60,7 +60,7 @@ impl SchedulePolls {
     async fn totals(&self, whose: Noting, key: &ConnectionKey) -> Result<Vec<u64>, StoreError> {
         match whose {
             Noting::Connections => {
-                let state = self.ledger.state(key).await?;
+                let state = self.tables.ledger.state(key).await?;
                 let mut totals = state.totals;
                 if let Some(batch) = state.latest.filter(|batch| batch.phase != Phase::Closed) {
                     totals += batch.counts;
@@ -68,7 +68,7 @@ impl SchedulePolls {
                 Ok(totals.by_name().map(|(_, count)| count).to_vec())
             }
             Noting::Destinations => {
-                let DeliveryCounts { sent, failed, left_out } = self.deliveries.of(key).await?.progress.counts;
+                let DeliveryCounts { sent, failed, left_out } = self.tables.deliveries.of(key).await?.progress.counts;
                 Ok(vec![sent, failed, left_out])
             }
         }

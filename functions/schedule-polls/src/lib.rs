@@ -5,7 +5,7 @@
 //! | reads | writes |
 //! |---|---|
 //! | connections and destinations, and when each is due | messages on SQS, the metrics `freshness`, `destination_behind` and `destination_failing` |
-//! | once an hour, their totals | their histories, see [`Histories`] |
+//! | once an hour, their totals | their histories, see [`Histories`](store::Histories) |
 //!
 //! **When it fails** the connections are polled with the plan of the next minute. A plan that is carried out twice asks
 //! no source more often: when it was asked last stands in the connection's state.
@@ -22,10 +22,7 @@ use futures::future::{self, BoxFuture};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, ScheduleHandler};
 use model::ConnectionKey;
-use store::{
-    Clock, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Histories, Ledger, PollRequests,
-    PushRequests, StoreError,
-};
+use store::{ConnectionState, PollRequests, PushRequests, StoreError, Tables};
 
 use crate::history::{Noted, Noting};
 use crate::plan::Plan;
@@ -44,16 +41,11 @@ pub fn function(environment: &Environment, clients: Clients) -> Result<Function,
 /// The function.
 #[derive(Clone, Debug)]
 pub struct SchedulePolls {
-    registry: ConnectionRegistry,
-    states: ConnectionStates,
+    tables: Tables,
     queue_polls: PollRequests,
     contact_polls: PollRequests,
-    deliveries: Deliveries,
     push_requests: PushRequests,
-    ledger: Ledger,
-    histories: Histories,
     noted: Arc<Mutex<Noted>>,
-    clock: Clock,
     metrics: Metrics,
     /// How many customers of an Association Anywhere are compared with it once an hour; 0: none.
     drift_sample: u32,
@@ -71,16 +63,11 @@ impl SchedulePolls {
         let queue = |url| Ok(PollRequests::new(sqs.clone(), environment.required(url)?, clock.clone(), random.clone()));
         let pushes_url = environment.required("PUSH_REQUESTS_URL")?;
         Ok(Self {
-            registry: tables.registry(),
-            states: tables.states(),
             queue_polls: queue("QUEUE_POLLS_URL")?,
             contact_polls: queue("CONTACT_POLLS_URL")?,
-            deliveries: tables.deliveries(),
             push_requests: PushRequests::new(sqs.clone(), pushes_url, clock.clone(), random.clone()),
-            ledger: tables.ledger(),
-            histories: tables.histories(),
             noted: Arc::default(),
-            clock: clock.clone(),
+            tables,
             metrics: metrics.clone(),
             drift_sample: environment.number("DRIFT_SAMPLE")?,
         })
@@ -93,11 +80,11 @@ impl SchedulePolls {
         poll_seconds: fn(&S) -> u32,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let registrations = self.registry.of_kind(S::KIND.name()).await?;
+        let registrations = self.tables.registry.of_kind(S::KIND.name()).await?;
         let connections = Connection::<S>::readable(&registrations);
         let keys: Vec<ConnectionKey> = connections.iter().map(|connection| connection.key.clone()).collect();
-        let states = self.states.glance(&keys).await?;
-        let now = self.clock.now();
+        let states = self.tables.states.glance(&keys).await?;
+        let now = self.tables.clock.now();
         let mut plan = Plan::default();
         for (Connection { key, settings }, (_, state)) in connections.iter().zip(&states) {
             let state = state.as_ref();
@@ -135,7 +122,7 @@ impl SchedulePolls {
         let since = match state.fresh_as_of.or(state.watched_since) {
             Some(since) => since,
             None => {
-                self.states.watch(key, now).await?;
+                self.tables.states.watch(key, now).await?;
                 now
             }
         };

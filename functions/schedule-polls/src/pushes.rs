@@ -17,12 +17,12 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(3_660);
 impl SchedulePolls {
     /// Plans the next minute for the destinations.
     pub(crate) async fn plan_pushes(&self, deadline: Timestamp) -> Result<(), StoreError> {
-        let registrations = self.registry.of_kind(DESTINATION).await?;
+        let registrations = self.tables.registry.of_kind(DESTINATION).await?;
         let destinations = Destination::readable(&registrations);
         let mut unreadable = (registrations.len() - destinations.len()) as u64;
         let keys: Vec<ConnectionKey> = destinations.into_iter().map(|destination| destination.key).collect();
-        let states = self.states.glance(&keys).await?;
-        let now = self.clock.now();
+        let states = self.tables.states.glance(&keys).await?;
+        let now = self.tables.clock.now();
         let mut requests = Vec::new();
         for (key, state) in states {
             let state = match state {
@@ -61,11 +61,11 @@ impl SchedulePolls {
         let behind_since = match state.fresh_as_of.or(state.watched_since) {
             Some(since) => since,
             None => {
-                self.states.watch(key, now).await?;
+                self.tables.states.watch(key, now).await?;
                 now
             }
         };
-        let failing_since = self.deliveries.of(key).await?.progress.failing_since().unwrap_or(now);
+        let failing_since = self.tables.deliveries.of(key).await?.progress.failing_since().unwrap_or(now);
         let seconds = |since| u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
         let values = [("destination_behind", seconds(behind_since)), ("destination_failing", seconds(failing_since))];
         self.metrics.seconds(&key.to_string(), now, &values);

@@ -17,7 +17,7 @@ use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{ListedChange, ListedCustomer, Outcome, OutcomeCounts, Version};
-use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, UpsertError};
+use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, Tables, UpsertError};
 use working::{Work, Worker, Working};
 
 /// The part of the deadline that is kept for settling the chunk.
@@ -50,7 +50,7 @@ impl Work for UpsertCustomers {
         chunk: &LeasedChunk,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let Worker { ledger, clock, .. } = &self.0;
+        let Tables { ledger, clock, .. } = &self.0.tables;
         match self.merge(chunk, &connection.settings, deadline - MARGIN).await {
             Ok(None) => {
                 tracing::info!("another worker has the chunk, or its batch is over");
@@ -111,18 +111,18 @@ impl UpsertCustomers {
         let gone = incoming.iter().filter(|record| matches!(record.news, Change::Gone));
         let gone = gone.map(|record| record.source_id.clone()).collect();
         let percent = settings.most_deletes_percent;
-        let Some(held_back) = self.0.deletion_limit.holds_back(chunk, &gone, percent, deadline).await? else {
+        let Some(held_back) = self.0.tables.deletion_limit.holds_back(chunk, &gone, percent, deadline).await? else {
             return Ok(None);
         };
         incoming.retain(|record| !held_back.contains(&record.source_id));
         for source_id in &held_back {
-            self.0.deletion_limit.withhold(connection, source_id).await?;
+            self.0.tables.deletion_limit.withhold(connection, source_id).await?;
             counts.count(Outcome::Failed);
         }
         let mut resolved = BTreeSet::new();
-        let merged = self.0.shadow.upsert(connection, incoming, deadline).await?;
+        let merged = self.0.tables.shadow.upsert(connection, incoming, deadline).await?;
         if let Some(later) = merged.overtaken_by {
-            self.0.ledger.note_overtaken(&chunk.key, later).await?;
+            self.0.tables.ledger.note_overtaken(&chunk.key, later).await?;
         }
         for (source_id, outcome) in merged.outcomes {
             match outcome {
@@ -138,7 +138,7 @@ impl UpsertCustomers {
                 Err(UpsertError::Store(error)) => return Err(error),
             }
         }
-        self.0.failures.remove_resolved(connection, &resolved).await?;
+        self.0.tables.failures.remove_resolved(connection, &resolved).await?;
         Ok(Some(Merged { counts, withheld: held_back.len() as u64 }))
     }
 
@@ -150,7 +150,7 @@ impl UpsertCustomers {
         counts: &mut OutcomeCounts,
     ) -> Result<Vec<IncomingChange>, StoreError> {
         let keys = chunk.delete.iter().map(|source_id| (chunk.key.connection.clone(), source_id.clone()));
-        let stored = self.0.shadow.get_many(keys, deadline).await?;
+        let stored = self.0.tables.shadow.get_many(keys, deadline).await?;
         for _ in stored.len()..chunk.delete.len() {
             counts.count(Outcome::Unchanged);
         }

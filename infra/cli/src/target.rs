@@ -111,7 +111,7 @@ impl Target {
             feed: output("FeedTableName")?,
         };
         let clients = Clients::of_config(&config, &Environment::default())?;
-        let tables = Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone());
+        let tables = Tables::new(clients.dynamodb.clone(), &names, clients.clock.clone(), clients.random.clone());
         Ok(Self {
             tables,
             clients,
@@ -129,7 +129,7 @@ impl Target {
 
     /// Undoes imports.
     pub fn undo(&self) -> Undo {
-        Undo::new(&self.tables, self.clients.clock.clone(), self.clients.random.clone())
+        Undo::new(&self.tables)
     }
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn local_tables(clients: &Clients) -> Tables {
         imports: "ImportTable".to_owned(),
         feed: "FeedTable".to_owned(),
     };
-    Tables::new(clients.dynamodb.clone(), names, clients.clock.clone(), clients.random.clone())
+    Tables::new(clients.dynamodb.clone(), &names, clients.clock.clone(), clients.random.clone())
 }
 
 /// Opens the database in the directory of a run, with the tables of a template. Those that are there are made known to

@@ -174,7 +174,7 @@ async fn a_source_that_drips_and_one_with_a_million_changes_hold_up_nobody() {
         LocalOptions { connections: Some(connections), data: directory.path().join("data"), port: 0, once: false };
     let run = LocalRun::start(&options).await.unwrap();
     let api = format!("http://{}/api.php", run.address());
-    let shadow = run.tables().shadow();
+    let shadow = run.tables().shadow;
     let running = tokio::spawn(run.run());
 
     let began = Instant::now();

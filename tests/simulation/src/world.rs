@@ -139,7 +139,7 @@ impl World {
         }
         for connection in 0..POLLED.len() {
             // One that was paused when the tables were saved is paused again.
-            self.tables.states().resume(&key(connection)).await.unwrap();
+            self.tables.states.resume(&key(connection)).await.unwrap();
         }
         for aa in &self.aa {
             for procedure in Procedure::ALL {

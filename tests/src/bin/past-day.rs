@@ -41,7 +41,7 @@ async fn main() {
     };
     let clock = Clock::system();
     let now = clock.now();
-    let tables = Tables::new(database.client(), names, clock, Random::from_entropy());
+    let tables = Tables::new(database.client(), &names, clock, Random::from_entropy());
     for (number, system) in (0..).zip(systems) {
         match system.split_once('=') {
             Some((id, failures)) => {
@@ -63,7 +63,7 @@ async fn remember(tables: &Tables, tenant: &str, system: &str, number: u64, now:
     for back in (0..=24_u32).rev() {
         let at = now - HOUR * back;
         let totals = if is_destination { vec![done, failed, others] } else { vec![done, others, 0, 0, failed] };
-        tables.histories().note(&key, at, &totals).await.unwrap();
+        tables.histories.note(&key, at, &totals).await.unwrap();
         let hour = usize::try_from(at.as_second().div_euclid(3_600).rem_euclid(24)).unwrap();
         done += BUSY[hour] * (10 + number % 7) / 16;
         others += (BUSY[hour] + number) % 9;
@@ -79,7 +79,7 @@ async fn fail(tables: &Tables, key: &ConnectionKey, count: usize, now: Timestamp
             raw: format!("<customer><custId>{}</custId></customer>", 100_001 + number),
             failed_at: now - Duration::from_secs(60 * (number as u64 % 600)),
         };
-        async move { tables.failures().put(key, &failure).await.unwrap() }
+        async move { tables.failures.put(key, &failure).await.unwrap() }
     });
     stream::iter(failures).buffer_unordered(16).collect::<()>().await;
 }

@@ -320,7 +320,7 @@ async fn the_largest_change_is_published_and_so_is_what_comes_after_it() {
     world.source.create(1001);
     world.sync().await;
     world.publish().await;
-    let feed = world.tables().feed();
+    let feed = world.tables().feed;
     let oldest = feed.oldest("acme").await.unwrap();
     let page = feed.read("acme", &oldest, 100, |_| true).await.unwrap();
     let mut told: Vec<(String, u64)> =

@@ -32,6 +32,6 @@ async fn who_was_erased_is_not_brought_back_by_a_push() {
         world.publish().await;
         assert_eq!(world.items_with(&TEXTS).await, Vec::<String>::new());
     }
-    let left = world.tables().shadow().get(&ConnectionKey::new("acme", "intouch"), &uuid).await.unwrap().unwrap();
+    let left = world.tables().shadow.get(&ConnectionKey::new("acme", "intouch"), &uuid).await.unwrap().unwrap();
     assert!(left.is_erased());
 }

@@ -232,15 +232,8 @@ async fn a_list_reads_no_more_of_the_store_than_it_answers() {
         let document = staff(&format!("s-{number}"), "Ann", &format!("staff-{number}@club.example"));
         push(&world, "staff", document.replace("<email>", &format!("{note}<email>"))).await.uuid();
     }
-    let (records, more) = store::ReferenceTable::<model::Staff>::new(
-        world.clients.dynamodb.clone(),
-        tests::CONTROL_TABLE,
-        world.clock.clone(),
-        &world.clients.random,
-    )
-    .list(&model::ConnectionKey::new("acme", "intouch"), None, 500)
-    .await
-    .unwrap();
+    let staff = world.tables().reference::<model::Staff>();
+    let (records, more) = staff.list(&model::ConnectionKey::new("acme", "intouch"), None, 500).await.unwrap();
     assert!(more && (5..=12).contains(&records.len()), "{}", records.len());
     // What is not shown in a list is no reason to end a page.
     assert_eq!(listed(&fetch(&world, "staff", "").await).0.len(), 30);

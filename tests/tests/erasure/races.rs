@@ -67,7 +67,7 @@ async fn a_new_customer_that_was_on_its_way_when_it_was_erased_does_not_stay() {
             let world = AssociationAnywhereFixture::with_customers(2).await;
             let gate =
                 Arc::new(Gate { operation: "PutItem", about: ADDRESS, reached: Notify::new(), open: Notify::new() });
-            let shadow = world.tables_with(world.database.client_through(gate.clone()), world.clock.clone()).shadow();
+            let shadow = world.tables_with(world.database.client_through(gate.clone()), world.clock.clone()).shadow;
             let (key, deadline) = (world.connection(), world.now() + Duration::from_secs(600));
             let write = async {
                 if is_pushed {
@@ -109,7 +109,7 @@ async fn the_document_of_a_failure_that_was_on_its_way_does_not_stay() {
             reached: Notify::new(),
             open: Notify::new(),
         });
-        let failures = world.tables_with(world.database.client_through(gate.clone()), world.clock.clone()).failures();
+        let failures = world.tables_with(world.database.client_through(gate.clone()), world.clock.clone()).failures;
         let failure = Failure {
             source_id: "7".to_owned(),
             reason: "too long".to_owned(),

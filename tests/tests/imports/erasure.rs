@@ -43,10 +43,10 @@ async fn who_was_erased_is_not_brought_back_by_an_undo_or_by_an_import_that_is_s
         assert!(report.removed.import_claims >= 2, "{report:?}");
         assert_is_gone(&world).await;
 
-        let imports = world.tables().imports();
+        let imports = world.tables().imports;
         let deadline = world.now() + Duration::from_secs(60);
         let record = imports.find(&connection(), &second, deadline).await.unwrap().unwrap();
-        let undo = operations::imports::Undo::new(&world.tables(), world.clock.clone(), world.clients.random.clone());
+        let undo = operations::imports::Undo::new(&world.tables());
         undo.carry_out(&connection(), &record, deadline).await.unwrap();
         assert_is_gone(&world).await;
 
@@ -60,7 +60,7 @@ async fn who_was_erased_is_not_brought_back_by_an_undo_or_by_an_import_that_is_s
         let without_code = Form::rows("update", &HEADERS[1..], &[JANE.split_once('|').unwrap().1]);
         post(&world, &without_code).await;
         assert_is_gone(&world).await;
-        let bob = world.tables().shadow().get(&connection(), "8").await.unwrap().unwrap();
+        let bob = world.tables().shadow.get(&connection(), "8").await.unwrap().unwrap();
         assert_eq!(bob.content.name.first.as_deref(), Some("Bob"), "the others are as they were");
     }
 }
@@ -77,7 +77,7 @@ async fn who_was_erased_comes_back_once_that_is_lifted() {
     assert_eq!(eraser.lift("acme", &jane()).await.unwrap().unwrap().customers, ["imports~7"]);
     assert_eq!(eraser.lift("acme", &jane()).await.unwrap(), None);
     post(&world, &form.with("no_undo", "yes")).await;
-    let back = world.tables().shadow().get(&connection(), "7").await.unwrap().unwrap();
+    let back = world.tables().shadow.get(&connection(), "7").await.unwrap().unwrap();
     assert_eq!(back.content.name.first.as_deref(), Some("Janette"));
 }
 

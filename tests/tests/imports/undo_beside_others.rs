@@ -11,8 +11,8 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use model::Status;
 use model::import::Claim;
 use operations::imports::{ImportLease, Undo, UndoError};
-use store::{Clock, ConnectionStates};
-use tests::{AssociationAnywhereFixture, CONTROL_TABLE};
+use store::Clock;
+use tests::AssociationAnywhereFixture;
 
 use super::support::{Form, connection, content, post, record, report, undo, world};
 
@@ -88,8 +88,7 @@ fn mortal(world: &AssociationAnywhereFixture) -> Client {
 }
 
 fn undo_with(world: &AssociationAnywhereFixture, client: &Client, clock: &Clock) -> Undo {
-    let tables = world.tables_with(client.clone(), clock.clone());
-    Undo::new(&tables, clock.clone(), world.clients.random.clone())
+    Undo::new(&world.tables_with(client.clone(), clock.clone()))
 }
 
 #[tokio::test]
@@ -202,11 +201,7 @@ async fn an_undo_on_a_machine_whose_clock_is_off_steals_no_lease_and_holds_its_o
         assert!(matches!(busy, Err(UndoError::Busy)), "{off}: {busy:?}");
         states.release(&connection(), "an import").await.unwrap();
         // While it is at work, imports wait.
-        let lease = ImportLease::new(
-            ConnectionStates::new(client, CONTROL_TABLE, &clock, &world.clients.random),
-            clock.clone(),
-            world.clients.random.clone(),
-        );
+        let lease = ImportLease::new(&world.tables_with(client, clock.clone()));
         let ahead = lease.store_is_ahead_by(&connection()).await.unwrap();
         let owner = lease.take(&connection(), Duration::from_secs(60), ahead, at + Duration::from_secs(1)).await;
         let owner = owner.unwrap().unwrap();

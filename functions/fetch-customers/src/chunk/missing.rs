@@ -17,12 +17,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use model::{Outcome, PlantedFault, other_spellings};
+use sources::companions::{COMPANIONS, MISSING_AT_ONCE, between};
 use store::{Change, IncomingChange};
 
-use super::{COMPANIONS, ChunkWork, Heard, PATIENCE, Pause, Step, Unidentified};
+use super::{ChunkWork, Heard, PATIENCE, Pause, Step, Unidentified};
 
-/// How many of the customers that seem to be gone are asked for at once.
-const MISSING_AT_ONCE: usize = 10;
 /// Why a customer is a failure record if another one came in its place.
 pub(super) const OTHERS_CAME: &str =
     "the answer lacks this customer, and holds one that was not asked for: it proves nothing";
@@ -50,7 +49,7 @@ impl ChunkWork<'_> {
             return Ok(());
         }
         if PlantedFault::TrustsOneAnswer.is_planted() {
-            let began = self.worker.clock.now();
+            let began = self.worker.tables.clock.now();
             return self.write_tombstones(&missing, &missing, &BTreeMap::new(), began).await;
         }
         let known = self.known_customers(COMPANIONS + MISSING_AT_ONCE, &missing).await?;
@@ -205,7 +204,7 @@ impl ChunkWork<'_> {
 
     /// Up to `count` customers of the shadow that are known to exist, without `apart_from`.
     pub(super) async fn known_customers(&self, count: usize, apart_from: &[String]) -> Result<Vec<String>, Pause> {
-        let known = self.worker.shadow.some_existing(&self.connection.key, count + apart_from.len()).await;
+        let known = self.worker.tables.shadow.some_existing(&self.connection.key, count + apart_from.len()).await;
         let mut known = known.map_err(|error| self.later(format!("shadow: {error}")))?;
         known.retain(|source_id| !apart_from.contains(source_id));
         known.truncate(count.min(self.bulk_size()));
@@ -214,7 +213,7 @@ impl ChunkWork<'_> {
 
     /// Which missing customers are stored in another spelling, and in which: then the stored one is gone, or is not.
     async fn stored_otherwise(&self, missing: &[String]) -> Result<BTreeMap<String, String>, Pause> {
-        let (shadow, key) = (&self.worker.shadow, &self.connection.key);
+        let (shadow, key) = (&self.worker.tables.shadow, &self.connection.key);
         let spellings: BTreeSet<String> = missing.iter().flat_map(|id| other_spellings(id)).collect();
         if spellings.is_empty() {
             return Ok(BTreeMap::new());
@@ -245,13 +244,13 @@ impl ChunkWork<'_> {
         }
         let (worker, percent) = (self.worker, self.connection.settings.most_deletes_percent);
         let ids: BTreeSet<String> = gone.keys().cloned().collect();
-        let held_back = match worker.deletion_limit.holds_back(self.chunk, &ids, percent, self.deadline).await {
+        let held_back = match worker.tables.deletion_limit.holds_back(self.chunk, &ids, percent, self.deadline).await {
             Ok(Some(held_back)) => held_back,
             Ok(None) => return Err(self.later("another worker has the chunk, or its batch is over".to_owned())),
             Err(error) => return Err(self.later(format!("deletion_limit: {error}"))),
         };
         for source_id in held_back {
-            if let Err(error) = worker.deletion_limit.withhold(&self.connection.key, &source_id).await {
+            if let Err(error) = worker.tables.deletion_limit.withhold(&self.connection.key, &source_id).await {
                 return Err(self.later(format!("failure record: {error}")));
             }
             self.withheld += 1;
@@ -284,36 +283,5 @@ impl Confirmation {
             return false;
         }
         true
-    }
-}
-
-/// Ids with companions among them: one first, one in the middle, one last.
-fn between(ids: &[String], companions: &[String]) -> Vec<String> {
-    let (first_half, second_half) = ids.split_at(ids.len() / 2);
-    let mut companions = companions.iter();
-    let mut between = Vec::with_capacity(ids.len() + companions.len());
-    between.extend(companions.next());
-    between.extend(first_half);
-    let last = companions.next();
-    between.extend(companions);
-    between.extend(second_half);
-    between.extend(last);
-    between.into_iter().cloned().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_companion_comes_first_one_stands_in_the_middle_and_one_comes_last() {
-        let ids = texts(&["1", "2", "3", "4"]);
-        assert_eq!(between(&ids, &texts(&["a", "b", "c"])), texts(&["a", "1", "2", "c", "3", "4", "b"]));
-        assert_eq!(between(&ids, &texts(&["a", "b"])), texts(&["a", "1", "2", "3", "4", "b"]));
-        assert_eq!(between(&ids[..1], &texts(&["a"])), texts(&["a", "1"]));
     }
 }

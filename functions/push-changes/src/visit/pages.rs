@@ -10,7 +10,7 @@ use crate::choice::Told;
 impl Visit<'_> {
     /// Sends a page of the failures that an operator has asked for; whether it is the last one.
     pub(super) async fn redrive(&mut self) -> Result<bool, Stop> {
-        let failures = &self.pushing.failures;
+        let failures = &self.pushing.tables.failures;
         let (requests, has_more) = failures.redrives_requested(self.key, self.page_size(Part::Redrives)).await?;
         let mut told = Vec::with_capacity(requests.len());
         for (text, requested_at) in &requests {
@@ -43,11 +43,11 @@ impl Visit<'_> {
 
     /// Whether there is a customer, or its failure record here.
     async fn is_known(&self, id: &CustomerId) -> Result<bool, StoreError> {
-        if self.pushing.failures.is_there(self.key, &id.to_string()).await? {
+        if self.pushing.tables.failures.is_there(self.key, &id.to_string()).await? {
             return Ok(true);
         }
         let key = ConnectionKey::new(&self.key.tenant, &id.connection);
-        let found = self.pushing.shadow.find_many([(key, id.source_id.clone())], self.deadline).await?;
+        let found = self.pushing.tables.shadow.find_many([(key, id.source_id.clone())], self.deadline).await?;
         Ok(!found.customers.is_empty() || !found.unreadable.is_empty())
     }
 
@@ -58,7 +58,7 @@ impl Visit<'_> {
         let wanted =
             |placed: &PlacedChange| from.contains(&placed.change.id.connection) && delivery.is_to_be_told(placed);
         let position = self.delivery.position.unwrap_or_default();
-        let page = self.pushing.feed.read(&self.key.tenant, &position, self.page_size(Part::Feed), wanted).await;
+        let page = self.pushing.tables.feed.read(&self.key.tenant, &position, self.page_size(Part::Feed), wanted).await;
         let page = match page {
             Ok(page) => page,
             Err(FeedError::Gone) => return self.begin_after_a_gap().await,
@@ -89,7 +89,7 @@ impl Visit<'_> {
         let is_moved = reached != position;
         self.delivery.position = Some(reached);
         let is_all = !page.more && sent.settled == told.len();
-        let now = self.pushing.clock.now();
+        let now = self.pushing.tables.clock.now();
         let is_noted = |at: Timestamp| now.duration_since(at) < A_DAY;
         if is_all && !self.delivery.progress.at_feed_end.is_some_and(is_noted) {
             self.delivery.progress.at_feed_end = Some(now);
@@ -108,13 +108,13 @@ impl Visit<'_> {
     /// the feed that is kept, for the deletions in it.
     pub(super) async fn begin_after_a_gap(&mut self) -> Result<bool, Stop> {
         tracing::warn!("the change feed has a gap at this destination's place: begins with everybody");
-        let feed = &self.pushing.feed;
+        let feed = &self.pushing.tables.feed;
         self.delivery.listed_from = Some(feed.latest(&self.key.tenant, Progress::OVERLAP).await?);
         self.delivery.position = Some(feed.oldest(&self.key.tenant).await?);
         let progress = &mut self.delivery.progress;
         progress.listed.retain(|_, listed| *listed == Listed::Left);
         progress.round += 1;
-        progress.began_anew = Some(self.pushing.clock.now());
+        progress.began_anew = Some(self.pushing.tables.clock.now());
         self.note().await?;
         Ok(false)
     }
@@ -128,9 +128,10 @@ impl Visit<'_> {
             _ => None,
         };
         let key = ConnectionKey::new(&self.key.tenant, &connection);
-        let (source_ids, next) = self.pushing.shadow.page(&key, cursor.clone(), self.page_size(Part::Listing)).await?;
+        let (source_ids, next) =
+            self.pushing.tables.shadow.page(&key, cursor.clone(), self.page_size(Part::Listing)).await?;
         let (round, is_first_round) = (self.delivery.progress.round, self.delivery.progress.is_first_round());
-        let now = self.pushing.clock.now();
+        let now = self.pushing.tables.clock.now();
         let told = |source_id: &String| Told {
             id: CustomerId { connection: connection.clone(), source_id: source_id.clone() },
             at: now,

@@ -57,7 +57,7 @@ impl Visit<'_> {
         let Delivered { outcomes, trouble } = delivered;
         let mut sent = Sent { ids, trouble, ..Sent::default() };
         let Ended { resolved, failed } = self.sort(told, &chosen, outcomes, &mut sent);
-        let failures = &self.pushing.failures;
+        let failures = &self.pushing.tables.failures;
         let puts = failed.iter().map(|failure| failures.put(self.key, failure));
         stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         failures.remove_sent(self.key, &resolved).await?;
@@ -102,7 +102,7 @@ impl Visit<'_> {
                 }
                 Some(Outcome::Refused { reason, answer }) => {
                     counts.failed = 1;
-                    let failed_at = self.pushing.clock.now();
+                    let failed_at = self.pushing.tables.clock.now();
                     ended.failed.push(Failure { source_id: told.id.to_string(), reason, raw: answer, failed_at });
                 }
             }
@@ -116,9 +116,9 @@ impl Visit<'_> {
 
     /// Asks for customers to be sent again: another worker may have sent them before this one did, as they are now.
     pub(super) async fn send_again(&self, ids: &[CustomerId]) -> Result<(), StoreError> {
-        let now = self.pushing.clock.now();
+        let now = self.pushing.tables.clock.now();
         for id in ids {
-            self.pushing.failures.request_redrive(self.key, &id.to_string(), now).await?;
+            self.pushing.tables.failures.request_redrive(self.key, &id.to_string(), now).await?;
         }
         Ok(())
     }
@@ -136,9 +136,9 @@ impl Visit<'_> {
             tokio::select! {
                 biased;
                 delivered = &mut delivering => return Ok(delivered),
-                () = self.pushing.clock.sleep(HEARTBEAT) => {
-                    let until = self.pushing.clock.now() + LEASE;
-                    if !self.pushing.states.renew(self.key, self.owner, until).await? {
+                () = self.pushing.tables.clock.sleep(HEARTBEAT) => {
+                    let until = self.pushing.tables.clock.now() + LEASE;
+                    if !self.pushing.tables.states.renew(self.key, self.owner, until).await? {
                         return Err(Stop::End(End::Lost));
                     }
                 }
@@ -177,7 +177,7 @@ impl Visit<'_> {
         let ids = witnesses.iter().filter_map(|witness| witness.id.parse::<CustomerId>().ok());
         let told = |id| Told {
             id,
-            at: self.pushing.clock.now(),
+            at: self.pushing.tables.clock.now(),
             revision: 1,
             is_new: false,
             only_if_gone: false,

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use destinations::Trouble;
 use jiff::Timestamp;
-use store::{LastError, Part};
+use store::{LastError, Part, Tables};
 
 use super::{Stop, Visit};
-use crate::PushChanges;
 
 /// The pause after the first attempt that failed; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -17,7 +16,7 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 impl Visit<'_> {
     /// Notes that the destination takes nothing of a part, and when it is tried again if no person has to resume it.
     pub(super) async fn note_trouble(&mut self, part: Part, trouble: &Trouble, now: Timestamp) -> Result<(), Stop> {
-        let PushChanges { states, random, .. } = self.pushing;
+        let Tables { states, random, .. } = &self.pushing.tables;
         let effort = self.delivery.progress.effort(part);
         let attempts = effort.attempts;
         let pause = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE);

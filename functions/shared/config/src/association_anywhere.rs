@@ -8,7 +8,6 @@ use super::{ConnectionKind, SecretReference, Settings, default_most_deletes, def
 /// A customer is proven deleted only by an answer that holds another one.
 const SMALLEST_BULK_SIZE: i64 = 2;
 const LARGEST_BULK_SIZE: i64 = 1_000;
-const LONGEST_POLL_SECONDS: i64 = 3_600;
 
 /// The settings of an Association Anywhere system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +78,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<AssociationAnywhereCo
             .whole_number("bulk_size", SMALLEST_BULK_SIZE, LARGEST_BULK_SIZE)
             .unwrap_or_else(default_bulk_size),
         sections: sections(fields).unwrap_or_else(default_sections),
-        poll_seconds: fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or_else(default_poll_seconds),
+        poll_seconds: fields.poll_seconds(default_poll_seconds()),
         max_requests_per_second: fields.requests_per_second(default_requests_per_second()),
         most_deletes_percent: fields.most_deletes_percent(),
         // The mandatory ones last: every problem is reported.

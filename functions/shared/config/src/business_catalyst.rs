@@ -7,7 +7,6 @@ use super::table_reader::TableReader;
 use super::{ConnectionKind, SecretReference, Settings, default_most_deletes, default_requests_per_second};
 
 const LONGEST_OVERLAP_SECONDS: i64 = 86_400;
-const LONGEST_POLL_SECONDS: i64 = 3_600;
 /// Dates are whole seconds, and an edit may be listed a moment after the second of its date.
 const SHORTEST_OVERLAP_SECONDS: u32 = 2;
 
@@ -88,7 +87,7 @@ pub(super) fn read(fields: &mut TableReader<'_>) -> Option<BusinessCatalystConfi
         overlap_seconds: fields
             .whole_number("overlap_seconds", i64::from(SHORTEST_OVERLAP_SECONDS), LONGEST_OVERLAP_SECONDS)
             .unwrap_or_else(default_overlap_seconds),
-        poll_seconds: fields.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or_else(default_poll_seconds),
+        poll_seconds: fields.poll_seconds(default_poll_seconds()),
         max_requests_per_second: fields.requests_per_second(default_requests_per_second()),
         most_deletes_percent: fields.most_deletes_percent(),
         // The mandatory ones last: every problem is reported.

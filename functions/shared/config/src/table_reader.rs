@@ -10,6 +10,7 @@ use super::problems::{Deployment, Notes};
 use super::{SecretReference, default_most_deletes};
 
 const LONGEST_ID: usize = 40;
+const LONGEST_POLL_SECONDS: i64 = 3_600;
 const MOST_REQUESTS_PER_SECOND: f64 = 1_000.0;
 
 /// The keys of one table: each is taken out once, and what is left at the end is unknown.
@@ -129,6 +130,10 @@ impl<'a> TableReader<'a> {
 
     pub(super) fn most_deletes_percent(&mut self) -> u32 {
         self.whole_number("most_deletes_percent", 0, 100).unwrap_or_else(default_most_deletes)
+    }
+
+    pub(super) fn poll_seconds(&mut self, default: u32) -> u32 {
+        self.whole_number("poll_seconds", 1, LONGEST_POLL_SECONDS).unwrap_or(default)
     }
 
     pub(super) fn requests_per_second(&mut self, default: f64) -> f64 {

@@ -104,7 +104,7 @@ impl Clients {
             imports: environment.required("IMPORT_TABLE")?.to_owned(),
             feed: environment.required("FEED_TABLE")?.to_owned(),
         };
-        Ok(Tables::new(self.dynamodb.clone(), names, self.clock.clone(), self.random.clone()))
+        Ok(Tables::new(self.dynamodb.clone(), &names, self.clock.clone(), self.random.clone()))
     }
 
     /// Clients of AWS, as the environment of a Lambda function configures them.

@@ -33,7 +33,7 @@ pub use batch::{
     Batch, BatchEvent, ChunkPlan, IllegalEvent, ListedChange, ListedCustomer, NextAction, Phase, QueuedCustomer,
     dedupe_queue, split_into_chunks,
 };
-pub use connection::ConnectionKey;
+pub use connection::{ConnectionKey, ConnectionKeyError};
 pub use customer::{
     Address, Content, Customer, CustomerType, CustomerView, Email, Membership, Name, Phone, Stage, Status,
     Subscription, iso_millis,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::ConnectionKey;
-use store::{Clock, ConnectionRegistry, ConnectionStates, Ledger, Random, Removal, StoreError, Tables};
+use store::{StoreError, Tables};
 use thiserror::Error;
 
 /// How long the connection is held against pollers and imports that still know it. After a crash, others wait so long.
@@ -14,12 +14,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Removes everything of a connection.
 #[derive(Clone, Debug)]
 pub struct Forgetting {
-    registry: ConnectionRegistry,
-    states: ConnectionStates,
-    ledger: Ledger,
-    removal: Removal,
-    clock: Clock,
-    random: Random,
+    tables: Tables,
 }
 
 /// Why a connection is not forgotten, or not whole: it can be repeated.
@@ -52,15 +47,8 @@ pub struct Forgotten {
 
 impl Forgetting {
     /// Works on these tables.
-    pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
-        Self {
-            registry: tables.registry(),
-            states: tables.states(),
-            ledger: tables.ledger(),
-            removal: tables.removal(),
-            clock,
-            random,
-        }
+    pub fn new(tables: &Tables) -> Self {
+        Self { tables: tables.clone() }
     }
 
     /// Checks that a connection is registered no longer.
@@ -68,7 +56,7 @@ impl Forgetting {
     /// # Errors
     /// [`ForgetError::Registered`], or if the store can't be read.
     pub async fn check(&self, connection: &ConnectionKey) -> Result<(), ForgetError> {
-        match self.registry.get(connection).await? {
+        match self.tables.registry.get(connection).await? {
             Some(_) => Err(ForgetError::Registered),
             None => Ok(()),
         }
@@ -81,17 +69,17 @@ impl Forgetting {
     /// If it must not be forgotten now: then nothing was removed. If the store fails.
     pub async fn carry_out(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<Forgotten, ForgetError> {
         self.check(connection).await?;
-        if let Some(until) = self.ledger.leased_until(connection, u64::MAX).await? {
+        if let Some(until) = self.tables.ledger.leased_until(connection, u64::MAX).await? {
             return Err(ForgetError::Leased(until));
         }
-        let (owner, now) = (self.random.owner_id(), self.clock.now());
-        if self.states.lease(connection, &owner, now, now + LEASE).await?.is_none() {
+        let (owner, now) = (self.tables.random.owner_id(), self.tables.clock.now());
+        if self.tables.states.lease(connection, &owner, now, now + LEASE).await?.is_none() {
             return Err(ForgetError::Busy);
         }
-        let customers = self.removal.customers(connection, deadline).await?;
-        let import_items = self.removal.imports(connection, deadline).await?;
+        let customers = self.tables.removal.customers(connection, deadline).await?;
+        let import_items = self.tables.removal.imports(connection, deadline).await?;
         self.check(connection).await?;
-        let mut entries = self.removal.entries(connection, deadline).await?;
+        let mut entries = self.tables.removal.entries(connection, deadline).await?;
         // The lease itself made it, or the polls before.
         entries.remove("poll");
         Ok(Forgotten { customers, import_items, entries })

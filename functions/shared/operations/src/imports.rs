@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use model::ConnectionKey;
-use store::{Clock, ConnectionStates, Random, StoreError};
+use store::{StoreError, Tables};
 
 mod undo;
 
@@ -17,15 +17,13 @@ const LONGEST_PAUSE: u64 = 250;
 /// certain only while no other process adds customers.
 #[derive(Clone, Debug)]
 pub struct ImportLease {
-    states: ConnectionStates,
-    clock: Clock,
-    random: Random,
+    tables: Tables,
 }
 
 impl ImportLease {
-    /// Leases in the control table.
-    pub fn new(states: ConnectionStates, clock: Clock, random: Random) -> Self {
-        Self { states, clock, random }
+    /// Leases in these tables.
+    pub fn new(tables: &Tables) -> Self {
+        Self { tables: tables.clone() }
     }
 
     /// By how much the store's clock is ahead of this machine's; zero if the store does not report its time. Functions
@@ -34,8 +32,8 @@ impl ImportLease {
     /// # Errors
     /// If the store can't be read.
     pub async fn store_is_ahead_by(&self, connection: &ConnectionKey) -> Result<SignedDuration, StoreError> {
-        let time = self.states.store_time(connection).await?;
-        Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.clock.now())))
+        let time = self.tables.states.store_time(connection).await?;
+        Ok(time.map_or(SignedDuration::ZERO, |time| time.duration_since(self.tables.clock.now())))
     }
 
     /// Whether an operator has paused the connection: nothing is imported then; undos go on.
@@ -43,7 +41,7 @@ impl ImportLease {
     /// # Errors
     /// If the store can't be read.
     pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
-        self.states.is_paused(connection).await
+        self.tables.states.is_paused(connection).await
     }
 
     /// Takes the lease for as long as `held`, by a clock that is `ahead` of this machine's; waits for another holder
@@ -58,16 +56,16 @@ impl ImportLease {
         ahead: SignedDuration,
         patience: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        let owner = self.random.owner_id();
+        let owner = self.tables.random.owner_id();
         loop {
             if self.renew(connection, &owner, held, ahead).await? {
                 return Ok(Some(owner));
             }
-            let next = self.clock.now() + Duration::from_millis(1 + self.random.below(LONGEST_PAUSE));
+            let next = self.tables.clock.now() + Duration::from_millis(1 + self.tables.random.below(LONGEST_PAUSE));
             if next >= patience {
                 return Ok(None);
             }
-            self.clock.wait_until(next).await;
+            self.tables.clock.wait_until(next).await;
         }
     }
 
@@ -82,13 +80,13 @@ impl ImportLease {
         held: Duration,
         ahead: SignedDuration,
     ) -> Result<bool, StoreError> {
-        let now = self.clock.now() + ahead;
-        self.states.lease(connection, owner, now, now + held).await.map(|held| held.is_some())
+        let now = self.tables.clock.now() + ahead;
+        self.tables.states.lease(connection, owner, now, now + held).await.map(|held| held.is_some())
     }
 
     /// Releases the lease. If that fails, others wait no longer than until the lease runs out.
     pub async fn release(&self, connection: &ConnectionKey, owner: &str) {
-        if let Err(error) = self.states.release(connection, owner).await {
+        if let Err(error) = self.tables.states.release(connection, owner).await {
             tracing::warn!(%connection, %error, "the lease was not given back and has to run out");
         }
     }

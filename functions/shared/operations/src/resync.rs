@@ -3,7 +3,7 @@
 use config::{AssociationAnywhereConfig, Connection, ConnectionKind, DESTINATION, Destination};
 use jiff::Timestamp;
 use model::{ConnectionKey, CustomerId};
-use store::{ConnectionStates, Failures, Registration, Shadow, StoreError, Tables};
+use store::{Registration, StoreError, Tables};
 use thiserror::Error;
 
 /// Longer ids are no customer's: with what stands beside them they have no room in a key.
@@ -79,15 +79,13 @@ pub enum ResyncError {
 /// let in the poller's address alone.
 #[derive(Clone, Debug)]
 pub struct Resyncs {
-    states: ConnectionStates,
-    failures: Failures,
-    shadow: Shadow,
+    tables: Tables,
 }
 
 impl Resyncs {
     /// Works on these tables.
     pub fn new(tables: &Tables) -> Self {
-        Self { states: tables.states(), failures: tables.failures(), shadow: tables.shadow() }
+        Self { tables: tables.clone() }
     }
 
     /// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning.
@@ -113,11 +111,11 @@ impl Resyncs {
         let is_queue = kind == ConnectionKind::AssociationAnywhere;
         match what {
             ResyncWhat::WithheldDeletes => {
-                let withheld = self.failures.count_withheld(key).await?;
+                let withheld = self.tables.failures.count_withheld(key).await?;
                 if withheld == 0 {
                     return Err(ResyncError::NoDeletes);
                 }
-                self.states.request_confirm(key, now).await?;
+                self.tables.states.request_confirm(key, now).await?;
                 Ok(Requested::Deletes(withheld))
             }
             ResyncWhat::Customer(_) if !is_queue => Err(ResyncError::OneContact),
@@ -125,7 +123,7 @@ impl Resyncs {
                 if id.trim().is_empty() || id.len() > MOST_BYTES_OF_AN_ID {
                     return Err(ResyncError::BadCustomer);
                 }
-                self.failures.request_redrive(key, id, now).await?;
+                self.tables.failures.request_redrive(key, id, now).await?;
                 Ok(Requested::Fetch(id.clone()))
             }
             ResyncWhat::Everyone => {
@@ -133,7 +131,7 @@ impl Resyncs {
                     let settings = Connection::<AssociationAnywhereConfig>::from_registration(registration)?.settings;
                     settings.enqueue_url.ok_or(ResyncError::NoEnqueueUrl)?;
                 }
-                self.states.request_resync(key, now).await?;
+                self.tables.states.request_resync(key, now).await?;
                 Ok(if is_queue { Requested::Enqueue } else { Requested::List })
             }
         }
@@ -157,14 +155,14 @@ impl Resyncs {
                     return Err(ResyncError::NotFrom(connection));
                 }
                 let key = ConnectionKey::new(&destination.key.tenant, &connection);
-                if self.shadow.get(&key, &source_id).await?.is_none() {
+                if self.tables.shadow.get(&key, &source_id).await?.is_none() {
                     return Err(ResyncError::NoSuchCustomer);
                 }
-                self.failures.request_redrive(&destination.key, id, now).await?;
+                self.tables.failures.request_redrive(&destination.key, id, now).await?;
                 Ok(Requested::SendOne(id.clone()))
             }
             ResyncWhat::Everyone => {
-                self.states.request_resync(&destination.key, now).await?;
+                self.tables.states.request_resync(&destination.key, now).await?;
                 Ok(Requested::Send)
             }
         }

@@ -7,10 +7,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, OutcomeCounts, Phase, iso_millis};
 use serde::Serialize;
-use store::{
-    ChangeFeed, ConnectionRegistry, ConnectionState, ConnectionStates, Deliveries, Failures, Histories, Ledger,
-    LedgerState, Registration, StoreError, Tables,
-};
+use store::{ConnectionState, LedgerState, Registration, StoreError, Tables};
 use utoipa::ToSchema;
 
 use config::{ConnectionKind, all_connections, problem_of};
@@ -131,27 +128,13 @@ pub struct Counts {
 /// Reads how connections stand.
 #[derive(Clone, Debug)]
 pub struct StatusReader {
-    registry: ConnectionRegistry,
-    ledger: Ledger,
-    states: ConnectionStates,
-    failures: Failures,
-    deliveries: Deliveries,
-    feed: ChangeFeed,
-    histories: Histories,
+    tables: Tables,
 }
 
 impl StatusReader {
     /// A reader of these tables.
     pub fn new(tables: &Tables) -> Self {
-        Self {
-            registry: tables.registry(),
-            ledger: tables.ledger(),
-            states: tables.states(),
-            failures: tables.failures(),
-            deliveries: tables.deliveries(),
-            feed: tables.feed(),
-            histories: tables.histories(),
-        }
+        Self { tables: tables.clone() }
     }
 
     /// How every connection stands, or those of one tenant, by key.
@@ -173,7 +156,7 @@ impl StatusReader {
 
     async fn of_tenant(&self, tenant: Option<&str>, now: Timestamp) -> Result<Vec<ConnectionStatus>, StoreError> {
         let of_tenant = |found: &Registration| tenant.is_none_or(|tenant| tenant == found.key.tenant);
-        let registrations = all_connections(&self.registry).await?.into_iter().filter(of_tenant);
+        let registrations = all_connections(&self.tables.registry).await?.into_iter().filter(of_tenant);
         let statuses = registrations.map(|registration| self.registered(registration, now));
         let statuses: Vec<Option<ConnectionStatus>> = stream::iter(statuses).buffered(AT_ONCE).try_collect().await?;
         Ok(statuses.into_iter().flatten().collect())
@@ -182,8 +165,8 @@ impl StatusReader {
     async fn with_failures(&self, mut status: ConnectionStatus) -> Result<ConnectionStatus, StoreError> {
         if !status.kind.is_push() {
             let key = ConnectionKey::new(&status.tenant, &status.id);
-            status.failures = self.failures.count(&key).await?;
-            status.deletes_withheld = self.failures.count_withheld(&key).await?;
+            status.failures = self.tables.failures.count(&key).await?;
+            status.deletes_withheld = self.tables.failures.count_withheld(&key).await?;
         }
         Ok(status)
     }
@@ -213,11 +196,11 @@ impl StatusReader {
         kind: ConnectionKind,
         now: Timestamp,
     ) -> Result<ConnectionStatus, StoreError> {
-        let ConnectionState { fresh_as_of, answered_at, error, paused_at, .. } = self.states.state(key).await?;
+        let ConnectionState { fresh_as_of, answered_at, error, paused_at, .. } = self.tables.states.state(key).await?;
         if kind.is_push() {
             return Ok(pushed(key, kind, paused_at, now));
         }
-        let LedgerState { latest, totals, came_on_at, .. } = self.ledger.state(key).await?;
+        let LedgerState { latest, totals, came_on_at, .. } = self.tables.ledger.state(key).await?;
         let batch = latest.filter(|batch| batch.phase != Phase::Closed);
         // What one chunk met is over if the batch has come on since.
         let error = error.filter(|error| batch.is_none() || came_on_at.is_none_or(|came_on_at| came_on_at <= error.at));

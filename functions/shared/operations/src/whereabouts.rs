@@ -6,10 +6,7 @@ use jiff::Timestamp;
 use model::import::RowOutcome;
 use model::{ConnectionKey, CustomerId, Resource, Status, iso_millis};
 use serde::Serialize;
-use store::{
-    ChangeFeed, ConnectionRegistry, Deliveries, Failures, FeedError, Holding, Imports, Ledger, Listed,
-    PendingReferences, PlacedChange, Shadow, StoreError, Tables, Withheld,
-};
+use store::{FeedError, Holding, Listed, PlacedChange, Shadow, StoreError, Tables, Withheld};
 use utoipa::ToSchema;
 
 /// Everything that is known of one customer, but its content.
@@ -162,29 +159,13 @@ pub struct ImportEntry {
 /// Reads where customers are.
 #[derive(Clone, Debug)]
 pub struct Finder {
-    shadow: Shadow,
-    ledger: Ledger,
-    failures: Failures,
-    pending: PendingReferences,
-    imports: Imports,
-    registry: ConnectionRegistry,
-    deliveries: Deliveries,
-    feed: ChangeFeed,
+    tables: Tables,
 }
 
 impl Finder {
     /// A reader of these tables.
     pub fn new(tables: &Tables) -> Self {
-        Self {
-            shadow: tables.shadow(),
-            ledger: tables.ledger(),
-            failures: tables.failures(),
-            pending: tables.pending_references(),
-            imports: tables.imports(),
-            registry: tables.registry(),
-            deliveries: tables.deliveries(),
-            feed: tables.feed(),
-        }
+        Self { tables: tables.clone() }
     }
 
     /// Everything that is known of one customer. Reads the chunks that are not done, or the waiting prospects, or the
@@ -209,7 +190,7 @@ impl Finder {
             record: self.record(connection, source_id).await?,
             chunks: if kind.is_push() { Vec::new() } else { self.chunks(connection, source_id).await? },
             failure: self.failure(connection, source_id).await?,
-            redrive: self.failures.redrive_of(connection, source_id).await?.map(|redrive| RedriveEntry {
+            redrive: self.tables.failures.redrive_of(connection, source_id).await?.map(|redrive| RedriveEntry {
                 requested_at: iso_millis(redrive.requested_at),
                 taken_by_batch: redrive.taken_by,
             }),
@@ -221,12 +202,12 @@ impl Finder {
 
     async fn deliveries_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<DeliveryEntry>, StoreError> {
         let mut entries = Vec::new();
-        for Destination { key, settings } in Destination::all(&self.registry).await? {
+        for Destination { key, settings } in Destination::all(&self.tables.registry).await? {
             if key.tenant != tenant || !settings.from.contains(&id.connection) {
                 continue;
             }
             let failure = self.failure(&key, &id.to_string()).await?;
-            let is_redriven = self.failures.redrive_of(&key, &id.to_string()).await?.is_some();
+            let is_redriven = self.tables.failures.redrive_of(&key, &id.to_string()).await?.is_some();
             let standing = match &failure {
                 _ if is_redriven => Standing::Redriven,
                 _ if self.waits_for_destination(&key, id).await? => Standing::Waiting,
@@ -240,7 +221,7 @@ impl Finder {
 
     /// Whether a change of the customer stands before the destination in the feed, or it was not listed for it yet.
     async fn waits_for_destination(&self, destination: &ConnectionKey, id: &CustomerId) -> Result<bool, StoreError> {
-        let delivery = self.deliveries.of(destination).await?;
+        let delivery = self.tables.deliveries.of(destination).await?;
         let Some(mut position) = delivery.position else { return Ok(true) };
         let is_listed = match delivery.progress.listed.get(&id.connection) {
             Some(Listed::All) => true,
@@ -252,7 +233,7 @@ impl Finder {
         }
         loop {
             let wanted = |placed: &PlacedChange| placed.change.id == *id && delivery.is_to_be_told(placed);
-            match self.feed.read(&destination.tenant, &position, 1, wanted).await {
+            match self.tables.feed.read(&destination.tenant, &position, 1, wanted).await {
                 Ok(page) if !page.changes.is_empty() => return Ok(true),
                 Ok(page) if !page.more => return Ok(false),
                 Ok(page) => position = page.position,
@@ -264,7 +245,7 @@ impl Finder {
     }
 
     async fn record(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<RecordHead>, StoreError> {
-        Ok(self.shadow.get(connection, source_id).await?.map(|customer| RecordHead {
+        Ok(self.tables.shadow.get(connection, source_id).await?.map(|customer| RecordHead {
             status: customer.content.status,
             version: customer.version.to_string(),
             batch: customer.version.batch(),
@@ -276,7 +257,7 @@ impl Finder {
     }
 
     async fn chunks(&self, connection: &ConnectionKey, source_id: &str) -> Result<Vec<ChunkEntry>, StoreError> {
-        let latest = self.ledger.state(connection).await?.latest;
+        let latest = self.tables.ledger.state(connection).await?.latest;
         let open = latest.filter(|batch| batch.phase != model::Phase::Closed).map(|batch| batch.number);
         let entry = |held: Holding| ChunkEntry {
             batch: held.batch,
@@ -287,12 +268,12 @@ impl Finder {
             leased_until: held.leased_until.map(iso_millis),
             attempts: held.attempts,
         };
-        Ok(self.ledger.holding(connection, source_id).await?.into_iter().map(entry).collect())
+        Ok(self.tables.ledger.holding(connection, source_id).await?.into_iter().map(entry).collect())
     }
 
     async fn failure(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<FailureEntry>, StoreError> {
-        let Some(failure) = self.failures.find(connection, source_id).await? else { return Ok(None) };
-        let withheld = self.failures.withheld_among(connection, &[source_id.to_owned()].into()).await?;
+        let Some(failure) = self.tables.failures.find(connection, source_id).await? else { return Ok(None) };
+        let withheld = self.tables.failures.withheld_among(connection, &[source_id.to_owned()].into()).await?;
         let withheld = withheld.get(source_id).map(|why| match why {
             Withheld::BeyondLimit => "beyond_limit",
             Withheld::Unproven => "unproven",
@@ -307,7 +288,7 @@ impl Finder {
     ) -> Result<Vec<AwaitedReference>, StoreError> {
         let mut awaited = Vec::new();
         for resource in [Resource::Staff, Resource::LeadSource] {
-            let names = self.pending.awaited_by(connection, resource, source_id).await?;
+            let names = self.tables.pending_references.awaited_by(connection, resource, source_id).await?;
             awaited.extend(names.into_iter().map(|name_id| AwaitedReference { resource: resource.name(), name_id }));
         }
         Ok(awaited)
@@ -320,8 +301,8 @@ impl Finder {
         deadline: Timestamp,
     ) -> Result<Vec<ImportEntry>, StoreError> {
         let mut found = Vec::new();
-        for record in self.imports.list(connection).await? {
-            let outcomes = self.imports.outcomes(connection, &record, deadline).await?;
+        for record in self.tables.imports.list(connection).await? {
+            let outcomes = self.tables.imports.outcomes(connection, &record, deadline).await?;
             for (row, outcome) in (1..).zip(outcomes) {
                 let outcome = match outcome {
                     RowOutcome::Taken(row) if row.source_id == source_id && row.is_new => "new",

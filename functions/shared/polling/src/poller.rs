@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey};
-use store::{
-    ChunkKey, ChunkState, Clock, ConnectionRegistry, ConnectionStates, LastError, Ledger, PollPurpose, PollRequest,
-    PollRequests, Random, StoreError, WorkQueue,
-};
+use store::{ChunkKey, ChunkState, LastError, PollPurpose, PollRequest, PollRequests, StoreError, Tables, WorkQueue};
 
 use lambda::{Clients, Environment, EnvironmentError, Metrics};
 use sources::SourceError;
@@ -32,18 +29,10 @@ pub(crate) const HEARTBEAT_AGAIN: Duration = Duration::from_secs(1);
 /// Polls connections, and looks after their ledgers.
 #[derive(Clone, Debug)]
 pub struct Poller {
-    /// What is configured.
-    pub registry: ConnectionRegistry,
-    /// The batch ledger.
-    pub ledger: Ledger,
-    /// Leases, and what the polls found.
-    pub states: ConnectionStates,
+    /// The tables.
+    pub tables: Tables,
     /// The queue that sends chunks to the workers.
     pub work_queue: WorkQueue,
-    /// The time.
-    pub clock: Clock,
-    /// Random numbers.
-    pub(crate) random: Random,
     /// The queue that asks this function to look at connections.
     poll_requests: PollRequests,
     /// The metrics that it counts in.
@@ -66,13 +55,9 @@ impl Poller {
         let requests_url = environment.required("POLL_REQUESTS_URL")?;
         let Clients { sqs, clock, random, metrics, .. } = clients;
         Ok(Self {
-            registry: tables.registry(),
-            ledger: tables.ledger(),
-            states: tables.states(),
+            tables,
             work_queue: WorkQueue::new(sqs.clone(), queue_url, clock.clone(), random.clone()),
             poll_requests: PollRequests::new(sqs.clone(), requests_url, clock.clone(), random.clone()),
-            clock: clock.clone(),
-            random: random.clone(),
             metrics: metrics.clone(),
             windows: Arc::default(),
             first_window: send_window::FIRST,
@@ -123,7 +108,7 @@ impl Poller {
         front: &[ChunkState],
         deadline: Timestamp,
     ) -> Result<Next, StoreError> {
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         let look = {
             let mut windows = self.windows();
             windows.entry(key.clone()).or_default().look(batch, front, now, self.first_window, WATCH_EVERY)
@@ -143,7 +128,7 @@ impl Poller {
     /// When to look again, if workers still have chunks of a batch that is over: after `pause` at the latest.
     pub fn wait_for_workers(&self, batch: u64, until: Timestamp, pause: Duration) -> Next {
         tracing::info!(batch, %until, "workers still have chunks of the last batch");
-        let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
+        let wait = Duration::try_from(until.duration_since(self.tables.clock.now())).unwrap_or_default();
         Next::After(wait.min(pause))
     }
 
@@ -151,7 +136,7 @@ impl Poller {
     pub fn tell_if_all_stale(&self, key: &ConnectionKey, batch: &Batch) {
         if batch.is_all_stale() {
             tracing::warn!(batch = batch.number, customers = batch.total, "a batch was all stale");
-            self.metrics.count(&key.to_string(), self.clock.now(), &[("stale_batches", 1)]);
+            self.metrics.count(&key.to_string(), self.tables.clock.now(), &[("stale_batches", 1)]);
         }
     }
 
@@ -161,9 +146,9 @@ impl Poller {
     /// If the store can't be written.
     pub async fn abandon(&self, key: &ConnectionKey, batch: &Batch, why: &str) -> Result<(), StoreError> {
         tracing::warn!(batch = batch.number, left = batch.left(), why, "abandoned a batch");
-        self.ledger.advance(key, batch, BatchEvent::Abandoned).await?;
+        self.tables.ledger.advance(key, batch, BatchEvent::Abandoned).await?;
         let message = format!("batch {}: {why}; it was not acknowledged and is asked for again", batch.number);
-        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await
+        self.tables.states.mark_failed(key, &LastError { at: self.tables.clock.now(), message }).await
     }
 
     /// Notes what the system failed at, for the operator, and says when to ask again: after `pause` at the latest.
@@ -177,14 +162,14 @@ impl Poller {
         error: SourceError,
         pause: Duration,
     ) -> Result<Next, StoreError> {
-        let now = self.clock.now();
+        let now = self.tables.clock.now();
         // The error that opened the breaker stands in the state already.
         if let SourceError::Throttled { until, .. } = &error {
             let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             return Ok(Next::After(wait.min(pause)));
         }
         tracing::warn!(request, %error, "the source could not be asked");
-        self.states.mark_failed(key, &LastError { at: now, message: format!("{request}: {error}") }).await?;
+        self.tables.states.mark_failed(key, &LastError { at: now, message: format!("{request}: {error}") }).await?;
         Ok(Next::After(pause))
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use store::{ConnectionState, Departure, LedgerState, Message, PollPurpose, PollRequest, StoreError};
+use store::{ConnectionState, Departure, LedgerState, Message, PollPurpose, PollRequest, StoreError, Tables};
 use tokio::task::JoinSet;
 
 use config::{Connection, Settings};
@@ -163,8 +163,11 @@ impl<P: Poll> Polling<P> {
     async fn visit_all(&self, request: PollRequest, deadline: Timestamp) -> Result<(), StoreError> {
         let PollRequest { purpose, connections } = request;
         let poller = self.0.poller();
-        let (registrations, states) =
-            futures::future::try_join(poller.registry.glance(&connections), poller.states.glance(&connections)).await?;
+        let (registrations, states) = futures::future::try_join(
+            poller.tables.registry.glance(&connections),
+            poller.tables.states.glance(&connections),
+        )
+        .await?;
         // A task for each: one that is busy, or hangs, takes no turn of another. All end with this future.
         let mut tasks = JoinSet::new();
         for (key, state) in states {
@@ -202,7 +205,7 @@ async fn visit<P: Poll>(
     purpose: PollPurpose,
     deadline: Timestamp,
 ) -> Result<(), StoreError> {
-    let Poller { states, clock, random, .. } = poll.poller();
+    let Tables { states, clock, random, .. } = &poll.poller().tables;
     let key = &connection.key;
     let began = clock.now();
     if purpose == PollPurpose::Verify {
@@ -261,7 +264,7 @@ async fn ask_ahead<P: Poll>(
     tokio::select! {
         biased;
         answer = poll.ask_ahead(connection, deadline) => Some(answer),
-        () = poll.poller().clock.sleep(QUICK) => None,
+        () = poll.poller().tables.clock.sleep(QUICK) => None,
     }
 }
 
@@ -294,12 +297,12 @@ impl<P: Poll> Visit<'_, P> {
             }
         };
         departure.send_window = poller.close_window(key).filter(|_| departure.has_batch);
-        poller.states.leave(key, owner, &state, &departure).await.map(|_| ())
+        poller.tables.states.leave(key, owner, &state, &departure).await.map(|_| ())
     }
 
     /// Renews the lease; ends when it is lost.
     async fn keep_lease(&self, owner: &str) -> Result<(), StoreError> {
-        let Poller { states, clock, .. } = self.poll.poller();
+        let Tables { states, clock, .. } = &self.poll.poller().tables;
         let (mut held_until, mut pause) = (clock.now() + LEASE, HEARTBEAT);
         loop {
             clock.sleep(pause).await;
@@ -319,7 +322,7 @@ impl<P: Poll> Visit<'_, P> {
 
     /// Goes on until there is nothing to do at this moment. Returns how the connection is left.
     async fn steps(&self, state: &ConnectionState, mut news: Option<P::News>) -> Departure {
-        let Poller { clock, .. } = self.poll.poller();
+        let Tables { clock, .. } = &self.poll.poller().tables;
         let watch_until = (clock.now() + WATCH_FOR).min(self.deadline);
         let due_at = (self.purpose == PollPurpose::Due).then(|| state.due(self.pause, clock.now()));
         let mut left = Departure { due_at: due_at.or(state.due_at), ..Departure::default() };
@@ -390,7 +393,7 @@ impl<P: Poll> Visit<'_, P> {
     fn may_ask(&self, due_at: Option<Timestamp>, has_news: bool) -> bool {
         match self.purpose {
             PollPurpose::Now => true,
-            PollPurpose::Due => has_news || due_at.is_none_or(|at| at <= self.poll.poller().clock.now() + EARLY),
+            PollPurpose::Due => has_news || due_at.is_none_or(|at| at <= self.poll.poller().tables.clock.now() + EARLY),
             PollPurpose::Batch | PollPurpose::Verify => false,
         }
     }
@@ -398,6 +401,6 @@ impl<P: Poll> Visit<'_, P> {
     /// Whether to wait for the next look at a batch: only while it moves.
     fn goes_on(&self, left: &Departure, pause: Duration, watch_until: Timestamp) -> bool {
         let is_watching = left.has_batch && self.purpose != PollPurpose::Now;
-        is_watching && pause <= MOVING && self.poll.poller().clock.now() + pause < watch_until
+        is_watching && pause <= MOVING && self.poll.poller().tables.clock.now() + pause < watch_until
     }
 }

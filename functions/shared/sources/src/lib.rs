@@ -11,6 +11,7 @@ pub mod association_anywhere;
 mod body;
 pub mod business_catalyst;
 mod coding;
+pub mod companions;
 mod contact_page;
 pub mod exchange;
 mod feed;

@@ -2,61 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 
-use crate::error::is_busy;
 use crate::{Clock, Random};
-
-/// How long a request waits whose caller says no deadline: transactions take some ten milliseconds each, one after the
-/// other, and a key that takes no more recovers within seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Sends requests again while DynamoDB takes no more, or a transaction holds the item: DynamoDB refuses a plain write
-/// to it meanwhile, and the SDK does not retry that. Every request to a table goes through here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patience(Option<(Clock, Random)>);
-
-impl Patience {
-    pub(crate) fn new(clock: Clock, random: Random) -> Self {
-        Self(Some((clock, random)))
-    }
-
-    /// Sends a request until it is answered otherwise, or the deadline leaves no room for another attempt: then the
-    /// last error stands. Without a deadline of the caller, ten seconds are one.
-    pub(crate) async fn send<T, E, R, F>(
-        &self,
-        deadline: Option<Timestamp>,
-        request: impl Fn() -> F,
-    ) -> Result<T, SdkError<E, R>>
-    where
-        E: ProvideErrorMetadata,
-        F: Future<Output = Result<T, SdkError<E, R>>>,
-    {
-        let mut backoff = self.backoff(deadline);
-        loop {
-            let answer = request().await;
-            let is_busy = answer.as_ref().is_err_and(|error| error.code().is_some_and(is_busy));
-            if !is_busy || !Self::wait(&mut backoff).await {
-                return answer;
-            }
-        }
-    }
-
-    /// The pauses between attempts until the deadline; `None` if there is to be but one.
-    pub(crate) fn backoff(&self, deadline: Option<Timestamp>) -> Option<Backoff<'_>> {
-        let (clock, random) = self.0.as_ref()?;
-        Some(Backoff::until(clock, random, deadline.unwrap_or_else(|| clock.now() + PATIENCE)))
-    }
-
-    /// Waits before the next attempt; `false` if there is to be none.
-    pub(crate) async fn wait(backoff: &mut Option<Backoff<'_>>) -> bool {
-        match backoff {
-            Some(backoff) => backoff.wait().await,
-            None => false,
-        }
-    }
-}
 
 /// Exponential backoff with full jitter, inside a deadline.
 pub(crate) struct Backoff<'a> {

@@ -1,10 +1,7 @@
 //! What an update changes.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
-
-use crate::StoreError;
-use crate::request::not_built;
+use aws_sdk_dynamodb::types::AttributeValue;
 
 /// The assignments and removals of an update, each with its value.
 #[derive(Debug, Default)]
@@ -48,17 +45,4 @@ impl Changes {
         let parts = parts.into_iter().filter(|(_, part)| !part.is_empty());
         update.update_expression(parts.map(|(clause, part)| format!("{clause}{part}")).collect::<String>())
     }
-}
-
-/// An update as a part of a transaction.
-pub(crate) fn in_transaction(update: &UpdateItemFluentBuilder) -> Result<TransactWriteItem, StoreError> {
-    let update = Update::builder()
-        .set_table_name(update.get_table_name().clone())
-        .set_key(update.get_key().clone())
-        .set_update_expression(update.get_update_expression().clone())
-        .set_condition_expression(update.get_condition_expression().clone())
-        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
-        .build()
-        .map_err(|_| not_built("TransactWriteItems"))?;
-    Ok(TransactWriteItem::builder().update(update).build())
 }

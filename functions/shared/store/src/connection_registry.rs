@@ -1,10 +1,8 @@
-use aws_sdk_dynamodb::Client;
 use model::ConnectionKey;
 
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::{Item, Read, text};
-use crate::request::query_all;
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_key};
 
 /// One thing that is configured: a connection or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,36 +17,21 @@ pub struct Registration {
 
 /// What is configured, in the control table.
 #[derive(Clone, Debug)]
-pub struct ConnectionRegistry(ControlTable);
+pub struct ConnectionRegistry {
+    pub(crate) table: Table,
+}
 
 const ENTRY: &str = "connection";
 
 impl ConnectionRegistry {
-    /// The registry in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self(ControlTable::new(client, table))
-    }
-
-    /// The same registry, whose requests are sent again while DynamoDB takes no more.
-    pub(crate) fn patient(self, clock: &Clock, random: &Random) -> Self {
-        Self(self.0.patient(clock, random))
-    }
-
     /// Everything of one kind, of all tenants, by key. An item without a valid key is left out, with an error in the
     /// log: it affects nothing but itself.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn of_kind(&self, kind: &str) -> Result<Vec<Registration>, StoreError> {
-        let query = self
-            .0
-            .client
-            .query()
-            .table_name(&self.0.name)
-            .index_name("by-kind")
-            .key_condition_expression("kind = :kind")
-            .expression_attribute_values(":kind", text(kind));
-        Ok(query_all(&self.0.patience, query).await?.iter().filter_map(|item| registration(item, kind)).collect())
+        let query = self.table.query_index("by-kind", "kind = :kind").expression_attribute_values(":kind", text(kind));
+        Ok(self.table.query_all(query).await?.iter().filter_map(|item| registration(item, kind)).collect())
     }
 
     /// One registration.
@@ -56,7 +39,7 @@ impl ConnectionRegistry {
     /// # Errors
     /// If the store can't be read.
     pub async fn get(&self, key: &ConnectionKey) -> Result<Option<Registration>, StoreError> {
-        let Some(item) = self.0.get(key, ENTRY).await? else { return Ok(None) };
+        let Some(item) = self.table.get(key, ENTRY).await? else { return Ok(None) };
         let kind = Read::new("registration", &item).text("kind")?.to_owned();
         Ok(Some(Registration { key: key.clone(), kind, document: document(&item) }))
     }
@@ -66,7 +49,7 @@ impl ConnectionRegistry {
     /// # Errors
     /// If the store can't be read.
     pub async fn glance(&self, keys: &[ConnectionKey]) -> Result<Vec<Registration>, StoreError> {
-        let items = self.0.glance(keys.iter().map(|key| ControlTable::key(key, ENTRY)).collect()).await?;
+        let items = self.table.glance(keys.iter().map(|key| entry_key(key, ENTRY)).collect(), &[], None).await?;
         let kind = |item: &Item| item.get("kind").and_then(|kind| kind.as_s().ok()).cloned().unwrap_or_default();
         Ok(items.iter().filter_map(|item| registration(item, &kind(item))).collect())
     }
@@ -77,7 +60,7 @@ impl ConnectionRegistry {
     /// If the store can't be written.
     pub async fn put(&self, registration: &Registration) -> Result<(), StoreError> {
         let attributes = [("kind", text(&registration.kind)), ("document", text(&registration.document))];
-        self.0.put(&registration.key, ENTRY, attributes).await
+        self.table.put(&registration.key, ENTRY, attributes).await
     }
 
     /// Removes a registration; what was synchronised through it stays.
@@ -85,18 +68,17 @@ impl ConnectionRegistry {
     /// # Errors
     /// If the store can't be written.
     pub async fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
-        self.0.delete(key, ENTRY).await
+        self.table.delete(key, ENTRY).await
     }
 }
 
 fn registration(item: &Item, kind: &str) -> Option<Registration> {
     let key = item.get("connection").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
-    let Some((tenant, connection)) = key.split_once('/') else {
+    let Ok(parsed) = key.parse() else {
         tracing::error!(kind, key, "a registration whose key is not of the form tenant/connection is left out");
         return None;
     };
-    let key = ConnectionKey::new(tenant, connection);
-    Some(Registration { key, kind: kind.to_owned(), document: document(item) })
+    Some(Registration { key: parsed, kind: kind.to_owned(), document: document(item) })
 }
 
 /// The settings in an item. If it has none, they are a text that can't be parsed: that affects one connection only.

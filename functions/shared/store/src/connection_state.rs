@@ -25,17 +25,15 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use model::{ConnectionKey, PlantedFault};
 
+use crate::StoreError;
 use crate::changes::Changes;
-use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::request::{is_done, unless_refused};
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_key};
 use state::{CONFIRM, RESYNC};
 
 pub use state::{ConnectionState, Departure, LastError};
@@ -45,14 +43,11 @@ pub(crate) const POLL: &str = "poll";
 
 /// The pollers' leases and what they found, in the control table.
 #[derive(Clone, Debug)]
-pub struct ConnectionStates(ControlTable);
+pub struct ConnectionStates {
+    pub(crate) table: Table,
+}
 
 impl ConnectionStates {
-    /// The states in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
-    }
-
     /// Takes or renews the lease: two pollers never work on one connection. The state as it stands then; `None` if
     /// another holds the lease.
     ///
@@ -75,9 +70,7 @@ impl ConnectionStates {
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":now", time(now))
             .return_values(ReturnValue::AllNew);
-        let answer = self.0.send(|| update.clone().send()).await;
-        let answer = unless_refused("UpdateItem", answer)?;
-        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+        self.table.updated(update).await?.as_ref().map(ConnectionState::read).transpose()
     }
 
     /// Renews the lease that a poller holds; `false` if it holds it no longer, or has given it back.
@@ -91,7 +84,7 @@ impl ConnectionStates {
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until));
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+        self.table.is_done(update).await
     }
 
     /// Takes the lease if the connection is still idle, and as it was `seen`: nothing was opened since.
@@ -118,9 +111,7 @@ impl ConnectionStates {
             .expression_attribute_values(":until", time(until))
             .expression_attribute_values(":due_at", due_at)
             .return_values(ReturnValue::AllNew);
-        let answer = self.0.send(|| update.clone().send()).await;
-        let answer = unless_refused("UpdateItem", answer)?;
-        answer.map(|answer| ConnectionState::read(&answer.attributes.unwrap_or_default())).transpose()
+        self.table.updated(update).await?.as_ref().map(ConnectionState::read).transpose()
     }
 
     /// The source of an idle connection had nothing new at `as_of`, and is asked again at `due_at`. Does nothing if the
@@ -140,8 +131,7 @@ impl ConnectionStates {
             .condition_expression("attribute_exists(idle) AND answered_at < :at")
             .expression_attribute_values(":at", time(as_of))
             .expression_attribute_values(":due_at", time(due_at));
-        let answer = self.0.send(|| update.clone().send()).await;
-        is_done("UpdateItem", answer).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// The source is not asked again before `due_at`.
@@ -173,7 +163,7 @@ impl ConnectionStates {
             }
             None => update.condition_expression("attribute_not_exists(verify_at)"),
         };
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+        self.table.is_done(update).await
     }
 
     /// Counts the freshness of a connection that never was in sync from `now` on, unless it is counted already.
@@ -190,7 +180,7 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be read.
     pub async fn store_time(&self, connection: &ConnectionKey) -> Result<Option<Timestamp>, StoreError> {
-        self.0.time(connection).await
+        self.table.time(connection).await
     }
 
     /// Gives the lease back, if it is still held, and changes nothing else.
@@ -203,8 +193,7 @@ impl ConnectionStates {
             .update_expression("REMOVE lease_owner, lease_until")
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner));
-        let answer = self.0.send(|| update.clone().send()).await;
-        is_done("UpdateItem", answer).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// Asks the holder of the lease to look once more after it leaves; `false` if nobody holds it.
@@ -217,7 +206,7 @@ impl ConnectionStates {
             .update_expression("SET look_again = :yes")
             .condition_expression("attribute_exists(lease_owner)")
             .expression_attribute_values(":yes", AttributeValue::Bool(true));
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await)
+        self.table.is_done(update).await
     }
 
     /// Gives the lease back that was taken when the connection was as `seen`, and notes how the poller leaves it.
@@ -276,9 +265,7 @@ impl ConnectionStates {
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":requests", number(seen.requests));
         let update = changes.of(update);
-        let update = update.return_values(ReturnValue::AllOld);
-        let answer = unless_refused("UpdateItem", self.0.send(|| update.clone().send()).await)?;
-        Ok(answer.map(|answer| answer.attributes.unwrap_or_default()))
+        self.table.updated(update.return_values(ReturnValue::AllOld)).await
     }
 
     /// Takes the lease away from its holder. Only for a caller that knows that the holder is gone.
@@ -287,8 +274,7 @@ impl ConnectionStates {
     /// If the store can't be written.
     pub async fn revoke_lease(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let update = self.update(connection).update_expression("REMOVE lease_owner, lease_until");
-        let answer = self.0.send(|| update.clone().send()).await;
-        is_done("UpdateItem", answer).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// The source answered, and holds more than the shadow does.
@@ -369,8 +355,7 @@ impl ConnectionStates {
         // As a request: whoever works for it waits no longer for what was to come later.
         let update = self.update(connection).update_expression("REMOVE paused_at, due_at ADD requests :one");
         let update = update.expression_attribute_values(":one", number(1));
-        let answer = self.0.send(|| update.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| ())
     }
 
     /// Whether the connection is paused, by a read at half the price: a pause may be seen a second late.
@@ -378,11 +363,8 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be read.
     pub async fn is_paused(&self, connection: &ConnectionKey) -> Result<bool, StoreError> {
-        let key = ControlTable::key(connection, POLL);
-        let get = self.0.client.get_item().table_name(&self.0.name).set_key(Some(key));
-        let get = get.projection_expression("paused_at");
-        let answer = self.0.send(|| get.clone().send()).await;
-        let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+        let get = self.table.get_request(entry_key(connection, POLL)).consistent_read(false);
+        let item = self.table.send(get.projection_expression("paused_at")).await?.item;
         Ok(item.is_some_and(|item| Read::new(POLL, &item).has("paused_at")))
     }
 
@@ -412,8 +394,7 @@ impl ConnectionStates {
             ))
             .expression_attribute_values(":request", number(request))
             .expression_attribute_values(":none", number(0));
-        let answer = self.0.send(|| update.clone().send()).await;
-        is_done("UpdateItem", answer).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// How the polling of a connection stands.
@@ -421,11 +402,11 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be read.
     pub async fn state(&self, connection: &ConnectionKey) -> Result<ConnectionState, StoreError> {
-        ConnectionState::read(&self.0.get(connection, POLL).await?.unwrap_or_default())
+        ConnectionState::read(&self.table.get(connection, POLL).await?.unwrap_or_default())
     }
 
     fn update(&self, connection: &ConnectionKey) -> UpdateItemFluentBuilder {
-        self.0.update(connection, POLL)
+        self.table.update(connection, POLL)
     }
 
     /// The states of many connections, as they stood a moment ago: half the price of a look at each.
@@ -437,9 +418,9 @@ impl ConnectionStates {
         &self,
         connections: &[ConnectionKey],
     ) -> Result<Vec<(ConnectionKey, Result<ConnectionState, StoreError>)>, StoreError> {
-        let keys = connections.iter().map(|key| ControlTable::key(key, POLL)).collect();
+        let keys = connections.iter().map(|key| entry_key(key, POLL)).collect();
         let mut items: BTreeMap<String, Item> = BTreeMap::new();
-        for item in self.0.glance(keys).await? {
+        for item in self.table.glance(keys, &[], None).await? {
             let key = Read::new(POLL, &item).text("connection")?.to_owned();
             items.insert(key, item);
         }
@@ -452,7 +433,6 @@ impl ConnectionStates {
 
     async fn set(&self, update: UpdateItemFluentBuilder, at: Timestamp) -> Result<(), StoreError> {
         let update = update.expression_attribute_values(":at", time(at));
-        let answer = self.0.send(|| update.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| ())
     }
 }

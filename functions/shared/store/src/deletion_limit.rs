@@ -13,9 +13,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use model::{ALWAYS_ALLOWED, ConnectionKey, deletes_allowed};
 
-use crate::backoff::Backoff;
 use crate::ledger::Reservation;
-use crate::{Clock, Failure, Failures, LeasedChunk, Ledger, Random, Shadow, StoreError, Withheld};
+use crate::{Failure, Failures, LeasedChunk, Ledger, Shadow, StoreError, Withheld};
 
 /// The reason in the failure record of a customer whose deletion waits.
 const WAITS: &str =
@@ -24,19 +23,12 @@ const WAITS: &str =
 /// Lets deletions through up to a number, and makes failure records of the others.
 #[derive(Clone, Debug)]
 pub struct DeletionLimit {
-    ledger: Ledger,
-    shadow: Shadow,
-    failures: Failures,
-    clock: Clock,
-    random: Random,
+    pub(crate) ledger: Ledger,
+    pub(crate) shadow: Shadow,
+    pub(crate) failures: Failures,
 }
 
 impl DeletionLimit {
-    /// A limit over these parts of the store.
-    pub fn new(ledger: Ledger, shadow: Shadow, failures: Failures, clock: Clock, random: Random) -> Self {
-        Self { ledger, shadow, failures, clock, random }
-    }
-
     /// Which customers of a chunk that the source says are gone must not be deleted now; `None` if the lease was lost,
     /// or the batch is over: then none may be deleted.
     ///
@@ -66,7 +58,7 @@ impl DeletionLimit {
             let is_limited = |source_id: &String| withheld.get(source_id) == Some(&Withheld::BeyondLimit);
             (waiting, wanted) = wanted.into_iter().partition(is_limited);
         }
-        let mut backoff = Backoff::until(&self.clock, &self.random, deadline);
+        let mut backoff = self.ledger.table.backoff(Some(deadline));
         loop {
             let Some(reserved) = self.ledger.deletes_reserved(&chunk.key).await? else { return Ok(None) };
             let allowed = match reserved.allowed {
@@ -104,7 +96,7 @@ impl DeletionLimit {
             source_id: source_id.to_owned(),
             reason: format!("{WAITS}; {command}"),
             raw: String::new(),
-            failed_at: self.clock.now(),
+            failed_at: self.ledger.table.clock.now(),
         };
         self.failures.withhold(connection, &failure, Withheld::BeyondLimit).await
     }

@@ -11,21 +11,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use model::{ChangeAction, ConnectionKey, FeedPosition};
 use serde::{Deserialize, Serialize};
 
-use crate::control::ControlTable;
 use crate::item::{Read, bytes, number, text};
-use crate::request::is_done;
-use crate::{Clock, PlacedChange, Random, StoreError};
+use crate::table::Table;
+use crate::{PlacedChange, StoreError};
 
 const PUSH: &str = "push";
 
 /// The progress of destinations, in the control table.
 #[derive(Clone, Debug)]
-pub struct Deliveries(ControlTable);
+pub struct Deliveries {
+    pub(crate) table: Table,
+}
 
 /// How far a destination has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -281,17 +281,12 @@ impl Progress {
 }
 
 impl Deliveries {
-    /// The progress in the control table called `table`.
-    pub(crate) fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
-    }
-
     /// How far a destination has come.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn of(&self, destination: &ConnectionKey) -> Result<Delivery, StoreError> {
-        let Some(item) = self.0.get(destination, PUSH).await? else { return Ok(Delivery::default()) };
+        let Some(item) = self.table.get(destination, PUSH).await? else { return Ok(Delivery::default()) };
         let read = Read::new(PUSH, &item);
         let corrupt = |attribute| StoreError::Corrupt { key: PUSH.to_owned(), attribute };
         let position = |attribute| {
@@ -312,7 +307,7 @@ impl Deliveries {
     /// # Errors
     /// If the store can't be read.
     pub async fn places(&self, tenant: &str) -> Result<BTreeSet<ConnectionKey>, StoreError> {
-        self.0.partitions_with(tenant, PUSH).await
+        self.table.partitions_with(tenant, PUSH).await
     }
 
     /// Notes how far a destination has come; `false`, and nothing is noted, if another has noted something since
@@ -331,7 +326,7 @@ impl Deliveries {
         let position = delivery.position.unwrap_or_default().to_bytes(&destination.tenant);
         let set = "SET turn = :turn, document = :document, #position = :position";
         let mut update = self
-            .0
+            .table
             .update(destination, PUSH)
             .update_expression(match delivery.listed_from {
                 Some(_) => format!("{set}, listed_from = :listed_from"),
@@ -349,7 +344,7 @@ impl Deliveries {
         if delivery.turn > 0 {
             update = update.expression_attribute_values(":seen", number(delivery.turn));
         }
-        let is_noted = is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
+        let is_noted = self.table.is_done(update).await?;
         delivery.turn += u64::from(is_noted);
         Ok(is_noted)
     }

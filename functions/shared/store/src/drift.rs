@@ -1,22 +1,23 @@
 //! What the looks for drift have found, and how far they have come: the entry `drift` of the control table. When the
 //! next one is due stands in the entry `poll`, as `verify_at`, so that planning it costs no read of its own.
 
-use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use model::ConnectionKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::{Read, text};
-use crate::{Clock, Random, StoreError};
+use crate::table::Table;
 
 const DRIFT: &str = "drift";
 const DOCUMENT: &str = "document";
 
 /// The looks for drift, in the control table.
 #[derive(Clone, Debug)]
-pub struct Drift(ControlTable);
+pub struct Drift {
+    pub(crate) table: Table,
+}
 
 /// How the looks for drift of a connection stand; `S` is what a second look must know of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,17 +44,13 @@ impl<S> Default for DriftState<S> {
 }
 
 impl Drift {
-    pub(crate) fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
-    }
-
     /// How the looks of a connection stand. What can't be read, because another release wrote it, is as if nothing had
     /// been looked at.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn of<S: DeserializeOwned>(&self, connection: &ConnectionKey) -> Result<DriftState<S>, StoreError> {
-        let Some(item) = self.0.get(connection, DRIFT).await? else { return Ok(DriftState::default()) };
+        let Some(item) = self.table.get(connection, DRIFT).await? else { return Ok(DriftState::default()) };
         Ok(serde_json::from_str(Read::new(DRIFT, &item).text(DOCUMENT)?).unwrap_or_default())
     }
 
@@ -64,6 +61,6 @@ impl Drift {
     pub async fn put<S: Serialize>(&self, connection: &ConnectionKey, state: &DriftState<S>) -> Result<(), StoreError> {
         let document = serde_json::to_string(state)
             .map_err(|error| StoreError::Document { what: "drift".to_owned(), problem: error.to_string() })?;
-        self.0.put(connection, DRIFT, [(DOCUMENT, text(document))]).await
+        self.table.put(connection, DRIFT, [(DOCUMENT, text(document))]).await
     }
 }

@@ -11,17 +11,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{Content, ContentHash, CustomerId, Status, fold, without_marks};
 
-use crate::backoff::{Backoff, Patience};
-use crate::bulk::{KEYS_PER_READ, read_page};
-use crate::item::{Item, Read, number, text};
-use crate::request::{is_done, query_page};
-use crate::{Clock, Random, StoreError};
+use crate::StoreError;
+use crate::feed::key;
+use crate::item::{Read, number, text};
+use crate::table::Table;
 
 /// How many entries are written at once.
 const WRITES_AT_ONCE: usize = 32;
@@ -29,10 +26,7 @@ const WRITES_AT_ONCE: usize = 32;
 /// The index of all tenants.
 #[derive(Clone, Debug)]
 pub struct EmailIndex {
-    client: Client,
-    table: String,
-    clock: Clock,
-    random: Random,
+    pub(crate) table: Table,
 }
 
 /// What is to become of an entry.
@@ -54,10 +48,6 @@ struct Entry {
 }
 
 impl EmailIndex {
-    pub(crate) fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { client, table: table.into(), clock, random }
-    }
-
     /// The addresses under which a customer is found, folded: none of a deleted one.
     pub fn addresses(content: &Content) -> BTreeSet<String> {
         let emails = content.emails.iter().filter(|_| content.status != Status::Deleted);
@@ -117,50 +107,29 @@ impl EmailIndex {
         entries: Vec<(&CustomerId, &String)>,
         deadline: Timestamp,
     ) -> Result<HashSet<(String, String)>, StoreError> {
-        let mut known = HashSet::new();
-        for page in entries.chunks(KEYS_PER_READ) {
-            let key = |(id, address): &(&CustomerId, &String)| {
-                Item::from([("log".to_owned(), text(log(tenant, address))), ("entry".to_owned(), text(id.to_string()))])
-            };
-            let request = KeysAndAttributes::builder().projection_expression("#log, entry");
-            let request = request.expression_attribute_names("#log", "log");
-            let backoff = Backoff::until(&self.clock, &self.random, deadline);
-            let keys = page.iter().map(key).collect();
-            for item in read_page(&self.client, &self.table, keys, request, backoff).await? {
-                let read = Read::new("of an address", &item);
-                known.insert((read.text("log")?.to_owned(), read.text("entry")?.to_owned()));
-            }
-        }
-        Ok(known)
+        let keys = entries.into_iter().map(|(id, address)| key(&log(tenant, address), &id.to_string())).collect();
+        let known = self.table.glance(keys, &["log", "entry"], Some(deadline)).await?;
+        let key_of = |item| {
+            let read = Read::new("of an address", item);
+            Ok((read.text("log")?.to_owned(), read.text("entry")?.to_owned()))
+        };
+        known.iter().map(key_of).collect()
     }
 
     async fn write(&self, entry: &Entry, deadline: Timestamp) -> Result<(), StoreError> {
-        let (log, customer) = (text(&entry.log), text(entry.id.to_string()));
-        let patience = Patience::new(self.clock.clone(), self.random.clone());
+        let key = key(&entry.log, &entry.id.to_string());
+        let is_newer = "attribute_not_exists(entry) OR revision < :revision";
         let revision = number(entry.revision);
         if entry.is_there {
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.table)
-                .item("log", log)
-                .item("entry", customer)
-                .item("revision", revision.clone())
-                .condition_expression("attribute_not_exists(entry) OR revision < :revision")
-                .expression_attribute_values(":revision", revision);
-            is_done("PutItem", patience.send(Some(deadline), || put.clone().send()).await)?;
+            let put = self.table.put_request(key).item("revision", revision.clone()).condition_expression(is_newer);
+            self.table.write(Some(deadline), put.expression_attribute_values(":revision", revision)).await.map(|_| ())
         } else {
-            let delete = self
-                .client
-                .delete_item()
-                .table_name(&self.table)
-                .key("log", log)
-                .key("entry", customer)
-                .condition_expression("attribute_not_exists(entry) OR revision < :revision")
-                .expression_attribute_values(":revision", revision);
-            is_done("DeleteItem", patience.send(Some(deadline), || delete.clone().send()).await)?;
+            let delete = self.table.delete_request(key).condition_expression(is_newer);
+            self.table
+                .write(Some(deadline), delete.expression_attribute_values(":revision", revision))
+                .await
+                .map(|_| ())
         }
-        Ok(())
     }
 
     /// Up to `limit` customers that may have an address, by id, from after `after` on; and whether there are more.
@@ -175,21 +144,15 @@ impl EmailIndex {
         limit: usize,
     ) -> Result<(Vec<CustomerId>, bool), StoreError> {
         let log = log(tenant, &folded(address));
-        let start = after.map(|id| {
-            [("log".to_owned(), text(&log)), ("entry".to_owned(), text(id.to_string()))].into_iter().collect()
-        });
         let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#log = :log")
+            .table
+            .query("#log = :log")
             .projection_expression("entry")
             .expression_attribute_names("#log", "log")
             .expression_attribute_values(":log", text(&log))
-            .set_exclusive_start_key(start)
+            .set_exclusive_start_key(after.map(|id| key(&log, &id.to_string())))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let page = query_page(&Patience::new(self.clock.clone(), self.random.clone()), &query).await?;
+        let page = self.table.send(query).await?;
         let corrupt = || StoreError::Corrupt { key: "of an address".to_owned(), attribute: "entry" };
         let id_of = |item| Read::new("of an address", item).text("entry")?.parse().map_err(|_| corrupt());
         let ids = page.items().iter().map(id_of).collect::<Result<_, _>>()?;

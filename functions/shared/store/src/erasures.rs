@@ -18,7 +18,7 @@
 //! whom it refuses by then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 mod addresses;
 mod notes;
@@ -31,10 +31,10 @@ use jiff::Timestamp;
 use model::{ConnectionKey, Content, Customer, CustomerId, fold_id};
 use sha2::Sha256;
 
-use crate::control::ControlTable;
+use crate::clock::lock;
 use crate::item::{Item, Read, bytes, number, time};
-use crate::request::query_all;
-use crate::{EmailIndex, Random, StoreError};
+use crate::table::Table;
+use crate::{EmailIndex, StoreError};
 
 pub use addresses::addresses_in;
 pub use notes::{Lifting, Notes};
@@ -53,8 +53,7 @@ type Fingerprint = [u8; BYTES];
 /// The lists of all tenants.
 #[derive(Clone, Debug)]
 pub struct Erasures {
-    table: ControlTable,
-    random: Random,
+    table: Table,
     /// What was read last, of each tenant.
     known: Arc<Mutex<HashMap<String, Arc<Erased>>>>,
 }
@@ -140,8 +139,8 @@ impl Erased {
 }
 
 impl Erasures {
-    pub(crate) fn new(table: ControlTable, random: Random) -> Self {
-        Self { table, random, known: Arc::default() }
+    pub(crate) fn new(table: Table) -> Self {
+        Self { table, known: Arc::default() }
     }
 
     /// Who was erased of a tenant's customers, as the list stands now.
@@ -153,14 +152,14 @@ impl Erasures {
         let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(Arc::default()) };
         let read = Read::new(HEAD, &head);
         let version = read.number_or_zero("version")?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        let known = lock(&self.known).get(tenant).cloned();
         if let Some(known) = known.filter(|known| known.version == version) {
             return Ok(known);
         }
         let parts = try_join_all((0..PARTS).map(|part| self.part(&partition, part))).await?;
         let fingerprints = parts.into_iter().flatten().collect();
         let erased = Arc::new(Erased { version, key: read.bytes("key")?.to_vec(), fingerprints });
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), erased.clone());
+        lock(&self.known).insert(tenant.to_owned(), erased.clone());
         Ok(erased)
     }
 
@@ -243,8 +242,7 @@ impl Erasures {
                 .expression_attribute_names("#itself", notes::ITSELF)
                 .expression_attribute_values(":true", AttributeValue::Bool(true)),
         };
-        let answer = self.table.send(|| note.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(note).await.map(|_| ())
     }
 
     /// How many customers, and addresses by themselves, were erased.
@@ -253,12 +251,12 @@ impl Erasures {
     /// If the store can't be read.
     pub async fn count(&self, tenant: &str) -> Result<usize, StoreError> {
         let notes = self.table.entries(&partition(tenant), NOTE).projection_expression("entry");
-        query_all(&self.table.patience, notes).await.map(|notes| notes.len())
+        self.table.query_all(notes).await.map(|notes| notes.len())
     }
 
     /// What a tenant's fingerprints are made with: made at the first use.
     async fn key(&self, partition: &ConnectionKey) -> Result<Vec<u8>, StoreError> {
-        let secret = self.random.secret().map_err(|error| StoreError::Document {
+        let secret = self.table.random.secret().map_err(|error| StoreError::Document {
             what: "the key of erasures".to_owned(),
             problem: error.to_string(),
         })?;
@@ -269,8 +267,7 @@ impl Erasures {
             .expression_attribute_names("#key", "key")
             .expression_attribute_values(":key", bytes(&secret))
             .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
-        let answer = self.table.send(|| update.clone().send()).await;
-        let head = answer.map_err(|error| StoreError::aws("UpdateItem", error))?.attributes.unwrap_or_default();
+        let head = self.table.send(update).await?.attributes.unwrap_or_default();
         Ok(Read::new(HEAD, &head).bytes("key")?.to_vec())
     }
 
@@ -292,15 +289,14 @@ impl Erasures {
                 .update_expression(format!("{verb} #set :set"))
                 .expression_attribute_names("#set", FINGERPRINTS)
                 .expression_attribute_values(":set", set(&of_part));
-            self.table.send(|| update.clone().send()).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
+            self.table.send(update).await?;
         }
         let update = self
             .table
             .update(partition, HEAD)
             .update_expression("ADD version :one")
             .expression_attribute_values(":one", number(1));
-        let answer = self.table.send(|| update.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| ())
     }
 }
 

@@ -12,14 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, Content, CustomerId};
 
-use crate::control::ControlTable;
-use crate::item::{Item, Read, text, time};
-use crate::request::{not_built, query_all, query_count, query_page, transact};
+use crate::item::{Item, Read, text, time, with};
+use crate::table::{InTransaction, Table, entry_in, entry_key};
 use crate::{EmailIndex, Erased, Erasures, StoreError, addresses_in};
 
 mod lookup;
@@ -53,7 +52,10 @@ pub struct Failure {
 
 /// The failure records, in the control table. Of customers that were erased they hold no documents.
 #[derive(Clone, Debug)]
-pub struct Failures(ControlTable, Erasures);
+pub struct Failures {
+    pub(crate) table: Table,
+    pub(crate) erasures: Erasures,
+}
 
 /// Some failure records, and where to go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,11 +81,6 @@ const AT_ONCE: usize = 16;
 const LOOKED_THROUGH: i32 = 100;
 
 impl Failures {
-    /// The failure records in this control table.
-    pub(crate) fn new(table: ControlTable, erasures: Erasures) -> Self {
-        Self(table, erasures)
-    }
-
     /// Adds or replaces the failure record of a customer.
     ///
     /// # Errors
@@ -105,14 +102,12 @@ impl Failures {
         why: Withheld,
     ) -> Result<(), StoreError> {
         let is_limited = if why == Withheld::BeyondLimit { ", beyond_limit = :since" } else { "" };
-        let update = Update::builder()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(connection, &withheld_entry(&failure.source_id))))
+        let withheld = self
+            .table
+            .update(connection, &withheld_entry(&failure.source_id))
             .update_expression(format!("SET since = if_not_exists(since, :since){is_limited}"))
-            .expression_attribute_values(":since", time(failure.failed_at))
-            .build();
-        let withheld = TransactWriteItem::builder().update(update.map_err(unbuilt)?).build();
-        self.put_with(connection, failure, withheld).await
+            .expression_attribute_values(":since", time(failure.failed_at));
+        self.put_with(connection, failure, withheld.in_transaction()?).await
     }
 
     async fn put_with(
@@ -123,7 +118,7 @@ impl Failures {
     ) -> Result<(), StoreError> {
         let record =
             [("reason", text(&failure.reason)), ("failed_at", time(failure.failed_at)), (RAW_DOCUMENT, text(""))];
-        let erased = self.1.of(&connection.tenant).await?;
+        let erased = self.erasures.of(&connection.tenant).await?;
         let is_kept = !failure.raw.is_empty() && !is_refused(&erased, connection, failure);
         let raw = [(RAW_DOCUMENT, text(if is_kept { shortened(&failure.raw) } else { String::new() }))];
         let puts = vec![
@@ -134,7 +129,7 @@ impl Failures {
         self.transact(puts).await?;
         if is_kept {
             // Somebody may have been erased since the list was read, and the document was not there to be emptied.
-            let now = self.1.of(&connection.tenant).await?;
+            let now = self.erasures.of(&connection.tenant).await?;
             if now.differs_from(&erased) && is_refused(&now, connection, failure) {
                 self.empty_document(connection, &failure.source_id).await?;
             }
@@ -154,10 +149,10 @@ impl Failures {
         limit: usize,
         with_raw: bool,
     ) -> Result<FailurePage, StoreError> {
-        let start = after.map(|source_id| ControlTable::key(connection, &record_entry(source_id)));
+        let start = after.map(|source_id| entry_key(connection, &record_entry(source_id)));
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let query = self.0.entries(connection, FAILURE).limit(limit).set_exclusive_start_key(start);
-        let page = query_page(&self.0.patience, &query).await?;
+        let query = self.table.entries(connection, FAILURE).limit(limit).set_exclusive_start_key(start);
+        let page = self.table.send(query).await?;
         let failures = page.items().iter().map(failure).collect::<Result<Vec<_>, _>>()?;
         let failures = if with_raw {
             // One document at a time would take long, all of a page at once much memory.
@@ -177,15 +172,8 @@ impl Failures {
     /// If the store can't be read.
     pub async fn all(&self, connection: &ConnectionKey) -> Result<Vec<Failure>, StoreError> {
         let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.page(connection, after.as_deref(), 100, true).await?;
-            all.extend(page.failures);
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        self.look_through(connection, |failure| all.push(failure)).await?;
+        Ok(all)
     }
 
     /// Whether a customer has a failure record.
@@ -193,16 +181,9 @@ impl Failures {
     /// # Errors
     /// If the store can't be read.
     pub async fn is_there(&self, connection: &ConnectionKey, source_id: &str) -> Result<bool, StoreError> {
-        let get = self
-            .0
-            .client
-            .get_item()
-            .table_name(&self.0.name)
-            .set_key(Some(ControlTable::key(connection, &record_entry(source_id))))
-            .projection_expression("entry")
-            .consistent_read(true);
-        let answer = self.0.send(|| get.clone().send()).await.map_err(|error| StoreError::aws("GetItem", error))?;
-        Ok(answer.item.is_some())
+        let get =
+            self.table.get_request(entry_key(connection, &record_entry(source_id))).projection_expression("entry");
+        Ok(self.table.send(get).await?.item.is_some())
     }
 
     /// How many failure records a connection has. Reads a few hundred bytes for each.
@@ -223,7 +204,7 @@ impl Failures {
 
     async fn count_of(&self, connection: &ConnectionKey, prefix: &str) -> Result<u64, StoreError> {
         // Half the price: what was written in the last second may be missing.
-        query_count(&self.0.patience, self.0.entries(connection, prefix).consistent_read(false)).await
+        self.table.query_count(self.table.entries(connection, prefix).consistent_read(false)).await
     }
 
     /// Removes a customer's failure record and any request to redrive it.
@@ -290,20 +271,8 @@ impl Failures {
         ids: &BTreeSet<String>,
     ) -> Result<Vec<String>, StoreError> {
         let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        let between = self
-            .0
-            .client
-            .query()
-            .table_name(&self.0.name)
-            .consistent_read(true)
-            .key_condition_expression("#connection = :connection AND entry BETWEEN :first AND :last")
-            .expression_attribute_names("#connection", "connection")
-            .expression_attribute_values(":connection", text(connection.to_string()))
-            .expression_attribute_values(":first", text(record_entry(first)))
-            .expression_attribute_values(":last", text(record_entry(last)))
-            .projection_expression("entry")
-            .limit(LOOKED_THROUGH);
-        let page = query_page(&self.0.patience, &between).await?;
+        let between = self.table.entries_between(connection, &record_entry(first), &record_entry(last));
+        let page = self.table.send(between.projection_expression("entry").limit(LOOKED_THROUGH)).await?;
         if page.last_evaluated_key.is_none() {
             let found = page.items().iter().map(|item| source_id_of(item, FAILURE)).collect::<Result<Vec<_>, _>>()?;
             return Ok(found.into_iter().filter(|source_id| ids.contains(source_id)).collect());
@@ -315,32 +284,27 @@ impl Failures {
 
     /// The record with its raw document, which a record of the release before has in itself.
     async fn with_raw(&self, connection: &ConnectionKey, failure: Failure) -> Result<Failure, StoreError> {
-        let Some(item) = self.0.get(connection, &raw_entry(&failure.source_id)).await? else { return Ok(failure) };
+        let Some(item) = self.table.get(connection, &raw_entry(&failure.source_id)).await? else { return Ok(failure) };
         let raw = Read::new(RAW, &item).text(RAW_DOCUMENT)?.to_owned();
         Ok(Failure { raw, ..failure })
     }
 
-    fn put_of(
+    fn put_of<const N: usize>(
         &self,
         connection: &ConnectionKey,
         entry: String,
-        attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+        attributes: [(&str, AttributeValue); N],
     ) -> Result<TransactWriteItem, StoreError> {
-        let mut item = ControlTable::key(connection, &entry);
-        item.extend(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let put = Put::builder().table_name(&self.0.name).set_item(Some(item)).build();
-        Ok(TransactWriteItem::builder().put(put.map_err(unbuilt)?).build())
+        self.table.put_request(with(entry_key(connection, &entry), attributes)).in_transaction()
     }
 
     fn delete_of(&self, connection: &ConnectionKey, entry: String) -> Result<TransactWriteItem, StoreError> {
-        let key = ControlTable::key(connection, &entry);
-        let delete = Delete::builder().table_name(&self.0.name).set_key(Some(key)).build();
-        Ok(TransactWriteItem::builder().delete(delete.map_err(unbuilt)?).build())
+        self.table.delete_request(entry_key(connection, &entry)).in_transaction()
     }
 
     async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), StoreError> {
         // None of them has a condition.
-        transact(&self.0.client, &self.0.patience, None, items).await.map(|_| ())
+        self.table.transact(None, items).await.map(|_| ())
     }
 
     /// The customers whose deletion waits, by id.
@@ -348,7 +312,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be read.
     pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
-        let items = query_all(&self.0.patience, self.0.entries(connection, WITHHELD)).await?;
+        let items = self.table.query_all(self.table.entries(connection, WITHHELD)).await?;
         items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
     }
 
@@ -371,7 +335,7 @@ impl Failures {
         connection: &ConnectionKey,
         source_id: String,
     ) -> Result<Option<(String, Withheld)>, StoreError> {
-        let Some(item) = self.0.get(connection, &withheld_entry(&source_id)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(connection, &withheld_entry(&source_id)).await? else { return Ok(None) };
         let is_limited = Read::new(WITHHELD, &item).has("beyond_limit");
         Ok(Some((source_id, if is_limited { Withheld::BeyondLimit } else { Withheld::Unproven })))
     }
@@ -394,13 +358,13 @@ fn raw_entry(source_id: &str) -> String {
 }
 
 fn source_id_of(item: &Item, prefix: &str) -> Result<String, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     Ok(entry.strip_prefix(prefix).unwrap_or(entry).to_owned())
 }
 
 /// The record in an item, with the raw document that a record of the release before has in itself.
 fn failure(item: &Item) -> Result<Failure, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     Ok(Failure {
         source_id: source_id_of(item, FAILURE)?,
@@ -447,8 +411,4 @@ fn is_refused(erased: &Erased, connection: &ConnectionKey, failure: &Failure) ->
     // A destination's failure records have public ids.
     let public = failure.source_id.parse::<CustomerId>();
     erased.refuses_document(&own, &failure.raw) || public.is_ok_and(|id| erased.refuses_document(&id, ""))
-}
-
-fn unbuilt(_: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    not_built("TransactWriteItems")
 }

@@ -29,18 +29,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use model::{ChangeAction, CustomerId, FeedChange, FeedPosition, LANES, LanePosition, PlantedFault, lane_of};
 use thiserror::Error;
 
-use crate::backoff::Patience;
-use crate::item::{Read, bytes, number, text, time};
-use crate::request::{is_done, query_page};
-use crate::{Clock, Random, StoreError};
+use crate::StoreError;
+use crate::item::{Item, Read, bytes, item, number, text, time};
+use crate::table::{Refused, Table};
 
 mod segment;
 
@@ -64,10 +61,7 @@ const FIRST: &str = "0";
 /// The change feeds of all tenants.
 #[derive(Clone, Debug)]
 pub struct ChangeFeed {
-    client: Client,
-    table: String,
-    clock: Clock,
-    random: Random,
+    pub(crate) table: Table,
 }
 
 /// Some changes, oldest first.
@@ -145,11 +139,6 @@ impl ChangeFeed {
     /// How long a change is kept.
     pub const KEPT: Duration = Duration::from_secs(90 * 86_400);
 
-    /// The feed in the table called `table`.
-    pub(crate) fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { client, table: table.into(), clock, random }
-    }
-
     /// Appends changes of a tenant's customers. Those of one customer stay in their order. If it fails, some of them
     /// may have been appended: append all of them again.
     ///
@@ -172,17 +161,14 @@ impl ChangeFeed {
     /// Puts one segment after the last one of a lane.
     async fn append_segment(&self, log: &str, lines: Lines, deadline: Timestamp) -> Result<(), StoreError> {
         // 0 says that a tag is not known.
-        let tag = self.random.below(u64::from(u32::MAX)) + 1;
+        let tag = self.table.random.below(u64::from(u32::MAX)) + 1;
         let (name, changes) = lines.attribute();
         loop {
             let number_of_it = self.next_number(log).await?;
-            let now = self.clock.now();
+            let now = self.table.clock.now();
             let put = self
-                .client
-                .put_item()
-                .table_name(&self.table)
-                .item("log", text(log))
-                .item("entry", text(entry(number_of_it)))
+                .table
+                .put_request(key(log, &entry(number_of_it)))
                 .item("at", time(now))
                 .item("tag", number(tag))
                 .item("count", number(lines.count))
@@ -193,18 +179,12 @@ impl ChangeFeed {
                 true => put,
                 false => put.condition_expression("attribute_not_exists(entry)"),
             };
-            let Err(error) = self.patience().send(Some(deadline), || put.clone().send()).await else { return Ok(()) };
-            match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    // It is our own, if the answer to an earlier attempt was lost.
-                    let is_ours = failed.item().is_some_and(|item| item.get("tag") == Some(&number(tag)));
-                    if is_ours {
-                        return Ok(());
-                    }
-                }
-                _ => return Err(StoreError::aws("PutItem", error)),
+            let Err(Refused(item)) = self.table.write(Some(deadline), put).await? else { return Ok(()) };
+            // It is our own, if the answer to an earlier attempt was lost.
+            if item.is_some_and(|item| item.get("tag") == Some(&number(tag))) {
+                return Ok(());
             }
-            if self.clock.now() >= deadline {
+            if self.table.clock.now() >= deadline {
                 return Err(StoreError::Deadline { operation: "PutItem" });
             }
         }
@@ -212,11 +192,9 @@ impl ChangeFeed {
 
     /// The number that follows the last segment of a lane.
     async fn next_number(&self, log: &str) -> Result<u64, StoreError> {
-        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry, expires");
-        let last = query_page(&self.patience(), &last).await?;
-        match last.items().first() {
-            Some(item) if Read::new("segment", item).number::<i64>("expires")? > self.expired() => {
-                Ok(number_of(item)? + 1)
+        match self.last_segment(log).await? {
+            Some(item) if Read::new("segment", &item).number::<i64>("expires")? > self.expired() => {
+                Ok(number_of(&item)? + 1)
             }
             _ => Ok(self.start(log).await? + 1),
         }
@@ -224,9 +202,8 @@ impl ChangeFeed {
 
     /// Whether a lane has no segment of such a number, and never had: it was begun anew, or restored.
     async fn ends_before(&self, log: &str, number: u64) -> Result<bool, StoreError> {
-        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1).projection_expression("entry");
-        match query_page(&self.patience(), &last).await?.items().first() {
-            Some(item) => Ok(number_of(item)? < number),
+        match self.last_segment(log).await? {
+            Some(item) => Ok(number_of(&item)? < number),
             // All have expired, if it goes on where they ended.
             None => Ok(self.stored_start(log).await?.is_none_or(|(after, _)| after > number)),
         }
@@ -234,20 +211,17 @@ impl ChangeFeed {
 
     /// What expires by then counts as expired; in seconds.
     fn expired(&self) -> i64 {
-        (self.clock.now() + MARGIN).as_second()
+        (self.table.clock.now() + MARGIN).as_second()
     }
 
     /// After which number a lane goes on that has no segment, or expired ones alone.
     async fn start(&self, log: &str) -> Result<u64, StoreError> {
         loop {
-            let now = self.clock.now();
+            let now = self.table.clock.now();
             let stored = self.stored_start(log).await?;
             let update = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .key("log", text(log))
-                .key("entry", text(START))
+                .table
+                .update_request(key(log, START))
                 .update_expression("SET after_number = :after, #at = :at")
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(":at", time(now));
@@ -262,8 +236,7 @@ impl ChangeFeed {
                 None => (0, update.condition_expression("attribute_not_exists(entry)")),
             };
             let update = update.expression_attribute_values(":after", number(after));
-            let answer = self.patience().send(None, || update.clone().send()).await;
-            if is_done("UpdateItem", answer)? {
+            if self.table.is_done(update).await? {
                 return Ok(after);
             }
         }
@@ -271,16 +244,7 @@ impl ChangeFeed {
 
     /// After which number a lane began, and when.
     async fn stored_start(&self, log: &str) -> Result<Option<(u64, Timestamp)>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("log", text(log))
-            .key("entry", text(START))
-            .consistent_read(true);
-        let answer = self.patience().send(None, || get.clone().send()).await;
-        let item = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
-        let start = item.map(|item| {
+        let start = self.table.get_key(key(log, START)).await?.map(|item| {
             let read = Read::new(START, &item);
             Ok::<_, StoreError>((read.number("after_number")?, read.time("at")?))
         });
@@ -350,20 +314,16 @@ impl ChangeFeed {
 
     /// The position before the first segment that has not expired; without one, before the first that will be.
     async fn oldest_of_lane(&self, log: String) -> Result<LanePosition, StoreError> {
-        let mut kept = self
+        let kept = self
             .segments(&log, FIRST)
             .filter_expression("expires > :expired")
             .expression_attribute_values(":expired", number(self.expired()))
             .projection_expression("entry");
-        loop {
-            let page = query_page(&self.patience(), &kept).await?;
-            if let Some(item) = page.items().first() {
+        let mut pages = self.table.pages(kept);
+        while let Some(page) = pages.next().await? {
+            if let Some(item) = page.first() {
                 return Ok(LanePosition { read: number_of(item)?.saturating_sub(1), ..LanePosition::default() });
             }
-            if page.last_evaluated_key.is_none() {
-                break;
-            }
-            kept = kept.set_exclusive_start_key(page.last_evaluated_key);
         }
         let read = self.stored_start(&log).await?.map_or(0, |(after, _)| after);
         Ok(LanePosition { read, ..LanePosition::default() })
@@ -379,13 +339,8 @@ impl ChangeFeed {
     }
 
     async fn latest_of_lane(&self, log: String, overlap: Duration) -> Result<LanePosition, StoreError> {
-        let until = self.clock.now() - overlap;
-        let head = "entry, #at, tag, #count";
-        let last = self.segments(&log, FIRST).scan_index_forward(false).limit(1).projection_expression(head);
-        let last = last.expression_attribute_names("#at", "at").expression_attribute_names("#count", "count");
-        let Some(last) = query_page(&self.patience(), &last).await?.items.unwrap_or_default().pop() else {
-            return self.oldest_of_lane(log).await;
-        };
+        let until = self.table.clock.now() - overlap;
+        let Some(last) = self.last_segment(&log).await? else { return self.oldest_of_lane(log).await };
         let last_number = number_of(&last)?;
         let (mut segment, mut back) = (Some(last), 1);
         while let Some(item) = segment {
@@ -395,33 +350,25 @@ impl ChangeFeed {
             }
             let earlier = last_number.saturating_sub(back);
             back *= 2;
-            let get = self
-                .client
-                .get_item()
-                .table_name(&self.table)
-                .key("log", text(&log))
-                .key("entry", text(entry(earlier)))
-                .consistent_read(true);
-            let answer = self.patience().send(None, || get.clone().send()).await;
-            segment = answer.map_err(|error| StoreError::aws("GetItem", error))?.item;
+            segment = self.table.get_key(key(&log, &entry(earlier))).await?;
         }
         self.oldest_of_lane(log).await
     }
 
+    /// The last segment of a lane without its changes, expired or not.
+    async fn last_segment(&self, log: &str) -> Result<Option<Item>, StoreError> {
+        let last = self.segments(log, FIRST).scan_index_forward(false).limit(1);
+        let last = last.projection_expression("entry, expires, #at, tag").expression_attribute_names("#at", "at");
+        Ok(self.table.send(last).await?.items.unwrap_or_default().pop())
+    }
+
     /// The segments of a lane from an entry on.
     fn segments(&self, log: &str, from: &str) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#log = :log AND entry >= :from")
+        self.table
+            .query("#log = :log AND entry >= :from")
             .expression_attribute_names("#log", "log")
             .expression_attribute_values(":log", text(log))
             .expression_attribute_values(":from", text(from))
-    }
-
-    fn patience(&self) -> Patience {
-        Patience::new(self.clock.clone(), self.random.clone())
     }
 }
 
@@ -454,7 +401,7 @@ impl LaneReader {
         let knows_last = taken == 0 && tag != 0;
         let from = if knows_last { read } else { read + 1 };
         let query = feed.segments(&self.log, &entry(from)).limit(SEGMENTS_AT_ONCE);
-        let page = query_page(&feed.patience(), &query).await?;
+        let page = feed.table.send(query).await?;
         self.has_more = page.last_evaluated_key.is_some();
         let is_lost = tag != 0 && page.items().is_empty() && !self.has_more && self.segments.is_empty();
         if is_lost && feed.ends_before(&self.log, read).await? {
@@ -478,6 +425,11 @@ impl LaneReader {
         }
         Ok(())
     }
+}
+
+/// The key of an item of the feed table.
+pub(crate) fn key(log: &str, entry: &str) -> Item {
+    item([("log", text(log)), ("entry", text(entry))])
 }
 
 fn log(tenant: &str, lane: usize) -> String {

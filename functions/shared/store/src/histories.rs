@@ -9,21 +9,21 @@
 //! A ring, so that nothing has to be deleted: one write of less than 1 KB an hour. Whoever reads takes the snapshots of
 //! the last 24 hours. Totals that a later release adds come last, and are 0 in what this one wrote.
 
-use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use model::ConnectionKey;
 
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::{Item, number, text};
-use crate::request::is_done;
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_key};
 
 const HISTORY: &str = "history";
 const HOUR: i64 = 3_600;
 
 /// The totals of connections and destinations at the beginning of each hour, in the control table.
 #[derive(Clone, Debug)]
-pub struct Histories(ControlTable);
+pub struct Histories {
+    pub(crate) table: Table,
+}
 
 /// The totals at the beginning of an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +45,6 @@ impl Histories {
     /// How many snapshots are kept: the differences of 24 hours.
     const KEPT: i64 = 25;
 
-    /// The histories in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
-    }
-
     /// The hour of a time, in hours since 1970.
     pub fn hour_of(at: Timestamp) -> i64 {
         at.as_second().div_euclid(HOUR)
@@ -63,13 +58,13 @@ impl Histories {
         let hour = Self::hour_of(now);
         let snapshot: Vec<String> = [hour.to_string()].into_iter().chain(totals.iter().map(u64::to_string)).collect();
         let update = self
-            .0
+            .table
             .update(key, HISTORY)
             .update_expression(format!("SET h{} = :snapshot, latest = :hour", hour.rem_euclid(Self::KEPT)))
             .condition_expression("attribute_not_exists(latest) OR latest < :hour")
             .expression_attribute_values(":snapshot", text(snapshot.join(" ")))
             .expression_attribute_values(":hour", number(hour));
-        is_done("UpdateItem", self.0.send(|| update.clone().send()).await).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// The snapshots of the last 24 hours before `now`, and of the one in which it lies, the earliest first.
@@ -77,7 +72,7 @@ impl Histories {
     /// # Errors
     /// If the store can't be read.
     pub async fn of(&self, key: &ConnectionKey, now: Timestamp) -> Result<Vec<Snapshot>, StoreError> {
-        let Some(item) = self.0.glance(vec![ControlTable::key(key, HISTORY)]).await?.pop() else {
+        let Some(item) = self.table.glance(vec![entry_key(key, HISTORY)], &[], None).await?.pop() else {
             return Ok(Vec::new());
         };
         Ok(snapshots(&item, Self::hour_of(now)))

@@ -1,17 +1,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::ConnectionKey;
 use model::import::{BeforeImage, RequestFingerprint, RowOutcome};
 
-use crate::bulk::BulkTable;
-use crate::item::{Item, Read, number, text, time};
-use crate::request::{query_all, query_page};
-use crate::{Clock, Random, StoreError};
+use crate::StoreError;
+use crate::item::{Item, Read, item, number, text, time};
+use crate::table::Table;
 
 mod claims;
 mod images;
@@ -49,7 +47,7 @@ pub use images::StoredImage;
 /// table, side by side, 11 seconds.
 #[derive(Clone, Debug)]
 pub struct Imports {
-    table: BulkTable,
+    pub(crate) table: Table,
 }
 
 /// One import.
@@ -107,11 +105,6 @@ impl Imports {
     /// How long an import can be undone: 90 days.
     pub const KEPT: Duration = Duration::from_secs(90 * 86_400);
 
-    /// The table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: BulkTable { client, name: table.into(), clock, random } }
-    }
-
     /// The import that carried a request out last, and which of the fingerprints led to it.
     ///
     /// # Errors
@@ -124,7 +117,7 @@ impl Imports {
     ) -> Result<Option<(RequestFingerprint, ImportRecord)>, StoreError> {
         let keys = fingerprints.iter().map(|fingerprint| request_key(connection, fingerprint)).collect();
         let mut found = HashMap::new();
-        for item in self.table.get(keys, &[], deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
+        for item in self.table.get_many(keys, &[], deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
             let read = Read::new("request", &item);
             found.insert(read.text("id")?.to_owned(), read.text("import")?.to_owned());
         }
@@ -162,15 +155,15 @@ impl Imports {
         limit: usize,
     ) -> Result<(Vec<ImportRecord>, bool), StoreError> {
         let start = after.map(|(began_at, import)| {
-            Item::from([
-                ("id".to_owned(), text(import_key(connection, import))),
-                ("listing".to_owned(), text(connection.to_string())),
-                ("began".to_owned(), time(began_at)),
+            item([
+                ("id", text(import_key(connection, import))),
+                ("listing", text(connection.to_string())),
+                ("began", time(began_at)),
             ])
         });
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let query = self.listing(connection).limit(limit).set_exclusive_start_key(start);
-        let page = query_page(&self.table.patience(), &query).await?;
+        let page = self.table.send(query).await?;
         let alive = page.items().iter().filter(|item| self.is_alive(item));
         Ok((alive.map(read_record).collect::<Result<_, _>>()?, page.last_evaluated_key.is_some()))
     }
@@ -180,17 +173,13 @@ impl Imports {
     /// # Errors
     /// If the store can't be read.
     pub async fn list(&self, connection: &ConnectionKey) -> Result<Vec<ImportRecord>, StoreError> {
-        let all = query_all(&self.table.patience(), self.listing(connection)).await?;
+        let all = self.table.query_all(self.listing(connection)).await?;
         all.iter().filter(|item| self.is_alive(item)).map(read_record).collect()
     }
 
     fn listing(&self, connection: &ConnectionKey) -> QueryFluentBuilder {
         self.table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("by-connection")
-            .key_condition_expression("listing = :listing")
+            .query_index("by-connection", "listing = :listing")
             .expression_attribute_values(":listing", text(connection.to_string()))
             .scan_index_forward(false)
     }
@@ -205,7 +194,7 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        self.table.put(vec![record_item(connection, record)], deadline).await
+        self.table.put_many(vec![record_item(connection, record)], deadline).await
     }
 
     /// Stores an import that begins, as the last that carries this request out. Only for a caller that holds the
@@ -220,12 +209,12 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let request = Item::from([
-            ("id".to_owned(), text(request_key(connection, fingerprint))),
-            ("import".to_owned(), text(&record.id)),
-            ("expires".to_owned(), expiry(record)),
+        let request = item([
+            ("id", text(request_key(connection, fingerprint))),
+            ("import", text(&record.id)),
+            ("expires", expiry(record)),
         ]);
-        self.table.put(vec![request, record_item(connection, record)], deadline).await
+        self.table.put_many(vec![request, record_item(connection, record)], deadline).await
     }
 
     /// What becomes of each row of an import, in their order.
@@ -290,7 +279,7 @@ impl Imports {
 
     /// An item that has not expired.
     async fn get(&self, key: String, deadline: Timestamp) -> Result<Option<Item>, StoreError> {
-        let item = self.table.get(vec![key], &[], deadline).await?.pop();
+        let item = self.table.get_many(vec![key], &[], deadline).await?.pop();
         Ok(item.filter(|item| self.is_alive(item)))
     }
 
@@ -318,16 +307,16 @@ fn expiry(record: &ImportRecord) -> AttributeValue {
 }
 
 fn record_item(connection: &ConnectionKey, record: &ImportRecord) -> Item {
-    let mut item = Item::from([
-        ("id".to_owned(), text(import_key(connection, &record.id))),
-        ("import".to_owned(), text(&record.id)),
-        ("listing".to_owned(), text(connection.to_string())),
-        ("began".to_owned(), time(record.began_at)),
-        ("saves_undo".to_owned(), AttributeValue::Bool(record.saves_undo)),
-        ("first_outcome_item".to_owned(), number(record.first_outcome_item)),
-        ("outcome_items".to_owned(), number(record.outcome_items)),
-        ("image_items".to_owned(), number(record.image_items)),
-        ("expires".to_owned(), expiry(record)),
+    let mut item = item([
+        ("id", text(import_key(connection, &record.id))),
+        ("import", text(&record.id)),
+        ("listing", text(connection.to_string())),
+        ("began", time(record.began_at)),
+        ("saves_undo", AttributeValue::Bool(record.saves_undo)),
+        ("first_outcome_item", number(record.first_outcome_item)),
+        ("outcome_items", number(record.outcome_items)),
+        ("image_items", number(record.image_items)),
+        ("expires", expiry(record)),
     ]);
     let times = [("finished", record.finished_at), ("undo_began", record.undo_began_at), ("undone", record.undone_at)];
     for (name, at) in times {

@@ -10,6 +10,17 @@ use crate::StoreError;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
+/// An item with these attributes.
+pub(crate) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+    with(Item::new(), attributes)
+}
+
+/// The item with these attributes, too.
+pub(crate) fn with<const N: usize>(mut item: Item, attributes: [(&str, AttributeValue); N]) -> Item {
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }

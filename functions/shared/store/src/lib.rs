@@ -33,12 +33,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod backoff;
-mod bulk;
 mod changes;
 mod clock;
 mod connection_registry;
 mod connection_state;
-mod control;
 mod credential_digest;
 mod deletion_limit;
 mod deliveries;
@@ -58,9 +56,9 @@ mod random;
 mod rate_limit;
 mod reference_table;
 mod removal;
-mod request;
 mod secrets;
 mod shadow;
+mod table;
 mod tables;
 mod zlib;
 

@@ -1,24 +1,19 @@
-use aws_sdk_dynamodb::Client;
 use futures::future::try_join_all;
 use model::{ConnectionKey, Resource};
 
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::{Read, text};
-use crate::request::{query_all, query_page};
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_key};
 
 /// Which prospects wait for a member of staff or a lead source that is not known yet, in the control table.
 ///
 /// A prospect waits under every name that its reference may mean, and is found by any of them.
 #[derive(Clone, Debug)]
-pub struct PendingReferences(ControlTable);
+pub struct PendingReferences {
+    pub(crate) table: Table,
+}
 
 impl PendingReferences {
-    /// The waiting prospects in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: &Clock, random: &Random) -> Self {
-        Self(ControlTable::new(client, table).patient(clock, random))
-    }
-
     /// Lets a prospect wait for a record under one of these names. If it waits already, that costs no write.
     ///
     /// # Errors
@@ -32,9 +27,9 @@ impl PendingReferences {
     ) -> Result<(), StoreError> {
         try_join_all(names.map(|name| async move {
             let entry = entry(resource, name, prospect);
-            match self.0.get(connection, &entry).await? {
+            match self.table.get(connection, &entry).await? {
                 Some(_) => Ok(()),
-                None => self.0.put(connection, &entry, [("prospect", text(prospect))]).await,
+                None => self.table.put(connection, &entry, [("prospect", text(prospect))]).await,
             }
         }))
         .await?;
@@ -53,9 +48,9 @@ impl PendingReferences {
         after: Option<&str>,
         limit: i32,
     ) -> Result<Vec<String>, StoreError> {
-        let start = after.map(|prospect| ControlTable::key(connection, &entry(resource, name, prospect)));
-        let query = self.0.entries(connection, &entry(resource, name, "")).limit(limit);
-        let page = query_page(&self.0.patience, &query.set_exclusive_start_key(start)).await?;
+        let start = after.map(|prospect| entry_key(connection, &entry(resource, name, prospect)));
+        let query = self.table.entries(connection, &entry(resource, name, "")).limit(limit);
+        let page = self.table.send(query.set_exclusive_start_key(start)).await?;
         page.items()
             .iter()
             .map(|item| Ok(Read::new("of a waiting prospect", item).text("prospect")?.to_owned()))
@@ -73,8 +68,8 @@ impl PendingReferences {
         prospect: &str,
     ) -> Result<Vec<String>, StoreError> {
         let prefix = format!("waiting/{}/", resource.name());
-        let query = self.0.entries(connection, &prefix).filter_expression("prospect = :prospect");
-        let items = query_all(&self.0.patience, query.expression_attribute_values(":prospect", text(prospect))).await?;
+        let query = self.table.entries(connection, &prefix).filter_expression("prospect = :prospect");
+        let items = self.table.query_all(query.expression_attribute_values(":prospect", text(prospect))).await?;
         let name = |item| {
             let rest =
                 Read::new("of a waiting prospect", item).text("entry")?.strip_prefix(&prefix).unwrap_or_default();
@@ -95,7 +90,7 @@ impl PendingReferences {
         prospect: &str,
     ) -> Result<(), StoreError> {
         let entries: Vec<String> = names.map(|name| entry(resource, name, prospect)).collect();
-        try_join_all(entries.iter().map(|entry| self.0.delete(connection, entry))).await?;
+        try_join_all(entries.iter().map(|entry| self.table.delete(connection, entry))).await?;
         Ok(())
     }
 }

@@ -82,7 +82,6 @@ impl Message for PollRequest {
 #[serde(deny_unknown_fields)]
 pub struct PushRequest {
     /// The destination.
-    #[serde(with = "key")]
     pub destination: ConnectionKey,
 }
 
@@ -93,7 +92,6 @@ pub struct PollRequest {
     /// What for.
     pub purpose: PollPurpose,
     /// At which connections.
-    #[serde(with = "keys")]
     pub connections: Vec<ConnectionKey>,
 }
 
@@ -181,41 +179,6 @@ impl<M: Message> Queue<M> {
                 return Err(StoreError::Deadline { operation: "SendMessageBatch" });
             }
         }
-    }
-}
-
-/// A key as `tenant/name`.
-mod key {
-    use model::ConnectionKey;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(key: &ConnectionKey, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(key)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionKey, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let key = text.split_once('/').map(|(tenant, name)| ConnectionKey::new(tenant, name));
-        key.ok_or_else(|| D::Error::custom("a key is not of the form tenant/name"))
-    }
-}
-
-/// Connections as `tenant/connection`.
-mod keys {
-    use model::ConnectionKey;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(keys: &[ConnectionKey], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(keys.iter().map(ConnectionKey::to_string))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ConnectionKey>, D::Error> {
-        let key = |text: &String| text.split_once('/').map(|(tenant, name)| ConnectionKey::new(tenant, name));
-        let texts: Vec<String> = Vec::deserialize(deserializer)?;
-        let keys: Option<Vec<_>> = texts.iter().map(key).collect();
-        keys.ok_or_else(|| D::Error::custom("a connection is not of the form tenant/connection"))
     }
 }
 

@@ -13,16 +13,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use model::ConnectionKey;
 
-use crate::backoff::Backoff;
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::{Item, Read, number, time};
-use crate::{Clock, Random, StoreError};
+use crate::table::{Refused, Table};
 
 /// How long a probe may take before another may try.
 const PROBE: Duration = Duration::from_secs(20);
@@ -40,9 +38,7 @@ const RACES: u32 = 3;
 /// The limiters, in the control table.
 #[derive(Clone, Debug)]
 pub struct SourceLimiter {
-    table: ControlTable,
-    clock: Clock,
-    random: Random,
+    pub(crate) table: Table,
 }
 
 /// The limiter's answer.
@@ -65,11 +61,6 @@ pub enum Admission {
 }
 
 impl SourceLimiter {
-    /// The limiters in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: ControlTable::new(client, table).patient(&clock, &random), clock, random }
-    }
-
     /// Reserves a slot for one request before `deadline`.
     ///
     /// # Errors
@@ -81,7 +72,7 @@ impl SourceLimiter {
         deadline: Timestamp,
     ) -> Result<Admission, StoreError> {
         let interval = Duration::from_secs_f64(1.0 / per_second.max(0.001));
-        let mut backoff = Backoff::until(&self.clock, &self.random, self.clock.now() + PATIENCE);
+        let mut backoff = self.table.backoff(Some(self.table.clock.now() + PATIENCE));
         for attempt in 1_u32.. {
             // In a busy hour the next slot lies ahead: take it, and move it on. One write, and no race to lose.
             let known = match self.take_next_slot(connection, interval, deadline).await? {
@@ -89,7 +80,7 @@ impl SourceLimiter {
                 Err(item) => item,
             };
             let read = Read::new("limiter", &known);
-            let now = self.clock.now();
+            let now = self.table.clock.now();
             let failures = read.number_or_zero("failures")?;
             let open_until = read.optional_time("open_until")?;
             if let Some(open_until) = open_until.filter(|until| failures > 0 && *until > now) {
@@ -123,8 +114,7 @@ impl SourceLimiter {
             .update(connection, "limiter")
             .update_expression("SET failures = :none REMOVE open_until")
             .expression_attribute_values(":none", number(0));
-        let answer = self.table.send(|| update.clone().send()).await;
-        answer.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| ())
     }
 
     /// A request failed in a way that may pass: the breaker opens. Returns until when.
@@ -140,17 +130,16 @@ impl SourceLimiter {
         let exponent = u32::try_from(failures_before).unwrap_or(u32::MAX).min(10);
         let ceiling = (FIRST_BREAK * 2_u32.pow(exponent)).min(LONGEST_BREAK);
         let half = u64::try_from(ceiling.as_millis() / 2).unwrap_or(0);
-        let jittered = Duration::from_millis(half + self.random.below(half + 1));
+        let jittered = Duration::from_millis(half + self.table.random.below(half + 1));
         let pause = retry_after.map_or(jittered, |asked| asked.clamp(jittered, LONGEST_RETRY_AFTER));
-        let open_until = self.clock.now() + pause;
+        let open_until = self.table.clock.now() + pause;
         let update = self
             .table
             .update(connection, "limiter")
             .update_expression("SET failures = :failures, open_until = :until")
             .expression_attribute_values(":failures", number(failures_before + 1))
             .expression_attribute_values(":until", time(open_until));
-        let answer = self.table.send(|| update.clone().send()).await;
-        answer.map(|_| open_until).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| open_until)
     }
 
     async fn take_next_slot(
@@ -167,15 +156,15 @@ impl SourceLimiter {
             )
             .expression_attribute_values(":deadline", number(deadline.as_microsecond()))
             .expression_attribute_values(":interval", number(interval.as_micros()))
-            .expression_attribute_values(":now", number(self.clock.now().as_microsecond()))
+            .expression_attribute_values(":now", number(self.table.clock.now().as_microsecond()))
             .expression_attribute_values(":none", number(0))
             .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedOld);
-        match self.table.send(|| update.clone().send()).await {
+        match self.table.write(None, update).await? {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
                 Ok(Ok(read_slot(Read::new("limiter", &item).number("next_slot")?)?))
             }
-            Err(error) => refused_by(error),
+            Err(Refused(item)) => Ok(Err(item.unwrap_or_default())),
         }
     }
 
@@ -213,16 +202,10 @@ impl SourceLimiter {
         } else {
             update.update_expression("SET next_slot = :next")
         };
-        match self.table.send(|| update.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(error) => refused_by::<(), _>(error).map(|_| false),
-        }
+        self.table.is_done(update).await
     }
 
-    fn update(
-        &self,
-        connection: &ConnectionKey,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+    fn update(&self, connection: &ConnectionKey) -> UpdateItemFluentBuilder {
         self.table
             .update(connection, "limiter")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -232,16 +215,4 @@ impl SourceLimiter {
 fn read_slot(microseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_microsecond(microseconds)
         .map_err(|_| StoreError::Corrupt { key: "limiter".to_owned(), attribute: "next_slot" })
-}
-
-/// The item that refused a conditional update, as it stood; any other error stays one.
-fn refused_by<T, R>(
-    error: aws_sdk_dynamodb::error::SdkError<UpdateItemError, R>,
-) -> Result<Result<T, Item>, StoreError> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-            Ok(Err(failed.item.clone().unwrap_or_default()))
-        }
-        _ => Err(StoreError::aws("UpdateItem", error)),
-    }
 }

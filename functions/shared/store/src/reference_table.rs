@@ -14,13 +14,11 @@ mod stored;
 
 use std::marker::PhantomData;
 
-use aws_sdk_dynamodb::Client;
 use model::{ConnectionKey, ExternalKey, Record, ReferenceCandidates, ReferenceData, shown_keys};
 
-use crate::control::ControlTable;
+use crate::StoreError;
 use crate::item::Read;
-use crate::request::query_page;
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_key};
 
 use names::{Bearer, Taking};
 use stored::{NewKey, Stored, as_stored, document, room_for_keys, stored};
@@ -33,8 +31,7 @@ const LARGEST_PAGE: usize = 3_500 * 1024;
 /// The staff, or the lead sources, of all connections.
 #[derive(Clone, Debug)]
 pub struct ReferenceTable<T> {
-    table: ControlTable,
-    clock: Clock,
+    table: Table,
     kind: PhantomData<T>,
 }
 
@@ -87,9 +84,8 @@ enum Written<T> {
 }
 
 impl<T: ReferenceData> ReferenceTable<T> {
-    /// The records in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: &Random) -> Self {
-        Self { table: ControlTable::new(client, table).patient(&clock, random), clock, kind: PhantomData }
+    pub(crate) fn new(table: Table) -> Self {
+        Self { table, kind: PhantomData }
     }
 
     /// Inserts or updates what a sender calls `key`. A new key means the record that has its match key; if none has,
@@ -157,7 +153,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Record<T>>, bool), StoreError> {
-        let mut start = after.map(|id| ControlTable::key(connection, &entry_of::<T>(id)));
+        let mut start = after.map(|id| entry_key(connection, &entry_of::<T>(id)));
         let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < limit {
             let query = self
@@ -165,7 +161,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
                 .entries(connection, &entry_of::<T>(""))
                 .limit(i32::try_from(limit - records.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start.take());
-            let page = query_page(&self.table.patience, &query).await?;
+            let page = self.table.send(query).await?;
             for item in page.items() {
                 bytes += Read::new("?", item).text("doc")?.len();
                 if bytes > LARGEST_PAGE && !records.is_empty() {
@@ -233,7 +229,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         {
             return Ok(Written::Done { stored: stored.clone(), former_name: None });
         }
-        let now = as_stored(self.clock.now())?;
+        let now = as_stored(self.table.clock.now())?;
         let record = Record {
             connection: push.connection.clone(),
             id: target.id.clone(),

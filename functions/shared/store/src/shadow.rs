@@ -11,8 +11,6 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -22,9 +20,9 @@ use model::{
 };
 use thiserror::Error;
 
-use crate::bulk::BulkTable;
 use crate::item::{Item, Read, bytes, number, text, time};
-use crate::{Clock, Erased, Erasures, Random, StoreError};
+use crate::table::{Refused, Table, id_key};
+use crate::{Erased, Erasures, StoreError};
 
 mod change;
 mod erase;
@@ -49,8 +47,8 @@ const LONGEST_KEY: usize = 2_048;
 /// The shadow table.
 #[derive(Clone, Debug)]
 pub struct Shadow {
-    table: BulkTable,
-    erasures: Erasures,
+    pub(crate) table: Table,
+    pub(crate) erasures: Erasures,
 }
 
 /// What a source says of one customer now.
@@ -133,17 +131,6 @@ impl Shadow {
     /// Partitions of the listing of one connection: an index must take as many writes a second as the table.
     pub const SHARDS: u8 = 16;
 
-    /// The table called `table`.
-    pub(crate) fn new(
-        client: Client,
-        table: impl Into<String>,
-        erasures: Erasures,
-        clock: Clock,
-        random: Random,
-    ) -> Self {
-        Self { table: BulkTable { client, name: table.into(), clock, random }, erasures }
-    }
-
     /// Merges records of one connection, each id at most once, and says what became of each.
     ///
     /// # Errors
@@ -157,7 +144,7 @@ impl Shadow {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
         let attributes = ["id", "version", "hash", "revision", "first_seen", "state"];
         let erased = self.erasures.of(&connection.tenant).await?;
-        let stored = self.table.get(keys, &attributes, deadline).await?;
+        let stored = self.table.get_many(keys, &attributes, deadline).await?;
         let mut heads = HashMap::with_capacity(stored.len());
         for item in &stored {
             let head = stored_head(item)?;
@@ -283,10 +270,7 @@ impl Shadow {
         let now = self.table.clock.now();
         let mut put = self
             .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .item("id", text(item_key(connection, record.source_id)))
+            .put_request(id_key(item_key(connection, record.source_id)))
             .item("version", text(record.version.as_str()))
             .item("hash", bytes(record.hash.as_bytes()))
             .item("revision", number(head.map_or(0, |head| head.revision) + 1))
@@ -309,14 +293,10 @@ impl Shadow {
                 .expression_attribute_values(":stored", text(head.stamp.version.as_str()))
                 .expression_attribute_values(":erased", text(Customer::ERASED)),
         };
-        let answer = self.table.patience().send(deadline, || put.clone().send()).await;
-        let Err(error) = answer else { return Ok(None) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
-                Some(item) => stored_head(item).map(Some),
-                None => Err(StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "version" }),
-            },
-            _ => Err(StoreError::aws("PutItem", error)),
+        match self.table.write(deadline, put).await? {
+            Ok(_) => Ok(None),
+            Err(Refused(Some(item))) => stored_head(&item).map(Some),
+            Err(Refused(None)) => Err(StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "version" }),
         }
     }
 
@@ -333,9 +313,7 @@ impl Shadow {
         if key.len() > LONGEST_KEY {
             return Ok(None);
         }
-        let get = self.table.client.get_item().table_name(&self.table.name).key("id", text(key)).consistent_read(true);
-        let answer = self.table.patience().send(None, || get.clone().send()).await;
-        Ok(answer.map_err(|error| StoreError::aws("GetItem", error))?.item)
+        self.table.get_key(id_key(key)).await
     }
 
     /// Those of the customers that are stored, deleted or not, in any order. Each id once.
@@ -377,7 +355,7 @@ impl Shadow {
         let keys = ids.into_iter().map(|(connection, source_id)| item_key(&connection, &source_id));
         // No longer id is stored.
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
-        self.table.get(keys, &[], deadline).await
+        self.table.get_many(keys, &[], deadline).await
     }
 }
 
@@ -438,11 +416,11 @@ fn customer(item: &Item) -> Result<Customer, StoreError> {
     let key = read.text("id")?;
     let corrupt_key = || StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "id" };
     let (connection, source_id) = key.split_once('~').ok_or_else(corrupt_key)?;
-    let (tenant, connection) = connection.split_once('/').ok_or_else(corrupt_key)?;
+    let connection = connection.parse().map_err(|_| corrupt_key())?;
     let content = serde_json::from_str(read.text("doc")?)
         .map_err(|_| StoreError::Corrupt { key: CUSTOMER.to_owned(), attribute: "doc" })?;
     Ok(Customer {
-        connection: ConnectionKey::new(tenant, connection),
+        connection,
         source_id: source_id.to_owned(),
         content,
         first_seen_at: read.time("first_seen")?,

@@ -14,16 +14,13 @@ use jiff::Timestamp;
 use model::{Content, Customer, Status, fold_id, is_spelling_of};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
-use store::{Clock, Failures, Shadow, StoreError, Tables};
+use sources::companions::{COMPANIONS, MISSING_AT_ONCE, between};
+use store::{StoreError, Tables};
 
 use crate::{Difference, Differing, Suspect, Unclear, Verified, VerifyError, fields_that_differ, wait_out};
 
 /// How long after the first look the second one begins: a change must have had time to reach the source's queue.
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// How many customers that are known to exist are asked for beside those that seem to be gone.
-const COMPANIONS: usize = 3;
-/// How many of the customers that seem to be gone are asked for at once.
-const MISSING_AT_ONCE: usize = 10;
 /// How many requests in a row may bring nothing that can be used, before one has brought something.
 const BLIND_FAILURES: u32 = 6;
 
@@ -34,10 +31,8 @@ const UNREADABLE_RECORD: &str = "its record can't be read";
 /// Compares customers of the shadow with what Association Anywhere says of them.
 #[derive(Clone, Debug)]
 pub struct CustomersVerifier {
-    shadow: Shadow,
-    failures: Failures,
+    tables: Tables,
     source: AssociationAnywhereClient,
-    clock: Clock,
     /// Whether pauses of the limiter are waited out, or end the comparison.
     is_patient: bool,
 }
@@ -55,8 +50,8 @@ pub struct Look {
 
 impl CustomersVerifier {
     /// Works on these tables, and waits for its turn however long that takes: for a person who waits for the answer.
-    pub fn new(tables: &Tables, source: AssociationAnywhereClient, clock: Clock) -> Self {
-        Self { shadow: tables.shadow(), failures: tables.failures(), source, clock, is_patient: true }
+    pub fn new(tables: &Tables, source: AssociationAnywhereClient) -> Self {
+        Self { tables: tables.clone(), source, is_patient: true }
     }
 
     /// The same, but for a function, which is paid for waiting: a source that has no time now ends the comparison.
@@ -75,14 +70,14 @@ impl CustomersVerifier {
         sample: usize,
         deadline: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let (ids, stored) = self.shadow.sample(&connection.key, sample).await?;
+        let (ids, stored) = self.tables.shadow.sample(&connection.key, sample).await?;
         let first = self.look(connection, &ids, deadline).await?;
         let Look { agreeing, differing, unclear } = first;
         let verified = Verified { stored, agreeing, unclear, ..Verified::default() };
         if differing.is_empty() {
             return Ok(verified);
         }
-        self.clock.wait_until(self.clock.now() + SECOND_LOOK_AFTER).await;
+        self.tables.clock.wait_until(self.tables.clock.now() + SECOND_LOOK_AFTER).await;
         let suspects: Vec<Suspect> = differing.iter().map(Differing::to_suspect).collect();
         // The queue before the shadow: what leaves the queue in between is in the shadow by then.
         let queued = self.queued_among(connection, &suspects, deadline).await?;
@@ -137,12 +132,12 @@ impl CustomersVerifier {
         let key = &connection.key;
         for mut customer in differing {
             let is_still = suspects.get(&customer.source_id) == Some(&customer.to_suspect());
-            let is_redriven = self.failures.redrive_of(key, &customer.source_id).await?.is_some();
+            let is_redriven = self.tables.failures.redrive_of(key, &customer.source_id).await?.is_some();
             if !is_still || is_redriven || queued.contains(&customer.source_id) {
                 verified.on_their_way.push(customer.source_id);
                 continue;
             }
-            customer.has_failed = self.failures.is_there(key, &customer.source_id).await?;
+            customer.has_failed = self.tables.failures.is_there(key, &customer.source_id).await?;
             verified.drifted.push(customer);
         }
         Ok(verified)
@@ -183,7 +178,7 @@ impl CustomersVerifier {
         if !self.is_patient {
             return Err(VerifyError::Source { request, error });
         }
-        wait_out(&self.clock, request, error, waits, deadline).await
+        wait_out(&self.tables.clock, request, error, waits, deadline).await
     }
 }
 
@@ -269,7 +264,7 @@ impl Work<'_> {
     /// these are all that there are, some of them are others.
     async fn answers_for_another(&mut self, ids: &[String]) -> Result<bool, StoreError> {
         let Connection { key, settings } = self.connection;
-        let some = self.verifier.shadow.some_existing(key, ids.len() + 1).await?;
+        let some = self.verifier.tables.shadow.some_existing(key, ids.len() + 1).await?;
         let another: Vec<String> = some.into_iter().find(|id| !ids.contains(id)).into_iter().collect();
         if another.is_empty() {
             self.blind_failures += 1;
@@ -360,7 +355,7 @@ impl Work<'_> {
     async fn records(&self, ids: Vec<String>) -> Result<HashMap<String, Option<Customer>>, StoreError> {
         let key = &self.connection.key;
         let wanted = ids.iter().map(|source_id| (key.clone(), source_id.clone()));
-        let found = self.verifier.shadow.find_many(wanted, self.deadline).await?;
+        let found = self.verifier.tables.shadow.find_many(wanted, self.deadline).await?;
         let mut records: HashMap<String, Option<Customer>> = ids.into_iter().map(|id| (id, None)).collect();
         for unreadable in found.unreadable {
             records.remove(&unreadable.source_id);
@@ -406,7 +401,7 @@ impl Work<'_> {
         if self.companions.len() == COMPANIONS && self.most_heard >= wanted {
             return Ok(());
         }
-        let some = self.verifier.shadow.some_existing(&self.connection.key, wanted + missing.len()).await?;
+        let some = self.verifier.tables.shadow.some_existing(&self.connection.key, wanted + missing.len()).await?;
         let known: Vec<String> = some.into_iter().filter(|id| !missing.contains(id)).take(wanted).collect();
         if !known.is_empty()
             && let Ok(answer) = self.request(&known).await?
@@ -466,14 +461,4 @@ impl Work<'_> {
         let unclear = |source_id| Unclear { source_id, reason: reason.to_owned() };
         self.look.unclear.extend(ids.into_iter().map(unclear));
     }
-}
-
-/// Ids with companions among them: one first, one in the middle, one last.
-fn between(ids: &[String], companions: &[String]) -> Vec<String> {
-    let (first_half, second_half) = ids.split_at(ids.len() / 2);
-    let mut companions = companions.iter();
-    let mut between: Vec<&String> = companions.next().into_iter().chain(first_half).collect();
-    let last = companions.next();
-    between.extend(companions.chain(second_half).chain(last));
-    between.into_iter().cloned().collect()
 }

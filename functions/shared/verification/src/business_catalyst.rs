@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use model::{Customer, CustomerId, ListedChange, ListedCustomer, Listing, ListingState, Status};
 use sources::business_catalyst::{BusinessCatalystClient, ListedContact};
 use sources::{ContactPage, UNIDENTIFIED};
-use store::{Clock, Erasures, Failures, Ledger, Shadow, Tables};
+use store::Tables;
 
 use crate::{Difference, Differing, Unclear, Verified, VerifyError, fields_that_differ, wait_out};
 
@@ -20,12 +20,8 @@ const MAY_BE_MISSING: &str = "the source does not list it, but whether that was 
 /// Compares the contacts of the shadow with the source's list.
 #[derive(Clone, Debug)]
 pub struct ContactsVerifier {
-    shadow: Shadow,
-    erasures: Erasures,
-    failures: Failures,
-    ledger: Ledger,
+    tables: Tables,
     source: BusinessCatalystClient,
-    clock: Clock,
 }
 
 /// What a listing said, against the shadow.
@@ -49,15 +45,8 @@ struct Found {
 
 impl ContactsVerifier {
     /// Works on these tables.
-    pub fn new(tables: &Tables, source: BusinessCatalystClient, clock: Clock) -> Self {
-        Self {
-            shadow: tables.shadow(),
-            erasures: tables.erasures(),
-            failures: tables.failures(),
-            ledger: tables.ledger(),
-            source,
-            clock,
-        }
+    pub fn new(tables: &Tables, source: BusinessCatalystClient) -> Self {
+        Self { tables: tables.clone(), source }
     }
 
     /// Lists every contact and compares it; once more if any differs or is missing.
@@ -71,7 +60,7 @@ impl ContactsVerifier {
     ) -> Result<Verified, VerifyError> {
         let key = &connection.key;
         let first = self.list(connection, deadline).await?;
-        let existing: BTreeSet<String> = self.shadow.existing(key).await?.into_iter().collect();
+        let existing: BTreeSet<String> = self.tables.shadow.existing(key).await?.into_iter().collect();
         let absent: BTreeSet<String> = existing.difference(&first.seen).cloned().collect();
         let mut verified = Verified { stored: existing.len() as u64, agreeing: first.agreeing, ..Verified::default() };
         let unclear = |(source_id, reason)| Unclear { source_id, reason };
@@ -82,7 +71,7 @@ impl ContactsVerifier {
         let mut second = self.list(connection, deadline).await?;
         verified.unclear = second.unclear.into_iter().map(unclear).collect();
         // A contact that the next listing brings is on its way: it was updated after the place from which that begins.
-        let cursor = self.ledger.state(key).await?.cursor.map(|cursor| connection.settings.behind(cursor));
+        let cursor = self.tables.ledger.state(key).await?.cursor.map(|cursor| connection.settings.behind(cursor));
         for (source_id, before) in first.differing {
             let Some(mut now) = second.differing.remove(&source_id) else {
                 verified.agreeing += 1;
@@ -93,7 +82,7 @@ impl ContactsVerifier {
                 verified.on_their_way.push(source_id);
                 continue;
             }
-            now.customer.has_failed = self.failures.is_there(key, &source_id).await?;
+            now.customer.has_failed = self.tables.failures.is_there(key, &source_id).await?;
             verified.drifted.push(now.customer);
         }
         // What differed at the second listing only has changed between the two.
@@ -125,12 +114,12 @@ impl ContactsVerifier {
                 verified.agreeing += 1;
                 continue;
             }
-            match self.shadow.get(key, &source_id).await? {
+            match self.tables.shadow.get(key, &source_id).await? {
                 None => {}
                 Some(record) if record.content.status == Status::Deleted => verified.agreeing += 1,
                 Some(record) if is_proven => {
                     let mut customer = Differing::new(source_id, Difference::Missing, None, Some(&record));
-                    customer.has_failed = self.failures.is_there(key, &customer.source_id).await?;
+                    customer.has_failed = self.tables.failures.is_there(key, &customer.source_id).await?;
                     verified.drifted.push(customer);
                 }
                 Some(_) => verified.unclear.push(Unclear { source_id, reason: MAY_BE_MISSING.to_owned() }),
@@ -142,7 +131,7 @@ impl ContactsVerifier {
     /// Reads the list to its end.
     async fn list(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Listed, VerifyError> {
         let Connection { key, settings } = connection;
-        let settled_before = settings.behind(self.clock.now());
+        let settled_before = settings.behind(self.tables.clock.now());
         let mut listing = Listing::of_everything();
         let mut listed = Listed::default();
         let mut waits = 0;
@@ -150,7 +139,7 @@ impl ContactsVerifier {
             let answer = match self.source.contacts(key, settings, &listing, deadline).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    wait_out(&self.clock, "contact list", error, &mut waits, deadline).await?;
+                    wait_out(&self.tables.clock, "contact list", error, &mut waits, deadline).await?;
                     continue;
                 }
             };
@@ -185,8 +174,8 @@ impl ContactsVerifier {
     ) -> Result<(), VerifyError> {
         let key = &connection.key;
         let wanted = page.customers.iter().map(|customer| (key.clone(), customer.source_id.clone()));
-        let found = self.shadow.find_many(wanted, deadline).await?;
-        let erased = self.erasures.of(&key.tenant).await?;
+        let found = self.tables.shadow.find_many(wanted, deadline).await?;
+        let erased = self.tables.erasures.of(&key.tenant).await?;
         let records: BTreeMap<&str, &Customer> =
             found.customers.iter().map(|customer| (customer.source_id.as_str(), customer)).collect();
         for ListedCustomer { source_id, news, .. } in page.customers {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Metrics, QueueHandler};
 use model::ConnectionKey;
 use store::{
-    ChunkKey, Clock, ConnectionRegistry, ConnectionStates, DeletionLimit, Failure, Failures, LastError, LeasedChunk,
-    Ledger, Message, PollPurpose, PollRequest, PollRequests, Random, Settlement, Shadow, StoreError,
+    ChunkKey, Failure, LastError, LeasedChunk, Message, PollPurpose, PollRequest, PollRequests, Settlement, StoreError,
+    Tables,
 };
 use tracing::Instrument;
 
@@ -51,21 +51,8 @@ impl<W: Work> QueueHandler for Working<W> {
 /// Takes chunks from the ledger, and returns their results to it.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// What is configured.
-    pub registry: ConnectionRegistry,
-    /// The batch ledger.
-    pub ledger: Ledger,
-    /// The connections' states, for the operator.
-    pub states: ConnectionStates,
-    /// Customers that can't be taken over.
-    pub failures: Failures,
-    /// The customers.
-    pub shadow: Shadow,
-    /// The limit on deletions.
-    pub deletion_limit: DeletionLimit,
-    /// The time.
-    pub clock: Clock,
-    random: Random,
+    /// The tables.
+    pub tables: Tables,
     metrics: Metrics,
     /// The queue of the function that polls these connections.
     poll_requests: PollRequests,
@@ -82,36 +69,29 @@ impl Worker {
         let requests_url = environment.required("POLL_REQUESTS_URL")?;
         let Clients { sqs, clock, random, metrics, .. } = clients;
         Ok(Self {
-            registry: tables.registry(),
-            ledger: tables.ledger(),
-            states: tables.states(),
-            failures: tables.failures(),
-            shadow: tables.shadow(),
-            deletion_limit: tables.deletion_limit(),
-            clock: clock.clone(),
-            random: random.clone(),
+            tables,
             metrics: metrics.clone(),
             poll_requests: PollRequests::new(sqs.clone(), requests_url, clock.clone(), random.clone()),
         })
     }
 
     async fn lease_and_work<W: Work>(&self, work: &W, key: ChunkKey, deadline: Timestamp) -> Result<(), StoreError> {
-        let Some(registration) = self.registry.get(&key.connection).await? else {
+        let Some(registration) = self.tables.registry.get(&key.connection).await? else {
             tracing::info!("the connection was taken out: its chunk is left alone");
             return Ok(());
         };
         let connection = Connection::from_registration(&registration)?;
         // Never longer than this invocation lives: a worker that takes the chunk later finds no writer of ours.
-        let owner = self.random.owner_id();
-        let chunk = match self.ledger.lease(key.clone(), &owner, deadline).await {
+        let owner = self.tables.random.owner_id();
+        let chunk = match self.tables.ledger.lease(key.clone(), &owner, deadline).await {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return Ok(()),
             Err(error @ StoreError::Corrupt { .. }) => return self.give_up(&key, &owner, &error).await,
             Err(error) => return Err(error),
         };
-        if !self.ledger.is_in_progress(&chunk.key).await? {
+        if !self.tables.ledger.is_in_progress(&chunk.key).await? {
             tracing::info!("a chunk of a batch that is over");
-            return self.ledger.release(&chunk, self.clock.now()).await;
+            return self.tables.ledger.release(&chunk, self.tables.clock.now()).await;
         }
         // On the heap: with all its steps it is a large future, and there is one for every message.
         Box::pin(work.work_on(&connection, &chunk, deadline)).await
@@ -120,9 +100,12 @@ impl Worker {
     /// A chunk that can't be read would be sent again for ever: abandons its batch, and the next holds its customers.
     async fn give_up(&self, key: &ChunkKey, owner: &str, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a chunk can't be read");
-        if self.ledger.give_up(key, owner).await? {
+        if self.tables.ledger.give_up(key, owner).await? {
             let message = format!("batch {}: {error}; it was not acknowledged and is asked for again", key.batch);
-            self.states.mark_failed(&key.connection, &LastError { at: self.clock.now(), message }).await?;
+            self.tables
+                .states
+                .mark_failed(&key.connection, &LastError { at: self.tables.clock.now(), message })
+                .await?;
         }
         Ok(())
     }
@@ -139,14 +122,17 @@ impl Worker {
         withheld: u64,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        if !self.ledger.settle(chunk, settlement, deadline).await? {
+        if !self.tables.ledger.settle(chunk, settlement, deadline).await? {
             tracing::info!("another worker has the chunk: it counts what was done");
             return Ok(());
         }
         let counts = settlement.counts.by_name().into_iter().chain([("deletes_withheld", withheld)]);
         let counts: Vec<_> = counts.collect();
-        self.metrics.count(&chunk.key.connection.to_string(), self.clock.now(), &counts);
-        if settlement.fetch.is_empty() && settlement.delete.is_empty() && self.ledger.is_settled(&chunk.key).await? {
+        self.metrics.count(&chunk.key.connection.to_string(), self.tables.clock.now(), &counts);
+        if settlement.fetch.is_empty()
+            && settlement.delete.is_empty()
+            && self.tables.ledger.is_settled(&chunk.key).await?
+        {
             self.request_acknowledgement(&chunk.key.connection, deadline).await;
         }
         Ok(())
@@ -166,7 +152,7 @@ impl Worker {
     /// If the store can't be written.
     pub async fn report(&self, key: &ConnectionKey, message: String, left: usize) -> Result<(), StoreError> {
         tracing::warn!(message, left, "a chunk waits");
-        self.states.mark_failed(key, &LastError { at: self.clock.now(), message }).await
+        self.tables.states.mark_failed(key, &LastError { at: self.tables.clock.now(), message }).await
     }
 
     /// Makes a failure record of a customer that can't be taken over; `raw` is what the source sent.
@@ -181,6 +167,6 @@ impl Worker {
         raw: String,
     ) -> Result<(), StoreError> {
         tracing::warn!(reason, "a customer became a failure record");
-        self.failures.put(key, &Failure { source_id, reason, raw, failed_at: self.clock.now() }).await
+        self.tables.failures.put(key, &Failure { source_id, reason, raw, failed_at: self.tables.clock.now() }).await
     }
 }

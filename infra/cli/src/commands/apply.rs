@@ -39,7 +39,7 @@ pub async fn apply(target: &Target, file: &Path, options: ApplyOptions) -> Resul
             bail!(problems.collect::<Vec<_>>().join("\n"));
         }
     }
-    let changes = changes(&target.tables.registry(), &configuration).await?;
+    let changes = changes(&target.tables.registry, &configuration).await?;
     for change in &changes {
         let (sign, registration) = match change {
             Change::Add(registration) => ("+", registration),
@@ -57,7 +57,7 @@ pub async fn apply(target: &Target, file: &Path, options: ApplyOptions) -> Resul
         println!("nothing to change");
     }
     if !options.dry_run {
-        carry_out(&target.tables.registry(), changes).await?;
+        carry_out(&target.tables.registry, changes).await?;
     }
     Ok(())
 }
@@ -69,12 +69,12 @@ async fn sent_first(target: &Target, registration: &Registration) -> Result<Opti
         return Ok(None);
     }
     let Destination { key, settings } = Destination::from_registration(registration)?;
-    let delivery = target.tables.deliveries().of(&key).await?;
+    let delivery = target.tables.deliveries.of(&key).await?;
     let is_new = delivery.position.is_none() || delivery.progress.receiver != settings.receiver.to_string();
     let mut count = 0;
     for connection in &settings.from {
         if is_new || delivery.progress.listed.get(connection) != Some(&Listed::All) {
-            count += target.tables.shadow().count_existing(&ConnectionKey::new(&key.tenant, connection)).await?;
+            count += target.tables.shadow.count_existing(&ConnectionKey::new(&key.tenant, connection)).await?;
         }
     }
     Ok(Some(count))

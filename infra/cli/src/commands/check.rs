@@ -66,7 +66,7 @@ pub(crate) async fn check(target: &Target, configuration: &Configuration) -> Che
 
 async fn connection(target: &Target, registration: &Registration) -> Result<String, Problem> {
     let unreadable = |error: StoreError| Problem("", error.to_string());
-    if target.tables.states().is_paused(&registration.key).await.map_err(unreadable)? {
+    if target.tables.states.is_paused(&registration.key).await.map_err(unreadable)? {
         return Ok("paused, and not asked".to_owned());
     }
     match ConnectionKind::from_name(&registration.kind) {
@@ -99,7 +99,7 @@ async fn association_anywhere(
 ) -> Result<String, Problem> {
     let clients = &target.clients;
     let (http, secrets) = (clients.http.clone(), clients.secrets.clone());
-    let client = AssociationAnywhereClient::new(http, secrets, target.tables.limiter(), clients.clock.clone());
+    let client = AssociationAnywhereClient::new(http, secrets, target.tables.limiter.clone(), clients.clock.clone());
     let deadline = clients.clock.now() + PATIENCE;
     let login = if settings.queue_credentials.is_some() { "queue_credentials" } else { "credentials" };
     let failed = |url, login| move |error: SourceError| problem(error, url, login);
@@ -112,7 +112,7 @@ async fn association_anywhere(
     let wait = if waiting == 1 { "customer waits" } else { "customers wait" };
     // A customer that waits may be deleted at the source: then the details lack it, and all is well.
     let mut asked: Vec<String> = answer.customers.into_iter().map(|it| it.source_id).take(MOST_ASKED).collect();
-    let some = target.tables.shadow().some_existing(key, MOST_ASKED).await;
+    let some = target.tables.shadow.some_existing(key, MOST_ASKED).await;
     asked.extend(some.map_err(|error| Problem("", error.to_string()))?);
     asked.truncate(settings.bulk_size as usize);
     // Also if nobody can be asked for.
@@ -151,7 +151,7 @@ async fn business_catalyst(
 ) -> Result<String, Problem> {
     let clients = &target.clients;
     let (http, secrets) = (clients.http.clone(), clients.secrets.clone());
-    let client = BusinessCatalystClient::new(http, secrets, target.tables.limiter(), clients.clock.clone());
+    let client = BusinessCatalystClient::new(http, secrets, target.tables.limiter.clone(), clients.clock.clone());
     let now = clients.clock.now();
     let deadline = now + PATIENCE;
     for from in [now.to_zoned(settings.zone()).datetime(), BEGINNING] {

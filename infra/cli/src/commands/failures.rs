@@ -30,7 +30,7 @@ const PAGE: usize = 100;
 /// # Errors
 /// If an id names no failure record: then nothing was done. If the store fails.
 pub async fn failures(target: &Target, connection: Option<&str>, action: FailuresAction) -> Result<()> {
-    let registrations = all_systems(&target.tables.registry()).await?;
+    let registrations = all_systems(&target.tables.registry).await?;
     let is_meant = |found: &Registration| connection.is_none_or(|connection| connection == found.key.connection);
     let registrations: Vec<Registration> = registrations.into_iter().filter(is_meant).collect();
     let keys: Vec<ConnectionKey> = registrations.iter().map(|found| found.key.clone()).collect();
@@ -42,7 +42,7 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
         FailuresAction::Redrive(ids) => {
             let chosen = choose(target, &keys, &ids).await?;
             for (key, source_id) in &chosen {
-                target.tables.failures().request_redrive(key, source_id, target.clients.clock.now()).await?;
+                target.tables.failures.request_redrive(key, source_id, target.clients.clock.now()).await?;
             }
             let is_destination =
                 |key: &ConnectionKey| registrations.iter().any(|found| found.key == *key && found.kind == DESTINATION);
@@ -58,7 +58,7 @@ pub async fn failures(target: &Target, connection: Option<&str>, action: Failure
         FailuresAction::Drop(ids) => {
             let chosen = choose(target, &keys, &ids).await?;
             for (key, source_id) in &chosen {
-                target.tables.failures().remove(key, source_id).await?;
+                target.tables.failures.remove(key, source_id).await?;
             }
             println!("the records of {} were dropped", customers(chosen.len()));
             Ok(())
@@ -77,7 +77,7 @@ async fn choose(target: &Target, keys: &[ConnectionKey], ids: &[String]) -> Resu
         for key in keys {
             let mut after = None;
             loop {
-                let page = target.tables.failures().page(key, after.as_deref(), PAGE, false).await?;
+                let page = target.tables.failures.page(key, after.as_deref(), PAGE, false).await?;
                 chosen.extend(page.failures.into_iter().map(|failure| (key.clone(), failure.source_id)));
                 after = page.next;
                 if after.is_none() {
@@ -98,7 +98,7 @@ async fn choose(target: &Target, keys: &[ConnectionKey], ids: &[String]) -> Resu
 async fn find(target: &Target, keys: &[ConnectionKey], text: &str) -> Result<Option<(ConnectionKey, String)>> {
     let Ok(CustomerId { connection, source_id }) = text.parse() else { return Ok(None) };
     for key in keys.iter().filter(|key| key.connection == connection) {
-        if target.tables.failures().is_there(key, &source_id).await? {
+        if target.tables.failures.is_there(key, &source_id).await? {
             return Ok(Some((key.clone(), source_id)));
         }
     }
@@ -115,7 +115,7 @@ async fn list(target: &Target, keys: &[ConnectionKey], as_json: bool) -> Result<
     for key in keys {
         let mut after = None;
         loop {
-            let page = target.tables.failures().page(key, after.as_deref(), PAGE, as_json).await?;
+            let page = target.tables.failures.page(key, after.as_deref(), PAGE, as_json).await?;
             for failure in &page.failures {
                 if as_json {
                     let lines = serde_json::to_string_pretty(&record(key, failure))?.replace('\n', "\n    ");

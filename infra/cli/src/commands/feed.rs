@@ -40,7 +40,7 @@ pub struct FeedOptions {
 /// # Errors
 /// If there is no such connection, or the store fails.
 pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
-    let registrations = all_connections(&target.tables.registry()).await?;
+    let registrations = all_connections(&target.tables.registry).await?;
     let is_meant = |id: &str| options.connection.as_ref().is_none_or(|meant| meant == id);
     let tenants: BTreeSet<String> = registrations
         .into_iter()
@@ -50,12 +50,12 @@ pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
     if let Some(connection) = options.connection.as_ref().filter(|_| tenants.is_empty()) {
         bail!("there is no connection `{connection}`");
     }
-    let feed = target.tables.feed();
+    let feed = &target.tables.feed;
     let wanted = |change: &FeedChange| is_meant(&change.id.connection);
     let mut positions = BTreeMap::new();
     let mut changes = Vec::new();
     for tenant in &tenants {
-        let (found, position) = last_changes(&feed, tenant, wanted).await?;
+        let (found, position) = last_changes(feed, tenant, wanted).await?;
         changes.extend(found.into_iter().map(|change| (tenant.clone(), change)));
         positions.insert(tenant.clone(), position);
     }
@@ -69,7 +69,7 @@ pub async fn feed(target: &Target, options: &FeedOptions) -> Result<()> {
         target.clients.clock.sleep(LOOK_EVERY).await;
         let mut changes = Vec::new();
         for (tenant, position) in &mut positions {
-            let read = read_to_end(&feed, tenant, position, wanted).await;
+            let read = read_to_end(feed, tenant, position, wanted).await;
             match read {
                 Ok(found) => changes.extend(found.into_iter().map(|change| (tenant.clone(), change))),
                 // The tables were restored: what was shown is not what is there.

@@ -31,8 +31,8 @@ const TOLD: [(&str, &str); 6] = [
 pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> {
     let key = key_of(target, name).await?;
     let Target { tables, clients, directory, .. } = target;
-    let forgetting = Forgetting::new(tables, clients.clock.clone(), clients.random.clone());
-    let is_destination = tables.deliveries().of(&key).await?.position.is_some();
+    let forgetting = Forgetting::new(tables);
+    let is_destination = tables.deliveries.of(&key).await?.position.is_some();
     let name = if is_destination { format!("destination `{key}`") } else { format!("connection `{key}`") };
     forgetting.check(&key).await.with_context(|| name.clone())?;
     let question = match is_destination {
@@ -49,8 +49,8 @@ pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> 
     let _lock = match directory.as_deref().map(lock_directory) {
         Some(Ok(lock)) => {
             // No run uses this directory: whoever has these leases has ended, and they need not run out.
-            tables.ledger().revoke_leases(&key).await?;
-            tables.states().revoke_lease(&key).await?;
+            tables.ledger.revoke_leases(&key).await?;
+            tables.states.revoke_lease(&key).await?;
             Some(lock)
         }
         Some(Err(_)) | None => None,
@@ -68,7 +68,7 @@ async fn key_of(target: &Target, name: &str) -> Result<ConnectionKey> {
     if let Ok(registered) = super::system(target, name).await {
         return Ok(registered.key);
     }
-    let tenants: Vec<String> = target.tables.removal().tenants_with(name).await?.into_iter().collect();
+    let tenants: Vec<String> = target.tables.removal.tenants_with(name).await?.into_iter().collect();
     match tenants.as_slice() {
         [tenant] => Ok(ConnectionKey::new(tenant, name)),
         [] => bail!("nothing is left of `{name}`, unless of pushed customers: name it as TENANT/{name}"),

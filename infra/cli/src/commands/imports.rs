@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub async fn imports(target: &Target, as_json: bool) -> Result<()> {
     let mut found = Vec::new();
     for Connection { key, .. } in accounts(target).await? {
-        let records = target.tables.imports().list(&key).await?;
+        let records = target.tables.imports.list(&key).await?;
         found.extend(records.into_iter().map(|record| (key.clone(), record)));
     }
     if as_json {
@@ -51,7 +51,7 @@ pub async fn imports(target: &Target, as_json: bool) -> Result<()> {
 pub async fn undo_import(target: &Target, import: &str, dry_run: bool, as_json: bool) -> Result<()> {
     let deadline = target.clients.clock.now() + PATIENCE;
     for Connection { key, .. } in accounts(target).await? {
-        let Some(record) = target.tables.imports().find(&key, import, deadline).await? else { continue };
+        let Some(record) = target.tables.imports.find(&key, import, deadline).await? else { continue };
         let undo = target.undo();
         let report = if dry_run {
             undo.preview(&key, &record, deadline).await
@@ -66,7 +66,7 @@ pub async fn undo_import(target: &Target, import: &str, dry_run: bool, as_json: 
 }
 
 async fn accounts(target: &Target) -> Result<Vec<Connection<BatchImportConfig>>> {
-    Ok(Connection::<BatchImportConfig>::all(&target.tables.registry()).await?)
+    Ok(Connection::<BatchImportConfig>::all(&target.tables.registry).await?)
 }
 
 fn state(record: &ImportRecord) -> String {

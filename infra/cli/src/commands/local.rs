@@ -148,9 +148,9 @@ impl LocalRun {
             }
         };
         let tables = local_tables(&clients);
-        let (registry, ledger, states) = (tables.registry(), tables.ledger(), tables.states());
-        let changes = changes(&registry, &configuration).await.map_err(|error| data(error.to_string()))?;
-        carry_out(&registry, changes).await.map_err(|error| data(error.to_string()))?;
+        let Tables { registry, ledger, states, .. } = &tables;
+        let changes = changes(registry, &configuration).await.map_err(|error| data(error.to_string()))?;
+        carry_out(registry, changes).await.map_err(|error| data(error.to_string()))?;
         for connection in &configuration.connections {
             // The lock on the directory proves that the process with these leases has ended: they need not run out.
             ledger.revoke_leases(&connection.key).await.map_err(|error| data(error.to_string()))?;

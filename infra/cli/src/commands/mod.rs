@@ -47,7 +47,7 @@ async fn connection(target: &Target, id: &str) -> Result<Registration> {
 
 /// The connection or destination with this id.
 async fn system(target: &Target, id: &str) -> Result<Registration> {
-    let registrations = all_systems(&target.tables.registry()).await?;
+    let registrations = all_systems(&target.tables.registry).await?;
     let found = registrations.into_iter().find(|registration| registration.key.connection == id);
     found.with_context(|| format!("there is no connection or destination `{id}`"))
 }

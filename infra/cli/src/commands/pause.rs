@@ -12,7 +12,7 @@ use crate::commands::system;
 /// If there is no such connection or destination, or the store fails.
 pub async fn pause(target: &Target, id: &str) -> Result<()> {
     let key = system(target, id).await?.key;
-    target.tables.states().pause(&key, target.clients.clock.now()).await?;
+    target.tables.states.pause(&key, target.clients.clock.now()).await?;
     println!("{id}: paused, until `customer-sync resume {id}{}`", target.flags);
     Ok(())
 }
@@ -23,7 +23,7 @@ pub async fn pause(target: &Target, id: &str) -> Result<()> {
 /// As [`pause`].
 pub async fn resume(target: &Target, id: &str) -> Result<()> {
     let Registration { key, kind, .. } = system(target, id).await?;
-    let states = target.tables.states();
+    let states = &target.tables.states;
     if states.state(&key).await?.paused_at.is_none() {
         println!("{id}: was not paused");
         return Ok(());

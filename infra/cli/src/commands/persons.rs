@@ -60,7 +60,7 @@ pub fn whom(email: Option<&str>, customer: Option<&str>) -> Result<Whom> {
 pub async fn erase(target: &Target, tenant: &str, action: ErasureAction, as_json: bool) -> Result<()> {
     check_tenant(target, tenant).await?;
     let clients = &target.clients;
-    let eraser = Eraser::new(&target.tables, clients.clock.clone(), clients.random.clone());
+    let eraser = Eraser::new(&target.tables);
     let deadline = clients.clock.now() + PATIENCE;
     let erased = match action {
         ErasureAction::Lift(whom) => return lift(&eraser, tenant, &whom).await,
@@ -128,9 +128,9 @@ pub async fn export(target: &Target, tenant: &str, whom: &Whom) -> Result<()> {
 
 /// A tenant whose connections are all out of the file is one as long as anything of it is stored.
 async fn check_tenant(target: &Target, tenant: &str) -> Result<()> {
-    let known = all_systems(&target.tables.registry()).await?;
+    let known = all_systems(&target.tables.registry).await?;
     if known.iter().all(|registration| registration.key.tenant != tenant)
-        && !target.tables.removal().has_anything_of(tenant).await?
+        && !target.tables.removal.has_anything_of(tenant).await?
     {
         bail!("there is no tenant `{tenant}`");
     }

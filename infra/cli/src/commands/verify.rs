@@ -57,22 +57,22 @@ async fn compare(target: &Target, registration: &Registration, options: VerifyOp
     if kind == ConnectionKind::BusinessCatalyst && options.sample.is_some() {
         bail!("Business Catalyst is compared by a list of everything; leave out --sample");
     }
-    if target.tables.states().state(&registration.key).await?.paused_at.is_some() {
+    if target.tables.states.state(&registration.key).await?.paused_at.is_some() {
         bail!("it is paused: nothing is asked of its source");
     }
     let clients = &target.clients;
     let (http, secrets) = (clients.http.clone(), clients.secrets.clone());
-    let (limiter, clock) = (target.tables.limiter(), clients.clock.clone());
+    let (limiter, clock) = (target.tables.limiter.clone(), clients.clock.clone());
     let deadline = clock.now() + PATIENCE;
     if kind == ConnectionKind::BusinessCatalyst {
         let connection = Connection::<BusinessCatalystConfig>::from_registration(registration)?;
-        let source = BusinessCatalystClient::new(http, secrets, limiter, clock.clone());
-        return Ok(ContactsVerifier::new(&target.tables, source, clock).verify(&connection, deadline).await?);
+        let source = BusinessCatalystClient::new(http, secrets, limiter, clock);
+        return Ok(ContactsVerifier::new(&target.tables, source).verify(&connection, deadline).await?);
     }
     let connection = Connection::<AssociationAnywhereConfig>::from_registration(registration)?;
-    let source = AssociationAnywhereClient::new(http, secrets, limiter, clock.clone());
+    let source = AssociationAnywhereClient::new(http, secrets, limiter, clock);
     let sample = usize::try_from(options.sample.unwrap_or(SAMPLE)).unwrap_or(usize::MAX);
-    Ok(CustomersVerifier::new(&target.tables, source, clock).verify(&connection, sample, deadline).await?)
+    Ok(CustomersVerifier::new(&target.tables, source).verify(&connection, sample, deadline).await?)
 }
 
 /// Ids, names of fields and times: no personal data.

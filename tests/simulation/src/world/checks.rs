@@ -27,7 +27,7 @@ impl World {
         }
         self.redrive_destinations().await;
         if self.bc_was_behind {
-            self.tables.states().request_resync(&key(2), mended_at).await.unwrap();
+            self.tables.states.request_resync(&key(2), mended_at).await.unwrap();
         }
         let until = mended_at + invariants::RECOVERY;
         let mut redriven_at = mended_at;
@@ -53,7 +53,7 @@ impl World {
     async fn is_recovered(&self, since: Timestamp) -> Result<(), String> {
         for status in self.polled_statuses().await {
             invariants::is_fresh(&status, since)?;
-            let failures = self.tables.failures().all(&ConnectionKey::new(&status.tenant, &status.id)).await.unwrap();
+            let failures = self.tables.failures.all(&ConnectionKey::new(&status.tenant, &status.id)).await.unwrap();
             if let Some(failure) = failures.iter().find(|failure| is_id(&failure.source_id)) {
                 return Err(format!("{}/{} has a failure: {failure:?}", status.tenant, status.id));
             }
@@ -81,7 +81,7 @@ impl World {
                 violations.push(format!("{about}: {problem}"));
             }
         };
-        let shadow = self.tables.shadow();
+        let shadow = &self.tables.shadow;
         for (connection, (tenant, name)) in POLLED.iter().enumerate() {
             for id in FIRST..FIRST + CUSTOMERS + 2 {
                 let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();

@@ -189,7 +189,7 @@ impl World {
     pub(super) async fn take_at_destination(&mut self, what: &What) {
         let now = self.clock.now();
         let Some(destinations) = &mut self.destinations else { return };
-        let states = self.tables.states();
+        let states = &self.tables.states;
         match what {
             What::DestinationMeets(destination, fault, times) => destinations.meet(*destination, *fault, *times),
             What::DestinationRefuses(destination, id) => {
@@ -219,7 +219,7 @@ impl World {
             destinations.accept(destination, &id);
         }
         for destination in 0..DESTINATIONS.len() {
-            self.tables.states().resume(&key(destination)).await.unwrap();
+            self.tables.states.resume(&key(destination)).await.unwrap();
         }
     }
 
@@ -227,7 +227,7 @@ impl World {
     pub(super) async fn resync_destinations(&self) {
         if self.destinations.is_some() {
             for destination in 0..DESTINATIONS.len() {
-                self.tables.states().request_resync(&key(destination), self.clock.now()).await.unwrap();
+                self.tables.states.request_resync(&key(destination), self.clock.now()).await.unwrap();
             }
         }
     }
@@ -238,7 +238,7 @@ impl World {
             for destination in 0..DESTINATIONS.len() {
                 self.redrive_of(&key(destination)).await;
                 // One may have said that it is gone in an answer that was still under way.
-                self.tables.states().resume(&key(destination)).await.unwrap();
+                self.tables.states.resume(&key(destination)).await.unwrap();
             }
         }
     }
@@ -312,7 +312,7 @@ impl World {
         let mut living = BTreeMap::new();
         for connection in from(tenant) {
             let key = ConnectionKey::new(tenant, *connection);
-            let (customers, _) = self.tables.shadow().list(&key, None, 1_000, deadline).await.unwrap();
+            let (customers, _) = self.tables.shadow.list(&key, None, 1_000, deadline).await.unwrap();
             living.extend(customers.into_iter().map(|customer| (customer.id().to_string(), customer)));
         }
         living

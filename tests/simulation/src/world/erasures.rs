@@ -12,13 +12,13 @@ use crate::event::POLLED;
 
 impl World {
     pub(super) fn eraser(&self) -> Eraser {
-        Eraser::new(&self.tables, self.clock.clone(), store::Random::from_seed(self.seed))
+        Eraser::new(&self.tables)
     }
 
     pub(super) async fn erase(&mut self, connection: usize, id: u64) {
         let (tenant, name) = POLLED[connection];
         self.is_gone(connection, id);
-        let stored = self.tables.shadow().get(&key(connection), &id.to_string()).await.unwrap();
+        let stored = self.tables.shadow.get(&key(connection), &id.to_string()).await.unwrap();
         let address = stored.and_then(|customer| Some(customer.content.emails.first()?.address.clone()));
         let whom = match address.as_deref().and_then(EmailIndex::address) {
             Some(address) if id % 2 == 1 => Whom::Address(address),

@@ -85,7 +85,7 @@ impl World {
         match what {
             Later::NoCap(aa) => self.aa[aa].set_habits(|habits| habits.answers_at_most = None),
             Later::BcClock => self.bc_clock.store(0, Ordering::SeqCst),
-            Later::Resume(connection) => self.tables.states().resume(&key(connection)).await.unwrap(),
+            Later::Resume(connection) => self.tables.states.resume(&key(connection)).await.unwrap(),
             Later::Secret(connection) => {
                 self.passwords[connection] = 0;
                 self.write_secret(connection);
@@ -152,11 +152,11 @@ impl World {
     }
 
     async fn resync(&self, connection: usize) {
-        self.tables.states().request_resync(&key(connection), self.clock.now()).await.unwrap();
+        self.tables.states.request_resync(&key(connection), self.clock.now()).await.unwrap();
     }
 
     async fn pause(&mut self, connection: usize, seconds: u64) {
-        self.tables.states().pause(&key(connection), self.clock.now()).await.unwrap();
+        self.tables.states.pause(&key(connection), self.clock.now()).await.unwrap();
         self.in_seconds(seconds, Later::Resume(connection));
     }
 
@@ -171,7 +171,7 @@ impl World {
     }
 
     pub(super) async fn redrive_of(&self, key: &ConnectionKey) {
-        let (failures, now) = (self.tables.failures(), self.clock.now());
+        let (failures, now) = (&self.tables.failures, self.clock.now());
         for failure in failures.all(key).await.unwrap() {
             failures.request_redrive(key, &failure.source_id, now).await.unwrap();
         }

@@ -103,7 +103,7 @@ impl World {
         let deadline = self.clock.now() + Duration::from_secs(60);
         for connection in CONNECTIONS {
             let key = ConnectionKey::new(READERS[0].0, connection);
-            let (customers, _) = self.tables.shadow().list(&key, None, 1_000, deadline).await.unwrap();
+            let (customers, _) = self.tables.shadow.list(&key, None, 1_000, deadline).await.unwrap();
             let living = customers.iter().filter(|customer| customer.content.status != Status::Deleted);
             stored.extend(living.map(|customer| (customer.id().to_string(), customer.revision)));
         }

@@ -12,7 +12,6 @@ use futures::FutureExt;
 use model::ConnectionKey;
 use operations::imports::Undo;
 use serde_json::Value;
-use store::Random;
 use tower::ServiceExt;
 
 use super::{CONNECTOR, IMPORTER, World, lock};
@@ -205,8 +204,8 @@ impl World {
         };
         let connection = ConnectionKey::new("acme", "imports");
         let deadline = self.clock.now() + Duration::from_secs(60);
-        let record = self.tables.imports().find(&connection, &import.id, deadline).await.unwrap().unwrap();
-        let undo = Undo::new(&self.tables, self.clock.clone(), Random::from_seed(self.seed ^ self.starts));
+        let record = self.tables.imports.find(&connection, &import.id, deadline).await.unwrap().unwrap();
+        let undo = Undo::new(&self.tables);
         let report = undo.carry_out(&connection, &record, deadline).await;
         self.note(format_args!("undone: {report:?}"));
         lock(&self.sent).undone(&import, report.is_ok());

@@ -106,7 +106,7 @@ impl World {
             feed: TABLES[3].to_owned(),
         };
         let client = aws.database.exempt_client_through(Arc::new(watch.of_operator(clock.clone())));
-        let tables = Tables::new(client, names, clock.clone(), Random::from_seed(seed ^ 2));
+        let tables = Tables::new(client, &names, clock.clone(), Random::from_seed(seed ^ 2));
         let mut world = Self {
             aws,
             next_tick: clock.now(),
@@ -212,7 +212,7 @@ impl World {
         // The other reader was applied by the release before.
         configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
         for registration in configuration.to_registrations() {
-            self.tables.registry().put(&registration).await.unwrap();
+            self.tables.registry.put(&registration).await.unwrap();
         }
     }
 }

@@ -64,7 +64,7 @@ impl World {
         lock(&self.sent).restored();
         self.follower.restored();
         for connection in 0..POLLED.len() {
-            self.tables.states().request_resync(&key(connection), self.clock.now()).await.unwrap();
+            self.tables.states.request_resync(&key(connection), self.clock.now()).await.unwrap();
         }
         // A restored table has no changes: the destinations are sent everybody as they are now.
         self.resync_destinations().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use model::import::{BeforeImage, Claim, UndoAction, reversal};
 use model::{ConnectionKey, Content, Customer, Status};
-use store::{Clock, ImportRecord, Imports, Random, Revision, Shadow, StoreError, Tables, UpsertError};
+use store::{ImportRecord, Revision, StoreError, Tables, UpsertError};
 use thiserror::Error;
 
 use super::ImportLease;
@@ -17,10 +17,8 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Undoes imports.
 #[derive(Clone, Debug)]
 pub struct Undo {
-    shadow: Shadow,
-    imports: Imports,
+    tables: Tables,
     lease: ImportLease,
-    clock: Clock,
 }
 
 /// What an undo did, or would do: customers' ids.
@@ -66,9 +64,8 @@ pub enum UndoError {
 
 impl Undo {
     /// Undoes imports of these tables.
-    pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
-        let lease = ImportLease::new(tables.states(), clock.clone(), random);
-        Self { shadow: tables.shadow(), imports: tables.imports(), lease, clock }
+    pub fn new(tables: &Tables) -> Self {
+        Self { lease: ImportLease::new(tables), tables: tables.clone() }
     }
 
     /// Reports what an undo would do now, and changes nothing.
@@ -133,30 +130,32 @@ impl Undo {
         deadline: Timestamp,
     ) -> Result<UndoProgress, UndoError> {
         // As it stands under the lease: the import may have gone on meanwhile.
-        let mut record = self.imports.find(connection, import, deadline).await?.ok_or(UndoError::NotSaved)?;
+        let mut record = self.tables.imports.find(connection, import, deadline).await?.ok_or(UndoError::NotSaved)?;
         let plan = self.plan(connection, &record, deadline).await?;
         if record.undo_began_at.is_none() {
             // From now on this import takes nothing more: the same request is another import.
-            record.undo_began_at = Some(self.clock.now());
-            self.imports.put(connection, &record, deadline).await?;
+            record.undo_began_at = Some(self.tables.clock.now());
+            self.tables.imports.put(connection, &record, deadline).await?;
         }
         let mut report = UndoReport::default();
         let source_ids: Vec<&String> = plan.images.keys().collect();
         let mut left = source_ids.len();
         for chunk in source_ids.chunks(CHUNK) {
             let has_put_back = !report.restored.is_empty() || !report.removed.is_empty();
-            if has_put_back && self.clock.now() >= until {
+            if has_put_back && self.tables.clock.now() >= until {
                 return Ok(UndoProgress { report, left });
             }
             let ahead = self.lease.store_is_ahead_by(connection).await?;
             if !self.lease.renew(connection, owner, LEASE, ahead).await? {
                 return Err(UndoError::Busy);
             }
-            self.imports.add_claims(connection, &plan.claims(chunk), deadline).await?;
+            self.tables.imports.add_claims(connection, &plan.claims(chunk), deadline).await?;
             let read = chunk.iter().map(|source_id| ((*source_id).clone(), plan.stored.get(*source_id).cloned()));
             let revise = |source_id: &str, stored: Option<&Customer>| plan.revise(source_id, stored);
             let mut is_late = false;
-            for (source_id, revised) in self.shadow.revise_many(connection, read.collect(), revise, deadline).await? {
+            for (source_id, revised) in
+                self.tables.shadow.revise_many(connection, read.collect(), revise, deadline).await?
+            {
                 let (_, before) = match revised {
                     // Others of this chunk may be back.
                     Err(UpsertError::Store(StoreError::Deadline { .. })) => {
@@ -173,8 +172,8 @@ impl Undo {
                 return Ok(UndoProgress { report, left });
             }
         }
-        record.undone_at = Some(record.undone_at.unwrap_or(self.clock.now()));
-        self.imports.put(connection, &record, deadline).await?;
+        record.undone_at = Some(record.undone_at.unwrap_or(self.tables.clock.now()));
+        self.tables.imports.put(connection, &record, deadline).await?;
         Ok(UndoProgress { report, left })
     }
 
@@ -188,7 +187,7 @@ impl Undo {
             return Err(UndoError::NotSaved);
         }
         let mut images: BTreeMap<String, Vec<BeforeImage>> = BTreeMap::new();
-        for image in self.imports.images(connection, record, deadline).await? {
+        for image in self.tables.imports.images(connection, record, deadline).await? {
             images.entry(image.source_id.clone()).or_default().push(image);
         }
         let stored = self.read(connection, images.keys().cloned(), deadline).await?;
@@ -196,8 +195,8 @@ impl Undo {
         let cards = plan.cards_that_come_back();
         let claims: BTreeSet<Claim> = cards.values().map(|card| Claim::card(card)).collect();
         let whole: Vec<(Claim, usize)> = claims.iter().map(|claim| (claim.clone(), usize::MAX)).collect();
-        let mut claimants = self.imports.claimants(connection, claims, deadline).await?;
-        self.imports.read_on(connection, whole, &mut claimants, deadline).await?;
+        let mut claimants = self.tables.imports.claimants(connection, claims, deadline).await?;
+        self.tables.imports.read_on(connection, whole, &mut claimants, deadline).await?;
         let others: BTreeSet<String> =
             claimants.values().flat_map(|claimants| claimants.ids()).map(str::to_owned).collect();
         let unread = others.into_iter().filter(|source_id| !plan.images.contains_key(source_id));
@@ -215,7 +214,7 @@ impl Undo {
         deadline: Timestamp,
     ) -> Result<HashMap<String, Customer>, StoreError> {
         let ids = source_ids.into_iter().map(|source_id| (connection.clone(), source_id));
-        let found = self.shadow.get_many(ids, deadline).await?;
+        let found = self.tables.shadow.get_many(ids, deadline).await?;
         Ok(found.into_iter().map(|customer| (customer.source_id.clone(), customer)).collect())
     }
 }

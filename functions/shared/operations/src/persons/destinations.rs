@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Destination, DestinationKind};
 use model::{ConnectionKey, CustomerId};
-use store::{ConnectionRegistry, Deliveries, StoreError};
+use store::{StoreError, Tables};
 
 use super::{AtDestination, DestinationLeft};
 
@@ -21,11 +21,8 @@ pub(super) struct Holder {
 
 impl Holder {
     /// Every destination of a tenant: those that are registered, and those that were sent customers before.
-    pub(super) async fn all(
-        registry: &ConnectionRegistry,
-        deliveries: &Deliveries,
-        tenant: &str,
-    ) -> Result<Vec<Self>, StoreError> {
+    pub(super) async fn all(tables: &Tables, tenant: &str) -> Result<Vec<Self>, StoreError> {
+        let Tables { registry, deliveries, .. } = tables;
         let registered = Destination::all(registry).await?.into_iter().filter(|it| it.key.tenant == tenant);
         let mut settings: BTreeMap<_, _> = registered.map(|it| (it.key, Some(it.settings))).collect();
         for key in deliveries.places(tenant).await? {

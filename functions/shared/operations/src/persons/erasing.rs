@@ -17,10 +17,7 @@ use std::time::Duration;
 use config::{ConnectionKind, all_connections};
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId, Phase, Resource, is_spelling_of, other_spellings};
-use store::{
-    Clock, ConnectionRegistry, Deliveries, EmailIndex, ErasedRecord, Erasures, Failure, Failures, Imports, Ledger,
-    PendingReferences, Random, Shadow, StoreError, Sweep, Swept, Tables, Whom, addresses_in,
-};
+use store::{EmailIndex, ErasedRecord, Failure, StoreError, Sweep, Swept, Tables, Whom, addresses_in};
 use thiserror::Error;
 
 use super::destinations::Holder;
@@ -38,18 +35,9 @@ const STORE_TICK: SignedDuration = SignedDuration::from_secs(1);
 /// Forgets persons.
 #[derive(Clone, Debug)]
 pub struct Eraser {
+    tables: Tables,
     finder: Finder,
-    erasures: Erasures,
-    shadow: Shadow,
-    failures: Failures,
-    imports: Imports,
-    pending: PendingReferences,
-    email_index: EmailIndex,
-    ledger: Ledger,
-    deliveries: Deliveries,
-    registry: ConnectionRegistry,
     lease: ImportLease,
-    clock: Clock,
 }
 
 /// Why a person is not erased, or not everywhere: it can be repeated.
@@ -88,21 +76,8 @@ type Leases = BTreeMap<ConnectionKey, String>;
 
 impl Eraser {
     /// Works on these tables.
-    pub fn new(tables: &Tables, clock: Clock, random: Random) -> Self {
-        Self {
-            finder: Finder::new(tables),
-            erasures: tables.erasures(),
-            shadow: tables.shadow(),
-            failures: tables.failures(),
-            imports: tables.imports(),
-            pending: tables.pending_references(),
-            email_index: tables.email_index(),
-            ledger: tables.ledger(),
-            deliveries: tables.deliveries(),
-            registry: tables.registry(),
-            lease: ImportLease::new(tables.states(), clock.clone(), random),
-            clock,
-        }
+    pub fn new(tables: &Tables) -> Self {
+        Self { finder: Finder::new(tables), lease: ImportLease::new(tables), tables: tables.clone() }
     }
 
     /// The customers that would be erased, and others that have one of their addresses.
@@ -135,7 +110,7 @@ impl Eraser {
     pub async fn erase(&self, tenant: &str, whom: &Whom, deadline: Timestamp) -> Result<ErasureReport, EraseError> {
         if let Whom::Address(_) = whom {
             let at = self.now(tenant).await?;
-            self.erasures.add(tenant, whom, None, &BTreeSet::new(), at).await?;
+            self.tables.erasures.add(tenant, whom, None, &BTreeSet::new(), at).await?;
         }
         self.carry_out(tenant, Search::Person(whom), deadline).await
     }
@@ -157,7 +132,7 @@ impl Eraser {
         deadline: Timestamp,
     ) -> Result<ErasureReport, EraseError> {
         let mut found = self.finder.find(tenant, search).await?;
-        let registered = all_connections(&self.registry).await?.into_iter().filter(|it| it.key.tenant == tenant);
+        let registered = all_connections(&self.tables.registry).await?.into_iter().filter(|it| it.key.tenant == tenant);
         let kinds: BTreeMap<String, String> = registered.map(|it| (it.key.connection, it.kind)).collect();
         let is_concerned = |connection: &String| match search {
             Search::Person(Whom::Customer(id)) => id.connection == *connection,
@@ -184,7 +159,7 @@ impl Eraser {
     ) -> Result<(), EraseError> {
         for key in connections {
             let ahead = self.lease.store_is_ahead_by(&key).await?;
-            let owner = self.lease.take(&key, LEASE, ahead, self.clock.now() + PATIENCE).await?;
+            let owner = self.lease.take(&key, LEASE, ahead, self.tables.clock.now() + PATIENCE).await?;
             let owner = owner.ok_or_else(|| EraseError::Busy(key.connection.clone()))?;
             leases.insert(key, owner);
         }
@@ -214,11 +189,11 @@ impl Eraser {
             // An import may have ended since.
             self.finder.add_images(tenant, search, found).await?;
         }
-        let holders = Holder::all(&self.registry, &self.deliveries, tenant).await?;
+        let holders = Holder::all(&self.tables, tenant).await?;
         let ids = found.customers.keys();
         let mut report = ErasureReport {
             tenant: tenant.to_owned(),
-            at: self.clock.now(),
+            at: self.tables.clock.now(),
             customers: ids.clone().map(CustomerId::to_string).collect(),
             removed: Places::default(),
             neighbours: found.neighbours.iter().map(CustomerId::to_string).collect(),
@@ -239,7 +214,7 @@ impl Eraser {
     async fn open_batches(&self, tenant: &str, kinds: &BTreeMap<String, String>) -> Result<Vec<String>, StoreError> {
         let mut open = Vec::new();
         for connection in kinds.keys() {
-            let state = self.ledger.state(&ConnectionKey::new(tenant, connection)).await?;
+            let state = self.tables.ledger.state(&ConnectionKey::new(tenant, connection)).await?;
             if state.latest.is_some_and(|batch| batch.phase != Phase::Closed) {
                 open.push(connection.clone());
             }
@@ -263,7 +238,7 @@ impl Eraser {
         self.renew(leases).await?;
         let ids: BTreeSet<CustomerId> = customers.keys().cloned().collect();
         if !ids.is_empty() {
-            self.imports.erase_images(tenant, &ids, &mut removed.import_images, deadline).await?;
+            self.tables.imports.erase_images(tenant, &ids, &mut removed.import_images, deadline).await?;
         }
         for (id, customer) in customers {
             self.renew(leases).await?;
@@ -279,19 +254,19 @@ impl Eraser {
             Why::Listed => return Ok(()),
             Why::Newcomer => {
                 let Some(record) = &customer.record else { return Ok(()) };
-                return self.erasures.add_newcomer(tenant, id, &record.content, at).await;
+                return self.tables.erasures.add_newcomer(tenant, id, &record.content, at).await;
             }
             Why::Address(address) => Some(address.as_str()),
             Why::Named => None,
         };
-        self.erasures.add(tenant, &Whom::Customer(id.clone()), by, &customer.addresses(), at).await
+        self.tables.erasures.add(tenant, &Whom::Customer(id.clone()), by, &customer.addresses(), at).await
     }
 
     /// The time by the functions' clock, which says when customers were first seen, or a little later: everybody whom
     /// this erasure leaves alone was there before.
     async fn now(&self, tenant: &str) -> Result<Timestamp, StoreError> {
         let ahead = self.lease.store_is_ahead_by(&ConnectionKey::new(tenant, "!erased")).await?;
-        Ok(self.clock.now() + ahead + STORE_TICK)
+        Ok(self.tables.clock.now() + ahead + STORE_TICK)
     }
 
     /// Removes the failure records of the customers, and empties documents that name them: of every connection and
@@ -299,14 +274,14 @@ impl Eraser {
     async fn sweep_failures(&self, erasure: &Erasure<'_>, removed: &mut Places) -> Result<(), StoreError> {
         let Erasure { tenant, customers, holders, .. } = *erasure;
         for id in customers.keys() {
-            self.failures.clear_redrive(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
+            self.tables.failures.clear_redrive(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
             for holder in holders {
-                self.failures.clear_redrive(&holder.key, &id.to_string()).await?;
+                self.tables.failures.clear_redrive(&holder.key, &id.to_string()).await?;
             }
         }
-        let erased = self.erasures.of(tenant).await?;
+        let erased = self.tables.erasures.of(tenant).await?;
         let own: BTreeSet<String> = customers.values().flat_map(FoundCustomer::addresses).collect();
-        for place in self.failures.places(tenant).await? {
+        for place in self.tables.failures.places(tenant).await? {
             let decide = |failure: &Failure| {
                 let id = CustomerId { connection: place.connection.clone(), source_id: failure.source_id.clone() };
                 let raw = failure.raw.to_lowercase();
@@ -323,7 +298,7 @@ impl Eraser {
                 }
             };
             let mut swept = Swept::default();
-            let result = self.failures.sweep(&place, decide, &mut swept).await;
+            let result = self.tables.failures.sweep(&place, decide, &mut swept).await;
             removed.failure_records += swept.removed;
             removed.failure_documents += swept.emptied;
             result?;
@@ -340,14 +315,15 @@ impl Eraser {
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
         let (key, source_id) = (&ConnectionKey::new(tenant, &id.connection), &id.source_id);
-        removed.import_claims += self.imports.release_claims(key, &customer.claims(), source_id, deadline).await?;
+        removed.import_claims +=
+            self.tables.imports.release_claims(key, &customer.claims(), source_id, deadline).await?;
         for resource in [Resource::Staff, Resource::LeadSource] {
-            let names = self.pending.awaited_by(key, resource, source_id).await?;
+            let names = self.tables.pending_references.awaited_by(key, resource, source_id).await?;
             removed.waiting_references += names.len() as u64;
-            self.pending.remove(key, resource, names.iter().map(String::as_str), source_id).await?;
+            self.tables.pending_references.remove(key, resource, names.iter().map(String::as_str), source_id).await?;
         }
         // Last: what was not finished is found by the record again.
-        match self.shadow.erase(key, source_id).await? {
+        match self.tables.shadow.erase(key, source_id).await? {
             ErasedRecord::Nothing => {}
             ErasedRecord::ErasedBefore => removed.erased_before += 1,
             ErasedRecord::Record(last) => {
@@ -362,7 +338,7 @@ impl Eraser {
                     let gone = EmailIndex::addresses(&last.content);
                     removed.search_entries += gone.len() as u64;
                     let change = (id.clone(), last.revision + 1, gone, BTreeSet::new());
-                    self.email_index.update(tenant, [change], deadline).await?;
+                    self.tables.email_index.update(tenant, [change], deadline).await?;
                 }
             }
         }
@@ -374,7 +350,7 @@ impl Eraser {
     /// # Errors
     /// If the store fails: then it can be repeated.
     pub async fn lift(&self, tenant: &str, whom: &Whom) -> Result<Option<Lifted>, StoreError> {
-        let lifting = self.erasures.lifting(tenant, whom).await?;
+        let lifting = self.tables.erasures.lifting(tenant, whom).await?;
         let mut customers = BTreeSet::new();
         match (whom, &lifting) {
             // Also if it was lifted before, but for its record.
@@ -384,15 +360,15 @@ impl Eraser {
                 let visit = |customer: model::Customer| {
                     customers.extend(Some(customer.id()).filter(|id| customer.is_erased() && lifting.lifts(id)));
                 };
-                self.shadow.look_through(tenant, visit).await?;
+                self.tables.shadow.look_through(tenant, visit).await?;
             }
         }
         // First, for once they are out of the list nobody knows whose records are to be lifted.
         for id in &customers {
-            self.shadow.lift_erasure(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
+            self.tables.shadow.lift_erasure(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await?;
         }
         let Some(lifting) = lifting else { return Ok(None) };
-        self.erasures.lift(&lifting).await?;
+        self.tables.erasures.lift(&lifting).await?;
         let customers = customers.iter().map(CustomerId::to_string).collect();
         Ok(Some(Lifted { customers, is_still_held: lifting.is_still_held() }))
     }

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use model::{ConnectionKey, CustomerId, Resource, iso_millis};
 use serde_json::{Value, json};
-use store::{
-    ConnectionRegistry, Deliveries, Erasures, Failures, PendingReferences, StoreError, StoredImage, Tables, Whom,
-};
+use store::{StoreError, StoredImage, Tables, Whom};
 
 use super::destinations::Holder;
 use super::finding::{Finder, Found, Search};
@@ -13,25 +11,14 @@ use super::finding::{Finder, Found, Search};
 /// Collects what is stored of persons.
 #[derive(Clone, Debug)]
 pub struct Exporter {
+    tables: Tables,
     finder: Finder,
-    erasures: Erasures,
-    failures: Failures,
-    pending: PendingReferences,
-    deliveries: Deliveries,
-    registry: ConnectionRegistry,
 }
 
 impl Exporter {
     /// Reads these tables.
     pub fn new(tables: &Tables) -> Self {
-        Self {
-            finder: Finder::new(tables),
-            erasures: tables.erasures(),
-            failures: tables.failures(),
-            pending: tables.pending_references(),
-            deliveries: tables.deliveries(),
-            registry: tables.registry(),
-        }
+        Self { finder: Finder::new(tables), tables: tables.clone() }
     }
 
     /// All that is stored of a person, as JSON: of each of their customers the record, failure records with the
@@ -41,8 +28,8 @@ impl Exporter {
     /// If the store can't be read.
     pub async fn export(&self, tenant: &str, whom: &Whom, now: Timestamp) -> Result<Value, StoreError> {
         let Found { customers, neighbours, .. } = self.finder.find(tenant, Search::Person(whom)).await?;
-        let erased = self.erasures.of(tenant).await?;
-        let holders = Holder::all(&self.registry, &self.deliveries, tenant).await?;
+        let erased = self.tables.erasures.of(tenant).await?;
+        let holders = Holder::all(&self.tables, tenant).await?;
         let mut all = Vec::new();
         for (id, customer) in customers {
             let images = customer.images.iter();
@@ -66,12 +53,12 @@ impl Exporter {
     /// Of its connection, and of destinations.
     async fn failures_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<Value>, StoreError> {
         let mut found = Vec::new();
-        for key in self.failures.places(tenant).await? {
+        for key in self.tables.failures.places(tenant).await? {
             let name = match key.connection == id.connection {
                 true => id.source_id.clone(),
                 false => id.to_string(),
             };
-            if let Some(failure) = self.failures.find_with_raw(&key, &name).await? {
+            if let Some(failure) = self.tables.failures.find_with_raw(&key, &name).await? {
                 found.push(json!({
                     "at": key.connection,
                     "failed_at": iso_millis(failure.failed_at),
@@ -87,7 +74,7 @@ impl Exporter {
         let key = ConnectionKey::new(tenant, &id.connection);
         let mut waits = Vec::new();
         for resource in [Resource::Staff, Resource::LeadSource] {
-            let names = self.pending.awaited_by(&key, resource, &id.source_id).await?;
+            let names = self.tables.pending_references.awaited_by(&key, resource, &id.source_id).await?;
             waits.extend(names.into_iter().map(|name| json!({ "resource": resource.name(), "name_id": name })));
         }
         Ok(waits)

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::import::Claim;
 use model::{ConnectionKey, Content, Customer, CustomerId, other_spellings};
-use store::{
-    Deliveries, EmailIndex, Erasures, Failures, Imports, Shadow, StoreError, StoredImage, Tables, Whom, addresses_in,
-};
+use store::{EmailIndex, StoreError, StoredImage, Tables, Whom, addresses_in};
 
 /// A shorter text may stand in a document by chance.
 const SHORTEST_NAME: usize = 5;
@@ -96,22 +94,12 @@ pub(super) struct Found {
 /// Finds customers. Reads whole tables: the indexes lag behind.
 #[derive(Clone, Debug)]
 pub(super) struct Finder {
-    erasures: Erasures,
-    shadow: Shadow,
-    failures: Failures,
-    imports: Imports,
-    deliveries: Deliveries,
+    tables: Tables,
 }
 
 impl Finder {
     pub(super) fn new(tables: &Tables) -> Self {
-        Self {
-            erasures: tables.erasures(),
-            shadow: tables.shadow(),
-            failures: tables.failures(),
-            imports: tables.imports(),
-            deliveries: tables.deliveries(),
-        }
+        Self { tables: tables.clone() }
     }
 
     /// Everybody who is looked for.
@@ -135,7 +123,7 @@ impl Finder {
 
     /// One that can't be read can be erased all the same.
     async fn record(&self, tenant: &str, id: &CustomerId) -> Result<Option<Customer>, StoreError> {
-        match self.shadow.get(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await {
+        match self.tables.shadow.get(&ConnectionKey::new(tenant, &id.connection), &id.source_id).await {
             Err(StoreError::Corrupt { .. }) => Ok(None),
             record => record,
         }
@@ -143,7 +131,7 @@ impl Finder {
 
     /// Those whose records have an address, or had it before they were erased because of it.
     async fn with_address(&self, tenant: &str, address: &str) -> Result<Found, StoreError> {
-        let notes = self.erasures.notes(tenant).await?;
+        let notes = self.tables.erasures.notes(tenant).await?;
         let mut found = Found::default();
         let visit = |customer: Customer| {
             let id = customer.id();
@@ -152,14 +140,14 @@ impl Finder {
                 found.customers.insert(id, FoundCustomer::new(Why::Address(address.to_owned()), Some(customer)));
             }
         };
-        found.unreadable = self.shadow.look_through(tenant, visit).await?;
+        found.unreadable = self.tables.shadow.look_through(tenant, visit).await?;
         Ok(found)
     }
 
     /// Those in the list of the erased that have a record, and those who are new and have an address in it. Who was
     /// there when an address came into the list, and was left alone, is left alone.
     async fn listed(&self, tenant: &str) -> Result<Found, StoreError> {
-        let (erased, notes) = (self.erasures.of(tenant).await?, self.erasures.notes(tenant).await?);
+        let (erased, notes) = (self.tables.erasures.of(tenant).await?, self.tables.erasures.notes(tenant).await?);
         let mut found = Found::default();
         let visit = |customer: Customer| {
             let id = customer.id();
@@ -174,16 +162,16 @@ impl Finder {
                 found.neighbours.insert(id);
             }
         };
-        found.unreadable = self.shadow.look_through(tenant, visit).await?;
+        found.unreadable = self.tables.shadow.look_through(tenant, visit).await?;
         Ok(found)
     }
 
     /// Adds customers that were never stored, by the documents of their failure records.
     async fn add_documents(&self, tenant: &str, search: Search<'_>, found: &mut Found) -> Result<(), StoreError> {
-        let erased = self.erasures.of(tenant).await?;
-        let destinations = self.deliveries.places(tenant).await?;
+        let erased = self.tables.erasures.of(tenant).await?;
+        let destinations = self.tables.deliveries.places(tenant).await?;
         let mut named = Vec::new();
-        for key in self.failures.places(tenant).await?.difference(&destinations) {
+        for key in self.tables.failures.places(tenant).await?.difference(&destinations) {
             let visit = |failure: store::Failure| {
                 let id = CustomerId { connection: key.connection.clone(), source_id: failure.source_id };
                 let why = match search {
@@ -196,7 +184,7 @@ impl Finder {
                 };
                 named.extend(why.map(|why| (id, why)));
             };
-            self.failures.look_through(key, visit).await?;
+            self.tables.failures.look_through(key, visit).await?;
         }
         for (id, why) in named {
             if let Some(known) = found.customers.get_mut(&id) {
@@ -228,7 +216,7 @@ impl Finder {
         search: Search<'_>,
         found: &mut Found,
     ) -> Result<(), StoreError> {
-        let erased = self.erasures.of(tenant).await?;
+        let erased = self.tables.erasures.of(tenant).await?;
         let mut named = BTreeMap::new();
         let visit = |StoredImage { id, image, .. }: StoredImage| {
             let why = match search {
@@ -241,7 +229,7 @@ impl Finder {
             };
             named.extend(why.map(|why| (id, why)));
         };
-        self.imports.look_through_images(tenant, visit).await?;
+        self.tables.imports.look_through_images(tenant, visit).await?;
         for (id, why) in named {
             let record = self.record(tenant, &id).await?;
             found.customers.entry(id).or_insert_with(|| FoundCustomer::new(why, record));
@@ -252,7 +240,7 @@ impl Finder {
                 customer.images.push(stored);
             }
         };
-        self.imports.look_through_images(tenant, collect).await
+        self.tables.imports.look_through_images(tenant, collect).await
     }
 
     async fn add_neighbours(&self, tenant: &str, found: &mut Found) -> Result<(), StoreError> {
@@ -266,7 +254,7 @@ impl Finder {
                 neighbours.insert(customer.id());
             }
         };
-        found.unreadable = self.shadow.look_through(tenant, visit).await?;
+        found.unreadable = self.tables.shadow.look_through(tenant, visit).await?;
         Ok(())
     }
 }

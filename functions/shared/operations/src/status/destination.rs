@@ -86,7 +86,7 @@ impl StatusReader {
         now: Timestamp,
     ) -> Result<Vec<DestinationStatus>, StoreError> {
         let of_tenant = |found: &Registration| tenant.is_none_or(|tenant| tenant == found.key.tenant);
-        let registrations = self.registry.of_kind(DESTINATION).await?.into_iter().filter(of_tenant);
+        let registrations = self.tables.registry.of_kind(DESTINATION).await?.into_iter().filter(of_tenant);
         let statuses = registrations.map(|registration| self.destination(registration, now));
         stream::iter(statuses).buffered(AT_ONCE).try_collect().await
     }
@@ -94,13 +94,13 @@ impl StatusReader {
     async fn destination(&self, registration: Registration, now: Timestamp) -> Result<DestinationStatus, StoreError> {
         let key = &registration.key;
         let destination = Destination::from_registration(&registration);
-        let state = self.states.state(key).await?;
-        let (delivery, damage) = match self.deliveries.of(key).await {
+        let state = self.tables.states.state(key).await?;
+        let (delivery, damage) = match self.tables.deliveries.of(key).await {
             Ok(delivery) => (delivery, None),
             Err(damage @ StoreError::Corrupt { .. }) => (Delivery::default(), Some(damage)),
             Err(error) => return Err(error),
         };
-        let failures = self.failures.count(key).await?;
+        let failures = self.tables.failures.count(key).await?;
         let waiting = match &destination {
             Ok(destination) => self.waiting(destination, &delivery).await,
             Err(_) => Ok(0),
@@ -130,7 +130,7 @@ impl StatusReader {
         let from = &destination.settings.from;
         let wanted =
             |placed: &PlacedChange| from.contains(&placed.change.id.connection) && delivery.is_to_be_told(placed);
-        match self.feed.read(&destination.key.tenant, &position, MOST_COUNTED, wanted).await {
+        match self.tables.feed.read(&destination.key.tenant, &position, MOST_COUNTED, wanted).await {
             Ok(page) => Ok(page.changes.len() as u64),
             // Everybody is listed for it with the next attempt.
             Err(FeedError::Gone) => Ok(0),

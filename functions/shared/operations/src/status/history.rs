@@ -41,7 +41,7 @@ impl StatusReader {
         let connections = connections.map(|status| ConnectionKey::new(&status.tenant, &status.id));
         let destinations = all.destinations.iter().map(|status| ConnectionKey::new(&status.tenant, &status.id));
         let keys: Vec<ConnectionKey> = connections.chain(destinations).collect();
-        let read = keys.into_iter().map(|key| async move { self.histories.of(&key, now).await });
+        let read = keys.into_iter().map(|key| async move { self.tables.histories.of(&key, now).await });
         let mut histories: std::vec::IntoIter<Vec<Snapshot>> =
             stream::iter(read).buffered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter();
         for status in all.connections.iter_mut() {

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::StoreError;
 use crate::item::{Item, Read};
-use crate::request::query_all;
 
 /// The addresses that a customer was found by.
 pub(super) const BY: &str = "by";
@@ -102,7 +101,7 @@ impl Erasures {
         let Some(head) = self.table.get(&partition, HEAD).await? else { return Ok(Notes::default()) };
         let key = Read::new(HEAD, &head).bytes("key")?.to_vec();
         let mut notes = Notes { key, ..Notes::default() };
-        for item in query_all(&self.table.patience, self.table.entries(&partition, NOTE)).await? {
+        for item in self.table.query_all(self.table.entries(&partition, NOTE)).await? {
             let (note, at) = Note::read(&item)?;
             for fingerprint in &note.fingerprints {
                 let last = notes.last.entry(*fingerprint).or_insert(at);
@@ -176,8 +175,7 @@ impl Erasures {
                     .update_expression("DELETE #by :by")
                     .expression_attribute_names("#by", BY)
                     .expression_attribute_values(":by", set(&BTreeSet::from([by])));
-                let answer = self.table.send(|| update.clone().send()).await;
-                answer.map_err(|error| StoreError::aws("UpdateItem", error))?;
+                self.table.send(update).await?;
             }
         }
         for entry in &lifting.entries {

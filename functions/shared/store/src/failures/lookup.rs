@@ -9,8 +9,7 @@ use super::{
     Failure, Failures, REDRIVE, WITHHELD, Withheld, failure, record_entry, redrive_entry, source_id_of, withheld_entry,
 };
 use crate::StoreError;
-use crate::item::{Item, Read, text};
-use crate::request::query_all;
+use crate::item::{Item, Read};
 
 /// A request to fetch a customer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be read.
     pub async fn find(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Failure>, StoreError> {
-        let Some(item) = self.0.get(connection, &record_entry(source_id)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(connection, &record_entry(source_id)).await? else { return Ok(None) };
         Ok(Some(Failure { raw: String::new(), ..failure(&item)? }))
     }
 
@@ -49,7 +48,7 @@ impl Failures {
         connection: &ConnectionKey,
         source_id: &str,
     ) -> Result<Option<Failure>, StoreError> {
-        let Some(item) = self.0.get(connection, &record_entry(source_id)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(connection, &record_entry(source_id)).await? else { return Ok(None) };
         self.with_raw(connection, failure(&item)?).await.map(Some)
     }
 
@@ -60,8 +59,12 @@ impl Failures {
     pub async fn marks(&self, connection: &ConnectionKey, page: &[Failure]) -> Result<FailureMarks, StoreError> {
         let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(FailureMarks::default()) };
         let (first, last) = (&first.source_id, &last.source_id);
-        let redrives = self.between(connection, redrive_entry(first), redrive_entry(last)).await?;
-        let withheld = self.between(connection, withheld_entry(first), withheld_entry(last)).await?;
+        let between = |entry: fn(&str) -> String| {
+            let query = self.table.entries_between(connection, &entry(first), &entry(last));
+            self.table.query_all(query.consistent_read(false))
+        };
+        let redrives = between(redrive_entry).await?;
+        let withheld = between(withheld_entry).await?;
         let why = |item: &Item| match Read::new(WITHHELD, item).has("beyond_limit") {
             true => Withheld::BeyondLimit,
             false => Withheld::Unproven,
@@ -75,26 +78,12 @@ impl Failures {
         })
     }
 
-    async fn between(&self, connection: &ConnectionKey, first: String, last: String) -> Result<Vec<Item>, StoreError> {
-        let query = self
-            .0
-            .client
-            .query()
-            .table_name(&self.0.name)
-            .key_condition_expression("#connection = :connection AND entry BETWEEN :first AND :last")
-            .expression_attribute_names("#connection", "connection")
-            .expression_attribute_values(":connection", text(connection.to_string()))
-            .expression_attribute_values(":first", text(first))
-            .expression_attribute_values(":last", text(last));
-        query_all(&self.0.patience, query).await
-    }
-
     /// The request to fetch a customer again.
     ///
     /// # Errors
     /// If the store can't be read.
     pub async fn redrive_of(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<Redrive>, StoreError> {
-        let Some(item) = self.0.get(connection, &redrive_entry(source_id)).await? else { return Ok(None) };
+        let Some(item) = self.table.get(connection, &redrive_entry(source_id)).await? else { return Ok(None) };
         let read = Read::new(REDRIVE, &item);
         Ok(Some(Redrive { requested_at: read.time("requested_at")?, taken_by: read.optional_number("taken_by")? }))
     }

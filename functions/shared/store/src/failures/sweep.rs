@@ -7,7 +7,6 @@ use model::ConnectionKey;
 
 use super::{FAILURE, Failure, Failures, raw_entry, record_entry};
 use crate::StoreError;
-use crate::request::is_done;
 
 /// What is to become of a failure record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Failures {
     /// # Errors
     /// If the store can't be read.
     pub async fn places(&self, tenant: &str) -> Result<BTreeSet<ConnectionKey>, StoreError> {
-        self.0.partitions_with(tenant, FAILURE).await
+        self.table.partitions_with(tenant, FAILURE).await
     }
 
     /// Calls `visit` with every failure record of a connection or a destination, with its raw document, by source id.
@@ -96,12 +95,12 @@ impl Failures {
     pub(super) async fn empty_document(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         for entry in [record_entry(source_id), raw_entry(source_id)] {
             let update = self
-                .0
+                .table
                 .update(connection, &entry)
                 .update_expression("SET raw_document = :empty")
                 .condition_expression("attribute_exists(raw_document)")
                 .expression_attribute_values(":empty", AttributeValue::S(String::new()));
-            is_done("UpdateItem", self.0.send(|| update.clone().send()).await)?;
+            self.table.is_done(update).await?;
         }
         Ok(())
     }

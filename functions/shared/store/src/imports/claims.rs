@@ -7,7 +7,7 @@ use model::{ConnectionKey, ContentHash};
 
 use super::Imports;
 use crate::StoreError;
-use crate::item::{Item, Read, number, text};
+use crate::item::{Item, Read, item, number, text};
 
 /// A claim's claimants before and after a change.
 pub type ClaimChange<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
@@ -29,7 +29,7 @@ impl Imports {
             by_key.entry(claim_key(connection, &claim)).or_default().push(claim);
         }
         let mut claimants = HashMap::with_capacity(by_key.len());
-        for item in self.table.get(by_key.keys().cloned().collect(), &[], deadline).await? {
+        for item in self.table.get_many(by_key.keys().cloned().collect(), &[], deadline).await? {
             let read = Read::new("claim", &item);
             for claim in by_key.remove(read.text("id")?).into_iter().flatten() {
                 claimants.insert(claim, first_page(&read)?);
@@ -59,7 +59,7 @@ impl Imports {
         }
         let keys = pages_of.values().flatten().cloned().collect();
         let mut read_pages = HashMap::new();
-        for item in self.table.get(keys, &[], deadline).await? {
+        for item in self.table.get_many(keys, &[], deadline).await? {
             let read = Read::new("claim", &item);
             read_pages.insert(read.text("id")?.to_owned(), read.set("ids")?);
         }
@@ -88,7 +88,7 @@ impl Imports {
             for (number, page) in after.pages.iter().enumerate().skip(1) {
                 if !same_layout || before.pages.get(number) != Some(page) {
                     let key = page_key(connection, claim, after.layout, number);
-                    pages.push(Item::from([("id".to_owned(), text(key)), ("ids".to_owned(), id_set(page))]));
+                    pages.push(item([("id", text(key)), ("ids", id_set(page))]));
                 }
             }
             let is_head_changed = before.pages.first() != after.pages.first() || before.page_count != after.page_count;
@@ -102,7 +102,7 @@ impl Imports {
         }
         // The first page says which others count: it is written after them, and pages that no longer count come last.
         for items in [pages, heads, left] {
-            self.table.put(items, deadline).await?;
+            self.table.put_many(items, deadline).await?;
         }
         Ok(())
     }
@@ -157,13 +157,13 @@ impl Imports {
             let pages = (1..before.page_count).map(|page| page_key(connection, claim, before.layout, page));
             std::iter::once(claim_key(connection, claim)).chain(pages)
         });
-        self.table.remove(keys.collect(), deadline).await?;
+        self.table.delete_many(keys.collect(), deadline).await?;
         Ok(before.len() as u64)
     }
 
     /// A page that does not count any more: DynamoDB deletes it.
     fn left_behind(&self, key: String) -> Item {
-        Item::from([("id".to_owned(), text(key)), ("expires".to_owned(), number(self.table.clock.now().as_second()))])
+        item([("id", text(key)), ("expires", number(self.table.clock.now().as_second()))])
     }
 }
 
@@ -173,7 +173,7 @@ fn is_nobodys(claimants: &Claimants) -> bool {
 }
 
 fn head(key: String, claimants: &Claimants) -> Item {
-    let mut item = Item::from([("id".to_owned(), text(key))]);
+    let mut item = item([("id", text(key))]);
     // A set that is empty can't be stored.
     if let Some(page) = claimants.pages.first().filter(|page| !page.is_empty()) {
         item.insert("ids".to_owned(), id_set(page));
@@ -250,9 +250,9 @@ mod tests {
         let laid_out = Claimants { layout: 3, laid_out: 0, page_count: 0, ..Claimants::default() };
         assert_eq!(read(head("k".to_owned(), &laid_out)), laid_out);
 
-        let before = Item::from([("id".to_owned(), text("k")), ("ids".to_owned(), id_set(&ids(0..3)))]);
+        let before = item([("id", text("k")), ("ids", id_set(&ids(0..3)))]);
         assert_eq!(read(before), Claimants { pages: vec![ids(0..3)], page_count: 1, ..Claimants::default() });
-        let crowded = Item::from([("id".to_owned(), text("k")), ("crowded".to_owned(), AttributeValue::Bool(true))]);
+        let crowded = item([("id", text("k")), ("crowded", AttributeValue::Bool(true))]);
         let crowded = read(crowded);
         assert!(crowded.is_cut && crowded.is_complete());
     }

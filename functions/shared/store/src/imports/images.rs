@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use jiff::Timestamp;
 use model::import::BeforeImage;
 use model::{ConnectionKey, CustomerId};
@@ -14,6 +15,7 @@ use super::Imports;
 use super::pages::{images_in, pages_of};
 use crate::StoreError;
 use crate::item::{Item, Read, text};
+use crate::table::Pages;
 
 /// What stands between the connection and the import in the key of images.
 const IMAGES: &str = "#images/";
@@ -39,9 +41,8 @@ impl Imports {
         tenant: &str,
         mut visit: impl FnMut(StoredImage),
     ) -> Result<(), StoreError> {
-        let mut start = None;
-        loop {
-            let (items, next) = self.image_items(tenant, start).await?;
+        let mut pages = self.image_items(tenant);
+        while let Some(items) = pages.next().await? {
             for item in &items {
                 let (connection, import) = place_of(item)?;
                 for image in images_in(item)? {
@@ -50,11 +51,8 @@ impl Imports {
                     visit(StoredImage { id, import: import.clone(), image });
                 }
             }
-            start = next;
-            if start.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Removes every image of these customers: an undo leaves them alone from then on. `erased` counts them. Only for a
@@ -73,9 +71,8 @@ impl Imports {
         for id in customers {
             of_connection.entry(&id.connection).or_default().insert(&id.source_id);
         }
-        let mut start = None;
-        loop {
-            let (items, next) = self.image_items(tenant, start).await?;
+        let mut pages = self.image_items(tenant);
+        while let Some(items) = pages.next().await? {
             for mut item in items {
                 let (connection, _) = place_of(&item)?;
                 let Some(source_ids) = of_connection.get(connection.connection.as_str()) else { continue };
@@ -87,31 +84,20 @@ impl Imports {
                 }
                 let page = pages_of(&images)?.pop().unwrap_or_else(|| "[]".to_owned());
                 item.insert("page".to_owned(), text(page));
-                self.table.put(vec![item], deadline).await?;
+                self.table.put_many(vec![item], deadline).await?;
                 *erased += (before - images.len()) as u64;
             }
-            start = next;
-            if start.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
-    /// Some items that hold images, and where to go on.
-    async fn image_items(&self, tenant: &str, start: Option<Item>) -> Result<(Vec<Item>, Option<Item>), StoreError> {
-        let scan = self
-            .table
-            .client
-            .scan()
-            .table_name(&self.table.name)
-            .consistent_read(true)
-            .filter_expression("begins_with(id, :tenant) AND contains(id, :images)")
-            .expression_attribute_values(":tenant", text(format!("{tenant}/")))
-            .expression_attribute_values(":images", text(IMAGES))
-            .set_exclusive_start_key(start);
-        let answer = self.table.patience().send(None, || scan.clone().send()).await;
-        let page = answer.map_err(|error| StoreError::aws("Scan", error))?;
-        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+    /// The items that hold images.
+    fn image_items(&self, tenant: &str) -> Pages<'_, ScanFluentBuilder> {
+        let scan = self.table.scan("begins_with(id, :tenant) AND contains(id, :images)").consistent_read(true);
+        self.table.pages(
+            scan.expression_attribute_values(":tenant", text(format!("{tenant}/")))
+                .expression_attribute_values(":images", text(IMAGES)),
+        )
     }
 }
 
@@ -120,7 +106,7 @@ fn place_of(item: &Item) -> Result<(ConnectionKey, String), StoreError> {
     let corrupt = || StoreError::Corrupt { key: "images".to_owned(), attribute: "id" };
     let key = Read::new("images", item).text("id")?;
     let (connection, rest) = key.split_once(IMAGES).ok_or_else(corrupt)?;
-    let (tenant, connection) = connection.split_once('/').ok_or_else(corrupt)?;
+    let connection = connection.parse().map_err(|_| corrupt())?;
     let (import, _) = rest.rsplit_once('/').ok_or_else(corrupt)?;
-    Ok((ConnectionKey::new(tenant, connection), import.to_owned()))
+    Ok((connection, import.to_owned()))
 }

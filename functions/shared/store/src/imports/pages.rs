@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ImportRecord, Imports, expiry, page_key};
 use crate::StoreError;
-use crate::item::{Item, Read, number, text};
+use crate::item::{Item, Read, item, number, text};
 
 /// Bytes of images or outcomes in one item: most imports need few items, and no burst of writes hits one partition.
 const PAGE_BYTES: usize = 100 * 1024;
@@ -28,7 +28,7 @@ impl Imports {
         let count = numbers.len();
         let keys = numbers.map(|number| page_key(connection, kind, &record.id, number));
         let mut pages = BTreeMap::new();
-        for item in self.table.get(keys.collect(), &[], deadline).await? {
+        for item in self.table.get_many(keys.collect(), &[], deadline).await? {
             let read = Read::new(kind, &item);
             let page: Vec<T> = serde_json::from_str(read.text("page")?)
                 .map_err(|_| StoreError::Corrupt { key: kind.to_owned(), attribute: "page" })?;
@@ -53,15 +53,15 @@ impl Imports {
         let mut next = count;
         let mut items = Vec::new();
         for page in pages_of(entries)? {
-            items.push(Item::from([
-                ("id".to_owned(), text(page_key(connection, kind, &record.id, next))),
-                ("number".to_owned(), number(next)),
-                ("page".to_owned(), text(page)),
-                ("expires".to_owned(), expiry(record)),
+            items.push(item([
+                ("id", text(page_key(connection, kind, &record.id, next))),
+                ("number", number(next)),
+                ("page", text(page)),
+                ("expires", expiry(record)),
             ]));
             next += 1;
         }
-        self.table.put(items, deadline).await?;
+        self.table.put_many(items, deadline).await?;
         Ok(next)
     }
 }

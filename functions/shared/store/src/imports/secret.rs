@@ -1,11 +1,11 @@
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use jiff::Timestamp;
 use model::ConnectionKey;
 use model::import::IdSecret;
 
 use super::Imports;
 use crate::StoreError;
-use crate::item::{Item, Read, bytes, text};
+use crate::item::{Item, Read, bytes, with};
+use crate::table::id_key;
 
 /// The item's name in errors.
 const SECRET: &str = "secret";
@@ -24,22 +24,15 @@ impl Imports {
             what: "the secret that ids are derived with".to_owned(),
             problem: error.to_string(),
         })?;
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .item("id", text(secret_key(connection)))
-            .item("secret", bytes(&random))
-            .condition_expression("attribute_not_exists(id)");
-        match self.table.patience().send(Some(deadline), || put.clone().send()).await {
+        let secret = with(id_key(secret_key(connection)), [("secret", bytes(&random))]);
+        let put = self.table.put_request(secret).condition_expression("attribute_not_exists(id)");
+        match self.table.write(Some(deadline), put).await? {
             Ok(_) => Ok(IdSecret::new(random)),
             // Another process made one at the same time: that one counts.
-            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+            Err(_) => {
                 let stored = self.stored_secret(connection, deadline).await?;
                 stored.ok_or(StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })
             }
-            Err(error) => Err(StoreError::aws("PutItem", error)),
         }
     }
 
@@ -48,7 +41,7 @@ impl Imports {
         connection: &ConnectionKey,
         deadline: Timestamp,
     ) -> Result<Option<IdSecret>, StoreError> {
-        let item: Option<Item> = self.table.get(vec![secret_key(connection)], &[], deadline).await?.pop();
+        let item: Option<Item> = self.table.get_many(vec![secret_key(connection)], &[], deadline).await?.pop();
         let Some(item) = item else { return Ok(None) };
         let stored: Result<[u8; IdSecret::LENGTH], _> = Read::new(SECRET, &item).bytes("secret")?.try_into();
         let random = stored.map_err(|_| StoreError::Corrupt { key: SECRET.to_owned(), attribute: "secret" })?;

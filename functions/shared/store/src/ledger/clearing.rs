@@ -15,9 +15,8 @@ use model::{Batch, ChunkPlan, ConnectionKey};
 
 use super::item::chunk_items;
 use super::{ChunkKey, Ledger};
-use crate::backoff::Backoff;
-use crate::item::{Item, Read, size};
-use crate::request::{ITEMS_PER_WRITE, delete, put, query_page, write_batch};
+use crate::item::{Item, size};
+use crate::table::{ITEMS_PER_WRITE, delete, entry_in, put};
 use crate::{Clock, StoreError};
 
 /// Write units a second of one key.
@@ -39,17 +38,17 @@ impl Ledger {
         plans: impl Iterator<Item = ChunkPlan> + Send,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let due_at = self.clock.now();
+        let due_at = self.table.clock.now();
         let key = |chunk| ChunkKey { connection: connection.clone(), batch, chunk };
         let mut items = plans.flat_map(|plan| chunk_items(&key(plan.number), &plan, due_at));
-        let mut pace = Pace::new(&self.clock);
+        let mut pace = Pace::new(&self.table.clock);
         loop {
             let page: Vec<Item> = items.by_ref().take(ITEMS_PER_WRITE).collect();
             if page.is_empty() {
                 return Ok(());
             }
             pace.wait_for(page.iter().map(|item| size(item).div_ceil(UNIT)).sum(), deadline).await?;
-            self.write_batch(page.into_iter().filter_map(put).collect(), deadline).await?;
+            self.table.write_batch(page.into_iter().filter_map(put).collect(), deadline).await?;
         }
     }
 
@@ -70,7 +69,7 @@ impl Ledger {
 
     /// Removes what stood beside batches before this one, which begins, and beside their chunks.
     pub(super) async fn clear_leftovers(&self, connection: &ConnectionKey, batch: &Batch) -> Result<(), StoreError> {
-        let deadline = self.clock.now() + LEFTOVER_PATIENCE;
+        let deadline = self.table.clock.now() + LEFTOVER_PATIENCE;
         self.clear_counts(connection, deadline).await?;
         // Nothing depends on it that no contacts are left: the next batch goes on with it.
         if batch.listing.is_some()
@@ -89,27 +88,17 @@ impl Ledger {
         prefix: &str,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut query = self.table.entries(connection, prefix).projection_expression("#connection, entry").limit(1_000);
-        let mut pace = Pace::new(&self.clock);
-        loop {
-            let page = query_page(&self.table.patience, &query).await?;
-            let keys = page.items.unwrap_or_default().into_iter();
-            let keys = keys.filter(|key| Read::new("?", key).text("entry").is_ok_and(&unwanted));
+        let query = self.table.entries(connection, prefix).projection_expression("#connection, entry").limit(1_000);
+        let (mut pages, mut pace) = (self.table.pages(query), Pace::new(&self.table.clock));
+        while let Some(keys) = pages.next().await? {
+            let keys = keys.into_iter().filter(|key| entry_in(key).is_ok_and(&unwanted));
             let deletions: Vec<WriteRequest> = keys.filter_map(delete).collect();
             for deletions in deletions.chunks(ITEMS_PER_WRITE) {
                 pace.wait_for(deletions.len(), deadline).await?;
-                self.write_batch(deletions.to_vec(), deadline).await?;
+                self.table.write_batch(deletions.to_vec(), deadline).await?;
             }
-            if page.last_evaluated_key.is_none() {
-                return Ok(());
-            }
-            query = query.set_exclusive_start_key(page.last_evaluated_key);
         }
-    }
-
-    pub(super) async fn write_batch(&self, requests: Vec<WriteRequest>, deadline: Timestamp) -> Result<(), StoreError> {
-        let backoff = Backoff::until(&self.clock, &self.random, deadline);
-        write_batch(&self.table.client, &self.table.name, requests, backoff).await
+        Ok(())
     }
 }
 

@@ -29,12 +29,11 @@ use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, OutcomeCounts, Phase};
 
 use super::item::{phase_name, read_batch, read_counts};
-use super::{BATCH, COUNTS, LeasedChunk, Ledger, LedgerState, moved_on, overtaken};
+use super::{BATCH, COUNTS, LeasedChunk, Ledger, LedgerState, overtaken};
 use crate::StoreError;
-use crate::backoff::Patience;
-use crate::changes::{Changes, in_transaction};
+use crate::changes::Changes;
 use crate::item::{Read, number, text, time};
-use crate::request::{Transacted, query_all, transact};
+use crate::table::{InTransaction, Transacted, entry_in};
 
 /// Items that the workers of a batch count in.
 const ITEMS: u32 = 8;
@@ -57,10 +56,8 @@ impl Ledger {
     /// The latest batch with all its counts, in one read.
     pub(super) async fn counted(&self, connection: &ConnectionKey) -> Result<Counted, StoreError> {
         // The batch, and what begins as it does.
-        let items = query_all(&self.table.patience, self.table.entries(connection, BATCH)).await?;
-        let Some(batch) =
-            items.iter().find(|item| Read::new("?", item).text("entry").is_ok_and(|entry| entry == BATCH))
-        else {
+        let items = self.table.query_all(self.table.entries(connection, BATCH)).await?;
+        let Some(batch) = items.iter().find(|item| entry_in(item).is_ok_and(|entry| entry == BATCH)) else {
             return Ok(Counted::default());
         };
         let read = Read::new(BATCH, batch);
@@ -68,7 +65,7 @@ impl Ledger {
         let mut came_on_at = read.optional_time("came_on_at")?;
         let mut counted = Counted::default();
         for item in &items {
-            let entry = Read::new("?", item).text("entry")?;
+            let entry = entry_in(item)?;
             let Some(place) = entry.strip_prefix(&prefix(batch.number)) else { continue };
             let read = Read::new(entry, item);
             let place = place.parse().ok().and_then(|place: usize| counted.settlements.get_mut(place));
@@ -112,12 +109,12 @@ impl Ledger {
         let mut expression = format!("ADD {additions}");
         if counts.sum() > 0 {
             expression += " SET came_on_at = :now";
-            update = update.expression_attribute_values(":now", time(self.clock.now()));
+            update = update.expression_attribute_values(":now", time(self.table.clock.now()));
         }
         for (name, count) in counts.by_name() {
             update = update.expression_attribute_values(format!(":{name}"), number(count));
         }
-        in_transaction(&update.update_expression(expression))
+        update.update_expression(expression).in_transaction()
     }
 
     /// Closes a batch: what was counted beside it goes into its own item and into the totals.
@@ -128,7 +125,7 @@ impl Ledger {
         event: BatchEvent,
         cursor: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let mut backoff = self.table.patience.backoff(None);
+        let mut backoff = self.table.backoff(None);
         loop {
             let counted = self.counted(connection).await?;
             let is_acknowledged = event == BatchEvent::Acknowledged;
@@ -140,9 +137,9 @@ impl Ledger {
             let update = closing(self.table.update(connection, BATCH), batch, &counted, event, cursor);
             // Of a batch without chunks, or whose chunks were never sent, no worker counts anything now.
             if is_acknowledged || batch.phase == Phase::Opening {
-                return moved_on(connection, batch, self.update(update).await).map(|_| ());
+                return self.move_on(connection, batch, update).await.map(|_| ());
             }
-            let mut writes = vec![in_transaction(&update)?];
+            let mut writes = vec![update.in_transaction()?];
             for (place, settlements) in (0..).zip(counted.settlements) {
                 let update = self.table.update(connection, &entry(batch.number, place));
                 let update = update.expression_attribute_values(":closed", AttributeValue::Bool(true));
@@ -156,15 +153,15 @@ impl Ledger {
                         .condition_expression("settlements = :settlements")
                         .expression_attribute_values(":settlements", number(settlements)),
                 };
-                writes.push(in_transaction(&update)?);
+                writes.push(update.in_transaction()?);
             }
-            match transact(&self.table.client, &self.table.patience, None, writes).await? {
+            match self.table.transact(None, writes).await? {
                 Transacted::Done => return Ok(()),
                 Transacted::Refused(refused) if refused.first() == Some(&true) => {
                     return Err(overtaken(connection, batch));
                 }
                 // A worker settled in between.
-                Transacted::Refused(_) if Patience::wait(&mut backoff).await => {}
+                Transacted::Refused(_) if backoff.wait().await => {}
                 Transacted::Refused(_) => return Err(StoreError::Deadline { operation: "TransactWriteItems" }),
             }
         }

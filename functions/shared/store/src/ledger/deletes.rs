@@ -10,9 +10,8 @@ use std::collections::BTreeSet;
 
 use super::item::{chunk_entry, id_set};
 use super::{BATCH, Ledger};
-use crate::changes::in_transaction;
 use crate::item::{Read, number, text};
-use crate::request::{Transacted, is_done, transact};
+use crate::table::{InTransaction, Transacted};
 use crate::{ChunkKey, LeasedChunk, StoreError};
 
 /// What the batch says of deletions.
@@ -61,7 +60,7 @@ impl Ledger {
             .condition_expression("batch_number = :number")
             .expression_attribute_values(":allowed", number(allowed))
             .expression_attribute_values(":number", number(key.batch));
-        is_done("UpdateItem", self.update(update).await).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// Reserves the deletion of `ids` for a chunk, if its batch still says what `reserved` says.
@@ -91,8 +90,8 @@ impl Ledger {
             .expression_attribute_values(":before", number(reserved.count))
             .expression_attribute_values(":after", number(reserved.count + ids.len() as u64))
             .expression_attribute_values(":none", number(0));
-        let writes = vec![in_transaction(&of_chunk)?, in_transaction(&of_batch)?];
-        match transact(&self.table.client, &self.table.patience, None, writes).await? {
+        let writes = vec![of_chunk.in_transaction()?, of_batch.in_transaction()?];
+        match self.table.transact(None, writes).await? {
             Transacted::Done => Ok(Reservation::Made),
             Transacted::Refused(refused) if refused.first() == Some(&true) => Ok(Reservation::LeaseLost),
             Transacted::Refused(_) => Ok(Reservation::Overtaken),

@@ -7,7 +7,7 @@ use super::item::read_chunk;
 use super::{ChunkKey, Ledger};
 use crate::StoreError;
 use crate::item::Read;
-use crate::request::query_all;
+use crate::table::entry_in;
 
 /// A chunk that is not done and holds a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Ledger {
     /// If the store can't be read, or a chunk is of a release whose chunks can't be read.
     pub async fn holding(&self, connection: &ConnectionKey, source_id: &str) -> Result<Vec<Holding>, StoreError> {
         let mut found = Vec::new();
-        for item in query_all(&self.table.patience, self.table.entries(connection, "chunk/")).await? {
-            let entry = Read::new("?", &item).text("entry")?;
+        for item in self.table.query_all(self.table.entries(connection, "chunk/")).await? {
+            let entry = entry_in(&item)?;
             let read = Read::new(entry, &item);
             let mut numbers = entry.split('/').skip(1);
             let corrupt = || StoreError::Corrupt { key: entry.to_owned(), attribute: "entry" };

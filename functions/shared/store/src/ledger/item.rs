@@ -10,8 +10,8 @@ use super::listed::listed_item;
 use super::listing_item::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
-use crate::control::ControlTable;
 use crate::item::{Item, Read, number, time};
+use crate::table::{entry_in, entry_key};
 
 /// The sort key of a chunk: in the order of the batch.
 pub(super) fn chunk_entry(key: &ChunkKey) -> String {
@@ -25,7 +25,7 @@ pub(super) fn chunk_items(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -
 }
 
 fn chunk_item(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Item {
-    let mut item = ControlTable::key(&key.connection, &chunk_entry(key));
+    let mut item = entry_key(&key.connection, &chunk_entry(key));
     item.insert("attempts".to_owned(), number(0));
     item.insert("counts_apart".to_owned(), AttributeValue::Bool(true));
     item.insert("due_at".to_owned(), time(due_at));
@@ -44,7 +44,7 @@ fn chunk_item(key: &ChunkKey, plan: &ChunkPlan, due_at: Timestamp) -> Item {
 
 /// The state of a chunk without its customers. One whose time can't be read is due: the worker that takes it finds out.
 pub(super) fn chunk_state(item: &Item) -> Result<ChunkState, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     let chunk = entry.rsplit('/').next().and_then(|digits| digits.parse().ok());
     Ok(ChunkState {

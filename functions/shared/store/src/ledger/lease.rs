@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use jiff::Timestamp;
 use model::{BatchEvent, Phase, PlantedFault};
 
 use super::item::{chunk_entry, id_set, read_chunk};
 use super::{ChunkKey, LeasedChunk, Ledger, Settlement};
 use crate::StoreError;
-use crate::changes::{Changes, in_transaction};
-use crate::control::ControlTable;
+use crate::changes::Changes;
 use crate::item::{Read, number, text, time};
-use crate::request::{Transacted, is_done, not_built, transact, unless_refused};
+use crate::table::{InTransaction, Transacted, entry_key};
 
 impl Ledger {
     /// Takes a chunk until `until`; `None` if it is done, or another worker has it.
@@ -34,19 +33,18 @@ impl Ledger {
             .condition_expression(if is_ignored { "attribute_exists(entry) AND lease_until <> :now" } else { is_free })
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":until", time(until))
-            .expression_attribute_values(":now", time(self.clock.now()))
+            .expression_attribute_values(":now", time(self.table.clock.now()))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":none", number(0))
             .return_values(ReturnValue::AllNew);
-        let Some(answer) = unless_refused("UpdateItem", self.update(update).await)? else { return Ok(None) };
-        let item = answer.attributes.unwrap_or_default();
+        let Some(item) = self.table.updated(update).await? else { return Ok(None) };
         match self.listed(&key, &item).await {
             Ok(listed) => read_chunk(&key, owner, &item, listed).map(Some),
             Err(error @ StoreError::Corrupt { .. }) => Err(error),
             Err(error) => {
                 // It is the next worker's at once, and not only when this lease has run out.
                 let attempts = Read::new("chunk", &item).number_or_zero("attempts")?;
-                self.release_lease(&key, owner, self.clock.now(), attempts.saturating_sub(1)).await?;
+                self.release_lease(&key, owner, self.table.clock.now(), attempts.saturating_sub(1)).await?;
                 Err(error)
             }
         }
@@ -64,7 +62,7 @@ impl Ledger {
             self.advance(&key.connection, batch, BatchEvent::Abandoned).await?;
         }
         // The next batch waits for the workers that hold chunks of this one.
-        self.release_lease(key, owner, self.clock.now(), 0).await?;
+        self.release_lease(key, owner, self.table.clock.now(), 0).await?;
         Ok(latest.is_some())
     }
 
@@ -81,13 +79,12 @@ impl Ledger {
     ) -> Result<bool, StoreError> {
         let is_done = settlement.fetch.is_empty() && settlement.delete.is_empty();
         let writes = vec![self.settle_chunk(chunk, settlement)?, self.count(chunk, &settlement.counts)?];
-        let Ledger { table, clock, .. } = self;
-        match transact(&table.client, &table.patience, Some(deadline), writes).await? {
+        match self.table.transact(Some(deadline), writes).await? {
             Transacted::Done if is_done && !chunk.listed.is_empty() => self.remove_listed(&chunk.key).await,
             Transacted::Done => {}
             Transacted::Refused(_) => {
                 // If the batch is over, the next one waits for this lease.
-                self.release(chunk, clock.now()).await?;
+                self.release(chunk, self.table.clock.now()).await?;
                 return Ok(false);
             }
         }
@@ -118,20 +115,18 @@ impl Ledger {
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":attempts", number(attempts))
             .expression_attribute_values(":due_at", time(retry_at));
-        is_done("UpdateItem", self.update(update).await).map(|_| ())
+        self.table.write_if(update).await
     }
 
     fn settle_chunk(&self, chunk: &LeasedChunk, settlement: &Settlement) -> Result<TransactWriteItem, StoreError> {
         const HELD: &str = "lease_owner = :owner";
         if settlement.fetch.is_empty() && settlement.delete.is_empty() {
-            let delete = Delete::builder()
-                .table_name(&self.table.name)
-                .set_key(Some(ControlTable::key(&chunk.key.connection, &chunk_entry(&chunk.key))))
+            return self
+                .table
+                .delete_request(entry_key(&chunk.key.connection, &chunk_entry(&chunk.key)))
                 .condition_expression(HELD)
                 .expression_attribute_values(":owner", text(&chunk.owner))
-                .build()
-                .map_err(|_| not_built("TransactWriteItems"))?;
-            return Ok(TransactWriteItem::builder().delete(delete).build());
+                .in_transaction();
         }
         let came_on = settlement.counts.sum() > 0;
         let ids = |ids: &BTreeSet<String>| (!ids.is_empty()).then(|| id_set(ids));
@@ -147,6 +142,6 @@ impl Ledger {
             .update(&chunk.key.connection, &chunk_entry(&chunk.key))
             .condition_expression(HELD)
             .expression_attribute_values(":owner", text(&chunk.owner));
-        in_transaction(&changes.of(update))
+        changes.of(update).in_transaction()
     }
 }

@@ -34,15 +34,14 @@
 //! and the batch need 80 of the connection's own key. The contacts need 200 units, and if each chunk were as large as
 //! an item can be, 7,800: of each of the 16 keys 490.
 
-use aws_sdk_dynamodb::types::WriteRequest;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, ListedCustomer};
 
 use super::{ChunkKey, Ledger, PAGE_ASKED_AT};
 use crate::StoreError;
-use crate::item::{Item, Read, bytes, text};
-use crate::request::{ITEMS_PER_WRITE, delete, query_all};
+use crate::item::{Item, Read, bytes, item, text};
+use crate::table::delete;
 use crate::zlib::{compressed, unfolded};
 
 /// Partition keys for the contacts of one connection.
@@ -101,21 +100,11 @@ impl Ledger {
     async fn clear_listed_under(&self, partition: String, batch: u64, deadline: Timestamp) -> Result<(), StoreError> {
         let query = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
-            .key_condition_expression("#connection = :connection AND entry < :batch")
+            .partition(partition, " AND entry < :batch")
             .projection_expression("#connection, entry")
-            .expression_attribute_names("#connection", "connection")
-            .expression_attribute_values(":connection", text(partition))
             .expression_attribute_values(":batch", text(format!("listed/{batch:012}/")));
-        let deletions: Vec<WriteRequest> =
-            query_all(&self.table.patience, query).await?.into_iter().filter_map(delete).collect();
-        for deletions in deletions.chunks(ITEMS_PER_WRITE) {
-            self.write_batch(deletions.to_vec(), deadline).await?;
-        }
-        Ok(())
+        let deletions = self.table.query_all(query).await?.into_iter().filter_map(delete).collect();
+        self.table.write_many(deletions, 1, deadline).await
     }
 }
 
@@ -129,9 +118,9 @@ fn partition(connection: &ConnectionKey, number: u32) -> String {
 }
 
 fn item_key(key: &ChunkKey) -> Item {
-    Item::from([
-        ("connection".to_owned(), text(partition(&key.connection, key.chunk % KEYS))),
-        ("entry".to_owned(), text(format!("listed/{:012}/{:08}", key.batch, key.chunk))),
+    item([
+        ("connection", text(partition(&key.connection, key.chunk % KEYS))),
+        ("entry", text(format!("listed/{:012}/{:08}", key.batch, key.chunk))),
     ])
 }
 

@@ -8,12 +8,11 @@ use model::{Batch, BatchEvent, ChunkPlan, ConnectionKey, ListedChange, ListedCus
 use super::item::{chunk_entry, chunk_items, id_set, phase_name};
 use super::listed::listed_json;
 use super::listing_item::{scope_name, set_listing};
-use super::{BATCH, ChunkKey, Ledger, PAGE_ASKED_AT, moved_on};
+use super::{BATCH, ChunkKey, Ledger, PAGE_ASKED_AT};
 use crate::StoreError;
 use crate::changes::Changes;
 use crate::failures::shortened;
 use crate::item::{Read, number, text, time};
-use crate::request::{is_done, query_all};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the customers. In
 /// bytes before they are compressed: what can't be compressed fits too.
@@ -61,7 +60,7 @@ impl Ledger {
             .expression_attribute_values(":pages", number(before.pages))
             .expression_attribute_values(":next", text(phase_name(next)))
             .expression_attribute_values(":customers", number(customers));
-        moved_on(connection, batch, self.update(changes.of(update)).await).map(|_| ())
+        self.move_on(connection, batch, changes.of(update)).await.map(|_| ())
     }
 
     /// Writes the chunks of a page of a listing that was asked for at `asked_at`. A chunk of a later answer to the same
@@ -78,13 +77,13 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let key = |chunk| ChunkKey { connection: connection.clone(), batch: batch.number, chunk };
         // The contacts come before their chunk: so no chunk is ever without them.
-        for mut item in plans.iter().flat_map(|plan| chunk_items(&key(plan.number), plan, self.clock.now())) {
+        for mut item in plans.iter().flat_map(|plan| chunk_items(&key(plan.number), plan, self.table.clock.now())) {
             item.insert(PAGE_ASKED_AT.to_owned(), time(asked_at));
-            let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
+            let put = self.table.put_request(item);
             let put = put
                 .condition_expression(format!("attribute_not_exists({PAGE_ASKED_AT}) OR {PAGE_ASKED_AT} <= :asked_at"))
                 .expression_attribute_values(":asked_at", time(asked_at));
-            if !is_done("PutItem", self.table.send(|| put.clone().send()).await)? {
+            if !self.table.is_done(put).await? {
                 return Err(StoreError::MovedOn { connection: connection.to_string(), number: batch.number });
             }
         }
@@ -118,7 +117,7 @@ impl Ledger {
     ) -> Result<HashSet<String>, StoreError> {
         let prefix = seen_prefix(batch, scope);
         let mut seen = HashSet::new();
-        for item in query_all(&self.table.patience, self.table.entries(connection, &prefix)).await? {
+        for item in self.table.query_all(self.table.entries(connection, &prefix)).await? {
             seen.extend(Read::new(SEEN, &item).set("ids")?);
         }
         Ok(seen)

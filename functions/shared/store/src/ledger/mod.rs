@@ -30,20 +30,16 @@ mod queued;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
 use serde::{Deserialize, Serialize};
 
+use crate::StoreError;
 use crate::changes::Changes;
-use crate::control::ControlTable;
-use crate::item::{Read, bytes, number, text, time};
+use crate::item::{Item, Read, bytes, number, text, time};
 use crate::queue::ChunkMessage;
-use crate::request::{is_done, query_all, query_count, query_page, unless_refused};
-use crate::{Clock, Random, StoreError};
+use crate::table::{Table, entry_in};
 use item::{chunk_state, phase_name, read_batch};
 use listing_item::set_listing;
 
@@ -63,9 +59,7 @@ const COUNTS: [&str; 5] = ["written", "unchanged", "stale", "tombstoned", "faile
 /// The ledger, in the control table.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    table: ControlTable,
-    clock: Clock,
-    random: Random,
+    pub(crate) table: Table,
 }
 
 /// A connection's batches as they stand.
@@ -152,11 +146,6 @@ pub struct Settlement {
 }
 
 impl Ledger {
-    /// The ledger in the control table called `table`.
-    pub fn new(client: Client, table: impl Into<String>, clock: Clock, random: Random) -> Self {
-        Self { table: ControlTable::new(client, table).patient(&clock, &random), clock, random }
-    }
-
     /// A connection's batches as they stand.
     ///
     /// # Errors
@@ -198,7 +187,7 @@ impl Ledger {
             .expression_attribute_values(":last", number(last.map_or(0, |last| last.number)))
             .expression_attribute_values(":closed", text(phase_name(Phase::Closed)));
         let update = changes.of(update);
-        moved_on(connection, batch, self.update(update).await)?;
+        self.move_on(connection, batch, update).await?;
         self.clear_leftovers(connection, batch).await
     }
 
@@ -212,7 +201,7 @@ impl Ledger {
     /// # Errors
     /// If the store can't be read.
     pub async fn leased_until(&self, connection: &ConnectionKey, last: u64) -> Result<Option<Timestamp>, StoreError> {
-        let now = self.clock.now();
+        let now = self.table.clock.now();
         let after_last = format!("chunk/{:012}/", last.saturating_add(1));
         let mut latest = None;
         let query = self
@@ -221,8 +210,8 @@ impl Ledger {
             .filter_expression("lease_until > :now")
             .expression_attribute_values(":now", time(now))
             .projection_expression("entry, lease_until");
-        for item in query_all(&self.table.patience, query).await? {
-            let entry = Read::new("?", &item).text("entry")?;
+        for item in self.table.query_all(query).await? {
+            let entry = entry_in(&item)?;
             if entry < after_last.as_str() {
                 latest = latest.max(Some(Read::new(entry, &item).time("lease_until")?));
             }
@@ -247,7 +236,7 @@ impl Ledger {
     /// If the store can't be read.
     pub async fn is_settled(&self, key: &ChunkKey) -> Result<bool, StoreError> {
         let query = self.table.entries(&key.connection, &format!("chunk/{:012}/", key.batch)).limit(1);
-        if !query_page(&self.table.patience, &query).await?.items().is_empty() {
+        if !self.table.send(query).await?.items().is_empty() {
             return Ok(false);
         }
         Ok(self.phase_of(key).await? == Some(Phase::Open))
@@ -275,7 +264,7 @@ impl Ledger {
             )
             .expression_attribute_values(":number", number(key.batch))
             .expression_attribute_values(":later", number(later));
-        is_done("UpdateItem", self.update(update).await).map(|_| ())
+        self.table.write_if(update).await
     }
 
     /// Moves a batch on.
@@ -310,7 +299,7 @@ impl Ledger {
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":phase", text(phase_name(batch.phase)))
             .expression_attribute_values(":next", text(phase_name(next)));
-        moved_on(connection, batch, self.update(update).await).map(|_| ())
+        self.move_on(connection, batch, update).await.map(|_| ())
     }
 
     /// The first chunks of a batch that are not done, up to `limit`; none if the batch is done. If all of those were
@@ -331,7 +320,7 @@ impl Ledger {
             let parts = "entry, due_at, attempts, lease_owner, unverified";
             self.table.entries(connection, &prefix).projection_expression(parts)
         };
-        let page = query_page(&self.table.patience, &look().limit(limit)).await?;
+        let page = self.table.send(look().limit(limit)).await?;
         let mut chunks: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
         let mut start = page.last_evaluated_key;
         if !chunks.iter().all(|chunk| chunk.attempts > 0 || chunk.unverified) {
@@ -342,9 +331,9 @@ impl Ledger {
             let due = look()
                 .filter_expression("due_at <= :now")
                 .limit(LOOKED_BEHIND)
-                .expression_attribute_values(":now", time(self.clock.now()))
+                .expression_attribute_values(":now", time(self.table.clock.now()))
                 .set_exclusive_start_key(Some(after));
-            let page = query_page(&self.table.patience, &due).await?;
+            let page = self.table.send(due).await?;
             let behind: Vec<ChunkState> = page.items().iter().map(chunk_state).collect::<Result<_, _>>()?;
             chunks.extend(behind.into_iter().take(most - chunks.len()));
             start = page.last_evaluated_key;
@@ -361,7 +350,7 @@ impl Ledger {
             .table
             .entries(connection, &format!("chunk/{batch:012}/"))
             .filter_expression("attribute_not_exists(unverified)");
-        Ok(query_count(&self.table.patience, query).await? == 0)
+        Ok(self.table.query_count(query).await? == 0)
     }
 
     /// Takes every chunk of a connection away from its holder, and has it sent again at once: SQS was lost with the
@@ -371,35 +360,25 @@ impl Ledger {
     /// If the store can't be read or written.
     pub async fn revoke_leases(&self, connection: &ConnectionKey) -> Result<(), StoreError> {
         let chunks = self.table.entries(connection, "chunk/").projection_expression("#connection, entry");
-        for key in query_all(&self.table.patience, chunks).await? {
+        for key in self.table.query_all(chunks).await? {
             let update = self
                 .table
-                .client
-                .update_item()
-                .table_name(&self.table.name)
-                .set_key(Some(key))
+                .update_request(key)
                 .update_expression("SET due_at = :now REMOVE lease_owner, lease_until")
-                .expression_attribute_values(":now", time(self.clock.now()));
-            self.update(update).await.map_err(|error| StoreError::aws("UpdateItem", error))?;
+                .expression_attribute_values(":now", time(self.table.clock.now()));
+            self.table.send(update).await?;
         }
         Ok(())
     }
 
-    /// Sends an update of a batch or a chunk: workers settle both in transactions, which conflict with it.
-    async fn update(&self, update: UpdateItemFluentBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-        self.table.send(|| update.clone().send()).await
-    }
-}
-
-/// The answer to an update of the batch; an error if another poller moved the batch on.
-fn moved_on<T, R: std::fmt::Debug>(
-    connection: &ConnectionKey,
-    batch: &Batch,
-    answer: Result<T, SdkError<UpdateItemError, R>>,
-) -> Result<T, StoreError> {
-    match unless_refused("UpdateItem", answer)? {
-        Some(answer) => Ok(answer),
-        None => Err(overtaken(connection, batch)),
+    /// Updates the batch, and returns the attributes that the update asks for; an error if another poller moved it on.
+    async fn move_on(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Item, StoreError> {
+        self.table.updated(update).await?.ok_or_else(|| overtaken(connection, batch))
     }
 }
 

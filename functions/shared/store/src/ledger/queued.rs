@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use model::{Batch, ConnectionKey};
 
 use super::item::id_set;
-use super::{BATCH, Ledger, moved_on};
+use super::{BATCH, Ledger};
 use crate::StoreError;
 use crate::item::{Read, number};
 
@@ -32,7 +32,7 @@ impl Ledger {
                 .update_expression("SET batch_number = :number, ids = :ids")
                 .expression_attribute_values(":ids", id_set(sample))
         };
-        self.update(update).await.map(|_| ()).map_err(|error| StoreError::aws("UpdateItem", error))
+        self.table.send(update).await.map(|_| ())
     }
 
     /// Some of the customers that a batch was made of; none if a release opened it that noted none.
@@ -61,7 +61,6 @@ impl Ledger {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":number", number(batch.number))
             .return_values(ReturnValue::UpdatedNew);
-        let answer = moved_on(connection, batch, self.update(update).await)?;
-        Read::new(BATCH, &answer.attributes.unwrap_or_default()).number("purge_failures")
+        Read::new(BATCH, &self.move_on(connection, batch, update).await?).number("purge_failures")
     }
 }

@@ -24,9 +24,8 @@ use model::{ConnectionKey, ReferenceData};
 use super::stored::{Stored, as_stored};
 use super::{RACES, ReferenceTable, pointer_of};
 use crate::StoreError;
-use crate::control::ControlTable;
 use crate::item::{Item, Read, number, text, time};
-use crate::request::{is_done, query_all};
+use crate::table::entry_key;
 
 /// How many records are read side by side.
 const READS_AT_ONCE: usize = 16;
@@ -180,7 +179,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     ) -> Result<Taking, StoreError> {
         for _ in 0..RACES {
             let look = self.look(connection, name, None).await?;
-            let since = look.entries.next_time(as_stored(self.clock.now())?);
+            let since = look.entries.next_time(as_stored(self.table.clock.now())?);
             let entry = Entry::new(id, revision, since);
             let is_entered = match &look.bearer {
                 // Another process has written it meanwhile: the caller's own write finds that out.
@@ -237,7 +236,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
     async fn entries(&self, connection: &ConnectionKey, name: &str) -> Result<Entries, StoreError> {
         let place = pointer_of::<T>(name);
         let mut entries = Entries::default();
-        for item in query_all(&self.table.patience, self.table.entries(connection, &place)).await? {
+        for item in self.table.query_all(self.table.entries(connection, &place)).await? {
             let entry = entry(&item)?;
             match Read::new("a name", &item).text("entry")? == place {
                 true => entries.first = Some(entry),
@@ -336,13 +335,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
         entry: Entry,
     ) -> Result<bool, StoreError> {
         let stood = before.filter(|before| before.id == entry.id).and_then(|before| before.mark);
-        let mut put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(ControlTable::key(connection, place)))
-            .item("id", text(entry.id));
+        let mut put = self.table.put_request(entry_key(connection, place)).item("id", text(entry.id));
         if let Some((revision, since)) = entry.mark.or(stood) {
             let revision = stood.map_or(revision, |(stood, _)| revision.max(stood));
             put = put.item("revision", number(revision)).item("since", time(since));
@@ -354,7 +347,7 @@ impl<T: ReferenceData> ReferenceTable<T> {
                 put.condition_expression(condition).set_expression_attribute_values(Some(values))
             }
         };
-        is_done("PutItem", self.table.send(|| put.clone().send()).await)
+        self.table.is_done(put).await
     }
 
     /// Removes an entry if it is still as it was, and returns whether it was.
@@ -362,13 +355,10 @@ impl<T: ReferenceData> ReferenceTable<T> {
         let (condition, values) = as_it_was(entry);
         let delete = self
             .table
-            .client
-            .delete_item()
-            .table_name(&self.table.name)
-            .set_key(Some(ControlTable::key(connection, place)))
+            .delete_request(entry_key(connection, place))
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values));
-        is_done("DeleteItem", self.table.send(|| delete.clone().send()).await)
+        self.table.is_done(delete).await
     }
 }
 

@@ -1,15 +1,15 @@
 //! A record as an item.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use jiff::Timestamp;
 use model::{ConnectionKey, ExternalKey, Record, ReferenceData};
 use serde::{Deserialize, Serialize};
 
 use super::{ReferenceTable, entry_of, pointer_of};
 use crate::StoreError;
-use crate::control::ControlTable;
-use crate::item::{Item, Read, number, text, time};
-use crate::request::{Transacted, is_done, not_built, transact};
+use crate::item::{Item, Read, item, number, text, time, with};
+use crate::table::{InTransaction, Transacted, entry_in, entry_key};
 
 /// DynamoDB's limit for one item is 400 KB with names and all; the rest is for what stands beside the document.
 const LARGEST_DOCUMENT: usize = 390 * 1024;
@@ -80,61 +80,49 @@ impl<T: ReferenceData> ReferenceTable<T> {
     ) -> Result<bool, StoreError> {
         let Stored { record, named_at } = stored;
         let connection = &record.connection;
-        let mut item = ControlTable::key(connection, &entry_of::<T>(&record.id));
-        item.extend(
+        let item = with(
+            entry_key(connection, &entry_of::<T>(&record.id)),
             [
                 ("revision", number(record.revision)),
                 ("first_seen", time(record.first_seen_at)),
                 ("changed", time(record.changed_at)),
                 ("named", time(*named_at)),
                 ("doc", text(document)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
+            ],
         );
         let condition = match record.revision - 1 {
             0 => Condition::Absent,
             before => Condition::Is("revision", number(before)),
         };
-        let Some(new_key) = new_key else {
-            let (expression, values) = condition.expression();
-            let put = self.table.client.put_item().table_name(&self.table.name).set_item(Some(item));
-            let put = put.condition_expression(expression).set_expression_attribute_values(values);
-            return is_done("PutItem", self.table.send(|| put.clone().send()).await);
-        };
+        let put = self.put_request_if(item, condition);
+        let Some(new_key) = new_key else { return self.table.is_done(put).await };
         // The entry under the key's name: none, or one that leads to no record.
-        let place = ControlTable::key(connection, &pointer_of::<T>(&new_key.own_id));
+        let place = entry_key(connection, &pointer_of::<T>(&new_key.own_id));
         let leads_nowhere = match &new_key.leads_nowhere {
             None => Condition::Absent,
             Some(id) => Condition::Is("id", text(id)),
         };
-        let mut writes = vec![self.put_in_transaction(item, condition)?];
+        let mut writes = vec![put.in_transaction()?];
         if new_key.own_id == record.id {
             writes.push(self.check_in_transaction(place, leads_nowhere)?);
         } else {
-            let mut pointer = place;
-            pointer.insert("id".to_owned(), text(&record.id));
-            writes.push(self.put_in_transaction(pointer, leads_nowhere)?);
-            let own = ControlTable::key(connection, &entry_of::<T>(&new_key.own_id));
+            let pointer = with(place, [("id", text(&record.id))]);
+            writes.push(self.put_request_if(pointer, leads_nowhere).in_transaction()?);
+            let own = entry_key(connection, &entry_of::<T>(&new_key.own_id));
             writes.push(self.check_in_transaction(own, Condition::Absent)?);
         }
-        let transacted = transact(&self.table.client, &self.table.patience, None, writes).await?;
+        let transacted = self.table.transact(None, writes).await?;
         Ok(matches!(transacted, Transacted::Done))
     }
 
-    fn put_in_transaction(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+    fn put_request_if(&self, item: Item, condition: Condition) -> PutItemFluentBuilder {
         let (expression, values) = condition.expression();
-        let put = Put::builder().table_name(&self.table.name).set_item(Some(item)).condition_expression(expression);
-        let put = put.set_expression_attribute_values(values).build().map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        self.table.put_request(item).condition_expression(expression).set_expression_attribute_values(values)
     }
 
     fn check_in_transaction(&self, key: Item, condition: Condition) -> Result<TransactWriteItem, StoreError> {
         let (expression, values) = condition.expression();
-        let check =
-            ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key)).condition_expression(expression);
-        let check =
-            check.set_expression_attribute_values(values).build().map_err(|_| not_built("TransactWriteItems"))?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+        self.table.check_in_transaction(key, expression, values)
     }
 }
 
@@ -156,13 +144,13 @@ impl Condition {
     fn expression(self) -> (String, Option<Item>) {
         match self {
             Self::Absent => ("attribute_not_exists(entry)".to_owned(), None),
-            Self::Is(name, value) => (format!("{name} = :stored"), Some(Item::from([(":stored".to_owned(), value)]))),
+            Self::Is(name, value) => (format!("{name} = :stored"), Some(item([(":stored", value)]))),
         }
     }
 }
 
 pub(super) fn stored<T: ReferenceData>(connection: &ConnectionKey, item: &Item) -> Result<Stored<T>, StoreError> {
-    let entry = Read::new("?", item).text("entry")?;
+    let entry = entry_in(item)?;
     let read = Read::new(entry, item);
     let corrupt = |attribute| StoreError::Corrupt { key: entry.to_owned(), attribute };
     let id = entry.strip_prefix(&entry_of::<T>("")).ok_or_else(|| corrupt("entry"))?;

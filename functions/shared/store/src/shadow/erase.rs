@@ -4,7 +4,7 @@ use model::{ConnectionKey, Content, ContentHash, Customer, Status, Version};
 
 use super::{LONGEST_KEY, RACES, Record, Shadow, id_in, item_key, readable, stored_head};
 use crate::item::text;
-use crate::request::is_done;
+use crate::table::id_key;
 use crate::{Erased, StoreError};
 
 /// What was there of a customer that was erased.
@@ -95,15 +95,11 @@ impl Shadow {
     pub async fn lift_erasure(&self, connection: &ConnectionKey, source_id: &str) -> Result<(), StoreError> {
         let update = self
             .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .key("id", text(item_key(connection, source_id)))
+            .update_request(id_key(item_key(connection, source_id)))
             .update_expression("REMOVE #state")
             .condition_expression("#state = :erased")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":erased", text(Customer::ERASED));
-        let answer = self.table.patience().send(None, || update.clone().send()).await;
-        is_done("UpdateItem", answer).map(|_| ())
+        self.table.write_if(update).await
     }
 }

@@ -8,8 +8,7 @@ use model::{ConnectionKey, Customer};
 
 use super::{CUSTOMER, LONGEST_KEY, Shadow, item_key, listing, readable, shard_of, source_id_of};
 use crate::StoreError;
-use crate::item::{Item, Read, text};
-use crate::request::{query_count, query_page};
+use crate::item::{Read, item, text};
 
 /// How many keys of a listing are held while a sample is drawn.
 const KEYS_AT_ONCE: usize = 1_000;
@@ -29,7 +28,7 @@ impl Shadow {
     ) -> Result<(Vec<Customer>, Option<(u8, String)>), StoreError> {
         let (keys, next) = self.keys(connection, cursor, limit).await?;
         let order: HashMap<String, usize> = keys.iter().cloned().zip(0..).collect();
-        let items = self.table.get(keys, &[], deadline).await?;
+        let items = self.table.get_many(keys, &[], deadline).await?;
         let mut customers = Vec::with_capacity(items.len());
         for item in &items {
             // A customer that was deleted since the index was read has left the listing.
@@ -49,30 +48,18 @@ impl Shadow {
     /// # Errors
     /// If the store can't be read.
     pub async fn look_through(&self, tenant: &str, mut visit: impl FnMut(Customer)) -> Result<u64, StoreError> {
-        let (mut unreadable, mut start) = (0, None);
-        loop {
-            let scan = self
-                .table
-                .client
-                .scan()
-                .table_name(&self.table.name)
-                .consistent_read(true)
-                .filter_expression("begins_with(id, :tenant)")
-                .expression_attribute_values(":tenant", text(format!("{tenant}/")))
-                .set_exclusive_start_key(start);
-            let answer = self.table.patience().send(None, || scan.clone().send()).await;
-            let page = answer.map_err(|error| StoreError::aws("Scan", error))?;
-            for item in page.items() {
+        let scan = self.table.scan("begins_with(id, :tenant)").consistent_read(true);
+        let mut pages = self.table.pages(scan.expression_attribute_values(":tenant", text(format!("{tenant}/"))));
+        let mut unreadable = 0;
+        while let Some(items) = pages.next().await? {
+            for item in &items {
                 match readable(item) {
                     Some(customer) => visit(customer),
                     None => unreadable += 1,
                 }
             }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(unreadable);
-            }
         }
+        Ok(unreadable)
     }
 
     /// The source ids of up to `limit` customers of a connection that are not deleted, from `cursor` on, and the cursor
@@ -137,7 +124,7 @@ impl Shadow {
     pub async fn count_existing(&self, connection: &ConnectionKey) -> Result<u64, StoreError> {
         let mut count = 0;
         for shard in 0..Self::SHARDS {
-            count += query_count(&self.table.patience(), self.listed(connection, shard)).await?;
+            count += self.table.query_count(self.listed(connection, shard)).await?;
         }
         Ok(count)
     }
@@ -155,7 +142,7 @@ impl Shadow {
         let keys = ids.iter().map(|source_id| item_key(connection, source_id));
         let keys = keys.filter(|key| key.len() <= LONGEST_KEY).collect();
         let mut living = BTreeSet::new();
-        for item in self.table.get(keys, &["id", "listing"], deadline).await? {
+        for item in self.table.get_many(keys, &["id", "listing"], deadline).await? {
             // A tombstone stands in no listing.
             if item.contains_key("listing") {
                 living.extend(source_id_of(Read::new(CUSTOMER, &item).text("id")?).map(str::to_owned));
@@ -216,11 +203,7 @@ impl Shadow {
     /// The customers in one shard of a connection's listing.
     fn listed(&self, connection: &ConnectionKey, shard: u8) -> QueryFluentBuilder {
         self.table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("by-connection")
-            .key_condition_expression("listing = :listing")
+            .query_index("by-connection", "listing = :listing")
             .expression_attribute_values(":listing", text(listing(connection, shard)))
     }
 
@@ -234,17 +217,14 @@ impl Shadow {
     ) -> Result<Vec<String>, StoreError> {
         let mut keys = Vec::new();
         let mut start = after.map(|source_id| {
-            Item::from([
-                ("id".to_owned(), text(item_key(connection, source_id))),
-                ("listing".to_owned(), text(listing(connection, shard))),
-            ])
+            item([("id", text(item_key(connection, source_id))), ("listing", text(listing(connection, shard)))])
         });
         while keys.len() < limit {
             let query = self
                 .listed(connection, shard)
                 .set_exclusive_start_key(start.take())
                 .limit(i32::try_from(limit - keys.len()).unwrap_or(i32::MAX));
-            let page = query_page(&self.table.patience(), &query).await?;
+            let page = self.table.send(query).await?;
             for item in page.items() {
                 keys.push(Read::new("?", item).text("id")?.to_owned());
             }

@@ -12,7 +12,7 @@ use crate::ledger::{chunk, open_batch, settlement};
 
 /// An open batch of so many customers, each in a chunk of its own.
 async fn batch_of(database: &Database, customers: u32) -> (Ledger, Batch) {
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let batch = Batch::following(None, None, database.clock.now(), u64::from(customers));
     ledger.begin(connection, None, &batch).await.unwrap();
     let customers: Vec<QueuedCustomer> =
@@ -21,7 +21,7 @@ async fn batch_of(database: &Database, customers: u32) -> (Ledger, Batch) {
     ledger.write_chunks(connection, batch.number, plans, database.in_seconds(60)).await.unwrap();
     ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     let batch = ledger.state(connection).await.unwrap().latest.unwrap();
-    (ledger, batch)
+    (ledger.clone(), batch)
 }
 
 async fn work_off(database: &Database, ledger: &Ledger, batch: &Batch, number: u32) -> bool {

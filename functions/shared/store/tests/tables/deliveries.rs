@@ -14,7 +14,7 @@ fn came_to(delivery: &Delivery, sent: u64) -> Delivery {
 #[tokio::test]
 async fn whoever_has_not_seen_the_last_note_notes_nothing() {
     let database = Database::new().await;
-    let (deliveries, destination) = (database.tables.deliveries(), &database.connection);
+    let (deliveries, destination) = (&database.tables.deliveries, &database.connection);
     let unknown = deliveries.of(destination).await.unwrap();
     let (mut first, mut second) = (came_to(&unknown, 1), came_to(&unknown, 2));
     assert!(deliveries.note(destination, &mut first).await.unwrap());
@@ -31,7 +31,7 @@ async fn whoever_has_not_seen_the_last_note_notes_nothing() {
 #[tokio::test]
 async fn a_note_whose_answer_was_lost_is_found_to_be_ones_own() {
     let database = Database::new().await;
-    let (deliveries, destination) = (database.tables.deliveries(), &database.connection);
+    let (deliveries, destination) = (&database.tables.deliveries, &database.connection);
     for turn in 0..3 {
         let seen = deliveries.of(destination).await.unwrap();
         let (mut sent, mut sent_again) = (came_to(&seen, turn + 1), came_to(&seen, turn + 1));
@@ -55,7 +55,7 @@ async fn the_latest_that_were_taken_are_remembered_each_once() {
 #[tokio::test]
 async fn whoever_holds_the_lease_learns_when_it_leaves_that_another_has_asked_it_to_look_again() {
     let database = Database::new().await;
-    let (states, destination) = (database.tables.states(), &database.connection);
+    let (states, destination) = (&database.tables.states, &database.connection);
     let until = database.in_seconds(60);
     assert!(!states.ask_to_look_again(destination).await.unwrap(), "nobody holds it");
     for is_asked in [true, false] {

@@ -16,11 +16,11 @@ fn failure(source_id: &str, failed_at: Timestamp) -> Failure {
 
 /// Failure records of `a`, `b` and `c`.
 async fn three(database: &Database) -> Failures {
-    let failures = database.tables.failures();
+    let failures = &database.tables.failures;
     for source_id in ["b", "c", "a"] {
         failures.put(&database.connection, &failure(source_id, database.clock.now())).await.unwrap();
     }
-    failures
+    failures.clone()
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_redrive_that_is_asked_for_again_is_not_ended_by_the_batch_that_took_i
 #[tokio::test]
 async fn a_deletion_that_waits_for_a_person_is_not_lessened_by_a_later_doubt() {
     let database = Database::new().await;
-    let (failures, connection) = (database.tables.failures(), &database.connection);
+    let (failures, connection) = (&database.tables.failures, &database.connection);
     let now = database.clock.now();
     failures.withhold(connection, &failure("a", now), Withheld::BeyondLimit).await.unwrap();
     failures.withhold(connection, &failure("a", now), Withheld::Unproven).await.unwrap();

@@ -50,7 +50,7 @@ async fn everybody_hears_everything(writers: u64, batches: u64, batch: u64, read
     let deadline = database.clock.now() + Duration::from_secs(3_600);
     let total = usize::try_from(writers * batches * batch).unwrap();
     let writing = (0..writers).map(|writer| {
-        let feed = database.tables.feed();
+        let feed = &database.tables.feed;
         async move {
             for number in 0..batches {
                 // Each writer has customers of its own, as a shard of a stream has.
@@ -61,7 +61,7 @@ async fn everybody_hears_everything(writers: u64, batches: u64, batch: u64, read
         }
     });
     let reading = (0..readers).map(|_| {
-        let mut follower = Follower::new(database.tables.feed());
+        let mut follower = Follower::new(database.tables.feed.clone());
         async move {
             while follower.count() < total {
                 if !follower.step().await {
@@ -93,11 +93,11 @@ async fn ten_who_append_and_five_who_read_at_the_same_time_lose_nothing_and_keep
 async fn what_a_writer_appends_whose_clock_is_behind_is_not_skipped() {
     let database = Database::new().await;
     let deadline = database.clock.now() + Duration::from_secs(3_600);
-    let feed = database.tables.feed();
+    let feed = &database.tables.feed;
     let mut follower = Follower::new(feed.clone());
     for (revision, offset) in [(1, 0), (2, -3_600), (3, 7_200), (4, -86_400)] {
         let clock = store::Clock::manual(database.clock.now() + jiff::SignedDuration::from_secs(offset));
-        let behind = database.tables_by(clock).feed();
+        let behind = database.tables_by(clock).feed;
         behind.append("acme", &[change(1, revision)], deadline + Duration::from_secs(86_400)).await.unwrap();
         while follower.step().await {}
         assert_eq!(follower.heard["1"], (1..=revision).collect::<Vec<_>>());
@@ -108,7 +108,7 @@ async fn what_a_writer_appends_whose_clock_is_behind_is_not_skipped() {
 async fn a_reader_can_stop_within_a_segment_and_go_on_there() {
     let database = Database::new().await;
     let deadline = database.clock.now() + Duration::from_secs(3_600);
-    let feed = database.tables.feed();
+    let feed = &database.tables.feed;
     let changes: Vec<FeedChange> = (0..2_500).map(|customer| change(customer, 1)).collect();
     feed.append("acme", &changes, deadline).await.unwrap();
     for limit in [1_usize, 7, 999, 1_000, 2_500, 5_000] {
@@ -144,7 +144,7 @@ async fn a_reader_can_stop_within_a_segment_and_go_on_there() {
 #[tokio::test]
 async fn the_latest_position_overlaps_as_far_as_is_asked() {
     let database = Database::new().await;
-    let feed = database.tables.feed();
+    let feed = &database.tables.feed;
     for revision in 1..=100 {
         let deadline = database.clock.now() + Duration::from_secs(60);
         feed.append("acme", &[change(1, revision)], deadline).await.unwrap();
@@ -167,7 +167,7 @@ async fn the_latest_position_overlaps_as_far_as_is_asked() {
 #[tokio::test]
 async fn a_lane_of_which_all_is_gone_goes_on_where_no_cursor_fits() {
     let database = Database::new().await;
-    let feed = database.tables.feed();
+    let feed = &database.tables.feed;
     let at = |seconds: u64| database.clock.now() + Duration::from_secs(seconds);
     feed.append("acme", &[change(1, 1), change(1, 2)], at(60)).await.unwrap();
     let mut follower = Follower::new(feed.clone());
@@ -193,7 +193,7 @@ async fn a_lane_of_which_all_is_gone_goes_on_where_no_cursor_fits() {
 #[tokio::test]
 async fn a_feed_of_which_some_is_deleted_already_is_read_from_what_has_not_expired_and_no_number_comes_again() {
     let database = Database::new().await;
-    let feed = database.tables.feed();
+    let feed = &database.tables.feed;
     let at = |seconds: u64| database.clock.now() + Duration::from_secs(seconds);
     let mut positions = Vec::new();
     for revision in 1..=4 {

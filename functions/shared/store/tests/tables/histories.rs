@@ -9,7 +9,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[tokio::test]
 async fn a_day_of_snapshots_is_kept_and_the_first_of_an_hour_counts() {
     let database = Database::new().await;
-    let (histories, key) = (database.tables.histories(), &database.connection);
+    let (histories, key) = (&database.tables.histories, &database.connection);
     assert_eq!(histories.of(key, database.clock.now()).await.unwrap(), []);
     let began = database.clock.now();
     for hour in 0..60 {
@@ -31,7 +31,7 @@ async fn a_day_of_snapshots_is_kept_and_the_first_of_an_hour_counts() {
 #[tokio::test]
 async fn what_is_older_than_a_day_is_not_told_however_long_nothing_was_noted() {
     let database = Database::new().await;
-    let (histories, key) = (database.tables.histories(), &database.connection);
+    let (histories, key) = (&database.tables.histories, &database.connection);
     let began = database.clock.now();
     for hour in [0, 1, 2, 20] {
         histories.note(key, began + HOUR * hour, &[u64::from(hour)]).await.unwrap();

@@ -11,7 +11,7 @@ use crate::{Database, ids};
 
 /// An open batch of the customers 1 to 5, in chunks of two.
 pub(crate) async fn open_batch(database: &Database) -> (Ledger, Batch) {
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let batch = Batch::following(None, Some("4711".to_owned()), database.clock.now(), 5);
     ledger.begin(connection, None, &batch).await.unwrap();
     let customers: Vec<QueuedCustomer> =
@@ -20,7 +20,7 @@ pub(crate) async fn open_batch(database: &Database) -> (Ledger, Batch) {
     ledger.write_chunks(connection, batch.number, split_into_chunks(&customers, 2), deadline).await.unwrap();
     ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     let batch = ledger.state(connection).await.unwrap().latest.unwrap();
-    (ledger, batch)
+    (ledger.clone(), batch)
 }
 
 pub(crate) fn chunk(database: &Database, batch: &Batch, chunk: u32) -> ChunkKey {
@@ -41,7 +41,7 @@ async fn open_chunks(ledger: &Ledger, database: &Database, batch: &Batch) -> Vec
 #[tokio::test]
 async fn a_batch_moves_on_only_once() {
     let database = Database::new().await;
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let batch = Batch::following(None, None, database.clock.now(), 0);
     ledger.begin(connection, None, &batch).await.unwrap();
     assert!(ledger.begin(connection, None, &batch).await.is_err(), "the same batch twice");

@@ -9,7 +9,7 @@ use crate::Database;
 #[tokio::test]
 async fn workers_side_by_side_get_slots_that_keep_the_pace() {
     let database = Database::new().await;
-    let limiter = database.tables.limiter();
+    let limiter = &database.tables.limiter;
     let began = database.clock.now();
     let asked = (0..12).map(|_| limiter.acquire(&database.connection, 4.0, database.in_seconds(60)));
     let mut slots = Vec::new();
@@ -29,7 +29,7 @@ async fn workers_side_by_side_get_slots_that_keep_the_pace() {
 #[tokio::test]
 async fn a_slot_behind_the_deadline_is_not_reserved() {
     let database = Database::new().await;
-    let limiter = database.tables.limiter();
+    let limiter = &database.tables.limiter;
     let deadline = database.in_seconds(1);
     for _ in 0..2 {
         let admission = limiter.acquire(&database.connection, 1.0, deadline).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_slot_behind_the_deadline_is_not_reserved() {
 #[tokio::test]
 async fn after_a_failure_nobody_asks_until_the_break_is_over_and_then_only_one() {
     let database = Database::new().await;
-    let (limiter, connection) = (database.tables.limiter(), &database.connection);
+    let (limiter, connection) = (&database.tables.limiter, &database.connection);
     let until = limiter.failed(connection, 0, Some(Duration::from_secs(30))).await.unwrap();
     assert_eq!(until, database.in_seconds(30), "as the source asked");
     let deadline = database.in_seconds(60);
@@ -62,7 +62,7 @@ async fn after_a_failure_nobody_asks_until_the_break_is_over_and_then_only_one()
 #[tokio::test]
 async fn a_connection_has_one_poller_until_it_gives_the_lease_back_or_dies() {
     let database = Database::new().await;
-    let (states, connection) = (database.tables.states(), &database.connection);
+    let (states, connection) = (&database.tables.states, &database.connection);
     let lease = async |owner| {
         let (now, until) = (database.clock.now(), database.in_seconds(15));
         states.lease(connection, owner, now, until).await.unwrap().is_some()

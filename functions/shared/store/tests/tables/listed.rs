@@ -63,13 +63,13 @@ pub(crate) fn contact(id: u32) -> ListedCustomer {
 
 /// A batch that is being listed, whose pages have a hundred contacts each.
 async fn listing(database: &Database, pages: u32) -> (Ledger, Batch) {
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let batch = Batch::listed(None, Listing::of_everything(), database.clock.now());
     ledger.begin(connection, None, &batch).await.unwrap();
     for number in 0..pages {
-        write_page(database, &ledger, &batch, number, 0..100).await.unwrap();
+        write_page(database, ledger, &batch, number, 0..100).await.unwrap();
     }
-    (ledger, batch)
+    (ledger.clone(), batch)
 }
 
 async fn write_page(

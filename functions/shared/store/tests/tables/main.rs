@@ -47,13 +47,13 @@ impl Database {
             embedded.create_table(table).await.unwrap();
         }
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
-        let tables = Tables::new(embedded.client(), names(), clock.clone(), Random::from_seed(1));
+        let tables = Tables::new(embedded.client(), &names(), clock.clone(), Random::from_seed(1));
         Self { embedded, tables, clock, connection: ConnectionKey::new("acme", "aa") }
     }
 
     /// The tables, as a process with another clock has them.
     fn tables_by(&self, clock: Clock) -> Tables {
-        Tables::new(self.embedded.client(), names(), clock, Random::from_seed(2))
+        Tables::new(self.embedded.client(), &names(), clock, Random::from_seed(2))
     }
 
     /// Every item of the feed table.

@@ -40,7 +40,7 @@ fn attribute(value: HashMap<String, Value>) -> AttributeValue {
 async fn a_batch_that_the_release_before_opened_is_finished_and_adds_up() {
     let database = Database::new().await;
     store(&database, LEDGER).await;
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let state = ledger.state(connection).await.unwrap();
     let batch = state.latest.unwrap();
     assert_eq!((batch.number, batch.total, batch.counts.sum(), state.totals.sum()), (1_767_225_600, 5, 1, 7));
@@ -106,7 +106,7 @@ async fn a_batch_that_workers_of_both_releases_settle_adds_up() {
 #[tokio::test]
 async fn a_chunk_of_contacts_is_one_that_the_release_before_gives_up() {
     let database = Database::new().await;
-    let (ledger, connection) = (database.tables.ledger(), &database.connection);
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
     let batch = model::Batch::listed(None, Listing::of_everything(), database.clock.now());
     ledger.begin(connection, None, &batch).await.unwrap();
     let plan = model::ChunkPlan { listed: vec![crate::listed::contact(1)], ..model::ChunkPlan::default() };
@@ -119,21 +119,21 @@ async fn a_chunk_of_contacts_is_one_that_the_release_before_gives_up() {
 async fn a_connection_that_the_release_before_polled_is_polled_on_under_the_lease() {
     let database = Database::new().await;
     store(&database, CONNECTION).await;
-    let (states, key) = (database.tables.states(), &database.connection);
-    let registered = database.tables.registry().get(key).await.unwrap().unwrap();
+    let (states, key) = (&database.tables.states, &database.connection);
+    let registered = database.tables.registry.get(key).await.unwrap().unwrap();
     assert_eq!(registered.kind, "association-anywhere");
     let now = database.clock.now();
     let state = states.lease(key, "a poller", now, database.in_seconds(15)).await.unwrap().unwrap();
     assert_eq!((state.idle_since, state.has_batch, state.due_at), (None, false, None), "nothing is known: look at all");
     assert_eq!((state.resync_requested, state.error.is_some(), state.fresh_as_of.is_some()), (Some(2), true, true));
-    assert_eq!(database.tables.failures().redrive_requests(key).await.unwrap(), ["1001"]);
+    assert_eq!(database.tables.failures.redrive_requests(key).await.unwrap(), ["1001"]);
 }
 
 /// What a release writes that knows neither `idle` nor `due_at`, and reads of an item that has them.
 #[tokio::test]
 async fn a_connection_is_polled_by_the_release_before_as_if_nothing_had_been_added() {
     let database = Database::new().await;
-    let (states, key) = (database.tables.states(), &database.connection);
+    let (states, key) = (&database.tables.states, &database.connection);
     let (now, until) = (database.clock.now(), database.in_seconds(15));
     let seen = states.lease(key, "a poller", now, until).await.unwrap().unwrap();
     let departure = Departure { due_at: Some(until), idle_since: Some(now), ..Departure::default() };

@@ -29,20 +29,20 @@ async fn stored(shadow: &Shadow, database: &Database) -> Customer {
 #[tokio::test]
 async fn older_news_never_overwrite_and_never_delete() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let (older, newer) = (Version::of_batch(2, 1), Version::of_batch(3, 1));
-    assert_eq!(upsert(&shadow, &database, named("new", newer.clone())).await, Outcome::Written);
-    assert_eq!(upsert(&shadow, &database, named("old", older.clone())).await, Outcome::Stale);
-    assert_eq!(upsert(&shadow, &database, named("new", older.clone())).await, Outcome::Unchanged);
-    assert_eq!(upsert(&shadow, &database, gone(older)).await, Outcome::Stale);
-    let customer = stored(&shadow, &database).await;
+    assert_eq!(upsert(shadow, &database, named("new", newer.clone())).await, Outcome::Written);
+    assert_eq!(upsert(shadow, &database, named("old", older.clone())).await, Outcome::Stale);
+    assert_eq!(upsert(shadow, &database, named("new", older.clone())).await, Outcome::Unchanged);
+    assert_eq!(upsert(shadow, &database, gone(older)).await, Outcome::Stale);
+    let customer = stored(shadow, &database).await;
     assert_eq!((customer.content.name.display.as_deref(), customer.version), (Some("new"), newer));
 }
 
 #[tokio::test]
 async fn writers_that_race_for_a_record_leave_the_newest() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let writers = (1..=8_u64).map(|batch| {
         let change = named(&batch.to_string(), Version::of_batch(batch, 1));
         shadow.upsert(&database.connection, vec![change], database.in_seconds(60))
@@ -50,31 +50,31 @@ async fn writers_that_race_for_a_record_leave_the_newest() {
     for merged in futures::future::join_all(writers).await {
         merged.unwrap().outcomes.remove(0).1.unwrap();
     }
-    assert_eq!(stored(&shadow, &database).await.content.name.display.as_deref(), Some("8"));
+    assert_eq!(stored(shadow, &database).await.content.name.display.as_deref(), Some("8"));
 }
 
 #[tokio::test]
 async fn a_tombstone_keeps_the_id_and_the_revisions_and_nothing_of_the_person() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
-    upsert(&shadow, &database, named("Ann", Version::of_batch(1, 1))).await;
-    let living = stored(&shadow, &database).await;
-    assert_eq!(upsert(&shadow, &database, gone(Version::of_batch(2, 1))).await, Outcome::Tombstoned);
-    let deleted = stored(&shadow, &database).await;
+    let shadow = &database.tables.shadow;
+    upsert(shadow, &database, named("Ann", Version::of_batch(1, 1))).await;
+    let living = stored(shadow, &database).await;
+    assert_eq!(upsert(shadow, &database, gone(Version::of_batch(2, 1))).await, Outcome::Tombstoned);
+    let deleted = stored(shadow, &database).await;
     assert_eq!((deleted.revision, deleted.first_seen_at), (2, living.first_seen_at));
     let nothing = Content { status: Status::Deleted, kind: living.content.kind, ..Content::default() };
     assert_eq!(deleted.content, nothing);
     assert_eq!(shadow.existing(&database.connection).await.unwrap(), [""; 0]);
-    assert_eq!(upsert(&shadow, &database, named("Ann", Version::of_batch(3, 1))).await, Outcome::Written);
-    assert_eq!(stored(&shadow, &database).await.revision, 3);
+    assert_eq!(upsert(shadow, &database, named("Ann", Version::of_batch(3, 1))).await, Outcome::Written);
+    assert_eq!(stored(shadow, &database).await.revision, 3);
 }
 
 /// Invariant 3: a record whose version lies ahead, as after the ledger was lost, is reported and not overwritten.
 #[tokio::test]
 async fn a_record_of_a_later_batch_is_told() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
-    upsert(&shadow, &database, named("later", Version::of_batch(9, 1))).await;
+    let shadow = &database.tables.shadow;
+    upsert(shadow, &database, named("later", Version::of_batch(9, 1))).await;
     let change = named("now", Version::of_batch(5, 1));
     let merged = shadow.upsert(&database.connection, vec![change], database.in_seconds(60)).await.unwrap();
     assert_eq!(merged.overtaken_by, Some(9));
@@ -83,7 +83,7 @@ async fn a_record_of_a_later_batch_is_told() {
 #[tokio::test]
 async fn those_who_exist_are_found_by_connection_whatever_their_ids() {
     let database = Database::new().await;
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let written: BTreeSet<String> = (1..=130).map(|id| format!("id/{id}~é")).collect();
     let changes = written.iter().map(|source_id| IncomingChange {
         source_id: source_id.clone(),

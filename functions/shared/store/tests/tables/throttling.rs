@@ -75,7 +75,7 @@ async fn a_settlement_waits_no_longer_than_its_deadline() {
 #[tokio::test]
 async fn a_failure_record_and_a_customer_are_written_once_the_table_takes_more() {
     let database = Database::new().await;
-    let (failures, connection) = (database.tables.failures(), &database.connection);
+    let (failures, connection) = (&database.tables.failures, &database.connection);
     let failed_at: Timestamp = database.clock.now();
     let failure =
         Failure { source_id: "1".to_owned(), reason: "no".to_owned(), raw: "<customer/>".to_owned(), failed_at };
@@ -91,7 +91,7 @@ async fn a_failure_record_and_a_customer_are_written_once_the_table_takes_more()
     failures.remove_resolved(connection, &ids(["1"])).await.unwrap();
     database.assert_waited_out("its removal");
 
-    let shadow = database.tables.shadow();
+    let shadow = &database.tables.shadow;
     let name = Name { display: Some("Ann".to_owned()), ..Name::default() };
     let news = Change::Present(Box::new(Content { name, ..Content::default() }));
     let change = IncomingChange { source_id: "1".to_owned(), version: Version::of_batch(1, 1), news };
@@ -108,7 +108,7 @@ async fn a_failure_record_and_a_customer_are_written_once_the_table_takes_more()
 #[tokio::test]
 async fn a_very_large_batch_is_opened_at_a_pace_and_a_small_one_at_once() {
     let database = Database::new().await;
-    let ledger = database.tables.ledger();
+    let ledger = &database.tables.ledger;
     let open = async |connection: &str, chunks: usize| {
         let connection = ConnectionKey::new("acme", connection);
         let batch = Batch::following(None, None, database.clock.now(), chunks as u64);
