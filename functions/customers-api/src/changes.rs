@@ -6,10 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use model::{ChangeAction, Customer, CustomerId, CustomerView, FeedPosition, Status, iso_millis};
+use model::{ChangeAction, Customer, CustomerId, CustomerView, Status, iso_millis};
 use serde::{Deserialize, Serialize};
 use store::{ChangedCustomer, FeedPage, PlacedChange};
 use utoipa::{IntoParams, ToSchema};
@@ -17,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::CustomersApi;
 use crate::answer::{Rows, answer, note_read};
 use crate::auth::Tenant;
+use crate::cursor::{read_position, write_position};
 use crate::customers::Records;
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
@@ -74,15 +73,6 @@ struct Change<'a> {
     /// it was removed. Null although the customer was not deleted if the record is damaged: the log says why.
     #[schema(required, value_type = Option<CustomerView<'_>>)]
     customer: Option<&'a Customer>,
-}
-
-/// A position in a tenant's feed, as an opaque text.
-pub(crate) fn write_position(position: &FeedPosition, tenant: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(position.to_bytes(tenant))
-}
-
-pub(crate) fn read_position(text: &str, tenant: &str) -> Option<FeedPosition> {
-    FeedPosition::of_bytes(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?, tenant)
 }
 
 /// The change feed.

@@ -22,7 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::CustomersApi;
 use crate::answer::{Rows, answer, note_read};
 use crate::auth::Tenant;
-use crate::changes::{read_position, write_position};
+use crate::cursor::{read_position, write_position};
 use crate::etag::tagged;
 use crate::freshness::FreshAsOf;
 use crate::problem::Problem;

@@ -33,6 +33,7 @@ mod answer;
 mod auth;
 mod changes;
 mod connections;
+mod cursor;
 mod customers;
 mod etag;
 mod failures;

@@ -86,6 +86,7 @@ impl InTransaction for PutItemFluentBuilder {
             .set_table_name(self.get_table_name().clone())
             .set_item(self.get_item().clone())
             .set_condition_expression(self.get_condition_expression().clone())
+            .set_expression_attribute_names(self.get_expression_attribute_names().clone())
             .set_expression_attribute_values(self.get_expression_attribute_values().clone())
             .build()
             .map_err(|_| not_built(OPERATION))?;
@@ -100,6 +101,7 @@ impl InTransaction for UpdateItemFluentBuilder {
             .set_key(self.get_key().clone())
             .set_update_expression(self.get_update_expression().clone())
             .set_condition_expression(self.get_condition_expression().clone())
+            .set_expression_attribute_names(self.get_expression_attribute_names().clone())
             .set_expression_attribute_values(self.get_expression_attribute_values().clone())
             .build()
             .map_err(|_| not_built(OPERATION))?;
@@ -113,6 +115,7 @@ impl InTransaction for DeleteItemFluentBuilder {
             .set_table_name(self.get_table_name().clone())
             .set_key(self.get_key().clone())
             .set_condition_expression(self.get_condition_expression().clone())
+            .set_expression_attribute_names(self.get_expression_attribute_names().clone())
             .set_expression_attribute_values(self.get_expression_attribute_values().clone())
             .build()
             .map_err(|_| not_built(OPERATION))?;
