@@ -420,6 +420,24 @@ def some_customers_are_compared_with_the_source_once_an_hour(stack, sources):
 
 
 @story
+def a_customer_that_drifted_is_found_and_repaired(stack, sources):
+    """By an operator who may read the secrets of sources too."""
+    stack.client("iam").attach_user_policy(UserName="operator", PolicyArn=stack.outputs["ReadSecretsPolicyArn"])
+    sources.aa.tell("change-unqueued", ids=1160)
+    verify = ["verify", "aa", "--sample", "1000", "--stack", stack.NAME]
+    code, output, errors = stack.customer_sync(*verify)
+    expect(code == 1 and "  aa~1160 differs in " in output, f"verify exited with {code}: {output} {errors}")
+    code, output, errors = stack.customer_sync(*verify, "--repair")
+    expect(code == 0, f"verify --repair exited with {code}: {output} {errors}")
+
+    def repaired():
+        customer = stack.api("GET", "/v1/customers/aa~1160", READER)[2]
+        expect(customer["name"]["display"] == sources.aa.customer(1160)["display_name"], f"still {customer['name']}")
+        return True
+    eventually(repaired, "the customer as the source has it")
+
+
+@story
 def a_person_is_given_what_is_stored_and_is_erased_and_stays_so(stack, sources):
     person, truth = ["--tenant", "acme", "--customer", "aa~1150"], sources.aa.customer(1150)
     code, exported, errors = stack.customer_sync("export", *person, "--stack", stack.NAME)

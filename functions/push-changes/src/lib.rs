@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use lambda::{Clients, Environment, EnvironmentError, Function, Metrics, QueueHandler};
 use model::ConnectionKey;
-use store::{Departure, LastError, Message, PushRequest, StoreError, Tables};
+use store::{ConnectionState, Departure, LastError, Message, PushRequest, StoreError, Tables};
 use tracing::Instrument;
 
 use crate::choice::Choice;
@@ -110,7 +110,9 @@ impl PushChanges {
         match visited {
             Ok(next) => Ok(next),
             Err(damage @ StoreError::Corrupt { .. }) => {
-                self.tables.states.leave(key, &owner, &state, &Departure::default()).await?;
+                // What an operator asked for is still to be done.
+                let seen = ConnectionState { requests: state.requests_seen, ..state };
+                self.tables.states.leave(key, &owner, &seen, &Departure::default()).await?;
                 self.stands(key, damage.to_string()).await
             }
             Err(error) => Err(error),

@@ -231,9 +231,11 @@ impl<D: TakesLists> Sorting<'_, D> {
         Ok(())
     }
 
-    /// The destination has taken some: from now on the first ones come first.
+    /// The destination has taken some: from now on the first ones come first. Those that it failed at before stand alone
+    /// once more, for it may not have worked yet.
     fn takes(&mut self, part: &[usize], parts: &mut VecDeque<Vec<usize>>) {
         if self.taken.is_empty() {
+            parts.extend(self.alone.drain(..).map(|(item, _)| vec![item]));
             parts.make_contiguous().sort_by_key(|part| part.first().copied());
         }
         self.works = true;

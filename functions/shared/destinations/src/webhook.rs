@@ -174,7 +174,8 @@ impl Sending<'_> {
                 Some(Ok(Judged::Doubted(doubt))) => {
                     self.doubted.insert(place, doubt);
                 }
-                Some(Err(trouble)) if trouble.blames_content(attempts) => {
+                // What says when to come back may say so to any event: attempts were made with the first one.
+                Some(Err(trouble)) if trouble.blames_content(attempts) && (!trouble.stops_all || place == 0) => {
                     let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
                     self.doubted.insert(place, Doubt { refused, trouble });
                 }

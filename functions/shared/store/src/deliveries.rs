@@ -192,9 +192,11 @@ impl std::ops::AddAssign for DeliveryCounts {
 }
 
 impl Delivery {
-    /// Whether the listing has a customer that changed, if it lives: the change is older than the listing.
+    /// Whether the listing has a customer that changed, if it lives: the change is older than the listing. One that is
+    /// dated later is not, wherever it stands: the feed may have been made anew.
     pub fn is_listed(&self, placed: &PlacedChange) -> bool {
         self.listed_from.is_some_and(|position| placed.is_before(&position))
+            && self.progress.began_anew.is_some_and(|began| placed.at <= began)
     }
 
     /// Whether a change is still to be told, as far as that is known without its customer.

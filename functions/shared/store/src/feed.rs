@@ -314,18 +314,31 @@ impl ChangeFeed {
 
     /// The position before the first segment that has not expired; without one, before the first that will be.
     async fn oldest_of_lane(&self, log: String) -> Result<LanePosition, StoreError> {
-        let kept = self
-            .segments(&log, FIRST)
-            .filter_expression("expires > :expired")
-            .expression_attribute_values(":expired", number(self.expired()))
-            .projection_expression("entry");
-        let mut pages = self.table.pages(kept);
-        while let Some(page) = pages.next().await? {
-            if let Some(item) = page.first() {
-                return Ok(LanePosition { read: number_of(item)?.saturating_sub(1), ..LanePosition::default() });
+        let read = loop {
+            let expired = self.expired();
+            let kept = self
+                .segments(&log, FIRST)
+                .filter_expression("expires > :expired")
+                .expression_attribute_values(":expired", number(expired))
+                .projection_expression("entry");
+            let mut pages = self.table.pages(kept);
+            let mut first = None;
+            while let (None, Some(page)) = (first, pages.next().await?) {
+                first = page.first().map(number_of).transpose()?;
             }
-        }
-        let read = self.stored_start(&log).await?.map_or(0, |(after, _)| after);
+            if let Some(first) = first {
+                break first.saturating_sub(1);
+            }
+            // Those that have expired are removed one by one, and in any order.
+            match self.last_segment(&log).await? {
+                Some(last) if Read::new("segment", &last).number::<i64>("expires")? <= expired => {
+                    break number_of(&last)?;
+                }
+                // It was appended meanwhile.
+                Some(_) => {}
+                None => break self.stored_start(&log).await?.map_or(0, |(after, _)| after),
+            }
+        };
         Ok(LanePosition { read, ..LanePosition::default() })
     }
 

@@ -29,6 +29,7 @@ While it runs it can be driven over HTTP:
   POST /_simulator/change?ids=1001,1002       new content, and into the queue
   POST /_simulator/change-some?count=50       the same for random ones
   POST /_simulator/delete?id=1001             delete, told as such; delete-silently: queued as a change
+  POST /_simulator/change-unqueued?ids=1001   new content, and not into the queue; delete-unqueued?id=1001
   POST /_simulator/create?id=5001             create, or create anew
   POST /_simulator/enqueue?id=1001            into the queue, though nothing changed; enqueue-all: everyone
   POST /_simulator/poison?id=1001&kind=KIND   something is wrong with this customer; heal?id=1001 ends it

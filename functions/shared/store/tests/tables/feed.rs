@@ -225,6 +225,7 @@ async fn a_feed_of_which_some_is_deleted_already_is_read_from_what_has_not_expir
     // All have expired, and the last one is deleted first.
     database.clock.advance(Duration::from_secs(10 * 86_400));
     delete(4).await;
+    assert_eq!(revisions(read(&feed.oldest("acme").await.unwrap()).await.unwrap()), [0; 0], "nothing is kept");
     feed.append("acme", &[change(1, 5)], at(60)).await.unwrap();
     for position in &positions {
         assert!(matches!(read(position).await, Err(FeedError::Gone)), "{position:?}");
