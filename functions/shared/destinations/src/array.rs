@@ -231,7 +231,7 @@ impl<D: TakesLists> Sorting<'_, D> {
         Ok(())
     }
 
-    /// The destination has taken some: from now on the first ones come first. Those that it failed at before stand alone
+    /// The destination has taken some: from now on the first ones come first. Those that stood alone before are sent
     /// once more, for it may not have worked yet.
     fn takes(&mut self, part: &[usize], parts: &mut VecDeque<Vec<usize>>) {
         if self.taken.is_empty() {
