@@ -17,9 +17,10 @@ class Metrics:
         for group in groups:
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
                 for event in page["events"]:
-                    if event["eventId"] in self.seen or '"_aws"' not in event["message"]:
+                    line = (group, event["timestamp"], event["message"])
+                    if line in self.seen or '"_aws"' not in event["message"]:
                         continue
-                    self.seen.add(event["eventId"])
+                    self.seen.add(line)
                     for namespace, data in metrics_of(json.loads(event["message"])):
                         cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 

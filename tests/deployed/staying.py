@@ -11,7 +11,8 @@ from stack import REGION, Gone, Stack
 HOW_TO = """
 The stack {name} stands on an emulator of AWS until Ctrl-C. In another terminal:
 
-  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={region}
+  export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export AWS_REGION={region} AWS_DEFAULT_REGION={region}
   export API_URL={api}
   cargo run -- status --stack {name}
 

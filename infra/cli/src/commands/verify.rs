@@ -119,6 +119,7 @@ async fn repair(target: &Target, registration: &Registration, drifted: &[Differi
         let what = ResyncWhat::Customer(customer.source_id.clone());
         resyncs.request(registration, &what, now).await.with_context(|| format!("{id}~{}", customer.source_id))?;
     }
-    println!("  {} are fetched again with the next batch", drifted.len());
+    let verb = if drifted.len() == 1 { "is" } else { "are" };
+    println!("  {} {verb} fetched again with the next batch", drifted.len());
     Ok(())
 }
