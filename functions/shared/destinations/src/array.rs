@@ -158,7 +158,9 @@ impl<D: TakesLists> Sorting<'_, D> {
                 Err(trouble) if trouble.is_out_of_time && !self.works => return Err(last.unwrap_or(trouble)),
                 Err(trouble) => return Err(trouble),
             };
-            self.works |= no.has_some || self.ask_the_witnesses(&no.trouble).await?;
+            if no.has_some || self.ask_the_witnesses(&no.trouble).await? {
+                self.finds_it_working(&mut parts);
+            }
             if no.is_failure {
                 failed += 1;
             } else {
@@ -231,15 +233,21 @@ impl<D: TakesLists> Sorting<'_, D> {
         Ok(())
     }
 
-    /// The destination has taken some: from now on the first ones come first. Those that stood alone before are sent
-    /// once more, for it may not have worked yet.
+    /// The destination has taken some: from now on the first ones come first.
     fn takes(&mut self, part: &[usize], parts: &mut VecDeque<Vec<usize>>) {
+        self.finds_it_working(parts);
         if self.taken.is_empty() {
-            parts.extend(self.alone.drain(..).map(|(item, _)| vec![item]));
             parts.make_contiguous().sort_by_key(|part| part.first().copied());
         }
-        self.works = true;
         self.taken.extend(part);
+    }
+
+    /// The destination works. Those that stood alone before are sent once more, for it may not have worked yet.
+    fn finds_it_working(&mut self, parts: &mut VecDeque<Vec<usize>>) {
+        if !self.works {
+            parts.extend(self.alone.drain(..).map(|(item, _)| vec![item]));
+        }
+        self.works = true;
     }
 
     /// Whether the destination takes a customer that it took before. Fails with `trouble` if it takes none of them, and

@@ -23,7 +23,7 @@ pub(crate) const MOST_EVENTS: usize = 100;
 const AT_ONCE: usize = 8;
 /// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
 const MOST_DOUBTED: usize = 16;
-/// How many events are blamed at most in one delivery of which the receiver took none.
+/// How many events are blamed at most in one delivery of which the receiver took none, or that ask to come back later.
 const MOST_BLAMED: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -174,8 +174,7 @@ impl Sending<'_> {
                 Some(Ok(Judged::Doubted(doubt))) => {
                     self.doubted.insert(place, doubt);
                 }
-                // What says when to come back may say so to any event: attempts were made with the first one.
-                Some(Err(trouble)) if trouble.blames_content(attempts) && (!trouble.stops_all || place == 0) => {
+                Some(Err(trouble)) if trouble.blames_content(attempts) => {
                     let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
                     self.doubted.insert(place, Doubt { refused, trouble });
                 }
@@ -214,8 +213,8 @@ impl Sending<'_> {
                 return self.delivered.meets(down);
             }
             for (place, Doubt { refused, trouble }) in still {
-                // A receiver may know what it took before, and take nothing that is new.
-                if self.taken.is_none() && blamed == MOST_BLAMED {
+                // A receiver may know what it took before, and take nothing that is new; or ask some to come back later.
+                if (self.taken.is_none() || trouble.stops_all) && blamed == MOST_BLAMED {
                     return self.delivered.meets(trouble);
                 }
                 self.delivered.outcomes[place] = Some(refused);

@@ -323,7 +323,9 @@ impl ChangeFeed {
                 .projection_expression("entry");
             let mut pages = self.table.pages(kept);
             let mut first = None;
-            while let (None, Some(page)) = (first, pages.next().await?) {
+            while first.is_none()
+                && let Some(page) = pages.next().await?
+            {
                 first = page.first().map(number_of).transpose()?;
             }
             if let Some(first) = first {

@@ -134,5 +134,6 @@ async fn remove_with_prefix(table: &Table, prefix: String, deadline: Timestamp) 
 }
 
 async fn delete_all(table: &Table, keys: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
-    table.write_many(keys.into_iter().filter_map(delete).collect(), WRITES_AT_ONCE, deadline).await
+    let deletions = keys.into_iter().map(delete).collect::<Result<_, _>>()?;
+    table.write_many(deletions, WRITES_AT_ONCE, deadline).await
 }

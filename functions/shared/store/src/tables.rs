@@ -1,3 +1,5 @@
+//! The tables of a deployment, and the parts of the store that stand on them.
+
 use aws_sdk_dynamodb::Client;
 use model::ReferenceData;
 

@@ -16,6 +16,8 @@ struct Names {
     answers: Option<usize>,
     /// It fails at these.
     failing: BTreeSet<String>,
+    /// It fails at its first requests, whatever they hold.
+    fails_first: usize,
     asked: Mutex<Vec<Vec<String>>>,
 }
 
@@ -37,7 +39,7 @@ impl TakesLists for Names {
         if self.answers.is_some_and(|answers| asked.len() > answers) {
             return Err(Trouble::new("it is down"));
         }
-        if items.iter().any(|item| self.failing.contains(*item)) {
+        if asked.len() <= self.fails_first || items.iter().any(|item| self.failing.contains(*item)) {
             return Err(Trouble::new("500").of_content());
         }
         match self.is_closed || items.iter().any(|item| self.refused.contains(*item)) {
@@ -213,4 +215,12 @@ async fn what_time_was_enough_for_is_at_the_front_and_the_next_delivery_goes_on_
     let names = Names { refused: every_fifth.iter().cloned().collect(), ..Names::default() };
     let rounds = rounds(&names, 200, 80).await;
     assert!(rounds <= 8, "{rounds} rounds");
+}
+
+#[tokio::test]
+async fn one_that_it_failed_at_before_it_worked_again_is_sent_once_more() {
+    let names = Names { fails_first: 2, ..Names::default() };
+    let (delivered, asked) = deliver_after(names, &changes(2), None, NO_ACCIDENT).await;
+    assert_eq!((delivered.outcomes, delivered.trouble), (vec![Some(Outcome::Taken); 2], None));
+    assert_eq!(asked, 4, "both, the first, the second, and the first again");
 }

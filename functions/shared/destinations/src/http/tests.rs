@@ -131,3 +131,24 @@ async fn requests_keep_their_pace_and_none_is_begun_too_late() {
     }
     assert!(pace.wait().await.unwrap_err().is_out_of_time);
 }
+
+#[test]
+fn what_can_depend_on_what_is_sent_blames_it_in_the_end() {
+    let trouble = |status, retry_after: Option<u64>| {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, retry_after: retry_after.map(Duration::from_secs), body: Vec::new() };
+        let trouble = answer.into_trouble();
+        (trouble.blames_after, trouble.stops_all)
+    };
+    for status in [302, 403, 404, 406, 500, 501, 502, 504, 520] {
+        assert_eq!(trouble(status, None), (Some(NO_ACCIDENT), false), "{status}");
+        assert_eq!(trouble(status, Some(7)), (Some(NOT_BUSY), true), "{status}, and when to come back");
+    }
+    assert_eq!(trouble(503, None), (Some(NOT_BUSY), false));
+    assert_eq!(trouble(408, None), (Some(NOT_BUSY), true));
+    for status in [410, 425, 429] {
+        assert_eq!(trouble(status, None), (None, true), "{status}");
+        assert_eq!(trouble(status, Some(7)), (None, true), "{status}, and when to come back");
+    }
+    assert_eq!((trouble(401, None), trouble(401, Some(7))), ((None, false), (None, true)));
+}

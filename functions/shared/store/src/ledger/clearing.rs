@@ -48,7 +48,7 @@ impl Ledger {
                 return Ok(());
             }
             pace.wait_for(page.iter().map(|item| size(item).div_ceil(UNIT)).sum(), deadline).await?;
-            self.table.write_batch(page.into_iter().filter_map(put).collect(), deadline).await?;
+            self.table.write_batch(page.into_iter().map(put).collect::<Result<_, _>>()?, deadline).await?;
         }
     }
 
@@ -92,7 +92,7 @@ impl Ledger {
         let (mut pages, mut pace) = (self.table.pages(query), Pace::new(&self.table.clock));
         while let Some(keys) = pages.next().await? {
             let keys = keys.into_iter().filter(|key| entry_in(key).is_ok_and(&unwanted));
-            let deletions: Vec<WriteRequest> = keys.filter_map(delete).collect();
+            let deletions = keys.map(delete).collect::<Result<Vec<WriteRequest>, _>>()?;
             for deletions in deletions.chunks(ITEMS_PER_WRITE) {
                 pace.wait_for(deletions.len(), deadline).await?;
                 self.table.write_batch(deletions.to_vec(), deadline).await?;

@@ -103,7 +103,7 @@ impl Ledger {
             .partition(partition, " AND entry < :batch")
             .projection_expression("#connection, entry")
             .expression_attribute_values(":batch", text(format!("listed/{batch:012}/")));
-        let deletions = self.table.query_all(query).await?.into_iter().filter_map(delete).collect();
+        let deletions = self.table.query_all(query).await?.into_iter().map(delete).collect::<Result<_, _>>()?;
         self.table.write_many(deletions, 1, deadline).await
     }
 }

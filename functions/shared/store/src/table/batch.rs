@@ -25,15 +25,15 @@ pub(crate) fn id_key(id: impl Into<String>) -> Item {
 }
 
 /// The part of a batch that adds or replaces an item.
-pub(crate) fn put(item: Item) -> Option<WriteRequest> {
-    let put = PutRequest::builder().set_item(Some(item)).build().ok()?;
-    Some(WriteRequest::builder().put_request(put).build())
+pub(crate) fn put(item: Item) -> Result<WriteRequest, StoreError> {
+    let put = PutRequest::builder().set_item(Some(item)).build().map_err(|_| not_built("BatchWriteItem"))?;
+    Ok(WriteRequest::builder().put_request(put).build())
 }
 
 /// The part of a batch that removes the item with this key.
-pub(crate) fn delete(key: Item) -> Option<WriteRequest> {
-    let delete = DeleteRequest::builder().set_key(Some(key)).build().ok()?;
-    Some(WriteRequest::builder().delete_request(delete).build())
+pub(crate) fn delete(key: Item) -> Result<WriteRequest, StoreError> {
+    let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(|_| not_built("BatchWriteItem"))?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 impl Table {
@@ -103,12 +103,13 @@ impl Table {
 
     /// Adds or replaces items, each key once. What a write left unprocessed is written again until the deadline.
     pub(crate) async fn put_many(&self, items: Vec<Item>, deadline: Timestamp) -> Result<(), StoreError> {
-        self.write_many(items.into_iter().filter_map(put).collect(), WRITES_AT_ONCE, deadline).await
+        let additions = items.into_iter().map(put).collect::<Result<_, _>>()?;
+        self.write_many(additions, WRITES_AT_ONCE, deadline).await
     }
 
     /// Removes items by key, each key once; as [`put_many`](Self::put_many).
     pub(crate) async fn delete_many(&self, keys: Vec<String>, deadline: Timestamp) -> Result<(), StoreError> {
-        let deletions = keys.into_iter().map(id_key).filter_map(delete).collect();
+        let deletions = keys.into_iter().map(id_key).map(delete).collect::<Result<_, _>>()?;
         self.write_many(deletions, WRITES_AT_ONCE, deadline).await
     }
 

@@ -1,4 +1,4 @@
-//! The keys of the control table: a connection and an entry.
+//! The control table: its keys, which are a connection and an entry, and DynamoDB's own time.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -88,6 +88,7 @@ impl Table {
         let mut partitions = BTreeSet::new();
         while let Some(items) = pages.next().await? {
             for item in &items {
+                // The filter asks for a slash, which is all that a key needs.
                 partitions.extend(Read::new("?", item).text("connection")?.parse::<ConnectionKey>().ok());
             }
         }
