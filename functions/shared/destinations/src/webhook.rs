@@ -23,7 +23,8 @@ pub(crate) const MOST_EVENTS: usize = 100;
 const AT_ONCE: usize = 8;
 /// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
 const MOST_DOUBTED: usize = 16;
-/// How many events are blamed at most in one delivery of which the receiver took none, or that ask to come back later.
+/// How many events are blamed at most in one delivery of which the receiver took none, or of those to which it says when
+/// to come back.
 const MOST_BLAMED: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -213,7 +214,7 @@ impl Sending<'_> {
                 return self.delivered.meets(down);
             }
             for (place, Doubt { refused, trouble }) in still {
-                // A receiver may know what it took before, and take nothing that is new; or ask some to come back later.
+                // A receiver may know what it took before, and take nothing that is new; or put some of them off.
                 if (self.taken.is_none() || trouble.stops_all) && blamed == MOST_BLAMED {
                     return self.delivered.meets(trouble);
                 }
