@@ -23,8 +23,7 @@ pub(crate) const MOST_EVENTS: usize = 100;
 const AT_ONCE: usize = 8;
 /// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
 const MOST_DOUBTED: usize = 16;
-/// How many events are blamed at most in one delivery of which the receiver took none, or of those to which it says when
-/// to come back.
+/// How many events are blamed at most in one delivery of which the receiver took none, or of those that it puts off.
 const MOST_BLAMED: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
