@@ -117,14 +117,6 @@ def the_functions_run_on_amazon_linux_2023(stack, sources):
 
 
 @story
-def no_function_collects_jitter_entropy_at_its_first_handshake(stack, sources):
-    """30 to 57 ms of CPU in every cold start; `.cargo/config.toml` must have reached the build."""
-    outputs = sorted(TARGET.glob("*-linux-gnu/release/build/aws-lc-sys-*/output"), key=lambda path: path.stat().st_mtime)
-    expect(outputs, "aws-lc-sys was not built for the functions")
-    expect("'AWS_LC_SYS_NO_JITTER_ENTROPY': '1'" in outputs[-1].read_text(), "AWS_LC_SYS_NO_JITTER_ENTROPY was not set")
-
-
-@story
 def connections_with_secrets_outside_secrets_manager_are_refused(stack, sources):
     file = SCRATCH / "unsafe.toml"
     file.write_text(connections(sources, credentials="env:AA_CREDENTIALS"))
@@ -394,6 +386,25 @@ def every_customer_that_was_fetched_came_to_one_end(stack, sources):
     expect(counts["written"] == CUSTOMERS + 1 + 19 + 1 + 1, f"written: {counts}")
     # The poisoned one twice, and what was no id.
     expect(counts["tombstoned"] == 2 and counts["failed"] == 3, f"tombstoned and failed: {counts}")
+
+
+@story
+def a_batch_that_outlasts_its_poller_is_looked_at_again(stack, sources):
+    """A poller watches a batch for 20 s, and asks for looks at one that is open still."""
+    sources.aa.tell("fault", procedure="details", fault="status", value=503)
+    sources.aa.tell("change", ids=1200)
+
+    def looks_were_requested():
+        requested = [
+            role for role, action, resource in stack.asked_for("ALLOWED")
+            if (role, action) == (stack.resources["PollQueueFunctionRole"], "sqs:SendMessage") and "QueuePolls" in resource]
+        expect(requested, "no look was requested")
+        return True
+    eventually(looks_were_requested, "looks at a batch whose customers cannot be fetched", 120)
+    sources.aa.tell("fault", procedure="details", fault="none")
+    truth = sources.aa.customer(1200)
+    eventually(lambda: shows(stack, "aa~1200", truth), "the change, once the source answers", 150)
+    eventually(sources.aa.queue_is_empty, "its purge", 150)
 
 
 STORIES += contacts.STORIES

@@ -122,8 +122,8 @@ impl TestDeployment {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
             sqs: queues.client(),
             secrets: Secrets::new(None, clock.clone()),
-            http: SourceHttp::new(clock.clone()).unwrap(),
-            destinations: DestinationHttp::new(clock.clone()).unwrap(),
+            http: SourceHttp::new(clock.clone()),
+            destinations: DestinationHttp::new(clock.clone()),
             clock: clock.clone(),
             random: Random::from_seed(seed),
             metrics: Metrics::off(),
@@ -311,14 +311,19 @@ impl TestDeployment {
     /// and workers at once.
     pub async fn run_triggers_for(&self, seconds: u64) {
         for second in 0..seconds {
-            if second % 60 == 0 {
-                self.engine.tick().await;
-            }
-            for queue in [QUEUE_POLLS, CONTACT_POLLS, WORK_QUEUE, CONTACTS_QUEUE, QUEUE_POLLS, CONTACT_POLLS] {
-                self.work_on(queue).await;
-            }
-            self.clock.advance(Duration::from_secs(1));
+            self.run_triggers(second % 60 == 0).await;
         }
+    }
+
+    /// Lets one second pass likewise, with a plan or without.
+    pub async fn run_triggers(&self, plans: bool) {
+        if plans {
+            self.engine.tick().await;
+        }
+        for queue in [QUEUE_POLLS, CONTACT_POLLS, WORK_QUEUE, CONTACTS_QUEUE, QUEUE_POLLS, CONTACT_POLLS] {
+            self.work_on(queue).await;
+        }
+        self.clock.advance(Duration::from_secs(1));
     }
 
     /// Has a worker of a queue work on messages, one after the other, and deletes those that it is done with.

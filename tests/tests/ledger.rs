@@ -139,7 +139,7 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
         .write_chunks(
             &connection,
             batch.number,
-            split_into_chunks(&customers, 100),
+            split_into_chunks(&customers, 100, 0),
             world.now() + Duration::from_secs(9),
         )
         .await

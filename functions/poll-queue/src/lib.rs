@@ -12,6 +12,7 @@
 //! was read. The next message goes on from there.
 
 mod acknowledge;
+mod ahead;
 mod drift;
 mod resync;
 
@@ -22,8 +23,8 @@ use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{
-    Batch, BatchEvent, ConnectionKey, ContentHash, NextAction, OutcomeCounts, PlantedFault, dedupe_queue,
-    split_into_chunks,
+    Batch, BatchEvent, ConnectionKey, ContentHash, FIRST_CHUNK, NextAction, OutcomeCounts, PlantedFault, QueueEnd,
+    dedupe_queue, split_into_chunks,
 };
 use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;
@@ -114,13 +115,19 @@ impl Poll for PollQueue {
         })
     }
 
-    async fn verify(
+    async fn look(
         &self,
         connection: &Connection<Settings>,
         seen: &ConnectionState,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        self.look_for_drift(connection, seen, deadline).await
+        if seen.has_batch {
+            self.look_ahead(connection, deadline).await?;
+        }
+        if seen.may_be_verified(self.poller.tables.clock.now()) {
+            self.look_for_drift(connection, seen, deadline).await?;
+        }
+        Ok(())
     }
 
     async fn tend(&self, connection: &Connection<Settings>, deadline: Timestamp) -> Result<Tended, StoreError> {
@@ -186,6 +193,7 @@ impl PollQueue {
         let withheld = if confirmed.is_some() { self.poller.tables.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
+        let told_to = answer.queue_number.as_ref().and_then(|number| QueueEnd::of(number, &answer.customers));
         // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.
         let queue_number = answer.queue_number.filter(|_| !sample.is_empty());
         let customers = if answer.customers.len() <= QUICKLY_READ {
@@ -206,7 +214,7 @@ impl PollQueue {
         // They have come to an end already.
         let counts = OutcomeCounts { failed: unusable, ..OutcomeCounts::default() };
         let batch = Batch::following(latest, queue_number, asked_at, total);
-        let batch = Batch { origin: Some(origin), confirmed, counts, ..batch };
+        let batch = Batch { origin: Some(origin), confirmed, counts, told_to, ..batch };
         let last = latest.map_or(batch.number - 1, |last| last.number);
         if let Some(until) = ledger.leased_until(key, last).await? {
             return Ok(self.poller.wait_for_workers(last, until, Self::pause(settings)));
@@ -217,7 +225,7 @@ impl PollQueue {
         ledger.note_queued(key, batch.number, &sample).await?;
         self.poller.tables.failures.take_in_redrives(key, &redriven, batch.number).await?;
         let bulk_size = settings.bulk_size as usize;
-        ledger.write_chunks(key, batch.number, split_into_chunks(&customers, bulk_size), deadline).await?;
+        ledger.write_chunks(key, batch.number, split_into_chunks(&customers, bulk_size, FIRST_CHUNK), deadline).await?;
         ledger.advance(key, &batch, BatchEvent::ChunksWritten).await?;
         let chunks = u32::try_from(customers.len().div_ceil(bulk_size)).unwrap_or(u32::MAX);
         tracing::info!(batch = batch.number, customers = batch.total, chunks, "opened a batch");

@@ -91,9 +91,8 @@ impl SchedulePolls {
             let state = state.inspect_err(|error| tracing::error!(connection = %key, %error, "a state can't be read"));
             if let Ok(state) = state
                 && S::KIND == AssociationAnywhereConfig::KIND
-                && self.drift_sample > 0
             {
-                plan.add_verification(key, state, now);
+                plan.add_look(key, state, self.drift_sample > 0, now);
             }
             plan.add(key, state.ok(), Duration::from_secs(u64::from(poll_seconds(settings))), now);
         }

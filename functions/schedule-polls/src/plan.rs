@@ -12,6 +12,8 @@ use store::{ConnectionState, PollPurpose, PollRequest};
 const PLANNED: u32 = 65;
 /// How often an open batch is looked after.
 const LOOK_EVERY: u32 = 2;
+/// How often the source of an open batch is asked what it told since.
+const LOOK_ASIDE_EVERY: u32 = 30;
 /// How many connections one message names. Those of another message are polled by another invocation.
 const CONNECTIONS_PER_MESSAGE: usize = 50;
 
@@ -51,10 +53,16 @@ impl Plan {
         }
     }
 
-    /// Adds a look for drift at a connection, if its time has come.
-    pub(crate) fn add_verification(&mut self, key: &ConnectionKey, state: &ConnectionState, now: Timestamp) {
-        if state.may_be_verified(now) {
-            self.put(0, PollPurpose::Verify, key);
+    /// Adds a look at a source beside its poller: if some customers are to be compared with it (`verifies`), and their
+    /// time has come, or if a batch is open.
+    pub(crate) fn add_look(&mut self, key: &ConnectionKey, state: &ConnectionState, verifies: bool, now: Timestamp) {
+        if verifies && state.may_be_verified(now) && !state.has_batch {
+            self.put(0, PollPurpose::Look, key);
+        }
+        if state.has_batch && state.paused_at.is_none() {
+            for second in seconds(0, LOOK_ASIDE_EVERY) {
+                self.put(second, PollPurpose::Look, key);
+            }
         }
     }
 
@@ -146,7 +154,7 @@ mod tests {
     fn a_look_for_drift_is_planned_when_its_time_has_come_and_not_before_the_first_sync() {
         let planned = |state: ConnectionState| {
             let mut plan = Plan::default();
-            plan.add_verification(&key(), &state, NOW);
+            plan.add_look(&key(), &state, true, NOW);
             plan.into_requests().len()
         };
         let synced = ConnectionState { fresh_as_of: Some(NOW), ..ConnectionState::default() };
@@ -155,6 +163,18 @@ mod tests {
         assert_eq!((planned(synced.clone()), planned(at(0)), planned(at(1))), (1, 1, 0));
         assert_eq!(planned(at(100_000)), 1, "noted by a clock that was far ahead");
         assert_eq!(planned(ConnectionState { paused_at: Some(NOW), ..at(0) }), 0);
+    }
+
+    #[test]
+    fn a_source_is_looked_at_while_a_batch_is_open() {
+        let planned = |state: ConnectionState| {
+            let mut plan = Plan::default();
+            plan.add_look(&key(), &state, false, NOW);
+            plan.into_requests().len()
+        };
+        let open = ConnectionState { has_batch: true, ..ConnectionState::default() };
+        assert_eq!((planned(ConnectionState::default()), planned(open.clone())), (0, 3));
+        assert_eq!(planned(ConnectionState { paused_at: Some(NOW), ..open }), 0);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Content, ContentHash, Listing, OutcomeCounts, PlantedFault, Version};
+use crate::{Content, ContentHash, Listing, OutcomeCounts, PlantedFault, QueueEnd, Version};
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,15 @@ pub struct Batch {
     /// The greatest number of a later batch from which a customer of this batch is stored. Then the ledger is behind
     /// the shadow: its table was restored, replaced or lost, or a record has a version from a clock that was ahead.
     pub overtaken_by: Option<u64>,
+    /// Up to where it holds what its queue has told: what is told later is fetched ahead of the rest.
+    pub told_to: Option<QueueEnd>,
+    /// How many chunks of customers it holds that were told while it was open.
+    pub ahead: u32,
 }
+
+/// The number of the first chunk of a queue's answer. Those below are for customers that are told while it is worked
+/// on: workers take chunks in their order.
+pub const FIRST_CHUNK: u32 = 1_000_000;
 
 /// What happened to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +128,8 @@ impl Batch {
             resync: None,
             confirmed: None,
             overtaken_by: None,
+            told_to: None,
+            ahead: 0,
         }
     }
 
@@ -248,7 +258,7 @@ pub enum ListedChange {
 /// One chunk of a batch: what a worker takes at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChunkPlan {
-    /// Its number in the batch, from 0.
+    /// Its number in the batch.
     pub number: u32,
     /// Ids to fetch.
     pub fetch: BTreeSet<String>,
@@ -258,9 +268,13 @@ pub struct ChunkPlan {
     pub listed: Vec<ListedCustomer>,
 }
 
-/// Cuts a batch's customers into chunks of at most `size`.
-pub fn split_into_chunks(customers: &[QueuedCustomer], size: usize) -> impl Iterator<Item = ChunkPlan> + '_ {
-    customers.chunks(size.max(1)).zip(0..).map(|(slice, number)| {
+/// Cuts customers into chunks of at most `size`, with numbers from `first` on.
+pub fn split_into_chunks(
+    customers: &[QueuedCustomer],
+    size: usize,
+    first: u32,
+) -> impl Iterator<Item = ChunkPlan> + '_ {
+    customers.chunks(size.max(1)).zip(first..).map(|(slice, number)| {
         let ids_where = |deleted: bool| {
             let customers = slice.iter().filter(|customer| customer.deleted == deleted);
             customers.map(|customer| customer.source_id.clone()).collect()
@@ -294,9 +308,9 @@ mod tests {
     #[test]
     fn chunks_hold_every_customer_once_and_never_more_than_their_size() {
         let customers: Vec<_> = (0..25).map(|number| queued(&format!("{number:02}"), number % 10 == 0)).collect();
-        let chunks: Vec<_> = split_into_chunks(&customers, 10).collect();
+        let chunks: Vec<_> = split_into_chunks(&customers, 10, FIRST_CHUNK).collect();
         assert_eq!(chunks.iter().map(|chunk| chunk.fetch.len() + chunk.delete.len()).collect::<Vec<_>>(), [10, 10, 5]);
-        assert_eq!(chunks.iter().map(|chunk| chunk.number).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(chunks.iter().map(|chunk| chunk.number - FIRST_CHUNK).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(chunks[1].delete, BTreeSet::from(["10".into()]));
     }
 

@@ -24,14 +24,15 @@ mod outcome;
 mod planted;
 mod public_address;
 mod purge;
+mod queue_end;
 mod reference_data;
 mod spelling;
 mod version;
 
 pub use attribute::{Attribute, Attributes};
 pub use batch::{
-    Batch, BatchEvent, ChunkPlan, IllegalEvent, ListedChange, ListedCustomer, NextAction, Phase, QueuedCustomer,
-    dedupe_queue, split_into_chunks,
+    Batch, BatchEvent, ChunkPlan, FIRST_CHUNK, IllegalEvent, ListedChange, ListedCustomer, NextAction, Phase,
+    QueuedCustomer, dedupe_queue, split_into_chunks,
 };
 pub use connection::{ConnectionKey, ConnectionKeyError};
 pub use customer::{
@@ -51,6 +52,7 @@ pub use outcome::{Outcome, OutcomeCounts};
 pub use planted::PlantedFault;
 pub use public_address::is_public;
 pub use purge::{QueueVerdict, judge_queue};
+pub use queue_end::{QueueEnd, QueueTail};
 pub use reference_data::{LeadSource, LeadSourceView, Record, ReferenceData, Staff, StaffView};
 pub use spelling::{fold_id, is_spelling_of, other_spellings};
 pub use version::Version;

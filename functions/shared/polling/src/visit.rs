@@ -74,12 +74,12 @@ pub trait Poll: Clone + Send + Sync + 'static {
         async { Ok(Ahead::NotAsked) }
     }
 
-    /// Compares some customers of a connection with its source, and changes none. Nothing by default: it is for sources
-    /// that report their changes by themselves, and may forget one.
+    /// Looks at the source of a connection beside the poller, without its lease: changes nothing that a poller needs,
+    /// and holds none up. Nothing by default: it is for sources that report their changes by themselves.
     ///
     /// # Errors
     /// If the store fails.
-    fn verify(
+    fn look(
         &self,
         _connection: &Connection<Self::Settings>,
         _seen: &ConnectionState,
@@ -208,9 +208,8 @@ async fn visit<P: Poll>(
     let Tables { states, clock, random, .. } = &poll.poller().tables;
     let key = &connection.key;
     let began = clock.now();
-    if purpose == PollPurpose::Verify {
-        // Without the lease: it changes nothing that a poller needs, and holds none up.
-        return if seen.may_be_verified(began) { poll.verify(connection, &seen, deadline).await } else { Ok(()) };
+    if purpose == PollPurpose::Look {
+        return if seen.paused_at.is_none() { poll.look(connection, &seen, deadline).await } else { Ok(()) };
     }
     let pause = P::pause(&connection.settings);
     let is_wanted = match purpose {
@@ -219,7 +218,7 @@ async fn visit<P: Poll>(
         PollPurpose::Due => seen.due(pause, began) <= began + EARLY,
         // If it is not idle either, a poller died, or another release is at work: nothing is known.
         PollPurpose::Batch => seen.idle_since.is_none(),
-        PollPurpose::Verify => false,
+        PollPurpose::Look => false,
     };
     if !is_wanted || seen.paused_at.is_some() || seen.lease_until.is_some_and(|until| until > began) {
         return Ok(());
@@ -394,7 +393,7 @@ impl<P: Poll> Visit<'_, P> {
         match self.purpose {
             PollPurpose::Now => true,
             PollPurpose::Due => has_news || due_at.is_none_or(|at| at <= self.poll.poller().tables.clock.now() + EARLY),
-            PollPurpose::Batch | PollPurpose::Verify => false,
+            PollPurpose::Batch | PollPurpose::Look => false,
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use model::{ConnectionKey, ContentHash, QueuedCustomer};
+use model::{ConnectionKey, ContentHash, QueueEnd, QueueTail, QueuedCustomer};
 use store::{Clock, Secrets, SourceLimiter};
 use wire::association_anywhere::{
     self as documents, Credentials, Detail, DetailsReader, QueueReader, StatusReader, Unasked,
@@ -296,6 +296,38 @@ impl ChangeQueue<'_> {
                             awaited.remove(&entry.name);
                         }
                         Ok(QueueGlance { queue_number, found: customers.len() - awaited.len() })
+                    }
+                })
+            })
+            .await
+    }
+
+    /// What the queue has told since its answer ended with `end`, up to `most` customers, and up to where that is:
+    /// keeps none of the others. `None` if nothing is seen to be told since.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn read_behind(
+        &self,
+        end: &QueueEnd,
+        most: usize,
+        deadline: Timestamp,
+    ) -> Result<Option<(Vec<QueuedCustomer>, QueueEnd)>, SourceError> {
+        let Self { client, key, settings, login } = self;
+        let request = documents::queue_request(settings.dialect, &credentials_of(login));
+        client
+            .ask(key, settings, deadline, login, || {
+                client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                    let charset = body.charset();
+                    let tail = Arc::new(Mutex::new(QueueTail::new(end.clone(), most)));
+                    let taking = tail.clone();
+                    let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
+                        lock(&taking).take(customer)
+                    });
+                    move || {
+                        let queue_number = reader.read()?;
+                        let nothing = QueueTail::new(end.clone(), 0);
+                        Ok(std::mem::replace(&mut *lock(&tail), nothing).end(queue_number.as_deref()))
                     }
                 })
             })

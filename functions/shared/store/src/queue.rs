@@ -106,8 +106,10 @@ pub enum PollPurpose {
     /// To look after an open batch, and nothing else. A look for this purpose opens no batch, so no chain of messages
     /// leads back to itself: Lambda would stop it.
     Batch,
-    /// To compare some customers with the source, if their time has come.
-    Verify,
+    /// To look at the source beside the poller: to compare some customers with it, or to hear what it tells while a
+    /// batch is open, if the time has come. `verify` in messages, as in those of the release before.
+    #[serde(rename = "verify")]
+    Look,
 }
 
 /// A chunk as a message says it.

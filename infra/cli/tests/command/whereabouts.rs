@@ -46,7 +46,7 @@ fn an_operator_sees_the_record_the_chunk_the_failure_and_the_redrive_of_one_cust
     let said = home.run("where aa~1005 --data data").succeeded().without(source.secrets());
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines[..2], ["aa~1005 (association-anywhere, tenant acme)", "  record         none"], "{said:?}");
-    assert!(lines[2].starts_with("  chunk          0 of batch "), "{said:?}");
+    assert!(lines[2].starts_with("  chunk          1000000 of batch "), "{said:?}");
     assert!(lines[3].starts_with("  failure        2") && lines[4].contains(", in batch "), "{said:?}");
 
     let unknown = home.run("where aa~7 --data data").succeeded();

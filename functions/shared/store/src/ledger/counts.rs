@@ -184,8 +184,11 @@ fn closing(
 ) -> UpdateItemFluentBuilder {
     let mut changes = Changes::default();
     changes.assign("batch_phase = :closed");
-    let mut condition = "batch_number = :number AND batch_phase = :phase".to_owned();
+    let mut condition = "batch_number = :number AND batch_phase = :phase \
+                         AND (attribute_not_exists(ahead) OR ahead = :ahead)"
+        .to_owned();
     let mut update = update
+        .expression_attribute_values(":ahead", number(batch.ahead))
         .expression_attribute_values(":number", number(batch.number))
         .expression_attribute_values(":phase", text(phase_name(batch.phase)))
         .expression_attribute_values(":closed", text(phase_name(Phase::Closed)))

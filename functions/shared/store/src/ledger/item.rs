@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use model::{Batch, ChunkPlan, ListedCustomer, OutcomeCounts, Phase};
+use model::{Batch, ChunkPlan, ListedCustomer, OutcomeCounts, Phase, QueueEnd};
 
 use super::listed::listed_item;
 use super::listing_item::{read_fingerprint, read_listing};
 use super::{ChunkKey, ChunkState, LeasedChunk};
 use crate::StoreError;
-use crate::item::{Item, Read, number, time};
+use crate::item::{Item, Read, number, text, time};
 use crate::table::{entry_in, entry_key};
 
 /// The sort key of a chunk: in the order of the batch.
@@ -93,8 +93,9 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
     let name = read.text("batch_phase")?;
     let phases = [Phase::Opening, Phase::Listing, Phase::Open, Phase::Closed];
     let phase = phases.into_iter().find(|phase| phase_name(*phase) == name);
+    let number = read.number("batch_number")?;
     Ok(Batch {
-        number: read.number("batch_number")?,
+        number,
         phase: phase.ok_or_else(|| StoreError::Corrupt { key: "batch".to_owned(), attribute: "batch_phase" })?,
         queue_number: if read.has("queue_number") { Some(read.text("queue_number")?.to_owned()) } else { None },
         origin: read_fingerprint(read, "origin")?,
@@ -105,7 +106,19 @@ pub(super) fn read_batch(read: &Read<'_>) -> Result<Batch, StoreError> {
         resync: read.optional_number("resync_request")?,
         confirmed: read.optional_number("confirm_request")?,
         overtaken_by: read.optional_number("overtaken_by")?,
+        told_to: read_told_to(read, number),
+        ahead: read.optional_number("ahead")?.and_then(|chunks| u32::try_from(chunks).ok()).unwrap_or(0),
     })
+}
+
+/// It is a hint: one that can't be read is none. The release before leaves that of an earlier batch where it is.
+fn read_told_to(read: &Read<'_>, batch: u64) -> Option<QueueEnd> {
+    let (of, end) = serde_json::from_str::<(u64, QueueEnd)>(read.text("told_to").ok()?).ok()?;
+    (of == batch).then_some(end)
+}
+
+pub(super) fn told_to(batch: u64, end: &QueueEnd) -> Option<AttributeValue> {
+    serde_json::to_string(&(batch, end)).ok().map(text)
 }
 
 pub(super) fn read_counts(read: &Read<'_>, prefix: &str) -> Result<OutcomeCounts, StoreError> {

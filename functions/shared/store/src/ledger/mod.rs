@@ -17,6 +17,7 @@
 //! A listing that is not done is committed page by page: first the chunks of a page are written, then the batch says
 //! that it has them, then they are sent to workers. Until then no worker may take them.
 
+mod ahead;
 mod clearing;
 mod counts;
 mod deletes;
@@ -40,7 +41,7 @@ use crate::changes::Changes;
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::queue::ChunkMessage;
 use crate::table::{Table, entry_in};
-use item::{chunk_state, phase_name, read_batch};
+use item::{chunk_state, phase_name, read_batch, told_to};
 use listing_item::set_listing;
 
 pub(crate) use deletes::Reservation;
@@ -172,7 +173,8 @@ impl Ledger {
         for (name, count) in batch.counts.by_name() {
             changes.set(format!("n_{name}"), number(count));
         }
-        changes.remove(["overtaken_by", "purge_failures"]);
+        changes.remove(["overtaken_by", "purge_failures", "looked_at", "ahead"]);
+        changes.set_or_remove("told_to", batch.told_to.as_ref().and_then(|end| told_to(batch.number, end)));
         changes.set_or_remove("queue_number", batch.queue_number.as_ref().map(text));
         changes.set_or_remove("origin", batch.origin.map(|origin| bytes(origin.as_bytes())));
         changes.set_or_remove("resync_request", batch.resync.map(number));

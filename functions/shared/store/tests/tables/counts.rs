@@ -17,7 +17,7 @@ async fn batch_of(database: &Database, customers: u32) -> (Ledger, Batch) {
     ledger.begin(connection, None, &batch).await.unwrap();
     let customers: Vec<QueuedCustomer> =
         (0..customers).map(|id| QueuedCustomer { source_id: id.to_string(), deleted: false }).collect();
-    let plans = split_into_chunks(&customers, 1);
+    let plans = split_into_chunks(&customers, 1, 0);
     ledger.write_chunks(connection, batch.number, plans, database.in_seconds(60)).await.unwrap();
     ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     let batch = ledger.state(connection).await.unwrap().latest.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, OutcomeCounts, Phase, QueuedCustomer, split_into_chunks};
+use model::{Batch, BatchEvent, FIRST_CHUNK, OutcomeCounts, Phase, QueueEnd, QueuedCustomer, split_into_chunks};
 use store::{ChunkKey, Ledger, Settlement};
 
 use crate::{Database, ids};
@@ -17,7 +17,7 @@ pub(crate) async fn open_batch(database: &Database) -> (Ledger, Batch) {
     let customers: Vec<QueuedCustomer> =
         (1..=5).map(|id| QueuedCustomer { source_id: id.to_string(), deleted: false }).collect();
     let deadline = database.in_seconds(60);
-    ledger.write_chunks(connection, batch.number, split_into_chunks(&customers, 2), deadline).await.unwrap();
+    ledger.write_chunks(connection, batch.number, split_into_chunks(&customers, 2, 0), deadline).await.unwrap();
     ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
     let batch = ledger.state(connection).await.unwrap().latest.unwrap();
     (ledger.clone(), batch)
@@ -137,4 +137,61 @@ async fn the_next_batch_waits_for_workers_of_an_abandoned_one_and_clears_its_chu
     assert_eq!(ledger.leased_until(connection, batch.number).await.unwrap(), None);
     ledger.clear_chunks(connection, batch.number, database.in_seconds(60)).await.unwrap();
     assert!(open_chunks(&ledger, &database, &batch).await.is_empty());
+}
+
+/// Invariant 2: what is told while a batch is open belongs to it, until it closes, and comes to an end with it.
+#[tokio::test]
+async fn chunks_that_are_added_ahead_are_taken_first_and_counted_with_the_batch() {
+    let database = Database::new().await;
+    let (ledger, connection, until) = (&database.tables.ledger, &database.connection, database.in_seconds(60));
+    let told = |ids: &[u64]| -> Vec<QueuedCustomer> {
+        ids.iter().map(|id| QueuedCustomer { source_id: id.to_string(), deleted: false }).collect()
+    };
+    let end = QueueEnd::of("7", &told(&[1, 2])).unwrap();
+    let batch = Batch::following(None, Some("7".to_owned()), database.clock.now(), 2);
+    ledger.begin(connection, None, &Batch { told_to: Some(end), ..batch.clone() }).await.unwrap();
+    let chunks = split_into_chunks(&told(&[1, 2]), 2, FIRST_CHUNK).collect::<Vec<_>>();
+    ledger.write_chunks(connection, batch.number, chunks.into_iter(), until).await.unwrap();
+    ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
+    let latest = async || ledger.state(connection).await.unwrap().latest.unwrap();
+    let (seen, more) = (latest().await, told(&[3, 1, 4]));
+    let ahead: Vec<_> = split_into_chunks(&more, 2, seen.ahead).collect();
+    let end = QueueEnd::of("10", &more).unwrap();
+    assert!(ledger.add_ahead(connection, &seen, &ahead, &end, until).await.unwrap());
+    assert!(!ledger.add_ahead(connection, &seen, &ahead, &end, until).await.unwrap(), "the same once more");
+
+    let now = latest().await;
+    assert_eq!(
+        (now.total, now.ahead, &now.told_to, now.queue_number.as_deref()),
+        (5, 2, &Some(end.clone()), Some("7"))
+    );
+    assert_eq!(open_chunks(ledger, &database, &now).await, [0, 1, FIRST_CHUNK]);
+    for (number, customers) in [(0, 2), (1, 1), (FIRST_CHUNK, 2)] {
+        let leased = ledger.lease(chunk(&database, &now, number), "one", until).await.unwrap().unwrap();
+        let done = settlement(customers, BTreeSet::new(), database.clock.now());
+        assert!(ledger.settle(&leased, &done, until).await.unwrap());
+    }
+    let done = latest().await;
+    let last = split_into_chunks(&told(&[5]), 2, done.ahead).collect::<Vec<_>>();
+    assert!(ledger.add_ahead(connection, &done, &last, &end, until).await.unwrap());
+    let closed = ledger.advance(connection, &done, BatchEvent::Acknowledged).await;
+    assert!(closed.is_err(), "more was added after it was seen to be done");
+    let now = latest().await;
+    ledger.advance(connection, &now, BatchEvent::Abandoned).await.unwrap();
+    assert!(!ledger.add_ahead(connection, &now, &last, &end, until).await.unwrap(), "it is over");
+}
+
+#[tokio::test]
+async fn a_queue_is_looked_at_by_one_worker_at_a_time_and_not_too_often() {
+    let database = Database::new().await;
+    let (ledger, batch) = open_batch(&database).await;
+    let connection = &database.connection;
+    let half_a_minute_ago = || database.clock.now() - Duration::from_secs(30);
+    assert!(ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
+    assert!(!ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
+    database.clock.advance(Duration::from_secs(30));
+    assert!(ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
+    ledger.advance(connection, &batch, BatchEvent::Abandoned).await.unwrap();
+    database.clock.advance(Duration::from_secs(30));
+    assert!(!ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap(), "it is over");
 }

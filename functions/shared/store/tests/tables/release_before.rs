@@ -44,6 +44,7 @@ async fn a_batch_that_the_release_before_opened_is_finished_and_adds_up() {
     let state = ledger.state(connection).await.unwrap();
     let batch = state.latest.unwrap();
     assert_eq!((batch.number, batch.total, batch.counts.sum(), state.totals.sum()), (1_767_225_600, 5, 1, 7));
+    assert_eq!(batch.told_to, None, "it has left that of an earlier batch, of this release, where it was");
     let until = database.in_seconds(60);
     let key = |chunk| ChunkKey { connection: connection.clone(), batch: batch.number, chunk };
     let settled = |written| Settlement {

@@ -116,7 +116,7 @@ async fn a_very_large_batch_is_opened_at_a_pace_and_a_small_one_at_once() {
         let customer = |id: usize| QueuedCustomer { source_id: id.to_string(), deleted: false };
         let customers: Vec<QueuedCustomer> = (0..chunks).map(customer).collect();
         let (began, deadline) = (database.clock.now(), database.in_seconds(120));
-        let plans = split_into_chunks(&customers, 1);
+        let plans = split_into_chunks(&customers, 1, 0);
         ledger.write_chunks(&connection, batch.number, plans, deadline).await.unwrap();
         database.clock.now().duration_since(began).as_secs()
     };
