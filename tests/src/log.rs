@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Once;
 
 use lambda::log_filter;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -21,7 +21,9 @@ impl Log {
         static LISTENING: Once = Once::new();
         LISTENING.call_once(|| {
             let lines = tracing_subscriber::fmt::layer().with_writer(|| Self).with_ansi(false);
-            tracing_subscriber::registry().with(lines.with_filter(log_filter(EnvFilter::new("trace")))).init();
+            tracing_subscriber::registry()
+                .with(lines.with_filter(log_filter(Targets::new().with_default(LevelFilter::TRACE))))
+                .init();
         });
         LINES.with_borrow_mut(Vec::clear);
         Self

@@ -1,6 +1,6 @@
-//! `infra/openapi.yaml`, and the answers of a small world that it shows as examples.
+//! What the API says of itself, and the answers of a small world that it shows as examples.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -52,7 +52,7 @@ const PUSHES: [(&str, &str); 2] = [
 ];
 
 /// What the API answers in a world with a source of three customers, one of whom it can't tell, a Connector and an
-/// import: in the form of [`customers_api::EXAMPLES`].
+/// import: in the form that [`customers_api::openapi`] takes.
 pub async fn examples() -> Value {
     let world = AssociationAnywhereFixture::with_customers(3).await;
     world.source.poison(1003, Poison::ErrorElement);
@@ -117,24 +117,14 @@ async fn push(world: &AssociationAnywhereFixture, resource: &str, document: &str
     assert!(status.is_success(), "{text}");
 }
 
-/// The document, with these examples, as YAML.
-pub fn document(examples: &Value) -> String {
+/// The document, with these examples: as JSON, which the API serves, and as YAML, for people.
+pub fn documents(examples: &Value) -> [(PathBuf, String); 2] {
+    let document = customers_api::openapi(examples);
     let comment =
         "# Made by `cargo run -p tests --bin openapi` from the code. The examples are answers of a simulated world.\n";
-    format!("{comment}{}", serde_yaml_ng::to_string(&customers_api::openapi(examples)).unwrap())
-}
-
-/// Where the examples are kept.
-pub fn examples_file() -> PathBuf {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../functions/customers-api/examples.json").into()
-}
-
-/// Where the document is kept.
-pub fn document_file() -> PathBuf {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/openapi.yaml").into()
-}
-
-/// Examples as they are kept.
-pub fn written(examples: &Value) -> String {
-    format!("{}\n", serde_json::to_string_pretty(examples).unwrap())
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    [
+        (root.join("functions/customers-api/openapi.json"), serde_json::to_string_pretty(&document).unwrap() + "\n"),
+        (root.join("infra/openapi.yaml"), format!("{comment}{}", serde_yaml_ng::to_string(&document).unwrap())),
+    ]
 }

@@ -27,7 +27,7 @@ async fn world(customers: u64) -> AssociationAnywhereFixture {
 /// Has the function do what is due for the look for drift.
 async fn look(world: &AssociationAnywhereFixture) {
     let (sqs, clock, random) = (world.clients.sqs.clone(), world.clock.clone(), world.clients.random.clone());
-    let request = PollRequest { purpose: PollPurpose::Verify, connections: vec![world.connection()] };
+    let request = PollRequest { purpose: PollPurpose::Look, connections: vec![world.connection()] };
     let requests = PollRequests::new(sqs, QUEUE_POLLS, clock, random);
     requests.send(vec![(0, request)], world.now() + A_MINUTE).await.unwrap();
     world.work_on(QUEUE_POLLS).await;

@@ -55,11 +55,9 @@ use operations::imports::Undo;
 use operations::resync::Resyncs;
 use operations::status::StatusReader;
 use operations::whereabouts::Finder;
-use serde_json::Value;
 use store::{Secrets, Tables};
-use utoipa::openapi::OpenApi;
 
-pub use crate::openapi::EXAMPLES;
+pub use crate::openapi::openapi;
 
 use crate::auth::Access;
 use crate::freshness::Freshness;
@@ -76,11 +74,6 @@ struct CustomersApi {
     finder: Finder,
     undo: Undo,
     resyncs: Resyncs,
-}
-
-/// What the routes take and answer, as OpenAPI 3.1, with `examples` in the form of [`EXAMPLES`].
-pub fn openapi(examples: &Value) -> OpenApi {
-    routes::described(examples)
 }
 
 /// Builds the function with what its environment names: the tables, and in `ALLOWED_ORIGINS` the web pages that may

@@ -10,15 +10,12 @@ use utoipa::openapi::{Content, Header, OpenApi, RefOr, Response};
 use utoipa::{Modify, OpenApi as _, ToSchema};
 
 use crate::problem::ProblemDocument;
-
-/// What the answers of a simulated world were, by the ids of operations: for each of them its `request`, if it has a
-/// body, and its `answers` by status.
-pub const EXAMPLES: &str = include_str!("../examples.json");
+use crate::{changes, connections, customers, failures, imports, reference_data, routes, whereabouts};
 
 /// What an operation's security names: the scope that a token needs.
 pub(crate) const BEARER: &str = "bearer";
 
-/// What is not said by a route.
+/// The routes, and what none of them says.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -39,6 +36,27 @@ pub(crate) const BEARER: &str = "bearer";
         (name = "reference data", description = "What a Connector brought beside customers."),
         (name = "description", description = "This document."),
     ),
+    paths(
+        customers::by_path,
+        customers::batch_get,
+        customers::by_query,
+        customers::search_by_body,
+        whereabouts::whereabouts,
+        changes::changes,
+        connections::list,
+        connections::pause,
+        connections::resume,
+        connections::resync,
+        failures::list,
+        failures::raw_document,
+        failures::redrive,
+        failures::drop,
+        imports::list,
+        imports::undo,
+        reference_data::staff,
+        reference_data::lead_sources,
+        routes::document,
+    ),
     components(schemas(ProblemDocument)),
     modifiers(&Credentials),
 )]
@@ -57,13 +75,10 @@ impl Modify for Credentials {
     }
 }
 
-/// The document without any route.
-pub(crate) fn base() -> OpenApi {
-    Base::openapi()
-}
-
-/// Completes what the routes say with what is the same for all of them, and with examples.
-pub(crate) fn completed(mut document: OpenApi, examples: &Value) -> OpenApi {
+/// What the routes take and answer. `examples` are answers of a simulated world, by the ids of operations: for each of
+/// them its `request`, if it has a body, and its `answers` by status.
+pub fn openapi(examples: &Value) -> OpenApi {
+    let mut document = Base::openapi();
     for (path, item) in std::mem::take(&mut document.paths.paths) {
         document.paths.paths.insert(path.replace("{*", "{"), item);
     }

@@ -110,7 +110,8 @@ async fn main() {
     let run = LocalRun::start(&options).await.unwrap();
     let base = format!("http://{}", run.address());
     let running = tokio::spawn(run.run());
-    let mut reader = Reader { client: Client::new(), base, customers, emails, end: String::new() };
+    let mut reader =
+        Reader { client: simulators::http_client().build().unwrap(), base, customers, emails, end: String::new() };
     reader.end = reader.end_of_feed().await;
 
     let mut taken: Vec<Vec<Duration>> = QUESTIONS.iter().map(|_| Vec::new()).collect();

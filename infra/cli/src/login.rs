@@ -9,6 +9,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 /// How long a profile's process, or a sign-on, may take: a person may have to answer it.
 const LOGIN_TIME: Duration = Duration::from_secs(120);
@@ -42,7 +44,13 @@ impl Login {
             .operation_timeout(OPERATION_TIME)
             .build();
         let cache = IdentityCache::lazy().load_timeout(LOGIN_TIME).build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).identity_cache(cache);
+        // With the roots that this machine trusts: a company may have its own.
+        let https =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https.clone())
+            .timeout_config(timeouts)
+            .identity_cache(cache);
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
@@ -56,7 +64,7 @@ impl Login {
         let Some(profile) = &self.profile else { return Ok(config) };
         // The SDK would prefer the credentials of variables, and act for somebody else than the one that is named.
         let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&ProviderConfig::without_region().with_region(Some(region.clone())))
+            .configure(&ProviderConfig::without_region().with_region(Some(region.clone())).with_http_client(https))
             .profile_name(profile)
             .build();
         Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())

@@ -10,7 +10,7 @@ use customer_sync::commands::{
 };
 use customer_sync::{Login, Target, TargetError};
 use operations::resync::ResyncWhat;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -302,7 +302,8 @@ impl Deployment {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let asked = EnvFilter::try_from_env("CUSTOMER_SYNC_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let asked = std::env::var("CUSTOMER_SYNC_LOG").ok().and_then(|asked| asked.parse().ok());
+    let asked = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(lambda::log_filter(asked))).init();
     match run(arguments.command).await {

@@ -78,7 +78,7 @@ impl Target {
         let database = open_database(path, &template).await.map_err(unreadable)?;
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
-        let clients = local_clients(&database, &queues, clock)?;
+        let clients = local_clients(&database, &queues, clock);
         let is_default = path == Path::new(DIRECTORY);
         let flags = if is_default { String::new() } else { format!(" --data {}", path.display()) };
         let tables = local_tables(&clients);
@@ -110,7 +110,7 @@ impl Target {
             imports: output("ImportTableName")?,
             feed: output("FeedTableName")?,
         };
-        let clients = Clients::of_config(&config, &Environment::default())?;
+        let clients = Clients::of_config(&config, &Environment::default());
         let tables = Tables::new(clients.dynamodb.clone(), &names, clients.clock.clone(), clients.random.clone());
         Ok(Self {
             tables,
@@ -158,19 +158,15 @@ pub(crate) async fn open_database(directory: &Path, template: &Template) -> Resu
 }
 
 /// Clients of DynamoDB and SQS in this process.
-pub(crate) fn local_clients(
-    database: &EmbeddedDynamoDb,
-    queues: &LocalSqs,
-    clock: Clock,
-) -> Result<Clients, reqwest::Error> {
-    Ok(Clients {
+pub(crate) fn local_clients(database: &EmbeddedDynamoDb, queues: &LocalSqs, clock: Clock) -> Clients {
+    Clients {
         dynamodb: database.client(),
         sqs: queues.client(),
         secrets: Secrets::new(None, clock.clone()),
-        http: SourceHttp::new(clock.clone())?,
-        destinations: DestinationHttp::new(clock.clone())?,
+        http: SourceHttp::new(clock.clone()),
+        destinations: DestinationHttp::new(clock.clone()),
         clock,
         random: Random::from_entropy(),
         metrics: Metrics::off(),
-    })
+    }
 }

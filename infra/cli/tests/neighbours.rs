@@ -218,7 +218,7 @@ async fn follow_changes(well: &AaSimulator, shadow: &Shadow, end: Instant) -> Du
 
 /// Imports a customer with a password every two seconds, and returns how long the slowest answer took.
 async fn send_imports(api: &str, end: Instant) -> Duration {
-    let client = reqwest::Client::new();
+    let client = simulators::http_client().build().unwrap();
     let mut worst = Duration::ZERO;
     for number in 0_u32.. {
         if Instant::now() >= end {

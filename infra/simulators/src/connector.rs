@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::http_client;
 use clap::Args;
 pub use records::{Person, Source, Trainer};
 
@@ -203,7 +204,8 @@ impl ConnectorSimulator {
         let person = |number| records::person(&settings, number, &staff, &sources, &mut random);
         let people = (0..settings.people).map(person).collect();
         let state = State { people, staff, sources, random, ids: BTreeMap::new() };
-        Self { settings: Arc::new(settings), client: reqwest::Client::new(), state: Arc::new(Mutex::new(state)) }
+        let client = http_client().build().unwrap_or_default();
+        Self { settings: Arc::new(settings), client, state: Arc::new(Mutex::new(state)) }
     }
 
     /// The prospects and members, as they are now.

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod connector;
 mod control;
 mod faults;
+mod http;
 pub mod loyalty;
 mod names;
 mod news;
@@ -25,4 +26,5 @@ pub mod webhook;
 mod xml;
 
 pub use control::Controlled;
+pub use http::http_client;
 pub use simulator::{Simulator, System};

@@ -66,7 +66,7 @@ async fn association_anywhere(seeds: &mut Seeds) {
     let server = simulator.clone();
     tokio::spawn(async move { server.serve(listener).await });
     let urls = aa::urls(&base);
-    let client = reqwest::Client::new();
+    let client = simulators::http_client().build().unwrap();
     let ask = async |url: &str, document: String| {
         let request = client.post(url).form(&[("p_input_xml_doc", document)]);
         request.send().await.unwrap().bytes().await.unwrap().to_vec()
@@ -168,7 +168,7 @@ async fn business_catalyst(seeds: &mut Seeds) {
     let (base, listener) = listen().await;
     let server = simulator.clone();
     tokio::spawn(async move { server.serve(listener).await });
-    let client = reqwest::Client::new();
+    let client = simulators::http_client().build().unwrap();
     let ask = async |version: SoapVersion, operation: contacts::Operation, envelope: String| {
         let mut request = client.post(bc::endpoint(&base)).header("content-type", version.media_type());
         if let Some(action) = version.soap_action(operation) {

@@ -75,7 +75,7 @@ impl Simulation {
     /// HTTP to the sources and the destinations, which all simulations may share.
     pub fn http() -> Http {
         let clock = Clock::system();
-        Http { sources: SourceHttp::new(clock.clone()).unwrap(), destinations: DestinationHttp::new(clock).unwrap() }
+        Http { sources: SourceHttp::new(clock.clone()), destinations: DestinationHttp::new(clock) }
     }
 
     /// Its events.

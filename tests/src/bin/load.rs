@@ -98,7 +98,7 @@ impl Run {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}; build it first: cargo build --release", program.display()));
         let run = Self { child, address: format!("http://127.0.0.1:{port}"), _directory: directory };
-        let client = Client::new();
+        let client = simulators::http_client().build().unwrap();
         while client.get(format!("{}/v1/connections", run.address)).send().await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -151,7 +151,7 @@ impl Tally {
 
 impl Load {
     fn new(run: &Run) -> Arc<Self> {
-        let client = Client::builder().timeout(PATIENCE).pool_max_idle_per_host(MOST_AT_ONCE).build().unwrap();
+        let client = simulators::http_client().timeout(PATIENCE).pool_max_idle_per_host(MOST_AT_ONCE).build().unwrap();
         let (next, acknowledged) = (AtomicU64::new(1), Mutex::default());
         Arc::new(Self { client, address: run.address.clone(), next, acknowledged })
     }

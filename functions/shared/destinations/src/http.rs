@@ -17,7 +17,8 @@ use model::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
-use sources::{Transport, exchange};
+use sources::Transport;
+use sources::exchange::{self, LazyClient};
 use store::Clock;
 
 use crate::{LONGEST_REQUEST, NO_ACCIDENT, NOT_BUSY, Trouble, before};
@@ -31,9 +32,9 @@ const KEPT_BYTES: usize = 4 * 1024;
 #[derive(Clone, Debug)]
 pub struct DestinationHttp {
     /// To public addresses alone.
-    public: Client,
+    public: LazyClient,
     /// To any address.
-    any: Client,
+    any: LazyClient,
     /// What takes the place of the network.
     transport: Option<Arc<dyn Transport>>,
     clock: Clock,
@@ -91,21 +92,15 @@ impl Resolve for Guard {
 
 impl DestinationHttp {
     /// A client whose time-outs run on `clock`.
-    ///
-    /// # Errors
-    /// If TLS can't be set up.
-    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(clock: Clock) -> Self {
         Self::resolving(Arc::new(SystemResolver), clock)
     }
 
     /// The same, with names from another resolver.
-    ///
-    /// # Errors
-    /// If TLS can't be set up.
-    pub fn resolving(resolver: Arc<dyn Resolve>, clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = |resolver: Arc<dyn Resolve>| exchange::client().no_proxy().dns_resolver(resolver).build();
-        let public = client(Arc::new(Guard(resolver.clone())))?;
-        Ok(Self { public, any: client(resolver)?, transport: None, clock })
+    pub fn resolving(resolver: Arc<dyn Resolve>, clock: Clock) -> Self {
+        let client = |resolver: Arc<dyn Resolve>| LazyClient::new(|client| client.no_proxy().dns_resolver(resolver));
+        let public = client(Arc::new(Guard(resolver.clone())));
+        Self { public, any: client(resolver), transport: None, clock }
     }
 
     /// The same, as in another process, with a transport in the place of the network.

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use store::{Clock, Random, Secrets, TableNames, Tables};
 use thiserror::Error;
 
@@ -107,30 +107,18 @@ impl Clients {
         Ok(Tables::new(self.dynamodb.clone(), &names, self.clock.clone(), self.random.clone()))
     }
 
-    /// Clients of AWS, as the environment of a Lambda function configures them.
-    ///
-    /// # Errors
-    /// If the HTTP client can't be built.
-    pub async fn of_aws(environment: &Environment) -> Result<Self, reqwest::Error> {
-        let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts()).load().await;
-        Self::of_config(&config, environment)
-    }
-
-    /// Clients of AWS, as `config` says: an operator logs in otherwise than a function does.
-    ///
-    /// # Errors
-    /// If the HTTP client can't be built.
-    pub fn of_config(config: &SdkConfig, environment: &Environment) -> Result<Self, reqwest::Error> {
+    /// Clients of AWS, as `config` says. Nothing is asked and no connection made before a client is used.
+    pub fn of_config(config: &SdkConfig, environment: &Environment) -> Self {
         let clock = Clock::system();
-        Ok(Self {
+        Self {
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
             secrets: Secrets::new(Some(aws_sdk_secretsmanager::Client::new(config)), clock.clone()),
-            http: SourceHttp::new(clock.clone())?,
-            destinations: DestinationHttp::new(clock.clone())?,
+            http: SourceHttp::new(clock.clone()),
+            destinations: DestinationHttp::new(clock.clone()),
             clock,
             random: Random::from_entropy(),
             metrics: Metrics::from_environment(environment),
-        })
+        }
     }
 }

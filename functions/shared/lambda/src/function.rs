@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use axum::Router;
@@ -7,17 +7,17 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lambda_http::RequestExt;
-use lambda_http::request::RequestContext;
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-use serde_json::Value;
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::{Adapter, RequestExt};
+use lambda_runtime::{Context, Error, LambdaEvent, Service, service_fn};
+use serde_json::value::{RawValue, to_raw_value};
 use store::StoreError;
 use tracing::{Instrument, Span};
 
 use crate::sqs_batch::process_batch;
-use crate::start::{deadline_of, start};
+use crate::start::{deadline_of, log_to_stdout};
 use crate::stream::{StreamEvent, TableChange};
-use crate::{Clients, Environment, EnvironmentError};
+use crate::{Clients, Environment, EnvironmentError, aws};
 
 /// A function, by its trigger. The same value serves under Lambda, on one machine and in tests.
 #[derive(Clone)]
@@ -58,50 +58,70 @@ pub async fn handle_messages(handler: &dyn QueueHandler, event: SqsEvent, deadli
     process_batch(event, |body| async move { handler.work(&body, deadline).await }).await
 }
 
-/// Runs a function under Lambda.
+/// Runs a function under Lambda. It is built with the first event: until then a process has read its environment, and
+/// no more.
 ///
 /// # Errors
-/// If a variable of its environment is missing, or Lambda's runtime API fails; Lambda then starts the function anew.
+/// If Lambda's runtime API fails; Lambda then starts the function anew.
 pub async fn run(build: BuildFunction) -> Result<(), Error> {
-    start(|environment, clients| async move {
-        let invocations = Invocations::default();
-        match build(&environment, clients)? {
+    let environment = Environment::of_process();
+    log_to_stdout(&environment);
+    let process = Process { environment, build, built: OnceLock::new(), invocations: Arc::default() };
+    let process = &process;
+    lambda_runtime::run(service_fn(move |event| process.answer(event))).await
+}
+
+/// A process of a function under Lambda.
+struct Process {
+    environment: Environment,
+    build: BuildFunction,
+    built: OnceLock<Function>,
+    invocations: Arc<Invocations>,
+}
+
+impl Process {
+    async fn answer(
+        &self,
+        LambdaEvent { payload, context }: LambdaEvent<Box<RawValue>>,
+    ) -> Result<Box<RawValue>, Error> {
+        let (payload, deadline) = (payload.get(), deadline_of(&context));
+        match self.function()? {
             Function::Schedule(handler) => {
-                let (handler, invocations) = (&handler, &invocations);
-                let tick = |tick: LambdaEvent<Value>| async move {
-                    let span = invocations.span(&tick.context);
-                    handler.run(deadline_of(&tick.context)).instrument(span).await.map_err(Error::from)
-                };
-                lambda_runtime::run(service_fn(tick)).await
+                handler.run(deadline).instrument(self.invocations.span(&context)).await?;
+                Ok(to_raw_value(&())?)
             }
             Function::Queue(handler) => {
-                let (handler, invocations) = (&*handler, &invocations);
-                let batch = |event: LambdaEvent<SqsEvent>| async move {
-                    let (deadline, span) = (deadline_of(&event.context), invocations.span(&event.context));
-                    Ok::<_, Error>(Box::pin(handle_messages(handler, event.payload, deadline).instrument(span)).await)
-                };
-                lambda_runtime::run(service_fn(batch)).await
+                let event = serde_json::from_str(payload)?;
+                let answering = handle_messages(&*handler, event, deadline);
+                Ok(to_raw_value(&Box::pin(answering.instrument(self.invocations.span(&context))).await)?)
             }
             Function::Stream(handler) => {
-                let (handler, invocations) = (&*handler, &invocations);
-                let changes = |event: LambdaEvent<StreamEvent>| async move {
-                    let span = invocations.span(&event.context);
-                    let changes = event.payload.changes();
-                    handler.take(&changes, deadline_of(&event.context)).instrument(span).await.map_err(Error::from)
-                };
-                lambda_runtime::run(service_fn(changes)).await
+                let changes = serde_json::from_str::<StreamEvent>(payload)?.changes();
+                handler.take(&changes, deadline).instrument(self.invocations.span(&context)).await?;
+                Ok(to_raw_value(&())?)
             }
             Function::Http(router) => {
-                let invocations = Arc::new(invocations);
+                let invocations = self.invocations.clone();
                 let in_span = move |request: Request, next: Next| {
                     let span = invocations.span_of(&request);
                     next.run(request).instrument(span)
                 };
-                lambda_http::run(router.layer(from_fn(in_span))).await
+                let event = LambdaEvent { payload: serde_json::from_str::<LambdaRequest>(payload)?, context };
+                let answer = Adapter::from(router.layer(from_fn(in_span))).call(event).await?;
+                Ok(to_raw_value(&answer)?)
             }
         }
-    })
-    .await
+    }
+
+    /// The function, which the first event builds.
+    fn function(&self) -> Result<Function, EnvironmentError> {
+        if let Some(built) = self.built.get() {
+            return Ok(built.clone());
+        }
+        let clients = Clients::of_config(&aws::config(&self.environment)?, &self.environment);
+        let built = (self.build)(&self.environment, clients)?;
+        Ok(self.built.get_or_init(|| built).clone())
+    }
 }
 
 /// The invocations of this process. Each has a span whose fields stand on every log line within it, named as Powertools

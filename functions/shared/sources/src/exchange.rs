@@ -1,13 +1,19 @@
 //! What requests to sources and to destinations have in common.
 
 use std::error::Error;
+use std::fmt;
 use std::iter;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 /// How long another system may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,15 +21,55 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// would be lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A client of other systems.
-pub fn client() -> ClientBuilder {
+/// A client of other systems, which is built when something is first sent: most processes never ask some of them.
+/// Clones share it.
+#[derive(Clone)]
+pub struct LazyClient(Arc<LazyLock<Client, Build>>);
+
+type Build = Box<dyn FnOnce() -> Client + Send>;
+
+impl LazyClient {
+    /// A client with what `configure` adds.
+    pub fn new(configure: impl FnOnce(ClientBuilder) -> ClientBuilder + Send + 'static) -> Self {
+        #[expect(clippy::expect_used, reason = "of what can fail, nothing is configured: TLS comes ready, headers too")]
+        let build = || configure(builder()).build().expect("a client without a TLS backend of its own");
+        Self(Arc::new(LazyLock::new(Box::new(build))))
+    }
+}
+
+impl Deref for LazyClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LazyClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LazyClient").finish_non_exhaustive()
+    }
+}
+
+fn builder() -> ClientBuilder {
     Client::builder()
+        .tls_backend_preconfigured(tls())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         // The documents hold credentials: they are sent to the configured address, and to no other.
         .redirect(Policy::none())
         .user_agent(concat!("customer-sync/", env!("CARGO_PKG_VERSION")))
         .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
+}
+
+/// TLS with the roots that Mozilla trusts, as this release knows them: no file of the machine is read.
+fn tls() -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned());
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    #[expect(clippy::expect_used, reason = "the versions are those that this provider is made for")]
+    let config = config.with_safe_default_protocol_versions().expect("TLS 1.2 and 1.3");
+    config.with_root_certificates(roots).with_no_client_auth()
 }
 
 /// Sends a request that may be repeated; once more, if nothing was heard on a connection that was kept from before.

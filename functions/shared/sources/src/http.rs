@@ -9,14 +9,14 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Request, RequestBuilder, Response, StatusCode};
+use reqwest::{Request, RequestBuilder, Response, StatusCode};
 use store::{Clock, SecretError, StoreError};
 use thiserror::Error;
 use wire::ReadError;
 
 use crate::body::Body;
 use crate::coding::Coding;
-use crate::exchange;
+use crate::exchange::{self, LazyClient};
 use crate::feed::Feed;
 use crate::seats::Seats;
 
@@ -101,7 +101,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
 /// connection and a little memory, for as long as `Patience` says. Dropping a request frees all of that at once.
 #[derive(Clone, Debug)]
 pub struct SourceHttp {
-    client: Client,
+    client: LazyClient,
     /// What takes the place of the network.
     transport: Option<Arc<dyn Transport>>,
     clock: Clock,
@@ -110,12 +110,9 @@ pub struct SourceHttp {
 
 impl SourceHttp {
     /// A client whose time-outs run on `clock`.
-    ///
-    /// # Errors
-    /// If TLS can't be set up.
-    pub fn new(clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = exchange::client().build()?;
-        Ok(Self { client, transport: None, clock, seats: Seats::default() })
+    pub fn new(clock: Clock) -> Self {
+        let client = LazyClient::new(|client| client);
+        Self { client, transport: None, clock, seats: Seats::default() }
     }
 
     /// The same, as in another process, with a transport in the place of the network.

@@ -133,7 +133,7 @@ impl LocalRun {
         let database = open_database(&options.data, &template).await.map_err(data)?;
         let clock = Clock::system();
         let queues = LocalSqs::new(&template.queues, clock.clone());
-        let clients = local_clients(&database, &queues, clock).map_err(|error| data(error.to_string()))?;
+        let clients = local_clients(&database, &queues, clock);
         let seen = Changes::default();
         let watched = clients.dynamodb.config().to_builder().interceptor(seen.clone()).build();
         let clients = Clients { dynamodb: aws_sdk_dynamodb::Client::from_conf(watched), ..clients };

@@ -343,7 +343,7 @@ fn not_even_the_log_tells_secrets_or_personal_data() {
     assert!(ids.len() >= 145, "{}", ids.len());
     ids.truncate(1);
     source.runtime.block_on(async {
-        let client = reqwest::Client::new();
+        let client = simulators::http_client().build().unwrap();
         let one = format!("/v1/customers/{}", ids[0]);
         for (path, token, status) in [(one.as_str(), TOKEN, 200), ("/v1/connections", PASSWORD, 401)] {
             let request = client.get(format!("{address}{path}")).header("Authorization", format!("Bearer {token}"));

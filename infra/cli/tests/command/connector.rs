@@ -83,7 +83,7 @@ fn a_push_that_got_its_uuid_is_readable_at_once_and_survives_kill_9() {
     let mut second = home.start(LOCAL);
     let address = second.address();
     runtime.block_on(async {
-        let client = reqwest::Client::new();
+        let client = simulators::http_client().build().unwrap();
         for (record_id, id) in &answered_before {
             let customer = read(&client, &address, &format!("/v1/customers/intouch~{id}")).await;
             assert_eq!(customer["external_id"], json!(record_id));
@@ -135,7 +135,7 @@ fn the_log_tells_what_was_refused_by_its_number_and_nobodys_data() {
                         <recordID>secret-record</recordID></providerInfo><userInfo><firstname>Secretia</firstname>\
                         <birthdate>secret-date</birthdate></userInfo></user>";
         let url = format!("{address}/connector/api/2011-11/user");
-        let client = reqwest::Client::new();
+        let client = simulators::http_client().build().unwrap();
         for (password, document, status) in [
             (PASSWORD, document.to_owned(), 400),
             (PASSWORD, document.replace("k-1", "secret-club"), 403),

@@ -89,7 +89,7 @@ fn the_page_of_the_api_comes_with_the_program() {
     let get = |path: &str| {
         let url = format!("{address}{path}");
         Runtime::new().unwrap().block_on(async move {
-            let answer = reqwest::get(&url).await.unwrap();
+            let answer = simulators::http_client().build().unwrap().get(&url).send().await.unwrap();
             (answer.status().as_u16(), answer.text().await.unwrap())
         })
     };
@@ -106,7 +106,7 @@ fn the_page_of_the_api_comes_with_the_program() {
         assert_eq!(get(&format!("/docs/{part}")).0, 200, "{part}");
     }
     assert!(get("/docs/swagger-initializer.js").1.contains("\"url\": \"/openapi.json\""));
-    assert!(get("/openapi.json").1.contains("\"openapi\":\"3.1.0\""));
+    assert!(get("/openapi.json").1.contains("\"openapi\": \"3.1.0\""));
     assert_eq!(get("/v1/connections").0, 401);
     running.kill();
 }

@@ -44,7 +44,7 @@ fn what_was_taken_out_of_the_file_is_forgotten_whole_and_nothing_else_is() {
 
     let mut running = home.start("local --connections next.toml --data data --port 0");
     let address = running.address();
-    let client = reqwest::Client::new();
+    let client = simulators::http_client().build().unwrap();
     source.runtime.block_on(async {
         for (connection, status, count) in [("aa", 404, 0), ("aa-2", 200, 38)] {
             let url = format!("{address}/v1/customers?connection={connection}&limit=500");

@@ -52,7 +52,7 @@ fn post(address: &str, rows: &str) -> Value {
         ("output", "JSON"),
     ];
     Runtime::new().unwrap().block_on(async {
-        let request = reqwest::Client::new().post(format!("{address}/api.php")).form(&fields);
+        let request = simulators::http_client().build().unwrap().post(format!("{address}/api.php")).form(&fields);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         serde_json::from_str(&response.text().await.unwrap()).unwrap()

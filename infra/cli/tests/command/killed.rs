@@ -31,7 +31,7 @@ credentials = 'file:aa.json'
 /// Pushes new names of people for ever, one after the other; notes the last name of each that was acknowledged, with
 /// the id.
 async fn push_for_ever(address: String, acknowledged: Arc<Mutex<BTreeMap<u64, (String, u64)>>>) {
-    let client = Client::new();
+    let client = simulators::http_client().build().unwrap();
     for number in 1.. {
         let person = number % PEOPLE;
         let document = format!(
@@ -86,7 +86,7 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_that_was_reported_or_ackno
     let acknowledged = acknowledged.lock().unwrap().clone();
     assert_eq!(acknowledged.len() as u64, PEOPLE, "every person was acknowledged");
     source.runtime.block_on(async {
-        let client = Client::new();
+        let client = simulators::http_client().build().unwrap();
         for id in source.simulator.customer_ids() {
             let customer = read(&client, &address, &format!("aa~{id}")).await;
             assert_eq!(customer["name"]["display"].as_str(), source.simulator.display_name(id).as_deref(), "{id}");

@@ -56,7 +56,7 @@ fn home() -> Home {
 /// What a Connector and an importer are answered: a status and a document, and the first import's or an error's text.
 fn sent(address: &str) -> ((u16, String), Value) {
     Runtime::new().unwrap().block_on(async {
-        let client = reqwest::Client::new();
+        let client = simulators::http_client().build().unwrap();
         let push = client.post(format!("{address}/connector/api/2011-11/leadsource"));
         let push = push.basic_auth(USERNAME, Some(PASSWORD)).body(LEAD_SOURCE).send().await.unwrap();
         let pushed = (push.status().as_u16(), push.text().await.unwrap());
@@ -69,7 +69,8 @@ fn sent(address: &str) -> ((u16, String), Value) {
 /// The connections as the API shows them: id, condition, and whether it says since when they are paused.
 fn connections(address: &str) -> Vec<(String, String, bool)> {
     let answer: Value = Runtime::new().unwrap().block_on(async {
-        let request = reqwest::Client::new().get(format!("{address}/v1/connections")).bearer_auth(TOKEN);
+        let request =
+            simulators::http_client().build().unwrap().get(format!("{address}/v1/connections")).bearer_auth(TOKEN);
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     });
     let text = |value: &Value| value.as_str().unwrap().to_owned();

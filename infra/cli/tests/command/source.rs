@@ -65,7 +65,7 @@ pub(crate) fn listed(source: &Source, address: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     source.runtime.block_on(async {
-        let client = reqwest::Client::new();
+        let client = simulators::http_client().build().unwrap();
         loop {
             let url = format!("{address}/v1/customers?connection=aa&limit=500{cursor}");
             let response = client.get(url).header("Authorization", format!("Bearer {TOKEN}")).send().await.unwrap();

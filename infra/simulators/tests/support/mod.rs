@@ -41,7 +41,7 @@ pub async fn start_with(settings: AaSettings) -> Running {
 }
 
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    simulators::http_client().no_proxy().build().unwrap()
 }
 
 impl Running {

@@ -45,7 +45,7 @@ pub async fn start_with(secret: &str, now: i64) -> Running {
     });
     let served = receiver.clone();
     let task = tokio::spawn(async move { served.serve(listener).await });
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = simulators::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     Running { receiver, base, clock, client, task }
 }
 

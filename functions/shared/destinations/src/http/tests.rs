@@ -53,7 +53,7 @@ async fn is_reached(listener: &TcpListener) -> bool {
 async fn a_name_with_a_private_address_is_refused_and_nothing_is_sent() {
     let (listener, port) = listening().await;
     for private in ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"] {
-        let http = DestinationHttp::resolving(Changing::new(&[&[private]]), Clock::system()).unwrap();
+        let http = DestinationHttp::resolving(Changing::new(&[&[private]]), Clock::system());
         let trouble = post(&http, &format!("http://hook.example:{port}/"), false).await.unwrap_err();
         assert_eq!(trouble.message, NotPublic.to_string(), "{private}");
     }
@@ -64,7 +64,7 @@ async fn a_name_with_a_private_address_is_refused_and_nothing_is_sent() {
 async fn a_name_whose_address_becomes_private_after_it_was_looked_up_gains_nothing() {
     let (listener, port) = listening().await;
     let names = Changing::new(&[&["1.1.1.1"], &["127.0.0.1"]]);
-    let http = DestinationHttp::resolving(names.clone(), Clock::system()).unwrap();
+    let http = DestinationHttp::resolving(names.clone(), Clock::system());
     let url = format!("http://hook.example:{port}/");
     // The first request goes to the address that was checked, wherever that leads: its end is not waited for.
     tokio::select! {
@@ -88,7 +88,7 @@ async fn of_several_addresses_only_the_public_ones_are_used() {
 #[tokio::test]
 async fn an_address_in_place_of_a_name_is_checked_too_in_whatever_spelling() {
     let (listener, port) = listening().await;
-    let http = DestinationHttp::new(Clock::system()).unwrap();
+    let http = DestinationHttp::new(Clock::system());
     for host in ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"] {
         let trouble = post(&http, &format!("http://{host}:{port}/"), false).await.unwrap_err();
         assert_eq!(trouble.message, NotPublic.to_string(), "{host}");
@@ -101,7 +101,7 @@ async fn a_private_address_that_is_allowed_is_reached() {
     let (listener, port) = listening().await;
     let app = axum::Router::new().route("/", axum::routing::post(async || "taken"));
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let http = DestinationHttp::resolving(Changing::new(&[&["127.0.0.1"]]), Clock::system()).unwrap();
+    let http = DestinationHttp::resolving(Changing::new(&[&["127.0.0.1"]]), Clock::system());
     let answer = post(&http, &format!("http://hook.example:{port}/"), true).await.unwrap();
     assert_eq!((answer.status, answer.shown().as_str()), (StatusCode::OK, "taken"));
     serving.abort();
@@ -114,7 +114,7 @@ async fn an_answer_that_never_ends_is_cut_off() {
     let app =
         axum::Router::new().route("/", axum::routing::post(async move || axum::body::Body::from_stream(endless())));
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let http = DestinationHttp::new(Clock::system()).unwrap();
+    let http = DestinationHttp::new(Clock::system());
     let answer = post(&http, &format!("http://127.0.0.1:{port}/"), true).await.unwrap();
     assert_eq!((answer.body.len(), answer.shown().len()), (MOST_BYTES, KEPT_BYTES));
     serving.abort();

@@ -31,7 +31,7 @@ struct Reading {
 impl Reading {
     fn new() -> Self {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
-        Self { http: SourceHttp::new(clock.clone()).unwrap(), clock }
+        Self { http: SourceHttp::new(clock.clone()), clock }
     }
 
     async fn status(&self, response: Response) -> Result<Result<(), ReadError>, RequestError> {

@@ -119,6 +119,7 @@ async fn secrets_manager(text: Arc<Mutex<&'static str>>, asked: Arc<AtomicUsize>
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("local"))
         .endpoint_url(format!("http://{address}"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .allow_no_auth()
         .build();
     Client::from_conf(config)
