@@ -145,7 +145,7 @@ async fn a_receiver_that_does_not_know_us_for_a_while_blames_nobody() {
 #[tokio::test]
 async fn a_service_that_takes_few_at_once_gets_everybody_soon() {
     let world = DestinationsFixture::with_customers(600).await;
-    world.loyalty.fail_above(Some(40));
+    world.loyalty.fail_above(Some((40, loyalty::Fault::Status(500))));
     world.add(&["loyalty"], "").await;
     minutes(&world, 12).await;
     assert_eq!(world.loyalty.codes().len(), 600);
