@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Destination, DestinationKind};
-use destinations::{DestinationClient, LONGEST_REQUEST, NO_ACCIDENT, Pace, Trouble};
+use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble, is_widened};
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId};
 use store::{
@@ -404,13 +404,11 @@ impl<'a> Visit<'a> {
         if is_out_of_time { Err(Stop::End(End::OutOfTime)) } else { Ok(()) }
     }
 
-    /// How many customers of a part are sent at once: as many as the destination came to an end with. Many of them
-    /// every second time after some attempts that failed, for among a few there may be none that it takes.
+    /// How many customers of a part are sent at once: as many as the destination came to an end with, or many of them.
     fn page_size(&self, part: Part) -> usize {
         let most = self.most_at_once();
         let Effort { attempts, at_once, .. } = self.delivery.progress.effort_of(part);
-        let is_widened = *attempts > NO_ACCIDENT && attempts.is_multiple_of(2);
-        at_once.filter(|_| !is_widened).map_or(most, |at_once| at_once.min(most))
+        at_once.filter(|_| !is_widened(*attempts)).map_or(most, |at_once| at_once.min(most))
     }
 
     fn most_at_once(&self) -> usize {

@@ -11,7 +11,7 @@ use crate::ALL;
 
 type Item = HashMap<String, aws_sdk_dynamodb::types::AttributeValue>;
 
-async fn world() -> DestinationsFixture {
+pub(super) async fn world() -> DestinationsFixture {
     let world = DestinationsFixture::with_customers(40).await;
     world.add(&ALL, "").await;
     world.minute().await;
@@ -19,20 +19,20 @@ async fn world() -> DestinationsFixture {
 }
 
 /// The source changes these customers, and the feed tells of it.
-async fn change(world: &DestinationsFixture, ids: impl IntoIterator<Item = u64>) {
+pub(super) async fn change(world: &DestinationsFixture, ids: impl IntoIterator<Item = u64>) {
     world.source.change(ids);
     // Boxed: the compiler follows futures within futures only so far.
     Box::pin(world.sync()).await;
     Box::pin(world.publish()).await;
 }
 
-async fn minutes(world: &DestinationsFixture, count: u32) {
+pub(super) async fn minutes(world: &DestinationsFixture, count: u32) {
     for _ in 0..count {
         Box::pin(world.minute()).await;
     }
 }
 
-async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
+pub(super) async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
     world.customer(id).await.unwrap().content.name.display
 }
 
