@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use simulators::loyalty;
+use simulators::business_catalyst::{BcFault, Operation};
+use simulators::loyalty::{self, LoyaltyFault};
 use simulators::webhook::{self, WebhookFault};
 use tests::DestinationsFixture;
 
+use crate::ALL;
 use crate::standing::{change, minutes, world};
 
 /// None of the destinations takes these customers, unless they did before.
@@ -42,6 +44,54 @@ async fn a_receiver_that_takes_one_event_at_a_time_blames_nobody_when_it_comes_b
     minutes(&world, 3).await;
     assert_eq!(world.destination("hook").await.counts.failed, 0);
     world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn one_refusal_by_accident_costs_no_customer() {
+    let world = world().await;
+    world.loyalty.fault_times(LoyaltyFault::ErrorAnswer("deadlocked".to_owned()).into(), 1);
+    world.site.fault_times(Operation::UpdateInsert, BcFault::FaultText("deadlocked".to_owned()).into(), 1);
+    world.hook.fault_times(webhook::Fault::Status(409), 1);
+    change(&world, [1007]).await;
+    world.push().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await, Vec::<String>::new(), "{id}");
+        assert_eq!(world.destination(id).await.waiting, 0, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_refuses_everybody_new_is_in_trouble_and_blames_few() {
+    for poison in [loyalty::Poison::WholeBatchError, loyalty::Poison::RowDropped] {
+        let world = DestinationsFixture::with_customers(100).await;
+        world.add(&ALL, "").await;
+        minutes(&world, 1).await;
+        // What was taken last is taken again.
+        change(&world, 1098..1101).await;
+        minutes(&world, 1).await;
+        refuse(&world, 1001..1098, 400, poison);
+        change(&world, 1001..1098).await;
+        world.push().await;
+        for id in ALL {
+            let status = world.destination(id).await;
+            assert!(status.counts.failed <= 8 && status.waiting >= 89, "{id}, {poison:?}: {status:?}");
+            assert!(status.failing_since.is_some(), "{id}, {poison:?}");
+        }
+        minutes(&world, 10).await;
+        for id in ALL {
+            let status = world.destination(id).await;
+            assert!(status.counts.failed <= 40 && status.waiting > 50, "{id}, {poison:?}: {status:?}");
+        }
+        accept(&world, 1001..1098);
+        for id in ALL {
+            world.states().resume(&world.key(id)).await.unwrap();
+            for customer in world.refused_by(id).await {
+                world.failures().request_redrive(&world.key(id), &customer, world.now()).await.unwrap();
+            }
+        }
+        minutes(&world, 1).await;
+        world.assert_all_have_what_the_source_has().await;
+    }
 }
 
 #[tokio::test]
@@ -83,6 +133,27 @@ async fn the_only_customer_is_a_failure_if_a_receiver_refuses_it() {
     minutes(&world, 1).await;
     assert_eq!(world.refused_by("hook").await, ["aa~1001"]);
     assert_eq!(world.destination("hook").await.error, None);
+}
+
+#[tokio::test]
+async fn a_destination_that_lets_us_in_no_more_in_the_middle_of_a_list_blames_nobody() {
+    let world = DestinationsFixture::with_customers(300).await;
+    world.add(&["loyalty"], "").await;
+    // The first list of the feed is taken, and one half of the second.
+    minutes(&world, 1).await;
+    world.loyalty.fail_above(Some((80, loyalty::Fault::Status(413))));
+    change(&world, 1001..1301).await;
+    let before = world.loyalty.requests();
+    let refused = LoyaltyFault::ErrorAnswer("Login failed".to_owned());
+    let (pushed, meanwhile) = (world.push(), async {
+        while world.loyalty.requests().updated == before.updated {
+            tokio::task::yield_now().await;
+        }
+        world.loyalty.fault(Some(refused.into()));
+    });
+    futures::future::join(pushed, meanwhile).await;
+    assert!(world.loyalty.requests().batches > before.batches + 3);
+    assert_eq!(world.destination("loyalty").await.counts.failed, 0);
 }
 
 #[tokio::test]
