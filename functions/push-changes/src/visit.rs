@@ -393,7 +393,7 @@ impl<'a> Visit<'a> {
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.
-            Some(_) if settled == 0 => effort.send_fewer(at_once),
+            Some(_) if settled == 0 => effort.run_out_of_time(at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {

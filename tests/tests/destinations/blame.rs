@@ -5,6 +5,7 @@ use std::time::Duration;
 use simulators::business_catalyst::{BcFault, Operation};
 use simulators::loyalty::{self, LoyaltyFault};
 use simulators::webhook::{self, WebhookFault};
+use store::Part;
 use tests::DestinationsFixture;
 
 use crate::ALL;
@@ -174,4 +175,44 @@ async fn a_week_in_which_a_receiver_takes_only_what_it_remembers_blames_few() {
     world.clock.advance(Duration::from_secs(3_600));
     minutes(&world, 1).await;
     assert_eq!(world.destination("hook").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn several_customers_that_a_service_hangs_at_cost_themselves() {
+    let world = DestinationsFixture::with_customers(240).await;
+    world.add(&["loyalty"], "").await;
+    minutes(&world, 1).await;
+    change(&world, 1001..1239).await;
+    minutes(&world, 1).await;
+    // In the order in which they stand in the feed.
+    let codes: Vec<String> = world.loyalty.batches().into_iter().rev().take(2).rev().flat_map(|it| it.codes).collect();
+    let mut hanging: Vec<String> = (0..200).step_by(25).map(|place| codes[place].clone()).collect();
+    // These are taken again.
+    change(&world, 1239..1241).await;
+    minutes(&world, 1).await;
+    for code in &hanging {
+        world.loyalty.poison(code, loyalty::Poison::Hang);
+    }
+    let deliveries = world.tables().deliveries;
+    let mut delivery = deliveries.of(&world.key("loyalty")).await.unwrap();
+    delivery.progress.effort(Part::Feed).attempts = 4;
+    assert!(deliveries.note(&world.key("loyalty"), &mut delivery).await.unwrap());
+    change(&world, 1001..1239).await;
+    let patience = async {
+        let mut seen = 0;
+        loop {
+            if world.loyalty.hung() > seen {
+                seen += 1;
+                world.clock.advance(Duration::from_secs(26));
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = minutes(&world, 60) => {}
+        () = patience => {}
+    }
+    hanging.sort();
+    assert_eq!(world.refused_by("loyalty").await, hanging);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
 }
