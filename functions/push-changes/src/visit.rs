@@ -207,9 +207,10 @@ impl<'a> Visit<'a> {
         if self.is_unnoted {
             self.note().await?;
         }
-        // While the feed waits, a change need not be looked at. While it goes on, each is, and so is each minute.
+        // While all that is open waits, no change need be looked at. While any of it goes on, each is, and each minute.
         let progress = &self.delivery.progress;
-        if progress.feed.due_at.is_some_and(|due_at| due_at > now) {
+        let waits = |part| progress.effort_of(part).due_at.is_some_and(|due_at| due_at > now);
+        if Part::ALL.into_iter().filter(|part| self.is_open(*part)).all(waits) {
             departure.due_at = progress.next_attempt_at(now);
         }
         Ok(departure)

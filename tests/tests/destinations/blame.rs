@@ -1,5 +1,6 @@
 //! Who is to blame: nobody, if the destination is; and no more than it costs to find that out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simulators::business_catalyst::{BcFault, Operation};
@@ -215,4 +216,27 @@ async fn several_customers_that_a_service_hangs_at_cost_themselves() {
     hanging.sort();
     assert_eq!(world.refused_by("loyalty").await, hanging);
     assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_listing_goes_on_every_minute_while_the_feed_waits() {
+    let world = DestinationsFixture::with_customers(600).await;
+    world.add(&["hook"], "").await;
+    minutes(&world, 2).await;
+    world.add(&["hook"], "max_requests_per_second = 1").await;
+    // Its deletion stands in the feed, and it is in no listing.
+    world.hook.refuse("aa~1007", 503);
+    world.source.delete(1007);
+    world.sync().await;
+    world.publish().await;
+    minutes(&world, 9).await;
+    let before = world.hook.events().len();
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    for _ in 0..4 {
+        world.look_at("hook").await;
+        world.clock.advance(Duration::from_secs(30));
+    }
+    let sent = world.hook.events().split_off(before);
+    let sent: BTreeSet<String> = sent.into_iter().map(|event| event.subject).collect();
+    assert_eq!(sent.into_iter().filter(|id| id != "aa~1007").count(), 599);
 }
