@@ -158,9 +158,9 @@ impl<'a> Visit<'a> {
         })
     }
 
-    /// Sends what there is, and leaves.
-    pub(crate) async fn carry_out(mut self) -> Result<Next, StoreError> {
-        let end = match self.steps().await {
+    /// Sends what there is, and leaves. What operators have asked for is `seen` once it is noted.
+    pub(crate) async fn carry_out(mut self, seen: &mut ConnectionState) -> Result<Next, StoreError> {
+        let end = match self.steps(seen).await {
             Ok(as_of) => End::CaughtUp(as_of),
             Err(Stop::End(end)) => end,
             Err(Stop::Failed(error)) => return Err(error),
@@ -217,8 +217,9 @@ impl<'a> Visit<'a> {
     }
 
     /// Sends everything; when it was all that was there.
-    async fn steps(&mut self) -> Result<Timestamp, Stop> {
+    async fn steps(&mut self, seen: &mut ConnectionState) -> Result<Timestamp, Stop> {
         self.begin().await?;
+        seen.requests = self.state.requests;
         loop {
             let began = self.pushing.tables.clock.now();
             let (mut is_all, mut goes_on) = (true, false);

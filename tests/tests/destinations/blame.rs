@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use simulators::business_catalyst::{BcFault, Operation};
 use simulators::loyalty::{self, LoyaltyFault};
 use simulators::webhook::{self, WebhookFault};
@@ -10,7 +11,7 @@ use store::Part;
 use tests::DestinationsFixture;
 
 use crate::ALL;
-use crate::standing::{change, minutes, world};
+use crate::standing::{change, minutes, name, world};
 
 /// None of the destinations takes these customers, unless they did before.
 fn refuse(world: &DestinationsFixture, ids: impl Iterator<Item = u64>, status: u16, poison: loyalty::Poison) {
@@ -239,4 +240,33 @@ async fn a_listing_goes_on_every_minute_while_the_feed_waits() {
     let sent = world.hook.events().split_off(before);
     let sent: BTreeSet<String> = sent.into_iter().map(|event| event.subject).collect();
     assert_eq!(sent.into_iter().filter(|id| id != "aa~1007").count(), 599);
+}
+
+#[tokio::test]
+async fn an_entry_that_can_not_be_read_does_not_end_the_wait_of_a_destination_that_is_down() {
+    let world = world().await;
+    world.hook.fault(Some(webhook::Fault::Status(502)));
+    change(&world, [1001, 1002]).await;
+    world.failures().request_redrive(&world.key("hook"), "aa~1003", world.now()).await.unwrap();
+    let put = world.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE);
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    put.key("connection", key("acme/hook"))
+        .key("entry", key("redrive/aa~1003"))
+        .update_expression("SET requested_at = :damaged")
+        .expression_attribute_values(":damaged", key("then"))
+        .send()
+        .await
+        .unwrap();
+    world.push().await;
+    let before = world.hook.requests().received;
+    for _ in 0..20 {
+        change(&world, [1003]).await;
+        minutes(&world, 1).await;
+    }
+    let requests = world.hook.requests().received - before;
+    assert!(requests < 30, "{requests} requests in twenty minutes");
+    world.hook.fault(None);
+    world.clock.advance(Duration::from_secs(3_600));
+    minutes(&world, 1).await;
+    assert_eq!(world.names(1002)[2], name(&world, 1002).await);
 }
