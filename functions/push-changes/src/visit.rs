@@ -390,8 +390,7 @@ impl<'a> Visit<'a> {
         let is_out_of_time = trouble.is_some();
         match trouble {
             Some(trouble) if !trouble.is_out_of_time => {
-                let may_be_too_many = trouble.blames_after.is_some() && !trouble.stops_all;
-                effort.fail(now, at_once.filter(|_| may_be_too_many));
+                effort.fail(now, at_once.filter(|_| trouble.blames_after.is_some()));
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.

@@ -144,14 +144,17 @@ async fn a_receiver_that_does_not_know_us_for_a_while_blames_nobody() {
 
 #[tokio::test]
 async fn a_service_that_takes_few_at_once_gets_everybody_soon() {
-    let world = DestinationsFixture::with_customers(600).await;
-    world.loyalty.fail_above(Some((40, loyalty::Fault::Status(500))));
-    world.add(&["loyalty"], "").await;
-    minutes(&world, 12).await;
-    assert_eq!(world.loyalty.codes().len(), 600);
-    let requests = world.loyalty.requests().batches;
-    assert!(requests < 60, "{requests} requests");
-    assert_eq!(world.refused_by("loyalty").await, Vec::<String>::new());
+    let busy = loyalty::Fault::RetryAfter { status: 503, seconds: 20 };
+    for fault in [loyalty::Fault::Status(500), loyalty::Fault::Status(408), busy] {
+        let world = DestinationsFixture::with_customers(600).await;
+        world.loyalty.fail_above(Some((40, fault.clone())));
+        world.add(&["loyalty"], "").await;
+        minutes(&world, 12).await;
+        assert_eq!(world.loyalty.codes().len(), 600, "{fault:?}");
+        let requests = world.loyalty.requests().batches;
+        assert!(requests < 60, "{requests} requests, {fault:?}");
+        assert_eq!(world.refused_by("loyalty").await, Vec::<String>::new(), "{fault:?}");
+    }
 }
 
 #[tokio::test]
