@@ -1,4 +1,4 @@
-//! Who is to blame: nobody, if the destination is; and no more than it costs to find that out.
+//! What is blamed: no customer, if the destination is at fault; and no more than it costs to find that out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
