@@ -103,15 +103,15 @@ impl PushChanges {
         let owner = self.tables.random.owner_id();
         // Whoever has taken it since will see what this message is about.
         let Some(state) = self.tables.states.lease(key, &owner, now, now + LEASE).await? else { return Ok(Next::Done) };
-        let visited = match Visit::new(self, &destination, &owner, choice, state.clone(), deadline).await {
-            Ok(visit) => visit.carry_out().await,
+        // Until it is noted what operators have asked for, it is still to be done.
+        let mut seen = ConnectionState { requests: state.requests_seen, ..state.clone() };
+        let visited = match Visit::new(self, &destination, &owner, choice, state, deadline).await {
+            Ok(visit) => visit.carry_out(&mut seen).await,
             Err(error) => Err(error),
         };
         match visited {
             Ok(next) => Ok(next),
             Err(damage @ StoreError::Corrupt { .. }) => {
-                // What an operator asked for is still to be done.
-                let seen = ConnectionState { requests: state.requests_seen, ..state };
                 self.tables.states.leave(key, &owner, &seen, &Departure::default()).await?;
                 self.stands(key, damage.to_string()).await
             }

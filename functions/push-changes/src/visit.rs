@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Destination, DestinationKind};
-use destinations::{DestinationClient, LONGEST_REQUEST, NO_ACCIDENT, Pace, Trouble};
+use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble, is_widened};
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId};
 use store::{
@@ -158,9 +158,9 @@ impl<'a> Visit<'a> {
         })
     }
 
-    /// Sends what there is, and leaves.
-    pub(crate) async fn carry_out(mut self) -> Result<Next, StoreError> {
-        let end = match self.steps().await {
+    /// Sends what there is, and leaves. What operators have asked for is `seen` once it is noted.
+    pub(crate) async fn carry_out(mut self, seen: &mut ConnectionState) -> Result<Next, StoreError> {
+        let end = match self.steps(seen).await {
             Ok(as_of) => End::CaughtUp(as_of),
             Err(Stop::End(end)) => end,
             Err(Stop::Failed(error)) => return Err(error),
@@ -207,17 +207,19 @@ impl<'a> Visit<'a> {
         if self.is_unnoted {
             self.note().await?;
         }
-        // While the feed waits, a change need not be looked at. While it goes on, each is, and so is each minute.
+        // While all that is open waits, no change need be looked at. While any of it goes on, each is, and each minute.
         let progress = &self.delivery.progress;
-        if progress.feed.due_at.is_some_and(|due_at| due_at > now) {
+        let waits = |part| progress.effort_of(part).due_at.is_some_and(|due_at| due_at > now);
+        if Part::ALL.into_iter().filter(|part| self.is_open(*part)).all(waits) {
             departure.due_at = progress.next_attempt_at(now);
         }
         Ok(departure)
     }
 
     /// Sends everything; when it was all that was there.
-    async fn steps(&mut self) -> Result<Timestamp, Stop> {
+    async fn steps(&mut self, seen: &mut ConnectionState) -> Result<Timestamp, Stop> {
         self.begin().await?;
+        seen.requests = self.state.requests;
         loop {
             let began = self.pushing.tables.clock.now();
             let (mut is_all, mut goes_on) = (true, false);
@@ -388,12 +390,11 @@ impl<'a> Visit<'a> {
         let is_out_of_time = trouble.is_some();
         match trouble {
             Some(trouble) if !trouble.is_out_of_time => {
-                let may_be_too_many = trouble.blames_after.is_some() && !trouble.stops_all;
-                effort.fail(now, at_once.filter(|_| may_be_too_many));
+                effort.fail(now, at_once.filter(|_| trouble.blames_after.is_some()));
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.
-            Some(_) if settled == 0 => effort.send_fewer(at_once),
+            Some(_) if settled == 0 => effort.run_out_of_time(at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {
@@ -404,13 +405,11 @@ impl<'a> Visit<'a> {
         if is_out_of_time { Err(Stop::End(End::OutOfTime)) } else { Ok(()) }
     }
 
-    /// How many customers of a part are sent at once: as many as the destination came to an end with. Many of them
-    /// every second time after some attempts that failed, for among a few there may be none that it takes.
+    /// How many customers of a part are sent at once: as many as the destination came to an end with, or many of them.
     fn page_size(&self, part: Part) -> usize {
         let most = self.most_at_once();
         let Effort { attempts, at_once, .. } = self.delivery.progress.effort_of(part);
-        let is_widened = *attempts > NO_ACCIDENT && attempts.is_multiple_of(2);
-        at_once.filter(|_| !is_widened).map_or(most, |at_once| at_once.min(most))
+        at_once.filter(|_| !is_widened(*attempts)).map_or(most, |at_once| at_once.min(most))
     }
 
     fn most_at_once(&self) -> usize {

@@ -79,10 +79,14 @@ impl LoyaltySimulator {
         self.faults().plan(ONLY_OPERATION, None, Some(fault), Some(times));
     }
 
-    /// From now on it answers batches with more rows with HTTP 500, as one does that can't do with many; `None` ends
-    /// that.
-    pub fn fail_above(&self, most_rows: Option<usize>) {
+    /// From now on batches with more rows meet this fault, as of a service that can't do with many; `None` ends that.
+    pub fn fail_above(&self, most_rows: Option<(usize, Fault)>) {
         self.state().most_rows = most_rows;
+    }
+
+    /// How many requests were left without an answer, because they held a customer with [`Poison::Hang`].
+    pub fn hung(&self) -> u64 {
+        self.state().hung
     }
 
     /// From now on something is wrong with the customer of this code.

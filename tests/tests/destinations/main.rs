@@ -4,6 +4,7 @@
 
 mod addresses;
 mod arriving;
+mod blame;
 mod echo;
 mod operating;
 mod refusals;

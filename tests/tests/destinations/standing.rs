@@ -11,7 +11,7 @@ use crate::ALL;
 
 type Item = HashMap<String, aws_sdk_dynamodb::types::AttributeValue>;
 
-async fn world() -> DestinationsFixture {
+pub(super) async fn world() -> DestinationsFixture {
     let world = DestinationsFixture::with_customers(40).await;
     world.add(&ALL, "").await;
     world.minute().await;
@@ -19,20 +19,20 @@ async fn world() -> DestinationsFixture {
 }
 
 /// The source changes these customers, and the feed tells of it.
-async fn change(world: &DestinationsFixture, ids: impl IntoIterator<Item = u64>) {
+pub(super) async fn change(world: &DestinationsFixture, ids: impl IntoIterator<Item = u64>) {
     world.source.change(ids);
     // Boxed: the compiler follows futures within futures only so far.
     Box::pin(world.sync()).await;
     Box::pin(world.publish()).await;
 }
 
-async fn minutes(world: &DestinationsFixture, count: u32) {
+pub(super) async fn minutes(world: &DestinationsFixture, count: u32) {
     for _ in 0..count {
         Box::pin(world.minute()).await;
     }
 }
 
-async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
+pub(super) async fn name(world: &DestinationsFixture, id: u64) -> Option<String> {
     world.customer(id).await.unwrap().content.name.display
 }
 
@@ -144,14 +144,17 @@ async fn a_receiver_that_does_not_know_us_for_a_while_blames_nobody() {
 
 #[tokio::test]
 async fn a_service_that_takes_few_at_once_gets_everybody_soon() {
-    let world = DestinationsFixture::with_customers(600).await;
-    world.loyalty.fail_above(Some(40));
-    world.add(&["loyalty"], "").await;
-    minutes(&world, 12).await;
-    assert_eq!(world.loyalty.codes().len(), 600);
-    let requests = world.loyalty.requests().batches;
-    assert!(requests < 60, "{requests} requests");
-    assert_eq!(world.refused_by("loyalty").await, Vec::<String>::new());
+    let busy = loyalty::Fault::RetryAfter { status: 503, seconds: 20 };
+    for fault in [loyalty::Fault::Status(500), loyalty::Fault::Status(408), busy] {
+        let world = DestinationsFixture::with_customers(600).await;
+        world.loyalty.fail_above(Some((40, fault.clone())));
+        world.add(&["loyalty"], "").await;
+        minutes(&world, 12).await;
+        assert_eq!(world.loyalty.codes().len(), 600, "{fault:?}");
+        let requests = world.loyalty.requests().batches;
+        assert!(requests < 60, "{requests} requests, {fault:?}");
+        assert_eq!(world.refused_by("loyalty").await, Vec::<String>::new(), "{fault:?}");
+    }
 }
 
 #[tokio::test]

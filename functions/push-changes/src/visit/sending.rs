@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
-use destinations::{Context, Delivered, Outcome, Outgoing};
+use destinations::{Context, Delivered, MOST_BLAMED, Outcome, Outgoing};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use model::CustomerId;
@@ -130,7 +130,9 @@ impl Visit<'_> {
         }
         self.keep_lease().await?;
         let attempts = self.delivery.progress.effort_of(part).attempts;
-        let context = Context { witnesses, attempts, pace: &self.pace };
+        // Those that are redriven are failures already.
+        let most_blamed = if part == Part::Redrives { usize::MAX } else { MOST_BLAMED };
+        let context = Context { witnesses, attempts, most_blamed, pace: &self.pace };
         let mut delivering = std::pin::pin!(self.deliver_all(changes, context));
         loop {
             tokio::select! {

@@ -13,8 +13,8 @@
 //!   was anybody taken? yes: those that stand alone are to blame. no, of several lists: the destination is in trouble
 //! ```
 //!
-//! A destination that fails instead of refusing, again and again, is treated as if it refused: then one that it fails
-//! at alone is to blame too, if it takes a witness.
+//! A destination that fails instead of refusing, again and again, is treated as if it refused. One that stands alone is
+//! sent once more before it is blamed, and after it one that was taken.
 //!
 //! **Which half first.** Until somebody is taken, both halves before their halves: that shows soonest if anybody is.
 //! From then on the front before all others: if time runs out, those that are known are the first ones, and the next
@@ -77,12 +77,13 @@ impl<D: TakesLists> Arrays<D> {
 
     pub(crate) async fn deliver(&self, changes: &[Outgoing], context: Context<'_>) -> Delivered {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
-        let (mut items, mut places) = (Vec::new(), Vec::new());
+        let (mut items, mut places, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         for (place, change) in changes.iter().enumerate() {
             match self.0.item(change) {
                 Ok(item) => {
                     items.push(item);
                     places.push(place);
+                    lives.push(!change.is_deletion());
                 }
                 Err(outcome) => outcomes[place] = Some(outcome),
             }
@@ -91,8 +92,10 @@ impl<D: TakesLists> Arrays<D> {
         let mut sorting = Sorting {
             destination: &self.0,
             items: &items,
+            lives: &lives,
             witnesses,
             attempts: context.attempts,
+            most_blamed: context.most_blamed,
             known: None,
             most_refused: MOST_REFUSED,
             works: false,
@@ -129,9 +132,13 @@ struct No {
 struct Sorting<'a, D: TakesLists> {
     destination: &'a D,
     items: &'a [D::Item],
+    /// Whether each of them is no deletion.
+    lives: &'a [bool],
     /// Those that were not asked yet.
     witnesses: Vec<D::Item>,
     attempts: u32,
+    /// How many are blamed at most while none of the items is taken.
+    most_blamed: usize,
     /// The one that it took now.
     known: Option<D::Item>,
     /// How many lists are tried if it refuses all of them.
@@ -166,7 +173,7 @@ impl<D: TakesLists> Sorting<'_, D> {
             } else {
                 refused += 1;
             }
-            // One that takes what it knows may take nothing that is new.
+            // Each failure may take as long as a request is waited for.
             let most_failed = if self.works { MOST_REFUSED } else { MOST_FAILED };
             if !self.works && refused == self.most_refused || self.taken.is_empty() && failed == most_failed {
                 return Err(no.trouble);
@@ -204,10 +211,10 @@ impl<D: TakesLists> Sorting<'_, D> {
         }
     }
 
-    /// One that stands alone is to blame. If the destination failed at it, it is sent once more, and after it one that
-    /// was taken: it may have been an accident, or the destination be down by now.
+    /// One that stands alone is to blame. If the destination works, it is sent once more, and after it one that was
+    /// taken: it may have been an accident, or the destination be down by now, or let us in no more.
     async fn judge(&mut self, part: Vec<usize>, mut no: No, parts: &mut VecDeque<Vec<usize>>) -> Result<(), Trouble> {
-        if no.is_failure && self.works {
+        if self.works {
             match self.say(&part).await? {
                 None => {
                     self.takes(&part, parts);
@@ -216,18 +223,18 @@ impl<D: TakesLists> Sorting<'_, D> {
                 Some(again) => no = again,
             }
         }
-        if no.is_failure {
-            // What was taken just now may be a deletion, which is not to be sent twice: so it comes last.
-            let known = self.known.as_ref().or(self.witnesses.first());
-            let known = known.or_else(|| self.taken.last().map(|place| &self.items[*place]));
-            if let Some(known) = known
-                && !matches!(self.destination.send(&[known]).await?, Said::Taken)
-            {
-                return Err(no.trouble);
-            }
-            if self.taken.is_empty() && self.alone.len() == MOST_FAILED {
-                return Err(no.trouble);
-            }
+        // A deletion is not to be sent twice: so it comes last.
+        let known = self.known.as_ref().or(self.witnesses.first());
+        let taken = self.taken.iter().max_by_key(|place| self.lives[**place]);
+        let known = known.or(taken.map(|place| &self.items[*place]));
+        if let Some(known) = known
+            && !matches!(self.destination.send(&[known]).await?, Said::Taken)
+        {
+            return Err(no.trouble);
+        }
+        // One that takes what it knows may take nothing that is new.
+        if self.works && self.taken.is_empty() && self.alone.len() >= self.most_blamed {
+            return Err(no.trouble);
         }
         self.alone.extend(part.into_iter().map(|item| (item, no.refused.clone())));
         Ok(())

@@ -39,6 +39,10 @@ pub const NO_ACCIDENT: u32 = 3;
 /// The same of one that says that it is busy: that passes by itself.
 const NOT_BUSY: u32 = 8;
 
+/// How many customers are blamed at most in one delivery of which the destination takes none: it may take what it knows
+/// already, and nothing else.
+pub const MOST_BLAMED: usize = 4;
+
 /// A change to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
@@ -106,6 +110,8 @@ pub struct Context<'a> {
     pub witnesses: &'a [Outgoing],
     /// How many attempts have failed since it took somebody.
     pub attempts: u32,
+    /// How many may be blamed if the destination takes none.
+    pub most_blamed: usize,
     /// When requests may be sent.
     pub pace: &'a Pace,
 }
@@ -234,6 +240,12 @@ impl Outgoing {
     pub fn is_deletion(&self) -> bool {
         self.action == ChangeAction::Deleted
     }
+}
+
+/// Whether as many as can be are sent after so many attempts that failed, though few were before: every second time,
+/// for among a few there may be none that the destination takes.
+pub fn is_widened(attempts: u32) -> bool {
+    attempts > NO_ACCIDENT && attempts.is_multiple_of(2)
 }
 
 /// A time so much before another.

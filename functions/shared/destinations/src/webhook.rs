@@ -15,7 +15,7 @@ use store::Clock;
 use wire::webhook::{Event, MEDIA_TYPE, SigningSecret, event_id, signatures};
 
 use crate::http::{Answer, Requests};
-use crate::{Context, Delivered, Outcome, Outgoing, Trouble};
+use crate::{Context, Delivered, NO_ACCIDENT, Outcome, Outgoing, Trouble, is_widened};
 
 /// How many events one delivery holds.
 pub(crate) const MOST_EVENTS: usize = 100;
@@ -23,8 +23,6 @@ pub(crate) const MOST_EVENTS: usize = 100;
 const AT_ONCE: usize = 8;
 /// After so many events that the receiver may be to blame for, and none that it took, it is asked first.
 const MOST_DOUBTED: usize = 16;
-/// How many events are blamed at most in one delivery of which the receiver took none, or of those that it puts off.
-const MOST_BLAMED: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The fields of the credentials.
@@ -80,7 +78,8 @@ impl Hook<'_> {
             delivered: Delivered { outcomes, trouble: None },
         };
         let all: Vec<usize> = (0..changes.len()).collect();
-        let left = sending.send(&all, MOST_DOUBTED).await;
+        let most_doubted = if is_widened(context.attempts) { usize::MAX } else { MOST_DOUBTED };
+        let left = sending.send(&all, most_doubted).await;
         if sending.works().await {
             sending.send(&left, usize::MAX).await;
             sending.clear_up().await;
@@ -118,9 +117,10 @@ impl Hook<'_> {
 
 /// A delivery under way.
 ///
-/// **Doubt.** An event that the receiver fails at again and again, or that it answers as if it did not know us, may be
-/// to blame, or the receiver may be. So it is sent once more, and after it a witness: one that the receiver took
-/// before. Only if the receiver takes that one the event is to blame.
+/// **Doubt.** An event that the receiver refuses, or fails at again and again, may be to blame, or the receiver may be:
+/// it may not know us, or take nothing. So it is sent once more, alone, and after it a witness: one that the receiver
+/// took before. Only if the receiver takes that one the event is to blame. If there is none, one that it refuses is,
+/// unless there are others: it may refuse them all.
 struct Sending<'a> {
     hook: &'a Hook<'a>,
     changes: &'a [Outgoing],
@@ -133,16 +133,12 @@ struct Sending<'a> {
     delivered: Delivered,
 }
 
-/// What a receiver did with an event, if the event is to blame, and if the receiver is.
+/// What a receiver did with an event that it did not take, if the event is to blame, and if the receiver is.
 struct Doubt {
     refused: Outcome,
     trouble: Trouble,
-}
-
-/// What became of an event.
-enum Judged {
-    Certain(Outcome),
-    Doubted(Doubt),
+    /// Whether the event is to blame if there is no witness and no other event.
+    is_refusal: bool,
 }
 
 impl Sending<'_> {
@@ -151,6 +147,8 @@ impl Sending<'_> {
     async fn send(&mut self, places: &[usize], most_doubted: usize) -> Vec<usize> {
         let is_stopped = AtomicBool::new(false);
         let (hook, changes, secrets, attempts) = (self.hook, self.changes, &self.secrets, self.context.attempts);
+        // It may bear no more than one at a time.
+        let at_once = if (1..NO_ACCIDENT).contains(&attempts) { 1 } else { AT_ONCE };
         let sending = places.iter().map(|place| {
             let is_stopped = &is_stopped;
             async move {
@@ -160,23 +158,21 @@ impl Sending<'_> {
                 (*place, Some(hook.send(&changes[*place], secrets).await.and_then(judged)))
             }
         });
-        let mut sending = stream::iter(sending.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let mut sending = stream::iter(sending.collect::<Vec<_>>()).buffer_unordered(at_once);
         let mut left = Vec::new();
         while let Some((place, sent)) = sending.next().await {
             match sent {
                 None => left.push(place),
-                Some(Ok(Judged::Certain(outcome))) => {
-                    if outcome == Outcome::Taken {
-                        self.taken = Some(place);
-                    }
-                    self.delivered.outcomes[place] = Some(outcome);
+                Some(Ok(None)) => {
+                    self.taken = Some(place);
+                    self.delivered.outcomes[place] = Some(Outcome::Taken);
                 }
-                Some(Ok(Judged::Doubted(doubt))) => {
+                Some(Ok(Some(doubt))) => {
                     self.doubted.insert(place, doubt);
                 }
                 Some(Err(trouble)) if trouble.blames_content(attempts) => {
                     let refused = Outcome::Refused { reason: trouble.message.clone(), answer: String::new() };
-                    self.doubted.insert(place, Doubt { refused, trouble });
+                    self.doubted.insert(place, Doubt { refused, trouble, is_refusal: false });
                 }
                 Some(Err(trouble)) => self.delivered.meets(trouble),
             }
@@ -190,71 +186,74 @@ impl Sending<'_> {
     /// If none of the events was taken so far, whether the receiver takes one that it took before. If not, there is
     /// trouble, and nobody is to blame.
     async fn works(&mut self) -> bool {
-        let doubted = self.doubted.first_key_value().map(|(_, doubt)| doubt.trouble.clone());
-        if let Some(trouble) = doubted.filter(|_| self.taken.is_none() && self.delivered.trouble.is_none())
-            && let Err(down) = self.ask_the_witness(&trouble).await
+        if let Some((_, doubt)) = self.doubted.first_key_value()
+            && self.taken.is_none()
+            && self.delivered.trouble.is_none()
+            && let Err(down) = self.ask_the_witness(doubt).await
         {
             self.delivered.meets(down);
         }
         self.delivered.trouble.is_none()
     }
 
-    /// Finds out who is to blame for those in doubt, some at a time and the first ones first.
+    /// Finds out who is to blame for those in doubt, the first ones first, and one at a time: a receiver may not take
+    /// those that come while it takes another.
     async fn clear_up(&mut self) {
-        let mut doubted = std::mem::take(&mut self.doubted);
         let mut blamed = 0;
-        while !doubted.is_empty() && self.delivered.trouble.is_none() {
-            let later = doubted.keys().nth(AT_ONCE).copied().map(|place| doubted.split_off(&place)).unwrap_or_default();
-            let some: Vec<usize> = std::mem::replace(&mut doubted, later).into_keys().collect();
-            self.send(&some, usize::MAX).await;
-            let still = std::mem::take(&mut self.doubted);
-            let Some((_, Doubt { trouble, .. })) = still.first_key_value() else { continue };
-            if let Err(down) = self.ask_the_witness(trouble).await {
+        for place in std::mem::take(&mut self.doubted).into_keys() {
+            self.send(&[place], usize::MAX).await;
+            if self.delivered.trouble.is_some() {
+                return;
+            }
+            let Some(doubt) = self.doubted.remove(&place) else { continue };
+            if let Err(down) = self.ask_the_witness(&doubt).await {
                 return self.delivered.meets(down);
             }
-            for (place, Doubt { refused, trouble }) in still {
-                // A receiver may know what it took before, and take nothing that is new; or put some of them off.
-                if (self.taken.is_none() || trouble.stops_all) && blamed == MOST_BLAMED {
-                    return self.delivered.meets(trouble);
-                }
-                self.delivered.outcomes[place] = Some(refused);
-                blamed += 1;
+            // A receiver may know what it took before, and take nothing that is new; or put some of them off.
+            if (self.taken.is_none() || doubt.trouble.stops_all) && blamed >= self.context.most_blamed {
+                return self.delivered.meets(doubt.trouble);
             }
+            self.delivered.outcomes[place] = Some(doubt.refused);
+            blamed += 1;
         }
     }
 
     /// Sends one that the receiver took.
     ///
     /// # Errors
-    /// If it does not take it now, or there is none: then the receiver is in `trouble`.
-    async fn ask_the_witness(&self, trouble: &Trouble) -> Result<(), Trouble> {
+    /// If it does not take it now, or the event can't be blamed without one: then the receiver is in trouble.
+    async fn ask_the_witness(&self, doubt: &Doubt) -> Result<(), Trouble> {
         let witness = self.taken.map(|place| &self.changes[place]).or(self.context.witnesses.first());
-        let Some(witness) = witness else { return Err(trouble.clone()) };
-        match judged(self.hook.send(witness, &self.secrets).await?)? {
-            Judged::Certain(Outcome::Taken) => Ok(()),
-            Judged::Certain(_) | Judged::Doubted(_) => Err(trouble.clone()),
+        let Some(witness) = witness else {
+            return if doubt.is_refusal && self.changes.len() == 1 { Ok(()) } else { Err(doubt.trouble.clone()) };
+        };
+        // As another event: one that it remembers it may acknowledge though it can store nothing.
+        let occasion = format!("witness {}", self.hook.clock.now().as_millisecond());
+        let witness = Outgoing { occasion, ..witness.clone() };
+        match judged(self.hook.send(&witness, &self.secrets).await?)? {
+            None => Ok(()),
+            Some(_) => Err(doubt.trouble.clone()),
         }
     }
 }
 
-/// A receiver that refuses one event costs that event; one that is down, or wants to be left alone, stops them all. One
-/// that does not know our secret, or whose address is wrong, answers like one that refuses.
-fn judged(answer: Answer) -> Result<Judged, Trouble> {
+/// What is in doubt of an event; nothing if the receiver has taken it. One that is down, or wants to be left alone,
+/// stops all events. One that does not know us, or whose address is wrong, answers like one that refuses an event.
+fn judged(answer: Answer) -> Result<Option<Doubt>, Trouble> {
     let status = answer.status;
-    let refused = |answer: &Answer| Outcome::Refused {
-        reason: format!("it answered with HTTP {status}"),
-        answer: answer.shown(),
-    };
     match status {
-        _ if status.is_success() => Ok(Judged::Certain(Outcome::Taken)),
+        _ if status.is_success() => Ok(None),
         StatusCode::GONE => Err(Trouble { is_gone: true, ..answer.into_trouble() }),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
             Err(answer.into_trouble())
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-            Ok(Judged::Doubted(Doubt { refused: refused(&answer), trouble: answer.into_trouble() }))
+        _ if status.is_client_error() => {
+            let reason = format!("it answered with HTTP {status}");
+            let is_refusal =
+                !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+            let refused = Outcome::Refused { reason, answer: answer.shown() };
+            Ok(Some(Doubt { refused, trouble: answer.into_trouble(), is_refusal }))
         }
-        _ if status.is_client_error() => Ok(Judged::Certain(refused(&answer))),
         _ => Err(answer.into_trouble()),
     }
 }

@@ -114,13 +114,14 @@ impl Part {
 impl Effort {
     /// An attempt failed at `now`. If it may have been too many at once, half as many are sent from now on.
     pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
-        self.attempts = self.attempts.saturating_add(1);
         self.failing_since.get_or_insert(now);
-        self.send_fewer(too_many);
+        self.run_out_of_time(too_many);
     }
 
-    /// So many at once may have been too many: half of them are sent from now on, and no more than before.
-    pub fn send_fewer(&mut self, too_many: Option<usize>) {
+    /// Time ran out before one was done with. Half of as many as may have been too many are sent from now on, and no
+    /// more than before.
+    pub fn run_out_of_time(&mut self, too_many: Option<usize>) {
+        self.attempts = self.attempts.saturating_add(1);
         if let Some(count) = too_many {
             let count = self.at_once.map_or(count, |at_once| at_once.min(count));
             self.at_once = Some((count / 2).max(1));

@@ -48,9 +48,8 @@ pub async fn apply(target: &Target, file: &Path, options: ApplyOptions) -> Resul
         };
         let first = match change {
             Change::Add(registration) | Change::Replace(registration) => sent_first(target, registration).await?,
-            Change::Remove(_) => None,
+            Change::Remove(_) => String::new(),
         };
-        let first = first.map(|count| format!(": is sent {count} customers first")).unwrap_or_default();
         println!("{sign} {} ({}){first}", registration.key, registration.kind);
     }
     if changes.is_empty() {
@@ -62,11 +61,11 @@ pub async fn apply(target: &Target, file: &Path, options: ApplyOptions) -> Resul
     Ok(())
 }
 
-/// How many customers a destination is sent before it follows the changes; `None` if it is none. Reads a hundred bytes
-/// for each.
-async fn sent_first(target: &Target, registration: &Registration) -> Result<Option<u64>> {
+/// How many customers a destination is sent before it follows the changes, and what it is not sent by itself; nothing
+/// of a connection. Reads a hundred bytes for each customer.
+async fn sent_first(target: &Target, registration: &Registration) -> Result<String> {
     if registration.kind != DESTINATION {
-        return Ok(None);
+        return Ok(String::new());
     }
     let Destination { key, settings } = Destination::from_registration(registration)?;
     let delivery = target.tables.deliveries.of(&key).await?;
@@ -77,7 +76,15 @@ async fn sent_first(target: &Target, registration: &Registration) -> Result<Opti
             count += target.tables.shadow.count_existing(&ConnectionKey::new(&key.tenant, connection)).await?;
         }
     }
-    Ok(Some(count))
+    let mut said = format!(": is sent {count} customers first");
+    let progress = &delivery.progress;
+    let leaves = |connection: &&String| {
+        !settings.from.contains(*connection) && progress.listed.get(*connection) != Some(&Listed::Left)
+    };
+    if let Some(left) = progress.begun.iter().find(leaves).filter(|_| !is_new) {
+        said += &format!("; if it is to have copies of customers of `{left}`, ask for `resync {}`", key.connection);
+    }
+    Ok(said)
 }
 
 /// One step from the stored configuration to the file's.

@@ -52,6 +52,18 @@ fn an_operator_adds_a_destination_and_sends_again_what_it_did_not_take() {
     let said = home.run("resync loyalty --data data").succeeded();
     assert_eq!(said.stdout, "loyalty: every customer is sent again, from within a minute on\n");
 
+    // What it was not sent, because it got the original, it is not sent by itself.
+    let imports = "[[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = 'acme'\n\
+                   credentials = 'file:imports.json'\ncampaigns = ['1']\n";
+    let others = destination.replace("['aa']", "['imports']");
+    home.write("others.toml", &format!("{file}{imports}{others}"));
+    let said = home.run("apply others.toml --dry-run --data data").succeeded();
+    let hint = "; if it is to have copies of customers of `aa`, ask for `resync loyalty`\n";
+    assert!(
+        said.stdout.ends_with(&format!("~ acme/loyalty (destination): is sent 0 customers first{hint}")),
+        "{said:?}"
+    );
+
     home.write("connections.toml", &file);
     let said = home.run("apply connections.toml --data data").succeeded();
     assert_eq!(said.stdout, "- acme/loyalty (destination)\n");

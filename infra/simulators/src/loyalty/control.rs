@@ -12,7 +12,7 @@
 //! | `GET /_simulator/customer?code=1001` | a customer's columns, and how often it was written, as JSON |
 //! | `GET /_simulator/batches` | the batches that could be read, in order, as JSON |
 //!
-//! Kinds of poison: `row-dropped`, `whole-batch-error`, `server-error`, `counted-twice`.
+//! Kinds of poison: `row-dropped`, `whole-batch-error`, `server-error`, `counted-twice`, `hang`.
 //!
 //! Faults, with their `value`: `none`, `delay` (milliseconds), `hang`, `status` (HTTP status), `retry-after`
 //! (`status:seconds`), `cut-body`, `not-xml`, `malformed`, `doctype`, `huge` (bytes), `error-answer` (message),
@@ -70,6 +70,7 @@ fn poison(parameters: &Parameters) -> Result<Poison, BadRequest> {
         "whole-batch-error" => Poison::WholeBatchError,
         "server-error" => Poison::Status(500),
         "counted-twice" => Poison::CountedTwice,
+        "hang" => Poison::Hang,
         other => return Err(not_known("kind", other)),
     })
 }

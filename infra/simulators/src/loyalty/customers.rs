@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use axum::http::StatusCode;
 use jiff::civil::Date;
 
 use super::{
     requests::Batch,
-    types::{BatchSeen, DuplicateHandling, Poison, RequestCounts},
+    types::{BatchSeen, DuplicateHandling, Fault, Poison, RequestCounts},
 };
 use crate::news::News;
 
@@ -42,8 +41,10 @@ pub struct State {
     pub(super) batches: Vec<BatchSeen>,
     pub(super) news: News,
     pub(super) counts: RequestCounts,
-    /// It fails at batches with more rows.
-    pub(super) most_rows: Option<usize>,
+    /// What batches with more rows meet.
+    pub(super) most_rows: Option<(usize, Fault)>,
+    /// How many requests are left without an answer.
+    pub(super) hung: u64,
 }
 
 impl State {
@@ -56,6 +57,7 @@ impl State {
             news: News::default(),
             counts: RequestCounts::default(),
             most_rows: None,
+            hung: 0,
         }
     }
 
@@ -67,15 +69,17 @@ impl State {
         self.customers.get(code)
     }
 
-    /// With what a batch is answered that is too large, or holds a customer that the service fails at.
-    pub(super) fn failure_at(&self, batch: &Batch) -> Option<StatusCode> {
-        if self.most_rows.is_some_and(|most| batch.seen.codes.len() > most) {
-            return Some(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-        batch.seen.codes.iter().find_map(|code| match self.poisons.get(code) {
-            Some(Poison::Status(status)) => StatusCode::from_u16(*status).ok(),
-            _ => None,
-        })
+    /// What a batch meets that is too large, or holds a customer that the service fails at.
+    pub(super) fn failure_at(&self, batch: &Batch) -> Option<Fault> {
+        let too_large = self.most_rows.as_ref().filter(|(most, _)| batch.seen.codes.len() > *most);
+        let failing = || {
+            batch.seen.codes.iter().find_map(|code| match self.poisons.get(code) {
+                Some(Poison::Status(status)) => Some(Fault::Status(*status)),
+                Some(Poison::Hang) => Some(Fault::Hang),
+                _ => None,
+            })
+        };
+        too_large.map(|(_, fault)| fault.clone()).or_else(failing)
     }
 
     /// Imports what can be used of a batch; all of it is refused if it holds a customer that makes it so.

@@ -1,17 +1,14 @@
 //! The HTTP side: one path that takes forms, and when faults apply.
 
-use axum::{
-    body::Bytes,
-    extract::State,
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
+use std::future::pending;
+
+use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
 
 use super::{
     answers::{Answer, Format, WRONG_CREDENTIALS},
     faults,
     requests::{Batch, Fields, credentials_are_right},
-    types::LoyaltySimulator,
+    types::{Fault, LoyaltySimulator},
 };
 use crate::{faults::spoil, server::media_type, simulator::ONLY_OPERATION};
 
@@ -35,8 +32,14 @@ pub(super) async fn call(State(simulator): State<LoyaltySimulator>, headers: Hea
         return response;
     }
 
-    if let Some(status) = batch.as_ref().ok().and_then(|batch| simulator.state().failure_at(batch)) {
-        return status.into_response();
+    let failure = batch.as_ref().ok().and_then(|batch| simulator.state().failure_at(batch));
+    if failure == Some(Fault::Hang) {
+        simulator.state().hung += 1;
+        // Until the client goes away.
+        return pending().await;
+    }
+    if let Some(response) = failure.and_then(|fault| faults::instead_of_answer(&fault, format)) {
+        return response;
     }
     let mut answer = import(&simulator, &fields, &headers, batch, place).unwrap_or_else(|message| {
         simulator.state().counts.refused += 1;

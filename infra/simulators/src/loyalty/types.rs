@@ -94,6 +94,8 @@ pub enum Poison {
     Status(u16),
     /// Its row is imported, and counted twice.
     CountedTwice,
+    /// The batch gets no answer, and nothing of it is imported.
+    Hang,
 }
 
 /// The requests to a simulator so far.

@@ -37,6 +37,8 @@ pub struct State {
     pub(super) news: News,
     pub(super) counts: RequestCounts,
     pub(super) last_request: Option<(Vec<(String, String)>, String)>,
+    /// Whether it works on an event that it takes its time over.
+    pub(super) is_at_work: bool,
 }
 
 impl State {
@@ -50,6 +52,7 @@ impl State {
             news: News::default(),
             counts: RequestCounts::default(),
             last_request: None,
+            is_at_work: false,
         }
     }
 

@@ -38,6 +38,14 @@ pub(super) async fn call(State(receiver): State<WebhookReceiver>, headers: Heade
         return response;
     }
 
+    if let Some(Fault::Own(WebhookFault::OneAtATime(time))) = &fault {
+        if std::mem::replace(&mut receiver.state().is_at_work, true) {
+            return plain_status(502).into_response();
+        }
+        delay(Some(&Fault::Delay(*time))).await;
+        receiver.state().is_at_work = false;
+    }
+
     match (receive(&receiver, &headers, &body), fault) {
         (Ok(_), Some(Fault::Huge(bytes))) => huge_document(XML_TYPE, bytes),
         (Ok(answer), fault) => spoil(fault.as_ref(), Document::ok("application/json", answer)).await,

@@ -1,5 +1,7 @@
 //! The receiver, where it is, what it tells of the requests, and what goes wrong.
 
+use std::time::Duration;
+
 use axum::http::HeaderValue;
 use serde::Serialize;
 
@@ -26,6 +28,9 @@ pub fn endpoint(base: &str) -> String {
 pub enum WebhookFault {
     /// HTTP status 302 with this `Location`; the event is not applied.
     Redirect(String),
+    /// It takes this long over an event, and answers others that come meanwhile with HTTP status 502; those are not
+    /// applied.
+    OneAtATime(Duration),
 }
 
 /// What goes wrong with a whole request: what every simulator can do, and what only this one can.
@@ -41,6 +46,7 @@ impl OwnFault for WebhookFault {
                 HeaderValue::from_str(location).map_err(|_| bad_request("value: it is no address"))?;
                 Ok(Some(Self::Redirect(location.to_owned())))
             }
+            "one-at-a-time" => Ok(Some(Self::OneAtATime(Duration::from_millis(parameters.number("value")?)))),
             "malformed" | "not-xml" | "doctype" | "wrong-credentials" => Err(not_known("fault", name)),
             _ => Ok(None),
         }

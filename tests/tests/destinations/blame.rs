@@ -1,0 +1,272 @@
+//! What is blamed: no customer, if the destination is at fault; and no more than it costs to find that out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use simulators::business_catalyst::{BcFault, Operation};
+use simulators::loyalty::{self, LoyaltyFault};
+use simulators::webhook::{self, WebhookFault};
+use store::Part;
+use tests::DestinationsFixture;
+
+use crate::ALL;
+use crate::standing::{change, minutes, name, world};
+
+/// None of the destinations takes these customers, unless they did before.
+fn refuse(world: &DestinationsFixture, ids: impl Iterator<Item = u64>, status: u16, poison: loyalty::Poison) {
+    for id in world.ids(ids) {
+        world.hook.refuse(&id, status);
+        world.loyalty.poison(&id, poison);
+        world.site.refuse_external_id(&id);
+    }
+}
+
+fn accept(world: &DestinationsFixture, ids: impl Iterator<Item = u64>) {
+    for id in world.ids(ids) {
+        world.hook.accept(&id);
+        world.loyalty.heal(&id);
+        world.site.accept_external_id(&id);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_one_event_at_a_time_blames_nobody_when_it_comes_back() {
+    let world = DestinationsFixture::with_customers(100).await;
+    world.add(&["hook"], "").await;
+    minutes(&world, 1).await;
+    world.hook.fault(Some(webhook::Fault::Status(502)));
+    change(&world, 1001..1101).await;
+    minutes(&world, 20).await;
+    world.hook.fault(Some(WebhookFault::OneAtATime(Duration::from_millis(2)).into()));
+    minutes(&world, 30).await;
+    assert_eq!(world.destination("hook").await.counts.failed, 0);
+    world.assert_hook_has_what_the_source_has().await;
+    // Neither does it cost much time if it was not down before.
+    change(&world, 1001..1101).await;
+    minutes(&world, 3).await;
+    assert_eq!(world.destination("hook").await.counts.failed, 0);
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn one_refusal_by_accident_costs_no_customer() {
+    let world = world().await;
+    world.loyalty.fault_times(LoyaltyFault::ErrorAnswer("deadlocked".to_owned()).into(), 1);
+    world.site.fault_times(Operation::UpdateInsert, BcFault::FaultText("deadlocked".to_owned()).into(), 1);
+    world.hook.fault_times(webhook::Fault::Status(409), 1);
+    change(&world, [1007]).await;
+    world.push().await;
+    for id in ALL {
+        assert_eq!(world.refused_by(id).await, Vec::<String>::new(), "{id}");
+        assert_eq!(world.destination(id).await.waiting, 0, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_refuses_everybody_new_is_in_trouble_and_blames_few() {
+    for poison in [loyalty::Poison::WholeBatchError, loyalty::Poison::RowDropped] {
+        let world = DestinationsFixture::with_customers(100).await;
+        world.add(&ALL, "").await;
+        minutes(&world, 1).await;
+        // What was taken last is taken again.
+        change(&world, 1098..1101).await;
+        minutes(&world, 1).await;
+        refuse(&world, 1001..1098, 400, poison);
+        change(&world, 1001..1098).await;
+        world.push().await;
+        for id in ALL {
+            let status = world.destination(id).await;
+            assert!(status.counts.failed <= 8 && status.waiting >= 89, "{id}, {poison:?}: {status:?}");
+            assert!(status.failing_since.is_some(), "{id}, {poison:?}");
+        }
+        minutes(&world, 10).await;
+        for id in ALL {
+            let status = world.destination(id).await;
+            assert!(status.counts.failed <= 40 && status.waiting > 50, "{id}, {poison:?}: {status:?}");
+        }
+        accept(&world, 1001..1098);
+        for id in ALL {
+            world.states().resume(&world.key(id)).await.unwrap();
+            for customer in world.refused_by(id).await {
+                world.failures().request_redrive(&world.key(id), &customer, world.now()).await.unwrap();
+            }
+        }
+        minutes(&world, 1).await;
+        world.assert_all_have_what_the_source_has().await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_all_events_blames_nobody_whatever_it_answers() {
+    for status in [400, 405, 409, 422] {
+        let world = world().await;
+        world.hook.fault(Some(webhook::Fault::Status(status)));
+        change(&world, 1001..1041).await;
+        minutes(&world, 30).await;
+        let stands = world.destination("hook").await;
+        assert_eq!((stands.counts.failed, stands.waiting), (0, 40), "{status}");
+        world.hook.fault(None);
+        world.clock.advance(Duration::from_secs(3_600));
+        minutes(&world, 1).await;
+        world.assert_hook_has_what_the_source_has().await;
+    }
+}
+
+#[tokio::test]
+async fn events_that_a_receiver_refuses_together_with_what_it_took_before_stop_nobody_for_good() {
+    let world = world().await;
+    change(&world, 1038..1041).await;
+    minutes(&world, 1).await;
+    // It asks for something now that most of them do not have.
+    for id in world.ids((1001..1031).chain(1038..1041)) {
+        world.hook.refuse(&id, 422);
+    }
+    change(&world, 1001..1038).await;
+    minutes(&world, 8).await;
+    assert_eq!(world.refused_by("hook").await, world.ids(1001..1031));
+    assert_eq!(world.destination("hook").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn the_only_customer_is_a_failure_if_a_receiver_refuses_it() {
+    let world = DestinationsFixture::with_customers(1).await;
+    world.hook.refuse("aa~1001", 422);
+    world.add(&["hook"], "").await;
+    minutes(&world, 1).await;
+    assert_eq!(world.refused_by("hook").await, ["aa~1001"]);
+    assert_eq!(world.destination("hook").await.error, None);
+}
+
+#[tokio::test]
+async fn a_destination_that_lets_us_in_no_more_in_the_middle_of_a_list_blames_nobody() {
+    let world = DestinationsFixture::with_customers(300).await;
+    world.add(&["loyalty"], "").await;
+    // The first list of the feed is taken, and one half of the second.
+    minutes(&world, 1).await;
+    world.loyalty.fail_above(Some((80, loyalty::Fault::Status(413))));
+    change(&world, 1001..1301).await;
+    let before = world.loyalty.requests();
+    let refused = LoyaltyFault::ErrorAnswer("Login failed".to_owned());
+    let (pushed, meanwhile) = (world.push(), async {
+        while world.loyalty.requests().updated == before.updated {
+            tokio::task::yield_now().await;
+        }
+        world.loyalty.fault(Some(refused.into()));
+    });
+    futures::future::join(pushed, meanwhile).await;
+    assert!(world.loyalty.requests().batches > before.batches + 3);
+    assert_eq!(world.destination("loyalty").await.counts.failed, 0);
+}
+
+#[tokio::test]
+async fn a_week_in_which_a_receiver_takes_only_what_it_remembers_blames_few() {
+    let world = world().await;
+    change(&world, 1038..1041).await;
+    minutes(&world, 1).await;
+    // It acknowledges the events that it has, and can store no others.
+    refuse(&world, 1001..1041, 500, loyalty::Poison::Status(500));
+    change(&world, 1001..1031).await;
+    for _ in 0..7 * 24 * 2 {
+        world.clock.advance(Duration::from_secs(1_800 - 60));
+        minutes(&world, 1).await;
+    }
+    let status = world.destination("hook").await;
+    assert!(status.counts.failed <= 8 && status.waiting >= 22, "{status:?}");
+    accept(&world, 1001..1041);
+    world.clock.advance(Duration::from_secs(3_600));
+    minutes(&world, 1).await;
+    assert_eq!(world.destination("hook").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn several_customers_that_a_service_hangs_at_cost_themselves() {
+    let world = DestinationsFixture::with_customers(240).await;
+    world.add(&["loyalty"], "").await;
+    minutes(&world, 1).await;
+    change(&world, 1001..1239).await;
+    minutes(&world, 1).await;
+    // In the order in which they stand in the feed.
+    let codes: Vec<String> = world.loyalty.batches().into_iter().rev().take(2).rev().flat_map(|it| it.codes).collect();
+    let mut hanging: Vec<String> = (0..200).step_by(25).map(|place| codes[place].clone()).collect();
+    // These are taken again.
+    change(&world, 1239..1241).await;
+    minutes(&world, 1).await;
+    for code in &hanging {
+        world.loyalty.poison(code, loyalty::Poison::Hang);
+    }
+    let deliveries = world.tables().deliveries;
+    let mut delivery = deliveries.of(&world.key("loyalty")).await.unwrap();
+    delivery.progress.effort(Part::Feed).attempts = 4;
+    assert!(deliveries.note(&world.key("loyalty"), &mut delivery).await.unwrap());
+    change(&world, 1001..1239).await;
+    let patience = async {
+        let mut seen = 0;
+        loop {
+            if world.loyalty.hung() > seen {
+                seen += 1;
+                world.clock.advance(Duration::from_secs(26));
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = minutes(&world, 60) => {}
+        () = patience => {}
+    }
+    hanging.sort();
+    assert_eq!(world.refused_by("loyalty").await, hanging);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_listing_goes_on_every_minute_while_the_feed_waits() {
+    let world = DestinationsFixture::with_customers(600).await;
+    world.add(&["hook"], "").await;
+    minutes(&world, 2).await;
+    world.add(&["hook"], "max_requests_per_second = 1").await;
+    // Its deletion stands in the feed, and it is in no listing.
+    world.hook.refuse("aa~1007", 503);
+    world.source.delete(1007);
+    world.sync().await;
+    world.publish().await;
+    minutes(&world, 9).await;
+    let before = world.hook.events().len();
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    for _ in 0..4 {
+        world.look_at("hook").await;
+        world.clock.advance(Duration::from_secs(30));
+    }
+    let sent = world.hook.events().split_off(before);
+    let sent: BTreeSet<String> = sent.into_iter().map(|event| event.subject).collect();
+    assert_eq!(sent.into_iter().filter(|id| id != "aa~1007").count(), 599);
+}
+
+#[tokio::test]
+async fn an_entry_that_can_not_be_read_does_not_end_the_wait_of_a_destination_that_is_down() {
+    let world = world().await;
+    world.hook.fault(Some(webhook::Fault::Status(502)));
+    change(&world, [1001, 1002]).await;
+    world.failures().request_redrive(&world.key("hook"), "aa~1003", world.now()).await.unwrap();
+    let put = world.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE);
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    put.key("connection", key("acme/hook"))
+        .key("entry", key("redrive/aa~1003"))
+        .update_expression("SET requested_at = :damaged")
+        .expression_attribute_values(":damaged", key("then"))
+        .send()
+        .await
+        .unwrap();
+    world.push().await;
+    let before = world.hook.requests().received;
+    for _ in 0..20 {
+        change(&world, [1003]).await;
+        minutes(&world, 1).await;
+    }
+    let requests = world.hook.requests().received - before;
+    assert!(requests < 30, "{requests} requests in twenty minutes");
+    world.hook.fault(None);
+    world.clock.advance(Duration::from_secs(3_600));
+    minutes(&world, 1).await;
+    assert_eq!(world.names(1002)[2], name(&world, 1002).await);
+}
