@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
 use aws_sdk_dynamodb::error::BoxError;
-use model::ConnectionKey;
+use model::{ConnectionKey, FIRST_CHUNK};
 use operations::status::ConnectionStatus;
 use simulators::association_anywhere::{AaSettings, AaSimulator, Fault, Procedure, urls};
 use store::{Admission, ChunkKey, Clock, Message};
@@ -54,10 +54,10 @@ async fn set_pace(world: &AssociationAnywhereFixture, per_second: &str) {
     world.connections().put(&registration).await.unwrap();
 }
 
-/// How often the chunk was taken without progress, and how many ids are left in it. Takes it.
+/// How often the chunk with this number from 0 was taken without progress, and how many ids are left in it. Takes it.
 async fn attempts(world: &AssociationAnywhereFixture, chunk: u32) -> (u64, usize) {
     let batch = world.ledger().state(&world.connection()).await.unwrap().latest.unwrap().number;
-    let key = ChunkKey { connection: world.connection(), batch, chunk };
+    let key = ChunkKey { connection: world.connection(), batch, chunk: FIRST_CHUNK + chunk };
     let leased = world.ledger().lease(key, "the story", world.now() + ONE_SECOND).await.unwrap().unwrap();
     world.ledger().release(&leased, world.now()).await.unwrap();
     (leased.attempt - 1, leased.fetch.len())

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::{Batch, BatchEvent, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks};
+use model::{Batch, BatchEvent, FIRST_CHUNK, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks};
 use operations::status::Condition;
 use simulators::association_anywhere::{AaFault, AaSettings, Fault, Poison, Procedure};
 use store::{ChunkKey, Settlement};
@@ -139,7 +139,7 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
         .write_chunks(
             &connection,
             batch.number,
-            split_into_chunks(&customers, 100, 0),
+            split_into_chunks(&customers, 100, FIRST_CHUNK),
             world.now() + Duration::from_secs(9),
         )
         .await
@@ -290,11 +290,11 @@ async fn who_stands_behind_chunks_that_can_not_be_done_is_sent_again_too() {
         world.source.enqueue(id);
     }
     world.source.create(9_000);
-    let mut lost = false;
+    let (last, mut lost) = (format!("\"chunk\":{}}}", FIRST_CHUNK + 105), false);
     for _ in 0..60 {
         world.poll().await;
         for message in world.receive_all() {
-            if !lost && message.body.contains("\"chunk\":105}") {
+            if !lost && message.body.contains(&last) {
                 lost = true;
                 world.queues.delete(WORK_QUEUE, &message);
             } else {
@@ -314,7 +314,7 @@ async fn a_chunk_that_can_not_be_read_is_asked_for_again_with_the_next_batch() {
     let world = AssociationAnywhereFixture::with_customers(250).await;
     world.poll().await;
     let batch = world.status().await.batch.unwrap().number;
-    let key = [("connection", "acme/aa".to_owned()), ("entry", format!("chunk/{batch:012}/00000001"))];
+    let key = [("connection", "acme/aa".to_owned()), ("entry", format!("chunk/{batch:012}/{:08}", FIRST_CHUNK + 1))];
     let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
     let update = world.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE).set_key(Some(key.into()));
     let update = update.update_expression("SET to_fetch = :text, due_at = :text");
@@ -408,7 +408,7 @@ async fn a_batch_does_not_begin_while_a_worker_of_an_abandoned_one_is_at_work() 
     world.poll().await;
     let (ledger, connection) = (world.ledger(), world.connection());
     let batch = ledger.state(&connection).await.unwrap().latest.unwrap();
-    let key = ChunkKey { connection: connection.clone(), batch: batch.number, chunk: 0 };
+    let key = ChunkKey { connection: connection.clone(), batch: batch.number, chunk: FIRST_CHUNK };
     let until = world.now() + Duration::from_secs(50);
     let zombie = ledger.lease(key.clone(), "zombie", until).await.unwrap().unwrap();
     ledger.advance(&connection, &batch, BatchEvent::Abandoned).await.unwrap();

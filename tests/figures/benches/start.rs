@@ -1,9 +1,10 @@
 //! How fast a function starts: from the start of its process until it asks Lambda for the first event, beside a bare
-//! `lambda_runtime` program (`functions/shared/lambda/examples/bare.rs`) that is built and measured in the same run.
+//! `lambda_runtime` program (`tests/figures/examples/bare.rs`) that is built and measured in the same run.
 //!
 //! ```text
-//! cargo bench -p figures                              all functions
-//! cargo bench -p figures -- poll-queue import-api     these
+//! cargo bench -p figures --bench start                              all functions
+//! cargo bench -p figures --bench start -- poll-queue import-api     these
+//! cargo bench -p figures --bench start -- --built                   as `sam build` has built them
 //! ```
 //!
 //! It builds them as `sam build` does, which takes minutes, and plays Lambda's Runtime API on a socket. The programs
@@ -28,11 +29,12 @@ const BARE: &str = "bare";
 fn main() -> ExitCode {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let template = fs::read_to_string(workspace.join("template.yaml")).unwrap();
-    let wanted: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let (flags, wanted): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|each| each.starts_with("--"));
     let functions: Vec<&str> = values(&template, "Binary:")
         .filter(|function| wanted.is_empty() || wanted.iter().any(|wanted| wanted == function))
         .collect();
-    let binaries = build(&workspace, &functions);
+    let are_built = flags.iter().any(|flag| flag == "--built");
+    let binaries = if are_built { built(&workspace, &functions) } else { build(&workspace, &functions) };
     let variables = variables(&template);
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -67,7 +69,7 @@ fn values<'a>(template: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> 
 /// Builds these functions and the bare program. Returns their binaries, the bare one last.
 fn build(workspace: &Path, functions: &[&str]) -> Vec<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(workspace).args(["build", "--release", "--locked", "-p", "lambda", "--example", BARE]);
+    cargo.current_dir(workspace).args(["build", "--release", "--locked", "-p", "figures", "--example", BARE]);
     for function in functions {
         cargo.args(["-p", function, "--bin", function]);
     }
@@ -75,6 +77,12 @@ fn build(workspace: &Path, functions: &[&str]) -> Vec<PathBuf> {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from).join("release");
     functions.iter().map(|function| target.join(function)).chain([target.join("examples").join(BARE)]).collect()
+}
+
+/// The functions as `cargo lambda build` left them, and the bare program, which is built.
+fn built(workspace: &Path, functions: &[&str]) -> Vec<PathBuf> {
+    let built = functions.iter().map(|function| workspace.join("target/lambda").join(function).join("bootstrap"));
+    built.chain(build(workspace, &[])).collect()
 }
 
 /// Every variable of the template, with a value that is a name and a number at once, and what Lambda itself sets.
@@ -175,5 +183,6 @@ fn zipped(binary: &Path) -> f64 {
 }
 
 fn name(binary: &Path) -> String {
-    binary.file_name().unwrap().to_string_lossy().into_owned()
+    let name = if binary.ends_with("bootstrap") { binary.parent().unwrap() } else { binary };
+    name.file_name().unwrap().to_string_lossy().into_owned()
 }

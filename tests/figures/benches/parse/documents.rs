@@ -1,26 +1,11 @@
-//! How fast answers are read: `cargo bench -p wire`. One customer is about 1.1 KB of XML and one contact about 1.8 KB,
-//! as the sources send them.
-
-#![allow(clippy::unwrap_used, reason = "a benchmark")]
+//! The documents that are read: as the sources send them, with many customers.
 
 use std::fmt::Write;
-use std::hint::black_box;
 
-use divan::Bencher;
-use divan::counter::{BytesCount, ItemsCount};
-use wire::association_anywhere::QueueReader;
-use wire::business_catalyst::{ContactListReader, NAMESPACE};
-use wire::{DetailsReader, Limits};
-
-const CUSTOMERS: usize = 9_000;
-const CONTACTS: usize = 5_000;
-
-fn main() {
-    divan::main();
-}
+use wire::business_catalyst::NAMESPACE;
 
 /// An answer with this many customers.
-fn details(customers: usize) -> String {
+pub fn details(customers: usize) -> String {
     let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<custInfos>\n");
     for number in 0..customers {
         writeln!(
@@ -45,29 +30,14 @@ fn details(customers: usize) -> String {
     document + "</custInfos>"
 }
 
-#[divan::bench(sample_count = 20)]
-fn details_of_9000_customers(bencher: Bencher) {
-    let document = details(CUSTOMERS);
-    bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(CUSTOMERS)).bench(|| {
-        let reader = DetailsReader::new(document.as_bytes(), Limits::default());
-        let read = reader.map(|detail| black_box(detail.unwrap())).filter(|detail| detail.content.is_ok()).count();
-        assert_eq!(read, CUSTOMERS);
-    });
-}
-
-#[divan::bench(sample_count = 20)]
-fn queue_of_100000_customers(bencher: Bencher) {
-    let ids: String = (0..100_000).map(|number| format!("<cust-id>{number}</cust-id>")).collect();
-    let document = format!("<queue><status>SUCCESS</status><max-queue-num>1</max-queue-num>{ids}</queue>");
-    bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(100_000_usize)).bench(|| {
-        let mut customers = 0;
-        let number = QueueReader::new(document.as_bytes(), None, Limits::default(), |_| customers += 1).read();
-        assert_eq!((number.unwrap().as_deref(), customers), (Some("1"), 100_000));
-    });
+/// An answer of a queue with this many customers.
+pub fn queue(customers: usize) -> String {
+    let ids: String = (0..customers).map(|number| format!("<cust-id>{number}</cust-id>")).collect();
+    format!("<queue><status>SUCCESS</status><max-queue-num>1</max-queue-num>{ids}</queue>")
 }
 
 /// A page with this many contacts.
-fn contact_list(contacts: usize) -> String {
+pub fn contact_list(contacts: usize) -> String {
     let mut document = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\" \
          xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soap:Body><ContactList_RetrieveResponse \
@@ -100,12 +70,13 @@ fn contact_list(contacts: usize) -> String {
            </ContactList_RetrieveResponse></soap:Body></soap:Envelope>"
 }
 
-#[divan::bench(sample_count = 20)]
-fn list_of_5000_contacts(bencher: Bencher) {
-    let document = contact_list(CONTACTS);
-    bencher.counter(BytesCount::of_str(&document)).counter(ItemsCount::new(CONTACTS)).bench(|| {
-        let reader = ContactListReader::new(document.as_bytes(), Limits::default());
-        let read = reader.map(|contact| black_box(contact.unwrap())).filter(|contact| contact.content.is_ok()).count();
-        assert_eq!(read, CONTACTS);
-    });
+/// A push of one prospect.
+pub fn prospect(number: usize) -> String {
+    format!(
+        "<user><providerInfo><identifier>INTOUCH</identifier><clientID>c-1</clientID><clubID>k-1</clubID>\
+         <recordID>{number}</recordID></providerInfo><userInfo><firstname>Jane</firstname>\
+         <lastname>Doe{number}</lastname><userStatus>ACTIVE</userStatus><userType>PROSPECT</userType>\
+         <email>j{number}@example.org</email><homephone>555-{number}</homephone><address1>{number} Main St</address1>\
+         <city>Anytown</city><state>VA</state><zip>22000</zip></userInfo></user>"
+    )
 }
