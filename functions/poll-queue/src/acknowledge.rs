@@ -46,6 +46,7 @@ impl PollQueue {
             self.poller.abandon(key, &batch, &why).await?;
             return Ok(Next::Anew(WATCH_EVERY));
         }
+        ledger.end_looks(key, &batch).await?;
         if let Some(queue_number) = &batch.queue_number
             && let Some(next) = self.purge(connection, &batch, queue_number, deadline).await?
         {

@@ -23,8 +23,8 @@ use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{
-    Batch, BatchEvent, ConnectionKey, ContentHash, FIRST_CHUNK, NextAction, OutcomeCounts, PlantedFault, QueueEnd,
-    dedupe_queue, split_into_chunks,
+    Batch, BatchEvent, ConnectionKey, ContentHash, FIRST_CHUNK, NextAction, OutcomeCounts, PlantedFault, dedupe_queue,
+    split_into_chunks,
 };
 use polling::{Ahead, FRONT, Next, Poll, Poller, Polling, Tended, aside};
 use sources::SourceError;
@@ -193,7 +193,7 @@ impl PollQueue {
         let withheld = if confirmed.is_some() { self.poller.tables.failures.withheld(key).await? } else { Vec::new() };
         let again = redriven.iter().cloned().chain(withheld).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
-        let told_to = answer.queue_number.as_ref().and_then(|number| QueueEnd::of(number, &answer.customers));
+        let told_to = ahead::told_to(&answer, answer.customers.len().div_ceil(settings.bulk_size as usize));
         // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.
         let queue_number = answer.queue_number.filter(|_| !sample.is_empty());
         let customers = if answer.customers.len() <= QUICKLY_READ {

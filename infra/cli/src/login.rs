@@ -9,8 +9,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::TrustStore;
 
 /// How long a profile's process, or a sign-on, may take: a person may have to answer it.
 const LOGIN_TIME: Duration = Duration::from_secs(120);
@@ -45,8 +44,7 @@ impl Login {
             .build();
         let cache = IdentityCache::lazy().load_timeout(LOGIN_TIME).build();
         // With the roots that this machine trusts: a company may have its own.
-        let https =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let https = lambda::https_with(TrustStore::default());
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())
             .timeout_config(timeouts)

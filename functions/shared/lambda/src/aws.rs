@@ -7,9 +7,10 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedAsyncSleep, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::SdkConfig;
@@ -40,7 +41,10 @@ pub(crate) fn config(environment: &Environment) -> Result<SdkConfig, Environment
         .retry_config(RetryConfig::standard())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .http_client(Https::default());
-    config.set_endpoint_url(environment.optional("AWS_ENDPOINT_URL").map(str::to_owned));
+    let endpoint = environment.optional("AWS_ENDPOINT_URL").filter(|url| !url.is_empty());
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    config.set_use_fips(environment.optional("AWS_USE_FIPS_ENDPOINT").map(|value| value == "true"));
+    config.set_use_dual_stack(environment.optional("AWS_USE_DUALSTACK_ENDPOINT").map(|value| value == "true"));
     Ok(config.build())
 }
 
@@ -62,10 +66,20 @@ fn https() -> SharedHttpClient {
         BASE64_STANDARD.encode_string(root, &mut pem);
         pem.push_str("\n-----END CERTIFICATE-----\n");
     }
-    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    match TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(pem)).build() {
-        Ok(tls) => https.tls_context(tls).build_https(),
-        // Roots are checked when they are used; a context without them trusts the machine's.
-        Err(_) => https.build_https(),
-    }
+    https_with(TrustStore::empty().with_pem_certificate(pem))
+}
+
+/// HTTPS to AWS with these roots, through the proxy that the environment names, if it names one (`HTTPS_PROXY`).
+pub fn https_with(roots: TrustStore) -> SharedHttpClient {
+    // Building it can't fail: roots are checked when they are used.
+    let tls = TlsContext::builder().with_trust_store(roots).build().unwrap_or_default();
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }

@@ -101,14 +101,8 @@ impl Process {
                 Ok(to_raw_value(&())?)
             }
             Function::Http(router) => {
-                let invocations = self.invocations.clone();
-                let in_span = move |request: Request, next: Next| {
-                    let span = invocations.span_of(&request);
-                    next.run(request).instrument(span)
-                };
                 let event = LambdaEvent { payload: serde_json::from_str::<LambdaRequest>(payload)?, context };
-                let answer = Adapter::from(router.layer(from_fn(in_span))).call(event).await?;
-                Ok(to_raw_value(&answer)?)
+                Ok(to_raw_value(&Adapter::from(router).call(event).await?)?)
             }
         }
     }
@@ -119,7 +113,15 @@ impl Process {
             return Ok(built.clone());
         }
         let clients = Clients::of_config(&aws::config(&self.environment)?, &self.environment);
-        let built = (self.build)(&self.environment, clients)?;
+        let mut built = (self.build)(&self.environment, clients)?;
+        if let Function::Http(router) = built {
+            let invocations = self.invocations.clone();
+            let in_span = move |request: Request, next: Next| {
+                let span = invocations.span_of(&request);
+                next.run(request).instrument(span)
+            };
+            built = Function::Http(router.layer(from_fn(in_span)));
+        }
         Ok(self.built.get_or_init(|| built).clone())
     }
 }

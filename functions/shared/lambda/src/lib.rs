@@ -13,6 +13,7 @@ mod sqs_batch;
 mod start;
 mod stream;
 
+pub use aws::https_with;
 pub use environment::{Clients, Environment, EnvironmentError, timeouts};
 pub use function::{BuildFunction, Function, QueueHandler, ScheduleHandler, StreamHandler, handle_messages, run};
 pub use logs::{OURS, log_filter};

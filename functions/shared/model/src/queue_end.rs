@@ -5,7 +5,7 @@
 //! hint, because no document promises an order. If it does not hold, changes wait for the next batch, and nothing is
 //! lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub struct QueueTail {
     most: usize,
     /// Whether one of the last ids came by: from there on customers may be new.
     has_begun: bool,
+    /// The place among the last ids of the customer that came last, if it is one of them.
+    came_last: Option<usize>,
+    /// Whether two of them came by as they stood: that is the end.
+    is_found: bool,
     told: Vec<QueuedCustomer>,
     /// How many customers came behind `most` new ones.
     left: u64,
@@ -49,13 +53,29 @@ pub struct QueueTail {
 impl QueueTail {
     /// Looks for up to `most` customers behind `end`.
     pub fn new(end: QueueEnd, most: usize) -> Self {
-        Self { end, most, has_begun: false, told: Vec::new(), left: 0, last: VecDeque::new() }
+        Self {
+            end,
+            most,
+            has_begun: false,
+            came_last: None,
+            is_found: false,
+            told: Vec::new(),
+            left: 0,
+            last: VecDeque::new(),
+        }
     }
 
     /// Takes the next customer of the answer.
     pub fn take(&mut self, customer: QueuedCustomer) {
-        let is_known = self.end.ids.contains(&customer.source_id);
+        let place = self.end.ids.iter().position(|id| *id == customer.source_id);
+        let is_known = place.is_some();
         self.has_begun |= is_known;
+        let before = std::mem::replace(&mut self.came_last, place);
+        // What came before the end stood before it. Two that were told again may stand so once more, behind it.
+        if !self.is_found && before.zip(place).is_some_and(|(before, place)| place == before + 1) {
+            self.is_found = true;
+            (self.left, self.told) = (0, Vec::new());
+        }
         if self.told.len() == self.most {
             self.left += 1;
             return;
@@ -75,8 +95,9 @@ impl QueueTail {
     pub fn end(self, number: Option<&str>) -> Option<(Vec<QueuedCustomer>, QueueEnd)> {
         let number = number?;
         let grown = number.parse::<u128>().ok()?.checked_sub(self.end.number.parse().ok()?)?;
-        let told = self.told.len() as u128 + u128::from(self.left);
-        if self.told.is_empty() || told > grown {
+        // A customer that is told once may stand there several times, with a reason each.
+        let ids: BTreeSet<&String> = self.told.iter().map(|customer| &customer.source_id).collect();
+        if self.told.is_empty() || ids.len() as u128 > grown {
             return None;
         }
         // The rest is looked for by the number from which it was told.
@@ -131,6 +152,24 @@ mod tests {
         let (third, end) = behind(&end, 1_000, 107, 1..=107).unwrap();
         assert_eq!((first, second, third), (vec![101, 102], vec![103, 104], vec![105, 106, 107]));
         assert_eq!(told(&end, 107, 1..=107), None);
+    }
+
+    #[test]
+    fn a_customer_that_stands_there_several_times_was_told_once() {
+        let end = QueueEnd::of("100", &queue(1..=100)).unwrap();
+        assert_eq!(told(&end, 101, (1..=100).chain([101, 101])), Some(vec![101, 101]));
+    }
+
+    #[test]
+    fn the_last_ones_may_be_told_again_in_their_order() {
+        let end = QueueEnd::of("100", &queue(1..=100)).unwrap();
+        assert_eq!(told(&end, 103, (1..=98).filter(|id| *id != 7).chain([7, 99, 100])), Some(vec![7, 99, 100]));
+    }
+
+    #[test]
+    fn one_of_the_last_that_stood_further_ahead_too_is_no_end() {
+        let end = QueueEnd::of("101", &queue([90].into_iter().chain(1..=100))).unwrap();
+        assert_eq!(told(&end, 102, [90].into_iter().chain(1..=100).chain([7])), Some(vec![7]));
     }
 
     #[test]

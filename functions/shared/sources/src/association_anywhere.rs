@@ -303,35 +303,41 @@ impl ChangeQueue<'_> {
     }
 
     /// What the queue has told since its answer ended with `end`, up to `most` customers, and up to where that is:
-    /// keeps none of the others. `None` if nothing is seen to be told since.
+    /// keeps none of the others. `None` if nothing is seen to be told since. It waits for its turn until `begins_by`.
     ///
     /// # Errors
-    /// See [`SourceError`].
+    /// See [`SourceError`]; the source is not left alone for them.
     pub async fn read_behind(
         &self,
         end: &QueueEnd,
         most: usize,
+        begins_by: Timestamp,
         deadline: Timestamp,
     ) -> Result<Option<(Vec<QueuedCustomer>, QueueEnd)>, SourceError> {
         let Self { client, key, settings, login } = self;
         let request = documents::queue_request(settings.dialect, &credentials_of(login));
-        client
-            .ask(key, settings, deadline, login, || {
-                client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
-                    let charset = body.charset();
-                    let tail = Arc::new(Mutex::new(QueueTail::new(end.clone(), most)));
-                    let taking = tail.clone();
-                    let mut reader = QueueReader::new(body, charset, Limits::of_queue(), move |customer| {
-                        lock(&taking).take(customer)
-                    });
-                    move || {
-                        let queue_number = reader.read()?;
-                        let nothing = QueueTail::new(end.clone(), 0);
-                        Ok(std::mem::replace(&mut *lock(&tail), nothing).end(queue_number.as_deref()))
-                    }
-                })
+        let post = || {
+            client.post(&settings.queue_url, &request, Patience::QUEUE, |body| {
+                let charset = body.charset();
+                let tail = Arc::new(Mutex::new(QueueTail::new(end.clone(), most)));
+                let taking = tail.clone();
+                let mut reader =
+                    QueueReader::new(body, charset, Limits::of_queue(), move |customer| lock(&taking).take(customer));
+                move || {
+                    let queue_number = reader.read()?;
+                    let nothing = QueueTail::new(end.clone(), 0);
+                    Ok(std::mem::replace(&mut *lock(&tail), nothing).end(queue_number.as_deref()))
+                }
             })
-            .await
+        };
+        loop {
+            match client.0.ask_aside(key, settings.max_requests_per_second, deadline, login, post).await {
+                Err(SourceError::Throttled { until, .. }) if until < begins_by => {
+                    client.0.clock.wait_until(until).await
+                }
+                asked => return asked,
+            }
+        }
     }
 
     /// Clears what the queue held when it answered with `queue_number`, and nothing newer.

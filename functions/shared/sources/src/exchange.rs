@@ -12,6 +12,8 @@ use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
@@ -62,10 +64,17 @@ fn builder() -> ClientBuilder {
         .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
 }
 
-/// TLS with the roots that Mozilla trusts, as this release knows them: no file of the machine is read.
+/// TLS with the roots that Mozilla trusts, as this release knows them, and with those of the file that `SSL_CERT_FILE`
+/// names, if it names one: a company may have its own.
 fn tls() -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(TLS_SERVER_ROOT_CERTS.iter().cloned());
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE") {
+        match CertificateDer::pem_file_iter(file) {
+            Ok(own) => drop(roots.add_parsable_certificates(own.filter_map(Result::ok))),
+            Err(error) => tracing::warn!(%error, "the roots that SSL_CERT_FILE names can't be read"),
+        }
+    }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     #[expect(clippy::expect_used, reason = "the versions are those that this provider is made for")]
     let config = config.with_safe_default_protocol_versions().expect("TLS 1.2 and 1.3");

@@ -10,6 +10,7 @@ use store::{Admission, Clock, SecretRef, Secrets, SourceLimiter};
 
 use crate::SourceHttp;
 use crate::http::{RequestError, SourceError};
+use crate::seats::Seat;
 
 /// The time that a source gets for a whole answer before one of our deadlines may cut it off. No request is sent later
 /// than this before the deadline: otherwise the source would work in vain, and the breaker open, through our own fault.
@@ -72,12 +73,53 @@ impl SourceClient {
         login: &Login,
         request: impl FnOnce() -> F,
     ) -> Result<T, SourceError> {
+        let (_seat, failures) = self.admitted(key, per_second, deadline).await?;
+        self.send(key, failures, deadline, login, request()).await
+    }
+
+    /// Sends a request on which nothing depends: a source that fails at it is not left alone for that, because it may
+    /// be well for others. If it failed at others before, this request shows whether it is well again, as any other.
+    pub(crate) async fn ask_aside<T, F: Future<Output = Result<T, RequestError>>>(
+        &self,
+        key: &ConnectionKey,
+        per_second: f64,
+        deadline: Timestamp,
+        login: &Login,
+        request: impl FnOnce() -> F,
+    ) -> Result<T, SourceError> {
+        let (_seat, failures) = self.admitted(key, per_second, deadline).await?;
+        if failures > 0 {
+            return self.send(key, failures, deadline, login, request()).await;
+        }
+        let answer = tokio::select! {
+            biased;
+            answer = request() => answer,
+            () = self.clock.sleep_until(deadline) => {
+                Err(RequestError::Transient { message: "the source did not answer in time".to_owned(), retry_after: None })
+            }
+        };
+        answer.map_err(|error| match error {
+            RequestError::Transient { message, .. } => {
+                SourceError::Transient { until: self.clock.now(), message: login.redact(&message) }
+            }
+            RequestError::InvalidResponse(message) => SourceError::InvalidResponse { message: login.redact(&message) },
+            RequestError::Panicked => SourceError::Panicked,
+        })
+    }
+
+    /// Waits for a seat and for a slot. Returns how often the source failed since it last answered.
+    async fn admitted(
+        &self,
+        key: &ConnectionKey,
+        per_second: f64,
+        deadline: Timestamp,
+    ) -> Result<(Seat, u64), SourceError> {
         let now = self.clock.now();
         let Some(latest) = latest_slot(now, deadline) else {
             let message = "there was not enough time left for a whole answer".to_owned();
             return Err(SourceError::Throttled { until: now, message });
         };
-        let _seat = tokio::select! {
+        let seat = tokio::select! {
             biased;
             seat = self.http.seats.take(key) => seat,
             () = self.clock.sleep_until(now + NO_ROOM_PAUSE) => {
@@ -97,7 +139,7 @@ impl SourceClient {
             }
         };
         self.clock.wait_until(slot).await;
-        self.send(key, failures, deadline, login, request()).await
+        Ok((seat, failures))
     }
 
     /// Sends a request without a slot of its own, for a caller that knows that no other request is under way: it costs

@@ -4,6 +4,9 @@
 //! with the number that it was opened with: the queue goes on to hold what was told later, and the next batch holds it
 //! again. So nothing depends on it that these chunks are made, or that they are not made twice.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
 use model::{Batch, ChunkPlan, ConnectionKey, Phase, QueueEnd};
 
@@ -14,9 +17,12 @@ use crate::changes::Changes;
 use crate::item::{number, text, time};
 use crate::table::{InTransaction, Transacted};
 
+/// A look that lies farther away was noted by another clock.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2 * 3_600);
+
 impl Ledger {
-    /// Notes that a batch's queue is asked what it has told since, if the last look began `before` then, or there was
-    /// none. Whether it is: not if another worker looks, or the batch is over.
+    /// Begins a look at what a batch's queue has told since, if its time has come: until `until` no other begins.
+    /// `false` if another worker looks, the batch is over, or its looks are.
     ///
     /// # Errors
     /// If the store can't be written.
@@ -24,21 +30,59 @@ impl Ledger {
         &self,
         connection: &ConnectionKey,
         batch: &Batch,
-        before: Timestamp,
+        until: Timestamp,
     ) -> Result<bool, StoreError> {
+        let is_due = "(attribute_not_exists(look_at) OR look_at <= :now OR look_at > :longest)";
+        let now = self.table.clock.now();
+        let update = self
+            .look(connection, batch, is_due, until)
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":longest", time(now + LONGEST_PAUSE));
+        self.table.is_done(update).await
+    }
+
+    /// Ends a look: the next one begins at `next`.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn end_look(&self, connection: &ConnectionKey, batch: &Batch, next: Timestamp) -> Result<(), StoreError> {
+        self.table.write_if(self.look(connection, batch, "attribute_exists(look_at)", next)).await
+    }
+
+    fn look(
+        &self,
+        connection: &ConnectionKey,
+        batch: &Batch,
+        condition: &str,
+        look_at: Timestamp,
+    ) -> UpdateItemFluentBuilder {
+        self.table
+            .update(connection, BATCH)
+            .update_expression("SET look_at = :look_at")
+            .condition_expression(format!(
+                "batch_number = :number AND batch_phase = :open AND attribute_exists(told_to) AND {condition}"
+            ))
+            .expression_attribute_values(":number", number(batch.number))
+            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
+            .expression_attribute_values(":look_at", time(look_at))
+    }
+
+    /// Ends all looks, for a batch whose chunks are done: nothing is added while it is acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::MovedOn`] if something was added since the batch was read.
+    pub async fn end_looks(&self, connection: &ConnectionKey, batch: &Batch) -> Result<(), StoreError> {
+        if batch.told_to.is_none() {
+            return Ok(());
+        }
         let update = self
             .table
             .update(connection, BATCH)
-            .update_expression("SET looked_at = :now")
-            .condition_expression(
-                "batch_number = :number AND batch_phase = :open \
-                 AND (attribute_not_exists(looked_at) OR looked_at <= :before OR looked_at > :now)",
-            )
+            .update_expression("REMOVE told_to")
+            .condition_expression("batch_number = :number AND (attribute_not_exists(ahead) OR ahead = :seen)")
             .expression_attribute_values(":number", number(batch.number))
-            .expression_attribute_values(":open", text(phase_name(Phase::Open)))
-            .expression_attribute_values(":before", time(before))
-            .expression_attribute_values(":now", time(self.table.clock.now()));
-        self.table.is_done(update).await
+            .expression_attribute_values(":seen", number(batch.ahead));
+        self.move_on(connection, batch, update).await.map(|_| ())
     }
 
     /// Adds chunks with customers that were told since a batch was opened, up to `end`, to be taken before the others.
@@ -63,7 +107,8 @@ impl Ledger {
             .table
             .update(connection, BATCH)
             .condition_expression(
-                "batch_number = :number AND batch_phase = :open AND (attribute_not_exists(ahead) OR ahead = :seen)",
+                "batch_number = :number AND batch_phase = :open AND attribute_exists(told_to) \
+                 AND (attribute_not_exists(ahead) OR ahead = :seen)",
             )
             .expression_attribute_values(":number", number(batch.number))
             .expression_attribute_values(":open", text(phase_name(Phase::Open)))

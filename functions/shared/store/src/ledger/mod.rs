@@ -173,7 +173,7 @@ impl Ledger {
         for (name, count) in batch.counts.by_name() {
             changes.set(format!("n_{name}"), number(count));
         }
-        changes.remove(["overtaken_by", "purge_failures", "looked_at", "ahead"]);
+        changes.remove(["overtaken_by", "purge_failures", "look_at", "ahead"]);
         changes.set_or_remove("told_to", batch.told_to.as_ref().and_then(|end| told_to(batch.number, end)));
         changes.set_or_remove("queue_number", batch.queue_number.as_ref().map(text));
         changes.set_or_remove("origin", batch.origin.map(|origin| bytes(origin.as_bytes())));

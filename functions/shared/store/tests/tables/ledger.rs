@@ -174,8 +174,8 @@ async fn chunks_that_are_added_ahead_are_taken_first_and_counted_with_the_batch(
     let done = latest().await;
     let last = split_into_chunks(&told(&[5]), 2, done.ahead).collect::<Vec<_>>();
     assert!(ledger.add_ahead(connection, &done, &last, &end, until).await.unwrap());
-    let closed = ledger.advance(connection, &done, BatchEvent::Acknowledged).await;
-    assert!(closed.is_err(), "more was added after it was seen to be done");
+    assert!(ledger.end_looks(connection, &done).await.is_err(), "more was added after it was seen to be done");
+    assert!(ledger.advance(connection, &done, BatchEvent::Acknowledged).await.is_err());
     let now = latest().await;
     ledger.advance(connection, &now, BatchEvent::Abandoned).await.unwrap();
     assert!(!ledger.add_ahead(connection, &now, &last, &end, until).await.unwrap(), "it is over");
@@ -184,14 +184,21 @@ async fn chunks_that_are_added_ahead_are_taken_first_and_counted_with_the_batch(
 #[tokio::test]
 async fn a_queue_is_looked_at_by_one_worker_at_a_time_and_not_too_often() {
     let database = Database::new().await;
-    let (ledger, batch) = open_batch(&database).await;
-    let connection = &database.connection;
-    let half_a_minute_ago = || database.clock.now() - Duration::from_secs(30);
-    assert!(ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
-    assert!(!ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
+    let (ledger, connection) = (&database.tables.ledger, &database.connection);
+    let customers = [QueuedCustomer { source_id: "1".to_owned(), deleted: false }];
+    let batch = Batch::following(None, Some("7".to_owned()), database.clock.now(), 0);
+    ledger.begin(connection, None, &Batch { told_to: QueueEnd::of("7", &customers), ..batch.clone() }).await.unwrap();
+    ledger.advance(connection, &batch, BatchEvent::ChunksWritten).await.unwrap();
+    let batch = ledger.state(connection).await.unwrap().latest.unwrap();
+    let begins = async || ledger.begin_look(connection, &batch, database.in_seconds(240)).await.unwrap();
+    assert!(begins().await && !begins().await, "another worker looks");
+    ledger.end_look(connection, &batch, database.in_seconds(30)).await.unwrap();
+    assert!(!begins().await, "it was done lately");
     database.clock.advance(Duration::from_secs(30));
-    assert!(ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap());
-    ledger.advance(connection, &batch, BatchEvent::Abandoned).await.unwrap();
-    database.clock.advance(Duration::from_secs(30));
-    assert!(!ledger.begin_look(connection, &batch, half_a_minute_ago()).await.unwrap(), "it is over");
+    assert!(begins().await);
+    database.clock.advance(Duration::from_secs(240));
+    assert!(begins().await, "who looked has died");
+    ledger.end_look(connection, &batch, database.clock.now()).await.unwrap();
+    ledger.end_looks(connection, &batch).await.unwrap();
+    assert!(!begins().await, "it is about to be acknowledged");
 }
