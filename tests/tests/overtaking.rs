@@ -90,8 +90,8 @@ async fn a_change_of_anybody_arrives_within_90_seconds_although_all_customers_wa
     assert!(backfill.world.source.purges().len() == 2, "{:?}", backfill.world.source.purges());
 }
 
-/// Invariant 5: deletions that an operator confirms were withheld before. A customer that comes twice in one batch may be
-/// withheld in it first, and would be deleted then although nobody has confirmed that.
+/// Invariant 5: deletions that an operator confirms were withheld before. A customer that comes twice in one batch may
+/// be withheld in it first, and would be deleted then although nobody has confirmed that.
 #[tokio::test]
 async fn a_batch_that_carries_out_confirmed_deletions_is_not_overtaken() {
     let mut backfill = Backfill::planned().await;
