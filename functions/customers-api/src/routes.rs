@@ -17,7 +17,7 @@ use crate::{CustomersApi, changes, connections, customers, failures, imports, pa
 /// How long a browser need not ask again whether it may ask.
 const PREFLIGHT: Duration = Duration::from_secs(3_600);
 
-/// What the API offers, as OpenAPI 3.1: made by `cargo run -p tests --bin openapi` from [`crate::openapi`].
+/// What the API offers, as OpenAPI 3.1: made by `cargo run -p tests --bin openapi` from [`crate::openapi()`].
 const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// The routes that the document describes, in its order.
