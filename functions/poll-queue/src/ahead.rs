@@ -70,9 +70,9 @@ impl PollQueue {
             tracing::info!(%error, "the queue was not asked what it told since the batch was opened");
         }
         let took = Duration::try_from(clock.now().duration_since(began)).unwrap_or_default();
-        let turn = Duration::from_secs_f64(1.0 / settings.max_requests_per_second);
+        let turn = Duration::try_from_secs_f64(1.0 / settings.max_requests_per_second).unwrap_or(LONGEST_LOOK);
         let pause = if batch.total > MANY { LONG_PAUSE } else { PAUSE };
-        let pause = pause.max(Self::pause(settings)).max((took.max(turn) * REST).min(LONGEST_LOOK * REST));
+        let pause = pause.max(Self::pause(settings)).max(took.max(turn).min(LONGEST_LOOK) * REST);
         ledger.end_look(key, &batch, clock.now() + pause).await
     }
 
