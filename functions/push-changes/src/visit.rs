@@ -34,11 +34,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{Destination, DestinationKind};
-use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble, is_widened};
+use destinations::{DestinationClient, LONGEST_REQUEST, Pace, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionKey, CustomerId};
 use store::{
-    ConnectionState, Delivery, DeliveryCounts, Departure, Effort, Listed, Part, Progress, StoreError, Tables, Witness,
+    ConnectionState, Delivery, DeliveryCounts, Departure, Listed, Part, Progress, StoreError, Tables, Witness,
 };
 
 use crate::choice::Choice;
@@ -127,6 +127,12 @@ struct Sent {
     /// Whether there are more of them than could be sent at once.
     is_full: bool,
     trouble: Option<Trouble>,
+    /// See [`Delivered`](destinations::Delivered).
+    has_taken: bool,
+    blamed: usize,
+    has_failed: bool,
+    /// Whether any request was made.
+    is_begun: bool,
 }
 
 impl<'a> Visit<'a> {
@@ -370,7 +376,7 @@ impl<'a> Visit<'a> {
 
     /// Notes what a page came to. With trouble, the note is written with it.
     async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
-        let Sent { settled, counts, ids, witnesses, is_full, trouble } = sent;
+        let Sent { settled, counts, ids, witnesses, is_full, trouble, has_taken, blamed, has_failed, is_begun } = sent;
         let (now, most) = (self.pushing.tables.clock.now(), self.most_at_once());
         // If one request holds them all.
         let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
@@ -381,7 +387,10 @@ impl<'a> Visit<'a> {
         progress.remember(witnesses);
         let effort = progress.effort(part);
         if settled > 0 {
-            effort.come_on(counts.sent > 0);
+            effort.come_on(has_taken, blamed, trouble.is_none());
+        }
+        if has_failed {
+            effort.failed_at = Some(now);
         }
         if is_full && trouble.is_none() {
             effort.allow_more(most);
@@ -394,7 +403,7 @@ impl<'a> Visit<'a> {
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.
-            Some(_) if settled == 0 => effort.run_out_of_time(at_once),
+            Some(_) if settled == 0 && is_begun => effort.run_out_of_time(at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {
@@ -408,8 +417,7 @@ impl<'a> Visit<'a> {
     /// How many customers of a part are sent at once: as many as the destination came to an end with, or many of them.
     fn page_size(&self, part: Part) -> usize {
         let most = self.most_at_once();
-        let Effort { attempts, at_once, .. } = self.delivery.progress.effort_of(part);
-        at_once.filter(|_| !is_widened(*attempts)).map_or(most, |at_once| at_once.min(most))
+        self.delivery.progress.effort_of(part).at_once.map_or(most, |at_once| at_once.min(most))
     }
 
     fn most_at_once(&self) -> usize {

@@ -197,7 +197,7 @@ async fn several_customers_that_a_service_hangs_at_cost_themselves() {
     }
     let deliveries = world.tables().deliveries;
     let mut delivery = deliveries.of(&world.key("loyalty")).await.unwrap();
-    delivery.progress.effort(Part::Feed).attempts = 4;
+    delivery.progress.effort(Part::Feed).failed_at = Some(world.now());
     assert!(deliveries.note(&world.key("loyalty"), &mut delivery).await.unwrap());
     change(&world, 1001..1239).await;
     let patience = async {
@@ -269,4 +269,173 @@ async fn an_entry_that_can_not_be_read_does_not_end_the_wait_of_a_destination_th
     world.clock.advance(Duration::from_secs(3_600));
     minutes(&world, 1).await;
     assert_eq!(world.names(1002)[2], name(&world, 1002).await);
+}
+
+/// The customers of the last changes, in the order in which they stand in the feed.
+async fn in_order(world: &DestinationsFixture, count: u64) -> Vec<String> {
+    change(world, 1001..1001 + count).await;
+    minutes(world, 1).await;
+    world.loyalty.batches().pop().unwrap().codes
+}
+
+#[tokio::test]
+async fn a_few_that_a_list_destination_refuses_together_with_what_it_took_before_stop_nobody() {
+    let world = world().await;
+    let order = in_order(&world, 37).await;
+    change(&world, 1038..1041).await;
+    minutes(&world, 1).await;
+    // However it is halved, one of them is in each piece that a few requests come to.
+    let mut refused: Vec<String> = [0, 1, 4, 7, 20].map(|place| order[place].clone()).into();
+    for id in refused.iter().chain(&world.ids(1038..1041)) {
+        world.loyalty.poison(id, loyalty::Poison::WholeBatchError);
+        world.site.refuse_external_id(id);
+    }
+    change(&world, 1001..1038).await;
+    minutes(&world, 10).await;
+    refused.sort();
+    for id in ["loyalty", "site"] {
+        assert_eq!(world.refused_by(id).await, refused, "{id}");
+        assert_eq!(world.destination(id).await.waiting, 0, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_destination_that_refuses_all_of_one_connection_gets_the_others() {
+    let world = DestinationsFixture::with_customers(40).await;
+    world.site.create(None);
+    world.site.create(None);
+    world.add_from(&["hook", "loyalty"], "['bc', 'aa']", "").await;
+    world.run_all_for(30).await;
+    let of_bc: Vec<String> = world.loyalty.codes().into_iter().filter(|code| code.starts_with("bc~")).collect();
+    assert_eq!(of_bc.len(), 2);
+    for id in &of_bc {
+        world.hook.refuse(id, 422);
+        world.loyalty.poison(id, loyalty::Poison::WholeBatchError);
+    }
+    let before = world.hook.events().len();
+    for id in ["hook", "loyalty"] {
+        // As for another system: nobody is known to be taken.
+        let deliveries = world.tables().deliveries;
+        let mut delivery = deliveries.of(&world.key(id)).await.unwrap();
+        delivery.progress.receiver = "another".to_owned();
+        assert!(deliveries.note(&world.key(id), &mut delivery).await.unwrap());
+    }
+    minutes(&world, 10).await;
+    for id in ["hook", "loyalty"] {
+        assert_eq!(world.refused_by(id).await, of_bc, "{id}");
+        assert_eq!(world.destination(id).await.listed_percent, 100, "{id}");
+    }
+    let sent: BTreeSet<String> = world.hook.events().split_off(before).into_iter().map(|event| event.subject).collect();
+    assert!(world.ids(1001..1041).iter().all(|id| sent.contains(id)));
+}
+
+#[tokio::test]
+async fn a_part_of_a_receiver_that_is_down_for_minutes_costs_no_customer() {
+    let world = DestinationsFixture::with_customers(200).await;
+    world.add(&["hook", "loyalty"], "").await;
+    minutes(&world, 1).await;
+    for id in world.ids((1001..1201).step_by(10)) {
+        world.hook.refuse(&id, 500);
+        world.loyalty.poison(&id, loyalty::Poison::Status(500));
+    }
+    change(&world, 1001..1201).await;
+    minutes(&world, 3).await;
+    for id in world.ids((1001..1201).step_by(10)) {
+        world.hook.accept(&id);
+        world.loyalty.heal(&id);
+    }
+    minutes(&world, 10).await;
+    for id in ["hook", "loyalty"] {
+        let status = world.destination(id).await;
+        assert_eq!((status.counts.failed, status.waiting), (0, 0), "{id}");
+    }
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn one_of_two_machines_of_a_receiver_that_refuses_everybody_costs_no_customer() {
+    let world = world().await;
+    world.hook.fault(Some(WebhookFault::EverySecond(404).into()));
+    for id in 1001..1010 {
+        change(&world, [id]).await;
+        world.push().await;
+    }
+    change(&world, 1001..1041).await;
+    minutes(&world, 5).await;
+    assert_eq!(world.destination("hook").await.counts.failed, 0);
+    world.hook.fault(None);
+    minutes(&world, 10).await;
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn a_long_run_that_a_destination_refuses_holds_up_the_others_for_hours_and_not_for_days() {
+    let world = DestinationsFixture::with_customers(300).await;
+    world.add(&["hook", "loyalty"], "").await;
+    minutes(&world, 2).await;
+    change(&world, 1001..1301).await;
+    minutes(&world, 2).await;
+    let order: Vec<String> = world.loyalty.batches().into_iter().rev().take(2).rev().flat_map(|it| it.codes).collect();
+    for id in &order[..250] {
+        world.hook.refuse(id, 422);
+        world.loyalty.poison(id, loyalty::Poison::WholeBatchError);
+    }
+    change(&world, 1001..1301).await;
+    for _ in 0..6 * 4 {
+        world.clock.advance(Duration::from_secs(14 * 60));
+        minutes(&world, 1).await;
+    }
+    for id in ["hook", "loyalty"] {
+        let status = world.destination(id).await;
+        assert_eq!((status.counts.failed, status.waiting), (250, 0), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_takes_nothing_new_is_told_since_when_though_changes_come_one_by_one() {
+    let world = world().await;
+    change(&world, 1038..1041).await;
+    minutes(&world, 1).await;
+    refuse(&world, 1001..1038, 400, loyalty::Poison::WholeBatchError);
+    let began = world.now();
+    for id in 1001..1031 {
+        change(&world, [id]).await;
+        world.push().await;
+    }
+    for id in ALL {
+        let status = world.destination(id).await;
+        assert!(status.failing_since.is_some() && status.counts.failed < 20, "{id}: {status:?}");
+    }
+    for _ in 0..48 {
+        world.clock.advance(Duration::from_secs(3_600 - 60));
+        minutes(&world, 1).await;
+    }
+    for id in ALL {
+        let since: jiff::Timestamp = world.destination(id).await.failing_since.unwrap().parse().unwrap();
+        assert!(since <= began + Duration::from_secs(3_600), "{id}: {since}");
+    }
+    accept(&world, 1001..1038);
+    change(&world, [1035]).await;
+    world.clock.advance(Duration::from_secs(3_600));
+    minutes(&world, 1).await;
+    for id in ALL {
+        assert_eq!(world.destination(id).await.failing_since, None, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_gets_few_events_at_each_attempt() {
+    let world = DestinationsFixture::with_customers(100).await;
+    world.add(&["hook"], "").await;
+    minutes(&world, 1).await;
+    world.hook.fault(Some(webhook::Fault::Status(502)));
+    change(&world, 1001..1101).await;
+    minutes(&world, 60).await;
+    let before = world.hook.requests().received;
+    for _ in 0..24 * 4 {
+        world.clock.advance(Duration::from_secs(14 * 60));
+        minutes(&world, 1).await;
+    }
+    let requests = world.hook.requests().received - before;
+    assert!(requests <= 24 * 2 * 2, "{requests} requests in a day");
 }

@@ -62,7 +62,7 @@ async fn many_events_in_a_row_that_a_receiver_fails_at_cost_themselves() {
         world.hook.refuse(&format!("aa~{id}"), 500);
     }
     change(&world, 1001..1041).await;
-    minutes(&world, 8).await;
+    minutes(&world, 15).await;
     assert_eq!(world.refused_by("hook").await, world.ids(1001..1031));
     for id in 1031..1041 {
         assert_eq!(world.names(id)[2], name(&world, id).await, "aa~{id}");
@@ -74,14 +74,14 @@ async fn a_redrive_of_one_that_a_receiver_fails_at_holds_up_nobody_and_comes_to_
     let world = world().await;
     world.hook.refuse("aa~1007", 500);
     change(&world, [1007]).await;
-    minutes(&world, 8).await;
+    minutes(&world, 12).await;
     assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
     world.failures().request_redrive(&world.key("hook"), "aa~1007", world.now()).await.unwrap();
     minutes(&world, 2).await;
     change(&world, [1002]).await;
     world.push().await;
     assert_eq!(world.names(1002)[2], name(&world, 1002).await, "it does not wait with the redrive");
-    minutes(&world, 8).await;
+    minutes(&world, 12).await;
     assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
     assert!(world.failures().redrive_requests(&world.key("hook")).await.unwrap().is_empty());
     assert_eq!(world.destination("hook").await.failing_since, None);
@@ -89,7 +89,7 @@ async fn a_redrive_of_one_that_a_receiver_fails_at_holds_up_nobody_and_comes_to_
 
 #[tokio::test]
 async fn a_gateway_that_gives_up_at_one_customer_costs_that_customer() {
-    for (status, most) in [(504, 8), (503, 60)] {
+    for (status, most) in [(504, 12), (503, 60)] {
         let world = world().await;
         world.hook.refuse("aa~1007", status);
         change(&world, 1001..1041).await;
@@ -383,14 +383,14 @@ async fn witnesses_that_a_service_fails_at_now_prove_nothing_either() {
         world.loyalty.poison(&format!("aa~{id}"), loyalty::Poison::Status(500));
     }
     change(&world, 1008..1020).await;
-    minutes(&world, 10).await;
+    minutes(&world, 25).await;
     assert_eq!(world.refused_by("loyalty").await, ["aa~1008"]);
     assert_eq!(world.destination("loyalty").await.waiting, 0);
 }
 
 #[tokio::test]
 async fn whatever_status_one_customer_is_answered_with_costs_that_customer() {
-    for (status, most) in [(302, 8), (403, 8), (406, 8), (408, 60), (501, 8), (520, 8)] {
+    for (status, most) in [(302, 12), (403, 12), (406, 12), (408, 60), (501, 12), (520, 12)] {
         let world = world().await;
         world.hook.refuse("aa~1007", status);
         world.loyalty.poison("aa~1007", loyalty::Poison::Status(status));
@@ -408,7 +408,7 @@ async fn one_that_a_service_counts_twice_costs_itself() {
     let world = world().await;
     world.loyalty.poison("aa~1007", loyalty::Poison::CountedTwice);
     change(&world, 1001..1041).await;
-    minutes(&world, 10).await;
+    minutes(&world, 12).await;
     assert_eq!(world.refused_by("loyalty").await, ["aa~1007"]);
     assert_eq!(world.destination("loyalty").await.waiting, 0);
 }

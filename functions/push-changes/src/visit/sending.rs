@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
-use destinations::{Context, Delivered, MOST_BLAMED, Outcome, Outgoing};
+use destinations::{Context, Delivered, Outcome, Outgoing};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use model::CustomerId;
-use store::{DeliveryCounts, Failure, Part, StoreError, Witness};
+use model::{ConnectionKey, CustomerId};
+use store::{DeliveryCounts, Failure, Part, StoreError, Tables, Witness};
 
 use super::{End, HEARTBEAT, Sent, Stop, Visit};
 use crate::LEASE;
@@ -39,14 +39,9 @@ impl Visit<'_> {
                 Chosen::LeftOut | Chosen::Listed | Chosen::Damaged => None,
             })
             .collect();
-        let mut witnesses = if outgoing.is_empty() { Vec::new() } else { self.witnesses(&outgoing).await? };
-        if !witnesses.is_empty() {
-            // Another one is asked first at each attempt: any of them may have become one that it does not take.
-            let attempts = self.delivery.progress.effort_of(part).attempts as usize;
-            let count = witnesses.len();
-            witnesses.rotate_left(attempts % count);
-        }
+        let witnesses = if outgoing.is_empty() { Vec::new() } else { self.witnesses(part, &outgoing).await? };
         let ids: Vec<CustomerId> = outgoing.iter().chain(&witnesses).map(|outgoing| outgoing.id.clone()).collect();
+        let requests_before = self.pace.requests();
         let delivered = match self.deliver(part, &outgoing, &witnesses).await {
             Err(Stop::End(End::Lost)) => {
                 self.send_again(&ids).await?;
@@ -54,8 +49,9 @@ impl Visit<'_> {
             }
             delivered => delivered?,
         };
-        let Delivered { outcomes, trouble } = delivered;
-        let mut sent = Sent { ids, trouble, ..Sent::default() };
+        let Delivered { outcomes, trouble, has_taken, blamed, has_failed } = delivered;
+        let is_begun = self.pace.requests() > requests_before;
+        let mut sent = Sent { ids, trouble, has_taken, blamed, has_failed, is_begun, ..Sent::default() };
         let Ended { resolved, failed } = self.sort(told, &chosen, outcomes, &mut sent);
         let failures = &self.pushing.tables.failures;
         let puts = failed.iter().map(|failure| failures.put(self.key, failure));
@@ -129,10 +125,15 @@ impl Visit<'_> {
             return Ok(Delivered::default());
         }
         self.keep_lease().await?;
-        let attempts = self.delivery.progress.effort_of(part).attempts;
-        // Those that are redriven are failures already.
-        let most_blamed = if part == Part::Redrives { usize::MAX } else { MOST_BLAMED };
-        let context = Context { witnesses, attempts, most_blamed, pace: &self.pace };
+        let effort = self.delivery.progress.effort_of(part);
+        let context = Context {
+            witnesses,
+            attempts: effort.attempts,
+            failing_for: effort.failing_for(self.pushing.tables.clock.now()),
+            // Those that are redriven are failures already.
+            blamed: (part != Part::Redrives).then_some(effort.blamed),
+            pace: &self.pace,
+        };
         let mut delivering = std::pin::pin!(self.deliver_all(changes, context));
         loop {
             tokio::select! {
@@ -156,7 +157,7 @@ impl Visit<'_> {
             return delivered;
         }
         tracing::error!("a delivery caused a panic: its customers are sent one by one");
-        let mut all = Delivered { outcomes: vec![None; changes.len()], trouble: None };
+        let mut all = Delivered { outcomes: vec![None; changes.len()], ..Delivered::default() };
         for (change, outcome) in changes.iter().zip(&mut all.outcomes) {
             let alone = client.deliver(self.destination, std::slice::from_ref(change), context);
             let Ok(alone) = AssertUnwindSafe(alone).catch_unwind().await else {
@@ -165,6 +166,9 @@ impl Visit<'_> {
                 continue;
             };
             *outcome = alone.outcomes.into_iter().next().flatten();
+            all.has_taken |= alone.has_taken;
+            all.blamed += alone.blamed;
+            all.has_failed |= alone.has_failed;
             if alone.trouble.is_some() {
                 all.trouble = alone.trouble;
                 break;
@@ -173,10 +177,55 @@ impl Visit<'_> {
         all
     }
 
-    /// Customers that the destination took as they are, and that are not among those that are to be sent.
-    async fn witnesses(&self, changes: &[Outgoing]) -> Result<Vec<Outgoing>, StoreError> {
-        let witnesses = &self.delivery.progress.witnesses;
-        let ids = witnesses.iter().filter_map(|witness| witness.id.parse::<CustomerId>().ok());
+    /// Customers that show whether the destination takes anybody: those that it took, are as they were, and are not
+    /// to be sent. After an attempt that failed, or if there are none: those that it took, whatever became of them, and
+    /// some of all that it gets. Another one comes first at each attempt: any of them may be one that it takes no more.
+    async fn witnesses(&self, part: Part, changes: &[Outgoing]) -> Result<Vec<Outgoing>, StoreError> {
+        let attempts = self.delivery.progress.effort_of(part).attempts;
+        let taken = &self.delivery.progress.witnesses;
+        let is_to_be_sent = |id: &CustomerId| changes.iter().any(|change| change.id == *id);
+        let is_as_taken = |outgoing: &Outgoing| {
+            let id = outgoing.id.to_string();
+            taken.iter().any(|witness| witness.id == id && witness.revision == outgoing.revision)
+        };
+        let mut ids: Vec<CustomerId> = taken.iter().filter_map(|witness| witness.id.parse().ok()).collect();
+        if attempts == 0 {
+            let known = ids.iter().filter(|id| !is_to_be_sent(id)).cloned().collect();
+            let known: Vec<Outgoing> = self.as_they_are(known).await?.into_iter().filter(is_as_taken).collect();
+            if !known.is_empty() {
+                return Ok(known);
+            }
+        }
+        let others = self.others().await?.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>();
+        ids.extend(others);
+        // One that is sent alone proves nothing for itself.
+        ids.retain(|id| changes.len() > 1 || !is_to_be_sent(id));
+        let mut witnesses = self.as_they_are(ids).await?;
+        let first = attempts as usize % witnesses.len().max(1);
+        witnesses.rotate_left(first);
+        Ok(witnesses)
+    }
+
+    /// Some customers of the connections that the destination gets, others each time.
+    async fn others(&self) -> Result<Vec<CustomerId>, StoreError> {
+        const WANTED: usize = 4;
+        let Tables { shadow, random, .. } = &self.pushing.tables;
+        let mut from = self.destination.settings.from.clone();
+        let mut others = Vec::new();
+        while !from.is_empty() && others.len() < WANTED {
+            let place = usize::try_from(random.below(from.len() as u64)).unwrap_or(0);
+            let connection = from.swap_remove(place);
+            let key = ConnectionKey::new(&self.key.tenant, &connection);
+            // Of one connection none may be taken.
+            let wanted = (WANTED - others.len()).div_ceil(if from.is_empty() { 1 } else { 2 });
+            let source_ids = shadow.some_existing(&key, wanted).await?.into_iter();
+            others.extend(source_ids.map(|source_id| CustomerId { connection: connection.clone(), source_id }));
+        }
+        Ok(others)
+    }
+
+    /// What is sent of customers, if it is to find out whether the destination takes anybody.
+    async fn as_they_are(&self, ids: Vec<CustomerId>) -> Result<Vec<Outgoing>, StoreError> {
         let told = |id| Told {
             id,
             at: self.pushing.tables.clock.now(),
@@ -185,19 +234,16 @@ impl Visit<'_> {
             only_if_gone: false,
             occasion: self.delivery.progress.round.to_string(),
         };
-        let told: Vec<Told> = ids.filter(|id| changes.iter().all(|change| change.id != *id)).map(told).collect();
+        let told: Vec<Told> = ids.into_iter().map(told).collect();
         if told.is_empty() {
             return Ok(Vec::new());
         }
-        let is_as_taken = |outgoing: &Outgoing| {
-            let id = outgoing.id.to_string();
-            witnesses.iter().any(|witness| witness.id == id && witness.revision == outgoing.revision)
-        };
         let chosen = self.choice.choose(&told, self.deadline).await?.into_iter();
         let sendable = chosen.filter_map(|chosen| match chosen {
             Chosen::Send(outgoing) => Some(*outgoing),
             Chosen::LeftOut | Chosen::Listed | Chosen::Damaged => None,
         });
-        Ok(sendable.filter(is_as_taken).collect())
+        // A deletion is not sent twice.
+        Ok(sendable.filter(|outgoing| !outgoing.is_deletion()).collect())
     }
 }

@@ -13,7 +13,7 @@ use wire::business_catalyst::{
 };
 use wire::{Limits, ReadError};
 
-use crate::array::{Said, TakesLists};
+use crate::delivering::{Said, Takes};
 use crate::http::{Answer, Requests};
 use crate::{Outcome, Outgoing, Trouble};
 
@@ -39,8 +39,10 @@ pub(crate) struct Login {
     password: String,
 }
 
-impl TakesLists for Site<'_> {
+impl Takes for Site<'_> {
     type Item = ContactToWrite;
+
+    const AT_ONCE: usize = 1;
 
     fn item(&self, change: &Outgoing) -> Result<ContactToWrite, Outcome> {
         let contact = match &change.customer {
@@ -58,7 +60,7 @@ impl TakesLists for Site<'_> {
         }
     }
 
-    fn parts(&self, items: &[ContactToWrite]) -> Vec<Vec<usize>> {
+    fn lists(&self, items: &[ContactToWrite]) -> Vec<Vec<usize>> {
         let places: Vec<usize> = (0..items.len()).collect();
         places.chunks(MOST_CONTACTS).map(<[usize]>::to_vec).collect()
     }
@@ -110,11 +112,13 @@ impl Site<'_> {
                 reason: redact(&format!("it answered with an error: {message}")),
                 answer: redact(&answer.shown()),
                 has_some: false,
+                may_be_us: false,
             }),
             _ if answer.status.is_client_error() => Ok(Said::Refused {
                 reason: format!("it answered with HTTP {}", answer.status),
                 answer: redact(&answer.shown()),
                 has_some: false,
+                may_be_us: false,
             }),
             _ if is_fault_status => Err(answer.into_trouble()),
             Ok(()) => Err(answer.into_trouble()),

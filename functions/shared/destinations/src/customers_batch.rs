@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use wire::customers_batch::{Access, BatchAnswer, Dialect, RowToSend, batches_of, read_batch_answer};
 use wire::{Limits, ReadError};
 
-use crate::array::{Said, TakesLists};
+use crate::delivering::{Said, Takes};
 use crate::http::{Answer, Requests};
 use crate::{Outcome, Outgoing, Trouble};
 
@@ -36,8 +36,10 @@ pub(crate) struct Credentials {
     account_id: String,
 }
 
-impl TakesLists for Service<'_> {
+impl Takes for Service<'_> {
     type Item = RowToSend;
+
+    const AT_ONCE: usize = 1;
 
     fn item(&self, change: &Outgoing) -> Result<RowToSend, Outcome> {
         // The dialect has no word for a deletion.
@@ -48,7 +50,7 @@ impl TakesLists for Service<'_> {
         RowToSend::of(customer).map_err(|error| refused(error.to_string()))
     }
 
-    fn parts(&self, items: &[RowToSend]) -> Vec<Vec<usize>> {
+    fn lists(&self, items: &[RowToSend]) -> Vec<Vec<usize>> {
         batches_of(items)
             .into_iter()
             .flat_map(|batch| batch.places.chunks(MOST_ROWS).map(<[usize]>::to_vec).collect::<Vec<_>>())
@@ -89,7 +91,12 @@ impl Service<'_> {
     fn said(&self, answer: Answer, rows: usize) -> Result<Said, Trouble> {
         let answer = answer.unless_trouble()?;
         let redact = |text: &str| wire::redact(text, &self.access.user_id, &self.access.user_password);
-        let refused = |reason: String, has_some| Said::Refused { reason, answer: redact(&answer.shown()), has_some };
+        let refused = |reason: String, has_some| Said::Refused {
+            reason,
+            answer: redact(&answer.shown()),
+            has_some,
+            may_be_us: false,
+        };
         match read_batch_answer(answer.body.as_slice(), &Limits::of_batch_answer()) {
             Ok(BatchAnswer { new, updated }) => {
                 let counted = new.saturating_add(updated);

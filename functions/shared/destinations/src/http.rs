@@ -21,7 +21,7 @@ use sources::Transport;
 use sources::exchange::{self, LazyClient};
 use store::Clock;
 
-use crate::{LONGEST_REQUEST, NO_ACCIDENT, NOT_BUSY, Trouble, before};
+use crate::{FOR_LONG, LONGEST_REQUEST, NO_ACCIDENT, Trouble, before};
 
 /// How much of an answer is read: some receivers of lists tell of every row.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -198,9 +198,9 @@ impl Answer {
             410 | 425 | 429 => (None, true),
             // It does not know us, whatever is sent.
             401 | 407 => (None, is_to_wait),
-            408 => (Some(NOT_BUSY), true),
-            503 => (Some(NOT_BUSY), is_to_wait),
-            _ if is_to_wait => (Some(NOT_BUSY), true),
+            408 => (Some(FOR_LONG), true),
+            503 => (Some(FOR_LONG), is_to_wait),
+            _ if is_to_wait => (Some(FOR_LONG), true),
             // A guard before the destination may dislike what is sent, and answer with any status.
             _ => (Some(NO_ACCIDENT), false),
         };
@@ -242,24 +242,37 @@ pub struct Pace {
     clock: Clock,
     interval: SignedDuration,
     deadline: Timestamp,
-    next: Arc<Mutex<Timestamp>>,
+    slots: Arc<Mutex<Slots>>,
+}
+
+#[derive(Debug)]
+struct Slots {
+    /// When the next request may be sent.
+    next: Timestamp,
+    /// How many were given.
+    given: u64,
 }
 
 impl Pace {
     pub(crate) fn new(clock: Clock, per_second: f64, deadline: Timestamp) -> Self {
         let interval = SignedDuration::try_from_secs_f64(1.0 / per_second).unwrap_or(SignedDuration::ZERO);
-        let next = Arc::new(Mutex::new(clock.now()));
-        Self { clock, interval, deadline, next }
+        let slots = Arc::new(Mutex::new(Slots { next: clock.now(), given: 0 }));
+        Self { clock, interval, deadline, slots }
+    }
+
+    /// How many requests were sent.
+    pub fn requests(&self) -> u64 {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).given
     }
 
     async fn wait(&self) -> Result<(), Trouble> {
         let slot = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let slot = (*next).max(self.clock.now());
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = slots.next.max(self.clock.now());
             if slot > before(self.deadline, LONGEST_REQUEST) {
                 return Err(Trouble::out_of_time());
             }
-            *next = slot + self.interval;
+            *slots = Slots { next: slot + self.interval, given: slots.given + 1 };
             slot
         };
         self.clock.wait_until(slot).await;

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `http` | one request and its answer, to an address that may be sent to |
-//! | `array` | which of many customers a destination does not take, if it answers for all of them at once |
+//! | `delivering` | who is to blame for what a destination does not take |
 //! | `check` | whether a destination can be reached and lets us in, without sending it anything |
 //! | `business_catalyst`, `customers_batch`, `webhook` | the three kinds |
 //!
@@ -11,10 +11,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod array;
 mod business_catalyst;
 mod check;
 mod customers_batch;
+mod delivering;
 mod http;
 mod webhook;
 
@@ -28,19 +28,19 @@ use store::{Clock, Secrets};
 
 pub use http::{DestinationHttp, Pace, SystemResolver};
 
-use array::Arrays;
+use delivering::deliver;
 
 /// How long before its deadline a caller begins its last delivery: as long as the slowest request may take, and a pause
 /// before it.
 pub const LONGEST_REQUEST: Duration = Duration::from_secs(30);
 
-/// After so many attempts in a row that failed it is no accident that a destination fails at a customer.
-pub const NO_ACCIDENT: u32 = 3;
-/// The same of one that says that it is busy: that passes by itself.
-const NOT_BUSY: u32 = 8;
+/// After so long it is no accident that a destination fails at a customer: a machine that is started anew is back.
+pub const NO_ACCIDENT: Duration = Duration::from_secs(300);
+/// After so long a destination that says that it is busy is not, and one that takes nobody new means it.
+pub const FOR_LONG: Duration = Duration::from_secs(1_200);
 
-/// How many customers are blamed at most in one delivery of which the destination takes none: it may take what it knows
-/// already, and nothing else.
+/// How many customers are blamed at once if the destination takes none of those that are sent, and at how many of them
+/// it may fail. If it takes none [for long](FOR_LONG), as many again as were blamed so far.
 pub const MOST_BLAMED: usize = 4;
 
 /// A change to be sent.
@@ -85,8 +85,8 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
     /// Whether it says that it is gone for good.
     pub is_gone: bool,
-    /// After how many attempts that failed what was sent may be to blame; `None` if it never is.
-    pub blames_after: Option<u32>,
+    /// After how long what was sent may be to blame; `None` if it never is.
+    pub blames_after: Option<Duration>,
     /// Whether it would be the same whatever is sent: it is not reached, or wants to be left alone.
     pub stops_all: bool,
     /// Whether nothing is wrong but that there is no time left for another request.
@@ -98,20 +98,28 @@ pub struct Trouble {
 pub struct Delivered {
     /// Of each of them, in their order; `None` if that is not known, for there is trouble.
     pub outcomes: Vec<Option<Outcome>>,
-    /// What keeps the others from being sent.
+    /// What keeps the others from being sent; or that the destination takes nobody of those that are sent.
     pub trouble: Option<Trouble>,
+    /// Whether it took any of them.
+    pub has_taken: bool,
+    /// How many of them it does not take, though it takes others.
+    pub blamed: usize,
+    /// Whether it failed at any of these, instead of refusing it.
+    pub has_failed: bool,
 }
 
 /// What is known beside the changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Customers that the destination took as they are: if it takes none of these either, it is the destination that is
-    /// to blame.
+    /// Other customers, some of which the destination took before: if it takes none of these either, it is the
+    /// destination that is to blame.
     pub witnesses: &'a [Outgoing],
     /// How many attempts have failed since it took somebody.
     pub attempts: u32,
-    /// How many may be blamed if the destination takes none.
-    pub most_blamed: usize,
+    /// For how long it has been failing.
+    pub failing_for: Duration,
+    /// How many were blamed since it took somebody that was not a witness; `None` if any number may be.
+    pub blamed: Option<usize>,
     /// When requests may be sent.
     pub pace: &'a Pace,
 }
@@ -153,24 +161,27 @@ impl DestinationClient {
             Receiver::BusinessCatalyst(site) => match self.credentials(settings, business_catalyst::FIELDS).await {
                 Ok(login) => {
                     let site = business_catalyst::Site { site, login, request };
-                    Arrays::new(site).deliver(changes, context).await
+                    deliver(&site, changes, context).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
             Receiver::CustomersBatch(service) => match self.credentials(settings, customers_batch::FIELDS).await {
                 Ok(access) => {
                     let service = customers_batch::Service { service, access, request };
-                    Arrays::new(service).deliver(changes, context).await
+                    deliver(&service, changes, context).await
                 }
                 Err(trouble) => trouble.stops(changes.len()),
             },
-            Receiver::Webhook(hook) => match self.credentials(settings, webhook::FIELDS).await {
-                Ok(secrets) => {
-                    let hook = webhook::Hook { key: &destination.key, hook, request, clock: &self.clock };
-                    hook.deliver(changes, context, &secrets).await
+            Receiver::Webhook(hook) => {
+                let secrets = self.credentials::<webhook::Secrets>(settings, webhook::FIELDS).await;
+                match secrets.and_then(|secrets| secrets.parsed()) {
+                    Ok(secrets) => {
+                        let hook = webhook::Hook { key: &destination.key, hook, request, clock: &self.clock, secrets };
+                        deliver(&hook, changes, context).await
+                    }
+                    Err(trouble) => trouble.stops(changes.len()),
                 }
-                Err(trouble) => trouble.stops(changes.len()),
-            },
+            }
         };
         let is_refused = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Refused { .. }));
         let is_in_trouble = delivered.trouble.as_ref().is_some_and(|trouble| !trouble.is_out_of_time);
@@ -191,22 +202,12 @@ impl DestinationClient {
     }
 }
 
-impl Delivered {
-    /// Notes trouble; what is worse counts.
-    pub(crate) fn meets(&mut self, trouble: Trouble) {
-        self.trouble = Some(match self.trouble.take() {
-            Some(before) => before.and(trouble),
-            None => trouble,
-        });
-    }
-}
-
 impl Trouble {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }
     }
 
-    /// The same, and what was sent is to blame if it comes again and again.
+    /// The same, and what was sent may be to blame if it goes on.
     pub(crate) fn of_content(self) -> Self {
         Self { blames_after: Some(NO_ACCIDENT), ..self }
     }
@@ -224,14 +225,14 @@ impl Trouble {
         Self { retry_after, ..worse }
     }
 
-    /// Whether what was sent may be to blame, after so many attempts that failed.
-    pub(crate) fn blames_content(&self, attempts: u32) -> bool {
-        self.blames_after.is_some_and(|after| attempts >= after)
+    /// Whether what was sent may be to blame, if the destination has been failing for so long.
+    pub(crate) fn blames_content(&self, failing_for: Duration) -> bool {
+        self.blames_after.is_some_and(|after| failing_for >= after)
     }
 
     /// Before anything was sent.
     fn stops(self, changes: usize) -> Delivered {
-        Delivered { outcomes: vec![None; changes], trouble: Some(self) }
+        Delivered { outcomes: vec![None; changes], trouble: Some(self), ..Delivered::default() }
     }
 }
 
@@ -240,12 +241,6 @@ impl Outgoing {
     pub fn is_deletion(&self) -> bool {
         self.action == ChangeAction::Deleted
     }
-}
-
-/// Whether as many as can be are sent after so many attempts that failed, though few were before: every second time,
-/// for among a few there may be none that the destination takes.
-pub fn is_widened(attempts: u32) -> bool {
-    attempts > NO_ACCIDENT && attempts.is_multiple_of(2)
 }
 
 /// A time so much before another.

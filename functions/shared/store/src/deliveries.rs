@@ -94,15 +94,29 @@ pub enum Part {
 pub struct Effort {
     /// How many attempts have failed since the destination took somebody.
     pub attempts: u32,
-    /// Since when it stands.
+    /// Since when no page of it went without trouble.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// Before this it is not tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
+    /// Since when it fails at some, or at long lists: it did not fail since at as many as can be sent at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsteady_since: Option<Timestamp>,
     /// How many customers are sent at once; `None` if as many as can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_once: Option<usize>,
+    /// How many were blamed since the destination took somebody.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blamed: usize,
+    /// When a customer was blamed the last time that the destination failed at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Part {
@@ -112,9 +126,13 @@ impl Part {
 }
 
 impl Effort {
+    /// How long it is known that the destination fails at some.
+    const FAILED_LATELY: Duration = Duration::from_secs(3_600);
+
     /// An attempt failed at `now`. If it may have been too many at once, half as many are sent from now on.
     pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
         self.failing_since.get_or_insert(now);
+        self.unsteady_since.get_or_insert(now);
         self.run_out_of_time(too_many);
     }
 
@@ -128,12 +146,39 @@ impl Effort {
         }
     }
 
-    /// It has come on; with `taken` the destination took somebody.
-    pub fn come_on(&mut self, taken: bool) {
-        (self.failing_since, self.due_at) = (None, None);
+    /// Some customers have come to an end: with `taken` the destination took some of them, and so many were `blamed`.
+    /// It goes on without trouble if it `is_well`.
+    pub fn come_on(&mut self, taken: bool, blamed: usize, is_well: bool) {
+        self.due_at = None;
         if taken {
-            self.attempts = 0;
+            (self.attempts, self.blamed) = (0, 0);
+        } else {
+            self.blamed = self.blamed.saturating_add(blamed);
         }
+        if is_well {
+            self.failing_since = None;
+        }
+        if is_well && self.at_once.is_none() {
+            self.unsteady_since = None;
+        }
+    }
+
+    /// For how long it has been failing at `now`, at least at some. For ever, if it failed lately at one that was to
+    /// blame: others like it are not waited for again.
+    pub fn failing_for(&self, now: Timestamp) -> Duration {
+        let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        if self.failed_at.is_some_and(|at| since(at) < Self::FAILED_LATELY) {
+            return Duration::MAX;
+        }
+        self.unsteady_since.map_or(Duration::ZERO, since)
+    }
+
+    /// Nothing is left to be sent. If it was failing, and the last ones were blamed, it goes on failing.
+    fn end(&mut self) {
+        if self.blamed == 0 || self.failing_since.is_none() {
+            (self.attempts, self.failing_since, self.unsteady_since) = (0, None, None);
+        }
+        self.due_at = None;
     }
 
     /// As many as were allowed at once were settled: some more are allowed, up to `most`.
@@ -252,12 +297,11 @@ impl Progress {
 
     /// Nothing is left to be sent: whether that ends an effort that failed, or a wait.
     pub fn all_is_sent(&mut self) -> bool {
-        let is_pending = |effort: &Effort| effort.attempts > 0 || effort.failing_since.or(effort.due_at).is_some();
-        let failed = self.efforts().any(is_pending);
+        let before = [self.feed.clone(), self.listing.clone(), self.redrives.clone()];
         for part in Part::ALL {
-            self.effort(part).come_on(true);
+            self.effort(part).end();
         }
-        failed
+        before != [self.feed.clone(), self.listing.clone(), self.redrives.clone()]
     }
 
     /// All parts may go on at once, whatever they were to wait for; whether one was to wait.

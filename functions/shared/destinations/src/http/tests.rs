@@ -142,10 +142,10 @@ fn what_can_depend_on_what_is_sent_blames_it_in_the_end() {
     };
     for status in [302, 403, 404, 406, 500, 501, 502, 504, 520] {
         assert_eq!(trouble(status, None), (Some(NO_ACCIDENT), false), "{status}");
-        assert_eq!(trouble(status, Some(7)), (Some(NOT_BUSY), true), "{status}, and when to come back");
+        assert_eq!(trouble(status, Some(7)), (Some(FOR_LONG), true), "{status}, and when to come back");
     }
-    assert_eq!(trouble(503, None), (Some(NOT_BUSY), false));
-    assert_eq!(trouble(408, None), (Some(NOT_BUSY), true));
+    assert_eq!(trouble(503, None), (Some(FOR_LONG), false));
+    assert_eq!(trouble(408, None), (Some(FOR_LONG), true));
     for status in [410, 425, 429] {
         assert_eq!(trouble(status, None), (None, true), "{status}");
         assert_eq!(trouble(status, Some(7)), (None, true), "{status}, and when to come back");
