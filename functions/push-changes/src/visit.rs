@@ -129,8 +129,10 @@ struct Sent {
     trouble: Option<Trouble>,
     /// See [`Delivered`](destinations::Delivered).
     has_taken: bool,
-    blamed: usize,
     has_failed: bool,
+    is_unsteady: bool,
+    /// How many are failure records now that were none before, though the destination takes others.
+    blamed: usize,
     /// Whether any request was made.
     is_begun: bool,
 }
@@ -333,8 +335,7 @@ impl<'a> Visit<'a> {
         }
         if is_other {
             progress.receiver = system;
-            progress.witnesses.clear();
-            progress.all_is_sent();
+            progress.begin_with_another();
         }
         // It may have been sent customers of one whose listing was not begun: by the feed, or in an earlier round.
         let known: BTreeSet<String> = progress.listed.keys().chain(&progress.begun).cloned().collect();
@@ -376,7 +377,7 @@ impl<'a> Visit<'a> {
 
     /// Notes what a page came to. With trouble, the note is written with it.
     async fn take(&mut self, part: Part, sent: Sent) -> Result<(), Stop> {
-        let Sent { settled, counts, ids, witnesses, is_full, trouble, has_taken, blamed, has_failed, is_begun } = sent;
+        let Sent { settled, counts, ids, witnesses, is_full, trouble, blamed, .. } = sent;
         let (now, most) = (self.pushing.tables.clock.now(), self.most_at_once());
         // If one request holds them all.
         let is_list = self.destination.settings.receiver.kind() != DestinationKind::Webhook;
@@ -387,11 +388,17 @@ impl<'a> Visit<'a> {
         progress.remember(witnesses);
         let effort = progress.effort(part);
         if settled > 0 {
-            effort.come_on(has_taken, blamed, trouble.is_none());
+            effort.come_on(blamed, trouble.is_none());
         }
-        if has_failed {
+        if sent.has_taken {
+            effort.is_taken();
+            progress.goes_on_with(part);
+        }
+        let effort = progress.effort(part);
+        if sent.has_failed {
             effort.failed_at = Some(now);
         }
+        effort.note_steadiness(now, sent.is_unsteady, trouble.is_none());
         if is_full && trouble.is_none() {
             effort.allow_more(most);
         }
@@ -399,11 +406,11 @@ impl<'a> Visit<'a> {
         let is_out_of_time = trouble.is_some();
         match trouble {
             Some(trouble) if !trouble.is_out_of_time => {
-                effort.fail(now, at_once.filter(|_| trouble.blames_after.is_some()));
+                effort.fail(now, sent.has_taken, at_once.filter(|_| trouble.blames_after.is_some()));
                 return Err(Stop::End(End::Trouble(part, trouble)));
             }
             // All of its time was not enough for the first ones: fewer may be sooner done.
-            Some(_) if settled == 0 && is_begun => effort.run_out_of_time(at_once),
+            Some(_) if settled == 0 && sent.is_begun => effort.run_out_of_time(at_once),
             _ => {}
         }
         if self.state.error.is_some() && self.delivery.progress.failing_since().is_none() {

@@ -355,7 +355,7 @@ async fn a_part_of_a_receiver_that_is_down_for_minutes_costs_no_customer() {
 #[tokio::test]
 async fn one_of_two_machines_of_a_receiver_that_refuses_everybody_costs_no_customer() {
     let world = world().await;
-    world.hook.fault(Some(WebhookFault::EverySecond(404).into()));
+    world.hook.fault(Some(WebhookFault::TakesOneIn(2, 404).into()));
     for id in 1001..1010 {
         change(&world, [id]).await;
         world.push().await;
@@ -438,4 +438,121 @@ async fn a_receiver_that_is_down_gets_few_events_at_each_attempt() {
     }
     let requests = world.hook.requests().received - before;
     assert!(requests <= 24 * 2 * 2, "{requests} requests in a day");
+}
+
+#[tokio::test]
+async fn a_receiver_that_sheds_what_is_too_much_for_it_blames_nobody() {
+    let world = world().await;
+    world.hook.fault(Some(WebhookFault::TakesOneIn(3, 503).into()));
+    change(&world, 1001..1021).await;
+    minutes(&world, 60).await;
+    let status = world.destination("hook").await;
+    assert_eq!((status.counts.failed, status.waiting), (0, 0), "{status:?}");
+    world.assert_hook_has_what_the_source_has().await;
+}
+
+#[tokio::test]
+async fn a_part_that_is_down_costs_no_customer_though_one_is_known_that_it_always_fails_at() {
+    let world = DestinationsFixture::with_customers(200).await;
+    world.add(&["hook"], "").await;
+    minutes(&world, 1).await;
+    world.hook.refuse("aa~1007", 500);
+    change(&world, [1007]).await;
+    minutes(&world, 10).await;
+    assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
+    for id in world.ids((1011..1201).step_by(10)) {
+        world.hook.refuse(&id, 502);
+    }
+    change(&world, (1001..1201).filter(|id| *id != 1007)).await;
+    world.push().await;
+    world.clock.advance(Duration::from_secs(30));
+    world.push().await;
+    accept(&world, (1011..1201).step_by(10));
+    minutes(&world, 10).await;
+    assert_eq!(world.refused_by("hook").await, ["aa~1007"]);
+    assert_eq!(world.destination("hook").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_listing_that_ends_with_refusals_is_not_failing_once_it_is_over() {
+    let world = DestinationsFixture::with_customers(10).await;
+    for _ in 0..6 {
+        world.site.create(None);
+    }
+    world.add_from(&["loyalty"], "['aa', 'bc']", "").await;
+    world.run_all_for(30).await;
+    for code in world.loyalty.codes().into_iter().filter(|code| code.starts_with("bc~")) {
+        world.loyalty.poison(&code, loyalty::Poison::WholeBatchError);
+    }
+    world.states().request_resync(&world.key("loyalty"), world.now()).await.unwrap();
+    minutes(&world, 10).await;
+    let status = world.destination("loyalty").await;
+    assert_eq!((status.failures, status.listed_percent, status.waiting), (6, 100, 0), "{status:?}");
+    change(&world, [1003]).await;
+    minutes(&world, 2).await;
+    assert_eq!(world.destination("loyalty").await.failing_since, None);
+}
+
+#[tokio::test]
+async fn one_customer_that_is_refused_again_and_again_holds_up_no_other() {
+    let world = world().await;
+    refuse(&world, 1007..1008, 422, loyalty::Poison::WholeBatchError);
+    for _ in 0..8 {
+        change(&world, [1007]).await;
+        world.push().await;
+    }
+    for id in ALL {
+        assert_eq!(world.destination(id).await.failing_since, None, "{id}");
+    }
+    change(&world, [1008]).await;
+    world.push().await;
+    let name = name(&world, 1008).await;
+    assert_eq!([0, 2].map(|place| world.names(1008)[place].clone()), [name.clone(), name]);
+    assert_eq!(world.destination("loyalty").await.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_deletion_that_a_service_has_no_word_for_does_not_hide_that_it_takes_nothing() {
+    let world = world().await;
+    change(&world, 1038..1041).await;
+    minutes(&world, 1).await;
+    refuse(&world, 1001..1038, 400, loyalty::Poison::WholeBatchError);
+    let began = world.now();
+    for id in 1001..1011 {
+        change(&world, [id]).await;
+        world.push().await;
+    }
+    for hour in 0..48 {
+        world.clock.advance(Duration::from_secs(3_600 - 60));
+        if hour == 20 {
+            world.source.delete(1030);
+            world.sync().await;
+        }
+        minutes(&world, 1).await;
+    }
+    let since: jiff::Timestamp = world.destination("loyalty").await.failing_since.unwrap().parse().unwrap();
+    assert!(since <= began + Duration::from_secs(3_600), "{since}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_some_in_a_window_comes_on_behind_one_that_it_refuses() {
+    let world = world().await;
+    let first = in_order(&world, 40).await[0].clone();
+    world.hook.refuse(&first, 422);
+    change(&world, 1001..1041).await;
+    // Seven are answered, and then it wants to be left alone.
+    for _ in 0..30 {
+        let before = world.hook.requests().received;
+        let (visit, limit) = (world.minute(), async {
+            while world.hook.requests().received < before + 7 {
+                tokio::task::yield_now().await;
+            }
+            world.hook.fault(Some(webhook::Fault::Status(429)));
+            std::future::pending::<()>().await
+        });
+        tokio::select! { () = visit => {}, () = limit => {} }
+        world.hook.fault(None);
+    }
+    assert_eq!(world.refused_by("hook").await, [first]);
+    assert_eq!(world.destination("hook").await.waiting, 0);
 }

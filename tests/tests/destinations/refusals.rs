@@ -216,7 +216,7 @@ async fn a_customer_that_a_destination_always_fails_at_costs_itself() {
     world.source.change(1001..1041);
     world.sync().await;
     world.publish().await;
-    for _ in 0..12 {
+    for _ in 0..16 {
         world.minute().await;
     }
     for id in ["loyalty", "hook"] {

@@ -390,7 +390,7 @@ async fn witnesses_that_a_service_fails_at_now_prove_nothing_either() {
 
 #[tokio::test]
 async fn whatever_status_one_customer_is_answered_with_costs_that_customer() {
-    for (status, most) in [(302, 12), (403, 12), (406, 12), (408, 60), (501, 12), (520, 12)] {
+    for (status, most) in [(302, 16), (403, 16), (406, 16), (408, 60), (501, 16), (520, 16)] {
         let world = world().await;
         world.hook.refuse("aa~1007", status);
         world.loyalty.poison("aa~1007", loyalty::Poison::Status(status));
@@ -408,7 +408,7 @@ async fn one_that_a_service_counts_twice_costs_itself() {
     let world = world().await;
     world.loyalty.poison("aa~1007", loyalty::Poison::CountedTwice);
     change(&world, 1001..1041).await;
-    minutes(&world, 12).await;
+    minutes(&world, 16).await;
     assert_eq!(world.refused_by("loyalty").await, ["aa~1007"]);
     assert_eq!(world.destination("loyalty").await.waiting, 0);
 }

@@ -49,11 +49,15 @@ impl Visit<'_> {
             }
             delivered => delivered?,
         };
-        let Delivered { outcomes, trouble, has_taken, blamed, has_failed } = delivered;
+        let Delivered { outcomes, trouble, has_taken, blamed, has_failed, is_unsteady } = delivered;
         let is_begun = self.pace.requests() > requests_before;
-        let mut sent = Sent { ids, trouble, has_taken, blamed, has_failed, is_begun, ..Sent::default() };
+        let mut sent = Sent { ids, trouble, has_taken, has_failed, is_unsteady, is_begun, ..Sent::default() };
         let Ended { resolved, failed } = self.sort(told, &chosen, outcomes, &mut sent);
         let failures = &self.pushing.tables.failures;
+        for id in blamed {
+            // One that the destination did not take before says nothing new of it.
+            sent.blamed += usize::from(!failures.is_there(self.key, &id.to_string()).await?);
+        }
         let puts = failed.iter().map(|failure| failures.put(self.key, failure));
         stream::iter(puts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         failures.remove_sent(self.key, &resolved).await?;
@@ -125,11 +129,12 @@ impl Visit<'_> {
             return Ok(Delivered::default());
         }
         self.keep_lease().await?;
-        let effort = self.delivery.progress.effort_of(part);
+        let (effort, now) = (self.delivery.progress.effort_of(part), self.pushing.tables.clock.now());
         let context = Context {
             witnesses,
             attempts: effort.attempts,
-            failing_for: effort.failing_for(self.pushing.tables.clock.now()),
+            failing_for: effort.stands_for(now),
+            unsteady_for: effort.unsteady_for(now),
             // Those that are redriven are failures already.
             blamed: (part != Part::Redrives).then_some(effort.blamed),
             pace: &self.pace,
@@ -167,8 +172,9 @@ impl Visit<'_> {
             };
             *outcome = alone.outcomes.into_iter().next().flatten();
             all.has_taken |= alone.has_taken;
-            all.blamed += alone.blamed;
+            all.blamed.extend(alone.blamed);
             all.has_failed |= alone.has_failed;
+            all.is_unsteady |= alone.is_unsteady;
             if alone.trouble.is_some() {
                 all.trouble = alone.trouble;
                 break;

@@ -23,6 +23,9 @@ impl Visit<'_> {
         // Between half of it and all of it: destinations that fail together do not come back together.
         let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(millis / 2 + random.below(millis / 2 + 1));
+        // Not longer than until it shows whether the first customer is to blame.
+        let left = trouble.blames_after.map(|after| after.saturating_sub(effort.stands_for(now)));
+        let pause = left.filter(|left| !left.is_zero()).map_or(pause, |left| pause.min(left));
         let pause = pause.max(trouble.retry_after.unwrap_or_default()).min(LONGEST_PAUSE);
         effort.due_at = (!trouble.is_gone).then_some(now + pause);
         self.note().await?;

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use model::CustomerId;
 
 use crate::{Context, Delivered, FOR_LONG, MOST_BLAMED, NO_ACCIDENT, Outcome, Outgoing, Trouble};
 
@@ -109,18 +110,18 @@ pub(crate) async fn deliver<D: Takes>(destination: &D, changes: &[Outgoing], con
         outcomes: vec![None; items.len()],
         last_alone: None,
         is_unsteady: false,
-        blamed: 0,
+        blamed: Vec::new(),
         failures: 0,
     };
     let trouble = sorting.run().await.err();
     let has_taken = sorting.has_taken();
-    let Sorting { outcomes: sorted, blamed, failures, .. } = sorting;
+    let Sorting { outcomes: sorted, blamed, failures, is_unsteady, .. } = sorting;
     // Those that were sent, in their order.
     let open = outcomes.iter_mut().filter(|outcome| outcome.is_none());
     for (outcome, sorted) in open.zip(sorted) {
         *outcome = sorted;
     }
-    Delivered { outcomes, trouble, has_taken, blamed, has_failed: failures > 0 }
+    Delivered { outcomes, trouble, has_taken, blamed, has_failed: failures > 0, is_unsteady }
 }
 
 /// What a destination did with a list that it does not take.
@@ -157,59 +158,61 @@ struct Sorting<'a, D: Takes> {
     outcomes: Vec<Option<Outcome>>,
     /// The item that the last request held alone.
     last_alone: Option<usize>,
-    /// Whether it has taken one that it had not taken just before.
+    /// Whether it has taken one alone that it had not taken alone before.
     is_unsteady: bool,
-    /// How many are blamed, and at how many of them it failed.
-    blamed: usize,
+    /// Those that are blamed, and at how many of them it failed.
+    blamed: Vec<CustomerId>,
     failures: usize,
 }
 
 impl<'a, D: Takes> Sorting<'a, D> {
     async fn run(&mut self) -> Result<(), Trouble> {
         let lists = self.destination.lists(self.items).into_iter();
-        let mut open = self.send_all(lists.map(|list| (list, None)).collect()).await?;
-        if let Some(no) = open.iter().find_map(|(_, no)| no.as_ref())
-            && !self.works
-        {
-            self.ask_the_witnesses(no).await?;
-        }
-        open = self.send_all(open).await?;
-        open.reverse();
-        let (mut put_off, mut last) = (VecDeque::new(), None);
-        while let Some((list, no)) = open.pop().or_else(|| put_off.pop_front()) {
-            let Some(no) = no else {
-                if let Some(no) = self.ask(&list).await? {
-                    open.push((list, Some(no)));
+        let mut open: VecDeque<Open> = lists.map(|list| (list, None)).collect();
+        let (mut put_off, mut last) = (Vec::new(), None);
+        loop {
+            if self.proof.is_some() || open.is_empty() {
+                while let Some(single) = put_off.pop() {
+                    open.push_front(single);
                 }
+            }
+            let Some((list, no)) = open.pop_front() else { break };
+            let Some(no) = no else {
+                open.push_front((list, None));
+                self.send_front(&mut open).await?;
                 continue;
             };
+            if !self.works {
+                self.ask_the_witnesses(&no).await?;
+            }
             match list.as_slice() {
                 // It has some of those that are left, as it said: they prove more than a witness.
-                [_] if self.proof.is_none() && !open.is_empty() => put_off.push_back((list, Some(no))),
+                [_] if self.proof.is_none() && !open.is_empty() => put_off.push((list, Some(no))),
                 [place] => last = self.judge(*place, no).await?.or(last),
                 _ => {
                     let (front, rest) = list.split_at(list.len() / 2);
-                    open.extend([(rest.to_vec(), None), (front.to_vec(), None)]);
+                    open.push_front((rest.to_vec(), None));
+                    open.push_front((front.to_vec(), None));
                 }
             }
         }
         // For a while it took nobody but those that it knew: it is not to be sent the next ones at once.
-        let blamed = self.context.blamed.map_or(0, |before| before + self.blamed);
+        let blamed = self.context.blamed.map_or(0, |before| before + self.blamed.len());
         let is_closed = blamed > MOST_BLAMED && !self.has_taken();
         last.filter(|_| is_closed).map_or(Ok(()), Err)
     }
 
-    /// Sends the lists that were not sent, some side by side, and returns those that are not taken, the front first. As
-    /// long as nobody was taken, none is begun after one that is not.
-    async fn send_all(&mut self, open: Vec<Open>) -> Result<Vec<Open>, Trouble> {
-        self.last_alone = None;
+    /// Sends those at the front that were not sent, some side by side; none is begun after one that is not taken. Puts
+    /// back what is left, in its order.
+    async fn send_front(&mut self, open: &mut VecDeque<Open>) -> Result<(), Trouble> {
+        let count = open.iter().take_while(|(_, no)| no.is_none()).count();
         let is_stopped = AtomicBool::new(false);
         let (destination, items, failing_for) = (self.destination, self.items, self.context.failing_for);
-        let sending = open.into_iter().map(|(list, no)| {
+        let sending = open.drain(..count).map(|(list, _)| {
             let is_stopped = &is_stopped;
             async move {
-                if no.is_some() || is_stopped.load(Ordering::Relaxed) {
-                    return (list, Ok(Answered::Not(no)));
+                if is_stopped.load(Ordering::Relaxed) {
+                    return (list, Ok(Answered::Not(None)));
                 }
                 let said = say(destination, items, &list, failing_for).await;
                 (list, said)
@@ -221,11 +224,13 @@ impl<'a, D: Takes> Sorting<'a, D> {
         let mut left: Vec<Open> = Vec::new();
         let mut trouble: Option<Trouble> = None;
         while let Some((list, said)) = sending.next().await {
+            self.last_alone = if let [place] = list.as_slice() { Some(*place) } else { None };
             match said {
                 Ok(Answered::Taken) => self.takes(&list),
                 Ok(Answered::Not(no)) => {
                     self.works |= no.as_ref().is_some_and(|no| no.has_some);
                     left.push((list, no));
+                    is_stopped.store(true, Ordering::Relaxed);
                 }
                 Err(met) => {
                     left.push((list, None));
@@ -233,18 +238,25 @@ impl<'a, D: Takes> Sorting<'a, D> {
                         Some(before) => before.and(met),
                         None => met,
                     });
+                    is_stopped.store(true, Ordering::Relaxed);
                 }
             }
-            let is_in_doubt = !self.works && left.iter().any(|(_, no)| no.is_some());
-            is_stopped.fetch_or(is_in_doubt || trouble.is_some(), Ordering::Relaxed);
+        }
+        drop(sending);
+        if at_once > 1 || left.len() > 1 {
+            self.last_alone = None;
         }
         left.sort_by_key(|(list, _)| list.first().copied());
         let doubt = left.iter().find_map(|(_, no)| no.as_ref()).filter(|_| !self.works);
         match (trouble, doubt) {
-            (None, _) => Ok(left),
-            (Some(trouble), Some(no)) if trouble.is_out_of_time => Err(no.trouble.clone()),
-            (Some(trouble), _) => Err(trouble),
+            (None, _) => {}
+            (Some(trouble), Some(no)) if trouble.is_out_of_time => return Err(no.trouble.clone()),
+            (Some(trouble), _) => return Err(trouble),
         }
+        for list in left.into_iter().rev() {
+            open.push_front(list);
+        }
+        Ok(())
     }
 
     /// Sends some of the items; `None` if all of them are taken.
@@ -299,7 +311,7 @@ impl<'a, D: Takes> Sorting<'a, D> {
                 }
                 Ok(false) => {}
                 Err(met) if met.is_out_of_time => break,
-                Err(met) if met.blames_content(self.context.failing_for) => failures_left -= 1,
+                Err(met) if met.blames_content(self.context.failing_for) && !met.stops_all => failures_left -= 1,
                 Err(met) => return Err(met),
             }
         }
@@ -334,7 +346,7 @@ impl<'a, D: Takes> Sorting<'a, D> {
         if !is_proved || !self.may_blame(&no) {
             return Err(no.trouble);
         }
-        self.blamed += 1;
+        self.blamed.push(self.changes[place].id.clone());
         self.failures += usize::from(no.is_failure);
         self.outcomes[place] = Some(no.refused);
         Ok(Some(no.trouble))
@@ -345,10 +357,13 @@ impl<'a, D: Takes> Sorting<'a, D> {
         let (failing_for, Some(before)) = (self.context.failing_for, self.context.blamed) else { return true };
         // It may take what it knows, and nothing that is new.
         let most = if failing_for < FOR_LONG { MOST_BLAMED } else { before.max(MOST_BLAMED) };
-        let is_one_of_few = self.has_taken() || self.blamed < most;
+        let is_one_of_few = self.has_taken() || self.blamed.len() < most;
         // A part of it may be down.
         let is_one_of_few_failures = !no.is_failure || self.failures < MOST_BLAMED;
-        let is_steady = !self.is_unsteady || failing_for >= NO_ACCIDENT;
+        let is_steady = match self.context.unsteady_for {
+            Some(unsteady_for) => unsteady_for >= NO_ACCIDENT,
+            None => !self.is_unsteady,
+        };
         is_one_of_few && is_one_of_few_failures && is_steady
     }
 }

@@ -102,10 +102,12 @@ pub struct Delivered {
     pub trouble: Option<Trouble>,
     /// Whether it took any of them.
     pub has_taken: bool,
-    /// How many of them it does not take, though it takes others.
-    pub blamed: usize,
+    /// Those that it does not take, though it takes others.
+    pub blamed: Vec<CustomerId>,
     /// Whether it failed at any of these, instead of refusing it.
     pub has_failed: bool,
+    /// Whether it took any that it had not taken before.
+    pub is_unsteady: bool,
 }
 
 /// What is known beside the changes.
@@ -116,8 +118,10 @@ pub struct Context<'a> {
     pub witnesses: &'a [Outgoing],
     /// How many attempts have failed since it took somebody.
     pub attempts: u32,
-    /// For how long it has been failing.
+    /// For how long it has been failing at the first of them.
     pub failing_for: Duration,
+    /// For how long it has been unsteady, if it is.
+    pub unsteady_for: Option<Duration>,
     /// How many were blamed since it took somebody that was not a witness; `None` if any number may be.
     pub blamed: Option<usize>,
     /// When requests may be sent.

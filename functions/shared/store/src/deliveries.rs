@@ -94,29 +94,37 @@ pub enum Part {
 pub struct Effort {
     /// How many attempts have failed since the destination took somebody.
     pub attempts: u32,
-    /// Since when no page of it went without trouble.
+    /// Since when the destination has taken nobody, though it was to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// Before this it is not tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// Since when it fails at some, or at long lists: it did not fail since at as many as can be sent at once.
+    /// Since when it stands at the same customer, whatever becomes of those after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_since: Option<Timestamp>,
+    /// Since when the destination takes customers that it did not take just before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsteady_since: Option<Timestamp>,
-    /// How many customers are sent at once; `None` if as many as can be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_once: Option<usize>,
-    /// How many were blamed since the destination took somebody.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub blamed: usize,
     /// When a customer was blamed the last time that the destination failed at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
+    /// How many customers were blamed since the destination took somebody.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blamed: usize,
+    /// How many customers are sent at once; `None` if as many as can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<usize>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+/// From one time to another; nothing if it was later.
+fn duration(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 impl Part {
@@ -128,11 +136,16 @@ impl Part {
 impl Effort {
     /// How long it is known that the destination fails at some.
     const FAILED_LATELY: Duration = Duration::from_secs(3_600);
+    /// By how much less such ones are waited for then.
+    const KNOWN_FOR: Duration = Duration::from_secs(240);
 
-    /// An attempt failed at `now`. If it may have been too many at once, half as many are sent from now on.
-    pub fn fail(&mut self, now: Timestamp, too_many: Option<usize>) {
-        self.failing_since.get_or_insert(now);
-        self.unsteady_since.get_or_insert(now);
+    /// An attempt failed at `now`, in which the destination took somebody or nobody. If it may have been too many at
+    /// once, half as many are sent from now on.
+    pub fn fail(&mut self, now: Timestamp, has_taken: bool, too_many: Option<usize>) {
+        if !has_taken {
+            self.failing_since.get_or_insert(now);
+        }
+        self.stands_since.get_or_insert(now);
         self.run_out_of_time(too_many);
     }
 
@@ -146,39 +159,48 @@ impl Effort {
         }
     }
 
-    /// Some customers have come to an end: with `taken` the destination took some of them, and so many were `blamed`.
-    /// It goes on without trouble if it `is_well`.
-    pub fn come_on(&mut self, taken: bool, blamed: usize, is_well: bool) {
-        self.due_at = None;
-        if taken {
-            (self.attempts, self.blamed) = (0, 0);
-        } else {
-            self.blamed = self.blamed.saturating_add(blamed);
-        }
-        if is_well {
+    /// The first customers have come to an end, some of which were `blamed`; without trouble if it `is_well`.
+    pub fn come_on(&mut self, blamed: usize, is_well: bool) {
+        (self.due_at, self.stands_since) = (None, None);
+        self.blamed = self.blamed.saturating_add(blamed);
+        if self.blamed == 0 && is_well {
             self.failing_since = None;
         }
-        if is_well && self.at_once.is_none() {
+    }
+
+    /// The destination took somebody.
+    pub fn is_taken(&mut self) {
+        (self.attempts, self.blamed, self.failing_since) = (0, 0, None);
+    }
+
+    /// Notes whether the destination took one that it had not taken just before, at `now`, or went on without trouble.
+    pub fn note_steadiness(&mut self, now: Timestamp, is_unsteady: bool, is_well: bool) {
+        if is_unsteady {
+            self.unsteady_since.get_or_insert(now);
+        } else if is_well {
             self.unsteady_since = None;
         }
     }
 
-    /// For how long it has been failing at `now`, at least at some. For ever, if it failed lately at one that was to
-    /// blame: others like it are not waited for again.
-    pub fn failing_for(&self, now: Timestamp) -> Duration {
-        let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
-        if self.failed_at.is_some_and(|at| since(at) < Self::FAILED_LATELY) {
-            return Duration::MAX;
-        }
-        self.unsteady_since.map_or(Duration::ZERO, since)
+    /// For how long it has been standing at the same customer at `now`. For longer, if the destination failed lately at
+    /// one that was to blame: there may be more like it.
+    pub fn stands_for(&self, now: Timestamp) -> Duration {
+        let Some(stands_since) = self.stands_since else { return Duration::ZERO };
+        let is_known = self.failed_at.is_some_and(|at| duration(at, now) < Self::FAILED_LATELY);
+        duration(stands_since, now) + if is_known { Self::KNOWN_FOR } else { Duration::ZERO }
     }
 
-    /// Nothing is left to be sent. If it was failing, and the last ones were blamed, it goes on failing.
+    /// For how long the destination has been unsteady at `now`, if it is.
+    pub fn unsteady_for(&self, now: Timestamp) -> Option<Duration> {
+        self.unsteady_since.map(|since| duration(since, now))
+    }
+
+    /// Nothing is left to be sent. If the last ones were blamed, and it has been failing since, it goes on failing.
     fn end(&mut self) {
         if self.blamed == 0 || self.failing_since.is_none() {
-            (self.attempts, self.failing_since, self.unsteady_since) = (0, None, None);
+            (self.attempts, self.failing_since) = (0, None);
         }
-        self.due_at = None;
+        (self.due_at, self.stands_since) = (None, None);
     }
 
     /// As many as were allowed at once were settled: some more are allowed, up to `most`.
@@ -298,10 +320,26 @@ impl Progress {
     /// Nothing is left to be sent: whether that ends an effort that failed, or a wait.
     pub fn all_is_sent(&mut self) -> bool {
         let before = [self.feed.clone(), self.listing.clone(), self.redrives.clone()];
-        for part in Part::ALL {
-            self.effort(part).end();
-        }
+        self.feed.end();
+        // They are over.
+        (self.listing, self.redrives) = (Effort::default(), Effort::default());
         before != [self.feed.clone(), self.listing.clone(), self.redrives.clone()]
+    }
+
+    /// The destination took somebody of a part: others that stand because it took nobody may go on.
+    pub fn goes_on_with(&mut self, part: Part) {
+        for other in Part::ALL.into_iter().filter(|other| *other != part) {
+            let effort = self.effort(other);
+            if effort.blamed > 0 {
+                *effort = Effort { at_once: effort.at_once, ..Effort::default() };
+            }
+        }
+    }
+
+    /// Another destination takes the place of this one: nothing is known of it.
+    pub fn begin_with_another(&mut self) {
+        self.witnesses.clear();
+        (self.feed, self.listing, self.redrives) = (Effort::default(), Effort::default(), Effort::default());
     }
 
     /// All parts may go on at once, whatever they were to wait for; whether one was to wait.

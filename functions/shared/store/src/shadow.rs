@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{
@@ -127,7 +127,39 @@ struct Record<'a> {
     state: Option<&'a str>,
 }
 
+impl Record<'_> {
+    /// The item that it is stored as at `now`, in the place of `head`.
+    fn item(&self, connection: &ConnectionKey, head: Option<&StoredHead>, now: Timestamp) -> Item {
+        let mut item = id_key(item_key(connection, self.source_id));
+        item.reserve(8);
+        item.insert("version".to_owned(), text(self.version.as_str()));
+        item.insert("hash".to_owned(), bytes(self.hash.as_bytes()));
+        item.insert("revision".to_owned(), number(head.map_or(0, |head| head.revision) + 1));
+        item.insert("first_seen".to_owned(), time(head.map_or(now, |head| head.first_seen)));
+        item.insert("changed".to_owned(), time(now));
+        item.insert("doc".to_owned(), text(self.document));
+        if self.is_listed {
+            item.insert("listing".to_owned(), text(listing(connection, shard_of(self.source_id))));
+        }
+        if let Some(state) = self.state {
+            item.insert("state".to_owned(), text(state));
+        }
+        item
+    }
+}
+
 impl Shadow {
+    /// The item that a customer is stored as for the first time: what a benchmark measures of a write.
+    pub fn new_item(
+        connection: &ConnectionKey,
+        source_id: &str,
+        version: &Version,
+        (document, hash): (&str, &ContentHash),
+        now: Timestamp,
+    ) -> HashMap<String, AttributeValue> {
+        Record { source_id, version, document, hash, is_listed: true, state: None }.item(connection, None, now)
+    }
+
     /// Partitions of the listing of one connection: an index must take as many writes a second as the table.
     pub const SHARDS: u8 = 16;
 
@@ -267,24 +299,11 @@ impl Shadow {
         head: Option<&StoredHead>,
         deadline: Option<Timestamp>,
     ) -> Result<Option<StoredHead>, StoreError> {
-        let now = self.table.clock.now();
-        let mut put = self
+        let put = self
             .table
-            .put_request(id_key(item_key(connection, record.source_id)))
-            .item("version", text(record.version.as_str()))
-            .item("hash", bytes(record.hash.as_bytes()))
-            .item("revision", number(head.map_or(0, |head| head.revision) + 1))
-            .item("first_seen", time(head.map_or(now, |head| head.first_seen)))
-            .item("changed", time(now))
-            .item("doc", text(record.document))
+            .put_request(record.item(connection, head, self.table.clock.now()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if record.is_listed {
-            put = put.item("listing", text(listing(connection, shard_of(record.source_id))));
-        }
-        if let Some(state) = record.state {
-            put = put.item("state", text(state));
-        }
-        put = match head {
+        let put = match head {
             _ if PlantedFault::WritesBlindly.is_planted() => put,
             None => put.condition_expression("attribute_not_exists(id)"),
             Some(head) => put

@@ -16,7 +16,7 @@
 //!
 //! Faults, with their `value`: `none`, `delay` (milliseconds), `hang`, `status` (HTTP status), `retry-after`
 //! (`status:seconds`), `redirect` (address), `one-at-a-time` (milliseconds that it takes over an
-//! event), `every-second` (HTTP status for every second request), `cut-body`, `huge` (bytes).
+//! event), `takes-one-in` (`status:requests`: it takes one of so many), `cut-body`, `huge` (bytes).
 //!
 //! Done is 200 with JSON; a request that makes no sense is 400 with one line of text. There is no authentication: this
 //! is for a receiver that only a test can reach.

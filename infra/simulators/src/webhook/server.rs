@@ -46,8 +46,8 @@ pub(super) async fn call(State(receiver): State<WebhookReceiver>, headers: Heade
         receiver.state().is_at_work = false;
     }
 
-    if let Some(Fault::Own(WebhookFault::EverySecond(status))) = &fault
-        && receiver.state().counts.received.is_multiple_of(2)
+    if let Some(Fault::Own(WebhookFault::TakesOneIn(requests, status))) = &fault
+        && receiver.state().counts.received % requests != 1
     {
         return plain_status(*status).into_response();
     }

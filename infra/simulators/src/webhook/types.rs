@@ -31,8 +31,9 @@ pub enum WebhookFault {
     /// It takes this long over an event, and answers others that come meanwhile with HTTP status 502; those are not
     /// applied.
     OneAtATime(Duration),
-    /// This HTTP status for every second request, as of one of two machines that is ill; those events are not applied.
-    EverySecond(u16),
+    /// Of so many requests in a row it takes one, and answers the others with this HTTP status; those events are not
+    /// applied. Two: one of two machines is ill.
+    TakesOneIn(u64, u16),
 }
 
 /// What goes wrong with a whole request: what every simulator can do, and what only this one can.
@@ -49,7 +50,10 @@ impl OwnFault for WebhookFault {
                 Ok(Some(Self::Redirect(location.to_owned())))
             }
             "one-at-a-time" => Ok(Some(Self::OneAtATime(Duration::from_millis(parameters.number("value")?)))),
-            "every-second" => Ok(Some(Self::EverySecond(parameters.number("value")?))),
+            "takes-one-in" => {
+                let (status, requests) = parameters.status_and_seconds("value")?;
+                Ok(Some(Self::TakesOneIn(u64::from(requests).max(1), status)))
+            }
             "malformed" | "not-xml" | "doctype" | "wrong-credentials" => Err(not_known("fault", name)),
             _ => Ok(None),
         }

@@ -7,15 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
 mod documents;
+mod measure;
 
 use std::hint::black_box;
-use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
 use figures::{Better, Figures};
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use measure::{events, median, python, time};
 use wire::association_anywhere::QueueReader;
 use wire::business_catalyst::ContactListReader;
 use wire::connector::{limits, read_user};
@@ -97,7 +95,8 @@ fn measure(kind: &Kind, figures: &mut Figures) {
     }
     let speed = |time: f64| bytes as f64 / 1e6 / time;
     let (own, bare) = (median(own), median(bare));
-    let lxml = lxml(kind);
+    let documents: Vec<&str> = kind.documents.iter().map(String::as_str).collect();
+    let lxml = python("tests/figures/benches/parse/parse.py", &documents, &[]);
     let shown = lxml.map_or_else(|| "none".to_owned(), |lxml| format!("{:.1}", speed(lxml)));
     let customers = kind.customers as f64 / own;
     println!("{:<16} {:>8.0} {customers:>16.0} {:>12.0} {shown:>10}", kind.name, speed(own), speed(bare));
@@ -105,42 +104,4 @@ fn measure(kind: &Kind, figures: &mut Figures) {
     if let Some(lxml) = lxml {
         figures.add(format!("{} / lxml to dicts, MB/s", kind.name), lxml / own, Better::More);
     }
-}
-
-/// The bare event loop: how many events a document has.
-fn events(document: &str) -> usize {
-    let mut reader = Reader::from_reader(document.as_bytes());
-    let mut buffer = Vec::new();
-    let mut events = 0;
-    while !matches!(black_box(reader.read_event_into(&mut buffer).unwrap()), Event::Eof) {
-        events += 1;
-        buffer.clear();
-    }
-    events
-}
-
-/// What Python takes for the same documents, in seconds; `None` if it or `lxml` is not there.
-fn lxml(kind: &Kind) -> Option<f64> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let file = std::env::temp_dir().join(format!("customer-sync-parse-{}.xml", std::process::id()));
-    // One document a line: none of them has a line break within.
-    let lines: Vec<String> = kind.documents.iter().map(|document| document.replace('\n', "")).collect();
-    std::fs::write(&file, lines.join("\n")).ok()?;
-    let python = Command::new(root.join(".venv/bin/python"))
-        .arg(root.join("tests/figures/benches/parse/parse.py"))
-        .arg(&file)
-        .output();
-    let _ = std::fs::remove_file(&file);
-    String::from_utf8(python.ok()?.stdout).ok()?.trim().parse().ok()
-}
-
-fn time(what: impl FnOnce()) -> f64 {
-    let began = Instant::now();
-    what();
-    Duration::as_secs_f64(&began.elapsed())
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -26,6 +26,10 @@ struct Names {
     accidents: Mutex<BTreeSet<String>>,
     /// It takes those of a list that it does not refuse.
     counts: bool,
+    /// A request holds one.
+    one_by_one: bool,
+    /// After so many requests it is busy.
+    busy_after: Option<usize>,
     asked: Mutex<Vec<Vec<String>>>,
 }
 
@@ -40,7 +44,7 @@ impl Takes for Names {
 
     fn lists(&self, items: &[String]) -> Vec<Vec<usize>> {
         let places: Vec<usize> = (0..items.len()).collect();
-        places.chunks(100).map(<[usize]>::to_vec).collect()
+        places.chunks(if self.one_by_one { 1 } else { 100 }).map(<[usize]>::to_vec).collect()
     }
 
     async fn send(&self, items: &[&String]) -> Result<Said, Trouble> {
@@ -48,6 +52,9 @@ impl Takes for Names {
         asked.push(items.iter().map(|item| (*item).clone()).collect());
         if self.answers.is_some_and(|answers| asked.len() > answers) {
             return Err(Trouble::new("it is down"));
+        }
+        if self.busy_after.is_some_and(|taken| asked.len() > taken) {
+            return Err(Trouble { blames_after: Some(FOR_LONG), ..Trouble::new("503").of_all() });
         }
         if asked.len() <= self.fails_first || items.iter().any(|item| self.failing.contains(*item)) {
             return Err(Trouble::new("500").of_content());
@@ -99,7 +106,7 @@ async fn deliver_after(
 ) -> (Delivered, usize) {
     let witnesses = witness.map(change).into_iter().collect::<Vec<_>>();
     let pace = Pace::new(store::Clock::manual(jiff::Timestamp::UNIX_EPOCH), 10.0, jiff::Timestamp::MAX);
-    let context = Context { witnesses: &witnesses, attempts: 0, failing_for, blamed, pace: &pace };
+    let context = Context { witnesses: &witnesses, attempts: 0, failing_for, unsteady_for: None, blamed, pace: &pace };
     let delivered = super::deliver(&names, changes, context).await;
     let asked = names.asked.lock().unwrap().len();
     (delivered, asked)
@@ -213,7 +220,7 @@ async fn one_that_takes_what_it_knows_and_nothing_new_blames_few_at_first_and_th
         let names = Names { knows_only: Some("known".to_owned()), ..Names::default() };
         let (delivered, _) = deliver_after(names, &changes(100), Some("known"), failing_for, Some(before)).await;
         assert_eq!(refused(&delivered), (0..blamed).collect::<Vec<_>>(), "{before} before");
-        assert_eq!((delivered.blamed, delivered.trouble.is_some()), (blamed, true), "{before} before");
+        assert_eq!((delivered.blamed.len(), delivered.trouble.is_some()), (blamed, true), "{before} before");
     }
     // What was refused before is redriven.
     let names = Names { knows_only: Some("known".to_owned()), ..Names::default() };
@@ -239,15 +246,25 @@ async fn one_of_two_machines_that_refuses_everybody_blames_nobody() {
 }
 
 #[tokio::test]
-async fn one_that_takes_a_customer_only_now_and_then_blames_no_other_at_first() {
-    let names = || Names { fails_first: 1, ..refusing(&["1"]) };
-    // It failed at the list, and then took the first one: it may be ill.
-    let refuses_first = || Names { accidents: Mutex::new(BTreeSet::from(["0".to_owned()])), ..refusing(&["1"]) };
-    let (delivered, _) = deliver(refuses_first(), &changes(2), Some("known")).await;
+async fn one_that_takes_what_it_did_not_take_just_before_blames_nobody_at_first() {
+    let ill = || Names { accidents: Mutex::new(BTreeSet::from(["0".to_owned()])), ..refusing(&["1"]) };
+    let (delivered, _) = deliver(ill(), &changes(2), Some("known")).await;
     assert_eq!((refused(&delivered), delivered.outcomes[0].clone()), (vec![], Some(Outcome::Taken)));
-    assert!(delivered.trouble.is_some());
-    let (delivered, _) = deliver_after(names(), &changes(2), Some("known"), NO_ACCIDENT, Some(0)).await;
-    assert_eq!((refused(&delivered), delivered.trouble), (vec![1], None));
+    assert!(delivered.trouble.is_some() && delivered.is_unsteady);
+    for (unsteady_for, blamed) in [(NO_TIME, vec![]), (NO_ACCIDENT / 2, vec![]), (NO_ACCIDENT, vec![1])] {
+        let pace = Pace::new(store::Clock::manual(jiff::Timestamp::UNIX_EPOCH), 10.0, jiff::Timestamp::MAX);
+        let (unsteady_for, witnesses) = (Some(unsteady_for), [change("known")]);
+        let context = Context {
+            witnesses: &witnesses,
+            attempts: 0,
+            failing_for: NO_TIME,
+            unsteady_for,
+            blamed: Some(0),
+            pace: &pace,
+        };
+        let delivered = super::deliver(&refusing(&["1"]), &changes(2), context).await;
+        assert_eq!(refused(&delivered), blamed, "{unsteady_for:?}");
+    }
 }
 
 #[tokio::test]
@@ -267,13 +284,36 @@ async fn rounds(names: &Names, count: usize, requests: usize) -> usize {
         let clock = store::Clock::manual(jiff::Timestamp::UNIX_EPOCH);
         let pace = Pace::new(clock, 10.0, jiff::Timestamp::MAX);
         let witness = [change("known")];
-        let context = Context { witnesses: &witness, attempts: 0, failing_for: NO_TIME, blamed: Some(0), pace: &pace };
+        let context = Context {
+            witnesses: &witness,
+            attempts: 0,
+            failing_for: NO_TIME,
+            unsteady_for: None,
+            blamed: Some(0),
+            pace: &pace,
+        };
         let delivered = super::deliver(&limited, &all[settled..], context).await;
         settled += delivered.outcomes.iter().take_while(|outcome| outcome.is_some()).count();
         rounds += 1;
         assert!(rounds < 100, "{settled} of {count} after {rounds} rounds");
     }
     rounds
+}
+
+#[tokio::test]
+async fn one_at_the_front_is_settled_before_those_behind_it_though_each_is_a_request_of_its_own() {
+    let names = Names { one_by_one: true, ..refusing(&["0"]) };
+    let rounds = rounds(&names, 200, 80).await;
+    assert!(rounds <= 3, "{rounds} rounds");
+}
+
+#[tokio::test]
+async fn one_that_wants_to_be_left_alone_is_not_sent_the_others() {
+    let names = Names { one_by_one: true, busy_after: Some(20), ..Names::default() };
+    let witnesses = Some("known");
+    let (delivered, asked) = deliver_after(names, &changes(100), witnesses, FOR_LONG, Some(0)).await;
+    assert_eq!(refused(&delivered), Vec::<usize>::new());
+    assert!(delivered.trouble.is_some() && asked < 30, "{asked} requests");
 }
 
 /// Has time for so many requests.
