@@ -11,7 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use dynoxide::{Database, DynoxideError};
 use lambda::timeouts;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use streams::Streams;
 use crate::interference::{Answer, Interference};
 use crate::meter::Meter;
 use crate::private_files;
-use crate::sdk::{InProcess, steady_retries};
+use crate::sdk::{InProcess, REGION, steady_retries};
 use crate::template::Table;
 
 pub use habits::{Conflicts, Habits};
@@ -237,9 +237,11 @@ impl EmbeddedDynamoDb {
 fn client(in_process: InProcess) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("local"))
+        .region(Region::from_static(REGION))
         .endpoint_url("http://dynamodb.local")
         .allow_no_auth()
+        // Bodies are in memory: none can stall.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(in_process)
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
@@ -313,6 +315,10 @@ fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Answer {
         "TransactWriteItems" => answer_with(body, |request| database.transact_write_items(request)),
         _ => Err(DynoxideError::InternalServerError(format!("{operation} is not served on one machine"))),
     };
+    answered(answer)
+}
+
+fn answered(answer: Result<String, DynoxideError>) -> Answer {
     match answer {
         Ok(body) => (200, body),
         Err(error) => failure(&error),
@@ -325,5 +331,9 @@ fn answer_with<Q: DeserializeOwned, A: Serialize>(
 ) -> Result<String, DynoxideError> {
     let request =
         serde_json::from_slice(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
-    serde_json::to_string(&run(request)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+    serialized(&run(request)?)
+}
+
+fn serialized(answer: &impl Serialize) -> Result<String, DynoxideError> {
+    serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }

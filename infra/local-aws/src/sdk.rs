@@ -16,6 +16,9 @@ use aws_smithy_types::retry::RetryConfig;
 
 use crate::interference::{Answer, Call, Interference};
 
+/// The region of the clients: in one that the SDK does not know, each call would look through the patterns of all.
+pub(crate) const REGION: &str = "eu-central-1";
+
 type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Answerer = dyn Fn(String, Vec<u8>) -> AnswerFuture + Send + Sync;
 
@@ -107,7 +110,7 @@ mod tests {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("local"))
+            .region(Region::from_static(REGION))
             .endpoint_url("http://dynamodb.local")
             .allow_no_auth()
             .timeout_config(lambda::timeouts())

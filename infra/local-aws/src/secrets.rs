@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::interference::{Answer, Interference};
-use crate::sdk::{InProcess, steady_retries};
+use crate::sdk::{InProcess, REGION, steady_retries};
 
 /// Secrets Manager in this process, in memory.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ impl LocalSecrets {
         let in_process = InProcess::new(move |operation, body| std::future::ready(secrets.answer(&operation, &body)));
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("local"))
+            .region(Region::from_static(REGION))
             .endpoint_url("http://secrets.local")
             .allow_no_auth()
             .timeout_config(timeouts())

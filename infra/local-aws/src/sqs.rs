@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_sqs::config::{BehaviorVersion, Region};
+use aws_sdk_sqs::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use jiff::Timestamp;
 use lambda::timeouts;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use store::Clock;
 use tokio::sync::Notify;
 
 use crate::interference::{Answer, Interference};
-use crate::sdk::{InProcess, steady_retries};
+use crate::sdk::{InProcess, REGION, steady_retries};
 use crate::sqs::lines::Lines;
 use crate::sqs::message::Message;
 use crate::template::Queue;
@@ -309,9 +309,11 @@ impl QueueState {
 fn client(in_process: InProcess) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("local"))
+        .region(Region::from_static(REGION))
         .endpoint_url("http://sqs.local")
         .allow_no_auth()
+        // Bodies are in memory: none can stall.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(in_process)
         .build();
     aws_sdk_sqs::Client::from_conf(config)

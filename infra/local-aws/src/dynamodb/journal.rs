@@ -62,19 +62,22 @@ impl Journaled {
 
     /// Carries a request out; a table with a stream gets its records.
     pub(super) fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
-        let plain = || dispatch(&self.database, operation, body);
         let is_write = ["CreateTable", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"]
             .contains(&operation);
-        if !is_write {
-            return plain();
+        match is_write.then(|| serde_json::from_slice(body)) {
+            Some(Ok(request)) => self.dispatch_parsed(operation, request, body),
+            _ => dispatch(&self.database, operation, body),
         }
-        let Ok(request) = serde_json::from_slice::<Value>(body) else { return plain() };
+    }
+
+    /// Carries a write out, whose body was parsed already.
+    pub(super) fn dispatch_parsed(&self, operation: &str, request: Value, body: &[u8]) -> Answer {
         match operation {
             "CreateTable" => self.create_table(request),
             "BatchWriteItem" => self.write_batch(request, body),
             "TransactWriteItems" => self.transact(request, body),
             _ if self.keys_of(&request["TableName"]).is_some() => self.write(operation, &request, body),
-            _ => plain(),
+            _ => dispatch(&self.database, operation, body),
         }
     }
 

@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 
-use dynoxide::actions;
-use dynoxide::types::{Item, item_size};
+use dynoxide::actions::get_item::{GetItemRequest, GetItemResponse};
+use dynoxide::actions::query::QueryResponse;
+use dynoxide::actions::scan::ScanResponse;
+use dynoxide::types::{ConsumedCapacity, Item, item_size};
+use dynoxide::{Database, DynoxideError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::failure;
 use super::habits::{Habits, Memory};
 use super::journal::Journaled;
 use super::units::{Schema, Write, read_units};
+use super::{answered, failure, serialized};
 use crate::interference::Answer;
 use crate::meter::Meter;
 
@@ -53,28 +58,27 @@ impl Observer {
         }
         let Ok(request) = serde_json::from_slice::<Value>(body) else { return database.dispatch(operation, body) };
         match operation {
-            "PutItem" | "UpdateItem" | "DeleteItem" => self.write(database, operation, body, &request),
+            "PutItem" | "UpdateItem" | "DeleteItem" => self.write(database, operation, body, request),
             "BatchWriteItem" => self.write_batch(database, request),
-            "TransactWriteItems" => self.transact(database, body, &request),
-            "GetItem" => self.get(database, body, &request),
+            "TransactWriteItems" => self.transact(database, body, request),
+            "GetItem" => self.get(database, body, request),
             "BatchGetItem" => self.get_batch(database, request),
             "Query" | "Scan" => self.look_through(database, operation, body, request),
             _ => database.dispatch(operation, body),
         }
     }
 
-    fn write(&mut self, database: &Journaled, operation: &str, body: &[u8], request: &Value) -> Answer {
-        let table = name_of(request);
-        let Some(write) = Write::of(&self.schemas, operation, table, request) else {
-            return database.dispatch(operation, body);
+    fn write(&mut self, database: &Journaled, operation: &str, body: &[u8], request: Value) -> Answer {
+        let Some(write) = Write::of(&self.schemas, operation, name_of(&request), &request) else {
+            return database.dispatch_parsed(operation, request, body);
         };
-        self.meter.dynamodb_request(table, operation);
-        let before = stored(database, &write);
+        self.meter.dynamodb_request(&write.table, operation);
+        let before = stored(database, &write.table, write.key.clone());
         if let Some(refused) = self.refusal(&write, before.as_ref()) {
             return error(refused.codes().0);
         }
-        let answer = database.dispatch(operation, body);
-        let after = if answer.0 == 200 { stored(database, &write) } else { before.clone() };
+        let answer = database.dispatch_parsed(operation, request, body);
+        let after = if answer.0 == 200 { stored_after(database, &write) } else { before.clone() };
         self.charge(operation, &write, before.as_ref(), after.as_ref(), 1.0);
         answer
     }
@@ -90,7 +94,7 @@ impl Observer {
                 let named = part.as_object().and_then(|part| part.iter().next());
                 let write = named.and_then(|(kind, part)| Write::of(&self.schemas, kind, table, part));
                 if let Some(write) = write {
-                    let before = stored(database, &write);
+                    let before = stored(database, &write.table, write.key.clone());
                     if self.refusal(&write, before.as_ref()).is_some() {
                         later.push(part);
                         continue;
@@ -110,11 +114,12 @@ impl Observer {
         if taken == 0 {
             return error("ProvisionedThroughputExceededException");
         }
-        let answer = database.dispatch(OPERATION, request.to_string().as_bytes());
+        let body = request.to_string();
+        let answer = database.dispatch_parsed(OPERATION, request, body.as_bytes());
         with_left(answer, "UnprocessedItems", unprocessed)
     }
 
-    fn transact(&mut self, database: &Journaled, body: &[u8], request: &Value) -> Answer {
+    fn transact(&mut self, database: &Journaled, body: &[u8], request: Value) -> Answer {
         const OPERATION: &str = "TransactWriteItems";
         let parts = request["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
         let writes: Vec<(Write, Option<Item>)> = parts
@@ -122,7 +127,7 @@ impl Observer {
             .filter_map(|part| {
                 let (kind, part) = part.as_object()?.iter().next()?;
                 let write = Write::of(&self.schemas, kind, name_of(part), part)?;
-                let before = stored(database, &write);
+                let before = stored(database, &write.table, write.key.clone());
                 Some((write, before))
             })
             .collect();
@@ -133,9 +138,9 @@ impl Observer {
         if refusals.iter().any(Option::is_some) {
             return cancelled(&refusals);
         }
-        let answer = database.dispatch(OPERATION, body);
+        let answer = database.dispatch_parsed(OPERATION, request, body);
         for (write, before) in &writes {
-            let after = if answer.0 == 200 { stored(database, write) } else { before.clone() };
+            let after = if answer.0 == 200 { stored_after(database, write) } else { before.clone() };
             self.charge(OPERATION, write, before.as_ref(), after.as_ref(), 2.0);
             self.memory.held(&self.habits, &write.item());
         }
@@ -162,15 +167,15 @@ impl Observer {
         }
     }
 
-    fn get(&mut self, database: &Journaled, body: &[u8], request: &Value) -> Answer {
-        const OPERATION: &str = "GetItem";
-        let table = name_of(request);
-        self.meter.dynamodb_request(table, OPERATION);
-        if self.reads(database, OPERATION, table, &request["Key"], is_consistent(request)) {
-            database.dispatch(OPERATION, body)
-        } else {
-            error("ThrottlingException")
-        }
+    fn get(&mut self, database: &Journaled, body: &[u8], request: Value) -> Answer {
+        let table = name_of(&request);
+        self.meter.dynamodb_request(table, "GetItem");
+        let key = Item::deserialize(&request["Key"]).ok();
+        let partition = self.schemas.get(table).zip(key).map(|(schema, key)| schema.partition(table, &key));
+        // The database says what is wrong with it.
+        let Some(partition) = partition else { return database.dispatch("GetItem", body) };
+        let least = read_units(0, is_consistent(&request));
+        self.read_once(database, "GetItem", body, request, Some(partition), least)
     }
 
     fn get_batch(&mut self, database: &Journaled, mut request: Value) -> Answer {
@@ -202,12 +207,12 @@ impl Observer {
     /// Counts the read of one item; `false` if its partition key takes no more.
     fn reads(&mut self, database: &Journaled, operation: &str, table: &str, key: &Value, consistent: bool) -> bool {
         let Some(schema) = self.schemas.get(table) else { return true };
-        let Ok(key) = serde_json::from_value::<Item>(key.clone()) else { return true };
+        let Ok(key) = Item::deserialize(key) else { return true };
         let partition = schema.partition(table, &key);
         if !self.memory.takes_read(&self.habits, &partition) {
             return false;
         }
-        let item = stored(database, &Write { table: table.to_owned(), key, after: None });
+        let item = stored(database, table, key);
         let units = read_units(item.as_ref().map_or(0, item_size), consistent);
         self.memory.read(&self.habits, &partition, units);
         self.meter.read(table, operation, units);
@@ -215,39 +220,92 @@ impl Observer {
     }
 
     /// A query, or a scan: all that it goes through counts, whatever its filter leaves.
-    fn look_through(&mut self, database: &Journaled, operation: &str, body: &[u8], mut request: Value) -> Answer {
+    fn look_through(&mut self, database: &Journaled, operation: &str, body: &[u8], request: Value) -> Answer {
+        let table = name_of(&request);
+        self.meter.dynamodb_request(table, operation);
+        let partition = self.schemas.get(table).and_then(|schema| schema.queried(&request));
+        self.read_once(database, operation, body, request, partition, 0.5)
+    }
+
+    /// Carries a read out, unless its partition key takes no more, and counts what the database says that it consumed.
+    fn read_once(
+        &mut self,
+        database: &Journaled,
+        operation: &str,
+        body: &[u8],
+        request: Value,
+        partition: Option<String>,
+        least: f64,
+    ) -> Answer {
         let table = name_of(&request).to_owned();
-        self.meter.dynamodb_request(&table, operation);
-        let partition = self.schemas.get(&table).and_then(|schema| schema.queried(&request));
         if let Some(partition) = &partition
             && !self.memory.takes_read(&self.habits, partition)
         {
             return error("ThrottlingException");
         }
-        request["ReturnConsumedCapacity"] = json!("TOTAL");
-        let units = match operation {
-            "Query" => serde_json::from_value(request)
-                .ok()
-                .and_then(|request| database.database.query(request).ok())
-                .and_then(|answer: actions::query::QueryResponse| answer.consumed_capacity),
-            _ => serde_json::from_value(request)
-                .ok()
-                .and_then(|request| database.database.scan(request).ok())
-                .and_then(|answer: actions::scan::ScanResponse| answer.consumed_capacity),
+        let (answer, units) = match operation {
+            "GetItem" => {
+                counted(database, operation, body, request, Database::get_item, |answer: &mut GetItemResponse| {
+                    &mut answer.consumed_capacity
+                })
+            }
+            "Query" => counted(database, operation, body, request, Database::query, |answer: &mut QueryResponse| {
+                &mut answer.consumed_capacity
+            }),
+            _ => counted(database, operation, body, request, Database::scan, |answer: &mut ScanResponse| {
+                &mut answer.consumed_capacity
+            }),
         };
-        let units = units.map_or(0.5, |consumed| consumed.capacity_units.max(0.5));
+        let units = units.map_or(least, |units| units.max(least));
         if let Some(partition) = &partition {
             self.memory.read(&self.habits, partition, units);
         }
         self.meter.read(&table, operation, units);
-        database.dispatch(operation, body)
+        answer
+    }
+}
+
+/// Carries a read out, with the units that it consumed: the answer tells them only if the request asks for them.
+fn counted<Q: DeserializeOwned, A: Serialize>(
+    database: &Journaled,
+    operation: &str,
+    body: &[u8],
+    mut request: Value,
+    read: impl FnOnce(&Database, Q) -> Result<A, DynoxideError>,
+    consumed: impl FnOnce(&mut A) -> &mut Option<ConsumedCapacity>,
+) -> (Answer, Option<f64>) {
+    let asked = &request["ReturnConsumedCapacity"];
+    let is_asked = !asked.is_null() && asked != "NONE";
+    if let Some(properties) = request.as_object_mut().filter(|_| !is_asked) {
+        properties.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+    }
+    // The error tells the place in the body.
+    let Ok(request) = serde_json::from_value::<Q>(request) else { return (database.dispatch(operation, body), None) };
+    match read(&database.database, request) {
+        Ok(mut answer) => {
+            let consumed = consumed(&mut answer);
+            let units = consumed.as_ref().map(|consumed| consumed.capacity_units);
+            if !is_asked {
+                *consumed = None;
+            }
+            (answered(serialized(&answer)), units)
+        }
+        Err(error) => (failure(&error), None),
     }
 }
 
 /// An item as it is stored.
-fn stored(database: &Journaled, write: &Write) -> Option<Item> {
-    let request = json!({ "TableName": write.table, "Key": write.key, "ConsistentRead": true });
-    database.database.get_item(serde_json::from_value(request).ok()?).ok()?.item
+fn stored(database: &Journaled, table: &str, key: Item) -> Option<Item> {
+    let table_name = table.to_owned();
+    let request = GetItemRequest { table_name, key, consistent_read: Some(true), ..GetItemRequest::default() };
+    database.database.get_item(request).ok()?.item
+}
+
+/// An item after a write that was carried out.
+fn stored_after(database: &Journaled, write: &Write) -> Option<Item> {
+    // What is put may be stored in another form, such as its numbers.
+    let is_deleted = matches!(write.after, Some(None));
+    if is_deleted { None } else { stored(database, &write.table, write.key.clone()) }
 }
 
 fn name_of(request: &Value) -> &str {
@@ -267,10 +325,10 @@ fn retain_some(tables: &mut Value, parts: impl Fn(&Value) -> &Value) {
 
 /// An answer that says what was left, beside what the database itself left.
 fn with_left((status, body): Answer, name: &str, left: Map<String, Value>) -> Answer {
-    let Ok(mut answer) = serde_json::from_str::<Value>(&body) else { return (status, body) };
     if status != 200 || left.is_empty() {
         return (status, body);
     }
+    let Ok(mut answer) = serde_json::from_str::<Value>(&body) else { return (status, body) };
     for (table, mut more) in left {
         let same = &mut answer[name][&table];
         let (into, from) = if more.is_array() { (same, &mut more) } else { (&mut same["Keys"], &mut more["Keys"]) };

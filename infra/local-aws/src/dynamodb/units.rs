@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use dynoxide::types::{AttributeValue, Item, item_size};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The keys of a table and of its indexes.
@@ -113,7 +114,7 @@ impl Schema {
             let (name, value) = part.trim_matches(['(', ')', ' ']).split_once('=')?;
             is_hash(name.trim()).then(|| value.trim())
         })?;
-        let value: AttributeValue = serde_json::from_value(request["ExpressionAttributeValues"][value].clone()).ok()?;
+        let value = AttributeValue::deserialize(&request["ExpressionAttributeValues"][value]).ok()?;
         Some(format!("{place} {}", shown(Some(&value))))
     }
 }
@@ -134,7 +135,7 @@ impl Write {
     /// What one request, or one part of a request, writes. `kind` is what AWS calls the part.
     pub(super) fn of(schemas: &HashMap<String, Schema>, kind: &str, table: &str, part: &Value) -> Option<Self> {
         let schema = schemas.get(table)?;
-        let item = |name: &str| serde_json::from_value::<Item>(part[name].clone()).ok();
+        let item = |name: &str| Item::deserialize(&part[name]).ok();
         let (key, after) = if kind.starts_with("Put") {
             let item = item("Item")?;
             (schema.key_of(&item), Some(Some(item)))
