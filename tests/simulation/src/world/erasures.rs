@@ -1,5 +1,6 @@
 //! Persons who ask to be forgotten.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use model::CustomerId;
@@ -24,6 +25,7 @@ impl World {
             Some(address) if id % 2 == 1 => Whom::Address(address),
             _ => Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() }),
         };
+        self.erased_ids.lock().unwrap_or_else(PoisonError::into_inner).insert((connection, id));
         let known = self.erased.entry((connection, id)).or_default();
         *known = address.or(known.take());
         let deadline = self.clock.now() + Duration::from_secs(60);

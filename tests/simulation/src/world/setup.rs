@@ -16,16 +16,44 @@ use store::{Clock, CredentialDigest, Random, TableNames, Tables};
 use super::destinations::Destinations;
 use super::follower::Follower;
 use super::tables::TABLES;
-use super::{CONNECTOR, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World};
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES};
+use super::{CONNECTOR, HOSTS, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World, ZONE};
+use crate::audit::{Audit, ErasedIds};
+use crate::event::{self, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::run::Http;
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
 
-/// When every world begins.
-const BEGINNING: &str = "2026-01-01T00:00:00Z";
+/// How a world differs from others from the beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Whether changes are sent on: that costs time.
+    pub has_destinations: bool,
+    /// When it begins.
+    pub begins_at: &'static str,
+    /// Whether the readers of all tenants follow the feed while everything goes wrong.
+    pub all_follow: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { has_destinations: false, begins_at: "2026-01-01T00:00:00Z", all_follow: false }
+    }
+}
+
+impl Setting {
+    /// That of a seed: some have destinations, and in some the clocks of Sydney are put back or forward soon.
+    pub fn of(seed: u64) -> Self {
+        let begins_at = match seed % 16 {
+            4 => "2026-04-04T15:52:00Z",
+            14 => "2026-10-03T15:55:00Z",
+            _ => Self::default().begins_at,
+        };
+        Self { has_destinations: event::has_destinations(seed), begins_at, all_follow: true }
+    }
+}
 
 /// What the functions stand on.
 async fn aws(seed: u64, clock: &Clock, watch: &Watch, sources: Sources, http: &Http) -> Aws {
@@ -59,6 +87,7 @@ fn queues_of(seed: u64) -> [AaSimulator; 2] {
             habits.refuses_empty_purges = true;
             // What no client can see is not asked of ours: see `model::judge_queue`.
             habits.keeps_unseen = true;
+            habits.notes_purged = true;
         });
     }
     aa
@@ -71,7 +100,7 @@ fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>) -> BcSimulator {
         first_id: FIRST,
         seed,
         page_size: 5,
-        time_zone: TimeZone::get("Australia/Sydney").unwrap(),
+        time_zone: TimeZone::get(ZONE).unwrap(),
         clock: business_catalyst::Clock::Following(Arc::new({
             let (clock, offset) = (clock.clone(), offset.clone());
             move || clock.now() + SignedDuration::from_secs(offset.load(Ordering::SeqCst))
@@ -82,16 +111,16 @@ fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>) -> BcSimulator {
 
 impl World {
     /// A world in which everything is configured, and nothing was synced yet.
-    pub async fn new(seed: u64, has_destinations: bool, http: &Http) -> Self {
-        let clock = Clock::of_runtime(BEGINNING.parse().unwrap());
+    pub async fn new(seed: u64, setting: Setting, http: &Http) -> Self {
+        let clock = Clock::of_runtime(setting.begins_at.parse().unwrap());
         let aa = queues_of(seed);
         let bc_clock = Arc::new(AtomicI64::new(0));
         let bc = site(seed, &clock, &bc_clock);
-        let destinations = has_destinations.then(|| Destinations::new(seed, &clock));
+        let destinations = setting.has_destinations.then(|| Destinations::new(seed, &clock));
         let mut hosts = vec![
-            ("aa0.example".to_owned(), aa[0].router()),
-            ("aa1.example".to_owned(), aa[1].router()),
-            ("bc.example".to_owned(), bc.router()),
+            (HOSTS[0].to_owned(), aa[0].router()),
+            (HOSTS[1].to_owned(), aa[1].router()),
+            (HOSTS[2].to_owned(), bc.router()),
         ];
         hosts.extend(destinations.iter().flat_map(Destinations::routers));
         let existing = POLLED.iter().flat_map(|(tenant, connection)| {
@@ -107,6 +136,14 @@ impl World {
         };
         let client = aws.database.exempt_client_through(Arc::new(watch.of_operator(clock.clone())));
         let tables = Tables::new(client, &names, clock.clone(), Random::from_seed(seed ^ 2));
+        let erased_ids = ErasedIds::default();
+        aws.sources.audit(Audit {
+            queues: [(HOSTS[0], aa[0].clone()), (HOSTS[1], aa[1].clone())],
+            tables: Tables::new(aws.database.exempt_client(), &names, clock.clone(), Random::from_seed(seed ^ 3)),
+            clock: clock.clone(),
+            watch: watch.clone(),
+            erased: erased_ids.clone(),
+        });
         let mut world = Self {
             aws,
             next_tick: clock.now(),
@@ -116,23 +153,28 @@ impl World {
             bc,
             bc_clock,
             bc_poisoned: BTreeSet::new(),
-            bc_was_behind: false,
+            bc_needs_resync: false,
+            zone: ZONE,
             processes: Vec::new(),
             offsets: [0; PROCESSES],
             starts: 0,
             tables,
             seed,
             sent: Arc::default(),
-            follower: Follower::default(),
+            followers: [Follower::of(0), Follower::of(1)],
             events: 0,
             rebuilds: 0,
             bulk_size: 5,
+            met: Met::default(),
             passwords: [0; 3],
             ticks: Ticks::Usual,
             later: Vec::new(),
             trace: None,
             destinations,
+            all_follow: setting.all_follow,
             erased: BTreeMap::new(),
+            erased_ids,
+            recovered_in: 0,
             saved: Vec::new(),
         };
         world.write_secrets();
@@ -193,14 +235,14 @@ impl World {
         let endpoint = endpoint("https://bc.example");
         file += &format!(
             "[[connection]]\nid = 'bc'\ntenant = 'acme'\nkind = 'business-catalyst'\nendpoint = '{endpoint}'\n\
-             site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = 'Australia/Sydney'\n\
+             site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = '{}'\n\
              max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = 100\n\
              overlap_seconds = 20\n\
              [[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
              club_ids = ['k-1']\nproviders = ['P']\ncredentials = 'secretsmanager:intouch'\n\
              [[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = '{}'\n\
              credentials = 'secretsmanager:importer'\ncampaigns = ['1']\n",
-            IMPORTER.2
+            self.zone, IMPORTER.2
         );
         if self.destinations.is_some() {
             file += &Destinations::file();

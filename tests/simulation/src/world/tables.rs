@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::follower::Follower;
 use super::{World, key, lock};
 use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES};
 
@@ -35,9 +36,9 @@ impl World {
 
     /// As the operator's guide says: nothing is polled meanwhile, saved items replace what was written since, and every
     /// source is asked for everything.
-    pub(super) async fn restore_tables(&mut self) {
+    pub(super) async fn restore_tables(&mut self) -> bool {
         if self.saved.is_empty() || !lock(&self.sent).under_way.is_empty() {
-            return;
+            return false;
         }
         for number in 0..PROCESSES {
             self.processes[number] = self.start(number);
@@ -62,7 +63,7 @@ impl World {
             self.eraser().erase_again(tenant, deadline).await.unwrap();
         }
         lock(&self.sent).restored();
-        self.follower.restored();
+        self.followers.iter_mut().for_each(Follower::restored);
         for connection in 0..POLLED.len() {
             self.tables.states.request_resync(&key(connection), self.clock.now()).await.unwrap();
         }
@@ -72,6 +73,7 @@ impl World {
         for aa in &self.aa {
             (FIRST..FIRST + CUSTOMERS + 2).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
         }
+        true
     }
 }
 
