@@ -15,6 +15,7 @@ use crate::watch::Watch;
 pub type ErasedIds = Arc<Mutex<BTreeSet<(usize, u64)>>>;
 
 /// Looks at the shadow whenever a queue was purged.
+#[derive(Clone)]
 pub struct Audit {
     /// The hosts with their queues, in the order of the connections.
     pub queues: [(&'static str, AaSimulator); 2],
@@ -35,16 +36,23 @@ impl fmt::Debug for Audit {
 }
 
 impl Audit {
-    /// A host has answered.
-    pub async fn look(&self, host: &str) {
+    /// A host has carried something out.
+    pub fn look(&self, host: &str) {
         let Some(connection) = self.queues.iter().position(|(of, _)| *of == host) else { return };
-        for purged in self.queues[connection].1.take_purged() {
-            if let Err(problem) = self.came_to_an_end(connection, purged).await {
-                let (tenant, name) = POLLED[connection];
-                let now = self.clock.now();
-                self.watch.object(format!("{now} {tenant}/{name}~{} was purged: {problem}", purged.id));
-            }
+        let purged = self.queues[connection].1.take_purged();
+        if purged.is_empty() {
+            return;
         }
+        let (audit, now) = (self.clone(), self.clock.now());
+        // By itself: the process that has purged may die.
+        tokio::spawn(async move {
+            for purged in purged {
+                if let Err(problem) = audit.came_to_an_end(connection, purged).await {
+                    let (tenant, name) = POLLED[connection];
+                    audit.watch.object(format!("{now} {tenant}/{name}~{} was purged: {problem}", purged.id));
+                }
+            }
+        });
     }
 
     /// Invariant 1: who was purged is in the shadow as the queue told of them, or is a tombstone or a failure record.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
@@ -207,12 +208,18 @@ impl Transport for ProcessSources {
                 asked = asked.header(name, value);
             }
             let asked = asked.body(Body::from(body)).map_err(|error| error.to_string())?;
-            let (mut head, mut body) = match router.clone().oneshot(asked).await {
+            let mut answering = router.clone().oneshot(asked);
+            // What a purge has taken is looked at before any time passes, whether its answer arrives or not.
+            let answering = poll_fn(|context| {
+                let answer = answering.poll_unpin(context);
+                if let Some(audit) = sources.0.audit.get() {
+                    audit.look(&host);
+                }
+                answer
+            });
+            let (mut head, mut body) = match answering.await {
                 Ok(answer) => answer.into_parts(),
             };
-            if let Some(audit) = sources.0.audit.get() {
-                audit.look(&host).await;
-            }
             if head.status == StatusCode::OK
                 && let Some(distortion) = sources.next_distortion(&host)
             {
