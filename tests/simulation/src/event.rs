@@ -13,6 +13,10 @@ use crate::world::DestinationFault;
 pub const CUSTOMERS: u64 = 12;
 /// The id of the first.
 pub const FIRST: u64 = 1001;
+/// How many more there are in a world with a crowd, and the id of their first: at the first and the last of [`POLLED`].
+pub const CROWD: u64 = 64;
+/// See [`CROWD`].
+pub const CROWD_FIRST: u64 = 2001;
 /// How many people are pushed, and how many codes are imported.
 pub const PUSHED: u64 = 6;
 /// How many processes there are.
@@ -105,6 +109,18 @@ pub enum What {
     BreakSecret(usize, bool, u64),
     /// An operator applies a file with the wrong time zone, and the right one some seconds later.
     WrongZone(u64),
+    /// So many of the crowd of a connection are deleted at once, and told of as such.
+    CrowdGoes(usize, u64),
+    /// All of them come back.
+    CrowdComes(usize),
+    /// An operator confirms the deletions that wait.
+    Confirm(usize),
+    /// A listing ends after so many contacts, for some seconds, and says that there are no more.
+    BcCap(usize, u64),
+    /// An operator does something for a connection from a machine that dies at the call with this number.
+    OperatorActs(OperatorAct, usize, u32),
+    /// The clock of the operator is off by so many minutes.
+    OperatorClock(i64),
     /// A minute passes without its tick.
     MissTick,
     /// A minute has two.
@@ -151,6 +167,21 @@ pub enum What {
     DestinationResync(usize),
     /// An operator has its failures sent again.
     DestinationRedrive(usize),
+}
+
+/// What an operator does while everything else goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorAct {
+    /// Has everything asked for once more.
+    Resync,
+    /// Has failures fetched again.
+    Redrive,
+    /// Applies the file.
+    Apply,
+    /// Pauses the connection, and has it go on.
+    Pause,
+    /// Erases a customer.
+    Erase(u64),
 }
 
 impl What {
@@ -258,6 +289,63 @@ fn more(random: &mut fastrand::Rng, may_swap: bool) -> What {
         91..94 => What::WrongZone(random.u64(5..90)),
         _ => What::BreakSecret(polled, random.bool(), random.u64(1..60)),
     }
+}
+
+/// One event in so many concerns the crowd, in the worlds that have one.
+const OF_CROWD: usize = 25;
+
+/// Whether the world of a seed has a crowd: more customers than may be deleted at once.
+pub fn has_crowd(seed: u64) -> bool {
+    seed % 16 == 10
+}
+
+/// The same events with some of the crowd among them.
+pub fn with_crowd(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0xc20d);
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_CROWD);
+    for event in events {
+        if random.usize(0..OF_CROWD) == 0 {
+            let connection = [0, 2][random.usize(0..2)];
+            let what = match random.u8(0..10) {
+                0..4 => What::CrowdGoes(connection, random.u64(40..=CROWD)),
+                4..6 => What::CrowdComes(connection),
+                6 => What::Confirm(connection),
+                _ => What::BcCap(random.usize(20..40), random.u64(5..90)),
+            };
+            all.push(Event { at: event.at, what });
+        }
+        all.push(event);
+    }
+    all
+}
+
+/// One event in so many is of an operator who is not alone.
+const OF_OPERATOR: usize = 40;
+
+/// The same events with some of an operator among them, whose machine may die, and whose clock may be wrong.
+pub fn with_operator(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x09e2);
+    let erases = seed % 4 == 1;
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_OPERATOR);
+    for event in events {
+        if random.usize(0..OF_OPERATOR) == 0 {
+            let polled = random.usize(0..POLLED.len());
+            let act = match random.u8(0..6) {
+                0 => OperatorAct::Resync,
+                1 => OperatorAct::Redrive,
+                2 => OperatorAct::Apply,
+                3 if erases => OperatorAct::Erase(FIRST + random.u64(0..CUSTOMERS)),
+                _ => OperatorAct::Pause,
+            };
+            let what = match random.u8(0..5) {
+                0 => What::OperatorClock(random.i64(-9..10)),
+                _ => What::OperatorActs(act, polled, random.u32(1..20)),
+            };
+            all.push(Event { at: event.at, what });
+        }
+        all.push(event);
+    }
+    all
 }
 
 /// What the SDK repeats, and what a product must bear if that is no help.

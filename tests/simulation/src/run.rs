@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,11 @@ impl Simulation {
     /// destinations, or persons who are erased, or begin where the clocks are put back.
     pub fn new(seed: u64, events: usize, http: &Http) -> Self {
         let rare = Self::with_rare(seed, events, http);
-        Self { events: event::with_more(seed, rare.events), setting: Setting::of(seed), ..rare }
+        let mut events = event::with_operator(seed, event::with_more(seed, rare.events));
+        if event::has_crowd(seed) {
+            events = event::with_crowd(seed, events);
+        }
+        Self { events, setting: Setting::of(seed), ..rare }
     }
 
     /// Without the kinds of events that came last: what once failed in such a world is looked for in it.
@@ -91,7 +95,11 @@ impl Simulation {
 
     /// Runs it.
     pub fn run(&self, is_traced: bool) -> Outcome {
-        in_runtime(self.seed, self.planted, self.run_in_runtime(is_traced))
+        let run = || in_runtime(self.seed, self.planted, self.run_in_runtime(is_traced));
+        panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            // An operator's call failed, or the world is wrong.
+            Outcome { violations: PANICS.take(), ..Outcome::default() }
+        })
     }
 
     async fn run_in_runtime(&self, is_traced: bool) -> Outcome {
@@ -192,7 +200,8 @@ fn note_panics() {
                 return;
             }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            PANICS.with_borrow_mut(|panics| panics.push(format!("a panic at {place}")));
+            let said = info.payload_as_str().unwrap_or_default();
+            PANICS.with_borrow_mut(|panics| panics.push(format!("a panic at {place}: {said}")));
             if tokio::runtime::Handle::try_current().is_err() {
                 usual(info);
             }

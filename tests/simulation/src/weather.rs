@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -207,7 +208,7 @@ impl Weather {
 
     /// The weather as a process meets it; `death` is told when it dies.
     pub fn of_process(&self, death: Arc<Notify>) -> ProcessWeather {
-        ProcessWeather { weather: self.clone(), death }
+        ProcessWeather { weather: self.clone(), death, calls_left: Arc::new(AtomicU32::new(u32::MAX)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -271,9 +272,16 @@ impl fmt::Debug for Weather {
 pub struct ProcessWeather {
     weather: Weather,
     death: Arc<Notify>,
+    /// So many more it makes before it dies.
+    calls_left: Arc<AtomicU32>,
 }
 
 impl ProcessWeather {
+    /// It dies once it has made so many calls.
+    pub fn dies_after(&self, calls: u32) {
+        self.calls_left.store(calls, Ordering::SeqCst);
+    }
+
     /// A date of HTTP, so many seconds from now.
     pub fn http_date_in(&self, seconds: i64) -> String {
         let date = self.weather.0.clock.now() + jiff::SignedDuration::from_secs(seconds);
@@ -281,6 +289,13 @@ impl ProcessWeather {
     }
 
     async fn way(&self, call: &Call<'_>, is_after: bool) -> Option<Answer> {
+        if !is_after
+            && self.calls_left.load(Ordering::SeqCst) != u32::MAX
+            && self.calls_left.fetch_sub(1, Ordering::SeqCst) == 0
+        {
+            self.death.notify_one();
+            return std::future::pending().await;
+        }
         let (how_long, met) = self.weather.meet(call, is_after);
         self.weather.0.clock.sleep(how_long).await;
         let answer = match met? {

@@ -5,6 +5,7 @@ mod destinations;
 mod erasures;
 mod events;
 mod follower;
+mod operator;
 mod senders;
 mod setup;
 mod tables;
@@ -18,10 +19,10 @@ use jiff::Timestamp;
 use model::ConnectionKey;
 use simulators::association_anywhere::{AaSimulator, Procedure};
 use simulators::business_catalyst::{BcSimulator, Operation};
-use store::{Clock, Tables};
+use store::{Clock, TableNames, Tables, Whom};
 
 use crate::audit::ErasedIds;
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::pushes::Sent;
@@ -86,6 +87,15 @@ pub struct World {
     pub trace: Option<Vec<String>>,
     destinations: Option<Destinations>,
     all_follow: bool,
+    has_crowd: bool,
+    /// The tables as the operator reaches them, whose clock may be wrong.
+    operator: Tables,
+    operator_clock: Clock,
+    names: TableNames,
+    /// Erasures that an operator has begun, and may not have finished.
+    erasing: Vec<(&'static str, Whom)>,
+    /// Whether everybody who was erased is to be erased again.
+    erases_again: bool,
     /// Who was erased, by connection and id, and the address that it had.
     erased: BTreeMap<(usize, u64), Option<String>>,
     erased_ids: ErasedIds,
@@ -107,6 +117,7 @@ enum Later {
     NoCap(usize),
     NoZeros(usize),
     UsualPages,
+    NoBcCap,
     RightZone,
     BcClock,
     Resume(usize),
@@ -159,6 +170,7 @@ impl World {
         for (_, what) in later {
             self.take_later(what).await;
         }
+        self.mend_operator().await;
         for connection in 0..POLLED.len() {
             // One that was paused when the tables were saved is paused again.
             self.tables.states.resume(&key(connection)).await.unwrap();
@@ -231,6 +243,12 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
+}
+
+/// The ids that customers of a polled connection can have.
+fn ids(has_crowd: bool, connection: usize) -> impl Iterator<Item = u64> {
+    let crowd = if has_crowd && connection != 1 { CROWD } else { 0 };
+    (FIRST..FIRST + CUSTOMERS + 2).chain(CROWD_FIRST..CROWD_FIRST + crowd)
 }
 
 fn key(connection: usize) -> ConnectionKey {

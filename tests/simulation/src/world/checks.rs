@@ -11,8 +11,8 @@ use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{READERS, World, key, lock};
-use crate::event::{CUSTOMERS, FIRST, POLLED};
+use super::{READERS, World, ids, key, lock};
+use crate::event::POLLED;
 use crate::invariants;
 
 impl World {
@@ -41,6 +41,10 @@ impl World {
                 redriven_at = self.clock.now();
                 for connection in 0..POLLED.len() {
                     self.redrive(connection).await;
+                    if self.has_crowd {
+                        // Those that wait are all right.
+                        self.confirm(connection).await;
+                    }
                 }
                 self.redrive_destinations().await;
             }
@@ -90,7 +94,7 @@ impl World {
         };
         let shadow = &self.tables.shadow;
         for (connection, (tenant, name)) in POLLED.iter().enumerate() {
-            for id in FIRST..FIRST + CUSTOMERS + 2 {
+            for id in ids(self.has_crowd, connection) {
                 let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
                 if self.erased.contains_key(&(connection, id)) {
                     let is_away = stored.as_ref().is_none_or(model::Customer::is_erased);
@@ -197,5 +201,5 @@ fn is_written_id(text: &str) -> bool {
 
 /// Whether it is an id of a customer that can be there.
 fn is_id(text: &str) -> bool {
-    text.parse().is_ok_and(|id: u64| (FIRST..FIRST + CUSTOMERS + 2).contains(&id))
+    text.parse().is_ok_and(|id: u64| ids(true, 0).any(|known| known == id))
 }

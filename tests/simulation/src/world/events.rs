@@ -6,8 +6,8 @@ use std::time::Duration;
 use model::ConnectionKey;
 use simulators::business_catalyst::{Action, BcSimulator, Operation};
 
-use super::{FOLLOWS_EVERY, HOSTS, Later, QUEUE_NUMBERS, Ticks, World, ZONE, key};
-use crate::event::{CUSTOMERS, FIRST, POLLED, What};
+use super::{FOLLOWS_EVERY, HOSTS, Later, QUEUE_NUMBERS, Ticks, World, ZONE, ids, key};
+use crate::event::{CROWD, CROWD_FIRST, POLLED, What};
 use crate::process::Process;
 
 /// Where the site is not.
@@ -88,6 +88,32 @@ impl World {
             What::WrongZone(seconds) => self.set_wrong_zone(seconds).await,
             What::RotateSecret(connection, seconds) => self.rotate_secret(connection, seconds),
             What::BreakSecret(connection, is_removed, seconds) => self.break_secret(connection, is_removed, seconds),
+            What::CrowdGoes(connection, count) => {
+                for id in CROWD_FIRST..CROWD_FIRST + count {
+                    self.is_gone(connection, id);
+                    match connection {
+                        2 => self.bc.delete(id),
+                        aa => self.aa[aa].delete(id),
+                    }
+                }
+            }
+            What::CrowdComes(connection) => {
+                for id in CROWD_FIRST..CROWD_FIRST + CROWD {
+                    if connection < 2 {
+                        self.create_customer(connection, id);
+                    } else {
+                        self.bc.create(Some(id));
+                        self.is_back(2, id);
+                    }
+                }
+            }
+            What::Confirm(connection) => return self.confirm(connection).await,
+            What::BcCap(most, seconds) => {
+                self.bc.set_cap(Some(most));
+                self.in_seconds(seconds, Later::NoBcCap);
+            }
+            What::OperatorActs(act, connection, calls) => self.operator_acts(act, connection, calls).await,
+            What::OperatorClock(minutes) => self.set_operator_clock(minutes),
             What::MissTick => self.ticks = Ticks::Missed,
             What::DoubleTick => self.ticks = Ticks::Doubled,
             What::Kill(process) => self.processes[process].kill(),
@@ -122,6 +148,7 @@ impl World {
             Later::NoCap(aa) => self.aa[aa].set_habits(|habits| habits.answers_at_most = None),
             Later::NoZeros(aa) => self.aa[aa].set_habits(|habits| habits.queues_with_zeros = false),
             Later::UsualPages => self.bc.set_page_size(None),
+            Later::NoBcCap => self.bc.set_cap(None),
             Later::RightZone => {
                 self.zone = ZONE;
                 self.apply().await;
@@ -179,7 +206,7 @@ impl World {
         self.rebuilds += 1;
         // A queue that has passed our numbers and holds the same customers can't be told from ours.
         self.aa[aa].rebuild_queue(QUEUE_NUMBERS - self.rebuilds * 100_000);
-        for id in FIRST..FIRST + CUSTOMERS + 2 {
+        for id in ids(self.has_crowd, aa) {
             self.aa[aa].enqueue(id);
         }
     }
@@ -219,11 +246,11 @@ impl World {
     }
 
     async fn resync(&self, connection: usize) {
-        self.tables.states.request_resync(&key(connection), self.clock.now()).await.unwrap();
+        self.operator.states.request_resync(&key(connection), self.operator_clock.now()).await.unwrap();
     }
 
     async fn pause(&mut self, connection: usize, seconds: u64) {
-        self.tables.states.pause(&key(connection), self.clock.now()).await.unwrap();
+        self.operator.states.pause(&key(connection), self.operator_clock.now()).await.unwrap();
         self.in_seconds(seconds, Later::Resume(connection));
     }
 
@@ -251,7 +278,7 @@ impl World {
 
     /// Whether there was any failure.
     pub(super) async fn redrive_of(&self, key: &ConnectionKey) -> bool {
-        let (failures, now) = (&self.tables.failures, self.clock.now());
+        let (failures, now) = (&self.operator.failures, self.operator_clock.now());
         let all = failures.all(key).await.unwrap();
         for failure in &all {
             failures.request_redrive(key, &failure.source_id, now).await.unwrap();

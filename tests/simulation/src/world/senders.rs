@@ -206,9 +206,9 @@ impl World {
             sent.imports.remove(index)
         };
         let connection = ConnectionKey::new("acme", "imports");
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        let record = self.tables.imports.find(&connection, &import.id, deadline).await.unwrap().unwrap();
-        let undo = Undo::new(&self.tables);
+        let deadline = self.operator_clock.now() + Duration::from_secs(60);
+        let record = self.operator.imports.find(&connection, &import.id, deadline).await.unwrap().unwrap();
+        let undo = Undo::new(&self.operator);
         let report = undo.carry_out(&connection, &record, deadline).await;
         self.note(format_args!("undone: {report:?}"));
         lock(&self.sent).undone(&import, report.is_ok());

@@ -18,7 +18,7 @@ use super::follower::Follower;
 use super::tables::TABLES;
 use super::{CONNECTOR, HOSTS, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World, ZONE};
 use crate::audit::{Audit, ErasedIds};
-use crate::event::{self, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::event::{self, CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::run::Http;
@@ -33,13 +33,15 @@ pub struct Setting {
     pub has_destinations: bool,
     /// When it begins.
     pub begins_at: &'static str,
+    /// Whether there are more customers than may be deleted at once.
+    pub has_crowd: bool,
     /// Whether the readers of all tenants follow the feed while everything goes wrong.
     pub all_follow: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { has_destinations: false, begins_at: "2026-01-01T00:00:00Z", all_follow: false }
+        Self { has_destinations: false, begins_at: "2026-01-01T00:00:00Z", has_crowd: false, all_follow: false }
     }
 }
 
@@ -51,7 +53,12 @@ impl Setting {
             14 => "2026-10-03T15:55:00Z",
             _ => Self::default().begins_at,
         };
-        Self { has_destinations: event::has_destinations(seed), begins_at, all_follow: true }
+        Self {
+            has_destinations: event::has_destinations(seed),
+            begins_at,
+            has_crowd: event::has_crowd(seed),
+            all_follow: true,
+        }
     }
 }
 
@@ -94,12 +101,12 @@ fn queues_of(seed: u64) -> [AaSimulator; 2] {
 }
 
 /// The site, whose clock is off by so many seconds.
-fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>) -> BcSimulator {
+fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>, page_size: usize) -> BcSimulator {
     BcSimulator::new(BcSettings {
         contacts: CUSTOMERS,
         first_id: FIRST,
         seed,
-        page_size: 5,
+        page_size,
         time_zone: TimeZone::get(ZONE).unwrap(),
         clock: business_catalyst::Clock::Following(Arc::new({
             let (clock, offset) = (clock.clone(), offset.clone());
@@ -115,7 +122,13 @@ impl World {
         let clock = Clock::of_runtime(setting.begins_at.parse().unwrap());
         let aa = queues_of(seed);
         let bc_clock = Arc::new(AtomicI64::new(0));
-        let bc = site(seed, &clock, &bc_clock);
+        let bc = site(seed, &clock, &bc_clock, if setting.has_crowd { 10 } else { 5 });
+        if setting.has_crowd {
+            for id in CROWD_FIRST..CROWD_FIRST + CROWD {
+                aa[0].create(id);
+                bc.create(Some(id));
+            }
+        }
         let destinations = setting.has_destinations.then(|| Destinations::new(seed, &clock));
         let mut hosts = vec![
             (HOSTS[0].to_owned(), aa[0].router()),
@@ -126,7 +139,11 @@ impl World {
         let existing = POLLED.iter().flat_map(|(tenant, connection)| {
             (FIRST..FIRST + CUSTOMERS).map(move |id| format!("{tenant}/{connection}~{id}"))
         });
-        let watch = Watch::new(existing);
+        let crowd = [0, 2].into_iter().filter(|_| setting.has_crowd).flat_map(|polled| {
+            let (tenant, connection) = POLLED[polled];
+            (CROWD_FIRST..CROWD_FIRST + CROWD).map(move |id| format!("{tenant}/{connection}~{id}"))
+        });
+        let watch = Watch::new(existing.chain(crowd));
         let aws = aws(seed, &clock, &watch, Sources::new(hosts), http).await;
         let names = TableNames {
             control: TABLES[0].to_owned(),
@@ -144,6 +161,7 @@ impl World {
             watch: watch.clone(),
             erased: erased_ids.clone(),
         });
+        let (operator, operator_clock) = (tables.clone(), clock.clone());
         let mut world = Self {
             aws,
             next_tick: clock.now(),
@@ -172,6 +190,12 @@ impl World {
             trace: None,
             destinations,
             all_follow: setting.all_follow,
+            has_crowd: setting.has_crowd,
+            operator,
+            operator_clock,
+            names,
+            erasing: Vec::new(),
+            erases_again: false,
             erased: BTreeMap::new(),
             erased_ids,
             recovered_in: 0,
@@ -220,14 +244,19 @@ impl World {
 
     /// An operator applies the configuration file.
     pub(super) async fn apply(&self) {
+        apply_to(&self.operator, self.file()).await;
+    }
+
+    pub(super) fn file(&self) -> String {
         let mut file = String::new();
+        let most_deletes = if self.has_crowd { 1 } else { 100 };
         for (number, (tenant, id)) in POLLED.iter().enumerate().take(2) {
             let urls = urls(&format!("https://aa{number}.example"));
             file += &format!(
                 "[[connection]]\nid = '{id}'\ntenant = '{tenant}'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
                  details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\n\
                  credentials = 'secretsmanager:source-{number}'\nmax_requests_per_second = 20\npoll_seconds = 8\n\
-                 bulk_size = {}\nmost_deletes_percent = 100\n",
+                 bulk_size = {}\nmost_deletes_percent = {most_deletes}\n",
                 urls.queue, urls.details, urls.purge, urls.enqueue, self.bulk_size
             );
         }
@@ -236,7 +265,7 @@ impl World {
         file += &format!(
             "[[connection]]\nid = 'bc'\ntenant = 'acme'\nkind = 'business-catalyst'\nendpoint = '{endpoint}'\n\
              site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = '{}'\n\
-             max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = 100\n\
+             max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = {most_deletes}\n\
              overlap_seconds = 20\n\
              [[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
              club_ids = ['k-1']\nproviders = ['P']\ncredentials = 'secretsmanager:intouch'\n\
@@ -250,11 +279,17 @@ impl World {
         for (tenant, _) in READERS {
             file += &format!("[[reader]]\ntenant = '{tenant}'\ntoken = 'secretsmanager:reader-{tenant}'\n");
         }
-        let mut configuration = Configuration::parse(&file, Deployment::Stack).unwrap();
-        // The other reader was applied by the release before.
-        configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
-        for registration in configuration.to_registrations() {
-            self.tables.registry.put(&registration).await.unwrap();
-        }
+        file
+    }
+}
+
+/// An operator applies this file.
+pub(super) async fn apply_to(tables: &Tables, file: String) {
+    let mut configuration = Configuration::parse(&file, Deployment::Stack).unwrap();
+    // The other reader was applied by the release before.
+    configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
+    for registration in configuration.to_registrations() {
+        // An operator whose machine has trouble applies it again.
+        let _ = tables.registry.put(&registration).await;
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::follower::Follower;
-use super::{World, key, lock};
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES};
+use super::{World, ids, key, lock};
+use crate::event::{POLLED, PROCESSES, QUEUES};
 
 /// The control table first, as they are restored.
 pub(super) const TABLES: [&str; 4] = ["ControlTable", "ShadowTable", "ImportTable", FEED_TABLE];
@@ -59,8 +59,11 @@ impl World {
         }
         self.watch.restored();
         for tenant in ["acme", "globex"] {
-            let deadline = self.clock.now() + Duration::from_secs(60);
-            self.eraser().erase_again(tenant, deadline).await.unwrap();
+            let deadline = self.operator_clock.now() + Duration::from_secs(60);
+            if self.eraser().erase_again(tenant, deadline).await.is_err() {
+                // Another operator is at it: it is done again.
+                self.erases_again = true;
+            }
         }
         lock(&self.sent).restored();
         self.followers.iter_mut().for_each(Follower::restored);
@@ -70,8 +73,8 @@ impl World {
         // A restored table has no changes: the destinations are sent everybody as they are now.
         self.resync_destinations().await;
         // A source does not tell again whom it has deleted since: the operator has them asked for.
-        for aa in &self.aa {
-            (FIRST..FIRST + CUSTOMERS + 2).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
+        for (connection, aa) in self.aa.iter().enumerate() {
+            ids(self.has_crowd, connection).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
         }
         true
     }
