@@ -17,7 +17,7 @@ impl World {
     }
 
     pub(super) async fn erase(&mut self, connection: usize, id: u64) {
-        let (tenant, whom) = self.to_be_erased(connection, id).await;
+        let (tenant, whom) = self.note_erased(connection, id).await;
         let deadline = self.operator_clock.now() + Duration::from_secs(60);
         if self.eraser().erase(tenant, &whom, deadline).await.is_err() {
             // An import, or another operator, is at it: it is said so, and done again.
@@ -32,7 +32,7 @@ impl World {
     }
 
     /// A person who is not to come back from now on.
-    pub(super) async fn to_be_erased(&mut self, connection: usize, id: u64) -> (&'static str, Whom) {
+    pub(super) async fn note_erased(&mut self, connection: usize, id: u64) -> (&'static str, Whom) {
         let (tenant, _) = POLLED[connection];
         self.is_gone(connection, id);
         let stored = self.tables.shadow.get(&key(connection), &id.to_string()).await.unwrap();

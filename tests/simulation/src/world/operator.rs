@@ -35,7 +35,7 @@ impl World {
         let whom = match act {
             // By the id: the address may be another one until it is finished.
             OperatorAct::Erase(id) => {
-                let (tenant, _) = self.to_be_erased(connection, id).await;
+                let (tenant, _) = self.note_erased(connection, id).await;
                 Some((tenant, Self::customer(connection, id)))
             }
             _ => None,
