@@ -171,8 +171,11 @@ impl World {
         self.watch.is_gone(&format!("{tenant}/{connection}~{id}"));
     }
 
-    /// It exists from now on.
+    /// It exists from now on. Whoever was erased stays away all the same, and may be erased again.
     fn is_back(&self, connection: usize, id: u64) {
+        if self.erased.contains_key(&(connection, id)) {
+            return;
+        }
         let (tenant, connection) = POLLED[connection];
         self.watch.is_back(&format!("{tenant}/{connection}~{id}"), self.clock.now());
     }
