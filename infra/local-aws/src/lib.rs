@@ -30,7 +30,7 @@ pub use functions::{Engine, EngineError};
 pub use interference::{Answer, Call, Interference};
 pub use meter::{Invocations, Meter, Report, Usage};
 pub use secrets::LocalSecrets;
-pub use sqs::{LocalSqs, ReceivedMessage};
+pub use sqs::{LocalSqs, Mishap, ReceivedMessage};
 pub use template::{Function, HttpRoute, Queue, QueueTrigger, Schedule, StreamTrigger, Table, Template, TemplateError};
 pub use work::Work;
 

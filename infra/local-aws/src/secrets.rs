@@ -25,6 +25,11 @@ impl LocalSecrets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), content.to_owned());
     }
 
+    /// Removes a secret.
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// A client, whose calls meet an interference.
     pub fn client_through(&self, interference: Arc<dyn Interference>) -> aws_sdk_secretsmanager::Client {
         let secrets = self.clone();

@@ -1,7 +1,7 @@
 mod lines;
 mod message;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +42,34 @@ struct State {
     next_id: u64,
     /// How many entries of the next sends fail, for a test of sends that fail in part.
     failing_entries: u32,
+    /// What becomes of the next messages of a queue.
+    mishaps: HashMap<String, VecDeque<Mishap>>,
+    /// How many messages met which mishap, or another trouble.
+    met: BTreeMap<&'static str, u64>,
+}
+
+/// What becomes of a message, although its sender hears that it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It never arrives.
+    Lost,
+    /// It arrives twice, the second time so much later.
+    Doubled(Duration),
+    /// It arrives so much later.
+    Late(Duration),
+    /// It arrives so much later, and others that were sent after it before it.
+    Overtaken(Duration),
+}
+
+impl Mishap {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "message lost",
+            Self::Doubled(_) => "message doubled",
+            Self::Late(_) => "message late",
+            Self::Overtaken(_) => "message overtaken",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -196,6 +224,21 @@ impl LocalSqs {
         }
     }
 
+    /// The next messages that are sent to a queue meet these, one each, after those that others were to meet.
+    pub fn meet(&self, queue: &str, mishaps: impl IntoIterator<Item = Mishap>) {
+        self.lock().mishaps.entry(queue.to_owned()).or_default().extend(mishaps);
+    }
+
+    /// From now on no message meets anything.
+    pub fn forget_mishaps(&self) {
+        self.lock().mishaps.clear();
+    }
+
+    /// How many messages have met what so far.
+    pub fn met(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().met.clone()
+    }
+
     /// Makes the next `count` entries of sends fail, as SQS does under load.
     pub fn fail_entries(&self, count: u32) {
         self.lock().failing_entries = count;
@@ -245,7 +288,7 @@ impl LocalSqs {
         }
         let now = self.clock.now();
         let mut state = self.lock();
-        let State { queues, next_id, failing_entries } = &mut *state;
+        let State { queues, next_id, failing_entries, mishaps, met } = &mut *state;
         let Some(queue) = queues.get_mut(&queue_url) else {
             return refusal("NonExistentQueue", "there is no such queue");
         };
@@ -254,6 +297,7 @@ impl LocalSqs {
         for Entry { id, message_body, message_group_id, delay_seconds } in entries {
             if *failing_entries > 0 {
                 *failing_entries -= 1;
+                *met.entry("message refused").or_default() += 1;
                 failed.push(json!({ "Id": id, "Code": "InternalError", "SenderFault": false }));
                 continue;
             }
@@ -261,7 +305,21 @@ impl LocalSqs {
             successful.push(json!({ "Id": id, "MessageId": next_id.to_string(), "MD5OfMessageBody": "" }));
             let group = message_group_id;
             let message = Message { id: *next_id, group, body: message_body, sent_at: now, receives: 0 };
-            queue.send(message, now + Duration::from_secs(delay_seconds.into()), now);
+            let mishap = mishaps.get_mut(&queue_url).and_then(VecDeque::pop_front);
+            if let Some(mishap) = mishap {
+                *met.entry(mishap.name()).or_default() += 1;
+            }
+            let visible_at = now + Duration::from_secs(delay_seconds.into());
+            match mishap {
+                Some(Mishap::Lost) => {}
+                Some(Mishap::Doubled(later)) => {
+                    *next_id += 1;
+                    queue.send(Message { id: *next_id, ..message.clone() }, visible_at + later, now);
+                    queue.send(message, visible_at, now);
+                }
+                Some(Mishap::Late(later) | Mishap::Overtaken(later)) => queue.send(message, visible_at + later, now),
+                None => queue.send(message, visible_at, now),
+            }
         }
         drop(state);
         self.arrived.notify_waiters();

@@ -39,7 +39,7 @@ mod urls;
 use axum::Router;
 
 pub use settings::AaSettings;
-pub use types::{AaFault, AaSimulator, Fault, Habits, Poison, Procedure, RequestCounts};
+pub use types::{AaFault, AaSimulator, Fault, Habits, Poison, Procedure, Purged, RequestCounts};
 pub use urls::{
     AaUrls, DETAILS_PATH, ENQUEUE_PATH, ENVIRONMENT, PURGE_PATH, QUEUE_PATH, QUEUE_WITH_REASONS_PATH, urls, urls_in,
 };
@@ -204,6 +204,22 @@ impl AaSimulator {
         let mut state = self.state();
         state.share_email(id, other);
         state.change(id);
+    }
+
+    /// From now on, and for ever, each of the two has the e-mail address that the other has now. The queue tells of
+    /// both. If one of them does not exist, nothing happens; returns whether it did.
+    pub fn swap_emails(&self, one: u64, other: u64) -> bool {
+        self.state().swap_emails(one, other)
+    }
+
+    /// The customers that purges took out of the queue since the last call, if [`Habits::notes_purged`] is set.
+    pub fn take_purged(&self) -> Vec<Purged> {
+        std::mem::take(&mut self.state().purged)
+    }
+
+    /// The name that this customer has in a revision, whether it has come to it or not.
+    pub fn name_in_revision(&self, id: u64, revision: u32) -> String {
+        Identity::new(self.settings().seed, id, revision).display_name()
     }
 
     /// How often this customer's content changed, from 1. `None` if it does not exist.

@@ -123,6 +123,16 @@ impl BcSimulator {
         state.request_actions.push((due, action));
     }
 
+    /// From now on a page holds so many contacts; `None`: as many as the settings say.
+    pub fn set_page_size(&self, size: Option<usize>) {
+        self.state().settings.page_size = size.unwrap_or(self.settings().page_size);
+    }
+
+    /// From now on a listing holds no more than so many, and says that there are none after them.
+    pub fn set_cap(&self, cap: Option<usize>) {
+        self.state().settings.cap = cap;
+    }
+
     /// From now on something is wrong with this contact.
     pub fn poison(&self, id: u64, poison: Poison) {
         self.state().poisons.insert(id, poison);

@@ -1,7 +1,7 @@
 //! What goes wrong on demand: the faults that simulators have in common, which request meets which, and their answers.
 
 use std::{
-    iter,
+    fmt, iter,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -62,7 +62,7 @@ impl<Own> From<Own> for Fault<Own> {
 }
 
 /// The faults that one simulator has alone.
-pub trait OwnFault: Clone + PartialEq + Send + 'static {
+pub trait OwnFault: Clone + PartialEq + fmt::Debug + Send + 'static {
     /// The fault of this name; `None` if it is none of these. A name that the simulator refuses is an error.
     fn read(name: &str, parameters: &Parameters) -> Result<Option<Self>, BadRequest>;
 }
@@ -91,6 +91,19 @@ impl<Own: OwnFault> Fault<Own> {
             "wrong-credentials" => Self::WrongCredentials,
             other => return Err(not_known("fault", other)),
         }))
+    }
+}
+
+impl<Own: fmt::Debug> Fault<Own> {
+    /// What it is called where faults are counted: what it is, and with which status.
+    pub(crate) fn name(&self) -> String {
+        let shown = match self {
+            Self::Own(own) => format!("{own:?}"),
+            Self::Status(status) => format!("Status {status}"),
+            Self::RetryAfter { status, .. } => format!("RetryAfter {status}"),
+            common => format!("{common:?}"),
+        };
+        shown.split(['(', '{']).next().unwrap_or_default().trim_end().to_owned()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every simulator is made of: its settings, what it remembers, and its faults.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -51,13 +52,21 @@ struct Shared<S: System> {
     settings: S,
     state: Mutex<S::State>,
     faults: FaultPlans<S::Own>,
+    met: Mutex<BTreeMap<String, u64>>,
 }
 
 impl<S: System> Simulator<S> {
     /// Makes a simulator as its settings say. It does not listen yet.
     pub fn new(settings: S) -> Self {
         let state = Mutex::new(settings.state());
-        Self { shared: Arc::new(Shared { settings, state, faults: FaultPlans::new(S::OPERATIONS.len()) }) }
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                state,
+                faults: FaultPlans::new(S::OPERATIONS.len()),
+                met: Mutex::default(),
+            }),
+        }
     }
 
     /// Serves the system, and the control surface under `/_simulator/`, until this future is dropped; that also closes
@@ -87,6 +96,15 @@ impl<S: System> Simulator<S> {
         &self.shared.faults
     }
 
+    /// What requests have met so far, by name, and how often: an operation with its fault, and other trouble.
+    pub fn met(&self) -> BTreeMap<String, u64> {
+        self.shared.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_met(&self, name: impl Into<String>) {
+        *self.shared.met.lock().unwrap_or_else(PoisonError::into_inner).entry(name.into()).or_default() += 1;
+    }
+
     /// Plans the fault that a command tells of.
     pub(crate) fn plan_fault(&self, parameters: &Parameters) -> Result<(), BadRequest> {
         let operations = operations::<S>(parameters)?;
@@ -106,7 +124,8 @@ impl<S: System> Simulator<S> {
     /// The fault that a request meets. One that hangs is held here, and meets none any more when it is released.
     pub(crate) async fn meet(&self, operation: usize, place: Option<u64>) -> Option<Fault<S::Own>> {
         let (fault, mut fault_changes) = self.faults().take(operation, place);
-        if fault.is_some() {
+        if let Some(fault) = &fault {
+            self.note_met(format!("{} {}", S::OPERATIONS[operation], fault.name()));
             S::count_fault(&mut self.state());
         }
         if fault == Some(Fault::Hang) {

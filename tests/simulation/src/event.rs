@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use local_aws::Mishap;
 use simulators::{association_anywhere as aa, business_catalyst as bc};
 
+use crate::transport::Distortion;
 use crate::weather::Trouble;
 use crate::world::DestinationFault;
 
@@ -11,6 +13,10 @@ use crate::world::DestinationFault;
 pub const CUSTOMERS: u64 = 12;
 /// The id of the first.
 pub const FIRST: u64 = 1001;
+/// How many more there are in a world with a crowd, and the id of their first: at the first and the last of [`POLLED`].
+pub const CROWD: u64 = 64;
+/// See [`CROWD`].
+pub const CROWD_FIRST: u64 = 2001;
 /// How many people are pushed, and how many codes are imported.
 pub const PUSHED: u64 = 6;
 /// How many processes there are.
@@ -55,6 +61,10 @@ pub enum What {
     AaFault(usize, aa::Procedure, aa::Fault, u32),
     /// An answer holds at most so many customers, for some seconds.
     AaCap(usize, usize, u64),
+    /// The queue writes ids with zeros before them, for some seconds.
+    AaZeros(usize, u64),
+    /// Two customers get the e-mail addresses of each other.
+    AaSwap(usize, u64, u64),
     /// A contact of Business Catalyst changes.
     BcChange(u64),
     /// Its date changes alone.
@@ -65,6 +75,12 @@ pub enum What {
     BcCreate(u64),
     /// It changes while a listing stands at this contact.
     BcMoves(u64, u64),
+    /// It changes right before a page is made, after so many other pages: those behind it move up.
+    BcShifts(u64, u64),
+    /// Every contact changes in the same second.
+    BcAllAtOnce,
+    /// A page holds so many contacts, for some seconds.
+    BcPages(usize, u64),
     /// A page that holds it can't be read, or holds it wrongly.
     BcPoison(u64, bc::Poison),
     /// It can be read again.
@@ -89,6 +105,22 @@ pub enum What {
     Apply(u64),
     /// The password is changed at the source, and a while later in its secret.
     RotateSecret(usize, u64),
+    /// The secret of a source is broken off, or removed, for some seconds, and no process has it any more.
+    BreakSecret(usize, bool, u64),
+    /// An operator applies a file with the wrong time zone, and the right one some seconds later.
+    WrongZone(u64),
+    /// So many of the crowd of a connection are deleted at once, and told of as such.
+    CrowdGoes(usize, u64),
+    /// All of them come back.
+    CrowdComes(usize),
+    /// An operator confirms the deletions that wait.
+    Confirm(usize),
+    /// A listing ends after so many contacts, for some seconds, and says that there are no more.
+    BcCap(usize, u64),
+    /// An operator does something for a connection from a machine that dies at the call with this number.
+    OperatorActs(OperatorAct, usize, u32),
+    /// The clock of the operator is off by so many minutes.
+    OperatorClock(i64),
     /// A minute passes without its tick.
     MissTick,
     /// A minute has two.
@@ -97,6 +129,10 @@ pub enum What {
     Kill(usize),
     /// A call to AWS or to a source meets trouble, after so many that could have met it.
     Meet(Trouble, u32),
+    /// A call to AWS meets trouble, and again as often as it is repeated, so many times in all.
+    Burst(Trouble, u32, u32),
+    /// The next answers of a source, by its index in [`POLLED`], come differently.
+    Distort(usize, Distortion, usize),
     /// Calls are slow for some seconds.
     Slow(u64),
     /// The messages of a queue are lost.
@@ -105,6 +141,8 @@ pub enum What {
     Doubled(&'static str),
     /// They come some seconds later.
     Late(&'static str, u64),
+    /// The next messages that are sent to a queue meet these.
+    Messages(&'static str, Vec<Mishap>),
     /// The next messages can't be sent.
     SendsFail(u32),
     /// The clock of a process is off by so many milliseconds from its next start on.
@@ -131,16 +169,28 @@ pub enum What {
     DestinationRedrive(usize),
 }
 
-impl Event {
+/// What an operator does while everything else goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorAct {
+    /// Has everything asked for once more.
+    Resync,
+    /// Has failures fetched again.
+    Redrive,
+    /// Applies the file.
+    Apply,
+    /// Pauses the connection, and has it go on.
+    Pause,
+    /// Erases a customer.
+    Erase(u64),
+}
+
+impl What {
     /// What kind of event it is.
-    pub fn kind(&self) -> String {
-        let text = format!("{:?}", self.what);
+    pub fn name(&self) -> String {
+        let text = format!("{self:?}");
         text.split('(').next().unwrap_or_default().to_owned()
     }
 }
-
-/// How many kinds of events there are.
-pub const KINDS: usize = 47;
 
 /// One event in so many is a rare one.
 const RARE: usize = 50;
@@ -195,6 +245,127 @@ pub fn with_erasures(seed: u64, events: Vec<Event>) -> Vec<Event> {
     all
 }
 
+/// One event in so many is of a kind that was thought of later.
+const MORE: usize = 12;
+
+/// The same events as they take more effect, and more kinds among them. Those are drawn by themselves: a seed has the
+/// same others without them.
+pub fn with_more(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x3a7_41f);
+    // Who is erased, and what a destination has, is looked for by address.
+    let may_swap = seed % 4 != 1 && !has_destinations(seed);
+    let mut all = Vec::with_capacity(events.len() + events.len() / MORE);
+    for Event { at, what } in events {
+        if random.usize(0..MORE) == 0 {
+            all.push(Event { at, what: more(random, may_swap) });
+        }
+        let what = match what {
+            What::BcMoves(id, page) => What::BcShifts(id, page + 1),
+            What::AaPoison(aa, id, aa::Poison::HugeText(_)) => What::AaPoison(aa, id, aa::Poison::HugeText(LARGE)),
+            What::BcPoison(id, bc::Poison::HugeText(_)) => What::BcPoison(id, bc::Poison::HugeText(LARGE)),
+            other => other,
+        };
+        all.push(Event { at, what });
+    }
+    all
+}
+
+fn more(random: &mut fastrand::Rng, may_swap: bool) -> What {
+    let aa = random.usize(0..2);
+    let id = FIRST + random.u64(0..CUSTOMERS + 2);
+    let other = FIRST + random.u64(0..CUSTOMERS + 2);
+    let polled = random.usize(0..POLLED.len());
+    let times = random.u32(1..4);
+    match random.u8(0..100) {
+        0..20 => What::Messages(QUEUES[random.usize(0..QUEUES.len())], mishaps(random)),
+        20..32 => What::Burst(BURSTS[random.usize(0..BURSTS.len())], random.u32(0..30), random.u32(3..7)),
+        32..55 => What::Distort(polled, Distortion::ALL[random.usize(0..Distortion::ALL.len())], times as usize),
+        55..60 => What::AaFault(aa, aa::Procedure::ALL[random.usize(0..3)], aa::Fault::Status(busy(random)), times),
+        60..63 => What::BcFault(bc::Fault::Status(busy(random)), times),
+        63..70 => What::AaZeros(aa, random.u64(5..60)),
+        70..78 if may_swap => What::AaSwap(aa, id, other),
+        70..85 => What::BcPages(random.usize(1..5), random.u64(10..90)),
+        85..91 => What::BcAllAtOnce,
+        91..94 => What::WrongZone(random.u64(5..90)),
+        _ => What::BreakSecret(polled, random.bool(), random.u64(1..60)),
+    }
+}
+
+/// One event in so many concerns the crowd, in the worlds that have one.
+const OF_CROWD: usize = 25;
+
+/// Whether the world of a seed has a crowd: more customers than may be deleted at once.
+pub fn has_crowd(seed: u64) -> bool {
+    seed % 16 == 10
+}
+
+/// The same events with some of the crowd among them.
+pub fn with_crowd(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0xc20d);
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_CROWD);
+    for event in events {
+        if random.usize(0..OF_CROWD) == 0 {
+            let connection = [0, 2][random.usize(0..2)];
+            let what = match random.u8(0..10) {
+                0..4 => What::CrowdGoes(connection, random.u64(40..=CROWD)),
+                4..6 => What::CrowdComes(connection),
+                6 => What::Confirm(connection),
+                _ => What::BcCap(random.usize(20..40), random.u64(5..90)),
+            };
+            all.push(Event { at: event.at, what });
+        }
+        all.push(event);
+    }
+    all
+}
+
+/// One event in so many is of an operator who is not alone.
+const OF_OPERATOR: usize = 40;
+
+/// The same events with some of an operator among them, whose machine may die, and whose clock may be wrong.
+pub fn with_operator(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0x09e2);
+    let erases = seed % 4 == 1;
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_OPERATOR);
+    for event in events {
+        if random.usize(0..OF_OPERATOR) == 0 {
+            let polled = random.usize(0..POLLED.len());
+            let act = match random.u8(0..6) {
+                0 => OperatorAct::Resync,
+                1 => OperatorAct::Redrive,
+                2 => OperatorAct::Apply,
+                3 if erases => OperatorAct::Erase(FIRST + random.u64(0..CUSTOMERS)),
+                _ => OperatorAct::Pause,
+            };
+            let what = match random.u8(0..5) {
+                0 => What::OperatorClock(random.i64(-9..10)),
+                _ => What::OperatorActs(act, polled, random.u32(1..20)),
+            };
+            all.push(Event { at: event.at, what });
+        }
+        all.push(event);
+    }
+    all
+}
+
+/// What the SDK repeats, and what a product must bear if that is no help.
+const BURSTS: [Trouble; 3] = [Trouble::Throttled, Trouble::ServerError, Trouble::SecretUnreadable];
+
+/// A status that says *later*, and not when.
+fn busy(random: &mut fastrand::Rng) -> u16 {
+    [429, 408][random.usize(0..2)]
+}
+
+fn mishaps(random: &mut fastrand::Rng) -> Vec<Mishap> {
+    let seconds = |random: &mut fastrand::Rng, most| Duration::from_secs(random.u64(1..most));
+    match random.u8(0..4) {
+        0 => vec![Mishap::Lost; random.usize(1..6)],
+        1 => (0..random.usize(1..6)).map(|_| Mishap::Doubled(seconds(random, 60))).collect(),
+        2 => vec![Mishap::Late(seconds(random, 120)); random.usize(1..4)],
+        _ => (0..random.usize(3..12)).map(|_| Mishap::Overtaken(seconds(random, 31))).collect(),
+    }
+}
+
 /// One event in so many concerns a destination, in the worlds that have some.
 const OF_DESTINATIONS: usize = 12;
 
@@ -247,8 +418,10 @@ fn rare(random: &mut fastrand::Rng) -> What {
     }
 }
 
-/// How many bytes are more than DynamoDB takes in one item.
+/// How many bytes are more than a parser takes in one text.
 const HUGE: usize = 2 * 1024 * 1024;
+/// How many bytes a parser takes, and DynamoDB does not take in one item.
+const LARGE: usize = 450_000;
 
 #[rustfmt::skip]
 fn what(random: &mut fastrand::Rng) -> What {

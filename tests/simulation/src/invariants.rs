@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{Customer, Status, Version};
 use operations::status::{Condition, ConnectionStatus};
 
@@ -62,16 +62,6 @@ pub fn is_what_the_source_says(stored: Option<&Customer>, name: Option<&str>, em
     }
 }
 
-/// Invariant 6: whoever was fetched came to one end.
-pub fn counts_add_up(status: &ConnectionStatus) -> Holds {
-    let ends: u64 = status.counts.ends.by_name().iter().map(|(_, count)| count).sum();
-    if ends == status.counts.fetched {
-        Ok(())
-    } else {
-        Err(format!("{}/{}: fetched {} and {ends} ends", status.tenant, status.id, status.counts.fetched))
-    }
-}
-
 /// Invariant 9: everything that was reported is in the shadow, as of a moment ago.
 pub fn is_fresh(status: &ConnectionStatus, since: Timestamp) -> Holds {
     let as_of: Option<Timestamp> = status.fresh_as_of.as_ref().and_then(|text| text.parse().ok());
@@ -112,6 +102,9 @@ pub fn reader_has_everything(copy: &BTreeMap<String, u64>, stored: &BTreeMap<Str
     };
     Err(format!("a reader of the feed has {id} as of {has:?}; stored is {:?}", stored.get(id)))
 }
+
+/// How long what a source has said may be under way before it is written.
+pub const UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long it takes at most until everything is fresh, once nothing goes wrong any more.
 pub const RECOVERY: Duration = Duration::from_secs(30 * 60);

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a simulation may panic")]
 
+mod audit;
 mod event;
 pub mod invariants;
+mod met;
 mod process;
 mod pushes;
 mod run;
@@ -15,8 +17,9 @@ mod watch;
 mod weather;
 mod world;
 
-pub use event::{Event, KINDS};
+pub use event::Event;
+pub use met::REQUIRED;
 pub use model::PlantedFault;
 pub use run::{Http, Outcome, Simulation};
 pub use sweep::{Story, Swept, stories};
-pub use weather::Trouble;
+pub use world::LONGEST_RECOVERY;

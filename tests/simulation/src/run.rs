@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,15 @@ use sources::SourceHttp;
 use store::Clock;
 
 use crate::event::{self, Event};
-use crate::weather::{PlannedPanic, Trouble};
-use crate::world::World;
+use crate::weather::PlannedPanic;
+use crate::world::{Setting, World};
 
 /// The simulation of one seed.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     seed: u64,
     events: Vec<Event>,
-    has_destinations: bool,
+    setting: Setting,
     planted: Option<PlantedFault>,
     http: Http,
 }
@@ -30,8 +30,8 @@ pub struct Simulation {
 pub struct Outcome {
     /// What did not hold; none if all is well.
     pub violations: Vec<String>,
-    /// How often calls met which trouble.
-    pub fired: BTreeMap<Trouble, u64>,
+    /// What happened, by name, and how often.
+    pub met: BTreeMap<String, u64>,
     /// What was done, in numbers.
     pub figures: BTreeMap<&'static str, u64>,
     /// The same for two runs in which the same happened.
@@ -50,26 +50,36 @@ pub struct Http {
 }
 
 impl Simulation {
-    /// The simulation of a seed with so many events, and rare ones besides. Some worlds have destinations, or persons
-    /// who are erased.
+    /// The simulation of a seed with so many events, and all others that there are besides. Some worlds have
+    /// destinations, or persons who are erased, or begin where the clocks are put back.
     pub fn new(seed: u64, events: usize, http: &Http) -> Self {
+        let rare = Self::with_rare(seed, events, http);
+        let mut events = event::with_operator(seed, event::with_more(seed, rare.events));
+        if event::has_crowd(seed) {
+            events = event::with_crowd(seed, events);
+        }
+        Self { events, setting: Setting::of(seed), ..rare }
+    }
+
+    /// Without the kinds of events that came last: what once failed in such a world is looked for in it.
+    pub fn with_rare(seed: u64, events: usize, http: &Http) -> Self {
         let usual = Self::usual(seed, events, http);
         let events = event::with_erasures(seed, event::with_rare(seed, &usual.events));
         let has_destinations = event::has_destinations(seed);
         let events = if has_destinations { event::with_destinations(seed, &events) } else { events };
-        Self { events, has_destinations, ..usual }
+        Self { events, setting: Setting { has_destinations, ..Setting::default() }, ..usual }
     }
 
     /// Without the rare ones, without destinations and erasures.
     pub fn usual(seed: u64, events: usize, http: &Http) -> Self {
         let events = event::draw(seed, events);
-        Self { seed, events, has_destinations: false, planted: None, http: http.clone() }
+        Self { seed, events, setting: Setting::default(), planted: None, http: http.clone() }
     }
 
-    /// The same with a protection that is missing.
-    #[must_use]
-    pub fn with_planted(self, fault: Option<PlantedFault>) -> Self {
-        Self { planted: fault, ..self }
+    /// The world in which it is looked for what a missing protection lets through: after a restore everything is
+    /// resynced, which would hide what was lost.
+    pub fn planted(seed: u64, events: usize, fault: PlantedFault, http: &Http) -> Self {
+        Self { planted: Some(fault), ..Self::usual(seed, events, http) }
     }
 
     /// HTTP to the sources and the destinations, which all simulations may share.
@@ -85,12 +95,19 @@ impl Simulation {
 
     /// Runs it.
     pub fn run(&self, is_traced: bool) -> Outcome {
-        in_runtime(self.seed, self.planted, self.run_in_runtime(is_traced))
+        let run = || in_runtime(self.seed, self.planted, self.run_in_runtime(is_traced));
+        panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            // An operator's call failed, or the world is wrong.
+            Outcome { violations: PANICS.take(), ..Outcome::default() }
+        })
     }
 
     async fn run_in_runtime(&self, is_traced: bool) -> Outcome {
-        let mut world = World::new(self.seed, self.has_destinations, &self.http).await;
-        world.trace = is_traced.then(Vec::new);
+        let mut world = World::new(self.seed, self.setting, &self.http).await;
+        if is_traced {
+            world.trace = Some(Vec::new());
+            world.aws.weather.note_all();
+        }
         let began = world.clock.now();
         for event in &self.events {
             world.pass_until(began + event.at).await;
@@ -102,10 +119,13 @@ impl Simulation {
         violations.extend(world.hear_everybody().await);
         world.pass_until(world.clock.now() + Duration::from_secs(5)).await;
         violations.extend(world.reader_misses().await);
+        // Also of what happened while everybody was heard.
+        violations.extend(world.noted_violations());
         violations.extend(PANICS.take());
+        world.note_weather();
         let figures = world.figures();
-        let (fired, fingerprint) = (world.aws.weather.fired(), world.aws.weather.fingerprint());
-        Outcome { violations, fired, figures, fingerprint, trace: world.trace.take().unwrap_or_default() }
+        let (met, fingerprint) = (world.met(), world.aws.weather.fingerprint());
+        Outcome { violations, met, figures, fingerprint, trace: world.trace.take().unwrap_or_default() }
     }
 
     /// The simulation with only the events that it takes to fail, as far as dropping some of them finds out in some
@@ -114,9 +134,13 @@ impl Simulation {
     pub fn shrunk(&self) -> Self {
         let until = Instant::now() + SHRINKS_FOR;
         let mut smallest = self.clone();
-        // First what comes after it, then larger pieces before smaller ones.
+        let Some(violation) = self.run(false).violations.first().map(|violation| kind_of(violation)) else {
+            return smallest;
+        };
+        // First what comes after it, then larger pieces before smaller ones, and the smallest until none can be spared.
         let mut size = smallest.events.len().div_ceil(2);
         while size > 0 {
+            let events = smallest.events.len();
             let mut end = smallest.events.len();
             while end > 0 {
                 let begin = end.saturating_sub(size);
@@ -125,12 +149,14 @@ impl Simulation {
                 if Instant::now() > until {
                     return smallest;
                 }
-                if !fewer.run(false).violations.is_empty() {
+                if fewer.run(false).violations.iter().any(|other| kind_of(other) == violation) {
                     smallest = fewer;
                 }
                 end = begin;
             }
-            size /= 2;
+            if size > 1 || smallest.events.len() == events {
+                size /= 2;
+            }
         }
         smallest
     }
@@ -146,6 +172,15 @@ pub(crate) fn in_runtime<T>(seed: u64, planted: Option<PlantedFault>, world: imp
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(world)
 }
+
+/// What a violation says, whoever it is about, and whenever it was: its words.
+fn kind_of(violation: &str) -> Vec<String> {
+    let words = violation.split(|letter: char| !letter.is_alphabetic()).filter(|word| word.len() > 2);
+    words.take(WORDS).map(str::to_owned).collect()
+}
+
+/// So many words tell violations apart.
+const WORDS: usize = 6;
 
 /// How long a shorter history is looked for.
 const SHRINKS_FOR: Duration = Duration::from_secs(120);
@@ -165,7 +200,8 @@ fn note_panics() {
                 return;
             }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            PANICS.with_borrow_mut(|panics| panics.push(format!("a panic at {place}")));
+            let said = info.payload_as_str().unwrap_or_default();
+            PANICS.with_borrow_mut(|panics| panics.push(format!("a panic at {place}: {said}")));
             if tokio::runtime::Handle::try_current().is_err() {
                 usual(info);
             }

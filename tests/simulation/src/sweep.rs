@@ -7,7 +7,7 @@ use crate::run::Http;
 use crate::event::{CUSTOMERS, FIRST, What};
 use crate::run::in_runtime;
 use crate::weather::Trouble;
-use crate::world::World;
+use crate::world::{Setting, World};
 
 /// How long a story takes at most until every function that it concerns has done its part.
 const STORY: Duration = Duration::from_secs(40);
@@ -69,7 +69,7 @@ impl Story {
 
     /// Whether the process died at that call, and what did not hold.
     async fn tell(&self, call: u64, trouble: Trouble, http: &Http) -> (bool, Vec<String>) {
-        let mut world = World::new(1, false, http).await;
+        let mut world = World::new(1, Setting::default(), http).await;
         let mut violations: Vec<String> = world.recover().await.err().into_iter().collect();
         let fired = world.aws.weather.fired();
         world.aws.weather.dies_at(call, trouble);
@@ -82,6 +82,7 @@ impl Story {
         violations.extend(world.recover().await.err());
         violations.extend(world.violations().await);
         violations.extend(world.reader_misses().await);
+        violations.extend(world.noted_violations());
         (has_died, violations)
     }
 }

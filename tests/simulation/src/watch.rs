@@ -22,6 +22,8 @@ struct Seen {
     versions: BTreeMap<String, Version>,
     /// The customers that have existed all the time.
     always_there: BTreeSet<String>,
+    /// When those that were gone at some time came back last.
+    back_since: BTreeMap<String, Timestamp>,
     /// Who holds which lease, and until when: by the item's key.
     leases: BTreeMap<String, Lease>,
     violations: Vec<String>,
@@ -40,8 +42,9 @@ impl Watch {
     /// A watch over a shadow in which nothing was written yet, of customers that exist at their sources.
     pub fn new(existing: impl IntoIterator<Item = String>) -> Self {
         let always_there = existing.into_iter().collect();
-        let (versions, leases, violations) = Default::default();
-        Self(Arc::new(Mutex::new(Seen { versions, always_there, leases, violations, writes: 0, tombstones: 0 })))
+        let (versions, back_since, leases, violations) = Default::default();
+        let seen = Seen { versions, always_there, back_since, leases, violations, writes: 0, tombstones: 0 };
+        Self(Arc::new(Mutex::new(seen)))
     }
 
     /// The watch over an operator's calls.
@@ -51,7 +54,17 @@ impl Watch {
 
     /// From now on it is right that a customer is deleted.
     pub fn is_gone(&self, id: &str) {
-        self.seen().always_there.remove(id);
+        let seen = &mut *self.seen();
+        seen.always_there.remove(id);
+        seen.back_since.remove(id);
+    }
+
+    /// It exists from now on: once nothing is under way any more that was heard before, it is not deleted.
+    pub fn is_back(&self, id: &str, now: Timestamp) {
+        let seen = &mut *self.seen();
+        if !seen.always_there.contains(id) {
+            seen.back_since.entry(id.to_owned()).or_insert(now);
+        }
     }
 
     /// The tables were restored: versions and leases are older ones.
@@ -59,6 +72,11 @@ impl Watch {
         let seen = &mut *self.seen();
         seen.versions.clear();
         seen.leases.clear();
+    }
+
+    /// Something is wrong that was seen elsewhere.
+    pub fn object(&self, problem: String) {
+        self.seen().violations.push(problem);
     }
 
     /// What was wrong.
@@ -148,10 +166,13 @@ impl Watch {
         seen.writes += 1;
         seen.tombstones += u64::from(is_tombstone);
         let before = seen.versions.insert(id.to_owned(), version.clone());
+        let back_for = seen.back_since.get(id).map(|since| now.duration_since(*since));
+        let was_gone =
+            !seen.always_there.contains(id) && back_for.is_none_or(|back_for| back_for < invariants::UNDER_WAY);
         let checks = [
             invariants::version_does_not_go_back(before.as_ref(), &version),
             invariants::version_is_not_ahead(&version, now),
-            invariants::is_deleted_only_if_gone(is_tombstone, !seen.always_there.contains(id)),
+            invariants::is_deleted_only_if_gone(is_tombstone, was_gone),
         ];
         for problem in checks.into_iter().filter_map(Result::err) {
             seen.violations.push(format!("{now} {id}: {problem}"));

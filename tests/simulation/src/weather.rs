@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,8 +97,10 @@ struct Shared {
 
 struct State {
     random: fastrand::Rng,
-    /// Each comes after so many more calls that can meet it.
-    planned: Vec<(Trouble, u32)>,
+    planned: Vec<Planned>,
+    met: BTreeMap<String, u64>,
+    /// What calls met, for people.
+    notes: Option<Vec<String>>,
     fired: BTreeMap<Trouble, u64>,
     /// Until then calls take a hundred times as long.
     slow_until: Timestamp,
@@ -109,12 +112,30 @@ struct State {
     dies_at: Option<(u64, Trouble)>,
 }
 
+/// Trouble that comes after so many more calls that can meet it.
+#[derive(Debug)]
+struct Planned {
+    trouble: Trouble,
+    calls: u32,
+    /// How often one call meets it, each time that it is made again.
+    times: u32,
+    /// How often in all.
+    of: u32,
+    /// The call that has met it already.
+    again: Option<u64>,
+}
+
+/// So many attempts the AWS SDK makes.
+const ATTEMPTS: u32 = 3;
+
 impl Weather {
     /// Fine weather.
     pub fn new(seed: u64, clock: Clock, watch: Watch) -> Self {
         let state = State {
             random: fastrand::Rng::with_seed(seed),
             planned: Vec::new(),
+            met: BTreeMap::new(),
+            notes: None,
             fired: BTreeMap::new(),
             slow_until: Timestamp::MIN,
             calls: 0,
@@ -127,7 +148,27 @@ impl Weather {
 
     /// Plans trouble for the call after `calls` more that can meet it.
     pub fn plan(&self, trouble: Trouble, calls: u32) {
-        self.state().planned.push((trouble, calls));
+        self.plan_often(trouble, calls, 1);
+    }
+
+    /// The same, and the call meets it again each time that it is repeated, until it has met it so many times.
+    pub fn plan_often(&self, trouble: Trouble, calls: u32, times: u32) {
+        self.state().planned.push(Planned { trouble, calls, times, of: times, again: None });
+    }
+
+    /// From now on it is noted, for people, what calls meet.
+    pub fn note_all(&self) {
+        self.state().notes = Some(Vec::new());
+    }
+
+    /// What was noted since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.state().notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What calls met, by name.
+    pub fn met(&self) -> BTreeMap<String, u64> {
+        self.state().met.clone()
     }
 
     /// Has the process die at the call with this number, from now on, before or after it was carried out.
@@ -167,7 +208,7 @@ impl Weather {
 
     /// The weather as a process meets it; `death` is told when it dies.
     pub fn of_process(&self, death: Arc<Notify>) -> ProcessWeather {
-        ProcessWeather { weather: self.clone(), death }
+        ProcessWeather { weather: self.clone(), death, calls_left: Arc::new(AtomicU32::new(u32::MAX)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -186,20 +227,35 @@ impl Weather {
         state.fingerprint = hasher.finish();
         let usual = if call.service == SOURCE { 20..150 } else { 1..8 };
         let micros = state.random.u64(usual.start * 1_000..usual.end * 1_000) * if is_slow { 100 } else { 1 };
-        let is_here = |(planned, _): &(Trouble, u32)| planned.concerns(call) && planned.is_after() == is_after;
+        let is_here = |planned: &Planned| {
+            let Planned { trouble, again, .. } = planned;
+            let is_it = || again.is_none_or(|again| again == hash_of(call));
+            trouble.concerns(call) && trouble.is_after() == is_after && is_it()
+        };
         let mut met = state.dies_at.filter(|(at, trouble)| *at == number && trouble.is_after() == is_after);
         if let Some(index) = state.planned.iter().position(is_here) {
-            let (trouble, calls) = state.planned[index];
-            if calls == 0 {
-                state.planned.remove(index);
-                met = Some((0, trouble));
+            if state.planned[index].calls == 0 {
+                let mut planned = state.planned.remove(index);
+                met = Some((0, planned.trouble));
+                planned.times -= 1;
+                let was = planned.again.replace(hash_of(call));
+                if was.is_some() && planned.times + ATTEMPTS == planned.of {
+                    *state.met.entry(format!("{:?} at every attempt", planned.trouble)).or_default() += 1;
+                }
+                if planned.times > 0 {
+                    state.planned.insert(0, planned);
+                }
             } else {
-                state.planned[index].1 -= 1;
+                state.planned[index].calls -= 1;
             }
         }
         let met = met.map(|(_, trouble)| trouble);
         if let Some(trouble) = met {
             *state.fired.entry(trouble).or_default() += 1;
+            let now = model::iso_millis(self.0.clock.now());
+            if let Some(notes) = &mut state.notes {
+                notes.push(format!("{now}   {trouble:?} of {} {}", call.service, call.operation));
+            }
         }
         (Duration::from_micros(micros), met)
     }
@@ -216,10 +272,30 @@ impl fmt::Debug for Weather {
 pub struct ProcessWeather {
     weather: Weather,
     death: Arc<Notify>,
+    /// So many more it makes before it dies.
+    calls_left: Arc<AtomicU32>,
 }
 
 impl ProcessWeather {
+    /// It dies once it has made so many calls.
+    pub fn dies_after(&self, calls: u32) {
+        self.calls_left.store(calls, Ordering::SeqCst);
+    }
+
+    /// A date of HTTP, so many seconds from now.
+    pub fn http_date_in(&self, seconds: i64) -> String {
+        let date = self.weather.0.clock.now() + jiff::SignedDuration::from_secs(seconds);
+        date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     async fn way(&self, call: &Call<'_>, is_after: bool) -> Option<Answer> {
+        if !is_after
+            && self.calls_left.load(Ordering::SeqCst) != u32::MAX
+            && self.calls_left.fetch_sub(1, Ordering::SeqCst) == 0
+        {
+            self.death.notify_one();
+            return std::future::pending().await;
+        }
         let (how_long, met) = self.weather.meet(call, is_after);
         self.weather.0.clock.sleep(how_long).await;
         let answer = match met? {
@@ -253,9 +329,24 @@ impl Interference for ProcessWeather {
     fn after<'a>(&'a self, call: Call<'a>, answer: &'a Answer) -> BoxFuture<'a, Option<Answer>> {
         if answer.0 == 200 {
             self.weather.0.watch.note(&call, self.weather.0.clock.now());
+        } else if let Some(name) = refusal(answer) {
+            *self.weather.state().met.entry(format!("{name} {}", call.operation)).or_default() += 1;
         }
         async move { self.way(&call, true).await }.boxed()
     }
+}
+
+/// What DynamoDB refuses, by itself, by what it is called.
+fn refusal(answer: &Answer) -> Option<&'static str> {
+    let known = ["ConditionalCheckFailed", "TransactionConflict", "Throughput", "Throttling"];
+    known.into_iter().find(|name| answer.1.contains(name))
+}
+
+/// The same for a call that is repeated.
+fn hash_of(call: &Call<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (call.service, call.operation, call.body).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn error(code: &str) -> String {

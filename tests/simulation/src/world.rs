@@ -5,6 +5,7 @@ mod destinations;
 mod erasures;
 mod events;
 mod follower;
+mod operator;
 mod senders;
 mod setup;
 mod tables;
@@ -18,9 +19,11 @@ use jiff::Timestamp;
 use model::ConnectionKey;
 use simulators::association_anywhere::{AaSimulator, Procedure};
 use simulators::business_catalyst::{BcSimulator, Operation};
-use store::{Clock, Tables};
+use store::{Clock, TableNames, Tables, Whom};
 
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::audit::ErasedIds;
+use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::pushes::Sent;
 use crate::watch::Watch;
@@ -29,6 +32,10 @@ use crate::world::follower::Follower;
 use crate::world::tables::Item;
 
 pub use destinations::DestinationFault;
+pub use setup::Setting;
+
+/// A figure of which the greatest counts, and not the sum.
+pub const LONGEST_RECOVERY: &str = "seconds the longest recovery took";
 
 /// The tenants with the tokens of their readers.
 const READERS: [(&str, &str); 2] = [("acme", "token-of-acme"), ("globex", "token-of-globex")];
@@ -36,6 +43,10 @@ const CONNECTOR: (&str, &str) = ("intouch", "a-password");
 const IMPORTER: (&str, &str, &str) = ("john", "another-password", "widgets");
 /// After how many events the reader of the feed looks at it.
 const FOLLOWS_EVERY: u64 = 8;
+/// The hosts of the polled connections.
+const HOSTS: [&str; 3] = ["aa0.example", "aa1.example", "bc.example"];
+/// Where the site is.
+const ZONE: &str = "Australia/Sydney";
 /// The first number of a queue; one that is built anew begins below.
 const QUEUE_NUMBERS: u64 = 9_000_000;
 
@@ -52,18 +63,21 @@ pub struct World {
     bc_clock: Arc<AtomicI64>,
     /// The contacts that a listing can't hold.
     bc_poisoned: BTreeSet<u64>,
-    /// Whether its clock was ever behind: then a change may have a date that was listed already.
-    bc_was_behind: bool,
+    /// Whether its clock was ever behind, or its zone wrong: then a change may have a date that was listed already.
+    bc_needs_resync: bool,
+    /// The zone that the file names.
+    zone: &'static str,
     processes: Vec<Process>,
     offsets: [i64; PROCESSES],
     starts: u64,
     tables: Tables,
     seed: u64,
     sent: Arc<Mutex<Sent>>,
-    follower: Follower,
+    followers: [Follower; 2],
     events: u64,
     rebuilds: u64,
     bulk_size: u64,
+    met: Met,
     passwords: [u64; 3],
     next_tick: Timestamp,
     ticks: Ticks,
@@ -72,8 +86,21 @@ pub struct World {
     /// What happened, for people.
     pub trace: Option<Vec<String>>,
     destinations: Option<Destinations>,
+    all_follow: bool,
+    has_crowd: bool,
+    /// The tables as the operator reaches them, whose clock may be wrong.
+    operator: Tables,
+    operator_clock: Clock,
+    names: TableNames,
+    /// Erasures that an operator has begun, and may not have finished.
+    erasing: Vec<(&'static str, Whom)>,
+    /// Whether everybody who was erased is to be erased again.
+    erases_again: bool,
     /// Who was erased, by connection and id, and the address that it had.
     erased: BTreeMap<(usize, u64), Option<String>>,
+    erased_ids: ErasedIds,
+    /// How long the recovery took, in seconds.
+    recovered_in: u64,
     /// The items of every table, as they were once saved.
     saved: Vec<(&'static str, Vec<Item>)>,
 }
@@ -88,6 +115,10 @@ enum Ticks {
 #[derive(Clone, Debug)]
 enum Later {
     NoCap(usize),
+    NoZeros(usize),
+    UsualPages,
+    NoBcCap,
+    RightZone,
     BcClock,
     Resume(usize),
     Secret(usize),
@@ -131,12 +162,15 @@ impl World {
         self.note(format_args!("the trouble ends"));
         self.aws.weather.clear();
         self.aws.queues.fail_entries(0);
+        self.aws.queues.forget_mishaps();
+        self.aws.sources.clear();
         self.offsets = [0; PROCESSES];
         self.ticks = Ticks::Usual;
         let later = std::mem::take(&mut self.later);
         for (_, what) in later {
             self.take_later(what).await;
         }
+        self.mend_operator().await;
         for connection in 0..POLLED.len() {
             // One that was paused when the tables were saved is paused again.
             self.tables.states.resume(&key(connection)).await.unwrap();
@@ -167,9 +201,39 @@ impl World {
             ("tombstones", tombstones),
             ("pushes and imports acknowledged", acknowledged),
             ("processes started", self.starts),
-            ("changes heard", self.follower.changes()),
+            ("changes heard", self.followers.iter().map(Follower::changes).sum()),
+            (LONGEST_RECOVERY, self.recovered_in),
         ]
         .into()
+    }
+
+    /// What happened, by name.
+    pub fn met(&self) -> BTreeMap<String, u64> {
+        let mut met = self.met.all();
+        let mut add = |prefix: &str, more: BTreeMap<String, u64>| {
+            for (name, count) in more {
+                *met.entry(format!("{prefix}{name}")).or_default() += count;
+            }
+        };
+        add("", self.aws.weather.met());
+        add("", self.aws.sources.met());
+        add("", self.aws.queues.met().into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
+        add("", self.aws.weather.fired().into_iter().map(|(trouble, count)| (format!("{trouble:?}"), count)).collect());
+        for aa in &self.aa {
+            add("aa ", aa.met());
+        }
+        add("bc ", self.bc.met());
+        for (name, more) in self.destinations.iter().flat_map(Destinations::met) {
+            add(name, more);
+        }
+        met
+    }
+
+    /// Notes what calls have met, for people.
+    pub fn note_weather(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.extend(self.aws.weather.take_notes());
+        }
     }
 
     /// Notes what happens, for people.
@@ -179,6 +243,12 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
+}
+
+/// The ids that customers of a polled connection can have.
+fn ids(has_crowd: bool, connection: usize) -> impl Iterator<Item = u64> {
+    let crowd = if has_crowd && connection != 1 { CROWD } else { 0 };
+    (FIRST..FIRST + CUSTOMERS + 2).chain(CROWD_FIRST..CROWD_FIRST + crowd)
 }
 
 fn key(connection: usize) -> ConnectionKey {

@@ -37,7 +37,7 @@ fn what_once_failed_holds() {
         assert_eq!(run(seed, events).violations, Vec::<String>::new(), "seed {seed}");
     }
     for (seed, events) in ONCE_FAILED_WITH_RARE {
-        let world = Simulation::new(seed, events, &Simulation::http());
+        let world = Simulation::with_rare(seed, events, &Simulation::http());
         assert_eq!(world.run(false).violations, Vec::<String>::new(), "seed {seed}");
     }
 }
@@ -50,11 +50,25 @@ fn a_seed_decides_all_that_happens() {
 }
 
 #[test]
+fn a_seed_decides_all_that_happens_where_persons_are_erased_and_changes_are_sent_on() {
+    let http = Simulation::http();
+    for seed in [3, 5] {
+        let run = || Simulation::new(seed, 120, &http).run(false);
+        let (one, other) = (run(), run());
+        assert_eq!(
+            (one.fingerprint, one.figures, one.met),
+            (other.fingerprint, other.figures, other.met),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
 fn a_protection_that_is_missing_is_missed() {
     let http = Simulation::http();
     for fault in [PlantedFault::AcknowledgesEarly, PlantedFault::WritesBlindly, PlantedFault::TrustsOneAnswer] {
         let objects = |seed: &u64| {
-            let world = Simulation::usual(*seed, 150, &http).with_planted(Some(fault));
+            let world = Simulation::planted(*seed, 150, fault, &http);
             !world.run(false).violations.is_empty()
         };
         let seed = (0..30).find(objects);

@@ -71,6 +71,10 @@ fn existing(simulator: &AaSimulator, ids: &[u64]) -> Vec<(Identity, Option<Poiso
     if customers.iter().any(|(_, poison)| poison.is_some()) {
         state.counts.poisoned += 1;
     }
+    drop(state);
+    for poison in customers.iter().filter_map(|(_, poison)| *poison) {
+        simulator.note_met(format!("poison {}", poison.name()));
+    }
     customers
 }
 

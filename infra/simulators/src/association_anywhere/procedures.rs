@@ -137,9 +137,16 @@ fn purge(simulator: &AaSimulator, request: &Element) -> String {
     };
     let mut state = simulator.state();
     if state.habits.refuses_empty_purges && !state.has_up_to(number) {
+        simulator.note_met("purge that finds nothing");
         return documents::status(Procedure::Purge, "FAILURE", "no rows");
     }
+    let queued = state.queue_len();
     state.purge(number);
+    if state.queue_len() == queued {
+        simulator.note_met("purge of a queue that was built anew");
+    } else if state.queue_len() > 0 {
+        simulator.note_met("purge of a queue that has grown");
+    }
     documents::status(Procedure::Purge, "SUCCESS", "")
 }
 
@@ -162,6 +169,7 @@ fn names_a_server_error(simulator: &AaSimulator, request: &Element) -> bool {
         .any(|id| state.poisons.get(&id) == Some(&Poison::ServerError));
     if found {
         state.counts.poisoned += 1;
+        simulator.note_met("poison ServerError");
     }
     found
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     customers::Identity,
     settings::AaSettings,
-    types::{Habits, Poison, Procedure, RequestCounts},
+    types::{Habits, Poison, Procedure, Purged, RequestCounts},
 };
 use crate::random::choose_some;
 
@@ -48,6 +48,7 @@ pub struct State {
     shared_emails: HashMap<u64, (u64, u32)>,
     pub(super) counts: RequestCounts,
     pub(super) purges: Vec<u64>,
+    pub(super) purged: Vec<Purged>,
     pub(super) last_details_ids: Vec<String>,
     pub(super) habits: Habits,
     /// Entries of the queue that are no ids, by their numbers.
@@ -69,6 +70,7 @@ impl State {
             shared_emails: HashMap::new(),
             counts: RequestCounts::default(),
             purges: Vec::new(),
+            purged: Vec::new(),
             last_details_ids: Vec::new(),
             habits: Habits::default(),
             texts: BTreeMap::new(),
@@ -96,9 +98,27 @@ impl State {
     }
 
     pub(super) fn share_email(&mut self, id: u64, other: u64) {
-        let its = self.shared_emails.get(&other).copied();
-        let its = its.or_else(|| Some((other, self.revision(other)?)));
+        let its = self.owner_of_email(other);
         self.shared_emails.extend(its.map(|its| (id, its)));
+    }
+
+    /// Both must exist; otherwise nothing happens.
+    pub(super) fn swap_emails(&mut self, one: u64, other: u64) -> bool {
+        if one == other || self.revision(one).is_none() || self.revision(other).is_none() {
+            return false;
+        }
+        let (Some(of_one), Some(of_other)) = (self.owner_of_email(one), self.owner_of_email(other)) else {
+            return false;
+        };
+        self.shared_emails.extend([(one, of_other), (other, of_one)]);
+        self.change(one);
+        self.change(other);
+        true
+    }
+
+    /// Whose address a customer has, and in which revision.
+    fn owner_of_email(&self, id: u64) -> Option<(u64, u32)> {
+        self.shared_emails.get(&id).copied().or_else(|| Some((id, self.revision(id)?)))
     }
 
     pub(super) fn change(&mut self, id: u64) {
@@ -182,7 +202,12 @@ impl State {
             return;
         }
         self.texts.retain(|number, _| *number > up_to);
-        self.queue.extract_if(..=up_to, |_, _| true).for_each(drop);
+        let taken: Vec<Queued> = self.queue.extract_if(..=up_to, |_, _| true).map(|(_, queued)| queued).collect();
+        if self.habits.notes_purged {
+            let purged = taken.iter().map(|queued| Purged { id: queued.id, revision: self.revision(queued.id) });
+            let purged: Vec<Purged> = purged.collect();
+            self.purged.extend(purged);
+        }
     }
 
     pub(super) fn queue_len(&self) -> usize {

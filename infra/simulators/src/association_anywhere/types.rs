@@ -51,6 +51,20 @@ pub enum AaFault {
 /// What goes wrong with a whole answer: what every simulator can do, and what only this one can.
 pub type Fault = crate::faults::Fault<AaFault>;
 
+impl Poison {
+    /// What it is called where trouble is counted.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::NoCustId => "NoCustId",
+            Self::BrokenXml => "BrokenXml",
+            Self::ServerError => "ServerError",
+            Self::ErrorElement => "ErrorElement",
+            Self::TooDeep => "TooDeep",
+            Self::HugeText(_) => "HugeText",
+        }
+    }
+}
+
 impl OwnFault for AaFault {
     fn read(name: &str, parameters: &Parameters) -> Result<Option<Self>, BadRequest> {
         Ok(Some(match name {
@@ -78,8 +92,19 @@ pub struct Habits {
     pub keeps_unseen: bool,
     /// An empty queue gives the number of its last entry.
     pub numbers_empty_queue: bool,
+    /// Notes what each purge has taken out: see [`AaSimulator::take_purged`].
+    pub notes_purged: bool,
     /// The queue writes ids with three leading zeros. The details know either, and write none.
     pub queues_with_zeros: bool,
+}
+
+/// A customer that a purge took out of the queue, as it was then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// Its id.
+    pub id: u64,
+    /// Its revision, which the queue had told of; `None` if it did not exist.
+    pub revision: Option<u32>,
 }
 
 /// What is wrong with one customer in every details answer that holds it.

@@ -71,7 +71,9 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
     let record_start = usize::try_from(listing.record_start).unwrap_or(usize::MAX);
     let page = {
         let mut state = simulator.state();
-        state.begin_page(listing.record_start);
+        if state.begin_page(listing.record_start) && listing.record_start > 0 {
+            simulator.note_met("edit between two pages");
+        }
         let page = match fault {
             Some(Fault::Own(BcFault::RepeatPages)) => Page { more_records: true, ..state.page(since, 0) },
             Some(Fault::Own(BcFault::Endless)) => state.page_without_end(since, record_start),
@@ -79,6 +81,9 @@ fn retrieve(simulator: &BcSimulator, version: SoapVersion, listing: ListingReque
         };
         if page.contacts.iter().any(|listed| listed.poison.is_some()) {
             state.counts.poisoned += 1;
+        }
+        for poison in page.contacts.iter().filter_map(|listed| listed.poison) {
+            simulator.note_met(format!("poison {}", poison.name()));
         }
         page
     };

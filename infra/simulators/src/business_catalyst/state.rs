@@ -117,15 +117,13 @@ impl State {
         }
     }
 
-    /// Does what was to be done before this page is answered.
-    pub(super) fn begin_page(&mut self, record_start: u64) {
+    /// Does what was to be done before this page is answered; returns whether there was anything.
+    pub(super) fn begin_page(&mut self, record_start: u64) -> bool {
         let count = self.counts.retrieve;
         let at_this_request = self.request_actions.extract_if(.., |(number, _)| *number <= count);
         let at_this_page = self.page_actions.extract_if(.., |(of_page, _)| *of_page == record_start);
         let due: Vec<_> = at_this_request.chain(at_this_page).collect();
-        for (_, action) in due {
-            self.act(action);
-        }
+        due.into_iter().filter(|(_, action)| !self.act(action.clone()).is_empty()).count() > 0
     }
 
     fn change(&mut self, id: u64) -> bool {

@@ -103,6 +103,21 @@ pub enum Poison {
     HugeText(usize),
 }
 
+impl Poison {
+    /// What it is called where trouble is counted.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::NoEntityId => "NoEntityId",
+            Self::BadDate => "BadDate",
+            Self::Date(_) => "Date",
+            Self::UnknownEntity => "UnknownEntity",
+            Self::BrokenXml => "BrokenXml",
+            Self::TooDeep => "TooDeep",
+            Self::HugeText(_) => "HugeText",
+        }
+    }
+}
+
 /// An edit at the source. Each contact concerned gets a new `lastUpdateDate`, except a removed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

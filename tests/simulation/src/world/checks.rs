@@ -1,18 +1,18 @@
 //! What must hold once the trouble has ended, and how long it may take.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use jiff::Timestamp;
-use model::ConnectionKey;
+use model::{ConnectionKey, Status};
 use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{READERS, World, key, lock};
-use crate::event::{CUSTOMERS, FIRST, POLLED};
+use super::{READERS, World, ids, key, lock};
+use crate::event::POLLED;
 use crate::invariants;
 
 impl World {
@@ -26,13 +26,14 @@ impl World {
             self.redrive(connection).await;
         }
         self.redrive_destinations().await;
-        if self.bc_was_behind {
+        if self.bc_needs_resync {
             self.tables.states.request_resync(&key(2), mended_at).await.unwrap();
         }
         let until = mended_at + invariants::RECOVERY;
         let mut redriven_at = mended_at;
         loop {
             let Err(problem) = self.is_recovered(mended_at).await else { break };
+            self.recovered_in = self.clock.now().duration_since(mended_at).as_secs().unsigned_abs() + 5;
             if self.clock.now() >= until {
                 return Err(problem);
             }
@@ -40,6 +41,10 @@ impl World {
                 redriven_at = self.clock.now();
                 for connection in 0..POLLED.len() {
                     self.redrive(connection).await;
+                    if self.has_crowd {
+                        // Those that wait are all right.
+                        self.confirm(connection).await;
+                    }
                 }
                 self.redrive_destinations().await;
             }
@@ -72,10 +77,16 @@ impl World {
         statuses.into_iter().filter(|status| !status.kind.is_push()).collect()
     }
 
-    /// Everything that does not hold, once everything is fresh.
-    pub async fn violations(&self) -> Vec<String> {
+    /// What did not hold at some time, until now.
+    pub fn noted_violations(&self) -> Vec<String> {
         let mut violations = self.watch.violations();
         violations.extend(lock(&self.sent).violations.clone());
+        violations
+    }
+
+    /// Everything that does not hold, once everything is fresh.
+    pub async fn violations(&self) -> Vec<String> {
+        let mut violations = self.violations_of_search().await;
         let mut check = |about: String, holds: invariants::Holds| {
             if let Err(problem) = holds {
                 violations.push(format!("{about}: {problem}"));
@@ -83,7 +94,7 @@ impl World {
         };
         let shadow = &self.tables.shadow;
         for (connection, (tenant, name)) in POLLED.iter().enumerate() {
-            for id in FIRST..FIRST + CUSTOMERS + 2 {
+            for id in ids(self.has_crowd, connection) {
                 let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
                 if self.erased.contains_key(&(connection, id)) {
                     let is_away = stored.as_ref().is_none_or(model::Customer::is_erased);
@@ -98,10 +109,13 @@ impl World {
                 check(format!("{tenant}/{name}~{id}"), holds);
             }
         }
-        for status in self.polled_statuses().await {
-            check("counts".to_owned(), invariants::counts_add_up(&status));
-        }
         let deadline = self.clock.now() + Duration::from_secs(60);
+        for (connection, (tenant, name)) in POLLED.iter().enumerate() {
+            let (stored, _) = shadow.list(&key(connection), None, 1_000, deadline).await.unwrap();
+            for customer in stored.iter().filter(|customer| !is_written_id(&customer.source_id)) {
+                check(format!("{tenant}/{name}"), Err(format!("{} is nobody's id", customer.source_id)));
+            }
+        }
         let sent = lock(&self.sent).clone();
         for (connection, records, prefix) in [("intouch", &sent.people, "r-"), ("imports", &sent.rows, "code")] {
             let connection = ConnectionKey::new("acme", connection);
@@ -131,25 +145,61 @@ impl World {
         violations
     }
 
+    /// A search by an address finds whoever has it, and nobody else.
+    async fn violations_of_search(&self) -> Vec<String> {
+        let mut violations = Vec::new();
+        let deadline = self.clock.now() + Duration::from_secs(60);
+        for (tenant, token) in READERS {
+            let mut owners = BTreeMap::<String, BTreeSet<String>>::new();
+            for (connection, _) in POLLED.iter().enumerate().filter(|(_, (of, _))| *of == tenant) {
+                let (stored, _) = self.tables.shadow.list(&key(connection), None, 1_000, deadline).await.unwrap();
+                for customer in stored.iter().filter(|customer| customer.content.status != Status::Deleted) {
+                    for email in &customer.content.emails {
+                        let owners = owners.entry(email.address.to_lowercase()).or_default();
+                        owners.insert(customer.id().to_string());
+                    }
+                }
+            }
+            for (address, owners) in owners {
+                let path = format!("/v1/customers?email={}", address.replace('+', "%2B"));
+                let found = self.read(token, &path).await;
+                let found: BTreeSet<String> =
+                    found.iter().filter_map(|customer| Some(customer["id"].as_str()?.to_owned())).collect();
+                if found != owners {
+                    violations.push(format!("{tenant}: of {owners:?}, a search finds {found:?}"));
+                }
+            }
+        }
+        violations
+    }
+
     /// The tenants of all customers that a token opens.
     async fn tenants_seen_with(&self, token: &str) -> BTreeSet<String> {
         let mut tenants = BTreeSet::new();
         for (_, connection) in POLLED {
-            let request = Request::get(format!("/v1/customers?connection={connection}"))
-                .header("Authorization", format!("Bearer {token}"))
-                .body(Body::empty())
-                .unwrap();
-            let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
-            let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let customers = answer["customers"].as_array().cloned().unwrap_or_default();
+            let customers = self.read(token, &format!("/v1/customers?connection={connection}")).await;
             tenants.extend(customers.iter().filter_map(|customer| Some(customer["tenant"].as_str()?.to_owned())));
         }
         tenants
     }
+
+    /// The customers that the API answers with.
+    async fn read(&self, token: &str, path: &str) -> Vec<Value> {
+        let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        answer["customers"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+/// Whether it is the id of a customer that can be there, as the source writes it.
+fn is_written_id(text: &str) -> bool {
+    is_id(text) && !text.starts_with('0')
 }
 
 /// Whether it is an id of a customer that can be there.
 fn is_id(text: &str) -> bool {
-    text.parse().is_ok_and(|id: u64| (FIRST..FIRST + CUSTOMERS + 2).contains(&id))
+    text.parse().is_ok_and(|id: u64| ids(true, 0).any(|known| known == id))
 }

@@ -1,5 +1,6 @@
 //! Persons who ask to be forgotten.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use model::CustomerId;
@@ -12,22 +13,38 @@ use crate::event::POLLED;
 
 impl World {
     pub(super) fn eraser(&self) -> Eraser {
-        Eraser::new(&self.tables)
+        Eraser::new(&self.operator)
     }
 
     pub(super) async fn erase(&mut self, connection: usize, id: u64) {
-        let (tenant, name) = POLLED[connection];
+        let (tenant, whom) = self.note_erased(connection, id).await;
+        let deadline = self.operator_clock.now() + Duration::from_secs(60);
+        if self.eraser().erase(tenant, &whom, deadline).await.is_err() {
+            // An import, or another operator, is at it: it is said so, and done again.
+            self.erasing.push((tenant, Self::customer(connection, id)));
+        }
+    }
+
+    /// A customer, to be erased by its id.
+    pub(super) fn customer(connection: usize, id: u64) -> Whom {
+        let (_, name) = POLLED[connection];
+        Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() })
+    }
+
+    /// A person who is not to come back from now on.
+    pub(super) async fn note_erased(&mut self, connection: usize, id: u64) -> (&'static str, Whom) {
+        let (tenant, _) = POLLED[connection];
         self.is_gone(connection, id);
         let stored = self.tables.shadow.get(&key(connection), &id.to_string()).await.unwrap();
         let address = stored.and_then(|customer| Some(customer.content.emails.first()?.address.clone()));
         let whom = match address.as_deref().and_then(EmailIndex::address) {
             Some(address) if id % 2 == 1 => Whom::Address(address),
-            _ => Whom::Customer(CustomerId { connection: name.to_owned(), source_id: id.to_string() }),
+            _ => Self::customer(connection, id),
         };
+        self.erased_ids.lock().unwrap_or_else(PoisonError::into_inner).insert((connection, id));
         let known = self.erased.entry((connection, id)).or_default();
         *known = address.or(known.take());
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        self.eraser().erase(tenant, &whom, deadline).await.unwrap();
+        (tenant, whom)
     }
 
     /// Items that hold an address of somebody who was erased. What a source has listed is gone when its batch ends.

@@ -16,12 +16,14 @@ use crate::invariants;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(35);
-/// The connections of its tenant.
-const CONNECTIONS: [&str; 4] = ["aa", "bc", "intouch", "imports"];
+/// The connections of each tenant of [`READERS`].
+const CONNECTIONS: [&[&str]; 2] = [&["aa", "bc", "intouch", "imports"], &["members"]];
 
 /// What the reader has.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
+    /// Which of [`READERS`] it is.
+    reader: usize,
     cursor: Option<String>,
     /// The revisions of the customers that are not deleted, by id.
     copy: BTreeMap<String, u64>,
@@ -32,6 +34,11 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// A reader that has heard nothing yet, one of [`READERS`].
+    pub(super) fn of(reader: usize) -> Self {
+        Self { reader, ..Self::default() }
+    }
+
     /// How many changes it heard.
     pub(super) fn changes(&self) -> u64 {
         self.changes
@@ -48,6 +55,12 @@ impl Follower {
             return;
         };
         self.changes += 1;
+        let (tenant, connection) = (READERS[self.reader].0, id.split('~').next().unwrap_or_default());
+        let is_its_own = CONNECTIONS[self.reader].contains(&connection);
+        let said = change["customer"]["tenant"].as_str();
+        if !is_its_own || said.is_some_and(|said| said != tenant) {
+            self.violations.push(format!("{tenant} hears of {id} of {said:?}"));
+        }
         let before = self.heard.insert(id.to_owned(), revision);
         if let Err(problem) = invariants::feed_does_not_go_back(before, revision) {
             self.violations.push(format!("{id}: {problem}"));
@@ -62,10 +75,10 @@ impl Follower {
 
 impl World {
     /// Reads one page of the feed; `Some(true)` if there is more, and none if it was not answered.
-    pub(super) async fn follow(&mut self) -> Option<bool> {
-        let cursor = self.follower.cursor.iter().map(|cursor| format!("&cursor={cursor}")).collect::<String>();
+    pub(super) async fn follow(&mut self, reader: usize) -> Option<bool> {
+        let cursor = self.followers[reader].cursor.iter().map(|cursor| format!("&cursor={cursor}")).collect::<String>();
         let request = Request::get(format!("/v1/changes?limit=50{cursor}"))
-            .header("Authorization", format!("Bearer {}", READERS[0].1))
+            .header("Authorization", format!("Bearer {}", READERS[reader].1))
             .body(Body::empty())
             .ok()?;
         let answering = AssertUnwindSafe(self.processes[0].gateway().oneshot(request)).catch_unwind();
@@ -82,15 +95,15 @@ impl World {
         match status.as_u16() {
             200 => {
                 for change in answer["changes"].as_array().into_iter().flatten() {
-                    self.follower.hear(change);
+                    self.followers[reader].hear(change);
                 }
-                self.follower.cursor = answer["cursor"].as_str().map(str::to_owned);
+                self.followers[reader].cursor = answer["cursor"].as_str().map(str::to_owned);
                 Some(answer["more"] == true)
             }
             // Its token can't be checked, or the store fails.
             429 | 500..600 => None,
             _ => {
-                self.follower.violations.push(format!("the feed answers {status}: {answer}"));
+                self.followers[reader].violations.push(format!("the feed answers {status}: {answer}"));
                 None
             }
         }
@@ -98,17 +111,21 @@ impl World {
 
     /// Invariant 10: once it has followed the feed to its end, the reader has what is stored.
     pub async fn reader_misses(&mut self) -> Vec<String> {
-        while self.follow().await == Some(true) {}
-        let mut stored = BTreeMap::new();
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        for connection in CONNECTIONS {
-            let key = ConnectionKey::new(READERS[0].0, connection);
-            let (customers, _) = self.tables.shadow.list(&key, None, 1_000, deadline).await.unwrap();
-            let living = customers.iter().filter(|customer| customer.content.status != Status::Deleted);
-            stored.extend(living.map(|customer| (customer.id().to_string(), customer.revision)));
+        let mut violations = Vec::new();
+        for (reader, (tenant, _)) in READERS.iter().enumerate() {
+            while self.follow(reader).await == Some(true) {}
+            let mut stored = BTreeMap::new();
+            let deadline = self.clock.now() + Duration::from_secs(60);
+            for connection in CONNECTIONS[reader] {
+                let key = ConnectionKey::new(*tenant, *connection);
+                let (customers, _) = self.tables.shadow.list(&key, None, 1_000, deadline).await.unwrap();
+                let living = customers.iter().filter(|customer| customer.content.status != Status::Deleted);
+                stored.extend(living.map(|customer| (customer.id().to_string(), customer.revision)));
+            }
+            violations.extend(self.followers[reader].violations.clone());
+            let missed = invariants::reader_has_everything(&self.followers[reader].copy, &stored).err();
+            violations.extend(missed.map(|problem| format!("{tenant}: {problem}")));
         }
-        let mut violations = self.follower.violations.clone();
-        violations.extend(invariants::reader_has_everything(&self.follower.copy, &stored).err());
         violations
     }
 }

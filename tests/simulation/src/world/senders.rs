@@ -24,8 +24,8 @@ const ATTEMPTS: u32 = 6;
 
 impl World {
     /// A Connector pushes a new state of a person until it is acknowledged or the Connector gives up.
-    pub(super) fn push(&self, person: u64, twice: bool) {
-        let Some(value) = self.begin_sending("person", [person].into()) else { return };
+    pub(super) fn push(&self, person: u64, twice: bool) -> bool {
+        let Some(value) = self.begin_sending("person", [person].into()) else { return false };
         let document = format!(
             "<user><providerInfo><identifier>P</identifier><clientID>c-1</clientID><clubID>k-1</clubID>\
              <recordID>r-{person}</recordID></providerInfo><userInfo><firstname>Jo</firstname>\
@@ -61,14 +61,15 @@ impl World {
                 sent.people.entry(person).or_default().acknowledged(value);
             }
         });
+        true
     }
 
     /// An importer sends rows until they are acknowledged or it gives up.
-    pub(super) fn import(&self, first: u64, rows: u64, is_whole: bool) {
+    pub(super) fn import(&self, first: u64, rows: u64, is_whole: bool) -> bool {
         let codes: BTreeSet<u64> = (first..first + rows).map(|code| code % PUSHED).collect();
         let before = lock(&self.sent).rows.clone();
         let before = codes.iter().map(|code| (*code, before.get(code).cloned().unwrap_or_default())).collect();
-        let Some(value) = self.begin_sending("row", codes.clone()) else { return };
+        let Some(value) = self.begin_sending("row", codes.clone()) else { return false };
         let data: Vec<String> = codes.iter().map(|code| format!("code{code}|Jo|V{value}")).collect();
         let fields = [
             ("user_id", IMPORTER.0),
@@ -104,17 +105,18 @@ impl World {
             }
             sent.imports.push(DoneImport { id, value, before, form });
         });
+        true
     }
 
     /// An importer sends one of the latest imports once more: it is the same import.
-    pub(super) fn import_again(&self, which: usize) {
+    pub(super) fn import_again(&self, which: usize) -> bool {
         let import = {
             let mut sent = lock(&self.sent);
             let index = sent.imports.len().checked_sub(which + 1);
-            let Some(import) = index.map(|index| sent.imports[index].clone()) else { return };
+            let Some(import) = index.map(|index| sent.imports[index].clone()) else { return false };
             let rows: Vec<_> = import.before.keys().map(|code| ("row", *code)).collect();
             if rows.iter().any(|row| sent.under_way.contains(row)) {
-                return;
+                return false;
             }
             sent.under_way.extend(rows);
             for code in import.before.keys() {
@@ -136,6 +138,7 @@ impl World {
                 sent.violations.push(format!("{}: an import again: {text}", clock.now()));
             }
         });
+        true
     }
 
     /// The value to send for these, unless one of them is being sent.
@@ -179,7 +182,7 @@ impl World {
                     let text = String::from_utf8_lossy(&body).into_owned();
                     let is_to_be_repeated = status.is_server_error()
                         || status.as_u16() == 429
-                        || text.contains("send the request again")
+                        || text.contains("request again")
                         || text.contains("status=\"error\"")
                         || (text.contains("\"status\"") && text.contains("\"error\""));
                     if !is_to_be_repeated {
@@ -193,22 +196,23 @@ impl World {
     }
 
     /// An operator undoes one of the latest imports, if none is under way.
-    pub(super) async fn undo(&mut self, which: usize) {
+    pub(super) async fn undo(&mut self, which: usize) -> bool {
         let import = {
             let mut sent = lock(&self.sent);
             if sent.under_way.iter().any(|(what, _)| *what == "row") || sent.imports.is_empty() {
-                return;
+                return false;
             }
             let index = sent.imports.len().saturating_sub(which + 1);
             sent.imports.remove(index)
         };
         let connection = ConnectionKey::new("acme", "imports");
-        let deadline = self.clock.now() + Duration::from_secs(60);
-        let record = self.tables.imports.find(&connection, &import.id, deadline).await.unwrap().unwrap();
-        let undo = Undo::new(&self.tables);
+        let deadline = self.operator_clock.now() + Duration::from_secs(60);
+        let record = self.operator.imports.find(&connection, &import.id, deadline).await.unwrap().unwrap();
+        let undo = Undo::new(&self.operator);
         let report = undo.carry_out(&connection, &record, deadline).await;
         self.note(format_args!("undone: {report:?}"));
         lock(&self.sent).undone(&import, report.is_ok());
+        true
     }
 
     /// Everybody sends once more; whom nobody heard, although nothing goes wrong any more.

@@ -16,16 +16,51 @@ use store::{Clock, CredentialDigest, Random, TableNames, Tables};
 use super::destinations::Destinations;
 use super::follower::Follower;
 use super::tables::TABLES;
-use super::{CONNECTOR, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World};
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES};
+use super::{CONNECTOR, HOSTS, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World, ZONE};
+use crate::audit::{Audit, ErasedIds};
+use crate::event::{self, CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::run::Http;
 use crate::transport::Sources;
 use crate::watch::Watch;
 use crate::weather::Weather;
 
-/// When every world begins.
-const BEGINNING: &str = "2026-01-01T00:00:00Z";
+/// How a world differs from others from the beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Whether changes are sent on: that costs time.
+    pub has_destinations: bool,
+    /// When it begins.
+    pub begins_at: &'static str,
+    /// Whether there are more customers than may be deleted at once.
+    pub has_crowd: bool,
+    /// Whether the readers of all tenants follow the feed while everything goes wrong.
+    pub all_follow: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { has_destinations: false, begins_at: "2026-01-01T00:00:00Z", has_crowd: false, all_follow: false }
+    }
+}
+
+impl Setting {
+    /// That of a seed: some have destinations, and in some the clocks of Sydney are put back or forward soon.
+    pub fn of(seed: u64) -> Self {
+        let begins_at = match seed % 16 {
+            4 => "2026-04-04T15:52:00Z",
+            14 => "2026-10-03T15:55:00Z",
+            _ => Self::default().begins_at,
+        };
+        Self {
+            has_destinations: event::has_destinations(seed),
+            begins_at,
+            has_crowd: event::has_crowd(seed),
+            all_follow: true,
+        }
+    }
+}
 
 /// What the functions stand on.
 async fn aws(seed: u64, clock: &Clock, watch: &Watch, sources: Sources, http: &Http) -> Aws {
@@ -59,19 +94,20 @@ fn queues_of(seed: u64) -> [AaSimulator; 2] {
             habits.refuses_empty_purges = true;
             // What no client can see is not asked of ours: see `model::judge_queue`.
             habits.keeps_unseen = true;
+            habits.notes_purged = true;
         });
     }
     aa
 }
 
 /// The site, whose clock is off by so many seconds.
-fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>) -> BcSimulator {
+fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>, page_size: usize) -> BcSimulator {
     BcSimulator::new(BcSettings {
         contacts: CUSTOMERS,
         first_id: FIRST,
         seed,
-        page_size: 5,
-        time_zone: TimeZone::get("Australia/Sydney").unwrap(),
+        page_size,
+        time_zone: TimeZone::get(ZONE).unwrap(),
         clock: business_catalyst::Clock::Following(Arc::new({
             let (clock, offset) = (clock.clone(), offset.clone());
             move || clock.now() + SignedDuration::from_secs(offset.load(Ordering::SeqCst))
@@ -82,22 +118,32 @@ fn site(seed: u64, clock: &Clock, offset: &Arc<AtomicI64>) -> BcSimulator {
 
 impl World {
     /// A world in which everything is configured, and nothing was synced yet.
-    pub async fn new(seed: u64, has_destinations: bool, http: &Http) -> Self {
-        let clock = Clock::of_runtime(BEGINNING.parse().unwrap());
+    pub async fn new(seed: u64, setting: Setting, http: &Http) -> Self {
+        let clock = Clock::of_runtime(setting.begins_at.parse().unwrap());
         let aa = queues_of(seed);
         let bc_clock = Arc::new(AtomicI64::new(0));
-        let bc = site(seed, &clock, &bc_clock);
-        let destinations = has_destinations.then(|| Destinations::new(seed, &clock));
+        let bc = site(seed, &clock, &bc_clock, if setting.has_crowd { 10 } else { 5 });
+        if setting.has_crowd {
+            for id in CROWD_FIRST..CROWD_FIRST + CROWD {
+                aa[0].create(id);
+                bc.create(Some(id));
+            }
+        }
+        let destinations = setting.has_destinations.then(|| Destinations::new(seed, &clock));
         let mut hosts = vec![
-            ("aa0.example".to_owned(), aa[0].router()),
-            ("aa1.example".to_owned(), aa[1].router()),
-            ("bc.example".to_owned(), bc.router()),
+            (HOSTS[0].to_owned(), aa[0].router()),
+            (HOSTS[1].to_owned(), aa[1].router()),
+            (HOSTS[2].to_owned(), bc.router()),
         ];
         hosts.extend(destinations.iter().flat_map(Destinations::routers));
         let existing = POLLED.iter().flat_map(|(tenant, connection)| {
             (FIRST..FIRST + CUSTOMERS).map(move |id| format!("{tenant}/{connection}~{id}"))
         });
-        let watch = Watch::new(existing);
+        let crowd = [0, 2].into_iter().filter(|_| setting.has_crowd).flat_map(|polled| {
+            let (tenant, connection) = POLLED[polled];
+            (CROWD_FIRST..CROWD_FIRST + CROWD).map(move |id| format!("{tenant}/{connection}~{id}"))
+        });
+        let watch = Watch::new(existing.chain(crowd));
         let aws = aws(seed, &clock, &watch, Sources::new(hosts), http).await;
         let names = TableNames {
             control: TABLES[0].to_owned(),
@@ -107,6 +153,15 @@ impl World {
         };
         let client = aws.database.exempt_client_through(Arc::new(watch.of_operator(clock.clone())));
         let tables = Tables::new(client, &names, clock.clone(), Random::from_seed(seed ^ 2));
+        let erased_ids = ErasedIds::default();
+        aws.sources.audit(Audit {
+            queues: [(HOSTS[0], aa[0].clone()), (HOSTS[1], aa[1].clone())],
+            tables: Tables::new(aws.database.exempt_client(), &names, clock.clone(), Random::from_seed(seed ^ 3)),
+            clock: clock.clone(),
+            watch: watch.clone(),
+            erased: erased_ids.clone(),
+        });
+        let (operator, operator_clock) = (tables.clone(), clock.clone());
         let mut world = Self {
             aws,
             next_tick: clock.now(),
@@ -116,23 +171,34 @@ impl World {
             bc,
             bc_clock,
             bc_poisoned: BTreeSet::new(),
-            bc_was_behind: false,
+            bc_needs_resync: false,
+            zone: ZONE,
             processes: Vec::new(),
             offsets: [0; PROCESSES],
             starts: 0,
             tables,
             seed,
             sent: Arc::default(),
-            follower: Follower::default(),
+            followers: [Follower::of(0), Follower::of(1)],
             events: 0,
             rebuilds: 0,
             bulk_size: 5,
+            met: Met::default(),
             passwords: [0; 3],
             ticks: Ticks::Usual,
             later: Vec::new(),
             trace: None,
             destinations,
+            all_follow: setting.all_follow,
+            has_crowd: setting.has_crowd,
+            operator,
+            operator_clock,
+            names,
+            erasing: Vec::new(),
+            erases_again: false,
             erased: BTreeMap::new(),
+            erased_ids,
+            recovered_in: 0,
             saved: Vec::new(),
         };
         world.write_secrets();
@@ -178,14 +244,19 @@ impl World {
 
     /// An operator applies the configuration file.
     pub(super) async fn apply(&self) {
+        apply_to(&self.operator, self.file()).await;
+    }
+
+    pub(super) fn file(&self) -> String {
         let mut file = String::new();
+        let most_deletes = if self.has_crowd { 1 } else { 100 };
         for (number, (tenant, id)) in POLLED.iter().enumerate().take(2) {
             let urls = urls(&format!("https://aa{number}.example"));
             file += &format!(
                 "[[connection]]\nid = '{id}'\ntenant = '{tenant}'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
                  details_url = '{}'\npurge_url = '{}'\nenqueue_url = '{}'\n\
                  credentials = 'secretsmanager:source-{number}'\nmax_requests_per_second = 20\npoll_seconds = 8\n\
-                 bulk_size = {}\nmost_deletes_percent = 100\n",
+                 bulk_size = {}\nmost_deletes_percent = {most_deletes}\n",
                 urls.queue, urls.details, urls.purge, urls.enqueue, self.bulk_size
             );
         }
@@ -193,14 +264,14 @@ impl World {
         let endpoint = endpoint("https://bc.example");
         file += &format!(
             "[[connection]]\nid = 'bc'\ntenant = 'acme'\nkind = 'business-catalyst'\nendpoint = '{endpoint}'\n\
-             site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = 'Australia/Sydney'\n\
-             max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = 100\n\
+             site_id = {site}\ncredentials = 'secretsmanager:source-2'\ntime_zone = '{}'\n\
+             max_requests_per_second = 20\npoll_seconds = 15\nmost_deletes_percent = {most_deletes}\n\
              overlap_seconds = 20\n\
              [[connection]]\nid = 'intouch'\ntenant = 'acme'\nkind = 'connector'\nclient_id = 'c-1'\n\
              club_ids = ['k-1']\nproviders = ['P']\ncredentials = 'secretsmanager:intouch'\n\
              [[connection]]\nid = 'imports'\ntenant = 'acme'\nkind = 'batch-import'\naccount_id = '{}'\n\
              credentials = 'secretsmanager:importer'\ncampaigns = ['1']\n",
-            IMPORTER.2
+            self.zone, IMPORTER.2
         );
         if self.destinations.is_some() {
             file += &Destinations::file();
@@ -208,11 +279,17 @@ impl World {
         for (tenant, _) in READERS {
             file += &format!("[[reader]]\ntenant = '{tenant}'\ntoken = 'secretsmanager:reader-{tenant}'\n");
         }
-        let mut configuration = Configuration::parse(&file, Deployment::Stack).unwrap();
-        // The other reader was applied by the release before.
-        configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
-        for registration in configuration.to_registrations() {
-            self.tables.registry.put(&registration).await.unwrap();
-        }
+        file
+    }
+}
+
+/// An operator applies this file.
+pub(super) async fn apply_to(tables: &Tables, file: String) {
+    let mut configuration = Configuration::parse(&file, Deployment::Stack).unwrap();
+    // The other reader was applied by the release before.
+    configuration.readers[0].token_sha256 = Some(CredentialDigest::of(READERS[0].1.as_bytes()));
+    for registration in configuration.to_registrations() {
+        // An operator whose machine has trouble applies it again.
+        let _ = tables.registry.put(&registration).await;
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{World, key, lock};
-use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES, QUEUES};
+use super::follower::Follower;
+use super::{World, ids, key, lock};
+use crate::event::{POLLED, PROCESSES, QUEUES};
 
 /// The control table first, as they are restored.
 pub(super) const TABLES: [&str; 4] = ["ControlTable", "ShadowTable", "ImportTable", FEED_TABLE];
@@ -35,9 +36,9 @@ impl World {
 
     /// As the operator's guide says: nothing is polled meanwhile, saved items replace what was written since, and every
     /// source is asked for everything.
-    pub(super) async fn restore_tables(&mut self) {
+    pub(super) async fn restore_tables(&mut self) -> bool {
         if self.saved.is_empty() || !lock(&self.sent).under_way.is_empty() {
-            return;
+            return false;
         }
         for number in 0..PROCESSES {
             self.processes[number] = self.start(number);
@@ -58,20 +59,24 @@ impl World {
         }
         self.watch.restored();
         for tenant in ["acme", "globex"] {
-            let deadline = self.clock.now() + Duration::from_secs(60);
-            self.eraser().erase_again(tenant, deadline).await.unwrap();
+            let deadline = self.operator_clock.now() + Duration::from_secs(60);
+            if self.eraser().erase_again(tenant, deadline).await.is_err() {
+                // Another operator is at it: it is done again.
+                self.erases_again = true;
+            }
         }
         lock(&self.sent).restored();
-        self.follower.restored();
+        self.followers.iter_mut().for_each(Follower::restored);
         for connection in 0..POLLED.len() {
             self.tables.states.request_resync(&key(connection), self.clock.now()).await.unwrap();
         }
         // A restored table has no changes: the destinations are sent everybody as they are now.
         self.resync_destinations().await;
         // A source does not tell again whom it has deleted since: the operator has them asked for.
-        for aa in &self.aa {
-            (FIRST..FIRST + CUSTOMERS + 2).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
+        for (connection, aa) in self.aa.iter().enumerate() {
+            ids(self.has_crowd, connection).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
         }
+        true
     }
 }
 
