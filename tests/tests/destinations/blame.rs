@@ -556,3 +556,15 @@ async fn a_receiver_that_takes_some_in_a_window_comes_on_behind_one_that_it_refu
     assert_eq!(world.refused_by("hook").await, [first]);
     assert_eq!(world.destination("hook").await.waiting, 0);
 }
+
+#[tokio::test]
+async fn an_accident_is_forgotten_once_everything_was_sent() {
+    let world = world().await;
+    world.hook.fault_times(webhook::Fault::Status(409), 1);
+    change(&world, [1007]).await;
+    world.push().await;
+    let unsteady_since =
+        async || world.tables().deliveries.of(&world.key("hook")).await.unwrap().progress.feed.unsteady_since;
+    world.assert_hook_has_what_the_source_has().await;
+    assert_eq!(unsteady_since().await, None);
+}

@@ -39,6 +39,10 @@ use crate::{Context, Delivered, FOR_LONG, MOST_BLAMED, NO_ACCIDENT, Outcome, Out
 /// After so many attempts that failed, in more than an hour, a destination is asked as little as can be.
 const MANY_ATTEMPTS: u32 = 10;
 
+/// How often one is sent alone before it is to blame, if the destination took another that it had refused just before:
+/// of several machines some may be ill.
+const TIMES_IF_UNSTEADY: usize = 8;
+
 /// What a destination says of a list.
 pub(crate) enum Said {
     /// It has all of them.
@@ -167,8 +171,9 @@ struct Sorting<'a, D: Takes> {
 
 impl<'a, D: Takes> Sorting<'a, D> {
     async fn run(&mut self) -> Result<(), Trouble> {
-        let lists = self.destination.lists(self.items).into_iter();
-        let mut open: VecDeque<Open> = lists.map(|list| (list, None)).collect();
+        let mut lists = self.destination.lists(self.items);
+        lists.sort_by_key(|list| list.first().copied());
+        let mut open: VecDeque<Open> = lists.into_iter().map(|list| (list, None)).collect();
         let (mut put_off, mut last) = (Vec::new(), None);
         loop {
             if self.proof.is_some() || open.is_empty() {
@@ -329,7 +334,13 @@ impl<'a, D: Takes> Sorting<'a, D> {
     /// another after that: it may have been an accident, or one of several machines that is ill, or the destination be
     /// down by now, or let us in no more. Returns the trouble that it would have been.
     async fn judge(&mut self, place: usize, mut no: No) -> Result<Option<Trouble>, Trouble> {
-        let times = if self.last_alone == Some(place) { 1 } else { 2 };
+        let is_unsteady = self.is_unsteady || self.context.unsteady_for.is_some();
+        let times = match self.last_alone == Some(place) {
+            // A failure may take as long as a request is waited for.
+            _ if is_unsteady && !no.is_failure => TIMES_IF_UNSTEADY,
+            true => 1,
+            false => 2,
+        };
         for _ in 0..times {
             match self.ask(&[place]).await? {
                 None => {

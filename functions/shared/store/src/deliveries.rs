@@ -200,7 +200,7 @@ impl Effort {
         if self.blamed == 0 || self.failing_since.is_none() {
             (self.attempts, self.failing_since) = (0, None);
         }
-        (self.due_at, self.stands_since) = (None, None);
+        (self.due_at, self.stands_since, self.unsteady_since) = (None, None, None);
     }
 
     /// As many as were allowed at once were settled: some more are allowed, up to `most`.

@@ -22,6 +22,8 @@ struct Names {
     knows_only: Option<String>,
     /// It refuses every second request, from this one on.
     refuses_every_second_from: Option<usize>,
+    /// By chance it refuses one request of so many.
+    refuses_one_in: Option<u64>,
     /// It refuses these once alone, by accident.
     accidents: Mutex<BTreeSet<String>>,
     /// It takes those of a list that it does not refuse.
@@ -61,7 +63,14 @@ impl Takes for Names {
         }
         let is_accident = matches!(items, [item] if self.accidents.lock().unwrap().remove(*item));
         let is_unknown = |item: &&String| self.knows_only.as_ref().is_some_and(|known| known != *item);
-        let is_ill = self.refuses_every_second_from.is_some_and(|first| (asked.len() + first).is_multiple_of(2));
+        // Which is the same in every run: a step of splitmix64.
+        let chance = |number: usize| {
+            let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed ^ (mixed >> 27)
+        };
+        let is_ill = self.refuses_every_second_from.is_some_and(|first| (asked.len() + first).is_multiple_of(2))
+            || self.refuses_one_in.is_some_and(|requests| chance(asked.len()).is_multiple_of(requests));
         let refused = items.iter().filter(|item| self.refused.contains(**item) || is_unknown(item)).count();
         if refused == 0 && !self.is_closed && !is_ill && !is_accident {
             return Ok(Said::Taken);
@@ -243,6 +252,31 @@ async fn one_of_two_machines_that_refuses_everybody_blames_nobody() {
         let (delivered, _) = deliver(names, &changes(count), Some("known")).await;
         assert_eq!(refused(&delivered), Vec::<usize>::new(), "{count} from the {first}th");
     }
+}
+
+#[tokio::test]
+async fn one_of_several_machines_that_refuses_everybody_blames_hardly_anybody_however_long_it_is_ill() {
+    let names = Names { refuses_one_in: Some(4), one_by_one: true, ..Names::default() };
+    let (all, witnesses) = (changes(2_000), [change("known")]);
+    let (mut settled, mut blamed, mut deliveries) = (0, 0, 0);
+    while settled < all.len() {
+        let pace = Pace::new(store::Clock::manual(jiff::Timestamp::UNIX_EPOCH), 10.0, jiff::Timestamp::MAX);
+        let context = Context {
+            witnesses: &witnesses,
+            attempts: 1,
+            failing_for: NO_TIME,
+            unsteady_for: Some(NO_ACCIDENT),
+            blamed: Some(0),
+            pace: &pace,
+        };
+        let page = &all[settled..all.len().min(settled + 100)];
+        let delivered = super::deliver(&names, page, context).await;
+        blamed += refused(&delivered).len();
+        settled += delivered.outcomes.iter().take_while(|outcome| outcome.is_some()).count();
+        deliveries += 1;
+        assert!(deliveries < 200, "{settled} settled");
+    }
+    assert_eq!(blamed, 0);
 }
 
 #[tokio::test]
