@@ -77,9 +77,14 @@ impl Simulation {
     }
 
     /// The world in which it is looked for what a missing protection lets through: after a restore everything is
-    /// resynced, which would hide what was lost.
+    /// resynced, which would hide what was lost. It has destinations if the protection is one of theirs.
     pub fn planted(seed: u64, events: usize, fault: PlantedFault, http: &Http) -> Self {
-        Self { planted: Some(fault), ..Self::usual(seed, events, http) }
+        let mut planted = Self { planted: Some(fault), ..Self::usual(seed, events, http) };
+        if fault == PlantedFault::PassesOver {
+            planted.events = event::with_destinations(seed, &planted.events);
+            planted.setting.has_destinations = true;
+        }
+        planted
     }
 
     /// HTTP to the sources and the destinations, which all simulations may share.

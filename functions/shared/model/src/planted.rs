@@ -31,11 +31,13 @@ pub enum PlantedFault {
     KeepsCredentials,
     /// A segment of the feed is put at its number, whoever was there before.
     OverwritesSegments,
+    /// What a destination did not take is passed over, though it is no failure record.
+    PassesOver,
 }
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgesEarly,
         Self::PurgesAnotherQueue,
         Self::WritesBlindly,
@@ -48,6 +50,7 @@ impl PlantedFault {
         Self::TrustsCompanions,
         Self::KeepsCredentials,
         Self::OverwritesSegments,
+        Self::PassesOver,
     ];
 
     /// Whether this protection is missing, in a simulation on this thread.
