@@ -20,6 +20,7 @@ use model::ConnectionKey;
 use simulators::association_anywhere::{AaSimulator, Procedure};
 use simulators::business_catalyst::{BcSimulator, Operation};
 use store::{Clock, TableNames, Tables, Whom};
+use tokio::task::JoinSet;
 
 use crate::audit::ErasedIds;
 use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
@@ -94,6 +95,8 @@ pub struct World {
     names: TableNames,
     /// Erasures that an operator has begun, and may not have finished.
     erasing: Vec<(&'static str, Whom)>,
+    /// What operators do beside everything else.
+    acting: JoinSet<()>,
     /// Whether everybody who was erased is to be erased again.
     erases_again: bool,
     /// Who was erased, by connection and id, and the address that it had.

@@ -69,7 +69,7 @@ impl World {
                 }
             }
         };
-        tokio::spawn(async move {
+        self.acting.spawn(async move {
             tokio::select! {
                 biased;
                 () = death.notified() => met.happened("operator's machine dies"),
@@ -91,6 +91,8 @@ impl World {
 
     /// The clock is right again, and what was begun is finished.
     pub(super) async fn mend_operator(&mut self) {
+        // Nobody pauses anything any more once all is resumed.
+        self.acting.shutdown().await;
         self.operator = self.tables.clone();
         self.operator_clock = self.clock.clone();
         if self.all_follow {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use simulators::business_catalyst::{self, BcSettings, BcSimulator, endpoint};
 use store::{Clock, CredentialDigest, Random, TableNames, Tables};
+use tokio::task::JoinSet;
 
 use super::destinations::Destinations;
 use super::follower::Follower;
@@ -195,6 +196,7 @@ impl World {
             operator_clock,
             names,
             erasing: Vec::new(),
+            acting: JoinSet::new(),
             erases_again: false,
             erased: BTreeMap::new(),
             erased_ids,
