@@ -4,17 +4,8 @@ import statistics
 import sys
 import time
 
+from dicts import to_dict
 from lxml import etree
-
-
-def to_dict(element):
-    if len(element) == 0:
-        return element.text
-    found = {}
-    for child in element:
-        found.setdefault(etree.QName(child).localname, []).append(to_dict(child))
-    return found
-
 
 with open(sys.argv[1], "rb") as file:
     documents = file.read().split(b"\n")

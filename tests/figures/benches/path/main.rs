@@ -1,7 +1,7 @@
 //! How fast a customer goes the whole way from an answer to the item that is written: parsed, in its canonical form,
 //! hashed, compared with what is stored, and made an item if it changed. Beside it the bare event loop of `quick-xml`
 //! on the same bytes, and what a user would write in Python: `lxml`, `json`, `hashlib` and boto3's serializer
-//! (`path.py`; `tests/deployed/tools` installs them).
+//! (`parse/path.py`; `tests/deployed/tools` installs them).
 //!
 //! `cargo bench -p figures --bench path`. All on one core, by turns; medians are told.
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     println!("{:<12} {:>14} {:>14}", "", "customers/s", "Python");
     let mut figures = Figures::of("path");
     for (name, own) in [("unchanged", unchanged), ("changed", changed)] {
-        let python = python("tests/figures/benches/path/path.py", &[&document], &[name]);
+        let python = python("tests/figures/benches/parse/path.py", &[&document], &[name]);
         let shown = python.map_or_else(|| "none".to_owned(), |python| format!("{:.0}", per_second(python)));
         println!("{name:<12} {:>14.0} {shown:>14}", per_second(own));
         figures.add(format!("{name} / bare event loop"), bare / own, Better::More);
@@ -66,21 +66,19 @@ fn go(document: &str, stored: &HashMap<String, ContentHash>) -> usize {
     let version = Version::of_batch(1, 1);
     // As `fetch-customers` reads an answer: without the source text of customers that are well.
     let asked = (0..CUSTOMERS).map(|number| (1_000_000 + number).to_string()).collect::<Vec<_>>();
+    let details = DetailsReader::of_asked(document.as_bytes(), None, asked.iter().map(String::as_str));
     let mut changed = 0;
-    for asked in asked.chunks(CUSTOMERS) {
-        let details = DetailsReader::of_asked(document.as_bytes(), None, asked.iter().map(String::as_str));
-        for detail in details {
-            let detail = detail.unwrap();
-            let (source_id, content) = (detail.source_id.unwrap(), detail.content.unwrap());
-            let document = content.canonical_json();
-            let hash = ContentHash::of(&document);
-            if stored.get(&source_id) == Some(&hash) {
-                continue;
-            }
-            let now = Timestamp::UNIX_EPOCH;
-            black_box(Shadow::new_item(&connection, &source_id, &version, (&document, &hash), now));
-            changed += 1;
+    for detail in details {
+        let detail = detail.unwrap();
+        let (source_id, content) = (detail.source_id.unwrap(), detail.content.unwrap());
+        let document = content.canonical_json();
+        let hash = ContentHash::of(&document);
+        if stored.get(&source_id) == Some(&hash) {
+            continue;
         }
+        let now = Timestamp::UNIX_EPOCH;
+        black_box(Shadow::new_item(&connection, &source_id, &version, (&document, &hash), now));
+        changed += 1;
     }
     changed
 }

@@ -8,16 +8,8 @@ import sys
 import time
 
 from boto3.dynamodb.types import TypeSerializer
+from dicts import to_dict
 from lxml import etree
-
-
-def to_dict(element):
-    if len(element) == 0:
-        return element.text
-    found = {}
-    for child in element:
-        found.setdefault(etree.QName(child).localname, []).append(to_dict(child))
-    return found
 
 
 def go(document, stored):
