@@ -328,6 +328,22 @@ fn a_cut_list_that_looks_ordered_by_chance_deletes_nobody() {
     assert_eq!(deleted_by_a_cut(&history), [] as [usize; 0]);
 }
 
+/// A list by ids whose dates are in order up to the place where it is cut.
+#[test]
+fn a_list_by_ids_that_is_cut_where_its_dates_stop_being_in_order_deletes_nobody() {
+    let history = History {
+        contacts: 193,
+        page_size: 1,
+        alike: 1,
+        order: Order::Id,
+        short_every: 2,
+        cap: Some(33),
+        overlap: 4,
+        events: Vec::new(),
+    };
+    assert_eq!(deleted_by_a_cut(&history), [] as [usize; 0]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

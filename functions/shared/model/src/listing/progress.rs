@@ -328,7 +328,8 @@ impl ListingProgress {
         if self.from == Some(date) || (is_asked_again && is_short) {
             // The source has shown lists that are longer: so it did not cut this one.
             let is_whole = is_short || self.position < self.longest_list;
-            self.is_end_proven = is_short || (is_whole && self.is_ordered_by_date());
+            // A short rest says nothing of a long list that may be in another order than its dates'.
+            self.is_end_proven = self.longest_list < SHORTEST_CUT || (is_whole && self.is_ordered_by_date());
             // No record gets a past date: those that were not listed before had been cut off.
             self.was_cut |= !is_asked_again && self.listed_of_from.is_some_and(|listed| self.position > listed);
             if self.was_cut && !is_whole {
