@@ -110,6 +110,13 @@ impl BcSimulator {
         self.state().create(id)
     }
 
+    /// Does nothing any more that was to be done before a page.
+    pub fn forget_actions(&self) {
+        let state = &mut *self.state();
+        state.page_actions.clear();
+        state.request_actions.clear();
+    }
+
     /// Does this right before the next page from this place on is made; then no more. Several actions for one page
     /// happen in the order in which they were given.
     pub fn on_page(&self, record_start: u64, action: Action) {

@@ -63,6 +63,8 @@ pub enum What {
     AaCap(usize, usize, u64),
     /// The queue writes ids with zeros before them, for some seconds.
     AaZeros(usize, u64),
+    /// Nothing that is asked is answered, for some seconds.
+    AaHangs(usize, u64),
     /// Two customers get the e-mail addresses of each other.
     AaSwap(usize, u64, u64),
     /// A contact of Business Catalyst changes.
@@ -182,6 +184,8 @@ pub enum OperatorAct {
     Pause,
     /// Erases a customer.
     Erase(u64),
+    /// Undoes one of the latest imports.
+    Undo(usize),
 }
 
 impl What {
@@ -282,7 +286,8 @@ fn more(random: &mut fastrand::Rng, may_swap: bool) -> What {
         32..55 => What::Distort(polled, Distortion::ALL[random.usize(0..Distortion::ALL.len())], times as usize),
         55..60 => What::AaFault(aa, aa::Procedure::ALL[random.usize(0..3)], aa::Fault::Status(busy(random)), times),
         60..63 => What::BcFault(bc::Fault::Status(busy(random)), times),
-        63..70 => What::AaZeros(aa, random.u64(5..60)),
+        63 => What::AaHangs(aa, random.u64(20..200)),
+        64..70 => What::AaZeros(aa, random.u64(5..60)),
         70..78 if may_swap => What::AaSwap(aa, id, other),
         70..85 => What::BcPages(random.usize(1..5), random.u64(10..90)),
         85..91 => What::BcAllAtOnce,
@@ -330,11 +335,12 @@ pub fn with_operator(seed: u64, events: Vec<Event>) -> Vec<Event> {
     for event in events {
         if random.usize(0..OF_OPERATOR) == 0 {
             let polled = random.usize(0..POLLED.len());
-            let act = match random.u8(0..6) {
+            let act = match random.u8(0..8) {
                 0 => OperatorAct::Resync,
                 1 => OperatorAct::Redrive,
                 2 => OperatorAct::Apply,
                 3 if erases => OperatorAct::Erase(FIRST + random.u64(0..CUSTOMERS)),
+                4..6 => OperatorAct::Undo(random.usize(0..3)),
                 _ => OperatorAct::Pause,
             };
             let what = match random.u8(0..5) {

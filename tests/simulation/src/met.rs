@@ -32,6 +32,7 @@ pub const REQUIRED: &[&str] = &[
     "AaCreate",
     "AaDelete",
     "AaGarbage",
+    "AaHangs",
     "AaHeal",
     "AaRebuild",
     "AaSwap",
@@ -194,4 +195,5 @@ pub const REQUIRED: &[&str] = &[
     "site update-insert CutBody",
     "site update-insert RetryAfter 429",
     "site update-insert Status 503",
+    "undo beside everything else",
 ];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one record may be: one of these, or nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Possible {
     /// The values of which one must be stored.
     pub values: BTreeSet<u64>,
@@ -49,7 +49,61 @@ pub struct DoneImport {
     pub form: String,
 }
 
+/// An undo that goes on beside everything else.
+#[derive(Clone, Debug)]
+pub struct BegunUndo {
+    /// Of this import.
+    pub import: DoneImport,
+    /// The rows that had the import's value for certain: what they may be until the undo is done.
+    meanwhile: BTreeMap<u64, Possible>,
+}
+
 impl Sent {
+    /// Begins to undo one of the latest imports; `None` if there is no such.
+    pub fn begin_undo(&mut self, which: usize) -> Option<BegunUndo> {
+        let import = self.imports.remove(self.imports.len().checked_sub(which + 1)?);
+        let is_certain = |code: &u64| {
+            let value = BTreeSet::from([import.value]);
+            let now = self.rows.get(code).is_some_and(|now| now.values == value && !now.may_lack);
+            now && !self.under_way.contains(&("row", *code))
+        };
+        let certain: Vec<u64> = import.before.keys().copied().filter(is_certain).collect();
+        self.undoing.push(import.clone());
+        self.may_be_undone();
+        let meanwhile = certain.into_iter().map(|code| (code, self.rows.entry(code).or_default().clone())).collect();
+        Some(BegunUndo { import, meanwhile })
+    }
+
+    /// Until the end an undo that was begun may find a row as its import left it: other undos bring such a state back.
+    fn may_be_undone(&mut self) {
+        for _ in 0..self.undoing.len() {
+            for import in &self.undoing {
+                for (code, before) in &import.before {
+                    let now = self.rows.entry(*code).or_default();
+                    if now.values.contains(&import.value) {
+                        now.values.extend(&before.values);
+                        now.may_lack |= before.may_lack || !before.was_sent;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether an undo of this import was begun.
+    pub fn is_undoing(&self, id: &str) -> bool {
+        self.undoing.iter().any(|import| import.id == id)
+    }
+
+    /// It is done: rows that nobody has sent since it began are as they were before the import.
+    pub fn end_undo(&mut self, undo: &BegunUndo) {
+        for (code, meanwhile) in &undo.meanwhile {
+            if self.rows.get(code) == Some(meanwhile) && !self.under_way.contains(&("row", *code)) {
+                self.rows.insert(*code, undo.import.before[code].clone());
+            }
+        }
+        self.may_be_undone();
+    }
+
     /// The tables were restored: a record is what it was at some time.
     pub fn restored(&mut self) {
         for possible in self.people.values_mut().chain(self.rows.values_mut()) {
@@ -91,6 +145,7 @@ impl Sent {
                 now.may_lack |= before.may_lack || !before.was_sent;
             }
         }
+        self.may_be_undone();
     }
 }
 
@@ -111,6 +166,8 @@ pub struct Sent {
     pub violations: Vec<String>,
     /// The imports that were acknowledged and not undone, the latest last.
     pub imports: Vec<DoneImport>,
+    /// Imports whose undo was begun beside everything else.
+    undoing: Vec<DoneImport>,
     /// How many requests were acknowledged.
     pub acknowledged: u64,
 }

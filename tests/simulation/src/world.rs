@@ -26,7 +26,7 @@ use crate::audit::ErasedIds;
 use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
-use crate::pushes::Sent;
+use crate::pushes::{BegunUndo, Sent};
 use crate::watch::Watch;
 use crate::world::destinations::Destinations;
 use crate::world::follower::Follower;
@@ -95,6 +95,8 @@ pub struct World {
     names: TableNames,
     /// Erasures that an operator has begun, and may not have finished.
     erasing: Vec<(&'static str, Whom)>,
+    /// Imports whose undo an operator has begun, and may not have finished.
+    undoing: Vec<BegunUndo>,
     /// What operators do beside everything else.
     acting: JoinSet<()>,
     /// Whether everybody who was erased is to be erased again.
@@ -119,6 +121,7 @@ enum Ticks {
 enum Later {
     NoCap(usize),
     NoZeros(usize),
+    Answers(usize),
     UsualPages,
     NoBcCap,
     RightZone,
@@ -189,6 +192,7 @@ impl World {
         }
         self.mend_destinations().await;
         self.bc.fault(Operation::Retrieve, None);
+        self.bc.forget_actions();
         for id in std::mem::take(&mut self.bc_poisoned) {
             self.heal_contact(id);
         }

@@ -75,6 +75,11 @@ impl EmbeddedDynamoDb {
         self.streams.0.arrived.notified()
     }
 
+    /// How many records no function has taken yet, of all streams.
+    pub fn stream_records(&self) -> usize {
+        self.streams.shards().values().map(|shard| shard.waiting).sum()
+    }
+
     /// How often to look for records of other processes, if there may be any.
     pub(crate) fn stream_look_every(&self) -> Option<Duration> {
         matches!(self.storage, Storage::File(_)).then_some(Duration::from_secs(1))

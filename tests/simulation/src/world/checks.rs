@@ -15,6 +15,9 @@ use super::{READERS, World, ids, key, lock};
 use crate::event::POLLED;
 use crate::invariants;
 
+/// How often something is read that is not answered.
+const READS: usize = 10;
+
 impl World {
     /// Lets time pass until everything is fresh.
     ///
@@ -50,24 +53,47 @@ impl World {
             }
             self.pass_until(self.clock.now() + Duration::from_secs(5)).await;
         }
-        // A process that has died may hold a shard of the stream for the time of an invocation.
-        self.pass_until(self.clock.now() + Duration::from_secs(65)).await;
+        self.publish().await?;
+        // What was published just now is at the destinations as well.
+        let published_at = self.clock.now();
+        while let Err(problem) = self.have_destinations_recovered(published_at).await {
+            if self.clock.now() >= until {
+                return Err(problem);
+            }
+            self.pass_until(self.clock.now() + Duration::from_secs(5)).await;
+        }
         Ok(())
     }
 
+    /// Lets time pass until every write is in the feed.
+    ///
+    /// # Errors
+    /// If some are not, after two minutes: a process that has died holds a shard of the stream for the time of an
+    /// invocation.
+    pub async fn publish(&mut self) -> Result<(), String> {
+        let until = self.clock.now() + Duration::from_secs(120);
+        loop {
+            match self.aws.database.stream_records() {
+                0 => return Ok(()),
+                left if self.clock.now() >= until => return Err(format!("{left} writes are not in the feed")),
+                _ => self.pass_until(self.clock.now() + Duration::from_secs(1)).await,
+            }
+        }
+    }
+
     async fn is_recovered(&self, since: Timestamp) -> Result<(), String> {
+        if let Some(aa) = self.aa.iter().find(|aa| aa.queue_len() > 0) {
+            return Err(format!("a queue holds {:?}", aa.queue()));
+        }
+        if !lock(&self.sent).under_way.is_empty() {
+            return Err("something is being sent".to_owned());
+        }
         for status in self.polled_statuses().await {
             invariants::is_fresh(&status, since)?;
             let failures = self.tables.failures.all(&ConnectionKey::new(&status.tenant, &status.id)).await.unwrap();
             if let Some(failure) = failures.iter().find(|failure| is_id(&failure.source_id)) {
                 return Err(format!("{}/{} has a failure: {failure:?}", status.tenant, status.id));
             }
-        }
-        if let Some(aa) = self.aa.iter().find(|aa| aa.queue_len() > 0) {
-            return Err(format!("a queue holds {:?}", aa.queue()));
-        }
-        if !lock(&self.sent).under_way.is_empty() {
-            return Err("something is being sent".to_owned());
         }
         self.have_destinations_recovered(since).await
     }
@@ -183,14 +209,21 @@ impl World {
         tenants
     }
 
-    /// The customers that the API answers with.
+    /// The customers that the API answers with; none if it does not answer. A table may be busy for a moment.
     async fn read(&self, token: &str, path: &str) -> Vec<Value> {
-        let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
-        let request = request.body(Body::empty()).unwrap();
-        let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        answer["customers"].as_array().cloned().unwrap_or_default()
+        for _ in 0..READS {
+            let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+            let request = request.body(Body::empty()).unwrap();
+            let answer = self.processes[0].gateway().oneshot(request).await.unwrap();
+            let status = answer.status().as_u16();
+            if status != 429 && status < 500 {
+                let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+                let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+                return answer["customers"].as_array().cloned().unwrap_or_default();
+            }
+            self.clock.sleep(Duration::from_secs(1)).await;
+        }
+        Vec::new()
     }
 }
 

@@ -193,9 +193,9 @@ impl Destinations {
 impl World {
     /// Lets something happen to a destination. In a world without them nothing does.
     pub(super) async fn take_at_destination(&mut self, what: &What) -> bool {
-        let now = self.clock.now();
+        let now = self.operator_clock.now();
         let Some(destinations) = &mut self.destinations else { return false };
-        let states = &self.tables.states;
+        let states = &self.operator.states;
         match what {
             What::DestinationMeets(destination, fault, times) => destinations.meet(*destination, *fault, *times),
             What::DestinationRefuses(destination, id) => {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::ConnectionKey;
+use simulators::association_anywhere::{Fault, Procedure};
 use simulators::business_catalyst::{Action, BcSimulator, Operation};
 
 use super::{FOLLOWS_EVERY, HOSTS, Later, QUEUE_NUMBERS, Ticks, World, ZONE, ids, key};
@@ -12,6 +13,8 @@ use crate::process::Process;
 
 /// Where the site is not.
 const WRONG_ZONE: &str = "America/New_York";
+/// Longer than anybody waits for an answer.
+const FOR_EVER: Duration = Duration::from_secs(100);
 
 impl World {
     /// Lets something happen.
@@ -45,6 +48,12 @@ impl World {
             What::AaZeros(aa, seconds) => {
                 self.aa[aa].set_habits(|habits| habits.queues_with_zeros = true);
                 self.in_seconds(seconds, Later::NoZeros(aa));
+            }
+            What::AaHangs(aa, seconds) => {
+                for procedure in Procedure::ALL {
+                    self.aa[aa].fault(procedure, Some(Fault::Delay(FOR_EVER)));
+                }
+                self.in_seconds(seconds, Later::Answers(aa));
             }
             What::AaSwap(aa, one, other) => return self.aa[aa].swap_emails(one, other),
             What::BcChange(id) => return self.if_listed(id, |bc| bc.change([id])),
@@ -147,6 +156,7 @@ impl World {
         match what {
             Later::NoCap(aa) => self.aa[aa].set_habits(|habits| habits.answers_at_most = None),
             Later::NoZeros(aa) => self.aa[aa].set_habits(|habits| habits.queues_with_zeros = false),
+            Later::Answers(aa) => Procedure::ALL.into_iter().for_each(|procedure| self.aa[aa].fault(procedure, None)),
             Later::UsualPages => self.bc.set_page_size(None),
             Later::NoBcCap => self.bc.set_cap(None),
             Later::RightZone => {

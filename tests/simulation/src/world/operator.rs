@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use model::ConnectionKey;
+use operations::imports::Undo;
 use operations::persons::Eraser;
 use store::{Random, Tables};
 use tokio::sync::Notify;
 
 use super::setup::apply_to;
-use super::{READERS, World, key};
+use super::{READERS, World, key, lock};
 use crate::event::OperatorAct;
+use crate::pushes::BegunUndo;
 
 /// How long an operator waits at most.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,12 +44,21 @@ impl World {
             _ => None,
         };
         self.erasing.extend(whom.clone());
+        let undo = match act {
+            OperatorAct::Undo(which) => {
+                let Some(undo) = lock(&self.sent).begin_undo(which) else { return };
+                Some(undo)
+            }
+            _ => None,
+        };
+        self.undoing.extend(undo.clone());
+        let sent = self.sent.clone();
         let death = Arc::new(Notify::new());
         let weather = Arc::new(self.aws.weather.of_process(death.clone()));
         weather.dies_after(calls);
         let tables = self.tables_of_operator(self.aws.database.client_through(weather));
         let (key, now, file) = (key(connection), self.operator_clock.now(), self.file());
-        let (clock, met) = (self.operator_clock.clone(), self.met.clone());
+        let (clock, met, undone) = (self.operator_clock.clone(), self.met.clone(), self.met.clone());
         let acting = async move {
             // What fails is done again, by an operator who has seen it, or at the end.
             match act {
@@ -61,6 +73,14 @@ impl World {
                     let _ = tables.states.pause(&key, now).await;
                     clock.sleep(PATIENCE / 4).await;
                     let _ = tables.states.resume(&key).await;
+                }
+                OperatorAct::Undo(_) => {
+                    if let Some(undo) = undo
+                        && carry_out(&tables, &undo, now + PATIENCE).await
+                    {
+                        lock(&sent).end_undo(&undo);
+                        undone.happened("undo beside everything else");
+                    }
                 }
                 OperatorAct::Erase(_) => {
                     if let Some((tenant, whom)) = whom {
@@ -106,6 +126,13 @@ impl World {
                 self.pass_until(self.clock.now() + PATIENCE / 6).await;
             }
         }
+        for undo in std::mem::take(&mut self.undoing) {
+            while !carry_out(&self.operator, &undo, self.clock.now() + PATIENCE).await {
+                assert!(self.clock.now() < until, "{undo:?} can't be undone");
+                self.pass_until(self.clock.now() + PATIENCE / 6).await;
+            }
+            lock(&self.sent).end_undo(&undo);
+        }
         if std::mem::take(&mut self.erases_again) {
             for (tenant, _) in READERS {
                 while self.eraser().erase_again(tenant, self.clock.now() + PATIENCE).await.is_err() {
@@ -114,5 +141,15 @@ impl World {
                 }
             }
         }
+    }
+}
+
+/// Whether an import is undone. Tables that were restored may not know it.
+async fn carry_out(tables: &Tables, undo: &BegunUndo, deadline: Timestamp) -> bool {
+    let connection = ConnectionKey::new("acme", "imports");
+    match tables.imports.find(&connection, &undo.import.id, deadline).await {
+        Ok(Some(record)) => Undo::new(tables).carry_out(&connection, &record, deadline).await.is_ok(),
+        Ok(None) => true,
+        Err(_) => false,
     }
 }

@@ -196,6 +196,7 @@ impl World {
             operator_clock,
             names,
             erasing: Vec::new(),
+            undoing: Vec::new(),
             acting: JoinSet::new(),
             erases_again: false,
             erased: BTreeMap::new(),
