@@ -3,11 +3,14 @@ mod journal;
 mod observed;
 mod rewrite;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -34,6 +37,8 @@ pub(crate) use streams::StreamBatch;
 
 /// How many requests share a flush with the first.
 const LARGEST_GROUP: usize = 127;
+/// How many puts of a group become one transaction at most, and with how many bytes: half of what DynamoDB takes.
+const LARGEST_TRANSACTION: (usize, usize) = (48, 2_000_000);
 const READS: [&str; 4] = ["BatchGetItem", "GetItem", "Query", "Scan"];
 
 /// DynamoDB in this process: on SQLite, durable if it has a file.
@@ -254,11 +259,13 @@ fn carry_out(database: &Journaled, operation: &str, body: &[u8], is_observed: bo
     if is_observed { observer.answer(database, operation, body) } else { database.dispatch(operation, body) }
 }
 
-/// Carries out a group of requests. Answers come after the writes are on the disk: one flush of SQLite's log serves the
-/// whole group.
+/// Carries out a group of requests, none of which has waited for another. Answers come after the writes are on the
+/// disk: one flush of SQLite's log serves the whole group.
 fn work_on(database: &Journaled, log: &Path, group: Vec<Request>, observer: &mut Observer) {
     let mut written = Vec::new();
-    for request in group {
+    let is_put = |request: &Request| request.operation == "PutItem" && !(request.is_observed && observer.is_on());
+    let (puts, others): (Vec<Request>, Vec<Request>) = group.into_iter().partition(is_put);
+    for request in others {
         let answer = carry_out(database, &request.operation, &request.body, request.is_observed, observer);
         if READS.contains(&request.operation.as_str()) {
             // The caller may have been cancelled; here as below.
@@ -266,6 +273,10 @@ fn work_on(database: &Journaled, log: &Path, group: Vec<Request>, observer: &mut
         } else {
             written.push((request, answer));
         }
+    }
+    let mut puts = puts.into_iter().peekable();
+    while puts.peek().is_some() {
+        written.extend(put(database, together(&mut puts)));
     }
     let flushed = if written.is_empty() { Ok(()) } else { File::open(log).and_then(|log| log.sync_data()) };
     for (request, answer) in written {
@@ -275,6 +286,31 @@ fn work_on(database: &Journaled, log: &Path, group: Vec<Request>, observer: &mut
         };
         let _ = request.answer.send(answer);
     }
+}
+
+/// The next puts that may become one transaction.
+fn together(puts: &mut Peekable<impl Iterator<Item = Request>>) -> Vec<Request> {
+    let (most, most_bytes) = LARGEST_TRANSACTION;
+    let mut bytes = 0;
+    let mut next = Vec::new();
+    while let Some(put) = puts.next_if(|put| next.is_empty() || bytes + put.body.len() <= most_bytes) {
+        bytes += put.body.len();
+        next.push(put);
+        if next.len() == most {
+            break;
+        }
+    }
+    next
+}
+
+/// Puts items together, or one by one: if the condition of one does not hold, or two of them are the same item.
+fn put(database: &Journaled, puts: Vec<Request>) -> impl Iterator<Item = (Request, Answer)> {
+    let bodies: Vec<&[u8]> = puts.iter().map(|put| put.body.as_slice()).collect();
+    let are_put = puts.len() > 1 && database.put_together(&bodies);
+    puts.into_iter().map(move |put| {
+        let answer = if are_put { (200, "{}".to_owned()) } else { database.dispatch("PutItem", &put.body) };
+        (put, answer)
+    })
 }
 
 /// The error for a request that is to be refused; `None` for any other.

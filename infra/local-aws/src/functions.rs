@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use axum::Router;
+use jiff::Timestamp;
 use lambda::{
     BuildFunction, Clients, Environment, EnvironmentError, Function, QueueHandler, ScheduleHandler, StreamHandler,
     handle_messages,
@@ -202,7 +203,7 @@ impl Engine {
         tasks.join_next().await;
     }
 
-    /// Has the streams read to their ends. Returns how many batches that took.
+    /// Has the streams read to their ends, while nothing else [runs](Self::run). Returns how many batches that took.
     ///
     /// # Errors
     /// The first error of a function.
@@ -211,10 +212,10 @@ impl Engine {
         for (function, handler) in &self.streamed {
             for trigger in &function.streams {
                 for journal in EmbeddedDynamoDb::shards_of(&trigger.table) {
-                    let now = self.clock.now();
-                    let deadline = now + function.timeout;
+                    let deadline = self.clock.now() + function.timeout;
+                    // Whoever had the shard was dropped with the run.
                     while let Some(batch) =
-                        self.database.stream_batch(&journal, trigger.batch_size, now, deadline).await
+                        self.database.stream_batch(&journal, trigger.batch_size, Timestamp::MAX, deadline).await
                     {
                         let taken = handler.take(&batch.changes, deadline).await;
                         self.database.stream_batch_ended(batch, taken.is_ok()).await;
@@ -298,7 +299,6 @@ mod tests {
 
     use super::*;
     use futures::future::BoxFuture;
-    use jiff::Timestamp;
 
     /// Fails each time.
     #[derive(Default)]

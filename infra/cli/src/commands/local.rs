@@ -19,7 +19,7 @@ use crate::commands::demo::Demo;
 use crate::commands::progress::Progress;
 use crate::commands::{demo, docs};
 use crate::target::{DATABASE, ERASED, local_clients, local_tables, open_database};
-use local_aws::{Engine, LocalSqs, TEMPLATE, Template, private_files, rewrite};
+use local_aws::{EmbeddedDynamoDb, Engine, LocalSqs, TEMPLATE, Template, private_files, rewrite};
 
 /// The lock file: a run uses the directory.
 const LOCK: &str = "lock";
@@ -167,7 +167,7 @@ impl LocalRun {
         Ok(Self {
             engine,
             listener,
-            watch: Watch { clients, status, started_at, baseline, address, demo, seen },
+            watch: Watch { clients, database, status, started_at, baseline, address, demo, seen },
             destinations: configuration.destinations.len(),
             is_partial,
             data: options.data.clone(),
@@ -262,6 +262,7 @@ async fn is_ended_from_outside() {
 /// Watches the connections while the engine runs.
 struct Watch {
     clients: Clients,
+    database: EmbeddedDynamoDb,
     status: StatusReader,
     started_at: Timestamp,
     baseline: Vec<ConnectionStatus>,
@@ -288,8 +289,10 @@ impl Watch {
             if let Some(demo) = &self.demo {
                 progress.show_arrivals(&demo.take_arrivals());
             }
+            let unpublished = self.database.stream_records();
             let is_pushed = self.demo.as_ref().is_none_or(Demo::is_pushed);
             let in_sync = is_pushed
+                && unpublished == 0
                 && statuses.iter().all(|status| self.is_in_sync(status))
                 && destinations.iter().all(|status| self.has_everything(status));
             if in_sync && !announced {
@@ -305,6 +308,7 @@ impl Watch {
                 .iter()
                 .map(|status| (status.counts.fetched, status.error.is_some()))
                 .chain(destinations.iter().map(|status| (status.counts.changes, status.error.is_some())))
+                .chain([(unpublished as u64, false)])
                 .collect();
             if seen != last_seen {
                 last_seen = seen;
@@ -316,14 +320,15 @@ impl Watch {
             let is_failing = statuses.iter().any(|status| status.condition == Condition::Failing);
             let takes_nothing = destinations.iter().any(|status| status.condition == Condition::Failing);
             if once
-                && (is_failing && now > came_on_at + GIVE_UP_AFTER
+                && ((is_failing || unpublished > 0) && now > came_on_at + GIVE_UP_AFTER
                     || takes_nothing && now > came_on_at + GIVE_UP_DESTINATION_AFTER)
             {
                 progress.finish();
                 let errors = statuses.iter().filter_map(|status| {
                     status.error.as_ref().map(|error| format!("connection `{}`: {}", status.id, error.message))
                 });
-                let errors = errors.chain(destinations.iter().filter_map(|status| {
+                let left = (unpublished > 0).then(|| format!("{unpublished} changes can't be published"));
+                let errors = errors.chain(left).chain(destinations.iter().filter_map(|status| {
                     status.error.as_ref().map(|error| format!("destination `{}`: {}", status.id, error.message))
                 }));
                 anyhow::bail!(errors.collect::<Vec<_>>().join("; "));

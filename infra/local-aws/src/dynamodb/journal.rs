@@ -2,26 +2,40 @@
 //!
 //! | `journal` | `entry` | what |
 //! |---|---|---|
-//! | `ShadowTable/0` | `00001795919935123456-1f3a/0` | a record, or its first part, in one of the table's shards: when, and by which process |
+//! | `ShadowTable/0` | `00001795919935123456-1f3a/0` | the records of one transaction in one of the table's shards, or their first part: when, and by which process |
 //!
-//! A record is deleted once a function has taken it: what is there when a run begins is what the run before left.
+//! Records are deleted once a function has taken them: what is there when a run begins is what the run before left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dynoxide::Database;
+use dynoxide::actions::get_item::GetItemRequest;
+use dynoxide::actions::put_item::PutItemRequest;
+use dynoxide::actions::transact_write_items::{TransactPut, TransactWriteItem, TransactWriteItemsRequest};
 use dynoxide::types::Item;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::dispatch;
 use super::streams::{JOURNALS, SHARDS, Streams};
 use crate::interference::Answer;
 
-/// Bytes of a part of a record: an item of DynamoDB has 400 KB at most, and a record two of them.
+/// Bytes of a part of records: an item of DynamoDB has 400 KB at most, and a record two of them.
 const PART: usize = 380_000;
+/// What of a write of one item can be a part of a transaction.
+const OF_A_PART: [&str; 7] = [
+    "TableName",
+    "Item",
+    "Key",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ReturnValuesOnConditionCheckFailure",
+];
 
 /// The database, with the journals of those of its tables that have a stream.
 pub(super) struct Journaled {
@@ -52,9 +66,7 @@ impl Journaled {
         // It exists, unless the database is new.
         let _ = dispatch(&database, "CreateTable", create.to_string().as_bytes());
         for item in left(&database) {
-            let item = json!(item);
-            let is_first = item["entry"]["S"].as_str().is_some_and(|entry| entry.ends_with("/0"));
-            streams.arrived(item["journal"]["S"].as_str().filter(|_| is_first));
+            streams.arrived(records_in(&json!(item)));
         }
         let process = format!("{:04x}", std::process::id());
         Self { database, streamed: Mutex::default(), next: AtomicU64::new(0), is_shared, process, streams }
@@ -76,7 +88,7 @@ impl Journaled {
             "CreateTable" => self.create_table(request),
             "BatchWriteItem" => self.write_batch(request, body),
             "TransactWriteItems" => self.transact(request, body),
-            _ if self.keys_of(&request["TableName"]).is_some() => self.write(operation, &request, body),
+            _ if self.keys_of(name_in(&request)).is_some() => self.write(operation, &request, body),
             _ => dispatch(&self.database, operation, body),
         }
     }
@@ -99,26 +111,16 @@ impl Journaled {
             return self.update(request, body);
         }
         let kind = operation.trim_end_matches("Item");
-        let (records, before) = self.records(kind, request);
-        if records.is_empty() {
+        let (change, before) = self.change(kind, request);
+        if change.is_none() {
             return dispatch(&self.database, operation, body);
         }
-        const OF_A_PART: [&str; 7] = [
-            "TableName",
-            "Item",
-            "Key",
-            "ConditionExpression",
-            "ExpressionAttributeNames",
-            "ExpressionAttributeValues",
-            "ReturnValuesOnConditionCheckFailure",
-        ];
         let part: Map<String, Value> = OF_A_PART
             .into_iter()
             .filter(|name| !request[*name].is_null())
             .map(|name| (name.to_owned(), request[name].clone()))
             .collect();
-        let parts: Vec<Value> = std::iter::once(json!({ kind: part })).chain(records).collect();
-        let (status, answer) = self.carry_out(json!({ "TransactItems": parts }));
+        let (status, answer) = self.carry_out(vec![json!({ kind: part })], change);
         if status == 200 {
             let old = before.filter(|_| request["ReturnValues"] == "ALL_OLD");
             return (200, old.map_or(json!({}), |old| json!({ "Attributes": old })).to_string());
@@ -141,21 +143,57 @@ impl Journaled {
     /// of a table with a stream: a run that ends in between would lose the record.
     fn update(&self, request: &Value, body: &[u8]) -> Answer {
         let key = request["Key"].clone();
-        let before = self.stored(&request["TableName"], &key);
+        let before = self.stored(name_in(request), &key);
         let answer = dispatch(&self.database, "UpdateItem", body);
-        let now = self.stored(&request["TableName"], &key);
+        let now = self.stored(name_in(request), &key);
         if answer.0 == 200 && before != now {
-            let records = self.records_of(&request["TableName"], &key, before, now);
-            self.carry_out(json!({ "TransactItems": records }));
+            self.carry_out(Vec::new(), [change_of(name_in(request), &key, before.as_ref(), now.as_ref())]);
         }
         answer
+    }
+
+    /// Puts items that have nothing to do with each other as one transaction, which costs less than one for each.
+    /// Whether they are put: if not, nothing is done, and each of them is to be put by itself.
+    pub(super) fn put_together(&self, bodies: &[&[u8]]) -> bool {
+        let puts: Vec<TransactPut> = bodies.iter().filter_map(|body| part_of(body)).collect();
+        if puts.len() < bodies.len() {
+            return false;
+        }
+        let changes = puts.iter().filter_map(|put| self.change_by(put));
+        let entries = self.entries(changes);
+        let of_entry = |entry: &Value| {
+            let item = Item::deserialize(entry).ok()?;
+            Some(TransactPut { table_name: JOURNALS.to_owned(), item, ..TransactPut::default() })
+        };
+        let puts = puts.into_iter().chain(entries.iter().filter_map(of_entry));
+        let parts = puts.map(|put| TransactWriteItem { put: Some(put), ..TransactWriteItem::default() }).collect();
+        let request = TransactWriteItemsRequest { transact_items: parts, ..TransactWriteItemsRequest::default() };
+        let are_put = self.database.transact_write_items(request).is_ok();
+        if are_put {
+            entries.iter().for_each(|entry| self.streams.arrived(records_in(entry)));
+        }
+        are_put
+    }
+
+    /// What a put changes, if its table has a stream and it changes anything.
+    fn change_by(&self, put: &TransactPut) -> Option<Change> {
+        let names = self.keys_of(&put.table_name)?;
+        let key = names.into_iter().filter_map(|name| put.item.get(&name).cloned().map(|value| (name, value)));
+        let key: Item = key.collect();
+        let get = GetItemRequest {
+            table_name: put.table_name.clone(),
+            key: key.clone(),
+            consistent_read: Some(true),
+            ..GetItemRequest::default()
+        };
+        let before = self.database.get_item(get).ok().and_then(|answer| answer.item);
+        (before.as_ref() != Some(&put.item)).then(|| change_of(&put.table_name, &key, before.as_ref(), Some(&put.item)))
     }
 
     fn write_batch(&self, mut request: Value, body: &[u8]) -> Answer {
         let tables: Vec<String> =
             request["RequestItems"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        let streamed: Vec<String> =
-            tables.iter().filter(|name| self.keys_of(&json!(name)).is_some()).cloned().collect();
+        let streamed: Vec<String> = tables.iter().filter(|name| self.keys_of(name).is_some()).cloned().collect();
         if streamed.is_empty() {
             return dispatch(&self.database, "BatchWriteItem", body);
         }
@@ -179,37 +217,41 @@ impl Journaled {
     }
 
     fn transact(&self, mut request: Value, body: &[u8]) -> Answer {
-        let parts = request["TransactItems"].as_array().cloned().unwrap_or_default();
+        let Some(Value::Array(parts)) = request.get_mut("TransactItems").map(Value::take) else {
+            return dispatch(&self.database, "TransactWriteItems", body);
+        };
         let of_part = |part: &Value| {
             let (kind, part) = part.as_object()?.iter().next()?;
-            self.keys_of(&part["TableName"]).map(|_| self.records(kind, part).0)
+            self.keys_of(name_in(part)).and_then(|_| self.change(kind, part).0)
         };
-        let records: Vec<Value> = parts.iter().filter_map(of_part).flatten().collect();
-        if records.is_empty() {
+        let changes: Vec<Change> = parts.iter().filter_map(of_part).collect();
+        if changes.is_empty() {
             return dispatch(&self.database, "TransactWriteItems", body);
         }
-        request["TransactItems"] = parts.iter().cloned().chain(records).collect();
-        let (status, answer) = self.carry_out(request);
+        let own = parts.len();
+        let (status, answer) = self.carry_out(parts, changes);
         let Ok(mut answer) = serde_json::from_str::<Value>(&answer) else { return (status, answer) };
         if let Some(reasons) = answer["CancellationReasons"].as_array_mut() {
-            reasons.truncate(parts.len());
+            reasons.truncate(own);
         }
         (status, answer.to_string())
     }
 
-    fn carry_out(&self, request: Value) -> Answer {
+    /// Carries parts of a transaction out, with the records of their changes.
+    fn carry_out(&self, mut parts: Vec<Value>, changes: impl IntoIterator<Item = Change>) -> Answer {
+        let entries = self.entries(changes);
+        parts.extend(entries.iter().map(|entry| json!({ "Put": { "TableName": JOURNALS, "Item": entry } })));
+        let request = json!({ "TransactItems": parts });
         let answer = dispatch(&self.database, "TransactWriteItems", request.to_string().as_bytes());
         if answer.0 == 200 {
-            let records = request["TransactItems"].as_array().into_iter().flatten().map(|part| &part["Put"]["Item"]);
-            let firsts = records.filter(|item| item["entry"]["S"].as_str().is_some_and(|entry| entry.ends_with("/0")));
-            self.streams.arrived(firsts.filter_map(|item| item["journal"]["S"].as_str()));
+            entries.iter().for_each(|entry| self.streams.arrived(records_in(entry)));
         }
         answer
     }
 
-    /// The records of a write, as parts of its transaction, and the item before; no records if it changes nothing.
-    fn records(&self, kind: &str, part: &Value) -> (Vec<Value>, Option<Value>) {
-        let table = &part["TableName"];
+    /// What a write changes, if anything, and the item before.
+    fn change(&self, kind: &str, part: &Value) -> (Option<Change>, Option<Value>) {
+        let table = name_in(part);
         let names = self.keys_of(table).unwrap_or_default();
         let whole = if kind == "Put" { &part["Item"] } else { &part["Key"] };
         let key: Value =
@@ -217,41 +259,41 @@ impl Journaled {
         let before = self.stored(table, &key);
         let now = (kind == "Put").then(|| part["Item"].clone());
         if before == now || kind == "ConditionCheck" {
-            return (Vec::new(), before);
+            return (None, before);
         }
-        (self.records_of(table, &key, before.clone(), now), before)
+        (Some(change_of(table, &key, before.as_ref(), now.as_ref())), before)
     }
 
     /// An item as it is stored.
-    fn stored(&self, table: &Value, key: &Value) -> Option<Value> {
+    fn stored(&self, table: &str, key: &Value) -> Option<Value> {
         let get = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
         let answer = self.database.get_item(serde_json::from_value(get).ok()?).ok()?;
         answer.item.map(|item| json!(item))
     }
 
-    /// The record of a change, in parts that fit an item each.
-    fn records_of(&self, table: &Value, key: &Value, before: Option<Value>, now: Option<Value>) -> Vec<Value> {
-        let number = self.number();
-        let mut change = json!({ "Keys": key, "SequenceNumber": format!("{number:021}") });
-        for (name, image) in [("OldImage", before), ("NewImage", now)] {
-            if let Some(image) = image {
-                change[name] = image;
-            }
+    /// The records of changes, as entries of the journals: those of a shard together, in parts that fit an item each.
+    fn entries(&self, changes: impl IntoIterator<Item = Change>) -> Vec<Value> {
+        let mut of_shards: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for Change { journal, record } in changes {
+            of_shards.entry(journal).or_default().push(record);
         }
-        let mut hasher = DefaultHasher::new();
-        key.to_string().hash(&mut hasher);
-        let journal = format!("{}/{}", table.as_str().unwrap_or_default(), hasher.finish() % SHARDS);
-        let texts = in_parts(change.to_string());
-        let count = texts.len();
-        let item = |(part, text): (usize, String)| {
-            json!({ "Put": { "TableName": JOURNALS, "Item": {
-                "journal": { "S": journal },
-                "entry": { "S": format!("{number:020}-{}/{part}", self.process) },
-                "text": { "S": text },
-                "parts": { "N": count.to_string() },
-            } } })
-        };
-        texts.into_iter().enumerate().map(item).collect()
+        let mut entries = Vec::new();
+        for (journal, records) in of_shards {
+            let number = self.number();
+            let count = records.len();
+            let texts = in_parts(format!("[{}]", records.join(",")));
+            let parts = texts.len();
+            entries.extend(texts.into_iter().enumerate().map(|(part, text)| {
+                json!({
+                    "journal": { "S": journal },
+                    "entry": { "S": format!("{number:020}-{}/{part}", self.process) },
+                    "text": { "S": text },
+                    "parts": { "N": parts.to_string() },
+                    "records": { "N": count.to_string() },
+                })
+            }));
+        }
+        entries
     }
 
     /// Greater than all before: by time, if other processes write too.
@@ -265,8 +307,8 @@ impl Journaled {
         self.next.fetch_update(Ordering::SeqCst, Ordering::SeqCst, following).map_or(now, |last| now.max(last + 1))
     }
 
-    fn keys_of(&self, table: &Value) -> Option<Vec<String>> {
-        self.streamed().get(table.as_str()?).cloned()
+    fn keys_of(&self, table: &str) -> Option<Vec<String>> {
+        self.streamed().get(table).cloned()
     }
 
     fn streamed(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
@@ -274,12 +316,67 @@ impl Journaled {
     }
 }
 
-/// The records that the run before left.
+/// A change of an item, as the text of a record, and the journal of the shard that it belongs to.
+struct Change {
+    journal: String,
+    record: String,
+}
+
+/// A record as a stream has it.
+#[derive(Serialize)]
+struct Record<'a, T> {
+    #[serde(rename = "Keys")]
+    key: &'a T,
+    #[serde(rename = "OldImage", skip_serializing_if = "Option::is_none")]
+    before: Option<&'a T>,
+    #[serde(rename = "NewImage", skip_serializing_if = "Option::is_none")]
+    now: Option<&'a T>,
+}
+
+fn change_of<T: Serialize>(table: &str, key: &T, before: Option<&T>, now: Option<&T>) -> Change {
+    let mut hasher = DefaultHasher::new();
+    json!(key).to_string().hash(&mut hasher);
+    let journal = format!("{table}/{}", hasher.finish() % SHARDS);
+    // Items are JSON whatever they hold.
+    Change { journal, record: serde_json::to_string(&Record { key, before, now }).unwrap_or_default() }
+}
+
+/// The put as a part of a transaction; `None` if it is to return what no transaction does, or can't be read.
+fn part_of(body: &[u8]) -> Option<TransactPut> {
+    let put: PutItemRequest = serde_json::from_slice(body).ok()?;
+    let is_plain = put.return_values.is_none()
+        && put.return_consumed_capacity.is_none()
+        && put.return_item_collection_metrics.is_none()
+        && put.expected.is_none()
+        && put.conditional_operator.is_none();
+    is_plain.then_some(TransactPut {
+        table_name: put.table_name,
+        item: put.item,
+        condition_expression: put.condition_expression,
+        expression_attribute_names: put.expression_attribute_names,
+        expression_attribute_values: put.expression_attribute_values,
+        return_values_on_condition_check_failure: put.return_values_on_condition_check_failure,
+    })
+}
+
+/// The table that a request names.
+fn name_in(request: &Value) -> &str {
+    request["TableName"].as_str().unwrap_or_default()
+}
+
+/// The journal of an entry, and how many records begin in it: the release before wrote one record an entry.
+fn records_in(entry: &Value) -> (&str, usize) {
+    let is_first = entry["entry"]["S"].as_str().is_some_and(|entry| entry.ends_with("/0"));
+    let count = entry["records"]["N"].as_str().and_then(|count| count.parse().ok()).unwrap_or(1);
+    (entry["journal"]["S"].as_str().unwrap_or_default(), if is_first { count } else { 0 })
+}
+
+/// The entries that the run before left.
 fn left(database: &Database) -> Vec<Item> {
     let mut left = Vec::new();
     let mut start = Value::Null;
     loop {
-        let mut scan = json!({ "TableName": JOURNALS, "ProjectionExpression": "journal, entry" });
+        let mut scan = json!({ "TableName": JOURNALS, "ProjectionExpression": "journal, entry, records" });
         if !start.is_null() {
             scan["ExclusiveStartKey"] = start;
         }

@@ -51,9 +51,14 @@ impl Observer {
         self.schemas.extend(Schema::of(&request));
     }
 
+    /// Whether it counts or refuses anything.
+    pub(super) fn is_on(&self) -> bool {
+        self.meter.is_on() || self.habits.are_on()
+    }
+
     /// Carries a request out.
     pub(super) fn answer(&mut self, database: &Journaled, operation: &str, body: &[u8]) -> Answer {
-        if !self.meter.is_on() && !self.habits.are_on() {
+        if !self.is_on() {
             return database.dispatch(operation, body);
         }
         let Ok(request) = serde_json::from_slice::<Value>(body) else { return database.dispatch(operation, body) };

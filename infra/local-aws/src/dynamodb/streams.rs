@@ -15,6 +15,8 @@ use super::{EmbeddedDynamoDb, Storage};
 pub(super) const JOURNALS: &str = "_streams";
 /// How many shards a stream has.
 pub(super) const SHARDS: u64 = 2;
+/// How many entries one query reads.
+const ENTRIES_AT_ONCE: usize = 16;
 /// How many items one BatchWriteItem deletes.
 const DELETED_AT_ONCE: usize = 25;
 
@@ -30,32 +32,36 @@ struct Shared {
 }
 
 /// A shard is worked on by one invocation at a time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Shard {
     taken_until: Option<Timestamp>,
     /// How many records there are.
     waiting: usize,
     /// How many records the next invocation gets at most, after one failed.
     most: Option<usize>,
+    /// An entry of which so many records were taken, and not all.
+    taken: Option<(String, usize)>,
 }
 
 /// Records that an invocation gets.
 #[derive(Debug)]
 pub(crate) struct StreamBatch {
     journal: String,
+    /// The entries that are done with once all changes are taken.
     entries: Vec<String>,
+    /// The entry behind them, and how many of its records are taken then, if they are not all.
+    taken: Option<(String, usize)>,
     /// The changes, in their order.
     pub(crate) changes: Vec<TableChange>,
 }
 
 impl Streams {
-    /// Notes that records of a journal were written.
-    pub(super) fn arrived<'a>(&self, journals: impl IntoIterator<Item = &'a str>) {
-        let mut shards = self.shards();
-        for journal in journals {
-            shards.entry(journal.to_owned()).or_default().waiting += 1;
+    /// Notes that so many records of a journal were written.
+    pub(super) fn arrived(&self, (journal, records): (&str, usize)) {
+        if records > 0 {
+            self.shards().entry(journal.to_owned()).or_default().waiting += records;
+            self.0.arrived.notify_waiters();
         }
-        self.0.arrived.notify_waiters();
     }
 
     fn shards(&self) -> MutexGuard<'_, HashMap<String, Shard>> {
@@ -94,7 +100,7 @@ impl EmbeddedDynamoDb {
         now: Timestamp,
         until: Timestamp,
     ) -> Option<StreamBatch> {
-        let most = {
+        let (most, taken) = {
             let mut shards = self.streams.shards();
             let shard = shards.entry(journal.to_owned()).or_default();
             let may_wait = shard.waiting > 0 || matches!(self.storage, Storage::File(_));
@@ -102,24 +108,26 @@ impl EmbeddedDynamoDb {
                 return None;
             }
             shard.taken_until = Some(until);
-            shard.most.unwrap_or(most).min(most)
+            (shard.most.unwrap_or(most).min(most), shard.taken.clone())
         };
-        let batch = self.records(journal, most).await;
+        let batch = self.records(journal, most, taken).await;
         if batch.is_none() {
             self.streams.shards().entry(journal.to_owned()).or_default().taken_until = None;
         }
         batch
     }
 
-    async fn records(&self, journal: &str, most: usize) -> Option<StreamBatch> {
+    /// The next records, without those that were `taken` of an entry.
+    async fn records(&self, journal: &str, most: usize, taken: Option<(String, usize)>) -> Option<StreamBatch> {
         let mut query = json!({
             "TableName": JOURNALS,
             "KeyConditionExpression": "journal = :journal",
             "ExpressionAttributeValues": { ":journal": { "S": journal } },
-            "Limit": most,
+            "Limit": ENTRIES_AT_ONCE,
             "ConsistentRead": true,
         });
-        let mut batch = StreamBatch { journal: journal.to_owned(), entries: Vec::new(), changes: Vec::new() };
+        let mut batch =
+            StreamBatch { journal: journal.to_owned(), entries: Vec::new(), taken: None, changes: Vec::new() };
         let mut text = String::new();
         let mut entries = Vec::new();
         loop {
@@ -130,13 +138,23 @@ impl EmbeddedDynamoDb {
                 text.push_str(item["text"]["S"].as_str()?);
                 entries.push(entry.to_owned());
                 let parts: usize = item["parts"]["N"].as_str()?.parse().ok()?;
-                if entries.len() == parts {
+                if entries.len() < parts {
+                    continue;
+                }
+                let changes = changes_in(&std::mem::take(&mut text))?;
+                let before = taken.as_ref().filter(|(entry, _)| *entry == entries[0]).map_or(0, |(_, count)| *count);
+                let (room, count) = (most - batch.changes.len(), changes.len());
+                batch.changes.extend(changes.into_iter().skip(before).take(room));
+                if before + room < count {
+                    batch.taken = Some((entries.swap_remove(0), before + room));
+                } else {
                     batch.entries.append(&mut entries);
-                    batch.changes.push(serde_json::from_str(&std::mem::take(&mut text)).ok()?);
+                }
+                if batch.changes.len() == most {
+                    return Some(batch);
                 }
             }
-            // A record may have more parts than a page has room for.
-            match answer.get("LastEvaluatedKey").filter(|_| batch.changes.is_empty()) {
+            match answer.get("LastEvaluatedKey") {
                 Some(last) => query["ExclusiveStartKey"] = last.clone(),
                 None => return (!batch.changes.is_empty()).then_some(batch),
             }
@@ -145,7 +163,7 @@ impl EmbeddedDynamoDb {
 
     /// An invocation has ended: its records are done with, or come again, in halves.
     pub(crate) async fn stream_batch_ended(&self, batch: StreamBatch, is_done: bool) {
-        let StreamBatch { journal, entries, changes } = batch;
+        let StreamBatch { journal, entries, taken, changes } = batch;
         for entries in entries.chunks(DELETED_AT_ONCE).filter(|_| is_done) {
             let deletions: Vec<Value> = entries
                 .iter()
@@ -159,10 +177,19 @@ impl EmbeddedDynamoDb {
         shard.most = (!is_done).then(|| changes.len().div_ceil(2));
         if is_done {
             shard.waiting = shard.waiting.saturating_sub(changes.len());
+            shard.taken = taken;
         }
         if shard.waiting > 0 {
             // Whoever waited for this shard looks again.
             self.streams.0.arrived.notify_waiters();
         }
+    }
+}
+
+/// The changes in the text of an entry: the release before wrote one an entry.
+fn changes_in(text: &str) -> Option<Vec<TableChange>> {
+    match text.starts_with('[') {
+        true => serde_json::from_str(text).ok(),
+        false => Some(vec![serde_json::from_str(text).ok()?]),
     }
 }
