@@ -297,8 +297,11 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
     use futures::future::BoxFuture;
+    use lambda::TableChange;
+
+    use super::*;
 
     /// Fails each time.
     #[derive(Default)]
@@ -309,6 +312,44 @@ mod tests {
             self.0.fetch_add(1, Ordering::SeqCst);
             Box::pin(async { Err(StoreError::Throttled { operation: "Query" }) })
         }
+    }
+
+    /// Counts what it is given.
+    #[derive(Default)]
+    struct Counting(AtomicU32);
+
+    impl StreamHandler for Counting {
+        fn take<'a>(&'a self, changes: &'a [TableChange], _: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+            self.0.fetch_add(changes.len() as u32, Ordering::SeqCst);
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_invocation_held_that_was_dropped_with_its_run_is_drained() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let template = Template::parse(crate::TEMPLATE).unwrap();
+        let database = EmbeddedDynamoDb::in_memory().unwrap();
+        for table in &template.tables {
+            database.create_table(table).await.unwrap();
+        }
+        let item =
+            [("id", "t/aa~1"), ("listing", "t/aa/00")].map(|(name, value)| (name, AttributeValue::S(value.into())));
+        let put = item
+            .into_iter()
+            .fold(database.client().put_item().table_name("ShadowTable"), |put, (name, value)| put.item(name, value));
+        put.send().await.unwrap();
+        for shard in EmbeddedDynamoDb::shards_of("ShadowTable") {
+            drop(database.stream_batch(&shard, 10, clock.now(), clock.now() + Duration::from_secs(60)).await);
+        }
+        let function = template.functions.iter().find(|function| !function.streams.is_empty()).unwrap().clone();
+        let handler = Arc::new(Counting::default());
+        let streamed: Vec<(TemplateFunction, Arc<dyn StreamHandler>)> = vec![(function, handler.clone())];
+        let queues = LocalSqs::new(&template.queues, clock.clone());
+        let (scheduled, queued, http) = Default::default();
+        let engine = Engine { scheduled, queued, streamed, http, queues, database: database.clone(), clock };
+        assert_eq!(engine.drain_streams().await.unwrap(), 1);
+        assert_eq!((handler.0.load(Ordering::SeqCst), database.stream_records()), (1, 0));
     }
 
     async fn attempts(retries: u32, most_age: Duration) -> (u32, Duration) {

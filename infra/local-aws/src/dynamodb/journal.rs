@@ -26,16 +26,6 @@ use crate::interference::Answer;
 
 /// Bytes of a part of records: an item of DynamoDB has 400 KB at most, and a record two of them.
 const PART: usize = 380_000;
-/// What of a write of one item can be a part of a transaction.
-const OF_A_PART: [&str; 7] = [
-    "TableName",
-    "Item",
-    "Key",
-    "ConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnValuesOnConditionCheckFailure",
-];
 
 /// The database, with the journals of those of its tables that have a stream.
 pub(super) struct Journaled {
@@ -115,6 +105,15 @@ impl Journaled {
         if change.is_none() {
             return dispatch(&self.database, operation, body);
         }
+        const OF_A_PART: [&str; 7] = [
+            "TableName",
+            "Item",
+            "Key",
+            "ConditionExpression",
+            "ExpressionAttributeNames",
+            "ExpressionAttributeValues",
+            "ReturnValuesOnConditionCheckFailure",
+        ];
         let part: Map<String, Value> = OF_A_PART
             .into_iter()
             .filter(|name| !request[*name].is_null())
@@ -165,7 +164,8 @@ impl Journaled {
             let item = Item::deserialize(entry).ok()?;
             Some(TransactPut { table_name: JOURNALS.to_owned(), item, ..TransactPut::default() })
         };
-        let puts = puts.into_iter().chain(entries.iter().filter_map(of_entry));
+        let Some(of_entries) = entries.iter().map(of_entry).collect::<Option<Vec<_>>>() else { return false };
+        let puts = puts.into_iter().chain(of_entries);
         let parts = puts.map(|put| TransactWriteItem { put: Some(put), ..TransactWriteItem::default() }).collect();
         let request = TransactWriteItemsRequest { transact_items: parts, ..TransactWriteItemsRequest::default() };
         let are_put = self.database.transact_write_items(request).is_ok();
@@ -281,7 +281,9 @@ impl Journaled {
         for (journal, records) in of_shards {
             let number = self.number();
             let count = records.len();
-            let texts = in_parts(format!("[{}]", records.join(",")));
+            // One by itself as the release before reads it.
+            let text = if count == 1 { records.concat() } else { format!("[{}]", records.join(",")) };
+            let texts = in_parts(text);
             let parts = texts.len();
             entries.extend(texts.into_iter().enumerate().map(|(part, text)| {
                 json!({

@@ -186,7 +186,7 @@ impl EmbeddedDynamoDb {
     }
 }
 
-/// The changes in the text of an entry: the release before wrote one an entry.
+/// The changes in the text of an entry: a list, or one by itself.
 fn changes_in(text: &str) -> Option<Vec<TableChange>> {
     match text.starts_with('[') {
         true => serde_json::from_str(text).ok(),
