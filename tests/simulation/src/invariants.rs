@@ -7,6 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use model::{Customer, Status, Version};
 use operations::status::{Condition, ConnectionStatus};
 
+/// How long what a source has said may be under way before it is written, whatever the clock says that numbered it.
+const UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
+
 /// What an invariant says.
 pub type Holds = Result<(), String>;
 
@@ -33,6 +36,13 @@ pub fn version_is_not_ahead(version: &Version, now: Timestamp) -> Holds {
 /// Invariant 5: only a customer that did not exist at some time is deleted.
 pub fn is_deleted_only_if_gone(is_tombstone: bool, was_gone: bool) -> Holds {
     if is_tombstone && !was_gone { Err("deleted, although it always existed".to_owned()) } else { Ok(()) }
+}
+
+/// Whether what is written `now` may have been heard before `moment`: its batch was begun before that, or it may still
+/// have been under way.
+pub fn may_be_from_before(version: &Version, moment: Timestamp, now: Timestamp) -> bool {
+    let began = version.batch().and_then(|number| i64::try_from(number).ok());
+    began.is_some_and(|began| began < moment.as_second()) || now.duration_since(moment) < UNDER_WAY
 }
 
 /// Invariant 9: a lease is taken only from whom it has run out for. Times are milliseconds.
@@ -102,9 +112,6 @@ pub fn reader_has_everything(copy: &BTreeMap<String, u64>, stored: &BTreeMap<Str
     };
     Err(format!("a reader of the feed has {id} as of {has:?}; stored is {:?}", stored.get(id)))
 }
-
-/// How long what a source has said may be under way before it is written.
-pub const UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long it takes at most until everything is fresh, once nothing goes wrong any more.
 pub const RECOVERY: Duration = Duration::from_secs(30 * 60);

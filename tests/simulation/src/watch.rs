@@ -166,9 +166,9 @@ impl Watch {
         seen.writes += 1;
         seen.tombstones += u64::from(is_tombstone);
         let before = seen.versions.insert(id.to_owned(), version.clone());
-        let back_for = seen.back_since.get(id).map(|since| now.duration_since(*since));
-        let was_gone =
-            !seen.always_there.contains(id) && back_for.is_none_or(|back_for| back_for < invariants::UNDER_WAY);
+        let back_since = seen.back_since.get(id);
+        let was_gone = !seen.always_there.contains(id)
+            && back_since.is_none_or(|since| invariants::may_be_from_before(&version, *since, now));
         let checks = [
             invariants::version_does_not_go_back(before.as_ref(), &version),
             invariants::version_is_not_ahead(&version, now),
