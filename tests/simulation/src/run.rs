@@ -59,7 +59,7 @@ impl Simulation {
             events = event::with_crowd(seed, events);
         }
         // Idle time costs as much of ours as busy time, and shows less.
-        events.iter_mut().for_each(|event| event.at = event.at * 2 / 3);
+        events.iter_mut().for_each(|event| event.at = event.at / 2);
         Self { events, setting: Setting::of(seed), ..rare }
     }
 

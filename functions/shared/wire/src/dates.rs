@@ -18,7 +18,7 @@ fn date(text: &str) -> Option<String> {
     };
     let date = match () {
         () if is_shaped(b"9999-99-99") => text.to_owned(),
-        () if is_shaped(b"99/99/9999") => format!("{}-{}-{}", &text[6..], &text[..2], &text[3..5]),
+        () if is_shaped(b"99/99/9999") => [&text[6..], &text[..2], &text[3..5]].join("-"),
         () => return None,
     };
     date.parse::<Date>().is_ok_and(|date| date.year() > 0).then_some(date)

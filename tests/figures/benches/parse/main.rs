@@ -1,8 +1,8 @@
 //! How fast answers are read, beside the bare event loop of `quick-xml` on the same bytes, and beside what a user would
 //! write in Python: `lxml`, to dictionaries (`parse.py`; `tests/deployed/tools` installs it).
 //!
-//! `cargo bench -p figures --bench parse`. The readers take turns, so that whatever else the machine does is shared by
-//! all; medians are told.
+//! `cargo bench -p figures --profile release --bench parse`, and with `-- details` only those. The readers take turns,
+//! so that whatever else the machine does is shared by all; medians are told.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
@@ -72,9 +72,10 @@ fn main() -> ExitCode {
             read: |document| usize::from(black_box(read_user(document.as_bytes(), &limits())).is_ok()),
         },
     ];
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     println!("{:<16} {:>8} {:>16} {:>12} {:>10}", "", "MB/s", "customers/s", "bare, MB/s", "lxml, MB/s");
     let mut figures = Figures::of("parse");
-    for kind in &kinds {
+    for kind in kinds.iter().filter(|kind| wanted.is_empty() || wanted.iter().any(|name| name == kind.name)) {
         measure(kind, &mut figures);
     }
     figures.end()

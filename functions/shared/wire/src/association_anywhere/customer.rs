@@ -108,17 +108,17 @@ impl CustomerBuilder {
 
     /// Ends the customer. Its source text comes later: see [`RecordBuilder::raw`].
     pub(super) fn finish(&mut self, document: &ParseContext) -> Detail {
-        let place = document.place();
+        let error = |what: &str| RecordError { what: what.to_owned(), place: document.place() };
         let id = std::mem::take(&mut self.id).into_result();
-        let problem = self.record.take_problem().or_else(|| {
-            let what = self.has_error().then_some("the source answered with an error for this customer")?;
-            Some(RecordError { what: what.to_owned(), place: place.clone() })
-        });
+        let problem = self
+            .record
+            .take_problem()
+            .or_else(|| self.has_error().then(|| error("the source answered with an error for this customer")));
         let content = match (problem, &id, self.record.element()) {
             (Some(problem), _, _) => Err(problem),
-            (None, Err(what), _) => Err(RecordError { what: (*what).to_owned(), place }),
+            (None, Err(what), _) => Err(error(what)),
             (None, Ok(_), Some(customer)) => Ok(content_of(customer)),
-            (None, Ok(_), None) => Err(RecordError { what: "an element that holds nothing".to_owned(), place }),
+            (None, Ok(_), None) => Err(error("an element that holds nothing")),
         };
         Detail { source_id: id.ok(), content, raw: String::new() }
     }

@@ -181,8 +181,8 @@ fn membership(element: Element) -> Entry<(Membership, IsMember)> {
         "subgroupname" => fill(&mut membership.name, text),
         "statuscode" => fill(&mut membership.status, text),
         "classcode" => fill(&mut membership.class, text),
-        "joindate" => fill(&mut membership.joined, &date_or_text(text)),
-        "expirationdate" => fill(&mut membership.expires, &date_or_text(text)),
+        "joindate" => fill(&mut membership.joined, date_or_text(text)),
+        "expirationdate" => fill(&mut membership.expires, date_or_text(text)),
         "member" => {
             let said_before = member.unwrap_or(false);
             member = Some(said_before || is_true(text));
@@ -213,8 +213,8 @@ fn subscription(element: Element) -> Entry<Subscription> {
     let leftover = read_fields(element, |child, text| match Some(child) {
         name if name == id_name => fill(&mut subscription.id, text),
         name if name == name_name => fill(&mut subscription.name, text),
-        name if name == starts_name => fill(&mut subscription.starts, &date_or_text(text)),
-        name if name == expires_name => fill(&mut subscription.expires, &date_or_text(text)),
+        name if name == starts_name => fill(&mut subscription.starts, date_or_text(text)),
+        name if name == expires_name => fill(&mut subscription.expires, date_or_text(text)),
         _ => false,
     });
     Entry::new(subscription, leftover)

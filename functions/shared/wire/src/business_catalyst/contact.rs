@@ -112,7 +112,7 @@ impl ContactBuilder {
         if self.is_nil && self.record.element().is_some_and(|contact| contact.is_hollow()) {
             return None;
         }
-        let place = document.place();
+        let error = |what| RecordError { what, place: document.place() };
         let [entity, update, deletion] = &self.header;
         let entity_id = entity.value().and_then(entity_id);
         let last_update = update.value().and_then(last_update);
@@ -121,9 +121,9 @@ impl ContactBuilder {
         let header_problem = header_problem.into_iter().flatten().next().cloned();
         let content = match (self.record.take_problem(), header_problem, self.record.element()) {
             (Some(problem), _, _) => Err(problem),
-            (None, Some(what), _) => Err(RecordError { what, place }),
+            (None, Some(what), _) => Err(error(what)),
             (None, None, Some(contact)) => Ok(content_of(contact)),
-            (None, None, None) => Err(RecordError { what: "an element that holds nothing".to_owned(), place }),
+            (None, None, None) => Err(error("an element that holds nothing".to_owned())),
         };
         Some(Contact {
             entity_id: entity_id.ok(),

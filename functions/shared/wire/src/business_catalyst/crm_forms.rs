@@ -84,7 +84,7 @@ fn form(element: Element) -> Form {
     details.insert_own_data(element);
     for child in element.children() {
         match child.known_name() {
-            "formname" if child.is_plain() && fill(&mut name, &child.text()) => {}
+            "formname" if child.is_plain() && fill(&mut name, child.text()) => {}
             "crmformfields" => read_form_fields(child, &mut fields, &mut details),
             _ => details.insert_element(child),
         }

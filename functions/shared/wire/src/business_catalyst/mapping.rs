@@ -70,7 +70,7 @@ pub(super) fn content_of(contact: Element) -> Content {
 
 /// Takes an element's text for a field. Data of the element that the field does not hold are kept.
 fn take(element: Element, field: &mut Option<String>, attributes: &mut UnmappedData) {
-    if !fill(field, &element.text()) || !element.is_plain() {
+    if !fill(field, element.text()) || !element.is_plain() {
         keep(element, attribute_of(element), attributes);
     }
 }
@@ -79,12 +79,12 @@ fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mu
     let text = element.text();
     let is_whole = match birth_date(&text) {
         BirthDate::None => true,
-        BirthDate::Day(day) => fill(field, &day),
+        BirthDate::Day(day) => fill(field, day),
         BirthDate::DayAndTime(day) => {
-            fill(field, &day);
+            fill(field, day);
             false
         }
-        BirthDate::Text => fill(field, &text),
+        BirthDate::Text => fill(field, text),
     };
     if !is_whole || !element.is_plain() {
         keep(element, attribute_of(element), attributes);
@@ -121,7 +121,7 @@ fn address(element: Element) -> Option<Entry<Address>> {
     let mut lines = [None, None];
     let [line1, line2] = &mut lines;
     let leftover = read_fields(element, |child, text| match child {
-        "addresstypeid" => fill(&mut address.kind, &address_type(text)),
+        "addresstypeid" => fill(&mut address.kind, address_type(text)),
         "addressline1" => fill(line1, text),
         "addressline2" => fill(line2, text),
         "city" => fill(&mut address.city, text),

@@ -38,12 +38,12 @@ pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> 
 }
 
 /// Puts a text into an empty field. `false` if the field is filled already: a second value is left over.
-pub(crate) fn fill(field: &mut Option<String>, text: &str) -> bool {
+pub(crate) fn fill(field: &mut Option<String>, text: impl AsRef<str> + Into<String>) -> bool {
     if field.is_some() {
         return false;
     }
-    if !text.is_empty() {
-        *field = Some(text.to_owned());
+    if !text.as_ref().is_empty() {
+        *field = Some(text.into());
     }
     true
 }
@@ -75,8 +75,11 @@ impl<T: Ord> Entries<T> {
         mut read_entry: impl FnMut(Element) -> Option<Entry<T>>,
     ) {
         self.beside.insert_own_data(section);
+        let is_entry = |child: &Element| child.known_name() == entry_name;
+        // Nearly every section has one or two: no room for more.
+        self.entries.reserve_exact(section.children().filter(is_entry).take(2).count());
         for child in section.children() {
-            if child.known_name() != entry_name {
+            if !is_entry(&child) {
                 self.beside.insert_element(child);
             } else if !child.is_empty() {
                 self.entries.extend(read_entry(child));
