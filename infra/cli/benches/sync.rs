@@ -7,13 +7,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use customer_sync::commands::{LocalOptions, LocalRun};
 
 use crate::support::source;
 
 mod support;
+
+const UNTIL_DUE: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() {
@@ -29,6 +31,8 @@ async fn main() {
     let first = synchronise(&options).await;
     report("first sync", customers, first);
     simulator.enqueue_all();
+    // Until the source is due to be asked again: that is no work.
+    tokio::time::sleep(UNTIL_DUE).await;
     let again = synchronise(&options).await;
     report("re-sync, nothing changed", customers, again);
     println!("{:<28} {:>10.1}", "first sync / re-sync", first / again);

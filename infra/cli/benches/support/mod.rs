@@ -6,8 +6,8 @@ use std::path::Path;
 use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use tokio::net::TcpListener;
 
-/// Serves a source of so many customers, and returns it with a connection to it, of this id and tenant. Its secret is
-/// written to `directory`.
+/// Serves a source of so many customers, and returns it with a connection to it, of this id and tenant, which is asked
+/// every second: no run waits long until it is due. Its secret is written to `directory`.
 pub async fn source(directory: &Path, id: &str, tenant: &str, customers: u64) -> (AaSimulator, String) {
     let settings = AaSettings { customers, ..AaSettings::default() };
     let simulator = AaSimulator::new(settings.clone());
@@ -21,7 +21,7 @@ pub async fn source(directory: &Path, id: &str, tenant: &str, customers: u64) ->
     let credentials = secret(directory, &format!("{id}.json"), &login);
     let connection = format!(
         "[[connection]]\nid = '{id}'\ntenant = '{tenant}'\nkind = 'association-anywhere'\nqueue_url = '{}'\n\
-         details_url = '{}'\npurge_url = '{}'\ncredentials = '{credentials}'\nmax_requests_per_second = 1000\n\
+         details_url = '{}'\npurge_url = '{}'\ncredentials = '{credentials}'\npoll_seconds = 1\nmax_requests_per_second = 1000\n\
          sections = ['addresses', 'phones', 'emails', 'memberships', 'subscriptions']\n",
         urls.queue, urls.details, urls.purge,
     );
