@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
@@ -15,6 +16,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use config::{AssociationAnywhereConfig, BusinessCatalystConfig, Configuration, Deployment, READER, Settings};
 use destinations::DestinationHttp;
+use invariants::Watch;
 use jiff::Timestamp;
 use lambda::{Clients, Metrics};
 use local_aws::TEMPLATE;
@@ -53,6 +55,17 @@ pub struct TestDeployment {
     pub directory: TempDir,
     /// How many more requests of the functions DynamoDB takes.
     pub store_budget: StoreBudget,
+    judge: Judge,
+}
+
+/// Watches what the functions write. A story in which that broke an invariant fails at its end.
+struct Judge(Watch);
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        let violations = self.0.violations();
+        assert!(violations.is_empty() || thread::panicking(), "{violations:#?}");
+    }
 }
 
 /// A listing with more pages than this has no end, in a story.
@@ -94,6 +107,19 @@ impl Intercept for StoreBudget {
     }
 }
 
+/// A client that is watched, and of which DynamoDB takes no more than the budget. The SDK would retry by itself, after a
+/// real pause: here the functions must cope with the error.
+fn limited(
+    database: &EmbeddedDynamoDb,
+    watch: &Watch,
+    clock: &Clock,
+    budget: &StoreBudget,
+) -> aws_sdk_dynamodb::Client {
+    let client = database.client_through(Arc::new(watch.through(clock.clone())));
+    let limited = client.config().to_builder().interceptor(budget.clone()).retry_config(RetryConfig::disabled());
+    aws_sdk_dynamodb::Client::from_conf(limited.build())
+}
+
 impl TestDeployment {
     /// A deployment in which nothing is configured but a reader of the tenant `acme`, with [`TOKEN`].
     ///
@@ -115,11 +141,9 @@ impl TestDeployment {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let queues = LocalSqs::new(&template.queues, clock.clone());
         let store_budget = StoreBudget::default();
-        // The SDK would retry by itself, after a real pause: here the functions must cope with the error.
-        let limited = database.client().config().to_builder().interceptor(store_budget.clone());
-        let limited = limited.retry_config(RetryConfig::disabled()).build();
+        let judge = Judge(Watch::new([]));
         let clients = Clients {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(limited),
+            dynamodb: limited(&database, &judge.0, &clock, &store_budget),
             sqs: queues.client(),
             secrets: Secrets::new(None, clock.clone()),
             http: SourceHttp::new(clock.clone()),
@@ -130,7 +154,7 @@ impl TestDeployment {
         };
         let engine = Engine::new(&template, &clients, queues.clone(), database.clone()).unwrap();
         let clients = Clients { dynamodb: database.exempt_client(), ..clients };
-        Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget }
+        Self { engine, queues, database, clock, clients, directory: tempfile::tempdir().unwrap(), store_budget, judge }
     }
 
     /// From now on DynamoDB behaves to the functions as it does on AWS: a partition key takes a thousand write units
@@ -139,6 +163,11 @@ impl TestDeployment {
     pub fn behave_as_aws(&self, seed: u64) {
         let conflicts = Some(Conflicts { seed, one_in: 3 });
         self.database.behave(Habits { clock: self.clock.clone(), throttles: true, conflicts });
+    }
+
+    /// From now on a record of a later time is stored: it is right that those which follow it are of a later time, too.
+    pub fn expect_versions_ahead(&self) {
+        self.judge.0.expect_ahead();
     }
 
     /// Counts from now on what the functions ask of DynamoDB.
@@ -229,8 +258,7 @@ impl TestDeployment {
 
     /// The same, by a client of which DynamoDB takes no more than the [budget](Self::store_budget).
     pub fn limited_eraser(&self) -> Eraser {
-        let limited = self.database.client().config().to_builder().interceptor(self.store_budget.clone());
-        let client = aws_sdk_dynamodb::Client::from_conf(limited.retry_config(RetryConfig::disabled()).build());
+        let client = limited(&self.database, &self.judge.0, &self.clock, &self.store_budget);
         Eraser::new(&self.tables_with(client, self.clock.clone()))
     }
 
@@ -366,5 +394,26 @@ impl TestDeployment {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use model::Version;
+
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "version 000000000002-000000000000000 after 000000000003-000000000000000")]
+    async fn a_story_in_which_a_version_goes_back_fails_whatever_it_looks_at() {
+        let world = TestDeployment::new(1).await;
+        let client = limited(&world.database, &world.judge.0, &world.clock, &world.store_budget);
+        for batch in [3, 2] {
+            let version = Version::of_batch(batch, 0);
+            let item = [("tenant", "acme"), ("id", "acme/aa~1001"), ("version", version.as_str())];
+            let item = item.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+            client.put_item().table_name(SHADOW_TABLE).set_item(Some(item.into())).send().await.unwrap();
+        }
     }
 }

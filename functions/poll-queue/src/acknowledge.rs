@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, QueueVerdict, QueuedCustomer, judge_queue};
+use model::{Batch, BatchEvent, PlantedFault, QueueVerdict, QueuedCustomer, judge_queue};
 use polling::{Next, Poll, WATCH_EVERY};
 use sources::SourceError;
 use sources::association_anywhere::UnusableEntry;
@@ -98,7 +98,8 @@ impl PollQueue {
             QueueVerdict::Doubtful(why) => return self.doubt(connection, batch, why).await,
             QueueVerdict::Purge => {}
         }
-        match queue.purge(queue_number, deadline).await {
+        let now_holds = glance.queue_number.as_deref().filter(|_| PlantedFault::PurgesAll.is_planted());
+        match queue.purge(now_holds.unwrap_or(queue_number), deadline).await {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
                 if self.poller.tables.ledger.purge_failed(key, batch).await? >= MOST_PURGES {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use invariants::Watch;
 use model::{ConnectionKey, Status};
 use simulators::association_anywhere::{AaSimulator, Purged};
 use store::{Clock, Tables};
 
 use crate::event::POLLED;
-use crate::watch::Watch;
 
 /// Who was erased, by connection and id.
 pub type ErasedIds = Arc<Mutex<BTreeSet<(usize, u64)>>>;

@@ -115,6 +115,9 @@ pub enum What {
     CrowdGoes(usize, u64),
     /// All of them come back.
     CrowdComes(usize),
+    /// All customers are told, in chunks of two, and each of the next answers about them takes so many seconds: what is
+    /// told meanwhile overtakes them.
+    AaBackfill(usize, u64),
     /// An operator confirms the deletions that wait.
     Confirm(usize),
     /// A listing ends after so many contacts, for some seconds, and says that there are no more.
@@ -318,6 +321,27 @@ pub fn with_crowd(seed: u64, events: Vec<Event>) -> Vec<Event> {
                 _ => What::BcCap(random.usize(20..40), random.u64(5..90)),
             };
             all.push(Event { at: event.at, what });
+        }
+        all.push(event);
+    }
+    all
+}
+
+/// One event in so many begins a backfill, in the worlds that have some.
+const OF_BACKFILL: usize = 100;
+
+/// Whether the world of a seed has backfills, for which it takes a crowd.
+pub fn has_backfills(seed: u64) -> bool {
+    has_crowd(seed) && seed % 32 == 10
+}
+
+/// The same events with a backfill before them, and some among them.
+pub fn with_backfills(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed ^ 0xbacf);
+    let mut all = Vec::with_capacity(events.len() + events.len() / OF_BACKFILL);
+    for event in events {
+        if all.is_empty() || random.usize(0..OF_BACKFILL) == 0 {
+            all.push(Event { at: event.at, what: What::AaBackfill(0, random.u64(15..25)) });
         }
         all.push(event);
     }

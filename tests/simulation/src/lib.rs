@@ -6,14 +6,12 @@
 
 mod audit;
 mod event;
-pub mod invariants;
 mod met;
 mod process;
 mod pushes;
 mod run;
 mod sweep;
 mod transport;
-mod watch;
 mod weather;
 mod world;
 

@@ -19,7 +19,7 @@ use simulation::{Http, LONGEST_RECOVERY, Outcome, PlantedFault, REQUIRED, Simula
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// In so many seeds everything happens that can.
-const ENOUGH: u64 = 100;
+const ENOUGH: u64 = 500;
 
 /// Worlds in which everything goes wrong, by seed.
 #[derive(Parser)]

@@ -27,6 +27,7 @@ impl Met {
 /// What must happen now and then: a run of many seeds in which one of these never does proves less than it seems to.
 pub const REQUIRED: &[&str] = &[
     "AaAllDirty",
+    "AaBackfill",
     "AaCap",
     "AaChange",
     "AaCreate",
@@ -192,6 +193,7 @@ pub const REQUIRED: &[&str] = &[
     "message refused",
     "operator's act is done",
     "operator's machine dies",
+    "overtaking",
     "site update-insert CutBody",
     "site update-insert RetryAfter 429",
     "site update-insert Status 503",

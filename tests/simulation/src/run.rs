@@ -58,8 +58,14 @@ impl Simulation {
         if event::has_crowd(seed) {
             events = event::with_crowd(seed, events);
         }
-        // Idle time costs as much of ours as busy time, and shows less.
-        events.iter_mut().for_each(|event| event.at = event.at / 2);
+        if event::has_backfills(seed) {
+            // They take minutes.
+            events = event::with_backfills(seed, events);
+            events.iter_mut().for_each(|event| event.at *= 2);
+        } else {
+            // Idle time costs as much of ours as busy time, and shows less.
+            events.iter_mut().for_each(|event| event.at /= 2);
+        }
         Self { events, setting: Setting::of(seed), ..rare }
     }
 

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use invariants::{Watch, contains};
 use jiff::Timestamp;
 use local_aws::{Answer, Call, Interference};
 use serde_json::{Value, json};
 use store::Clock;
 use tokio::sync::Notify;
-
-use crate::watch::Watch;
 
 /// What the next call meets that can meet it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -329,11 +328,19 @@ impl Interference for ProcessWeather {
     fn after<'a>(&'a self, call: Call<'a>, answer: &'a Answer) -> BoxFuture<'a, Option<Answer>> {
         if answer.0 == 200 {
             self.weather.0.watch.note(&call, self.weather.0.clock.now());
+            if overtakes(&call) {
+                *self.weather.state().met.entry("overtaking".to_owned()).or_default() += 1;
+            }
         } else if let Some(name) = refusal(answer) {
             *self.weather.state().met.entry(format!("{name} {}", call.operation)).or_default() += 1;
         }
         async move { self.way(&call, true).await }.boxed()
     }
+}
+
+/// Whether customers are added to an open batch, to be fetched ahead of it.
+fn overtakes(call: &Call<'_>) -> bool {
+    call.operation == "TransactWriteItems" && contains(call.body, "customers = customers + :more")
 }
 
 /// What DynamoDB refuses, by itself, by what it is called.

@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use invariants::Watch;
 use jiff::Timestamp;
 use model::ConnectionKey;
 use simulators::association_anywhere::{AaSimulator, Procedure};
@@ -27,7 +28,6 @@ use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::pushes::{BegunUndo, Sent};
-use crate::watch::Watch;
 use crate::world::destinations::Destinations;
 use crate::world::follower::Follower;
 use crate::world::tables::Item;

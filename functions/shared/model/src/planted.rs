@@ -11,6 +11,8 @@ pub enum PlantedFault {
     AcknowledgesEarly,
     /// A queue is purged whether it is still the one that the batch was made of or not.
     PurgesAnotherQueue,
+    /// A queue is purged up to what it holds now, and not up to what the batch was made of.
+    PurgesAll,
     /// A record is written without the condition that it is still as it was read, and whatever its version says.
     WritesBlindly,
     /// Leases of connections and chunks are taken whoever holds them.
@@ -37,9 +39,10 @@ pub enum PlantedFault {
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AcknowledgesEarly,
         Self::PurgesAnotherQueue,
+        Self::PurgesAll,
         Self::WritesBlindly,
         Self::IgnoresLeases,
         Self::TrustsPlaces,

@@ -13,7 +13,6 @@ use tower::ServiceExt;
 
 use super::{READERS, World, ids, key, lock};
 use crate::event::POLLED;
-use crate::invariants;
 
 /// How often something is read that is not answered.
 const READS: usize = 10;

@@ -15,6 +15,8 @@ use crate::process::Process;
 const WRONG_ZONE: &str = "America/New_York";
 /// Longer than anybody waits for an answer.
 const FOR_EVER: Duration = Duration::from_secs(100);
+/// So many answers of a source are slow while a backfill takes place: about all.
+const SLOW_ANSWERS: u32 = 40;
 
 impl World {
     /// Lets something happen.
@@ -115,6 +117,13 @@ impl World {
                         self.is_back(2, id);
                     }
                 }
+            }
+            What::AaBackfill(aa, seconds) => {
+                self.bulk_size = 2;
+                self.apply().await;
+                self.aa[aa].enqueue_all();
+                let slow = Fault::Delay(Duration::from_secs(seconds));
+                self.aa[aa].fault_times(Procedure::Details, slow, SLOW_ANSWERS);
             }
             What::Confirm(connection) => return self.confirm(connection).await,
             What::BcCap(most, seconds) => {

@@ -12,7 +12,6 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{READERS, World};
-use crate::invariants;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(35);

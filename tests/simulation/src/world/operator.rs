@@ -24,12 +24,12 @@ impl World {
     /// From now on the operator's clock is off.
     pub(super) fn set_operator_clock(&mut self, minutes: i64) {
         self.operator_clock = self.clock.off_by(SignedDuration::from_mins(minutes));
-        let watch = Arc::new(self.watch.of_operator(self.clock.clone()));
+        let watch = Arc::new(self.watch.through(self.clock.clone()));
         let client = self.aws.database.exempt_client_through(watch);
-        self.operator = self.tables_of_operator(client);
+        self.operator = self.tables_through(client);
     }
 
-    fn tables_of_operator(&self, client: aws_sdk_dynamodb::Client) -> Tables {
+    fn tables_through(&self, client: aws_sdk_dynamodb::Client) -> Tables {
         Tables::new(client, &self.names, self.operator_clock.clone(), Random::from_seed(self.seed ^ self.events << 16))
     }
 
@@ -56,7 +56,7 @@ impl World {
         let death = Arc::new(Notify::new());
         let weather = Arc::new(self.aws.weather.of_process(death.clone()));
         weather.dies_after(calls);
-        let tables = self.tables_of_operator(self.aws.database.client_through(weather));
+        let tables = self.tables_through(self.aws.database.client_through(weather));
         let (key, now, file) = (key(connection), self.operator_clock.now(), self.file());
         let (clock, met, undone) = (self.operator_clock.clone(), self.met.clone(), self.met.clone());
         let acting = async move {

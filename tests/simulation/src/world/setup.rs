@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use config::{Configuration, Deployment};
+use invariants::Watch;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use local_aws::{Conflicts, EmbeddedDynamoDb, Habits, LocalSecrets, LocalSqs, TEMPLATE, Template};
@@ -24,7 +25,6 @@ use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::run::Http;
 use crate::transport::Sources;
-use crate::watch::Watch;
 use crate::weather::Weather;
 
 /// How a world differs from others from the beginning.
@@ -152,7 +152,7 @@ impl World {
             imports: TABLES[2].to_owned(),
             feed: TABLES[3].to_owned(),
         };
-        let client = aws.database.exempt_client_through(Arc::new(watch.of_operator(clock.clone())));
+        let client = aws.database.exempt_client_through(Arc::new(watch.through(clock.clone())));
         let tables = Tables::new(client, &names, clock.clone(), Random::from_seed(seed ^ 2));
         let erased_ids = ErasedIds::default();
         aws.sources.audit(Audit {
@@ -183,7 +183,8 @@ impl World {
             followers: [Follower::of(0), Follower::of(1)],
             events: 0,
             rebuilds: 0,
-            bulk_size: 5,
+            // As in a backfill, of which there is one at the beginning.
+            bulk_size: if setting.has_crowd { 2 } else { 5 },
             met: Met::default(),
             passwords: [0; 3],
             ticks: Ticks::Usual,

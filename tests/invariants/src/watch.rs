@@ -11,8 +11,6 @@ use model::Version;
 use serde_json::Value;
 use store::Clock;
 
-use crate::invariants;
-
 /// What was written to the shadow so far, and what was wrong with it.
 #[derive(Clone, Debug)]
 pub struct Watch(Arc<Mutex<Seen>>);
@@ -26,6 +24,8 @@ struct Seen {
     back_since: BTreeMap<String, Timestamp>,
     /// Who holds which lease, and until when: by the item's key.
     leases: BTreeMap<String, Lease>,
+    /// Whether a record of a later time is stored, which those after it must follow.
+    is_ahead: bool,
     violations: Vec<String>,
     writes: u64,
     tombstones: u64,
@@ -42,14 +42,14 @@ impl Watch {
     /// A watch over a shadow in which nothing was written yet, of customers that exist at their sources.
     pub fn new(existing: impl IntoIterator<Item = String>) -> Self {
         let always_there = existing.into_iter().collect();
-        let (versions, back_since, leases, violations) = Default::default();
-        let seen = Seen { versions, always_there, back_since, leases, violations, writes: 0, tombstones: 0 };
+        let (versions, back_since, leases, is_ahead, violations) = Default::default();
+        let seen = Seen { versions, always_there, back_since, leases, is_ahead, violations, writes: 0, tombstones: 0 };
         Self(Arc::new(Mutex::new(seen)))
     }
 
-    /// The watch over an operator's calls.
-    pub fn of_operator(&self, clock: Clock) -> OperatorWatch {
-        OperatorWatch { watch: self.clone(), clock }
+    /// The watch over a client's calls, by this clock.
+    pub fn through(&self, clock: Clock) -> Watched {
+        Watched { watch: self.clone(), clock }
     }
 
     /// From now on it is right that a customer is deleted.
@@ -74,6 +74,11 @@ impl Watch {
         seen.leases.clear();
     }
 
+    /// From now on a record of a later time is stored: those that follow it are of a later time, too.
+    pub fn expect_ahead(&self) {
+        self.seen().is_ahead = true;
+    }
+
     /// Something is wrong that was seen elsewhere.
     pub fn object(&self, problem: String) {
         self.seen().violations.push(problem);
@@ -91,7 +96,7 @@ impl Watch {
     }
 
     /// Notes what a request has written.
-    pub(crate) fn note(&self, call: &Call<'_>, now: Timestamp) {
+    pub fn note(&self, call: &Call<'_>, now: Timestamp) {
         if ["UpdateItem", "TransactWriteItems"].contains(&call.operation) && contains(call.body, "lease_") {
             self.note_leases(call, now);
         }
@@ -146,7 +151,7 @@ impl Watch {
         let (Some(owner), Some(until)) = (values[":owner"]["S"].as_str(), millis(":until")) else { return };
         let before = seen.leases.insert(key.clone(), Lease { owner: owner.to_owned(), until });
         if let (Some(before), Some(taken_at)) = (before, millis(":now"))
-            && let Err(problem) = invariants::lease_was_free(before.owner == owner, before.until, taken_at)
+            && let Err(problem) = crate::lease_was_free(before.owner == owner, before.until, taken_at)
         {
             seen.violations.push(format!("{now} {key}: {problem}"));
         }
@@ -168,11 +173,11 @@ impl Watch {
         let before = seen.versions.insert(id.to_owned(), version.clone());
         let back_since = seen.back_since.get(id);
         let was_gone = !seen.always_there.contains(id)
-            && back_since.is_none_or(|since| invariants::may_be_from_before(&version, *since, now));
+            && back_since.is_none_or(|since| crate::may_be_from_before(&version, *since, now));
         let checks = [
-            invariants::version_does_not_go_back(before.as_ref(), &version),
-            invariants::version_is_not_ahead(&version, now),
-            invariants::is_deleted_only_if_gone(is_tombstone, was_gone),
+            crate::version_does_not_go_back(before.as_ref(), &version),
+            if seen.is_ahead { Ok(()) } else { crate::version_is_not_ahead(&version, now) },
+            crate::is_deleted_only_if_gone(is_tombstone, was_gone),
         ];
         for problem in checks.into_iter().filter_map(Result::err) {
             seen.violations.push(format!("{now} {id}: {problem}"));
@@ -184,14 +189,14 @@ impl Watch {
     }
 }
 
-/// Notes what an operator does, who meets no weather: an undo and an erasure take leases too.
+/// Notes what a client does, and lets it do so.
 #[derive(Debug)]
-pub struct OperatorWatch {
+pub struct Watched {
     watch: Watch,
     clock: Clock,
 }
 
-impl Interference for OperatorWatch {
+impl Interference for Watched {
     fn before<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Option<Answer>> {
         async { None }.boxed()
     }
@@ -206,6 +211,7 @@ impl Interference for OperatorWatch {
 
 const SHADOW: &str = "ShadowTable";
 
-fn contains(body: &[u8], text: &str) -> bool {
+/// Whether a request holds a text.
+pub fn contains(body: &[u8], text: &str) -> bool {
     body.windows(text.len()).any(|window| window == text.as_bytes())
 }

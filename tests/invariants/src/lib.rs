@@ -1,4 +1,7 @@
-//! What must hold, each as a function of what can be seen. The error says what does not.
+//! What must hold in every world that a test makes, each as a function of what can be seen: the error says what does
+//! not. [`Watch`] looks at every write of a world, be it a story's or a simulated one.
+
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,6 +9,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use model::{Customer, Status, Version};
 use operations::status::{Condition, ConnectionStatus};
+
+pub use watch::{Watch, Watched, contains};
 
 /// How long what a source has said may be under way before it is written, whatever the clock says that numbered it.
 const UNDER_WAY: SignedDuration = SignedDuration::from_mins(5);
