@@ -44,7 +44,6 @@ impl World {
                 for connection in 0..POLLED.len() {
                     self.redrive(connection).await;
                     if self.has_crowd {
-                        // Those that wait are all right.
                         self.confirm(connection).await;
                     }
                 }
@@ -126,10 +125,8 @@ impl World {
                     check(format!("{tenant}/{name}~{id}"), invariants::stays_away(is_away));
                     continue;
                 }
-                let (display, email) = match connection {
-                    2 => (self.bc.display_name(id), self.bc.email(id)),
-                    aa => (self.aa[aa].display_name(id), self.aa[aa].email(id)),
-                };
+                let display = self.display_name(connection, id);
+                let email = if connection == 2 { self.bc.email(id) } else { self.aa[connection].email(id) };
                 let holds = invariants::is_what_the_source_says(stored.as_ref(), display.as_deref(), email.as_deref());
                 check(format!("{tenant}/{name}~{id}"), holds);
             }

@@ -98,15 +98,25 @@ impl World {
         });
     }
 
-    /// An operator confirms the deletions that wait, if there are any.
+    /// An operator looks at the deletions that wait, if there are any, and confirms them if all are right.
     pub(super) async fn confirm(&self, connection: usize) -> bool {
         let key = key(connection);
-        let waits = self.operator.failures.count_withheld(&key).await.unwrap() > 0;
-        if waits {
+        let waiting = self.operator.failures.withheld(&key).await.unwrap();
+        let is_gone = |id: &String| id.parse().is_ok_and(|id| self.display_name(connection, id).is_none());
+        let are_right = !waiting.is_empty() && waiting.iter().all(is_gone);
+        if are_right {
             self.met.happened("withheld deletions confirmed");
             self.operator.states.request_confirm(&key, self.operator_clock.now()).await.unwrap();
         }
-        waits
+        are_right
+    }
+
+    /// The name of a customer at the source of a polled connection; `None` if it does not exist there.
+    pub(super) fn display_name(&self, connection: usize, id: u64) -> Option<String> {
+        match connection {
+            2 => self.bc.display_name(id),
+            aa => self.aa[aa].display_name(id),
+        }
     }
 
     /// The clock is right again, and what was begun is finished.
