@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
 use aws_sdk_dynamodb::error::BoxError;
 use axum::Router;
@@ -58,13 +59,14 @@ pub struct TestDeployment {
     judge: Judge,
 }
 
-/// Watches what the functions write. A story in which that broke an invariant fails at its end.
+/// Watches what the functions write, and what an operator does. A story in which one of these writes broke an invariant
+/// fails at its end.
 struct Judge(Watch);
 
 impl Drop for Judge {
     fn drop(&mut self) {
         let violations = self.0.violations();
-        assert!(violations.is_empty() || thread::panicking(), "{violations:#?}");
+        assert!(violations.is_empty() || thread::panicking(), "invariants are violated: {violations:#?}");
     }
 }
 
@@ -107,8 +109,8 @@ impl Intercept for StoreBudget {
     }
 }
 
-/// A client that is watched, and of which DynamoDB takes no more than the budget. The SDK would retry by itself, after a
-/// real pause: here the functions must cope with the error.
+/// A client that is watched, and of which DynamoDB takes no more than the budget. The SDK would retry by itself, after
+/// a real pause: here the functions must cope with the error.
 fn limited(
     database: &EmbeddedDynamoDb,
     watch: &Watch,
@@ -117,7 +119,7 @@ fn limited(
 ) -> aws_sdk_dynamodb::Client {
     let client = database.client_through(Arc::new(watch.through(clock.clone())));
     let limited = client.config().to_builder().interceptor(budget.clone()).retry_config(RetryConfig::disabled());
-    aws_sdk_dynamodb::Client::from_conf(limited.build())
+    aws_sdk_dynamodb::Client::from_conf(limited.timeout_config(TimeoutConfig::disabled()).build())
 }
 
 impl TestDeployment {
@@ -165,9 +167,9 @@ impl TestDeployment {
         self.database.behave(Habits { clock: self.clock.clone(), throttles: true, conflicts });
     }
 
-    /// From now on a record of a later time is stored: it is right that those which follow it are of a later time, too.
-    pub fn expect_versions_ahead(&self) {
-        self.judge.0.expect_ahead();
+    /// The record of this customer was made one of a later time: it is right that those which follow it are as well.
+    pub fn expect_ahead(&self, id: &str) {
+        self.judge.0.expect_ahead(id);
     }
 
     /// Counts from now on what the functions ask of DynamoDB.
@@ -262,9 +264,10 @@ impl TestDeployment {
         Eraser::new(&self.tables_with(client, self.clock.clone()))
     }
 
-    /// The tables.
+    /// The tables, as an operator writes to them.
     pub fn tables(&self) -> Tables {
-        self.tables_with(self.clients.dynamodb.clone(), self.clock.clone())
+        let watched = self.judge.0.through(self.clock.clone());
+        self.tables_with(self.database.exempt_client_through(Arc::new(watched)), self.clock.clone())
     }
 
     /// The tables by another client or clock.

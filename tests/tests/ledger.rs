@@ -379,7 +379,7 @@ async fn a_record_from_a_batch_that_lies_ahead_is_told_and_thaws_with_the_next_b
         let update =
             update.update_expression("SET version = :version").expression_attribute_values(":version", version);
         update.send().await.unwrap();
-        world.expect_versions_ahead();
+        world.expect_ahead("acme/aa~1005");
         let purges = world.source.purges().len();
 
         world.source.change([1005, 1006]);

@@ -98,8 +98,11 @@ impl PollQueue {
             QueueVerdict::Doubtful(why) => return self.doubt(connection, batch, why).await,
             QueueVerdict::Purge => {}
         }
-        let now_holds = glance.queue_number.as_deref().filter(|_| PlantedFault::PurgesAll.is_planted());
-        match queue.purge(now_holds.unwrap_or(queue_number), deadline).await {
+        let up_to = match &glance.queue_number {
+            Some(now) if PlantedFault::PurgesAll.is_planted() => now,
+            _ => queue_number,
+        };
+        match queue.purge(up_to, deadline).await {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
                 if self.poller.tables.ledger.purge_failed(key, batch).await? >= MOST_PURGES {

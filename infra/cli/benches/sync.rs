@@ -15,6 +15,7 @@ use crate::support::source;
 
 mod support;
 
+/// Until a source is due that was just asked. That is not measured.
 const UNTIL_DUE: Duration = Duration::from_secs(2);
 
 #[tokio::main]
@@ -31,7 +32,6 @@ async fn main() {
     let first = synchronise(&options).await;
     report("first sync", customers, first);
     simulator.enqueue_all();
-    // Until the source is due to be asked again: that is no work.
     tokio::time::sleep(UNTIL_DUE).await;
     let again = synchronise(&options).await;
     report("re-sync, nothing changed", customers, again);

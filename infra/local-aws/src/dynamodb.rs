@@ -77,7 +77,7 @@ impl fmt::Debug for Storage {
 
 struct Request {
     operation: String,
-    body: Vec<u8>,
+    body: Arc<[u8]>,
     /// Whether it is refused and counted as on AWS.
     is_observed: bool,
     answer: oneshot::Sender<Answer>,
@@ -196,7 +196,7 @@ impl EmbeddedDynamoDb {
         })
     }
 
-    async fn answer(&self, operation: String, body: Vec<u8>, is_observed: bool) -> Answer {
+    async fn answer(&self, operation: String, body: Arc<[u8]>, is_observed: bool) -> Answer {
         if let Some(refused) = refusal(&self.refusals, &operation, &body) {
             return refused;
         }
@@ -235,7 +235,7 @@ impl EmbeddedDynamoDb {
     }
 
     async fn ask(&self, operation: &str, request: &serde_json::Value) -> Answer {
-        self.answer(operation.to_owned(), request.to_string().into_bytes(), false).await
+        self.answer(operation.to_owned(), request.to_string().into_bytes().into(), false).await
     }
 }
 
@@ -305,7 +305,7 @@ fn together(puts: &mut Peekable<impl Iterator<Item = Request>>) -> Vec<Request> 
 
 /// Puts items together, or one by one: if the condition of one does not hold, or two of them are the same item.
 fn put(database: &Journaled, puts: Vec<Request>) -> impl Iterator<Item = (Request, Answer)> {
-    let bodies: Vec<&[u8]> = puts.iter().map(|put| put.body.as_slice()).collect();
+    let bodies: Vec<&[u8]> = puts.iter().map(|put| &*put.body).collect();
     let are_put = puts.len() > 1 && database.put_together(&bodies);
     puts.into_iter().map(move |put| {
         let answer = if are_put { (200, "{}".to_owned()) } else { database.dispatch("PutItem", &put.body) };

@@ -20,14 +20,14 @@ use crate::interference::{Answer, Call, Interference};
 pub(crate) const REGION: &str = "eu-central-1";
 
 type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
-type Answerer = dyn Fn(String, Vec<u8>) -> AnswerFuture + Send + Sync;
+type Answerer = dyn Fn(String, Arc<[u8]>) -> AnswerFuture + Send + Sync;
 
 /// Answers the SDK's requests: takes the operation (`X-Amz-Target` without its prefix) and the JSON body.
 #[derive(Clone)]
 pub(crate) struct InProcess(Arc<Answerer>);
 
 impl InProcess {
-    pub(crate) fn new<F>(answer: impl Fn(String, Vec<u8>) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn new<F>(answer: impl Fn(String, Arc<[u8]>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Answer> + Send + 'static,
     {
@@ -65,7 +65,7 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let Some(body) = request.body().bytes().map(<[u8]>::to_vec) else {
+        let Some(body) = request.body().bytes().map(Arc::<[u8]>::from) else {
             let error = ConnectorError::user("the request has no body in memory".into());
             return HttpConnectorFuture::ready(Err(error));
         };

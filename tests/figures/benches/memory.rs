@@ -1,5 +1,5 @@
 //! How much memory a queue's answer takes that names a million customers: read as it comes in, made a batch, and cut
-//! into chunks, as `poll-queue` does. `cargo bench -p figures --bench memory`.
+//! into chunks, as `poll-queue` does. `cargo figures --bench memory`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 

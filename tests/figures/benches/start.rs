@@ -2,9 +2,9 @@
 //! `lambda_runtime` program (`tests/figures/examples/bare.rs`) that is built and measured in the same run.
 //!
 //! ```text
-//! cargo bench -p figures --bench start                              all functions
-//! cargo bench -p figures --bench start -- poll-queue import-api     these
-//! cargo bench -p figures --bench start -- --built                   as `sam build` has built them
+//! cargo figures --bench start                              all functions
+//! cargo figures --bench start -- poll-queue import-api     these
+//! cargo figures --bench start -- --built                   as `sam build` has built them
 //! ```
 //!
 //! It builds them as `sam build` does, which takes minutes, and plays Lambda's Runtime API on a socket. The programs

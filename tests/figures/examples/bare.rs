@@ -1,4 +1,4 @@
-//! A function that does nothing: what every function is measured beside (`cargo bench -p figures --bench start`).
+//! A function that does nothing: what every function is measured beside (`cargo figures --bench start`).
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use local_aws::{Answer, Call, Interference};
 use model::Version;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use store::Clock;
 
@@ -24,8 +26,8 @@ struct Seen {
     back_since: BTreeMap<String, Timestamp>,
     /// Who holds which lease, and until when: by the item's key.
     leases: BTreeMap<String, Lease>,
-    /// Whether a record of a later time is stored, which those after it must follow.
-    is_ahead: bool,
+    /// The customer whose record is of a later time than it is: those after it follow it.
+    ahead: Option<String>,
     violations: Vec<String>,
     writes: u64,
     tombstones: u64,
@@ -42,8 +44,8 @@ impl Watch {
     /// A watch over a shadow in which nothing was written yet, of customers that exist at their sources.
     pub fn new(existing: impl IntoIterator<Item = String>) -> Self {
         let always_there = existing.into_iter().collect();
-        let (versions, back_since, leases, is_ahead, violations) = Default::default();
-        let seen = Seen { versions, always_there, back_since, leases, is_ahead, violations, writes: 0, tombstones: 0 };
+        let (versions, back_since, leases, ahead, violations) = Default::default();
+        let seen = Seen { versions, always_there, back_since, leases, ahead, violations, writes: 0, tombstones: 0 };
         Self(Arc::new(Mutex::new(seen)))
     }
 
@@ -74,9 +76,9 @@ impl Watch {
         seen.leases.clear();
     }
 
-    /// From now on a record of a later time is stored: those that follow it are of a later time, too.
-    pub fn expect_ahead(&self) {
-        self.seen().is_ahead = true;
+    /// The record of this customer is of a later time than it is: those that follow it are as well.
+    pub fn expect_ahead(&self, id: &str) {
+        self.seen().ahead = Some(id.to_owned());
     }
 
     /// Something is wrong that was seen elsewhere.
@@ -104,69 +106,68 @@ impl Watch {
         if !is_write || !contains(call.body, SHADOW) {
             return;
         }
-        let Ok(request) = serde_json::from_slice::<Value>(call.body) else { return };
         match call.operation {
-            "PutItem" => self.note_put(&request, now),
+            "PutItem" => self.note_put(self.read(call.body), now),
             "TransactWriteItems" => {
-                for item in request["TransactItems"].as_array().into_iter().flatten() {
-                    self.note_put(&item["Put"], now);
+                for item in self.read::<Transaction>(call.body).into_iter().flat_map(|written| written.transact_items) {
+                    self.note_put(item.put, now);
                 }
             }
             _ => {
-                for item in request["RequestItems"][SHADOW].as_array().into_iter().flatten() {
-                    self.note_item(&item["PutRequest"]["Item"], now);
+                let mut written = self.read::<Batch>(call.body).map(|batch| batch.request_items).unwrap_or_default();
+                for request in written.remove(SHADOW).into_iter().flatten() {
+                    self.note_item(request.put_request.map(|put| put.item), now);
                 }
             }
         }
     }
 
     fn note_leases(&self, call: &Call<'_>, now: Timestamp) {
-        let Ok(request) = serde_json::from_slice::<Value>(call.body) else { return };
         if call.operation == "UpdateItem" {
-            return self.note_lease(&request, now);
+            return self.note_lease(self.read(call.body), now);
         }
-        for item in request["TransactItems"].as_array().into_iter().flatten() {
-            match (&item["Update"], &item["Delete"]) {
-                (update, _) if update.is_object() => self.note_lease(update, now),
-                (_, delete) => {
-                    self.seen().leases.remove(&delete["Key"].to_string());
-                }
+        for item in self.read::<Transaction>(call.body).into_iter().flat_map(|written| written.transact_items) {
+            if let Some(Delete { key }) = item.delete {
+                self.seen().leases.remove(&key.to_string());
             }
+            self.note_lease(item.update, now);
         }
     }
 
-    fn note_lease(&self, update: &Value, now: Timestamp) {
-        let (key, values) = (update["Key"].to_string(), &update["ExpressionAttributeValues"]);
-        let expression = update["UpdateExpression"].as_str().unwrap_or_default();
-        let millis = |name: &str| values[name]["N"].as_str().and_then(|text| text.parse::<i64>().ok());
+    fn note_lease(&self, update: Option<Update>, now: Timestamp) {
+        let Some(Update { key, update_expression: expression, expression_attribute_values: values }) = update else {
+            return;
+        };
+        let key = key.to_string();
+        let millis = |value: &Option<Typed>| value.as_ref().and_then(|value| value.n.as_ref()?.parse::<i64>().ok());
         let seen = &mut *self.seen();
         if !expression.contains("lease_owner = :owner") {
             if expression.contains("lease_owner") {
                 seen.leases.remove(&key);
             } else if let (true, Some(lease)) = (expression.contains("lease_until = "), seen.leases.get_mut(&key)) {
-                lease.until = millis(":until").unwrap_or(lease.until);
+                lease.until = millis(&values.until).unwrap_or(lease.until);
             }
             return;
         }
-        let (Some(owner), Some(until)) = (values[":owner"]["S"].as_str(), millis(":until")) else { return };
-        let before = seen.leases.insert(key.clone(), Lease { owner: owner.to_owned(), until });
-        if let (Some(before), Some(taken_at)) = (before, millis(":now"))
+        let owner = values.owner.as_ref().and_then(|owner| owner.s.clone());
+        let (Some(owner), Some(until)) = (owner, millis(&values.until)) else { return };
+        let before = seen.leases.insert(key.clone(), Lease { owner: owner.clone(), until });
+        if let (Some(before), Some(taken_at)) = (before, millis(&values.now))
             && let Err(problem) = crate::lease_was_free(before.owner == owner, before.until, taken_at)
         {
             seen.violations.push(format!("{now} {key}: {problem}"));
         }
     }
 
-    fn note_put(&self, put: &Value, now: Timestamp) {
-        if put["TableName"] == SHADOW {
-            self.note_item(&put["Item"], now);
-        }
+    fn note_put(&self, put: Option<Put>, now: Timestamp) {
+        self.note_item(put.filter(|put| put.table_name == SHADOW).map(|put| put.item), now);
     }
 
-    fn note_item(&self, item: &Value, now: Timestamp) {
-        let (Some(id), Some(version)) = (item["id"]["S"].as_str(), item["version"]["S"].as_str()) else { return };
+    fn note_item(&self, item: Option<Item>, now: Timestamp) {
+        let Some(Item { id: Some(id), version: Some(version), listing }) = item else { return };
+        let (Some(id), Some(version)) = (id.s.as_deref(), version.s.as_deref()) else { return };
         let version = Version::from_stored(version);
-        let is_tombstone = item["listing"].is_null();
+        let is_tombstone = listing.is_none();
         let seen = &mut *self.seen();
         seen.writes += 1;
         seen.tombstones += u64::from(is_tombstone);
@@ -176,7 +177,7 @@ impl Watch {
             && back_since.is_none_or(|since| crate::may_be_from_before(&version, *since, now));
         let checks = [
             crate::version_does_not_go_back(before.as_ref(), &version),
-            if seen.is_ahead { Ok(()) } else { crate::version_is_not_ahead(&version, now) },
+            if seen.ahead.as_deref() == Some(id) { Ok(()) } else { crate::version_is_not_ahead(&version, now) },
             crate::is_deleted_only_if_gone(is_tombstone, was_gone),
         ];
         for problem in checks.into_iter().filter_map(Result::err) {
@@ -184,9 +185,95 @@ impl Watch {
         }
     }
 
+    /// What is watched of a request. The rest is passed over: it takes no memory from what is measured beside a watch.
+    fn read<'de, T: Deserialize<'de>>(&self, body: &'de [u8]) -> Option<T> {
+        let read = serde_json::from_slice(body);
+        read.inspect_err(|error| self.object(format!("a write that is not understood: {error}"))).ok()
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Transaction {
+    transact_items: Vec<TransactItem>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TransactItem {
+    put: Option<Put>,
+    update: Option<Update>,
+    delete: Option<Delete>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Batch {
+    request_items: BTreeMap<String, Vec<WriteRequest>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WriteRequest {
+    put_request: Option<PutRequest>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRequest {
+    item: Item,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Put {
+    table_name: String,
+    item: Item,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Update {
+    key: Value,
+    update_expression: String,
+    #[serde(default)]
+    expression_attribute_values: LeaseValues,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Delete {
+    key: Value,
+}
+
+/// An item of the shadow, as far as it is watched. Other tables have other items.
+#[derive(Deserialize)]
+struct Item {
+    id: Option<Typed>,
+    version: Option<Typed>,
+    listing: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+struct LeaseValues {
+    #[serde(rename = ":owner")]
+    owner: Option<Typed>,
+    #[serde(rename = ":until")]
+    until: Option<Typed>,
+    #[serde(rename = ":now")]
+    now: Option<Typed>,
+}
+
+/// A text or a number of DynamoDB.
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+struct Typed {
+    s: Option<String>,
+    n: Option<String>,
 }
 
 /// Notes what a client does, and lets it do so.

@@ -20,7 +20,8 @@ use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
 use crate::environment::{Environment, EnvironmentError, timeouts};
 
-/// The configuration of every client of AWS: Lambda's own variables, and `AWS_ENDPOINT_URL` if an emulator plays AWS.
+/// The configuration of every client of AWS: Lambda's own variables, those that choose FIPS and dual-stack endpoints,
+/// and `AWS_ENDPOINT_URL` if an emulator plays AWS.
 ///
 /// # Errors
 /// If one of Lambda's variables is missing.

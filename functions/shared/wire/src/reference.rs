@@ -70,8 +70,8 @@ pub(crate) fn is_character(character: char) -> bool {
 /// Whether a text may hold a character that XML forbids: a quick test, and `false` is never wrong.
 pub(crate) fn may_hold_forbidden(text: &str) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    // Eight bytes at a time, most of which hold not even a line end. Functions are built small, without the compiler's
-    // own way to do so.
+    // Eight bytes at a time, most of which hold not even a line end: functions are built for size, and the compiler
+    // does not vectorise there.
     let (eights, rest) = text.as_bytes().as_chunks();
     eights.iter().filter(|eight| has_below_space(**eight)).any(|eight| eight.iter().any(is_control))
         || rest.iter().any(is_control)
@@ -80,8 +80,9 @@ pub(crate) fn may_hold_forbidden(text: &str) -> bool {
             .any(|position| matches!(text.as_bytes().get(position + 1..position + 3), Some([0xBF, 0xBE | 0xBF])))
 }
 
-/// Whether one of these bytes is less than a space. If a space is taken from each byte, the lowest of these bytes is the
-/// first to fall below zero: that sets its highest bit, which it had not set before.
+/// Whether a byte is less than a space. A space is taken from each. Of those that are less, the least significant one
+/// gets its highest bit set, which it had not. If none is less, nothing is borrowed, and a highest bit that is set then
+/// was set before.
 fn has_below_space(bytes: [u8; 8]) -> bool {
     const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
     let bytes = u64::from_ne_bytes(bytes);

@@ -7,7 +7,7 @@ use simulators::association_anywhere::{AaSettings, AaSimulator, urls};
 use tokio::net::TcpListener;
 
 /// Serves a source of so many customers, and returns it with a connection to it, of this id and tenant, which is asked
-/// every second: no run waits long until it is due. Its secret is written to `directory`.
+/// every second. Its secret is written to `directory`.
 pub async fn source(directory: &Path, id: &str, tenant: &str, customers: u64) -> (AaSimulator, String) {
     let settings = AaSettings { customers, ..AaSettings::default() };
     let simulator = AaSimulator::new(settings.clone());

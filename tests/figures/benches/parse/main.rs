@@ -1,7 +1,7 @@
 //! How fast answers are read, beside the bare event loop of `quick-xml` on the same bytes, and beside what a user would
 //! write in Python: `lxml`, to dictionaries (`parse.py`; `tests/deployed/tools` installs it).
 //!
-//! `cargo bench -p figures --profile release --bench parse`, and with `-- details` only those. The readers take turns,
+//! `cargo figures --bench parse`, and with `-- details` only those. The readers take turns,
 //! so that whatever else the machine does is shared by all; medians are told.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]

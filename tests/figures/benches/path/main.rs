@@ -3,7 +3,7 @@
 //! on the same bytes, and what a user would write in Python: `lxml`, `json`, `hashlib` and boto3's serializer
 //! (`parse/path.py`; `tests/deployed/tools` installs them).
 //!
-//! `cargo bench -p figures --bench path`. All on one core, by turns; medians are told.
+//! `cargo figures --bench path`. All on one core, by turns; medians are told.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 

@@ -183,7 +183,7 @@ impl World {
             followers: [Follower::of(0), Follower::of(1)],
             events: 0,
             rebuilds: 0,
-            // As in a backfill, of which there is one at the beginning.
+            // So that the first sync of a crowd is a backfill.
             bulk_size: if setting.has_crowd { 2 } else { 5 },
             met: Met::default(),
             passwords: [0; 3],

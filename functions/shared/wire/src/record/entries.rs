@@ -76,8 +76,10 @@ impl<T: Ord> Entries<T> {
     ) {
         self.beside.insert_own_data(section);
         let is_entry = |child: &Element| child.known_name() == entry_name;
-        // Nearly every section has one or two: no room for more.
-        self.entries.reserve_exact(section.children().filter(is_entry).take(2).count());
+        if self.entries.is_empty() {
+            // Nearly every section has one or two, and a first entry would make room for four.
+            self.entries.reserve_exact(section.children().filter(is_entry).take(2).count());
+        }
         for child in section.children() {
             if !is_entry(&child) {
                 self.beside.insert_element(child);
