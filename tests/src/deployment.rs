@@ -25,6 +25,7 @@ use local_aws::{Conflicts, EmbeddedDynamoDb, Engine, Habits, LocalSqs, Meter, Re
 use model::ConnectionKey;
 use operations::imports::Undo;
 use operations::persons::Eraser;
+use operations::resync::{ResyncWhat, Resyncs};
 use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::{Value, json};
 use sources::SourceHttp;
@@ -309,6 +310,13 @@ impl TestDeployment {
     /// The batch imports.
     pub fn imports(&self) -> Imports {
         self.tables().imports
+    }
+
+    /// An operator confirms the deletions that wait: what `resync CONNECTION --confirm-deletes` does.
+    pub async fn confirm_deletes(&self, connection: &ConnectionKey) {
+        let registration = self.connections().get(connection).await.unwrap().unwrap();
+        let resyncs = Resyncs::new(&self.tables());
+        resyncs.request(&registration, &ResyncWhat::WithheldDeletes, self.now()).await.unwrap();
     }
 
     /// Undoes batch imports.

@@ -309,8 +309,7 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
     for id in 1131..1191 {
         world.source.delete_silently(id);
     }
-    let states = world.states();
-    states.request_confirm(&world.connection(), world.now()).await.unwrap();
+    world.confirm_deletes(&world.connection()).await;
     world.sync().await;
     for id in &withheld[1..] {
         assert_eq!(world.customer(*id).await.unwrap().content.status, Status::Deleted, "{id}");
@@ -318,7 +317,39 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
     world.assert_shadow_is_the_sources([withheld[0]]).await;
     let status = world.status().await;
     assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (50 + 79 + 50, 10));
-    assert_eq!(states.state(&world.connection()).await.unwrap().confirm_requested, None);
+    assert_eq!(world.states().state(&world.connection()).await.unwrap().confirm_requested, None);
+}
+
+/// Invariants 3 and 5: what a batch withholds is not confirmed by the request that the batch was opened for, although a
+/// message that comes again finds it withheld.
+#[tokio::test]
+async fn a_chunk_that_is_worked_on_again_does_not_carry_out_what_it_withheld() {
+    let world = AssociationAnywhereFixture::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1131 {
+        world.source.delete_silently(id);
+    }
+    world.sync().await;
+    for id in 1131..1191 {
+        world.source.delete_silently(id);
+    }
+    world.confirm_deletes(&world.connection()).await;
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    // How many requests to the store the workers are let do before they die, until they are let do all.
+    for budget in 1.. {
+        world.store_budget.set(budget);
+        world.deliver(&world.receive_all()).await;
+        world.store_budget.set(i64::MAX);
+        world.clock.advance(Duration::from_secs(61));
+        world.poll().await;
+        if world.status().await.batch.is_none() {
+            break;
+        }
+    }
+    assert_eq!(world.status().await.deletes_withheld, 10);
+    let living = world.shadow().existing(&world.connection()).await.unwrap();
+    assert_eq!(living.len(), 300 - (50 + 80 + 50), "and ten of them are gone at the source");
 }
 
 /// Invariant 5: what is asked for again, because a batch was abandoned or an operator redrives it, has no limit of its

@@ -172,8 +172,8 @@ pub(crate) async fn resume(
 ///
 /// Without a body, or with `{}`, everything: Association Anywhere puts every customer into its queue, which needs an
 /// `enqueue_url`; the contacts of Business Catalyst are listed from the beginning. With `customer`, which Business
-/// Catalyst can't do, that one. With `confirm_deletes`, the deletions that wait because there were too many at once. A
-/// destination is sent everybody, or that one customer, again.
+/// Catalyst can't do, that one. With `confirm_deletes`, the deletions that wait at this moment: what is withheld later
+/// waits for another request. A destination is sent everybody, or that one customer, again.
 #[utoipa::path(
     post,
     path = "/v1/connections/{id}/resync",

@@ -11,7 +11,7 @@
 
 mod nobody;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -351,10 +351,10 @@ impl PollContacts {
         why: &str,
     ) -> Result<Vec<String>, StoreError> {
         let confirmed = match batch.confirmed {
-            Some(_) => self.poller.tables.failures.withheld_among(key, &absent.iter().cloned().collect()).await?,
-            None => BTreeMap::new(),
+            Some(_) => self.poller.tables.failures.confirmed(key).await?,
+            None => BTreeSet::new(),
         };
-        let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains_key(id));
+        let (confirmed, waiting): (Vec<_>, Vec<_>) = absent.into_iter().partition(|id| confirmed.contains(id));
         let now = self.poller.tables.clock.now();
         for source_id in waiting.iter().take(MOST_WITHHELD).cloned() {
             let reason = format!("{why}; `resync {}` with `--confirm-deletes` carries it out", key.connection);

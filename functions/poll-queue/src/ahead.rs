@@ -53,8 +53,7 @@ impl PollQueue {
         let Tables { ledger, clock, .. } = &self.poller.tables;
         let Some(batch) = ledger.state(key).await?.latest else { return Ok(()) };
         let (Phase::Open, Some(end)) = (batch.phase, &batch.told_to) else { return Ok(()) };
-        // Deletions that an operator confirms were withheld before the batch: those of what comes twice were not.
-        if batch.confirmed.is_some() || clock.now() < batch.asked_at + PAUSE {
+        if clock.now() < batch.asked_at + PAUSE {
             return Ok(());
         }
         let first = ledger.open_chunks(key, batch.number, 1).await?;

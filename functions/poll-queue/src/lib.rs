@@ -16,6 +16,7 @@ mod ahead;
 mod drift;
 mod resync;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,8 +191,11 @@ impl PollQueue {
         let Tables { ledger, states, .. } = &self.poller.tables;
         self.note_unusable(key, &answer.unusable).await?;
         let redriven = self.redriven(key).await?;
-        let withheld = if confirmed.is_some() { self.poller.tables.failures.withheld(key).await? } else { Vec::new() };
-        let again = redriven.iter().cloned().chain(withheld).collect();
+        let gone = match confirmed {
+            Some(_) => self.poller.tables.failures.confirmed(key).await?,
+            None => BTreeSet::new(),
+        };
+        let again = redriven.iter().cloned().chain(gone).collect();
         let sample = sample_of(&answer.customers, &answer.unusable);
         let told_to = ahead::told_to(&answer, answer.customers.len().div_ceil(settings.bulk_size as usize));
         // An empty queue has nothing to purge, whatever its number: entries may come up to it meanwhile.

@@ -70,7 +70,7 @@ enum Command {
         /// The customer's id in the source
         #[arg(long, value_name = "ID")]
         customer: Option<String>,
-        /// Carry out the deletions that wait because there were too many at once, and nothing else
+        /// Carry out the deletions that wait now, and nothing else
         #[arg(long, conflicts_with = "customer")]
         confirm_deletes: bool,
         #[command(flatten)]

@@ -64,7 +64,7 @@ async fn a_contact_that_only_moved_while_a_full_listing_ran_is_not_deleted() {
         if order == ListingOrder::EntityId {
             // A list that is not in the order of its dates may not be complete.
             assert_eq!(site.status().await.deletes_withheld, 1);
-            site.states().request_confirm(&site.connection(), site.now()).await.unwrap();
+            site.confirm_deletes(&site.connection()).await;
             site.clock.advance(Duration::from_secs(60));
             site.sync().await;
         }

@@ -16,7 +16,7 @@ pub enum ResyncWhat {
     Everyone,
     /// The customer with this id in the source; for a destination, with this public id.
     Customer(String),
-    /// The withheld deletions: customers that are still gone are deleted.
+    /// The deletions that wait now: customers that are still gone are deleted.
     WithheldDeletes,
 }
 
@@ -89,7 +89,7 @@ impl Resyncs {
     }
 
     /// Has the poller ask for one customer, or all, again: by the source's queue, or by a listing from the beginning.
-    /// Or has it carry out the withheld deletions with the next batch.
+    /// Or has it carry out the deletions that wait now with the next batch: what is withheld later goes on waiting.
     ///
     /// # Errors
     /// If the connection's kind or its settings do not allow it, or the store fails.
@@ -111,12 +111,15 @@ impl Resyncs {
         let is_queue = kind == ConnectionKind::AssociationAnywhere;
         match what {
             ResyncWhat::WithheldDeletes => {
-                let withheld = self.tables.failures.count_withheld(key).await?;
-                if withheld == 0 {
+                let withheld = self.tables.failures.withheld(key).await?;
+                if withheld.is_empty() {
                     return Err(ResyncError::NoDeletes);
                 }
+                let count = withheld.len() as u64;
+                let new = withheld.into_iter().filter(|(_, deletion)| !deletion.is_confirmed);
+                self.tables.failures.confirm(key, new.map(|(source_id, _)| source_id).collect()).await?;
                 self.tables.states.request_confirm(key, now).await?;
-                Ok(Requested::Deletes(withheld))
+                Ok(Requested::Deletes(count))
             }
             ResyncWhat::Customer(_) if !is_queue => Err(ResyncError::OneContact),
             ResyncWhat::Customer(id) => {

@@ -274,7 +274,7 @@ impl Finder {
     async fn failure(&self, connection: &ConnectionKey, source_id: &str) -> Result<Option<FailureEntry>, StoreError> {
         let Some(failure) = self.tables.failures.find(connection, source_id).await? else { return Ok(None) };
         let withheld = self.tables.failures.withheld_among(connection, &[source_id.to_owned()].into()).await?;
-        let withheld = withheld.get(source_id).map(|why| match why {
+        let withheld = withheld.get(source_id).map(|withheld| match withheld.why {
             Withheld::BeyondLimit => "beyond_limit",
             Withheld::Unproven => "unproven",
         });

@@ -321,7 +321,7 @@ impl ConnectionStates {
         self.done(connection, RESYNC, request).await
     }
 
-    /// Asks for the deletions that wait to be carried out with the next batch.
+    /// Asks for the deletions that were [confirmed](crate::Failures::confirm) to be carried out with the next batch.
     ///
     /// # Errors
     /// If the store can't be written.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use model::{ALWAYS_ALLOWED, ConnectionKey, deletes_allowed};
 
 use crate::ledger::Reservation;
-use crate::{Failure, Failures, LeasedChunk, Ledger, Shadow, StoreError, Withheld};
+use crate::{Failure, Failures, LeasedChunk, Ledger, Shadow, StoreError, Withheld, WithheldDeletion};
 
 /// The reason in the failure record of a customer whose deletion waits.
 const WAITS: &str =
@@ -51,13 +51,10 @@ impl DeletionLimit {
         }
         let Some(reserved) = self.ledger.deletes_reserved(&chunk.key).await? else { return Ok(None) };
         let withheld = self.failures.withheld_among(connection, &wanted).await?;
-        let mut waiting = BTreeSet::new();
-        if reserved.is_confirmed {
-            wanted.retain(|source_id| !withheld.contains_key(source_id));
-        } else {
-            let is_limited = |source_id: &String| withheld.get(source_id) == Some(&Withheld::BeyondLimit);
-            (waiting, wanted) = wanted.into_iter().partition(is_limited);
-        }
+        let is_confirmed = |withheld: &WithheldDeletion| reserved.is_confirmed && withheld.is_confirmed;
+        wanted.retain(|source_id| !withheld.get(source_id).is_some_and(is_confirmed));
+        let is_limited = |source_id: &String| withheld.get(source_id).is_some_and(|it| it.why == Withheld::BeyondLimit);
+        let (mut waiting, wanted): (BTreeSet<String>, BTreeSet<String>) = wanted.into_iter().partition(is_limited);
         let mut backoff = self.ledger.table.backoff(Some(deadline));
         loop {
             let Some(reserved) = self.ledger.deletes_reserved(&chunk.key).await? else { return Ok(None) };

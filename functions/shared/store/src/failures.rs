@@ -5,7 +5,7 @@
 //! | `failure/<source id>` | when and why: a few hundred bytes, so that all of them can be counted and listed |
 //! | `failure-raw/<source id>` | what the source sent, up to 100 KB, which is read only on demand |
 //!
-//! | `withheld/<source id>` | the customer was to be deleted, and its deletion waits for a person: `since` when, and with `beyond_limit` if there were too many |
+//! | `withheld/<source id>` | the customer was to be deleted, and its deletion waits for a person: `since` when, with `beyond_limit` if there were too many, and with `confirmed` once a person has confirmed it |
 //!
 //! The first two are written, and removed, in one transaction: there is never one without the other. A record of a
 //! release before has the raw document in itself; that release finds an empty text there in the records of this one.
@@ -35,6 +35,15 @@ pub enum Withheld {
     BeyondLimit,
     /// The source's answer does not prove it: it waits until a person confirms it, or another answer proves it.
     Unproven,
+}
+
+/// A deletion that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithheldDeletion {
+    /// Why it waits.
+    pub why: Withheld,
+    /// Whether a person has confirmed it: a batch that was opened for such a request carries it out.
+    pub is_confirmed: bool,
 }
 
 /// A customer that could not be taken over, until it is taken over, redriven or dropped.
@@ -307,16 +316,46 @@ impl Failures {
         self.table.transact(None, items).await.map(|_| ())
     }
 
-    /// The customers whose deletion waits, by id.
+    /// The deletions that wait, by the customers' ids.
     ///
     /// # Errors
     /// If the store can't be read.
-    pub async fn withheld(&self, connection: &ConnectionKey) -> Result<Vec<String>, StoreError> {
+    pub async fn withheld(&self, connection: &ConnectionKey) -> Result<BTreeMap<String, WithheldDeletion>, StoreError> {
         let items = self.table.query_all(self.table.entries(connection, WITHHELD)).await?;
-        items.iter().map(|item| source_id_of(item, WITHHELD)).collect()
+        items.iter().map(|item| Ok((source_id_of(item, WITHHELD)?, withheld_deletion(item)))).collect()
     }
 
-    /// Those of the customers whose deletion waits, and why it waits.
+    /// The customers whose deletion waits and is confirmed.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn confirmed(&self, connection: &ConnectionKey) -> Result<BTreeSet<String>, StoreError> {
+        let withheld = self.withheld(connection).await?.into_iter();
+        Ok(withheld.filter(|(_, deletion)| deletion.is_confirmed).map(|(source_id, _)| source_id).collect())
+    }
+
+    /// A person confirms the deletions of these customers, as far as they still wait. They are carried out once that is
+    /// [requested](crate::ConnectionStates::request_confirm), and no deletion that is withheld later is among them.
+    ///
+    /// # Errors
+    /// If the store can't be written. Some may be confirmed then.
+    pub async fn confirm(&self, connection: &ConnectionKey, source_ids: Vec<String>) -> Result<(), StoreError> {
+        let confirmed = source_ids.into_iter().map(|source_id| self.confirm_one(connection, source_id));
+        stream::iter(confirmed).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn confirm_one(&self, connection: &ConnectionKey, source_id: String) -> Result<(), StoreError> {
+        let update = self
+            .table
+            .update(connection, &withheld_entry(&source_id))
+            .update_expression("SET confirmed = :yes")
+            .condition_expression("attribute_exists(entry)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        // It is refused if the customer is back, or deleted, meanwhile.
+        self.table.write_if(update).await
+    }
+
+    /// Those of them that are of these customers.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -324,7 +363,7 @@ impl Failures {
         &self,
         connection: &ConnectionKey,
         ids: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, Withheld>, StoreError> {
+    ) -> Result<BTreeMap<String, WithheldDeletion>, StoreError> {
         let looked_up = ids.iter().cloned().map(|source_id| self.if_withheld(connection, source_id));
         let found: Vec<_> = stream::iter(looked_up).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
@@ -334,11 +373,16 @@ impl Failures {
         &self,
         connection: &ConnectionKey,
         source_id: String,
-    ) -> Result<Option<(String, Withheld)>, StoreError> {
+    ) -> Result<Option<(String, WithheldDeletion)>, StoreError> {
         let Some(item) = self.table.get(connection, &withheld_entry(&source_id)).await? else { return Ok(None) };
-        let is_limited = Read::new(WITHHELD, &item).has("beyond_limit");
-        Ok(Some((source_id, if is_limited { Withheld::BeyondLimit } else { Withheld::Unproven })))
+        Ok(Some((source_id, withheld_deletion(&item))))
     }
+}
+
+fn withheld_deletion(item: &Item) -> WithheldDeletion {
+    let read = Read::new(WITHHELD, item);
+    let why = if read.has("beyond_limit") { Withheld::BeyondLimit } else { Withheld::Unproven };
+    WithheldDeletion { why, is_confirmed: read.has("confirmed") }
 }
 
 fn record_entry(source_id: &str) -> String {

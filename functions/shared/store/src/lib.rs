@@ -72,7 +72,9 @@ pub use drift::{Drift, DriftState};
 pub use email_index::EmailIndex;
 pub use erasures::{Erased, Erasures, Lifting, Notes, Whom, addresses_in};
 pub use error::StoreError;
-pub use failures::{Failure, FailureMarks, FailurePage, Failures, Redrive, Sweep, Swept, Withheld, naming_addresses};
+pub use failures::{
+    Failure, FailureMarks, FailurePage, Failures, Redrive, Sweep, Swept, Withheld, WithheldDeletion, naming_addresses,
+};
 pub use feed::{ChangeFeed, ChangedCustomer, FeedError, FeedPage, PlacedChange};
 pub use histories::{Histories, Snapshot};
 pub use imports::{ImportCounts, ImportRecord, Imports, StoredImage};

@@ -101,11 +101,12 @@ impl World {
     /// An operator looks at the deletions that wait, if there are any, and confirms them if all are right.
     pub(super) async fn confirm(&self, connection: usize) -> bool {
         let key = key(connection);
-        let waiting = self.operator.failures.withheld(&key).await.unwrap();
+        let waiting: Vec<String> = self.operator.failures.withheld(&key).await.unwrap().into_keys().collect();
         let is_gone = |id: &String| id.parse().is_ok_and(|id| self.display_name(connection, id).is_none());
         let are_right = !waiting.is_empty() && waiting.iter().all(is_gone);
         if are_right {
             self.met.happened("withheld deletions confirmed");
+            self.operator.failures.confirm(&key, waiting).await.unwrap();
             self.operator.states.request_confirm(&key, self.operator_clock.now()).await.unwrap();
         }
         are_right

@@ -18,7 +18,7 @@ const LONGEST_TEND: Duration = Duration::from_secs(60);
 const LONGEST_VERIFY_PAUSE: Duration = Duration::from_secs(3 * 60 * 60);
 /// When everything was asked to be listed again, and how often that was asked for.
 pub(super) const RESYNC: (&str, &str) = ("resync_at", "resync_count");
-/// When the deletions that wait were asked to be carried out, and how often that was asked for.
+/// When the deletions that were confirmed were asked to be carried out, and how often that was asked for.
 pub(super) const CONFIRM: (&str, &str) = ("confirm_at", "confirm_count");
 
 /// What went wrong last, until something goes right.
@@ -41,7 +41,7 @@ pub struct ConnectionState {
     pub error: Option<LastError>,
     /// The number of the request to list everything again, if one is to be done.
     pub resync_requested: Option<u64>,
-    /// The number of the request to carry out the deletions that wait, if one is to be done.
+    /// The number of the request to carry out the deletions that were confirmed, if one is to be done.
     pub confirm_requested: Option<u64>,
     /// Since when an operator has it paused: it is not polled, and takes nothing.
     pub paused_at: Option<Timestamp>,

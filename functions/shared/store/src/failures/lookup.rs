@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use model::ConnectionKey;
 
 use super::{
-    Failure, Failures, REDRIVE, WITHHELD, Withheld, failure, record_entry, redrive_entry, source_id_of, withheld_entry,
+    Failure, Failures, REDRIVE, WITHHELD, Withheld, failure, record_entry, redrive_entry, source_id_of,
+    withheld_deletion, withheld_entry,
 };
 use crate::StoreError;
-use crate::item::{Item, Read};
+use crate::item::Read;
 
 /// A request to fetch a customer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +66,11 @@ impl Failures {
         };
         let redrives = between(redrive_entry).await?;
         let withheld = between(withheld_entry).await?;
-        let why = |item: &Item| match Read::new(WITHHELD, item).has("beyond_limit") {
-            true => Withheld::BeyondLimit,
-            false => Withheld::Unproven,
-        };
         Ok(FailureMarks {
             redriven: redrives.iter().map(|item| source_id_of(item, REDRIVE)).collect::<Result<_, _>>()?,
             withheld: withheld
                 .iter()
-                .map(|item| Ok((source_id_of(item, WITHHELD)?, why(item))))
+                .map(|item| Ok((source_id_of(item, WITHHELD)?, withheld_deletion(item).why)))
                 .collect::<Result<_, StoreError>>()?,
         })
     }

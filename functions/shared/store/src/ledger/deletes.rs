@@ -21,7 +21,7 @@ pub(crate) struct Reserved {
     pub(crate) count: u64,
     /// How many may be reserved, if that was counted.
     pub(crate) allowed: Option<u64>,
-    /// Whether a person confirmed the deletions that waited when it began.
+    /// Whether it was opened to carry out the deletions that a person has confirmed.
     pub(crate) is_confirmed: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Failure records, what operators ask for, and deletions that wait.
 
 use jiff::Timestamp;
-use store::{Failure, Failures, Withheld};
+use store::{Failure, Failures, Withheld, WithheldDeletion};
 
 use crate::{Database, ids};
 
@@ -89,8 +89,14 @@ async fn a_deletion_that_waits_for_a_person_is_not_lessened_by_a_later_doubt() {
     failures.withhold(connection, &failure("a", now), Withheld::Unproven).await.unwrap();
     failures.withhold(connection, &failure("b", now), Withheld::Unproven).await.unwrap();
     let waiting = failures.withheld_among(connection, &ids(["a", "b", "c"])).await.unwrap();
-    assert_eq!(waiting, [("a".to_owned(), Withheld::BeyondLimit), ("b".to_owned(), Withheld::Unproven)].into());
+    let waits = |why| WithheldDeletion { why, is_confirmed: false };
+    let (limited, unproven) = (waits(Withheld::BeyondLimit), waits(Withheld::Unproven));
+    assert_eq!(waiting, [("a".to_owned(), limited), ("b".to_owned(), unproven)].into());
     assert_eq!(failures.count_withheld(connection).await.unwrap(), 2);
     failures.put(connection, &failure("a", now)).await.unwrap();
-    assert_eq!(failures.withheld(connection).await.unwrap(), ["b"], "it is no deletion any more");
+    assert_eq!(failures.withheld(connection).await.unwrap(), [("b".to_owned(), unproven)].into(), "a is none any more");
+    // Whoever has come back before it is confirmed is not withheld by that.
+    failures.confirm(connection, vec!["a".to_owned(), "b".to_owned()]).await.unwrap();
+    let confirmed = WithheldDeletion { is_confirmed: true, ..unproven };
+    assert_eq!(failures.withheld(connection).await.unwrap(), [("b".to_owned(), confirmed)].into());
 }
