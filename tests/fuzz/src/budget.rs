@@ -18,8 +18,8 @@ pub const PEAK: (u64, u64) = (8, 1024 * 1024);
 pub const PEAK_OF_RECORDS: (u64, u64) = (8, 10 * 1024 * 1024);
 /// The same for a batch, which is bounded by the number of its rows, 20,000.
 pub const PEAK_OF_ROWS: (u64, u64) = (8, 5 * 1024 * 1024);
-/// The same for an operator's own file, whose tree is the crate `toml`'s.
-pub const PEAK_OF_TOML: (u64, u64) = (64, 1024 * 1024);
+/// The same for an operator's own file, whose tokens, errors and tree are those of the crate `toml`.
+pub const PEAK_OF_TOML: (u64, u64) = (128, 1024 * 1024);
 
 /// Bytes that may be asked for in all.
 const TOTAL: (u64, u64) = (200, 4 * 1024 * 1024);

@@ -5,6 +5,8 @@
 //! where its document is named rather than quoted, such as the name of an element, and passwords that are made of
 //! common words. For these, nothing is shown that has [`TELLING`] characters of the password in a row.
 
+use std::collections::HashSet;
+
 /// The text in place of what is withheld.
 const MASK: &str = "***";
 
@@ -19,18 +21,18 @@ const TELLING: usize = 4;
 pub fn redact(text: &str, username: &str, password: &str) -> String {
     // Four bytes a letter, and no more on the way: a text may be as long as a document lets it be.
     let mut letters = Vec::with_capacity(text.len());
-    letters.extend(text.chars());
+    letters.extend(text.chars().map(in_one_case));
     let mut withheld = vec![false; letters.len()];
     for spelling in spellings(password) {
-        let window = TELLING.min(spelling.len());
-        for part in spelling.windows(window.max(1)).filter(|part| part.iter().any(|letter| letter.is_alphanumeric())) {
-            withhold(&letters, part, spelling.len() < TELLING, &mut withheld);
-        }
+        let length = TELLING.min(spelling.len());
+        let parts = spelling.windows(length).filter(|part| part.iter().any(|letter| letter.is_alphanumeric()));
+        let parts: HashSet<&[char]> = parts.collect();
+        withhold(&letters, length, |part| parts.contains(part), spelling.len() < TELLING, &mut withheld);
     }
     for spelling in spellings(username).into_iter().filter(|spelling| spelling.len() >= TELLING) {
-        withhold(&letters, &spelling, false, &mut withheld);
+        withhold(&letters, spelling.len(), |part| part == spelling, false, &mut withheld);
     }
-    masked(&letters, &withheld)
+    masked(text, &withheld)
 }
 
 /// A secret as it is and with its blanks folded, both in one case.
@@ -42,13 +44,16 @@ fn spellings(secret: &str) -> Vec<Vec<char>> {
     spellings
 }
 
-/// Marks every occurrence of these letters; with `as_words`, only those that stand by themselves.
-fn withhold(letters: &[char], part: &[char], as_words: bool, withheld: &mut [bool]) {
-    for (start, window) in letters.windows(part.len()).enumerate() {
-        if !window.iter().zip(part).all(|(letter, sought)| in_one_case(*letter) == *sought) {
-            continue;
-        }
-        let end = start + part.len();
+/// Marks everything of this length that is sought; with `as_words`, only what stands by itself.
+fn withhold(
+    letters: &[char],
+    length: usize,
+    is_sought: impl Fn(&[char]) -> bool,
+    as_words: bool,
+    withheld: &mut [bool],
+) {
+    for (start, _) in letters.windows(length).enumerate().filter(|(_, part)| is_sought(part)) {
+        let end = start + length;
         let is_letter = |letter: Option<&char>| letter.is_some_and(|letter| letter.is_alphanumeric());
         let is_apart =
             !is_letter(start.checked_sub(1).and_then(|before| letters.get(before))) && !is_letter(letters.get(end));
@@ -58,25 +63,31 @@ fn withhold(letters: &[char], part: &[char], as_words: bool, withheld: &mut [boo
     }
 }
 
-/// The letters, with [`MASK`] for what is withheld and for the rest of a word of which a part is.
-fn masked(letters: &[char], withheld: &[bool]) -> String {
-    let mut shown = String::with_capacity(letters.len());
-    let mut position = 0;
-    while position < letters.len() {
-        let is_letter = |position: usize| letters[position].is_alphanumeric() || withheld[position];
-        if !is_letter(position) {
-            shown.push(letters[position]);
-            position += 1;
-            continue;
-        }
-        let length = (position..letters.len()).take_while(|position| is_letter(*position)).count();
-        let word = position..position + length;
-        position = word.end;
-        if !withheld[word.clone()].contains(&true) {
-            shown.extend(&letters[word]);
+/// The text, with [`MASK`] for the letters that are withheld and for the rest of a word of which a part is.
+fn masked(text: &str, withheld: &[bool]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let show = |shown: &mut String, word: &str, is_withheld: bool| {
+        if !is_withheld {
+            shown.push_str(word);
         } else if !shown.ends_with(MASK) {
             shown.push_str(MASK);
         }
+    };
+    // Where the current word began, and whether a part of it is withheld.
+    let mut word = None;
+    for ((position, letter), is_withheld) in text.char_indices().zip(withheld) {
+        if letter.is_alphanumeric() || *is_withheld {
+            let (_, is_any_withheld) = word.get_or_insert((position, false));
+            *is_any_withheld |= *is_withheld;
+            continue;
+        }
+        if let Some((start, is_any_withheld)) = word.take() {
+            show(&mut shown, &text[start..position], is_any_withheld);
+        }
+        shown.push(letter);
+    }
+    if let Some((start, is_any_withheld)) = word {
+        show(&mut shown, &text[start..], is_any_withheld);
     }
     shown
 }
