@@ -320,6 +320,30 @@ async fn more_deletes_at_once_than_the_limit_lets_wait_for_a_person_and_hold_up_
     assert_eq!(world.states().state(&world.connection()).await.unwrap().confirm_requested, None);
 }
 
+/// Invariant 11: the command of the release before marks no deletion. It means all that wait when the batch begins.
+#[tokio::test]
+async fn a_confirmation_by_the_release_before_is_of_all_that_wait() {
+    let world = AssociationAnywhereFixture::with_customers(300).await;
+    world.sync().await;
+    for id in 1001..1131 {
+        world.source.delete_silently(id);
+    }
+    world.sync().await;
+    let key = [("connection", "acme/aa"), ("entry", "poll")];
+    let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+    let request = world.clients.dynamodb.update_item().table_name(tests::CONTROL_TABLE).set_key(Some(key.into()));
+    request
+        .update_expression("SET confirm_at = :at REMOVE idle ADD confirm_count :one, requests :one")
+        .expression_attribute_values(":at", AttributeValue::N("1767225620000".to_owned()))
+        .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    world.sync().await;
+    let status = world.status().await;
+    assert_eq!((status.counts.ends.tombstoned, status.deletes_withheld), (130, 0));
+}
+
 /// Invariants 3 and 5: what a batch withholds is not confirmed by the request that the batch was opened for, although a
 /// message that comes again finds it withheld.
 #[tokio::test]

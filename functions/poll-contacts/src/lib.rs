@@ -23,7 +23,7 @@ use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState
 use polling::{FRONT, Next, Poll, Poller, Polling, Tended};
 use sources::business_catalyst::BusinessCatalystClient;
 use sources::{ContactPage as Page, SourceError, UNIDENTIFIED};
-use store::{ConnectionState, Failure, LedgerState, StoreError, Tables, Withheld, split_listed};
+use store::{Failure, LedgerState, StoreError, Tables, Withheld, split_listed};
 
 /// How long an abandoned batch waits at least before it is listed anew.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
@@ -152,7 +152,8 @@ impl PollContacts {
         let Connection { key, settings } = connection;
         let Tables { ledger, states, clock, .. } = &self.poller.tables;
         // One contact can't be asked for: customers to be fetched again are found by listing everything.
-        let ConnectionState { resync_requested: resync, confirm_requested: confirmed, .. } = states.state(key).await?;
+        let requests = states.state(key).await?;
+        let (resync, confirmed) = (requests.resync_requested, self.poller.confirm_request(key, &requests).await?);
         let redriven = self.poller.tables.failures.redrive_requests(key).await?;
         let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };

@@ -161,7 +161,10 @@ impl Poll for PollQueue {
             None => self.read_queue(connection, deadline).await,
         };
         match news {
-            Ok(news) => self.open(connection, latest.as_ref(), news, state.confirm_requested, deadline).await,
+            Ok(news) => {
+                let confirmed = self.poller.confirm_request(key, &state).await?;
+                self.open(connection, latest.as_ref(), news, confirmed, deadline).await
+            }
             Err(error) => self.poller.report(key, "queue", error, Self::retry_pause(settings)).await,
         }
     }

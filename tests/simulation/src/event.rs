@@ -219,17 +219,28 @@ pub fn draw(seed: u64, count: usize) -> Vec<Event> {
     (0..count).map(|_| draw_one()).collect()
 }
 
-/// The same events with rare ones among them. They are drawn by themselves: a seed has the same others without them.
-pub fn with_rare(seed: u64, events: &[Event]) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0x7a7e);
-    let mut all = Vec::with_capacity(events.len() + events.len() / RARE);
+/// The same events with others among them, one to so many. They are drawn by themselves: a seed has the same events
+/// without them.
+fn with_some(
+    seed: u64,
+    events: Vec<Event>,
+    one_in: usize,
+    mut draw: impl FnMut(&mut fastrand::Rng) -> What,
+) -> Vec<Event> {
+    let random = &mut fastrand::Rng::with_seed(seed);
+    let mut all = Vec::with_capacity(events.len() + events.len() / one_in);
     for event in events {
-        if random.usize(0..RARE) == 0 {
-            all.push(Event { at: event.at, what: rare(random) });
+        if random.usize(0..one_in) == 0 {
+            all.push(Event { at: event.at, what: draw(random) });
         }
-        all.push(event.clone());
+        all.push(event);
     }
     all
+}
+
+/// The same events with rare ones among them.
+pub fn with_rare(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    with_some(seed ^ 0x7a7e, events, RARE, rare)
 }
 
 /// One event in so many is an erasure, in the worlds that have some.
@@ -240,41 +251,28 @@ pub fn with_erasures(seed: u64, events: Vec<Event>) -> Vec<Event> {
     if seed % 4 != 1 {
         return events;
     }
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0xe7a5e);
-    let mut all = Vec::with_capacity(events.len() + events.len() / ERASURES);
-    for event in events {
-        if random.usize(0..ERASURES) == 0 {
-            let what = What::Erase(random.usize(0..POLLED.len()), FIRST + random.u64(0..CUSTOMERS));
-            all.push(Event { at: event.at, what });
-        }
-        all.push(event);
-    }
-    all
+    with_some(seed ^ 0xe7a5e, events, ERASURES, |random| {
+        What::Erase(random.usize(0..POLLED.len()), FIRST + random.u64(0..CUSTOMERS))
+    })
 }
 
 /// One event in so many is of a kind that was thought of later.
 const MORE: usize = 12;
 
-/// The same events as they take more effect, and more kinds among them. Those are drawn by themselves: a seed has the
-/// same others without them.
-pub fn with_more(seed: u64, events: Vec<Event>) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0x3a7_41f);
+/// The same events as they take more effect, and more kinds among them.
+pub fn with_more(seed: u64, mut events: Vec<Event>) -> Vec<Event> {
+    for Event { what, .. } in &mut events {
+        match what {
+            What::BcMoves(id, page) => *what = What::BcShifts(*id, *page + 1),
+            What::AaPoison(_, _, aa::Poison::HugeText(length)) | What::BcPoison(_, bc::Poison::HugeText(length)) => {
+                *length = LARGE;
+            }
+            _ => {}
+        }
+    }
     // Who is erased, and what a destination has, is looked for by address.
     let may_swap = seed % 4 != 1 && !has_destinations(seed);
-    let mut all = Vec::with_capacity(events.len() + events.len() / MORE);
-    for Event { at, what } in events {
-        if random.usize(0..MORE) == 0 {
-            all.push(Event { at, what: more(random, may_swap) });
-        }
-        let what = match what {
-            What::BcMoves(id, page) => What::BcShifts(id, page + 1),
-            What::AaPoison(aa, id, aa::Poison::HugeText(_)) => What::AaPoison(aa, id, aa::Poison::HugeText(LARGE)),
-            What::BcPoison(id, bc::Poison::HugeText(_)) => What::BcPoison(id, bc::Poison::HugeText(LARGE)),
-            other => other,
-        };
-        all.push(Event { at, what });
-    }
-    all
+    with_some(seed ^ 0x3a7_41f, events, MORE, |random| more(random, may_swap))
 }
 
 fn more(random: &mut fastrand::Rng, may_swap: bool) -> What {
@@ -309,22 +307,15 @@ pub fn has_crowd(seed: u64) -> bool {
 
 /// The same events with some of the crowd among them.
 pub fn with_crowd(seed: u64, events: Vec<Event>) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0xc20d);
-    let mut all = Vec::with_capacity(events.len() + events.len() / OF_CROWD);
-    for event in events {
-        if random.usize(0..OF_CROWD) == 0 {
-            let connection = [0, 2][random.usize(0..2)];
-            let what = match random.u8(0..10) {
-                0..4 => What::CrowdGoes(connection, random.u64(40..=CROWD)),
-                4..6 => What::CrowdComes(connection),
-                6 => What::Confirm(connection),
-                _ => What::BcCap(random.usize(20..40), random.u64(5..90)),
-            };
-            all.push(Event { at: event.at, what });
+    with_some(seed ^ 0xc20d, events, OF_CROWD, |random| {
+        let connection = [0, 2][random.usize(0..2)];
+        match random.u8(0..10) {
+            0..4 => What::CrowdGoes(connection, random.u64(40..=CROWD)),
+            4..6 => What::CrowdComes(connection),
+            6 => What::Confirm(connection),
+            _ => What::BcCap(random.usize(20..40), random.u64(5..90)),
         }
-        all.push(event);
-    }
-    all
+    })
 }
 
 /// One event in so many begins a backfill, in the worlds that have some.
@@ -336,16 +327,10 @@ pub fn has_backfills(seed: u64) -> bool {
 }
 
 /// The same events with a backfill before them, and some among them.
-pub fn with_backfills(seed: u64, events: Vec<Event>) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0xbacf);
-    let mut all = Vec::with_capacity(events.len() + events.len() / OF_BACKFILL);
-    for event in events {
-        if all.is_empty() || random.usize(0..OF_BACKFILL) == 0 {
-            all.push(Event { at: event.at, what: What::AaBackfill(0, random.u64(15..25)) });
-        }
-        all.push(event);
-    }
-    all
+pub fn with_backfills(seed: u64, mut events: Vec<Event>) -> Vec<Event> {
+    let backfill = |random: &mut fastrand::Rng| What::AaBackfill(0, random.u64(15..25));
+    events.insert(0, Event { at: Duration::ZERO, what: backfill(&mut fastrand::Rng::with_seed(seed)) });
+    with_some(seed ^ 0xbacf, events, OF_BACKFILL, backfill)
 }
 
 /// One event in so many is of an operator who is not alone.
@@ -353,29 +338,23 @@ const OF_OPERATOR: usize = 40;
 
 /// The same events with some of an operator among them, whose machine may die, and whose clock may be wrong.
 pub fn with_operator(seed: u64, events: Vec<Event>) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0x09e2);
-    let erases = seed % 4 == 1;
-    let mut all = Vec::with_capacity(events.len() + events.len() / OF_OPERATOR);
-    for event in events {
-        if random.usize(0..OF_OPERATOR) == 0 {
-            let polled = random.usize(0..POLLED.len());
-            let act = match random.u8(0..8) {
-                0 => OperatorAct::Resync,
-                1 => OperatorAct::Redrive,
-                2 => OperatorAct::Apply,
-                3 if erases => OperatorAct::Erase(FIRST + random.u64(0..CUSTOMERS)),
-                4..6 => OperatorAct::Undo(random.usize(0..3)),
-                _ => OperatorAct::Pause,
-            };
-            let what = match random.u8(0..5) {
-                0 => What::OperatorClock(random.i64(-9..10)),
-                _ => What::OperatorActs(act, polled, random.u32(1..20)),
-            };
-            all.push(Event { at: event.at, what });
-        }
-        all.push(event);
+    with_some(seed ^ 0x09e2, events, OF_OPERATOR, |random| of_operator(random, seed % 4 == 1))
+}
+
+fn of_operator(random: &mut fastrand::Rng, erases: bool) -> What {
+    let polled = random.usize(0..POLLED.len());
+    let act = match random.u8(0..8) {
+        0 => OperatorAct::Resync,
+        1 => OperatorAct::Redrive,
+        2 => OperatorAct::Apply,
+        3 if erases => OperatorAct::Erase(FIRST + random.u64(0..CUSTOMERS)),
+        4..6 => OperatorAct::Undo(random.usize(0..3)),
+        _ => OperatorAct::Pause,
+    };
+    match random.u8(0..5) {
+        0 => What::OperatorClock(random.i64(-9..10)),
+        _ => What::OperatorActs(act, polled, random.u32(1..20)),
     }
-    all
 }
 
 /// What the SDK repeats, and what a product must bear if that is no help.
@@ -405,16 +384,8 @@ pub fn has_destinations(seed: u64) -> bool {
 }
 
 /// The same events with some of destinations among them.
-pub fn with_destinations(seed: u64, events: &[Event]) -> Vec<Event> {
-    let random = &mut fastrand::Rng::with_seed(seed ^ 0xde57);
-    let mut all = Vec::with_capacity(events.len() + events.len() / OF_DESTINATIONS);
-    for event in events {
-        if random.usize(0..OF_DESTINATIONS) == 0 {
-            all.push(Event { at: event.at, what: of_destination(random) });
-        }
-        all.push(event.clone());
-    }
-    all
+pub fn with_destinations(seed: u64, events: Vec<Event>) -> Vec<Event> {
+    with_some(seed ^ 0xde57, events, OF_DESTINATIONS, of_destination)
 }
 
 fn of_destination(random: &mut fastrand::Rng) -> What {

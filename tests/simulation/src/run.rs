@@ -71,11 +71,13 @@ impl Simulation {
 
     /// Without the kinds of events that came last: what once failed in such a world is looked for in it.
     pub fn with_rare(seed: u64, events: usize, http: &Http) -> Self {
-        let usual = Self::usual(seed, events, http);
-        let events = event::with_erasures(seed, event::with_rare(seed, &usual.events));
-        let has_destinations = event::has_destinations(seed);
-        let events = if has_destinations { event::with_destinations(seed, &events) } else { events };
-        Self { events, setting: Setting { has_destinations, ..Setting::default() }, ..usual }
+        let mut world = Self::usual(seed, events, http);
+        world.events = event::with_erasures(seed, event::with_rare(seed, world.events));
+        world.setting.has_destinations = event::has_destinations(seed);
+        if world.setting.has_destinations {
+            world.events = event::with_destinations(seed, world.events);
+        }
+        world
     }
 
     /// Without the rare ones, without destinations and erasures.
@@ -89,7 +91,7 @@ impl Simulation {
     pub fn planted(seed: u64, events: usize, fault: PlantedFault, http: &Http) -> Self {
         let mut planted = Self { planted: Some(fault), ..Self::usual(seed, events, http) };
         if fault == PlantedFault::PassesOver {
-            planted.events = event::with_destinations(seed, &planted.events);
+            planted.events = event::with_destinations(seed, planted.events);
             planted.setting.has_destinations = true;
         }
         planted

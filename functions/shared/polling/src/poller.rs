@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey};
-use store::{ChunkKey, ChunkState, LastError, PollPurpose, PollRequest, PollRequests, StoreError, Tables, WorkQueue};
+use store::{
+    ChunkKey, ChunkState, ConnectionState, LastError, PollPurpose, PollRequest, PollRequests, StoreError, Tables,
+    WorkQueue,
+};
 
 use lambda::{Clients, Environment, EnvironmentError, Metrics};
 use sources::SourceError;
@@ -68,6 +71,23 @@ impl Poller {
     #[must_use]
     pub fn for_chunks_that_hold_all(self) -> Self {
         Self { first_window: send_window::MOST, ..self }
+    }
+
+    /// The number of the request to carry out the deletions that are confirmed, if there is one. If the release before
+    /// has made it, all that wait now are confirmed first: that is what it means.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn confirm_request(
+        &self,
+        key: &ConnectionKey,
+        state: &ConnectionState,
+    ) -> Result<Option<u64>, StoreError> {
+        if state.confirm_requested.is_some() && !state.is_confirm_marked {
+            let failures = &self.tables.failures;
+            failures.confirm(key, failures.withheld(key).await?.into_keys().collect()).await?;
+        }
+        Ok(state.confirm_requested)
     }
 
     /// Takes the send window as the last poller left it.

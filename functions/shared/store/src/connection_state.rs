@@ -16,6 +16,7 @@
 //! | `watched_since` | since when freshness is counted for a connection that never was in sync |
 //! | `failed_at`, `message` | what stands in the way |
 //! | `resync_at`, `resync_count`, `confirm_at`, `confirm_count` | the requests of operators |
+//! | `confirm_marked` | `confirm_count` of the last request to confirm by a release that marks what it confirms |
 //!
 //! Whatever takes the lease, and every request, removes `idle`. A poller that dies leaves none, so that the next one
 //! takes the lease and looks at everything. A release that knows none of these attributes leaves them as they are; what
@@ -310,7 +311,10 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn request_resync(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
-        self.request(connection, RESYNC, now).await
+        let update = self
+            .update(connection)
+            .update_expression("SET resync_at = :at REMOVE idle ADD resync_count :one, requests :one");
+        self.set(update.expression_attribute_values(":one", number(1)), now).await
     }
 
     /// The request that a batch took in is done; a later one is still to be done.
@@ -326,7 +330,12 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn request_confirm(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
-        self.request(connection, CONFIRM, now).await
+        let update = self.update(connection).update_expression(
+            "SET confirm_at = :at, confirm_marked = if_not_exists(confirm_count, :none) + :one \
+             REMOVE idle ADD confirm_count :one, requests :one",
+        );
+        let update = update.expression_attribute_values(":none", number(0));
+        self.set(update.expression_attribute_values(":one", number(1)), now).await
     }
 
     /// As [`resynced`](Self::resynced), of a request to carry out deletions.
@@ -366,18 +375,6 @@ impl ConnectionStates {
         let get = self.table.get_request(entry_key(connection, POLL)).consistent_read(false);
         let item = self.table.send(get.projection_expression("paused_at")).await?.item;
         Ok(item.is_some_and(|item| Read::new(POLL, &item).has("paused_at")))
-    }
-
-    async fn request(
-        &self,
-        connection: &ConnectionKey,
-        (at, count): (&str, &str),
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = self
-            .update(connection)
-            .update_expression(format!("SET {at} = :at REMOVE idle ADD {count} :one, requests :one"));
-        self.set(update.expression_attribute_values(":one", number(1)), now).await
     }
 
     async fn done(

@@ -43,6 +43,8 @@ pub struct ConnectionState {
     pub resync_requested: Option<u64>,
     /// The number of the request to carry out the deletions that were confirmed, if one is to be done.
     pub confirm_requested: Option<u64>,
+    /// Whether that request is by a release that marks what it confirms. The one before meant all that wait.
+    pub is_confirm_marked: bool,
     /// Since when an operator has it paused: it is not polled, and takes nothing.
     pub paused_at: Option<Timestamp>,
     /// Until when a poller has the lease, or had it when it died.
@@ -128,6 +130,7 @@ impl ConnectionState {
             error,
             resync_requested: requested(&read, RESYNC)?,
             confirm_requested: requested(&read, CONFIRM)?,
+            is_confirm_marked: read.number_or_zero("confirm_marked")? == read.number_or_zero(CONFIRM.1)?,
             paused_at: read.optional_time("paused_at")?,
             lease_until: read.optional_time("lease_until")?,
             due_at: read.optional_time("due_at")?,
