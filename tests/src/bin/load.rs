@@ -114,11 +114,33 @@ impl Run {
     }
 }
 
-/// What was acknowledged: the number that each record has at least.
+/// What was acknowledged, by record; a person with its id.
 #[derive(Default)]
 struct Acknowledged {
-    people: BTreeMap<u64, (String, u64)>,
-    codes: BTreeMap<u64, u64>,
+    people: BTreeMap<u64, (String, Answered)>,
+    codes: BTreeMap<u64, Answered>,
+}
+
+/// The requests for one record that were acknowledged.
+#[derive(Clone, Default)]
+struct Answered {
+    /// When each was answered, by its number.
+    at: BTreeMap<u64, Instant>,
+    /// When the last of them was sent.
+    last_sent: Option<Instant>,
+}
+
+impl Answered {
+    fn note(&mut self, number: u64, sent: Instant) {
+        self.at.insert(number, Instant::now());
+        self.last_sent = self.last_sent.max(Some(sent));
+    }
+
+    /// Whether the record may have this number: requests that are under way together may overtake each other, and one
+    /// that was not acknowledged may have been carried out. One that was answered before another was sent is replaced.
+    fn allow(&self, number: u64) -> bool {
+        self.at.get(&number).copied().is_none_or(|answered| Some(answered) >= self.last_sent)
+    }
 }
 
 struct Load {
@@ -205,6 +227,7 @@ impl Load {
                 self.read(&format!("intouch~{}", known.unwrap_or_default()))
             }
         };
+        let sent = Instant::now();
         let answer =
             request.send().await.map_err(|error| if error.is_timeout() { "time-out" } else { "connection" })?;
         let (status, retry_after) = (answer.status(), answer.headers().contains_key("Retry-After"));
@@ -218,8 +241,8 @@ impl Load {
             Kind::Push => {
                 let id = text.split_once("<uuid>").and_then(|(_, rest)| rest.split_once("</uuid>"));
                 let (id, _) = id.ok_or("no uuid")?;
-                let known = acknowledged.people.entry(person).or_insert_with(|| (id.to_owned(), 0));
-                known.1 = known.1.max(number);
+                let known = acknowledged.people.entry(person).or_insert_with(|| (id.to_owned(), Answered::default()));
+                known.1.note(number, sent);
             }
             Kind::Import => {
                 let answer: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -227,8 +250,7 @@ impl Load {
                     return Err("the dialect's error: send it again".to_owned());
                 }
                 for row in 0..ROWS {
-                    let known = acknowledged.codes.entry((number * ROWS + row) % PEOPLE).or_default();
-                    *known = (*known).max(number);
+                    acknowledged.codes.entry((number * ROWS + row) % PEOPLE).or_default().note(number, sent);
                 }
             }
         }
@@ -264,19 +286,20 @@ impl Load {
 
     /// Reads everything back; the records that are older than what was acknowledged.
     async fn lost(&self) -> Vec<String> {
-        let wanted: Vec<(String, u64)> = {
+        let wanted: Vec<(String, Answered)> = {
             let acknowledged = self.acknowledged.lock().unwrap();
-            let people = acknowledged.people.values().map(|(id, number)| (format!("intouch~{id}"), *number));
-            let codes = acknowledged.codes.iter().map(|(code, number)| (format!("imports~code{code}"), *number));
+            let people = acknowledged.people.values().map(|(id, answered)| (format!("intouch~{id}"), answered.clone()));
+            let codes =
+                acknowledged.codes.iter().map(|(code, answered)| (format!("imports~code{code}"), answered.clone()));
             people.chain(codes).collect()
         };
-        let checks = futures::stream::iter(wanted).map(|(id, number)| async move {
+        let checks = futures::stream::iter(wanted).map(|(id, answered)| async move {
             let answer = self.read(&id).send().await.unwrap().text().await.unwrap();
             let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
             let last = answer["name"]["last"].as_str().unwrap_or_default();
             let stored = last.trim_start_matches('V').parse::<u64>().ok();
-            // Requests for one record may overtake each other; but it is there.
-            stored.is_none().then(|| format!("{id}: acknowledged V{number}, stored {last:?}"))
+            let is_lost = !stored.is_some_and(|stored| answered.allow(stored));
+            is_lost.then(|| format!("{id}: acknowledged {:?}, stored {last:?}", answered.at.keys().last()))
         });
         checks.buffer_unordered(32).filter_map(std::future::ready).collect().await
     }
