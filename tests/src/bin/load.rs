@@ -222,9 +222,9 @@ impl Load {
             Kind::Push => self.push(person, number),
             Kind::Import => self.import(number),
             Kind::Read => {
-                let known =
-                    self.acknowledged.lock().unwrap().people.range(person..).next().map(|(_, (id, _))| id.clone());
-                self.read(&format!("intouch~{}", known.unwrap_or_default()))
+                let people = &self.acknowledged.lock().unwrap().people;
+                let (_, (id, _)) = people.range(person..).chain(people).next().ok_or("nobody is there yet")?;
+                self.read(&format!("intouch~{id}"))
             }
         };
         let sent = Instant::now();
