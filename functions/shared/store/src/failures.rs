@@ -355,7 +355,7 @@ impl Failures {
         self.table.write_if(update).await
     }
 
-    /// Those of them that are of these customers.
+    /// The deletions that wait, of these customers alone.
     ///
     /// # Errors
     /// If the store can't be read.
