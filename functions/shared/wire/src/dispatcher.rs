@@ -3,7 +3,7 @@
 use quick_xml::events::{BytesStart, Event};
 
 use crate::handler::{Flow, Handler};
-use crate::name::NameBuffer;
+use crate::name::{Name, Names};
 use crate::parse_context::ParseContext;
 use crate::redacted_ranges::RedactedRanges;
 use crate::reference::{self, BadReference, Reference};
@@ -30,7 +30,7 @@ pub(crate) struct EventDispatcher<H> {
     pub(crate) limits: Limits,
     pub(crate) document: ParseContext,
     root_seen: bool,
-    name: NameBuffer,
+    names: Names,
     attributes: AttributeList,
     withheld: RedactedRanges,
     pub(crate) forbidden: Forbidden,
@@ -49,7 +49,7 @@ impl<H: Handler> EventDispatcher<H> {
             limits,
             document: ParseContext::new(limits),
             root_seen: false,
-            name: NameBuffer::default(),
+            names: Names::default(),
             attributes: AttributeList::default(),
             withheld: RedactedRanges::default(),
             forbidden: Forbidden::LeftOut,
@@ -176,10 +176,10 @@ impl<H: Handler> EventDispatcher<H> {
         }
         match token_skipper {
             SkippedToken::Ignored(_) => Ok(()),
-            SkippedToken::Tag { name, .. } => match self.name.read(name) {
+            SkippedToken::Tag { name, .. } => match self.names.read(name) {
                 None => Err(self.document.malformed(BAD_NAME)),
                 Some(_) if is_dropping => Ok(()),
-                Some((_, folded)) if self.handler.drops(folded) => {
+                Some(Name { is_secret: true, .. }) => {
                     self.withheld.begin(self.document.offset);
                     Ok(())
                 }
@@ -196,22 +196,22 @@ impl<H: Handler> EventDispatcher<H> {
         self.open(name)
     }
 
-    fn open(&mut self, name: &str) -> Result<(), ReadError> {
-        let Some((local_start, folded)) = self.name.read(name) else {
+    fn open(&mut self, written: &str) -> Result<(), ReadError> {
+        let Some(name) = self.names.read(written) else {
             return Err(self.document.malformed(BAD_NAME));
         };
         if self.root_seen && self.document.depth() == 0 {
             return Err(self.document.malformed("a second element beside the document's own"));
         }
-        self.document.open(name);
-        if !self.root_seen && folded == "html" {
+        self.document.open(written);
+        if !self.root_seen && name.folded == "html" {
             return Err(self.document.unexpected(ReadError::HTML));
         }
         self.root_seen = true;
         if self.document.is_dropping() {
             return Ok(());
         }
-        if self.handler.drops(folded) {
+        if name.is_secret {
             self.withheld.begin(self.document.offset);
             self.document.drop_innermost();
             return Ok(());
@@ -222,9 +222,10 @@ impl<H: Handler> EventDispatcher<H> {
             self.withheld.end(self.document.token_end);
         }
         let tag = StartTag {
-            prefix: &name[..local_start.saturating_sub(1)],
-            local: &name[local_start..],
-            folded,
+            prefix: &written[..name.local_start.saturating_sub(1)],
+            local: &written[name.local_start..],
+            folded: name.folded,
+            number: name.number,
             all_attributes: &self.attributes,
         };
         self.document.text_length = 0;

@@ -1,6 +1,5 @@
 use crate::ReadError;
 use crate::parse_context::ParseContext;
-use crate::secret_name::is_secret;
 use crate::tag::StartTag;
 
 /// Whether to go on scanning.
@@ -13,12 +12,10 @@ pub(crate) enum Flow {
 }
 
 /// Interprets a document. The document's state is that of the current token.
+///
+/// Elements that hold secrets are kept from the handler: it gets nothing of what is in them, neither as tags and texts
+/// nor as source text, and no error repeats any of it. They are only checked to be well-formed.
 pub(crate) trait Handler {
-    /// Whether to keep elements of this name from the handler: it gets nothing of what is in them, neither as tags and
-    /// texts nor as source text, and no error repeats any of it. They are only checked to be well-formed.
-    fn drops(&self, folded_name: &str) -> bool {
-        is_secret(folded_name)
-    }
     /// A piece of source text, from [`ParseContext::source_from`] on.
     fn source(&mut self, _piece: &str) {}
     /// An element begins; the document has it open already.

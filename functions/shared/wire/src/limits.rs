@@ -19,7 +19,7 @@ pub struct Limits {
     pub document_bytes: u64,
     /// Elements and XML attributes within one customer.
     pub elements_per_customer: usize,
-    /// Bytes of UTF-8 of one customer's element, tags included.
+    /// Bytes of UTF-8 of one customer's element, tags included; more than a GiB counts as a GiB.
     pub customer_bytes: u64,
     /// Bytes of UTF-8 in a customer's id, if the source's ids are texts.
     pub id_bytes: usize,

@@ -16,6 +16,8 @@ pub(crate) struct StartTag<'a> {
     pub(crate) local: &'a str,
     /// The local name in lower case and without `-` and `_`, for matching.
     pub(crate) folded: &'a str,
+    /// The number of the name, as written, in the document; `None` if the name is [not kept](crate::name::Names).
+    pub(crate) number: Option<usize>,
     pub(crate) all_attributes: &'a AttributeList,
 }
 

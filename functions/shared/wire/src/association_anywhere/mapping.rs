@@ -72,7 +72,7 @@ fn customer_type(element: Element) -> Option<CustomerType> {
     if !element.is_plain() {
         return None;
     }
-    match element.text().as_ref() {
+    match element.text() {
         "" | "I" | "i" => Some(CustomerType::Person),
         "C" | "c" => Some(CustomerType::Company),
         _ => None,
@@ -102,13 +102,14 @@ fn name(element: Element, attributes: &mut UnmappedData) -> Name {
 fn role(element: Element) -> Entry<String> {
     let mut leftover = read_fields(element, |_, _| false);
     leftover.remove("#text");
-    Entry::new(element.text().into_owned(), leftover)
+    Entry::new(element.text().to_owned(), leftover)
 }
 
 fn address(element: Element) -> Entry<Address> {
     let mut address = Address::default();
     let mut streets = [None, None, None];
     let [street1, street2, street3] = &mut streets;
+    let mut rank = Rank::default();
     let leftover = read_fields(element, |child, text| match child {
         "street1" => fill(street1, text),
         "street2" => fill(street2, text),
@@ -118,28 +119,30 @@ fn address(element: Element) -> Entry<Address> {
         "postalcode" => fill(&mut address.postal_code, text),
         "countrycode" => fill(&mut address.country, text),
         "addresstype" => fill(&mut address.kind, text),
-        _ => false,
+        _ => rank.look_at(child, text),
     });
     address.lines = streets.into_iter().flatten().collect();
-    ranked(element, address, leftover)
+    rank.entry(address, leftover)
 }
 
 fn phone(element: Element) -> Entry<Phone> {
     let mut number = None;
     let mut kind = None;
+    let mut rank = Rank::default();
     let leftover = read_fields(element, |child, text| match child {
         "number" => fill(&mut number, text),
         "phonetype" => fill(&mut kind, text),
-        _ => false,
+        _ => rank.look_at(child, text),
     });
     let value = Phone { number: number.unwrap_or_default(), kind, primary: false };
-    ranked(element, value, leftover)
+    rank.entry(value, leftover)
 }
 
 fn email(element: Element) -> Entry<Email> {
     let mut address = None;
     let mut kind = None;
     let mut bad = None;
+    let mut rank = Rank::default();
     let leftover = read_fields(element, |child, text| match child {
         "address" => fill(&mut address, text),
         "emailtype" => fill(&mut kind, text),
@@ -147,10 +150,10 @@ fn email(element: Element) -> Entry<Email> {
             bad = flag(text);
             bad.is_some()
         }
-        _ => false,
+        _ => rank.look_at(child, text),
     });
     let value = Email { address: address.unwrap_or_default(), kind, primary: false, bad: bad.unwrap_or(false) };
-    ranked(element, value, leftover)
+    rank.entry(value, leftover)
 }
 
 /// The source's booleans; an empty one is false.
@@ -159,14 +162,27 @@ fn flag(text: &str) -> Option<bool> {
     if is_false { Some(false) } else { is_true(text).then_some(true) }
 }
 
-/// An entry that may be `preferred` or `best`. Both are left over, too: `primary` holds less than they do.
-fn ranked<T>(element: Element, value: T, leftover: Attributes) -> Entry<T> {
-    Entry { preferred: says(element, "preferred"), best: says(element, "best"), ..Entry::new(value, leftover) }
+/// Whether an entry is `preferred` or `best`. Both are left over, too: `primary` holds less than they do.
+#[derive(Default)]
+struct Rank {
+    preferred: bool,
+    best: bool,
 }
 
-/// Whether an element has a child of this name that holds the source's `true`.
-fn says(element: Element, name: &str) -> bool {
-    element.children().any(|child| child.known_name() == name && is_true(&child.text()))
+impl Rank {
+    /// Looks at an entry's child. `false`: no field holds it.
+    fn look_at(&mut self, child: &str, text: &str) -> bool {
+        match child {
+            "preferred" => self.preferred |= is_true(text),
+            "best" => self.best |= is_true(text),
+            _ => {}
+        }
+        false
+    }
+
+    fn entry<T>(self, value: T, leftover: Attributes) -> Entry<T> {
+        Entry { value, leftover, preferred: self.preferred, best: self.best }
+    }
 }
 
 /// Whether a membership makes its holder a member. It is no part of the membership as it is stored.
@@ -232,7 +248,7 @@ impl Employer {
         for job in jobs.children().filter(|child| child.known_name() == "job") {
             let text_of =
                 |name: &str| job.children().find(|child| child.known_name() == name).map(|child| child.text());
-            let says = |name: &str| text_of(name).is_some_and(|text| is_true(&text));
+            let says = |name: &str| text_of(name).is_some_and(is_true);
             let rank = match () {
                 () if says("preferred") => 3,
                 () if says("best") => 2,
@@ -241,7 +257,7 @@ impl Employer {
             };
             let name = text_of("employername").unwrap_or_default();
             if rank > self.rank && !name.is_empty() {
-                *self = Self { name: Some(name.into_owned()), rank };
+                *self = Self { name: Some(name.to_owned()), rank };
             }
         }
     }

@@ -77,7 +77,7 @@ fn take(element: Element, field: &mut Option<String>, attributes: &mut UnmappedD
 
 fn take_birth_date(element: Element, field: &mut Option<String>, attributes: &mut UnmappedData) {
     let text = element.text();
-    let is_whole = match birth_date(&text) {
+    let is_whole = match birth_date(text) {
         BirthDate::None => true,
         BirthDate::Day(day) => fill(field, day),
         BirthDate::DayAndTime(day) => {

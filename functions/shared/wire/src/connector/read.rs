@@ -8,7 +8,8 @@ use crate::{Limits, ReadError};
 /// Reads a whole document whose own element has one of these names, in any case; the first is the usual one.
 pub(super) fn read_tree(document: &[u8], limits: &Limits, roots: &'static [&'static str]) -> Result<Tree, ReadError> {
     let handler = WholeDocument { limits: *limits, roots, tree: Tree::default(), prefix: String::new(), elements: 0 };
-    let mut scanner = Scanner::of_push(document, *limits, handler);
+    let document_bytes = limits.document_bytes.min(Tree::MOST_BYTES);
+    let mut scanner = Scanner::of_push(document, Limits { document_bytes, ..*limits }, handler);
     scanner.run()?;
     Ok(scanner.dispatcher.handler.tree)
 }

@@ -212,7 +212,7 @@ fn read_lead(element: Element, lead: &mut Option<Lead>, attributes: &mut Unmappe
         match name {
             OWNER_ID => drop(fill(&mut lead.owner, text)),
             LEAD_SOURCE_ID => drop(fill(&mut lead.lead_source, text)),
-            date if !text.is_empty() && !is_date(&text) => {
+            date if !text.is_empty() && !is_date(text) => {
                 problems.add(&format!("{LEAD_INFO}/{date}"), "must be a date of the form YYYY-MM-DD");
             }
             _ => {}

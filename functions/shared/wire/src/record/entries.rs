@@ -29,7 +29,7 @@ pub(crate) fn read_fields(element: Element, mut take: impl FnMut(&str, &str) -> 
     let mut leftover = UnmappedData::default();
     leftover.insert_own_data(element);
     for child in element.children() {
-        let taken = take(child.known_name(), &child.text());
+        let taken = take(child.known_name(), child.text());
         if !taken || !child.is_plain() {
             leftover.insert_element(child);
         }

@@ -22,7 +22,8 @@ pub(crate) struct RecordBuilder {
 
 impl RecordBuilder {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        let customer_bytes = limits.customer_bytes.min(Tree::MOST_BYTES);
+        Self { limits: Limits { customer_bytes, ..limits }, ..Self::default() }
     }
 
     /// Begins the record's element: its tag comes to [`start`](Self::start) next.

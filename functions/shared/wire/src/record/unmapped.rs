@@ -48,7 +48,7 @@ impl UnmappedData {
         }
         let text = element.text();
         if !text.is_empty() {
-            self.insert("#text".to_owned(), Attribute::Text(text.into_owned()));
+            self.insert("#text".to_owned(), Attribute::Text(text.to_owned()));
         }
     }
 
@@ -68,7 +68,7 @@ impl UnmappedData {
 /// of, and otherwise an object of its children, its attributes (`@name`) and its text (`#text`).
 pub(crate) fn attribute_of(element: Element) -> Attribute {
     if element.is_plain() {
-        return Attribute::Text(element.text().into_owned());
+        return Attribute::Text(element.text().to_owned());
     }
     if is_list(element) {
         return Attribute::List(element.children().map(attribute_of).collect());
