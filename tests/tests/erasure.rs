@@ -14,6 +14,7 @@ use tests::{AssociationAnywhereFixture, DestinationsFixture, Log};
 mod erasure {
     mod again;
     mod documents;
+    mod gone;
     mod lifting;
     mod races;
     mod reports;

@@ -93,8 +93,7 @@ impl Importer {
             let (secrets, hashes) = sealed(connection, secrets).await?;
             plan.hash_secrets(&places, &secrets, hashes);
         }
-        let erased = self.tables.erasures.of(&connection.tenant).await?;
-        plan.work_out(&known, &erased, &mut turns).await;
+        plan.work_out(&known, &self.tables.erasures, &mut turns).await?;
         if record.saves_undo {
             let recorded = imports.images(connection, &record, deadline).await?;
             let images = plan.new_images(&known, recorded, &mut turns).await;

@@ -5,7 +5,7 @@ use model::import::{
     RowOutcome, apply_rows, state_made_by,
 };
 use model::{ConnectionKey, Content, Customer, CustomerId, Status};
-use store::{Erased, ImportCounts, Revision};
+use store::{Erasures, ImportCounts, Revision, Standing, StoreError};
 use wire::customers_batch::{GeneratedIds, RowProblem};
 
 use crate::password_hash::Secret;
@@ -95,19 +95,35 @@ impl<'a> Plan<'a> {
 
     /// Works out once what becomes of every customer, from what is known of it. One that was erased, or is new and has
     /// the address of one that was, stays as it is, and leaves neither an image nor a claim.
-    pub(crate) async fn work_out(&mut self, known: &Known, erased: &Erased, turns: &mut Turns) {
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub(crate) async fn work_out(
+        &mut self,
+        known: &Known,
+        erasures: &Erasures,
+        turns: &mut Turns,
+    ) -> Result<(), StoreError> {
+        let tenant = &self.connection.tenant;
+        let erased = erasures.of(tenant).await?;
         for source_id in self.customers.clone() {
             let stored = stored(known, source_id);
             // Content that is stored already is not written again.
-            let content = self
+            let mut content = self
                 .content(source_id, stored)
-                .filter(|content| stored.is_none_or(|stored| stored.content != *content))
-                .filter(|content| !erased.keeps_away(&self.id_of(source_id), stored, content));
+                .filter(|content| stored.is_none_or(|stored| stored.content != *content));
+            if let Some(new) = &content {
+                let (id, standing) = (self.id_of(source_id), stored.map(Standing::from));
+                if erasures.keeps_away(tenant, &erased, &id, standing, new).await? {
+                    content = None;
+                }
+            }
             let had: Vec<Claim> = stored.iter().flat_map(|customer| Claim::of(&customer.content)).collect();
             let new_claims = content.iter().flat_map(Claim::of).filter(|claim| !had.contains(claim)).collect();
             self.planned.insert(source_id, Planned { content, new_claims });
             turns.took(self.rows_of.get(source_id).map_or(1, Vec::len)).await;
         }
+        Ok(())
     }
 
     fn id_of(&self, source_id: &str) -> CustomerId {

@@ -93,3 +93,21 @@ async fn what_would_be_erased_again_is_said_before() {
     assert_eq!((customers, neighbours), (vec!["aa~1007".to_owned()], vec!["aa~1008".to_owned()]));
     assert!(!world.customer(1007).await.unwrap().is_erased(), "nothing was done");
 }
+
+#[tokio::test]
+async fn an_erasure_that_is_repeated_hides_nobody_who_came_in_between() {
+    let world = AssociationAnywhereFixture::with_customers(20).await;
+    world.sync().await;
+    let before = item_of(&world, 1007).await;
+    erase(&world, &customer(1007)).await;
+    world.clock.advance(Duration::from_secs(60));
+    // A function of the release before has taken somebody in under another id.
+    let mut later = before;
+    later.insert("id".to_owned(), AttributeValue::S("acme/aa~1999".to_owned()));
+    later.insert("first_seen".to_owned(), AttributeValue::N(world.now().as_millisecond().to_string()));
+    put(&world, later).await;
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(erase(&world, &customer(1007)).await.neighbours, Vec::<String>::new());
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(erase_again(&world).await.customers, ["aa~1999"]);
+}

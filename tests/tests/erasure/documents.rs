@@ -58,6 +58,7 @@ async fn no_document_comes_back_of_who_was_erased_by_address_and_never_stored() 
 async fn no_document_is_kept_of_who_was_erased_by_id_however_the_queue_spells_it() {
     let world = AssociationAnywhereFixture::with_customers(20).await;
     world.sync().await;
+    let stored_address = address_of(&world, 1007);
     world.source.set_habits(|habits| habits.queues_with_zeros = true);
     world.source.poison(1007, Poison::HugeText(450_000));
     world.source.change([1007]);
@@ -66,6 +67,12 @@ async fn no_document_is_kept_of_who_was_erased_by_id_however_the_queue_spells_it
     let failed = world.failures().all(&world.connection()).await.unwrap();
     assert_eq!(failed.len(), 1);
     assert!(failed[0].raw.contains(&texts[1]), "{}", failed[0].source_id);
+    for whom in [Whom::Customer("aa~1007".parse().unwrap()), stored_address] {
+        let exported = Exporter::new(&world.tables()).export("acme", &whom, world.now()).await.unwrap();
+        let failures = exported["customers"][0]["failures"].as_array().unwrap();
+        assert_eq!(failures.len(), 1, "{whom:?}: {exported}");
+        assert!(failures[0]["document"].as_str().unwrap().contains(&texts[1]), "{exported}");
+    }
     erase(&world, &Whom::Customer("aa~1007".parse().unwrap())).await;
     assert_eq!(items_with(&world, &texts).await, Vec::<String>::new());
     world.source.change([1007]);

@@ -90,6 +90,41 @@ async fn a_new_customer_that_was_on_its_way_when_it_was_erased_does_not_stay() {
     }
 }
 
+#[tokio::test]
+async fn a_new_customer_that_the_report_names_as_one_who_stays_does_stay() {
+    let world = AssociationAnywhereFixture::with_customers(2).await;
+    let other = "other@example.org";
+    let gate = Arc::new(Gate { operation: "PutItem", about: other, reached: Notify::new(), open: Notify::new() });
+    let shadow = world.tables_with(world.database.client_through(gate.clone()), world.clock.clone()).shadow;
+    let (key, deadline) = (world.connection(), world.now() + Duration::from_secs(600));
+    let change = |source_id: &str, content| IncomingChange {
+        source_id: source_id.to_owned(),
+        version: Version::of_batch(1, 1),
+        news: Change::Present(Box::new(content)),
+    };
+    world.shadow().upsert(&key, vec![change("7", jane())], deadline).await.unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    // Her daughter is new in a chunk of which somebody else is still to be written.
+    let slow = Email { address: other.to_owned(), ..Email::default() };
+    let slow = Content { emails: vec![slow], ..Content::default() };
+    let write = async { shadow.upsert(&key, vec![change("8", jane()), change("9", slow)], deadline).await.unwrap() };
+    let erasing = async {
+        gate.reached.notified().await;
+        while world.customer(8).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(Duration::from_secs(20));
+        let report = erase(&world, &both()[0]).await;
+        gate.open.notify_one();
+        report
+    };
+    let (_, report) = futures::join!(write, erasing);
+    assert_eq!(report.neighbours, ["aa~8"]);
+    assert_eq!(world.customer(8).await.unwrap().content.status, Status::Active);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.eraser().erase_again("acme", deadline).await.unwrap().customers, Vec::<String>::new());
+}
+
 async fn shadow_again(world: &AssociationAnywhereFixture) {
     let news = Change::Present(Box::new(jane()));
     let change = IncomingChange { source_id: "7".to_owned(), version: Version::of_batch(2, 1), news };

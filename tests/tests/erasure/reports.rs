@@ -1,12 +1,14 @@
 //! What a report of an erasure must name.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use config::DESTINATION;
 use model::ConnectionKey;
 use operations::persons::{AtDestination, DestinationLeft, Exporter};
 use store::{Failure, Whom};
-use tests::DestinationsFixture;
+use tests::{BusinessCatalystFixture, CONTROL_TABLE, DestinationsFixture};
 
 use crate::{address_of, erase};
 
@@ -63,6 +65,42 @@ async fn documents_of_a_connection_that_is_not_in_the_file_any_more_are_emptied(
     world.failures().put(&gone, &failure).await.unwrap();
     erase(&world, &Whom::Customer("aa~1007".parse().unwrap())).await;
     assert_eq!(world.failures().all(&gone).await.unwrap()[0].raw, "");
+}
+
+async fn listed_items(site: &BusinessCatalystFixture) -> Vec<HashMap<String, AttributeValue>> {
+    let scan = site.clients.dynamodb.scan().table_name(CONTROL_TABLE).filter_expression("begins_with(entry, :listed)");
+    let scan = scan.expression_attribute_values(":listed", AttributeValue::S("listed/".to_owned()));
+    scan.send().await.unwrap().items.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_source_has_listed_is_named_while_a_batch_needs_it_and_removed_once_none_does() {
+    let site = BusinessCatalystFixture::with_contacts(3).await;
+    let whom = Whom::Customer("bc~1001".parse().unwrap());
+    let erase = async || {
+        let report = site.eraser().erase("acme", &whom, site.now() + Duration::from_secs(60)).await.unwrap();
+        (report.open_batches, report.abandoned_batches)
+    };
+    site.poll().await;
+    let listed = listed_items(&site).await;
+    assert!(!listed.is_empty());
+    assert_eq!(erase().await, (vec!["bc".to_owned()], Vec::new()));
+    assert_eq!(listed_items(&site).await, listed, "a worker needs them");
+
+    let registration = site.connections().get(&site.connection()).await.unwrap().unwrap();
+    site.connections().remove(&site.connection()).await.unwrap();
+    assert_eq!(erase().await, (Vec::new(), vec!["bc".to_owned()]));
+    assert_eq!(listed_items(&site).await, listed, "the connection may come back");
+    site.connections().put(&registration).await.unwrap();
+    site.sync().await;
+    assert_eq!(listed_items(&site).await, []);
+
+    // A worker that died after it had settled the chunk.
+    for item in listed {
+        site.clients.dynamodb.put_item().table_name(CONTROL_TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+    assert_eq!(erase().await, (Vec::new(), Vec::new()));
+    assert_eq!(listed_items(&site).await, []);
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use model::CustomerId;
 use operations::persons::{EraseError, Exporter};
 use store::Whom;
-use tests::AssociationAnywhereFixture;
+use tests::{AssociationAnywhereFixture, IMPORT_TABLE};
 
 use super::support::{Form, connection, post, undo, world};
 
@@ -175,4 +176,51 @@ async fn an_import_that_is_sent_again_leaves_no_item_of_who_was_erased() {
         let found = world.items_with(&hashes.each_ref().map(String::as_str)).await;
         assert_eq!(found, Vec::<String>::new(), "{whom:?}");
     }
+}
+
+#[tokio::test]
+async fn who_was_undone_before_an_address_was_erased_does_not_come_back_with_it() {
+    let world = world().await;
+    let form = Form::rows("update", &HEADERS, &[JANE, BOB]);
+    let import = post(&world, &form).await.import();
+    undo(&world, &import).await;
+    world.clock.advance(Duration::from_secs(60));
+    erase(&world, &Whom::Address("janette@example.org".to_owned())).await;
+    world.clock.advance(Duration::from_secs(60));
+    let corrected = Form::rows("update", &HEADERS, &[&JANE.replace("Doeberg", "Doe-Berg"), BOB]);
+    post(&world, &corrected).await;
+    assert_is_gone(&world).await;
+    let bob = world.tables().shadow.get(&connection(), "8").await.unwrap().unwrap();
+    assert_eq!(bob.content.name.first.as_deref(), Some("Bob"), "the others come");
+}
+
+#[tokio::test]
+async fn an_export_has_no_hash_of_a_secret() {
+    let world = world().await;
+    let headers = [&HEADERS[..], &["customer_PIN"]].concat();
+    post(&world, &Form::rows("update", &headers, &[&format!("{JANE}|4711")])).await;
+    post(&world, &Form::rows("update", &HEADERS, &[&JANE.replace("555-010-4711", "555-010-0000")])).await;
+    let exported = Exporter::new(&world.tables()).export("acme", &jane(), world.now()).await.unwrap();
+    let before = &exported["customers"][0]["imports"][1]["before"];
+    assert_eq!(before["phones"][0]["number"], "555-010-4711", "{exported}");
+    let text = exported.to_string();
+    assert!(!text.contains("argon2") && !text.contains("hidden"), "{text}");
+}
+
+#[tokio::test]
+async fn claims_of_addresses_and_cards_that_somebody_had_before_are_removed_too() {
+    let world = world().await;
+    let post_without_undo = async |row: &str| {
+        post(&world, &Form::rows("update", &HEADERS, &[row, BOB]).with("no_undo", "yes")).await;
+    };
+    post_without_undo(JANE).await;
+    post_without_undo(&JANE.replace("janette@", "jd@").replace("|4711|", "|4799|")).await;
+    let claims = async || {
+        let items = world.clients.dynamodb.scan().table_name(IMPORT_TABLE).send().await.unwrap().items.unwrap();
+        let is_janes = |ids: &AttributeValue| ids.as_ss().unwrap().contains(&"7".to_owned());
+        items.iter().filter(|item| item.get("ids").is_some_and(is_janes)).count()
+    };
+    assert_eq!(claims().await, 4, "of two addresses and two cards");
+    let report = erase(&world, &jane()).await;
+    assert_eq!((claims().await, report.removed.import_claims), (0, 4));
 }

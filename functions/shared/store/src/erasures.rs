@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `head` | `version`: how often the list has changed; `key`: what fingerprints are made with, at random |
 //! | `part/<0 to 15>` | `fingerprints`: of ids and of e-mail addresses, by their first byte |
-//! | `of/<fingerprint>` | one customer: `fingerprints` of its id and its addresses, and `at`, when it was erased; `by`, the fingerprints of the addresses that brought it in, and `itself`, if it was named by its id. Or an address that was erased by itself |
+//! | `of/<fingerprint>` | one customer: `fingerprints` of its id and its addresses, and `at`, when it was erased; `by`, the fingerprints of the addresses that brought it in, and `itself`, if it was named by its id; `left`, those of others who had one of its addresses and were left alone. Or an address that was erased by itself |
 //!
 //! A fingerprint is the first half of an HMAC-SHA-256. So the list says of nobody who they are, but whether somebody is
 //! among them. Of an id there are two: of the id as it is, and of what [all its spellings](model::fold_id) have in
@@ -14,8 +14,8 @@
 //! read if the version is another one than before. The list is written before a record is erased, and the record that
 //! is left says so itself ([`Customer::is_erased`](model::Customer::is_erased)), also of a customer that had none. So a
 //! writer that has read the list just before finds another record than it has read. Who may be new under an address of
-//! somebody erased has no such record: whoever has written somebody new asks for the list once more, and takes back
-//! whom it refuses by then.
+//! somebody erased has no such record: whoever has written somebody who was not there asks for the list once more, and
+//! takes back whom it refuses by then. A tombstone is nobody who is there: an erasure does not find it by an address.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
-use model::{ConnectionKey, Content, Customer, CustomerId, fold_id};
+use model::{ConnectionKey, Content, Customer, CustomerId, Status, fold_id};
 use sha2::Sha256;
 
 use crate::clock::lock;
@@ -45,6 +45,8 @@ const NOTE: &str = "of/";
 const FINGERPRINTS: &str = "fingerprints";
 /// How many parts the list has: an item takes some 20,000 fingerprints.
 const PARTS: u8 = 16;
+/// How many of those who are left alone are noted: an address of more is no person's.
+const MOST_LEFT: usize = 1_000;
 /// How many bytes a fingerprint has.
 const BYTES: usize = 16;
 
@@ -125,16 +127,44 @@ impl Erased {
     pub fn holds_an_address_of(&self, content: &Content) -> bool {
         !self.fingerprints.is_empty() && !self.addresses_of(content).is_empty()
     }
+}
 
-    /// Whether content must not be stored under an id that may be new. A customer that is there already, and was not
-    /// erased, may have the address of one that was.
-    pub fn refuses(&self, id: &CustomerId, content: Option<&Content>, is_new: bool) -> bool {
-        self.holds(id) || is_new && content.is_some_and(|content| self.holds_an_address_of(content))
+/// What is noted of somebody.
+struct NewNote<'a> {
+    /// The addresses that brought them in; `None` if they were named themselves.
+    by: Option<BTreeSet<Fingerprint>>,
+    all: &'a BTreeSet<Fingerprint>,
+    left: BTreeSet<Fingerprint>,
+    brings_addresses: bool,
+    at: Timestamp,
+}
+
+/// How a record stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Whether it says that its customer was erased.
+    pub(crate) is_erased: bool,
+    /// When the customer was first stored.
+    pub(crate) first_seen: Timestamp,
+    /// Since when it is a tombstone, if it is one.
+    pub(crate) gone_since: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether the customer was there at a time, as far as the record tells.
+    fn was_there(&self, at: Timestamp) -> bool {
+        self.first_seen <= at && self.gone_since.is_none_or(|gone_since| at < gone_since)
     }
+}
 
-    /// Whether a customer with this record, or with none, must not get this content.
-    pub fn keeps_away(&self, id: &CustomerId, stored: Option<&Customer>, content: &Content) -> bool {
-        stored.is_some_and(Customer::is_erased) || self.refuses(id, Some(content), stored.is_none())
+impl From<&Customer> for Standing {
+    fn from(customer: &Customer) -> Self {
+        let is_gone = customer.content.status == Status::Deleted;
+        Self {
+            is_erased: customer.is_erased(),
+            first_seen: customer.first_seen_at,
+            gone_since: is_gone.then_some(customer.changed_at),
+        }
     }
 }
 
@@ -163,13 +193,38 @@ impl Erasures {
         Ok(erased)
     }
 
+    /// Whether a customer with such a record, or with none, must not get this content: it was erased; or it is not
+    /// there, and has the address of somebody who was, unless the erasure has left it alone. Whoever is there may have
+    /// such an address.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn keeps_away(
+        &self,
+        tenant: &str,
+        erased: &Erased,
+        id: &CustomerId,
+        stored: Option<Standing>,
+        content: &Content,
+    ) -> Result<bool, StoreError> {
+        match stored {
+            _ if erased.holds(id) => Ok(true),
+            Some(Standing { is_erased: true, .. }) => Ok(true),
+            Some(Standing { gone_since: None, .. }) => Ok(false),
+            _ if !erased.holds_an_address_of(content) => Ok(false),
+            None => Ok(true),
+            Some(tombstone) => Ok(self.notes(tenant).await?.is_newcomer(erased, id, content, Some(tombstone))),
+        }
+    }
+
     async fn part(&self, partition: &ConnectionKey, part: u8) -> Result<HashSet<Fingerprint>, StoreError> {
         Ok(self.table.get(partition, &part_entry(part)).await?.map(|item| read_set(&item)).unwrap_or_default())
     }
 
     /// Notes that somebody is erased: a customer, with the addresses that it had, or an address by itself. From then on
     /// the customer is not stored, and no new one with one of the addresses is. `by` is the address that the customer
-    /// was found by; `None` if it was named itself.
+    /// was found by; `None` if it was named itself. `left` are others who have one of the addresses, and are left
+    /// alone.
     ///
     /// # Errors
     /// If the store fails: then some of it may be noted.
@@ -179,6 +234,7 @@ impl Erasures {
         whom: &Whom,
         by: Option<&str>,
         addresses: &BTreeSet<String>,
+        left: &BTreeSet<CustomerId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let partition = partition(tenant);
@@ -190,7 +246,9 @@ impl Erasures {
             all.insert(of_spelling(&key, id));
         }
         let by = by.map(|address| BTreeSet::from([of_address(&key, address)]));
-        self.note(&partition, &own, by.as_ref(), &all, now).await?;
+        let left = left.iter().take(MOST_LEFT).map(|id| of_id(&key, id)).collect();
+        let brings_addresses = matches!(whom, Whom::Address(_)) || !addresses.is_empty();
+        self.note(&partition, &own, &NewNote { by, all: &all, left, brings_addresses, at: now }).await?;
         self.change(&partition, "ADD", &all).await
     }
 
@@ -207,42 +265,44 @@ impl Erasures {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let erased = self.of(tenant).await?;
-        let by = erased.addresses_of(content);
+        let by = Some(erased.addresses_of(content)).filter(|by| !by.is_empty());
         let own = of_id(&erased.key, id);
         let all = BTreeSet::from([own, of_spelling(&erased.key, id)]);
         let partition = partition(tenant);
-        self.note(&partition, &own, Some(&by).filter(|by| !by.is_empty()), &all, now).await?;
+        let note = NewNote { by, all: &all, left: BTreeSet::new(), brings_addresses: false, at: now };
+        self.note(&partition, &own, &note).await?;
         self.change(&partition, "ADD", &all).await
     }
 
-    /// Somebody who is erased once more keeps what was noted then.
-    async fn note(
-        &self,
-        partition: &ConnectionKey,
-        own: &Fingerprint,
-        by: Option<&BTreeSet<Fingerprint>>,
-        all: &BTreeSet<Fingerprint>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = match by {
-            Some(_) => "SET #at = :at ADD #set :set, #by :by",
-            None => "SET #at = :at, #itself = :true ADD #set :set",
-        };
-        let note = self
+    /// Somebody who is erased once more keeps what was noted then; also the time, unless addresses are brought in
+    /// again, whose other holders are named once more.
+    async fn note(&self, partition: &ConnectionKey, own: &Fingerprint, new: &NewNote<'_>) -> Result<(), StoreError> {
+        let at = if new.brings_addresses { ":at" } else { "if_not_exists(#at, :at)" };
+        let mut assigned = format!("SET #at = {at}");
+        let mut added = "ADD #set :set".to_owned();
+        let mut note = self
             .table
             .update(partition, &of_entry(own))
-            .update_expression(update)
             .expression_attribute_names("#at", "at")
             .expression_attribute_names("#set", FINGERPRINTS)
-            .expression_attribute_values(":at", time(now))
-            .expression_attribute_values(":set", set(all));
-        let note = match by {
-            Some(by) => note.expression_attribute_names("#by", notes::BY).expression_attribute_values(":by", set(by)),
-            None => note
+            .expression_attribute_values(":at", time(new.at))
+            .expression_attribute_values(":set", set(new.all));
+        if let Some(by) = &new.by {
+            added += ", #by :by";
+            note = note.expression_attribute_names("#by", notes::BY).expression_attribute_values(":by", set(by));
+        } else {
+            assigned += ", #itself = :true";
+            note = note
                 .expression_attribute_names("#itself", notes::ITSELF)
-                .expression_attribute_values(":true", AttributeValue::Bool(true)),
-        };
-        self.table.send(note).await.map(|_| ())
+                .expression_attribute_values(":true", AttributeValue::Bool(true));
+        }
+        if !new.left.is_empty() {
+            added += ", #left :left";
+            note = note
+                .expression_attribute_names("#left", notes::LEFT)
+                .expression_attribute_values(":left", set(&new.left));
+        }
+        self.table.send(note.update_expression(format!("{assigned} {added}"))).await.map(|_| ())
     }
 
     /// How many customers, and addresses by themselves, were erased.

@@ -70,7 +70,7 @@ pub use deletion_limit::DeletionLimit;
 pub use deliveries::{Deliveries, Delivery, DeliveryCounts, Effort, Listed, Part, Progress, Witness};
 pub use drift::{Drift, DriftState};
 pub use email_index::EmailIndex;
-pub use erasures::{Erased, Erasures, Lifting, Notes, Whom, addresses_in};
+pub use erasures::{Erased, Erasures, Lifting, Notes, Standing, Whom, addresses_in};
 pub use error::StoreError;
 pub use failures::{
     Failure, FailureMarks, FailurePage, Failures, Redrive, Sweep, Swept, Withheld, WithheldDeletion, naming_addresses,

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::item::{Item, Read, bytes, number, text, time};
 use crate::table::{Refused, Table, id_key};
-use crate::{Erased, Erasures, StoreError};
+use crate::{Erased, Erasures, Standing, StoreError};
 
 mod change;
 mod erase;
@@ -30,6 +30,8 @@ mod listing;
 mod revise;
 
 pub use change::ShadowChange;
+use erase::Newcomer;
+
 pub use erase::ErasedRecord;
 pub use revise::{Revised, Revision};
 
@@ -100,8 +102,7 @@ pub enum UpsertError {
 struct StoredHead {
     stamp: StoredVersion,
     revision: u64,
-    first_seen: Timestamp,
-    is_erased: bool,
+    standing: Standing,
 }
 
 impl StoredHead {
@@ -109,9 +110,22 @@ impl StoredHead {
         Self {
             stamp: StoredVersion { version: customer.version.clone(), hash: customer.content.hash() },
             revision: customer.revision,
-            first_seen: customer.first_seen_at,
-            is_erased: customer.is_erased(),
+            standing: Standing::from(customer),
         }
+    }
+}
+
+/// What became of one record that was merged.
+struct MergeEnd {
+    outcome: Outcome,
+    /// The later batch that stored a newer one.
+    overtaken_by: Option<u64>,
+    newcomer: Option<Newcomer>,
+}
+
+impl MergeEnd {
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, overtaken_by: None, newcomer: None }
     }
 }
 
@@ -135,7 +149,7 @@ impl Record<'_> {
         item.insert("version".to_owned(), text(self.version.as_str()));
         item.insert("hash".to_owned(), bytes(self.hash.as_bytes()));
         item.insert("revision".to_owned(), number(head.map_or(0, |head| head.revision) + 1));
-        item.insert("first_seen".to_owned(), time(head.map_or(now, |head| head.first_seen)));
+        item.insert("first_seen".to_owned(), time(head.map_or(now, |head| head.standing.first_seen)));
         item.insert("changed".to_owned(), time(now));
         item.insert("doc".to_owned(), text(self.document));
         if self.is_listed {
@@ -174,7 +188,7 @@ impl Shadow {
         deadline: Timestamp,
     ) -> Result<Merged, StoreError> {
         let keys = incoming.iter().map(|record| item_key(connection, &record.source_id)).collect();
-        let attributes = ["id", "version", "hash", "revision", "first_seen", "state"];
+        let attributes = ["id", "version", "hash", "revision", "first_seen", "changed", "listing", "state"];
         let erased = self.erasures.of(&connection.tenant).await?;
         let stored = self.table.get_many(keys, &attributes, deadline).await?;
         let mut heads = HashMap::with_capacity(stored.len());
@@ -184,52 +198,34 @@ impl Shadow {
         }
         let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
-            let is_new = head.is_none() && matches!(record.news, Change::Present(_));
             let erased = &*erased;
             async move {
-                let outcome = self.merge(connection, &record, head, erased, deadline).await;
-                (record.source_id, is_new, outcome)
+                let merged = self.merge(connection, &record, head, erased, deadline).await;
+                (record.source_id, merged)
             }
         }))
         .buffer_unordered(WRITES_AT_ONCE);
         let mut merged = Merged { outcomes: Vec::new(), overtaken_by: None };
-        let mut new = Vec::new();
-        while let Some((source_id, is_new, outcome)) = merges.next().await {
-            let outcome = outcome.map(|(outcome, later)| {
-                merged.overtaken_by = merged.overtaken_by.max(later);
+        let mut newcomers = Vec::new();
+        while let Some((source_id, ended)) = merges.next().await {
+            let outcome = ended.map(|MergeEnd { outcome, overtaken_by, newcomer }| {
+                merged.overtaken_by = merged.overtaken_by.max(overtaken_by);
+                newcomers.extend(newcomer);
                 outcome
             });
-            if is_new && matches!(outcome, Ok(Outcome::Written)) {
-                new.push(source_id.clone());
-            }
             merged.outcomes.push((source_id, outcome));
         }
         drop(merges);
-        self.take_back_new(connection, &erased, new, &mut merged.outcomes).await?;
-        Ok(merged)
-    }
-
-    /// Takes back new customers that must not be stored by now: each counts as unchanged.
-    async fn take_back_new(
-        &self,
-        connection: &ConnectionKey,
-        erased: &Erased,
-        new: Vec<String>,
-        outcomes: &mut [(String, Result<Outcome, UpsertError>)],
-    ) -> Result<(), StoreError> {
-        if new.is_empty() {
-            return Ok(());
-        }
-        let taken_back = self.take_back(connection, erased, new).await?;
-        for (source_id, outcome) in outcomes {
+        let taken_back = self.take_back(connection, &erased, newcomers).await?;
+        for (source_id, outcome) in &mut merged.outcomes {
             if taken_back.contains(source_id) {
                 *outcome = Ok(Outcome::Unchanged);
             }
         }
-        Ok(())
+        Ok(merged)
     }
 
-    /// What became of one record, and the later batch that stored a newer one, if any.
+    /// Merges one record.
     async fn merge(
         &self,
         connection: &ConnectionKey,
@@ -237,13 +233,10 @@ impl Shadow {
         mut head: Option<StoredHead>,
         erased: &Erased,
         deadline: Timestamp,
-    ) -> Result<(Outcome, Option<u64>), UpsertError> {
-        let content = match &incoming.news {
-            Change::Present(content) => Some(&**content),
-            Change::Gone => None,
-        };
-        if erased.refuses(&id_in(connection, &incoming.source_id), content, head.is_none()) {
-            return Ok((Outcome::Unchanged, None));
+    ) -> Result<MergeEnd, UpsertError> {
+        let id = id_in(connection, &incoming.source_id);
+        if erased.holds(&id) {
+            return Ok(MergeEnd::of(Outcome::Unchanged));
         }
         let document = match &incoming.news {
             Change::Present(content) => content.canonical_json(),
@@ -260,14 +253,22 @@ impl Shadow {
         }
         let hash = ContentHash::of(&document);
         for _ in 0..RACES {
-            if head.as_ref().is_some_and(|head| head.is_erased) {
-                return Ok((Outcome::Unchanged, None));
+            let standing = head.as_ref().map(|head| head.standing);
+            if standing.is_some_and(|standing| standing.is_erased) {
+                return Ok(MergeEnd::of(Outcome::Unchanged));
             }
             match merge_decision(head.as_ref().map(|head| &head.stamp), &incoming.version, &hash) {
-                Decision::Unchanged => return Ok((Outcome::Unchanged, None)),
-                Decision::Stale => return Ok((Outcome::Stale, None)),
-                Decision::Overtaken(later) => return Ok((Outcome::Stale, Some(later))),
+                Decision::Unchanged => return Ok(MergeEnd::of(Outcome::Unchanged)),
+                Decision::Stale => return Ok(MergeEnd::of(Outcome::Stale)),
+                Decision::Overtaken(later) => {
+                    return Ok(MergeEnd { overtaken_by: Some(later), ..MergeEnd::of(Outcome::Stale) });
+                }
                 Decision::Write => {}
+            }
+            if let Change::Present(content) = &incoming.news
+                && self.erasures.keeps_away(&connection.tenant, erased, &id, standing, content).await?
+            {
+                return Ok(MergeEnd::of(Outcome::Unchanged));
             }
             let record = Record {
                 source_id: &incoming.source_id,
@@ -279,11 +280,13 @@ impl Shadow {
             };
             match self.put_if_still(connection, &record, head.as_ref(), Some(deadline)).await? {
                 None => {
-                    let outcome = match incoming.news {
-                        Change::Present(_) => Outcome::Written,
-                        Change::Gone => Outcome::Tombstoned,
-                    };
-                    return Ok((outcome, None));
+                    return Ok(match incoming.news {
+                        Change::Present(_) => MergeEnd {
+                            newcomer: Newcomer::instead_of(standing, &incoming.source_id),
+                            ..MergeEnd::of(Outcome::Written)
+                        },
+                        Change::Gone => MergeEnd::of(Outcome::Tombstoned),
+                    });
                 }
                 Some(winner) => head = Some(winner),
             }
@@ -414,8 +417,11 @@ fn stored_head(item: &Item) -> Result<StoredHead, StoreError> {
     Ok(StoredHead {
         stamp: StoredVersion { version: Version::from_stored(read.text("version")?), hash },
         revision: read.number("revision")?,
-        first_seen: read.time("first_seen")?,
-        is_erased: read.optional_text("state")?.as_deref() == Some(Customer::ERASED),
+        standing: Standing {
+            is_erased: read.optional_text("state")?.as_deref() == Some(Customer::ERASED),
+            first_seen: read.time("first_seen")?,
+            gone_since: if read.has("listing") { None } else { Some(read.time("changed")?) },
+        },
     })
 }
 

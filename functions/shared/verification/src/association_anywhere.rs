@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
-use model::{Content, Customer, Status, fold_id, is_spelling_of};
+use model::{Content, Customer, CustomerId, Status, fold_id, is_spelling_of};
 use sources::SourceError;
 use sources::association_anywhere::{AssociationAnywhereClient, DetailsAnswer};
 use sources::companions::{COMPANIONS, MISSING_AT_ONCE, between};
-use store::{StoreError, Tables};
+use store::{Erased, Standing, StoreError, Tables};
 
 use crate::{Difference, Differing, Suspect, Unclear, Verified, VerifyError, fields_that_differ, wait_out};
 
@@ -326,6 +326,7 @@ impl Work<'_> {
             }
         }
         let mut records = self.records(said.keys().cloned().collect()).await?;
+        let erased = self.verifier.tables.erasures.of(&self.connection.key.tenant).await?;
         for (source_id, content) in said {
             let Some(record) = records.remove(&source_id) else {
                 self.unclear(vec![source_id], UNREADABLE_RECORD);
@@ -336,11 +337,12 @@ impl Work<'_> {
                 Some(record) if record.content.hash() == hash => self.look.agreeing += 1,
                 record => {
                     let difference = match &record {
-                        None => Difference::NotStored,
-                        Some(record) if record.is_erased() => {
+                        // Whoever was erased stays away, and so does a new customer with their address.
+                        record if self.is_kept_away(&erased, &source_id, record.as_ref(), &content).await? => {
                             self.look.agreeing += 1;
                             continue;
                         }
+                        None => Difference::NotStored,
                         Some(record) if record.content.status == Status::Deleted => Difference::StoredAsDeleted,
                         Some(record) => Difference::Fields(fields_that_differ(&record.content, &content)),
                     };
@@ -349,6 +351,19 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn is_kept_away(
+        &self,
+        erased: &Erased,
+        source_id: &str,
+        record: Option<&Customer>,
+        content: &Content,
+    ) -> Result<bool, StoreError> {
+        let key = &self.connection.key;
+        let id = CustomerId { connection: key.connection.clone(), source_id: source_id.to_owned() };
+        let erasures = &self.verifier.tables.erasures;
+        erasures.keeps_away(&key.tenant, erased, &id, record.map(Standing::from), content).await
     }
 
     /// The records of customers, `None` for one that has none; one that can't be read is left out.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
-use model::{Customer, CustomerId, ListedChange, ListedCustomer, Listing, ListingState, Status};
+use model::{Content, Customer, CustomerId, ListedChange, ListedCustomer, Listing, ListingState, Status};
 use sources::business_catalyst::{BusinessCatalystClient, ListedContact};
 use sources::{ContactPage, UNIDENTIFIED};
-use store::Tables;
+use store::{Standing, Tables};
 
 use crate::{Difference, Differing, Unclear, Verified, VerifyError, fields_that_differ, wait_out};
 
@@ -175,7 +175,11 @@ impl ContactsVerifier {
         let key = &connection.key;
         let wanted = page.customers.iter().map(|customer| (key.clone(), customer.source_id.clone()));
         let found = self.tables.shadow.find_many(wanted, deadline).await?;
-        let erased = self.tables.erasures.of(&key.tenant).await?;
+        let erasures = &self.tables.erasures;
+        let erased = erasures.of(&key.tenant).await?;
+        let keeps_away = async |id: &CustomerId, record: Option<&Customer>, content: &Content| {
+            erasures.keeps_away(&key.tenant, &erased, id, record.map(Standing::from), content).await
+        };
         let records: BTreeMap<&str, &Customer> =
             found.customers.iter().map(|customer| (customer.source_id.as_str(), customer)).collect();
         for ListedCustomer { source_id, news, .. } in page.customers {
@@ -209,7 +213,7 @@ impl ContactsVerifier {
                     let id = CustomerId { connection: key.connection.clone(), source_id: source_id.clone() };
                     let difference = match record {
                         // Whoever was erased stays away, and so does a new customer with their address.
-                        record if erased.refuses(&id, Some(&content), record.is_none()) => {
+                        record if keeps_away(&id, record, &content).await? => {
                             listed.agreeing += 1;
                             continue;
                         }

@@ -170,7 +170,8 @@ fn is_agreed_at_the_terminal(tenant: &str, whom: &str, customers: &[String], nei
 }
 
 fn print(report: &ErasureReport, is_local: bool) {
-    let ErasureReport { tenant, customers, removed, neighbours, destinations, open_batches, unreadable, .. } = report;
+    let ErasureReport { tenant, customers, removed, neighbours, destinations, .. } = report;
+    let ErasureReport { open_batches, abandoned_batches, unreadable, .. } = report;
     match customers.as_slice() {
         [] => println!("{tenant}: nobody is stored"),
         [one] => println!("{tenant}: erased {one}"),
@@ -203,6 +204,9 @@ fn print(report: &ErasureReport, is_local: bool) {
     }
     if !open_batches.is_empty() {
         println!("  batch in progress            {}: what it holds is gone when it ends", open_batches.join(", "));
+    }
+    for connection in abandoned_batches {
+        println!("  batch of no connection       {connection}: what it holds is gone after `forget {connection}`");
     }
     if *unreadable > 0 {
         println!("  can't be read                {unreadable} records: nobody knows whose they are");

@@ -63,11 +63,15 @@ pub enum EraseError {
 struct Erasure<'a> {
     tenant: &'a str,
     customers: &'a BTreeMap<CustomerId, FoundCustomer>,
+    /// Others who have one of their addresses, and are left alone.
+    neighbours: &'a BTreeSet<CustomerId>,
     /// Lower case: documents that hold one of them are emptied.
     texts: Vec<String>,
     /// The connections of the tenant, by their names: their kinds.
     kinds: &'a BTreeMap<String, String>,
     holders: &'a [Holder],
+    /// When they were looked for: see [`Eraser::now`].
+    began: Timestamp,
     deadline: Timestamp,
 }
 
@@ -110,7 +114,7 @@ impl Eraser {
     pub async fn erase(&self, tenant: &str, whom: &Whom, deadline: Timestamp) -> Result<ErasureReport, EraseError> {
         if let Whom::Address(_) = whom {
             let at = self.now(tenant).await?;
-            self.tables.erasures.add(tenant, whom, None, &BTreeSet::new(), at).await?;
+            self.tables.erasures.add(tenant, whom, None, &BTreeSet::new(), &BTreeSet::new(), at).await?;
         }
         self.carry_out(tenant, Search::Person(whom), deadline).await
     }
@@ -131,6 +135,7 @@ impl Eraser {
         search: Search<'_>,
         deadline: Timestamp,
     ) -> Result<ErasureReport, EraseError> {
+        let began = self.now(tenant).await?;
         let mut found = self.finder.find(tenant, search).await?;
         let registered = all_connections(&self.tables.registry).await?.into_iter().filter(|it| it.key.tenant == tenant);
         let kinds: BTreeMap<String, String> = registered.map(|it| (it.key.connection, it.kind)).collect();
@@ -143,7 +148,7 @@ impl Eraser {
         let mut leases = Leases::new();
         let leased = self.lease_all(importing.map(|it| ConnectionKey::new(tenant, it)), &mut leases).await;
         let erased = match leased {
-            Ok(()) => self.erase_leased(tenant, search, &mut found, &kinds, &leases, deadline).await,
+            Ok(()) => self.erase_leased(tenant, search, &mut found, &kinds, &leases, (began, deadline)).await,
             Err(error) => Err(error),
         };
         for (key, owner) in &leases {
@@ -183,7 +188,7 @@ impl Eraser {
         found: &mut Found,
         kinds: &BTreeMap<String, String>,
         leases: &Leases,
-        deadline: Timestamp,
+        (began, deadline): (Timestamp, Timestamp),
     ) -> Result<ErasureReport, EraseError> {
         if !leases.is_empty() {
             // An import may have ended since.
@@ -198,22 +203,27 @@ impl Eraser {
             removed: Places::default(),
             neighbours: found.neighbours.iter().map(CustomerId::to_string).collect(),
             destinations: holders.iter().flat_map(|holder| holder.left(ids.clone())).collect(),
-            open_batches: self.open_batches(tenant, kinds).await?,
+            open_batches: self.open_batches(tenant, kinds.keys()).await?,
+            abandoned_batches: Vec::new(),
             unreadable: found.unreadable,
         };
         let texts = found.customers.values().flat_map(FoundCustomer::telling_texts);
         let texts = texts.map(|text| text.to_lowercase()).collect();
-        let customers = &found.customers;
-        let erasure = Erasure { tenant, customers, texts, kinds, holders: &holders, deadline };
-        match self.remove(&erasure, leases, &mut report.removed).await {
+        let Found { customers, neighbours, .. } = &*found;
+        let erasure = Erasure { tenant, customers, neighbours, texts, kinds, holders: &holders, began, deadline };
+        match self.remove(&erasure, leases, &mut report).await {
             Ok(()) => Ok(report),
             Err(cause) => Err(EraseError::Unfinished { report: Box::new(report), cause: Box::new(cause) }),
         }
     }
 
-    async fn open_batches(&self, tenant: &str, kinds: &BTreeMap<String, String>) -> Result<Vec<String>, StoreError> {
+    async fn open_batches(
+        &self,
+        tenant: &str,
+        connections: impl Iterator<Item = &String>,
+    ) -> Result<Vec<String>, StoreError> {
         let mut open = Vec::new();
-        for connection in kinds.keys() {
+        for connection in connections {
             let state = self.tables.ledger.state(&ConnectionKey::new(tenant, connection)).await?;
             if state.latest.is_some_and(|batch| batch.phase != Phase::Closed) {
                 open.push(connection.clone());
@@ -222,34 +232,63 @@ impl Eraser {
         Ok(open)
     }
 
-    async fn remove(&self, erasure: &Erasure<'_>, leases: &Leases, removed: &mut Places) -> Result<(), EraseError> {
+    /// Removes contacts that batches have left behind. Returns the connections with a batch that nobody works on,
+    /// because they are out of the file: it needs them if they come back.
+    async fn clear_listed(&self, erasure: &Erasure<'_>) -> Result<Vec<String>, StoreError> {
+        let mut abandoned = Vec::new();
+        for key in self.tables.ledger.with_listed(erasure.tenant).await? {
+            let state = self.tables.ledger.state(&key).await?;
+            match state.latest {
+                Some(batch) if batch.phase != Phase::Closed => {
+                    self.tables.ledger.clear_listed(&key, batch.number, erasure.deadline).await?;
+                    if !erasure.kinds.contains_key(&key.connection) {
+                        abandoned.push(key.connection);
+                    }
+                }
+                // The first page of the next batch may be on its way.
+                Some(batch) => self.tables.ledger.clear_listed(&key, batch.number + 1, erasure.deadline).await?,
+                None => {}
+            }
+        }
+        Ok(abandoned)
+    }
+
+    async fn remove(
+        &self,
+        erasure: &Erasure<'_>,
+        leases: &Leases,
+        report: &mut ErasureReport,
+    ) -> Result<(), EraseError> {
         let Erasure { tenant, customers, deadline, .. } = *erasure;
+        let removed = &mut report.removed;
         for (id, customer) in customers {
-            self.note(tenant, id, customer).await?;
+            self.note(erasure, id, customer).await?;
             // Once it can be stored, that may be under another spelling.
             let kind = erasure.kinds.get(&id.connection).filter(|_| customer.has_document && customer.record.is_none());
             if kind.is_some_and(|kind| kind == ConnectionKind::AssociationAnywhere.name()) {
                 for source_id in other_spellings(&id.source_id) {
-                    self.note(tenant, &CustomerId { source_id, ..id.clone() }, customer).await?;
+                    self.note(erasure, &CustomerId { source_id, ..id.clone() }, customer).await?;
                 }
             }
         }
         self.sweep_failures(erasure, removed).await?;
+        report.abandoned_batches = self.clear_listed(erasure).await?;
         self.renew(leases).await?;
         let ids: BTreeSet<CustomerId> = customers.keys().cloned().collect();
         if !ids.is_empty() {
             self.tables.imports.erase_images(tenant, &ids, &mut removed.import_images, deadline).await?;
+            removed.import_claims += self.tables.imports.erase_claims(tenant, &ids, deadline).await?;
         }
         for (id, customer) in customers {
             self.renew(leases).await?;
-            self.erase_customer(tenant, id, customer, removed, deadline).await?;
+            self.erase_customer(erasure, id, customer, removed).await?;
         }
         Ok(())
     }
 
     /// Notes a customer in the list, unless it is there.
-    async fn note(&self, tenant: &str, id: &CustomerId, customer: &FoundCustomer) -> Result<(), StoreError> {
-        let at = self.now(tenant).await?;
+    async fn note(&self, erasure: &Erasure<'_>, id: &CustomerId, customer: &FoundCustomer) -> Result<(), StoreError> {
+        let Erasure { tenant, neighbours, began: at, .. } = *erasure;
         let by = match &customer.why {
             Why::Listed => return Ok(()),
             Why::Newcomer => {
@@ -259,11 +298,12 @@ impl Eraser {
             Why::Address(address) => Some(address.as_str()),
             Why::Named => None,
         };
-        self.tables.erasures.add(tenant, &Whom::Customer(id.clone()), by, &customer.addresses(), at).await
+        let (whom, addresses) = (Whom::Customer(id.clone()), customer.addresses());
+        self.tables.erasures.add(tenant, &whom, by, &addresses, neighbours, at).await
     }
 
-    /// The time by the functions' clock, which says when customers were first seen, or a little later: everybody whom
-    /// this erasure leaves alone was there before.
+    /// The time by the functions' clock, which says when customers were first seen, or a little later: whoever is
+    /// first seen later was not there yet.
     async fn now(&self, tenant: &str) -> Result<Timestamp, StoreError> {
         let ahead = self.lease.store_is_ahead_by(&ConnectionKey::new(tenant, "!erased")).await?;
         Ok(self.tables.clock.now() + ahead + STORE_TICK)
@@ -308,15 +348,13 @@ impl Eraser {
 
     async fn erase_customer(
         &self,
-        tenant: &str,
+        erasure: &Erasure<'_>,
         id: &CustomerId,
         customer: &FoundCustomer,
         removed: &mut Places,
-        deadline: Timestamp,
     ) -> Result<(), StoreError> {
+        let Erasure { tenant, deadline, .. } = *erasure;
         let (key, source_id) = (&ConnectionKey::new(tenant, &id.connection), &id.source_id);
-        removed.import_claims +=
-            self.tables.imports.release_claims(key, &customer.claims(), source_id, deadline).await?;
         for resource in [Resource::Staff, Resource::LeadSource] {
             let names = self.tables.pending_references.awaited_by(key, resource, source_id).await?;
             removed.waiting_references += names.len() as u64;
@@ -333,7 +371,7 @@ impl Eraser {
                     let (known, now) = (customer.addresses(), addresses(&last.content));
                     if !now.is_subset(&known) {
                         let record = Some(*last.clone());
-                        self.note(tenant, id, &FoundCustomer { record, ..customer.clone() }).await?;
+                        self.note(erasure, id, &FoundCustomer { record, ..customer.clone() }).await?;
                     }
                     let gone = EmailIndex::addresses(&last.content);
                     removed.search_entries += gone.len() as u64;

@@ -1,9 +1,12 @@
 //! All that is stored of a person: what `customer-sync export` prints.
 
+use std::collections::BTreeMap;
+
+use config::ConnectionKind;
 use jiff::Timestamp;
-use model::{ConnectionKey, CustomerId, Resource, iso_millis};
+use model::{ConnectionKey, Content, CustomerId, Resource, is_spelling_of, iso_millis};
 use serde_json::{Value, json};
-use store::{StoreError, StoredImage, Tables, Whom};
+use store::{Failure, StoreError, StoredImage, Tables, Whom};
 
 use super::destinations::Holder;
 use super::finding::{Finder, Found, Search};
@@ -33,8 +36,11 @@ impl Exporter {
         let mut all = Vec::new();
         for (id, customer) in customers {
             let images = customer.images.iter();
-            let image =
-                |StoredImage { import, image, .. }: &StoredImage| json!({ "import": import, "before": image.prior });
+            let image = |StoredImage { import, image, .. }: &StoredImage| {
+                // The hashes of secrets are no data that anybody can use, but to guess the secrets.
+                let before = image.prior.clone().map(|prior| Content { hidden: BTreeMap::new(), ..prior });
+                json!({ "import": import, "before": before })
+            };
             let having = holders.iter().filter(|holder| holder.has(&id)).map(|holder| &holder.key.connection);
             all.push(json!({
                 "id": id.to_string(),
@@ -50,24 +56,48 @@ impl Exporter {
         Ok(json!({ "tenant": tenant, "at": iso_millis(now), "customers": all, "same_address": neighbours }))
     }
 
-    /// Of its connection, and of destinations.
+    /// Of its connection, where Association Anywhere may spell ids in more than one way, and of destinations.
     async fn failures_of(&self, tenant: &str, id: &CustomerId) -> Result<Vec<Value>, StoreError> {
         let mut found = Vec::new();
         for key in self.tables.failures.places(tenant).await? {
-            let name = match key.connection == id.connection {
-                true => id.source_id.clone(),
-                false => id.to_string(),
+            let names = match key.connection == id.connection {
+                true => self.names_of_failures(&key, &id.source_id).await?,
+                false => vec![id.to_string()],
             };
-            if let Some(failure) = self.tables.failures.find_with_raw(&key, &name).await? {
-                found.push(json!({
-                    "at": key.connection,
-                    "failed_at": iso_millis(failure.failed_at),
-                    "reason": failure.reason,
-                    "document": failure.raw,
-                }));
+            for name in names {
+                if let Some(failure) = self.tables.failures.find_with_raw(&key, &name).await? {
+                    found.push(json!({
+                        "at": key.connection,
+                        "failed_at": iso_millis(failure.failed_at),
+                        "reason": failure.reason,
+                        "document": failure.raw,
+                    }));
+                }
             }
         }
         Ok(found)
+    }
+
+    /// The ids under which a customer may have failure records: its own, and other spellings that are nobody else's.
+    async fn names_of_failures(&self, key: &ConnectionKey, source_id: &str) -> Result<Vec<String>, StoreError> {
+        let mut names = vec![source_id.to_owned()];
+        let registration = self.tables.registry.get(key).await?;
+        if registration.is_none_or(|registration| registration.kind != ConnectionKind::AssociationAnywhere.name()) {
+            return Ok(names);
+        }
+        let mut spellings = Vec::new();
+        let visit = |failure: Failure| {
+            if failure.source_id != source_id && is_spelling_of(&failure.source_id, source_id) {
+                spellings.push(failure.source_id);
+            }
+        };
+        self.tables.failures.look_through(key, visit).await?;
+        for spelling in spellings {
+            if self.tables.shadow.get(key, &spelling).await?.is_none() {
+                names.push(spelling);
+            }
+        }
+        Ok(names)
     }
 
     async fn waits_for(&self, tenant: &str, id: &CustomerId) -> Result<Vec<Value>, StoreError> {

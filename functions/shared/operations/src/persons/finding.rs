@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::import::Claim;
 use model::{ConnectionKey, Content, Customer, CustomerId, other_spellings};
-use store::{EmailIndex, StoreError, StoredImage, Tables, Whom, addresses_in};
+use store::{EmailIndex, Standing, StoreError, StoredImage, Tables, Whom, addresses_in};
 
 /// A shorter text may stand in a document by chance.
 const SHORTEST_NAME: usize = 5;
@@ -64,11 +63,6 @@ impl FoundCustomer {
         self.contents().flat_map(addresses).collect()
     }
 
-    /// The cards and addresses by which imports find it.
-    pub(super) fn claims(&self) -> BTreeSet<Claim> {
-        self.contents().flat_map(Claim::of).collect()
-    }
-
     /// What a document would name it by: addresses, phone numbers, and the name.
     pub(super) fn telling_texts(&self) -> impl Iterator<Item = String> {
         let texts = self.contents().flat_map(|content| {
@@ -115,7 +109,7 @@ impl Finder {
         };
         self.add_documents(tenant, search, &mut found).await?;
         self.add_images(tenant, search, &mut found).await?;
-        if let Search::Person(Whom::Customer(_)) = search {
+        if let Search::Person(_) = search {
             self.add_neighbours(tenant, &mut found).await?;
         }
         Ok(found)
@@ -156,7 +150,7 @@ impl Finder {
             }
             if erased.holds(&id) {
                 found.customers.insert(id, FoundCustomer::new(Why::Listed, Some(customer)));
-            } else if notes.is_newcomer(&erased, &customer) {
+            } else if notes.is_newcomer(&erased, &id, &customer.content, Some(Standing::from(&customer))) {
                 found.customers.insert(id, FoundCustomer::new(Why::Newcomer, Some(customer)));
             } else if erased.holds_an_address_of(&customer.content) {
                 found.neighbours.insert(id);

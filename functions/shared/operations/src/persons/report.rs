@@ -69,6 +69,9 @@ pub struct ErasureReport {
     pub destinations: Vec<DestinationLeft>,
     /// Connections with a batch in progress: what the source has told of the customers is gone when it ends.
     pub open_batches: Vec<String>,
+    /// Connections that are out of the file, with a batch that nobody works on: what Business Catalyst has listed of
+    /// the customers is gone when the connections are forgotten.
+    pub abandoned_batches: Vec<String>,
     /// Records of the tenant that can't be read: nobody knows whose they are.
     pub unreadable: u64,
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
-use model::{ConnectionKey, Customer, CustomerId};
+use model::{ConnectionKey, Content, CustomerId};
 
 use super::{
-    Erased, Erasures, Fingerprint, HEAD, NOTE, Whom, of_address, of_entry, of_id, partition, read_set, read_set_of, set,
+    Erased, Erasures, Fingerprint, HEAD, NOTE, Standing, Whom, of_address, of_entry, of_id, partition, read_set,
+    read_set_of, set,
 };
 use crate::StoreError;
 use crate::item::{Item, Read};
@@ -16,13 +17,16 @@ pub(super) const BY: &str = "by";
 /// Whether a customer was named by its id.
 pub(super) const ITSELF: &str = "itself";
 
+/// Others who have one of the addresses, and were left alone.
+pub(super) const LEFT: &str = "left";
+
 /// Who was erased when.
 #[derive(Debug, Default)]
 pub struct Notes {
     key: Vec<u8>,
     notes: Vec<Note>,
-    /// When the last erasure was that knows a fingerprint.
-    last: HashMap<Fingerprint, Timestamp>,
+    /// For each fingerprint, the places in `notes` of those that know it.
+    knowing: HashMap<Fingerprint, Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -31,29 +35,38 @@ struct Note {
     fingerprints: HashSet<Fingerprint>,
     by: HashSet<Fingerprint>,
     is_itself: bool,
+    left: HashSet<Fingerprint>,
+    at: Timestamp,
 }
 
 impl Note {
-    fn read(item: &Item) -> Result<(Self, Timestamp), StoreError> {
+    fn read(item: &Item) -> Result<Self, StoreError> {
         let read = Read::new(NOTE, item);
         let by = read_set_of(item, BY);
-        let note = Self {
+        Ok(Self {
             entry: read.text("entry")?.to_owned(),
             fingerprints: read_set(item),
             is_itself: by.is_empty() || read.has(ITSELF),
             by,
-        };
-        Ok((note, read.time("at")?))
+            left: read_set_of(item, LEFT),
+            at: read.time("at")?,
+        })
     }
 }
 
 impl Notes {
-    /// Whether a customer would not be stored if it came now: it is new since every erasure that knows one of its
-    /// addresses, so none of them has left it alone.
-    pub fn is_newcomer(&self, erased: &Erased, customer: &Customer) -> bool {
-        let known = erased.addresses_of(&customer.content);
-        let is_later = |address: &Fingerprint| self.last.get(address).is_some_and(|at| customer.first_seen_at > *at);
-        !known.is_empty() && known.iter().all(is_later)
+    /// Whether a customer must not be there with this content: it has addresses of those who were erased, and none of
+    /// the erasures that know them has left it alone: none has named it, and it was there at none, as far as a record
+    /// of it tells.
+    pub fn is_newcomer(&self, erased: &Erased, id: &CustomerId, content: &Content, record: Option<Standing>) -> bool {
+        let own = of_id(&self.key, id);
+        let has_left = |note: &Note| note.left.contains(&own) || record.is_some_and(|record| record.was_there(note.at));
+        let is_left = |address: &Fingerprint| match self.knowing.get(address) {
+            Some(places) => places.iter().any(|place| has_left(&self.notes[*place])),
+            None => true,
+        };
+        let known = erased.addresses_of(content);
+        !known.is_empty() && !known.iter().any(is_left)
     }
 
     /// Whether a customer was erased because it had this address.
@@ -102,10 +115,9 @@ impl Erasures {
         let key = Read::new(HEAD, &head).bytes("key")?.to_vec();
         let mut notes = Notes { key, ..Notes::default() };
         for item in self.table.query_all(self.table.entries(&partition, NOTE)).await? {
-            let (note, at) = Note::read(&item)?;
+            let note = Note::read(&item)?;
             for fingerprint in &note.fingerprints {
-                let last = notes.last.entry(*fingerprint).or_insert(at);
-                *last = at.max(*last);
+                notes.knowing.entry(*fingerprint).or_default().push(notes.notes.len());
             }
             notes.notes.push(note);
         }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use model::import::{Claim, Claimants};
-use model::{ConnectionKey, ContentHash};
+use model::{ConnectionKey, ContentHash, CustomerId};
 
 use super::Imports;
 use crate::StoreError;
@@ -54,7 +54,8 @@ impl Imports {
         for (claim, wanted) in claims {
             let Some(known) = claimants.get(&claim) else { continue };
             let numbers = known.pages.len()..known.page_count.min(wanted);
-            let keys: Vec<String> = numbers.map(|page| page_key(connection, &claim, known.layout, page)).collect();
+            let keys: Vec<String> =
+                numbers.map(|page| page_key(&claim_key(connection, &claim), known.layout, page)).collect();
             pages_of.insert(claim, keys);
         }
         let keys = pages_of.values().flatten().cloned().collect();
@@ -87,7 +88,7 @@ impl Imports {
             let same_layout = before.layout == after.layout;
             for (number, page) in after.pages.iter().enumerate().skip(1) {
                 if !same_layout || before.pages.get(number) != Some(page) {
-                    let key = page_key(connection, claim, after.layout, number);
+                    let key = page_key(&claim_key(connection, claim), after.layout, number);
                     pages.push(item([("id", text(key)), ("ids", id_set(page))]));
                 }
             }
@@ -96,7 +97,8 @@ impl Imports {
                 heads.push(head(claim_key(connection, claim), after));
             }
             if !same_layout {
-                let keys = (1..before.page_count).map(|page| page_key(connection, claim, before.layout, page));
+                let keys =
+                    (1..before.page_count).map(|page| page_key(&claim_key(connection, claim), before.layout, page));
                 left.extend(keys.map(|key| self.left_behind(key)));
             }
         }
@@ -130,46 +132,74 @@ impl Imports {
         self.put_claims(connection, changes, deadline).await
     }
 
-    /// Takes a customer out of the claims that it has, or once had; how many it was in. Only for a caller that holds
-    /// the connection's lease.
+    /// Takes customers out of every claim that they have, or once had; how many that were. Reads the whole table, of
+    /// all tenants, for nothing says which addresses and cards somebody has had. Only for a caller that holds the
+    /// leases of their connections.
     ///
     /// # Errors
     /// If not all could be read and written before the deadline.
-    pub async fn release_claims(
+    pub async fn erase_claims(
         &self,
-        connection: &ConnectionKey,
-        claims: &BTreeSet<Claim>,
-        source_id: &str,
+        tenant: &str,
+        customers: &BTreeSet<CustomerId>,
         deadline: Timestamp,
     ) -> Result<u64, StoreError> {
-        let mut before = self.claimants(connection, claims.iter().cloned(), deadline).await?;
-        let wanted = claims.iter().map(|claim| (claim.clone(), usize::MAX));
-        self.read_on(connection, wanted, &mut before, deadline).await?;
-        before.retain(|_, claimants| claimants.ids().any(|id| id == source_id));
-        let mut after = before.clone();
-        after.values_mut().for_each(|claimants| claimants.keep(|id| id != source_id));
-        // One that nobody has any more goes: its key is the hash of the address or the card number.
-        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            before.iter().partition(|(claim, _)| after.get(*claim).is_some_and(is_nobodys));
-        let changes = kept.into_iter().filter_map(|(claim, before)| Some((claim, before, after.get(claim)?)));
-        self.put_claims(connection, changes, deadline).await?;
-        let keys = gone.into_iter().flat_map(|(claim, before)| {
-            let pages = (1..before.page_count).map(|page| page_key(connection, claim, before.layout, page));
-            std::iter::once(claim_key(connection, claim)).chain(pages)
-        });
-        self.table.delete_many(keys.collect(), deadline).await?;
-        Ok(before.len() as u64)
+        let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let scan = self.table.scan("begins_with(id, :tenant) AND attribute_exists(ids)").consistent_read(true);
+        let mut pages = self.table.pages(scan.expression_attribute_values(":tenant", text(format!("{tenant}/"))));
+        while let Some(items) = pages.next().await? {
+            for item in &items {
+                let read = Read::new("claim", item);
+                let Some((connection, claim)) = place_of(read.text("id")?) else { continue };
+                let ids = read.set("ids")?.into_iter().filter(|source_id| {
+                    customers.contains(&CustomerId { connection: connection.clone(), source_id: source_id.clone() })
+                });
+                let ids: BTreeSet<String> = ids.collect();
+                if !ids.is_empty() {
+                    held.entry(claim.to_owned()).or_default().extend(ids);
+                }
+            }
+        }
+        for (claim, source_ids) in &held {
+            self.erase_from(claim, source_ids, deadline).await?;
+        }
+        Ok(held.len() as u64)
+    }
+
+    /// Takes customers out of the claim with this key. One that nobody has any more goes: its key is the hash of the
+    /// address or the card number.
+    async fn erase_from(
+        &self,
+        claim: &str,
+        source_ids: &BTreeSet<String>,
+        deadline: Timestamp,
+    ) -> Result<(), StoreError> {
+        let head = self.table.get_many(vec![claim.to_owned()], &[], deadline).await?;
+        let claimants = head.first().map(|head| first_page(&Read::new("claim", head))).transpose()?.unwrap_or_default();
+        let pages = (1..claimants.page_count).map(|page| page_key(claim, claimants.layout, page));
+        let keys: Vec<String> = std::iter::once(claim.to_owned()).chain(pages).collect();
+        let mut items = self.table.get_many(keys.clone(), &[], deadline).await?;
+        let mut is_nobodys = !claimants.is_cut;
+        for item in &mut items {
+            let mut ids = Read::new("claim", item).set("ids")?;
+            ids.retain(|id| !source_ids.contains(id));
+            is_nobodys &= ids.is_empty();
+            // A set that is empty can't be stored.
+            match ids.is_empty() {
+                true => item.remove("ids"),
+                false => item.insert("ids".to_owned(), id_set(&ids)),
+            };
+        }
+        match is_nobodys {
+            true => self.table.delete_many(keys, deadline).await,
+            false => self.table.put_many(items, deadline).await,
+        }
     }
 
     /// A page that does not count any more: DynamoDB deletes it.
     fn left_behind(&self, key: String) -> Item {
         item([("id", text(key)), ("expires", number(self.table.clock.now().as_second()))])
     }
-}
-
-/// Whether nobody has a claim, as far as that is known.
-fn is_nobodys(claimants: &Claimants) -> bool {
-    !claimants.is_cut && claimants.ids().next().is_none()
 }
 
 fn head(key: String, claimants: &Claimants) -> Item {
@@ -216,8 +246,17 @@ fn claim_key(connection: &ConnectionKey, claim: &Claim) -> String {
     format!("{connection}#{kind}/{}", ContentHash::of(value))
 }
 
-fn page_key(connection: &ConnectionKey, claim: &Claim, layout: u32, page: usize) -> String {
-    format!("{}/{layout}/{page}", claim_key(connection, claim))
+fn page_key(claim: &str, layout: u32, page: usize) -> String {
+    format!("{claim}/{layout}/{page}")
+}
+
+/// The connection, and the key of the claim, of an item with this key: the claim's first page or a further one.
+fn place_of(key: &str) -> Option<(String, &str)> {
+    let (connection, rest) = key.split_once('#')?;
+    let connection: ConnectionKey = connection.parse().ok()?;
+    let mut parts = rest.split('/');
+    let length = parts.next().filter(|kind| matches!(*kind, "card" | "email"))?.len() + "/".len() + parts.next()?.len();
+    Some((connection.connection, &key[..key.len() - rest.len() + length]))
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@
 //! and the batch need 80 of the connection's own key. The contacts need 200 units, and if each chunk were as large as
 //! an item can be, 7,800: of each of the 16 keys 490.
 
+use std::collections::BTreeSet;
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, ListedCustomer};
@@ -86,8 +88,35 @@ impl Ledger {
         }
     }
 
+    /// The connections of a tenant, registered or not, that hold listed customers. Reads the whole table, of all
+    /// tenants.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub async fn with_listed(&self, tenant: &str) -> Result<BTreeSet<ConnectionKey>, StoreError> {
+        let scan = self
+            .table
+            .scan("begins_with(#connection, :tenant) AND begins_with(entry, :listed)")
+            .projection_expression("#connection")
+            .expression_attribute_names("#connection", "connection")
+            .expression_attribute_values(":tenant", text(format!("{tenant}/")))
+            .expression_attribute_values(":listed", text("listed/"))
+            .consistent_read(true);
+        let (mut pages, mut found) = (self.table.pages(scan), BTreeSet::new());
+        while let Some(items) = pages.next().await? {
+            for item in &items {
+                let partition = Read::new("listed", item).text("connection")?;
+                found.extend(partition.split_once('#').and_then(|(connection, _)| connection.parse().ok()));
+            }
+        }
+        Ok(found)
+    }
+
     /// Removes the customers that batches before the number `batch` left.
-    pub(super) async fn clear_listed(
+    ///
+    /// # Errors
+    /// If not all could be removed before the deadline.
+    pub async fn clear_listed(
         &self,
         connection: &ConnectionKey,
         batch: u64,

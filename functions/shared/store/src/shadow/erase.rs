@@ -5,7 +5,7 @@ use model::{ConnectionKey, Content, ContentHash, Customer, Status, Version};
 use super::{LONGEST_KEY, RACES, Record, Shadow, id_in, item_key, readable, stored_head};
 use crate::item::text;
 use crate::table::id_key;
-use crate::{Erased, StoreError};
+use crate::{Erased, Standing, StoreError};
 
 /// What was there of a customer that was erased.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,22 @@ pub enum ErasedRecord {
     ErasedBefore,
     /// A record; `None` if it could not be read.
     Record(Option<Box<Customer>>),
+}
+
+/// A customer that was not there before it was written.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) source_id: String,
+    /// How its record stood before, if there was one.
+    pub(super) tombstone: Option<Standing>,
+}
+
+impl Newcomer {
+    /// Who was just written in the place of this record, if they were not there before.
+    pub(super) fn instead_of(record: Option<Standing>, source_id: &str) -> Option<Self> {
+        let is_new = record.is_none_or(|record| record.gone_since.is_some());
+        is_new.then(|| Self { source_id: source_id.to_owned(), tombstone: record })
+    }
 }
 
 impl Shadow {
@@ -34,7 +50,7 @@ impl Shadow {
         for _ in 0..RACES {
             let item = self.get_item(connection, source_id).await?;
             let head = item.as_ref().map(stored_head).transpose()?;
-            if head.as_ref().is_some_and(|head| head.is_erased) {
+            if head.as_ref().is_some_and(|head| head.standing.is_erased) {
                 return Ok(ErasedRecord::ErasedBefore);
             }
             let first = Version::of_batch(0, 0);
@@ -57,8 +73,8 @@ impl Shadow {
         Err(StoreError::Deadline { operation: "PutItem" })
     }
 
-    /// Takes back those customers, new and just written, that must not be stored, because somebody was erased since the
-    /// list was read: `erased` is how it stood then. Returns them.
+    /// Takes back those customers who were just written, and were not there before, if somebody was erased since the
+    /// list was read, and has not left them alone: `erased` is how it stood then. Returns them.
     ///
     /// A writer that dies before it comes here leaves a customer that [`Notes::is_newcomer`](crate::Notes::is_newcomer)
     /// finds.
@@ -66,17 +82,29 @@ impl Shadow {
         &self,
         connection: &ConnectionKey,
         erased: &Erased,
-        new: impl IntoIterator<Item = String>,
+        newcomers: Vec<Newcomer>,
     ) -> Result<Vec<String>, StoreError> {
-        let now = self.erasures.of(&connection.tenant).await?;
         let mut taken_back = Vec::new();
+        if newcomers.is_empty() {
+            return Ok(taken_back);
+        }
+        let now = self.erasures.of(&connection.tenant).await?;
         if !now.differs_from(erased) {
             return Ok(taken_back);
         }
-        for source_id in new {
+        for Newcomer { source_id, tombstone } in newcomers {
             let Some(customer) = self.get(connection, &source_id).await? else { continue };
             let id = id_in(connection, &source_id);
-            if !customer.is_erased() && now.refuses(&id, Some(&customer.content), true) {
+            let is_refused = !customer.is_erased()
+                && (now.holds(&id)
+                    || now.holds_an_address_of(&customer.content)
+                        && self.erasures.notes(&connection.tenant).await?.is_newcomer(
+                            &now,
+                            &id,
+                            &customer.content,
+                            tombstone,
+                        ));
+            if is_refused {
                 let at = self.table.clock.now();
                 self.erasures.add_newcomer(&connection.tenant, &id, &customer.content, at).await?;
                 self.erase(connection, &source_id).await?;

@@ -4,8 +4,8 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use model::{ConnectionKey, Content, ContentHash, Customer, Outcome, Status, Version};
 
-use super::{LARGEST_DOCUMENT, RACES, Record, Shadow, StoredHead, UpsertError, id_in};
-use crate::{Erased, StoreError};
+use super::{LARGEST_DOCUMENT, Newcomer, RACES, Record, Shadow, StoredHead, UpsertError, id_in};
+use crate::{Erased, Standing, StoreError};
 
 /// How many conditional writes of one call are under way at once.
 const REVISIONS_AT_ONCE: usize = 16;
@@ -40,14 +40,14 @@ impl Shadow {
         for _ in 0..RACES {
             let before = self.get(connection, source_id).await?;
             let Some(content) = revise(before.as_ref()) else { return Ok((Outcome::Unchanged, before)) };
-            if erased.keeps_away(&id_in(connection, source_id), before.as_ref(), &content) {
+            let revision = Revision { content, state: None };
+            if self.keeps_away(connection, source_id, before.as_ref(), &revision, &erased).await? {
                 return Ok((Outcome::Unchanged, before));
             }
-            let revision = Revision { content, state: None };
             if let Some(outcome) = self.put_revision(connection, source_id, before.as_ref(), &revision, None).await? {
-                let new = Some(source_id.to_owned()).filter(|_| before.is_none());
-                let is_taken_back = new.is_some() && !self.take_back(connection, &erased, new).await?.is_empty();
-                return Ok((if is_taken_back { Outcome::Unchanged } else { outcome }, before));
+                let newcomer = newcomer(source_id, outcome, before.as_ref());
+                let taken_back = self.take_back(connection, &erased, newcomer.into_iter().collect()).await?;
+                return Ok((if taken_back.is_empty() { outcome } else { Outcome::Unchanged }, before));
             }
         }
         Err(StoreError::Deadline { operation: "PutItem" }.into())
@@ -71,13 +71,11 @@ impl Shadow {
         let mut pending = read;
         for _ in 0..RACES {
             let puts = pending.into_iter().map(|(source_id, before)| {
-                let revision = revise(&source_id, before.as_ref()).filter(|revision| {
-                    !erased.keeps_away(&id_in(connection, &source_id), before.as_ref(), &revision.content)
-                });
+                let (revision, erased) = (revise(&source_id, before.as_ref()), &*erased);
                 async move {
                     let outcome = match &revision {
                         Some(revision) => {
-                            self.put_in_time(connection, &source_id, before.as_ref(), revision, deadline).await
+                            self.put_in_time(connection, &source_id, before.as_ref(), revision, erased, deadline).await
                         }
                         None => Ok(Some(Outcome::Unchanged)),
                     };
@@ -107,37 +105,53 @@ impl Shadow {
         self.without_taken_back(connection, &erased, revised).await
     }
 
-    /// Takes back customers that are new and must not be stored by now: each counts as unchanged.
+    /// Takes back customers that must not be stored by now: each counts as unchanged.
     async fn without_taken_back(
         &self,
         connection: &ConnectionKey,
         erased: &Erased,
         mut revised: Vec<(String, Revised)>,
     ) -> Result<Vec<(String, Revised)>, StoreError> {
-        let is_new = |revised: &Revised| matches!(revised, Ok((Outcome::Written, None)));
-        let new: Vec<_> = revised.iter().filter(|(_, revised)| is_new(revised)).map(|(id, _)| id.clone()).collect();
-        if !new.is_empty() {
-            let taken_back = self.take_back(connection, erased, new).await?;
-            for (source_id, revised) in &mut revised {
-                if taken_back.contains(source_id) {
-                    *revised = Ok((Outcome::Unchanged, None));
-                }
+        let newcomers = revised.iter().filter_map(|(source_id, revised)| {
+            let (outcome, before) = revised.as_ref().ok()?;
+            newcomer(source_id, *outcome, before.as_ref())
+        });
+        let taken_back = self.take_back(connection, erased, newcomers.collect()).await?;
+        for (source_id, revised) in &mut revised {
+            if let (true, Ok((outcome, _))) = (taken_back.contains(source_id), revised) {
+                *outcome = Outcome::Unchanged;
             }
         }
         Ok(revised)
     }
 
-    /// As [`put_revision`](Self::put_revision), if the deadline has not passed.
+    async fn keeps_away(
+        &self,
+        connection: &ConnectionKey,
+        source_id: &str,
+        before: Option<&Customer>,
+        revision: &Revision,
+        erased: &Erased,
+    ) -> Result<bool, StoreError> {
+        let (id, standing) = (id_in(connection, source_id), before.map(Standing::from));
+        self.erasures.keeps_away(&connection.tenant, erased, &id, standing, &revision.content).await
+    }
+
+    /// As [`put_revision`](Self::put_revision), if the deadline has not passed and the customer may be stored.
     async fn put_in_time(
         &self,
         connection: &ConnectionKey,
         source_id: &str,
         before: Option<&Customer>,
         revision: &Revision,
+        erased: &Erased,
         deadline: Timestamp,
     ) -> Result<Option<Outcome>, UpsertError> {
         if self.table.clock.now() >= deadline {
             return Err(StoreError::Deadline { operation: "PutItem" }.into());
+        }
+        if self.keeps_away(connection, source_id, before, revision, erased).await? {
+            return Ok(Some(Outcome::Unchanged));
         }
         match self.put_revision(connection, source_id, before, revision, Some(deadline)).await {
             Err(UpsertError::Store(StoreError::Throttled { operation })) => {
@@ -179,4 +193,9 @@ impl Shadow {
         let outcome = if is_listed { Outcome::Written } else { Outcome::Tombstoned };
         Ok(winner.is_none().then_some(outcome))
     }
+}
+
+/// Who was just written, if they were not there before.
+fn newcomer(source_id: &str, outcome: Outcome, before: Option<&Customer>) -> Option<Newcomer> {
+    Newcomer::instead_of(before.map(Standing::from), source_id).filter(|_| outcome == Outcome::Written)
 }
