@@ -7,7 +7,7 @@ use operations::whereabouts::{Finder, Standing};
 use serde_json::json;
 use simulators::{loyalty, webhook};
 use std::time::Duration;
-use tests::{DestinationsFixture, OPERATOR, TOKEN};
+use tests::{CONTROL_TABLE, DestinationsFixture, OPERATOR, SHADOW_TABLE, TOKEN};
 
 use crate::ALL;
 
@@ -52,6 +52,33 @@ async fn a_resync_sends_everybody_again_and_events_with_other_ids() {
     for id in ALL {
         assert_eq!(world.destination(id).await.condition, Condition::InSync, "{id}");
     }
+}
+
+#[tokio::test]
+async fn a_resync_after_a_restore_is_told_though_there_was_one_since_the_time_restored_to() {
+    let world = world().await;
+    let (client, tables) = (&world.clients.dynamodb, [CONTROL_TABLE, SHADOW_TABLE]);
+    let mut saved = Vec::new();
+    for table in tables {
+        saved.push((table, client.scan().table_name(table).send().await.unwrap().items.unwrap()));
+    }
+    for _ in 0..2 {
+        world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+        world.minute().await;
+        world.source.change([1003]);
+        world.sync().await;
+        world.push().await;
+        world.minute().await;
+        assert_eq!(world.hook.customer("aa~1003").unwrap()["revision"], 2);
+        for (table, items) in &saved {
+            for item in items {
+                client.put_item().table_name(*table).set_item(Some(item.clone())).send().await.unwrap();
+            }
+        }
+    }
+    world.states().request_resync(&world.key("hook"), world.now()).await.unwrap();
+    world.minute().await;
+    assert_eq!(world.hook.customer("aa~1003").unwrap()["revision"], 1, "as the restored table has it");
 }
 
 #[tokio::test]

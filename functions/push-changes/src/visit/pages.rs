@@ -67,7 +67,7 @@ impl Visit<'_> {
         let customers = page.customers();
         let progress = &self.delivery.progress;
         let (listed, is_first_round) = (&progress.listed, progress.is_first_round());
-        let occasion = progress.round.to_string();
+        let occasion = progress.occasion();
         let told = |ChangedCustomer { place, last, is_new }: &ChangedCustomer| {
             let placed = &page.changes[*place];
             let id = placed.change.id.clone();
@@ -133,7 +133,7 @@ impl Visit<'_> {
         let key = ConnectionKey::new(&self.key.tenant, &connection);
         let (source_ids, next) =
             self.pushing.tables.shadow.page(&key, cursor.clone(), self.page_size(Part::Listing)).await?;
-        let (round, is_first_round) = (self.delivery.progress.round, self.delivery.progress.is_first_round());
+        let (occasion, is_first_round) = (self.delivery.progress.occasion(), self.delivery.progress.is_first_round());
         let now = self.pushing.tables.clock.now();
         let told = |source_id: &String| Told {
             id: CustomerId { connection: connection.clone(), source_id: source_id.clone() },
@@ -141,7 +141,7 @@ impl Visit<'_> {
             revision: 1,
             is_new: is_first_round,
             only_if_gone: false,
-            occasion: round.to_string(),
+            occasion: occasion.clone(),
         };
         let told: Vec<Told> = source_ids.iter().map(told).collect();
         let mut sent = self.send(Part::Listing, &told).await?;

@@ -238,7 +238,7 @@ impl Visit<'_> {
             revision: 1,
             is_new: false,
             only_if_gone: false,
-            occasion: self.delivery.progress.round.to_string(),
+            occasion: self.delivery.progress.occasion(),
         };
         let told: Vec<Told> = ids.into_iter().map(told).collect();
         if told.is_empty() {

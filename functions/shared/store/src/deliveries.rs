@@ -285,6 +285,15 @@ impl Progress {
         self.round == self.first_round
     }
 
+    /// On what occasion customers are sent now: in this round, and in no other. Its number comes again once the control
+    /// table is restored to an earlier time; so a round is named by when it began, too.
+    pub fn occasion(&self) -> String {
+        match self.began_anew {
+            None => self.round.to_string(),
+            Some(began) => format!("{} since {}", self.round, began.as_millisecond()),
+        }
+    }
+
     /// How sending a part goes.
     pub fn effort_of(&self, part: Part) -> &Effort {
         match part {
