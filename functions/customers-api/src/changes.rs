@@ -1,6 +1,5 @@
 //! `GET /v1/changes`: the change feed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -126,6 +125,9 @@ pub(crate) async fn changes(
     let deadline = api.tables.clock.now() + PATIENCE;
     let until = api.tables.clock.now() + Duration::from_secs(wait.get() as u64);
     let wanted = |id: &CustomerId| connection.as_ref().is_none_or(|connection| id.connection == *connection);
+    let chosen = connection.iter().cloned().collect();
+    let chosen = connection.is_some().then_some(&chosen);
+    let mut fresh_as_of = api.freshness.of(&tenant, chosen).await?;
     let mut position = began;
     let mut page = loop {
         let page = api.tables.feed.read(&tenant, &position, limit.get(), |placed| wanted(&placed.change.id)).await?;
@@ -135,12 +137,14 @@ pub(crate) async fn changes(
         }
         position = page.position;
         api.tables.clock.wait_until(until.min(now + LOOK_EVERY)).await;
+        if api.tables.clock.now() >= until {
+            // It is looked for the last time.
+            fresh_as_of = api.freshness.of(&tenant, chosen).await?;
+        }
     };
     let rows = rows_of(&api, &tenant, &mut page, deadline).await?;
     let FeedPage { position, more, .. } = page;
     note_read(&tenant, "GET /v1/changes", rows.count());
-    let chosen = connection.map(|connection| BTreeSet::from([connection]));
-    let fresh_as_of = api.freshness.of(&tenant, chosen.as_ref()).await?;
     let page = ChangePage { changes: rows, cursor: write_position(&position, &tenant), more, fresh_as_of };
     // How fresh it is changes with the time, and is no change.
     let content = serde_json::to_string(&(&page.changes, &page.cursor, more))?;

@@ -277,6 +277,8 @@ pub(crate) async fn batch_get(
 ) -> Result<Response, Problem> {
     let wanted = BatchGet::read(body).await?;
     let names: Vec<String> = wanted.iter().map(CustomerId::to_string).collect();
+    let connections = wanted.iter().map(|id| id.connection.clone()).collect();
+    let fresh_as_of = api.freshness.of(&tenant, Some(&connections)).await?;
     let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::beside(names.iter().map(String::as_str));
     let (mut missing, mut unreadable) = (Vec::new(), Vec::new());
@@ -295,8 +297,6 @@ pub(crate) async fn batch_get(
         }
     }
     note_read(&tenant, "POST /v1/customers/batch-get", rows.count());
-    let connections = wanted.iter().map(|id| id.connection.clone()).collect();
-    let fresh_as_of = api.freshness.of(&tenant, Some(&connections)).await?;
     let batch = Batch { customers: rows, missing, unreadable, unanswered: &wanted[at..], fresh_as_of };
     answer(&batch, &batch.fresh_as_of)
 }
@@ -349,6 +349,7 @@ async fn search(
     mut after: Option<CustomerId>,
     limit: usize,
 ) -> Result<Response, Problem> {
+    let fresh_as_of = api.freshness.of(&tenant, None).await?;
     let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     let mut more = true;
@@ -371,7 +372,6 @@ async fn search(
     }
     note_read(&tenant, route, rows.count());
     let cursor = after.filter(|_| more).map(|id| BASE64_URL_SAFE_NO_PAD.encode(id.to_string()));
-    let fresh_as_of = api.freshness.of(&tenant, None).await?;
     let page = CustomerPage { customers: rows, cursor, more, changes_cursor: None, fresh_as_of };
     answer(&page, &page.fresh_as_of)
 }
@@ -403,6 +403,7 @@ async fn list(
         Some(position) => position,
         None => api.tables.feed.latest(&tenant, OVERLAP).await?,
     };
+    let fresh_as_of = api.freshness.of(&tenant, Some(&BTreeSet::from([key.connection.clone()]))).await?;
     let deadline = api.tables.clock.now() + PATIENCE;
     let mut rows = Rows::default();
     'reading: loop {
@@ -423,7 +424,6 @@ async fn list(
     let changes_cursor = write_position(&began, &tenant);
     let cursor = cursor.map(|(shard, source_id)| format!("{}.{changes_cursor}", write_cursor(shard, &source_id)));
     let more = cursor.is_some();
-    let fresh_as_of = api.freshness.of(&tenant, Some(&BTreeSet::from([key.connection]))).await?;
     let page = CustomerPage { customers: rows, cursor, more, changes_cursor: Some(changes_cursor), fresh_as_of };
     answer(&page, &page.fresh_as_of)
 }
@@ -459,10 +459,10 @@ impl CustomersApi {
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
         let connection = ConnectionKey::new(tenant, id.connection);
+        let fresh = self.freshness.of(tenant, Some(&BTreeSet::from([connection.connection.clone()]))).await?;
         let found = self.tables.shadow.get(&connection, &id.source_id).await?;
         note_read(tenant, route, found.iter().len());
         let customer = found.ok_or_else(|| Problem::not_found("there is no such customer"))?;
-        let fresh = self.freshness.of(tenant, Some(&BTreeSet::from([connection.connection]))).await?;
         let record = to_raw_value(&customer)?;
         Ok(tagged(headers, record.get(), answer(&record, &fresh)?))
     }

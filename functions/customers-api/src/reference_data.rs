@@ -139,6 +139,7 @@ impl CustomersApi {
             return Err(bad_cursor());
         }
         let key = self.connection(tenant, connection).await?.key;
+        let fresh_as_of = self.freshness.of(tenant, Some(&BTreeSet::from([key.connection.clone()]))).await?;
         let mut rows = Rows::default();
         let more = 'reading: loop {
             let wanted = rows.to_read(limit.get() - rows.count());
@@ -154,7 +155,6 @@ impl CustomersApi {
             }
         };
         note_read(tenant, route, rows.count());
-        let fresh_as_of = self.freshness.of(tenant, Some(&BTreeSet::from([key.connection]))).await?;
         Ok((rows, PageEnd { cursor: cursor.filter(|_| more), more, fresh_as_of }))
     }
 }

@@ -1,13 +1,22 @@
 //! The change feed: what a reader that follows it hears.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::http::StatusCode;
-use model::{Attribute, Content};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use config::ConnectionKind;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lambda::Clients;
+use local_aws::{Call, Engine, Interference, TEMPLATE, Template};
+use model::{Attribute, ConnectionKey, Content, iso_millis};
 use serde_json::{Value, json};
-use tests::{AssociationAnywhereFixture, FEED_TABLE, SHADOW_TABLE};
+use store::{Clock, Registration};
+use tests::{AssociationAnywhereFixture, FEED_TABLE, SHADOW_TABLE, TOKEN};
+use tower::ServiceExt;
 
 use crate::support::{OTHER_TOKEN, add_other_tenant, batch_get, get, get_as, ids_of, keys, write};
 
@@ -369,4 +378,53 @@ async fn every_answer_says_how_fresh_it_is() {
         assert_eq!(answer.json()["fresh_as_of"]["aa"], fresh, "{path}");
     }
     assert_eq!(keys(&get(&world, "/v1/changes").await.text), ["changes", "cursor", "more", "fresh_as_of"]);
+}
+
+/// A clock that goes on while customers are read.
+#[derive(Debug)]
+struct SlowReads(Clock);
+
+impl Interference for SlowReads {
+    fn before<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Option<local_aws::Answer>> {
+        async { None }.boxed()
+    }
+
+    fn after<'a>(&'a self, call: Call<'a>, _: &'a local_aws::Answer) -> BoxFuture<'a, Option<local_aws::Answer>> {
+        if String::from_utf8_lossy(call.body).contains(SHADOW_TABLE) {
+            self.0.advance(Duration::from_secs(1));
+        }
+        async { None }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_said_to_be_fresher_than_what_was_read_for_it() {
+    let world = AssociationAnywhereFixture::with_customers(3).await;
+    world.sync().await;
+    world.publish().await;
+    // What is acknowledged to a system that pushes is stored: such a connection is as fresh as the clock.
+    let pushed = Registration {
+        key: ConnectionKey::new("acme", "aa"),
+        kind: ConnectionKind::Connector.name().to_owned(),
+        ..world.connections().get(&world.connection()).await.unwrap().unwrap()
+    };
+    world.connections().put(&pushed).await.unwrap();
+    let dynamodb = world.database.client_through(Arc::new(SlowReads(world.clock.clone())));
+    let clients = Clients { dynamodb, ..world.clients.clone() };
+    let template = Template::parse(TEMPLATE).unwrap();
+    let engine = Engine::new(&template, &clients, world.queues.clone(), world.database.clone()).unwrap();
+    for (method, path, body) in [
+        ("GET", "/v1/customers/aa~1001", ""),
+        ("GET", "/v1/customers?connection=aa", ""),
+        ("GET", "/v1/customers?email=x@example.org", ""),
+        ("POST", "/v1/customers/batch-get", r#"{"ids":["aa~1001"]}"#),
+        ("GET", "/v1/changes", ""),
+    ] {
+        let began = world.now();
+        let request = Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {TOKEN}"));
+        let answer = engine.gateway().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let fresh = answer.headers()["fresh-as-of"].to_str().unwrap().to_owned();
+        assert_eq!(fresh, format!("aa={}", iso_millis(began)), "{path}: read at {}", iso_millis(world.now()));
+    }
 }

@@ -225,15 +225,13 @@ impl ChangeFeed {
                 .update_expression("SET after_number = :after, #at = :at")
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(":at", time(now));
-            let (after, update) = match stored {
-                Some((after, at)) if now < at + STARTS_ANEW_AFTER => return Ok(after),
-                Some((after, _)) => (
-                    after + FAR,
-                    update
-                        .condition_expression("after_number = :before")
-                        .expression_attribute_values(":before", number(after)),
-                ),
-                None => (0, update.condition_expression("attribute_not_exists(entry)")),
+            let after = starts_after(stored, now);
+            let update = match stored {
+                Some((before, _)) if before == after => return Ok(after),
+                Some((before, _)) => update
+                    .condition_expression("after_number = :before")
+                    .expression_attribute_values(":before", number(before)),
+                None => update.condition_expression("attribute_not_exists(entry)"),
             };
             let update = update.expression_attribute_values(":after", number(after));
             if self.table.is_done(update).await? {
@@ -331,14 +329,11 @@ impl ChangeFeed {
             if let Some(first) = first {
                 break first.saturating_sub(1);
             }
-            // Those that have expired are removed one by one, and in any order.
             match self.last_segment(&log).await? {
-                Some(last) if Read::new("segment", &last).number::<i64>("expires")? <= expired => {
-                    break number_of(&last)?;
-                }
                 // It was appended meanwhile.
-                Some(_) => {}
-                None => break self.stored_start(&log).await?.map_or(0, |(after, _)| after),
+                Some(last) if Read::new("segment", &last).number::<i64>("expires")? > expired => {}
+                // Those that have expired are removed one by one, and in any order.
+                _ => break starts_after(self.stored_start(&log).await?, self.table.clock.now()),
             }
         };
         Ok(LanePosition { read, ..LanePosition::default() })
@@ -355,7 +350,10 @@ impl ChangeFeed {
 
     async fn latest_of_lane(&self, log: String, overlap: Duration) -> Result<LanePosition, StoreError> {
         let until = self.table.clock.now() - overlap;
-        let Some(last) = self.last_segment(&log).await? else { return self.oldest_of_lane(log).await };
+        let last = match self.last_segment(&log).await? {
+            Some(last) if Read::new("segment", &last).number::<i64>("expires")? > self.expired() => last,
+            _ => return self.oldest_of_lane(log).await,
+        };
         let last_number = number_of(&last)?;
         let (mut segment, mut back) = (Some(last), 1);
         while let Some(item) = segment {
@@ -384,6 +382,15 @@ impl ChangeFeed {
             .expression_attribute_names("#log", "log")
             .expression_attribute_values(":log", text(log))
             .expression_attribute_values(":from", text(from))
+    }
+}
+
+/// After which number a lane goes on of which nothing is kept, with this start.
+fn starts_after(stored: Option<(u64, Timestamp)>, now: Timestamp) -> u64 {
+    match stored {
+        Some((after, at)) if now < at + STARTS_ANEW_AFTER => after,
+        Some((after, _)) => after + FAR,
+        None => 0,
     }
 }
 

@@ -181,9 +181,13 @@ async fn a_lane_of_which_all_is_gone_goes_on_where_no_cursor_fits() {
     }
     assert!(!follower.step().await, "nothing new");
     database.clock.advance(Duration::from_secs(100 * 86_400));
+    let new = [feed.oldest("acme").await.unwrap(), feed.latest("acme", Duration::from_secs(60)).await.unwrap()];
     feed.append("acme", &[change(1, 3)], at(60)).await.unwrap();
     let read = feed.read("acme", &follower.position, 5, |_| true).await;
     assert!(matches!(read, Err(FeedError::Gone)), "{read:?}");
+    for position in new {
+        assert_eq!(feed.read("acme", &position, 5, |_| true).await.unwrap().changes.len(), 1, "who begins now");
+    }
     let oldest = feed.oldest("acme").await.unwrap();
     assert_eq!(feed.read("acme", &oldest, 5, |_| true).await.unwrap().changes.len(), 1);
     assert_eq!(LANES, 4);
