@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::import::{Claim, Claimants, Known};
 use store::StoreError;
@@ -8,6 +8,9 @@ use crate::plan::Plan;
 
 /// The claims that must be stored before the customers are: their claimants before and after.
 pub(crate) struct Claims(BTreeMap<Claim, (Claimants, Claimants)>);
+
+/// Which customers are about to get which claim.
+type NewClaims = BTreeMap<Claim, BTreeSet<String>>;
 
 /// A change of one claim.
 pub(crate) type Change<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
@@ -25,21 +28,21 @@ impl Claims {
         let whole = new.keys().map(|claim| (claim.clone(), usize::MAX));
         imports.read_on(connection, whole, &mut known.claimants, deadline).await?;
         let mut changes = BTreeMap::new();
-        for (claim, source_ids) in new {
-            let before = known.claimants.get(&claim).cloned().unwrap_or_default();
+        for (claim, source_ids) in &new {
+            let before = known.claimants.get(claim).cloned().unwrap_or_default();
             let mut after = before.clone();
             after.add(source_ids.iter().map(String::as_str));
             if after.is_worth_a_look() {
                 tables.read_claimants(&before, known).await?;
-                after.keep(|source_id| source_ids.contains(source_id) || has(known, source_id, &claim));
+                after.keep(|source_id| has(known, &new, source_id, claim));
             }
             if after != before {
-                changes.insert(claim, (before, after));
+                changes.insert(claim.clone(), (before, after));
             }
         }
         for (claim, before) in &known.claimants {
             if !changes.contains_key(claim)
-                && let Some(after) = mostly_gone(claim, before, known)
+                && let Some(after) = mostly_gone(claim, before, known, &new)
             {
                 changes.insert(claim.clone(), (before.clone(), after));
             }
@@ -67,24 +70,26 @@ fn is_spread((before, after): &(Claimants, Claimants)) -> bool {
 }
 
 /// Claimants of which most no longer have the claim, without those: the next look is short.
-fn mostly_gone(claim: &Claim, before: &Claimants, known: &Known) -> Option<Claimants> {
+fn mostly_gone(claim: &Claim, before: &Claimants, known: &Known, new: &NewClaims) -> Option<Claimants> {
     if matches!(claim, Claim::Lowercase(_)) || before.page_count < 2 || !before.is_complete() {
         return None;
     }
     let mut holders = 0;
     for source_id in before.ids() {
         known.customers.get(source_id)?;
-        holders += usize::from(has(known, source_id, claim));
+        holders += usize::from(has(known, new, source_id, claim));
     }
     (holders <= before.ids().count() / 2).then(|| {
         let mut after = before.clone();
-        after.keep(|source_id| has(known, source_id, claim));
+        after.keep(|source_id| has(known, new, source_id, claim));
         after
     })
 }
 
-/// Whether a customer has this claim in its stored record.
-fn has(known: &Known, source_id: &str, claim: &Claim) -> bool {
+/// Whether a customer has this claim, in its stored record or once the plan is carried out. One that is about to get it
+/// may be among the claimants already: it once had it, or an attempt to give it died.
+fn has(known: &Known, new: &NewClaims, source_id: &str, claim: &Claim) -> bool {
     let stored = known.customers.get(source_id).and_then(Option::as_ref);
-    stored.is_some_and(|customer| Claim::of(&customer.content).any(|own| own == *claim))
+    new.get(claim).is_some_and(|source_ids| source_ids.contains(source_id))
+        || stored.is_some_and(|customer| Claim::of(&customer.content).any(|own| own == *claim))
 }

@@ -290,6 +290,24 @@ async fn an_address_that_many_once_had_finds_who_has_it_now() {
     assert!(claimants.page_count <= 1 && claimants.ids().eq(["m849"]), "{claimants:?}");
 }
 
+/// Invariant: one customer per identity, also if so many others once had the address that they are about to be forgotten.
+#[tokio::test]
+async fn who_gets_back_an_address_that_many_once_had_is_found_by_it() {
+    let world = world().await;
+    let headers = ["code", "email", "first_name"];
+    let post_all = async |rows: Vec<String>| {
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        post(&world, &Form::rows("update", &headers, &rows)).await
+    };
+    post_all((0..150).map(|code| format!("m{code}|desk@x.org|")).collect()).await;
+    post_all((0..150).map(|code| format!("m{code}|own{code}@x.org|")).collect()).await;
+    let back = post_all(vec!["m1|desk@x.org|".to_owned(), "|desk@x.org|Frank".to_owned()]).await;
+    assert_eq!(back.counts(), [0, 2, 0, 0]);
+    let found = post_all(vec!["|desk@x.org|Francis".to_owned()]).await;
+    assert_eq!((found.counts(), all_customers(&world).await.len()), ([0, 1, 0, 0], 150));
+    assert_eq!(content(&world, "m1").await.name.first.as_deref(), Some("Francis"));
+}
+
 #[tokio::test]
 async fn more_rows_of_one_customer_than_one_record_takes_fail_by_number() {
     let world = world().await;

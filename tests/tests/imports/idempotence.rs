@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::import::{Matched, RowOutcome};
+use model::import::{Claimants, Matched, RowOutcome};
 use model::{Attribute, ConnectionKey, Content};
 use store::{ImportCounts, ImportRecord, Random};
 use tests::AssociationAnywhereFixture;
@@ -100,6 +100,30 @@ async fn an_import_that_is_interrupted_anywhere_goes_on_when_it_is_sent_again() 
         assert_eq!(found.counts(), [0, 1, 0, 0]);
         undo(&world, &found.import()).await;
         assert_eq!(report(&undo(&world, &answer.import()).await), [0, 40, 0, 0], "cut off after {cut_off_after}");
+    }
+}
+
+/// Invariant: one customer per identity, wherever an import of very many with one address died.
+#[tokio::test]
+async fn an_address_of_very_many_is_known_after_their_import_died_and_was_sent_again() {
+    let rows: Vec<String> = (0..=Claimants::PAGE).map(|code| format!("m{code}|desk@x.org")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let form = Form::rows("update", &["code", "email"], &rows);
+    for dies_after in (1..).step_by(5) {
+        let world = world().await;
+        world.store_budget.set(dies_after);
+        let first = post(&world, &form).await;
+        let lived = world.store_budget.left() >= 0;
+        world.store_budget.set(i64::MAX);
+        world.clock.advance(Duration::from_secs(30));
+        let again = post(&world, &form).await;
+        assert_eq!(again.counts(), [101, 0, 0, 0], "died after {dies_after}");
+        let by_address = post(&world, &Form::rows("update", &["email", "first_name"], &["desk@x.org|Frank"])).await;
+        assert_eq!(by_address.counts(), [0, 0, 0, 1], "died after {dies_after}");
+        if lived {
+            assert_eq!(again.text, first.text);
+            return;
+        }
     }
 }
 
