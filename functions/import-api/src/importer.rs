@@ -102,7 +102,7 @@ impl Importer {
         imports.begin(connection, &fingerprint, &record, deadline).await?;
         let claims = Claims::of(&plan, tables, &mut known).await?;
         let unstored = store(tables, &plan, &known, &claims).await?;
-        let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &unstored);
+        let Summary { counts, generated, ignored, failures } = plan.ends(ignored, failed, &known, &unstored);
         record.counts = counts;
         record.finished_at = Some(self.tables.clock.now());
         imports.put(connection, &record, deadline).await?;

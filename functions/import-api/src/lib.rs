@@ -16,9 +16,10 @@
 //!
 //! The same request again within twelve hours is the same import. Rows that were taken over keep their customers, even
 //! if the rows themselves have changed what they match; no amount is added twice, and the undo state stays as it was
-//! before the first request. Rows that were not taken over wrote nothing, and are judged anew. What others changed
-//! meanwhile is overwritten again, if the request says so; its undo goes back to what they wrote. After that time, or
-//! once an undo has begun, it is an import of its own.
+//! before the first request. Rows that were not taken over wrote nothing, and are judged anew. So are those whose new
+//! customers were not stored: another import may have brought them meanwhile. What others changed meanwhile is
+//! overwritten again, if the request says so; its undo goes back to what they wrote. After that time, or once an undo
+//! has begun, it is an import of its own.
 
 mod auth;
 mod claims;

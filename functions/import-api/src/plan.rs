@@ -149,7 +149,8 @@ impl<'a> Plan<'a> {
             return None;
         }
         let places = self.rows_of.get(source_id)?;
-        let origins: Vec<Option<String>> = places.iter().map(|place| self.origin(*place)).collect();
+        let origins: Vec<Option<String>> =
+            places.iter().map(|place| self.origin(*place).filter(|_| stored.is_none())).collect();
         let no_secrets = BTreeMap::new();
         let rows = places.iter().zip(&origins).filter_map(|(place, origin)| {
             let (row, matched) = self.taken(*place)?;
@@ -165,10 +166,10 @@ impl<'a> Plan<'a> {
         Some(apply_rows(stored, rows, &application))
     }
 
-    /// Which row of which request this row's customer was generated for, if it was generated.
+    /// The request and the row, if the row brings its customer.
     fn origin(&self, place: usize) -> Option<String> {
         let (row, matched) = self.taken(place)?;
-        matched.is_generated.then(|| self.fingerprint.origin(row.number))
+        matched.is_new.then(|| self.fingerprint.origin(row.number))
     }
 
     /// A row that is taken over, and its customer.
@@ -221,12 +222,19 @@ impl<'a> Plan<'a> {
         self.planned.get(source_id).map_or(&[], |planned| &planned.new_claims)
     }
 
+    /// The card number of a customer once it is written.
+    fn card_number<'k>(&'k self, source_id: &str, known: &'k Known) -> Option<&'k str> {
+        let planned = self.planned.get(source_id).and_then(|planned| planned.content.as_ref());
+        planned.or_else(|| Some(&stored(known, source_id)?.content))?.external_id.as_deref()
+    }
+
     /// What became of all rows: of those that bring no customer, and of the others. `unstored` says why customers could
     /// not be stored.
     pub(crate) fn ends(
         &self,
         ignored: Vec<RowProblem>,
         unreadable: Vec<RowProblem>,
+        known: &Known,
         unstored: &HashMap<String, String>,
     ) -> Summary {
         let mut ends =
@@ -250,7 +258,7 @@ impl<'a> Plan<'a> {
                 (false, true) => ends.counts.updated += 1,
                 (false, false) => ends.counts.ignored += 1,
             }
-            ends.generated.extend(generated(row, matched));
+            ends.generated.extend(generated(row, matched, self.card_number(&matched.source_id, known)));
         }
         ends.failures.sort_by_key(|failure| failure.row);
         ends.counts.failed = ends.failures.len() as u64;
@@ -262,8 +270,10 @@ fn stored<'k>(known: &'k Known, source_id: &str) -> Option<&'k Customer> {
     known.customers.get(source_id).and_then(Option::as_ref)
 }
 
-fn generated(row: &Row, matched: &Matched) -> Option<GeneratedIds> {
+/// What was generated for a row, but for a card number if the customer has another.
+fn generated(row: &Row, matched: &Matched, card_number: Option<&str>) -> Option<GeneratedIds> {
     let code = matched.is_generated.then(|| matched.source_id.clone());
-    let card_number = matched.card_number.clone();
+    let is_had = |generated: &String| card_number.is_none_or(|card_number| card_number == generated);
+    let card_number = matched.card_number.clone().filter(is_had);
     (code.is_some() || card_number.is_some()).then_some(GeneratedIds { row: row.number, code, card_number })
 }

@@ -290,7 +290,8 @@ async fn an_address_that_many_once_had_finds_who_has_it_now() {
     assert!(claimants.page_count <= 1 && claimants.ids().eq(["m849"]), "{claimants:?}");
 }
 
-/// Invariant: one customer per identity, also if so many others once had the address that they are about to be forgotten.
+/// Invariant: one customer per identity, also if so many once had an address that most of them are about to be
+/// forgotten.
 #[tokio::test]
 async fn who_gets_back_an_address_that_many_once_had_is_found_by_it() {
     let world = world().await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::import::{Claimants, Matched, RowOutcome};
 use model::{Attribute, ConnectionKey, Content};
+use serde_json::Value;
 use store::{ImportCounts, ImportRecord, Random};
 use tests::AssociationAnywhereFixture;
 
@@ -143,6 +144,48 @@ async fn an_import_that_died_makes_no_second_customer_of_one_that_another_import
         assert_eq!(all_customers(&world).await.len(), 1, "died after {dies_after}");
         if !first.text.contains("\"error\"") {
             return;
+        }
+    }
+}
+
+/// Invariant: an import that died takes no customer for its own that another import brought in between, and generates
+/// no card number in place of one that a customer got there.
+#[tokio::test]
+async fn who_came_or_got_a_card_by_another_import_after_one_died_stays_so() {
+    for (mode, was_there) in [("ignore", false), ("update", false), ("yes", false), ("ignore", true), ("update", true)]
+    {
+        let form = Form::rows(mode, &["code", "first_name", "auto_add"], &["1|jane|5"]);
+        let form = form.with("card_number_generate", "10");
+        for dies_after in 1.. {
+            let world = world().await;
+            if was_there {
+                post(&world, &Form::rows("update", &["code"], &["1"])).await;
+            }
+            world.store_budget.set(dies_after);
+            post(&world, &form).await;
+            let lived = world.store_budget.left() >= 0;
+            world.store_budget.set(i64::MAX);
+            world.clock.advance(Duration::from_secs(30));
+            let brought = !was_there && customer(&world, "1").await.is_some();
+            post(&world, &Form::rows("update", &["code", "card_number", "city"], &["1|777|Anytown"])).await;
+            for again in [post(&world, &form).await, post(&world, &form).await] {
+                let context = format!("{mode}, was there: {was_there}, died after {dies_after}: {again:?}");
+                let counts = match mode {
+                    _ if brought => [1, 0, 0, 0],
+                    "ignore" => [0, 0, 1, 0],
+                    _ => [0, 1, 0, 0],
+                };
+                assert_eq!(again.counts(), counts, "{context}");
+                assert_eq!(amounts(&world, "1").await, usize::from(brought || mode != "ignore"), "{context}");
+                let (told, card) = (again.batch()["generated"][0].clone(), content(&world, "1").await.external_id);
+                match mode {
+                    "yes" => assert_eq!(told["card_number"].as_str(), card.as_deref(), "{context}"),
+                    _ => assert_eq!((told, card.as_deref()), (Value::Null, Some("777")), "{context}"),
+                }
+            }
+            if lived {
+                break;
+            }
         }
     }
 }

@@ -134,7 +134,7 @@ async fn secrets_are_kept_as_hashes_and_shown_to_nobody() {
     }
     // An image of them, too.
     post(&world, &Form::rows("yes", &["code", "customer_PIN"], &["1|999888777"])).await;
-    assert_eq!(content(&world, "1").await.hidden.keys().collect::<Vec<_>>(), ["customer_PIN"]);
+    assert_eq!(content(&world, "1").await.hidden.keys().collect::<Vec<_>>(), ["customer_PIN", "origin"]);
     let mut everything = vec![answer.text];
     for table in [SHADOW_TABLE, IMPORT_TABLE] {
         let items = world.clients.dynamodb.scan().table_name(table).send().await.unwrap();

@@ -246,7 +246,7 @@ pub struct Content {
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
     /// What is kept with the customer and shown on no surface: salted hashes of its secrets, which are compared and
-    /// never read, and the origin of a generated id.
+    /// never read, and the row of an import that brought it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden: BTreeMap<String, String>,
 }

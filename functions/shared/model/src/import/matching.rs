@@ -181,10 +181,8 @@ impl<'a> Matching<'a> {
         let own_origin = self.fingerprint.origin(row.number);
         let mut matched = Matched {
             is_new: before.is_none(),
-            is_generated: match &before {
-                Some(before) => before.origin.as_ref() == Some(&own_origin),
-                None => row.get(Field::Code).is_none(),
-            },
+            is_generated: row.get(Field::Code).is_none()
+                && before.as_ref().is_none_or(|before| before.origin.as_ref() == Some(&own_origin)),
             card_number: None,
             source_id,
         };
@@ -209,22 +207,26 @@ impl<'a> Matching<'a> {
         Ok(RowOutcome::Taken(matched))
     }
 
-    /// A row that was taken over before. If its customer was not stored, it is judged anew: another import may have
-    /// brought that customer meanwhile. It fails only if it would give a customer a card number that now belongs to
-    /// another; that holds for this time only.
+    /// A row that was taken over before. It is judged anew if its customer was not stored, also if it was to bring a
+    /// customer that another import has brought meanwhile. It fails only if it would give a customer a card number that
+    /// now belongs to another; that holds for this time only.
     fn taken_again(&mut self, row: &Row, matched: &Matched) -> Result<RowOutcome, Stop> {
-        let Some(before) = self.identity(&matched.source_id)? else { return self.judged(row) };
+        let origin = self.fingerprint.origin(row.number);
+        let before = self.identity(&matched.source_id)?;
+        let is_its_own = |before: &Identity| !matched.is_new || before.origin.as_ref() == Some(&origin);
+        let Some(before) = before.filter(is_its_own) else { return self.judged(row) };
         if self.request.overwrite == Overwrite::Ignore {
-            // It was new, so this very request brought it, and it stays as it is.
+            // The row brought it, and it stays as it is.
             return Ok(RowOutcome::Taken(matched.clone()));
         }
-        let card = row.get(Field::CardNumber).or(matched.card_number.as_deref()).map(Claim::card);
+        let kept = self.kept(Some(before.clone()));
+        let generated = matched.card_number.as_deref().filter(|_| kept.card.is_none());
+        let card = row.get(Field::CardNumber).or(generated).map(Claim::card);
         if before.card != card {
             self.expect_free(card.as_ref(), &matched.source_id)?;
         }
         let email = row.get(Field::Email).map(Claim::email);
-        let kept = self.kept(Some(before));
-        self.take(matched, card, email, kept, self.fingerprint.origin(row.number));
+        self.take(matched, card, email, kept, origin);
         Ok(RowOutcome::Taken(matched.clone()))
     }
 
@@ -243,7 +245,7 @@ impl<'a> Matching<'a> {
         let now = Identity {
             card: card.or(kept.card),
             email: email.or(kept.email),
-            origin: if matched.is_generated { Some(origin) } else { kept.origin },
+            origin: if matched.is_new { Some(origin) } else { kept.origin },
         };
         let before = match self.now.get(source_id) {
             Some(before) => before.claims().cloned().collect(),

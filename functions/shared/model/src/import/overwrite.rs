@@ -17,9 +17,9 @@ pub struct Application<'a> {
 /// What the columns of a row do not hold themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct RowExtras<'a> {
-    /// The card number that was generated for the row.
+    /// The card number that was generated for the row: for a customer that has none.
     pub card_number: Option<&'a str>,
-    /// The row that the customer's id was generated for, if it was.
+    /// The request and the row, if the row brings the customer.
     pub origin: Option<&'a str>,
     /// The salted hashes of the row's secrets.
     pub sealed: &'a BTreeMap<Field, String>,
@@ -27,7 +27,8 @@ pub struct RowExtras<'a> {
 
 /// A name in [`Content::attributes`] that is no column.
 const CAMPAIGNS: &str = "campaigns";
-/// The name in [`Content::hidden`] of the row that an id was generated for.
+/// The name in [`Content::hidden`] of the request and the row that brought the customer. The releases before wrote it
+/// if they generated the customer's id.
 pub(super) const ORIGIN: &str = "origin";
 
 /// A customer after its rows, from its content before, or from nothing.
@@ -75,7 +76,7 @@ fn apply_row(content: &mut Content, row: &Row, extras: &RowExtras<'_>, overwrite
         content.hidden.insert(ORIGIN.to_owned(), origin.to_owned());
     }
     if let Some(card_number) = extras.card_number {
-        content.external_id = Some(card_number.to_owned());
+        content.external_id.get_or_insert_with(|| card_number.to_owned());
     }
     for (field, value) in row.given() {
         write(content, field, value);

@@ -80,7 +80,7 @@ impl Store {
                     Application { overwrite: request.overwrite, campaigns: &request.campaigns, import: "i-1" };
                 let extras = RowExtras {
                     card_number: matched.card_number.as_deref(),
-                    origin: matched.is_generated.then_some(origin.as_str()),
+                    origin: matched.is_new.then_some(origin.as_str()),
                     sealed: &BTreeMap::new(),
                 };
                 let base = self.customers.get(&matched.source_id).filter(|content| content.status != Status::Deleted);
@@ -343,6 +343,30 @@ fn a_card_number_of_another_by_now_is_not_given_again() {
     assert!(reason(&again[0]).contains("that of another"), "{again:?}");
     assert_eq!(again[1], first[1]);
     assert_eq!(store.customers["1"].external_id.as_deref(), Some("501"));
+}
+
+/// Invariant: a row that did not bring its customer, because it was not stored in time, does not take it for its own.
+#[test]
+fn who_was_brought_by_another_meanwhile_is_not_new() {
+    let rows: &[&[(Field, &str)]] = &[&[(CODE, "1"), (NAME, "jane")]];
+    let matched = Matched { source_id: "1".into(), ..Matched::default() };
+    for (overwrite, outcome) in
+        [(Overwrite::Update, RowOutcome::Taken(matched.clone())), (Overwrite::Ignore, RowOutcome::Ignored(matched))]
+    {
+        let request = request(overwrite, Some(10), rows);
+        let first = Store::default().carry_out(&request);
+        assert_eq!(taken(&first[0]), ("1", true));
+        let mut store = Store::default();
+        store.import(&[&[(CODE, "1"), (CARD, "777")]]);
+        assert_eq!(store.carry_out_again(&request, &first), [outcome]);
+        assert_eq!(store.customers["1"].external_id.as_deref(), Some("777"));
+        // One that it did bring stays new, and keeps the card number that it got since.
+        let mut store = Store::default();
+        store.carry_out(&request);
+        store.import(&[&[(CODE, "1"), (CARD, "777")]]);
+        assert_eq!(store.carry_out_again(&request, &first), first);
+        assert_eq!(store.customers["1"].external_id.as_deref(), Some("777"));
+    }
 }
 
 #[test]
