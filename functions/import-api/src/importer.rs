@@ -218,16 +218,14 @@ async fn store_chunk(
     unstored.into_iter().map(|(source_id, error)| (source_id, unstored_reason(&error))).collect()
 }
 
-/// The outcomes of the rows that are to be recorded, if they say more than those before: rows that were taken over once
-/// keep their customers.
+/// The outcomes of the rows that are to be recorded, if they are not those before. A row that was taken over and fails
+/// this time keeps its customer.
 fn to_record(before: &[RowOutcome], now: &[RowOutcome]) -> Option<Vec<RowOutcome>> {
-    let is_taken = |outcome: Option<&RowOutcome>| matches!(outcome, Some(RowOutcome::Taken(_)));
-    let kept = now
-        .iter()
-        .enumerate()
-        .map(|(place, outcome)| before.get(place).filter(|_| is_taken(before.get(place))).unwrap_or(outcome));
-    let is_new = |place: usize| !is_taken(before.get(place)) && is_taken(now.get(place));
-    (before.is_empty() || (0..now.len()).any(is_new)).then(|| kept.cloned().collect())
+    let kept = now.iter().enumerate().map(|(place, outcome)| match (before.get(place), outcome) {
+        (Some(taken @ RowOutcome::Taken(_)), RowOutcome::Failed(_)) => taken,
+        _ => outcome,
+    });
+    kept.clone().ne(before).then(|| kept.cloned().collect())
 }
 
 /// The sender's error for a row if the store took too long, or failed. The store's own message is for the log.

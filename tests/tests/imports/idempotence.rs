@@ -131,7 +131,7 @@ async fn an_address_of_very_many_is_known_after_their_import_died_and_was_sent_a
 /// Invariant 6: a row of an import that died finds the customer that another import brought in between.
 #[tokio::test]
 async fn an_import_that_died_makes_no_second_customer_of_one_that_another_import_brought() {
-    let form = Form::rows("update", &["email", "first_name"], &["jane@x.org|jane"]);
+    let form = Form::rows("update", &["email", "first_name", "auto_add"], &["jane@x.org|jane|5"]);
     for dies_after in 1.. {
         let world = world().await;
         world.store_budget.set(dies_after);
@@ -141,10 +141,78 @@ async fn an_import_that_died_makes_no_second_customer_of_one_that_another_import
         post(&world, &Form::rows("update", &["email", "city"], &["jane@x.org|Anytown"])).await;
         let again = post(&world, &form).await;
         assert_eq!(again.counts()[3], 0, "died after {dies_after}");
-        assert_eq!(all_customers(&world).await.len(), 1, "died after {dies_after}");
+        let ids = all_customers(&world).await;
+        assert_eq!(ids.len(), 1, "died after {dies_after}");
+        // The row stays with that customer, whatever address it has by now.
+        post(&world, &Form::rows("update", &["code", "email"], &[&format!("{}|moved@x.org", ids[0])])).await;
+        assert_eq!(post(&world, &form).await.counts(), again.counts(), "died after {dies_after}");
+        assert_eq!(all_customers(&world).await, ids, "died after {dies_after}");
+        assert_eq!(amounts(&world, &ids[0]).await, 1, "died after {dies_after}");
         if !first.text.contains("\"error\"") {
             return;
         }
+    }
+}
+
+/// Invariant 3: as above, if the rows of the import itself change what they matched.
+#[tokio::test]
+async fn an_import_that_died_and_was_sent_again_stays_with_whom_it_found_then() {
+    let form = Form::rows("update", &HEADERS, &["||jane@x.org|jane|5", "1||moved@x.org|jane|"]);
+    for dies_after in 1.. {
+        let world = world().await;
+        world.store_budget.set(dies_after);
+        post(&world, &form).await;
+        let lived = world.store_budget.left() >= 0;
+        world.store_budget.set(i64::MAX);
+        world.clock.advance(Duration::from_secs(30));
+        post(&world, &Form::rows("update", &["code", "email"], &["1|jane@x.org"])).await;
+        let again = post(&world, &form).await;
+        let before = everybody(&world).await;
+        assert_eq!(post(&world, &form).await.text, again.text, "died after {dies_after}");
+        assert_eq!(everybody(&world).await, before, "died after {dies_after}");
+        if lived {
+            return;
+        }
+    }
+}
+
+/// Invariant 3: a card number that was told is the customer's, also if it is not the one that was generated first.
+#[tokio::test]
+async fn a_card_number_that_is_generated_anew_after_an_import_died_stays() {
+    for mode in ["yes", "update"] {
+        let form = Form::rows(mode, &["code", "first_name"], &["1|jane"]).with("card_number_generate", "10");
+        let mut anew = 0;
+        for dies_after in 1.. {
+            let world = world().await;
+            world.store_budget.set(dies_after);
+            post(&world, &form).await;
+            let lived = world.store_budget.left() >= 0;
+            world.store_budget.set(i64::MAX);
+            world.clock.advance(Duration::from_secs(30));
+            if lived {
+                break;
+            }
+            let listed = world.imports().list(&connection()).await.unwrap();
+            let is_stored = customer(&world, "1").await.is_some();
+            let Some(record) = listed.first().filter(|_| !is_stored) else { continue };
+            let deadline = world.now() + Duration::from_secs(60);
+            let outcomes = world.imports().outcomes(&connection(), record, deadline).await.unwrap();
+            let RowOutcome::Taken(Matched { card_number: Some(card), .. }) = &outcomes[0] else {
+                panic!("{outcomes:?}")
+            };
+            post(&world, &Form::rows("update", &["code", "card_number"], &[&format!("2|{card}")])).await;
+            let again = post(&world, &form).await;
+            let told = again.batch()["generated"][0]["card_number"].as_str().unwrap().to_owned();
+            assert_ne!(told, *card);
+            // Also once the first one is free again.
+            for number in [card, "600"] {
+                post(&world, &Form::rows("update", &["code", "card_number"], &[&format!("2|{number}")])).await;
+                assert_eq!(post(&world, &form).await.text, again.text, "{mode}");
+                assert_eq!(content(&world, "1").await.external_id, Some(told.clone()), "{mode}");
+            }
+            anew += 1;
+        }
+        assert!(anew > 0, "{mode}");
     }
 }
 
