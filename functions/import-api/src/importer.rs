@@ -133,10 +133,10 @@ impl Importer {
         let fingerprints = [fingerprint.clone(), request.unkeyed_fingerprint(connection)];
         let now = self.tables.clock.now();
         let mut began_at = now;
-        if let Some((fingerprint, latest)) = imports.latest_of(connection, fingerprints, deadline).await? {
+        for (fingerprint, latest) in imports.latest_of(connection, fingerprints, deadline).await? {
             // Once an undo has begun, the import takes nothing more.
             let is_taken_back = latest.undo_began_at.or(latest.undone_at).is_some();
-            if !is_taken_back && now < latest.began_at + REPEATED {
+            if latest.saves_undo == saves_undo && !is_taken_back && now < latest.began_at + REPEATED {
                 return Ok((fingerprint, latest));
             }
             // Two imports of one request have two ids.

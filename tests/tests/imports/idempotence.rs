@@ -1,12 +1,14 @@
 //! The same request again: after it was answered, at the same time, after it was interrupted, much later.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use model::import::{Claimants, Matched, RowOutcome};
 use model::{Attribute, ConnectionKey, Content};
 use serde_json::Value;
 use store::{ImportCounts, ImportRecord, Random};
-use tests::AssociationAnywhereFixture;
+use tests::{AssociationAnywhereFixture, IMPORT_TABLE};
 
 use super::support::{
     Answer, Form, all_customers, connection, content, customer, post, post_until_done, record, report, undo, world,
@@ -486,6 +488,72 @@ async fn a_request_that_the_release_before_began_is_the_same_import() {
         let code = answer.batch()["generated"][0]["code"].as_str().unwrap().to_owned();
         assert_eq!(amounts(&world, &code).await, 1);
         assert_eq!(all_customers(&world).await, [code]);
+    }
+}
+
+/// Invariant: an import that is to be undone later can be undone, whatever came before it.
+#[tokio::test]
+async fn a_request_with_an_undo_state_and_the_same_without_are_different_imports() {
+    let world = world().await;
+    let saved = Form::rows("update", &HEADERS, &["1|500|a@x.org|jane|25", "|||jim|"]);
+    let unsaved = saved.clone().with("no_undo", "yes");
+    let answers = [post(&world, &unsaved).await, post(&world, &saved).await];
+    assert_eq!(answers.each_ref().map(|answer| answer.batch()["import"]["undo"].clone()), ["none", "saved"]);
+    // Nobody comes twice, but amounts come with each of them.
+    assert_eq!(answers.each_ref().map(Answer::counts), [[2, 0, 0, 0], [0, 2, 0, 0]]);
+    for _ in 0..2 {
+        for (form, answer) in [&unsaved, &saved].into_iter().zip(&answers) {
+            assert_eq!(post(&world, form).await.text, answer.text);
+        }
+    }
+    assert_eq!((all_customers(&world).await.len(), amounts(&world, "1").await), (2, 2));
+    assert_eq!(report(&undo(&world, &answers[1].import()).await), [1, 0, 0, 0]);
+    let again = post(&world, &saved).await.import();
+    assert!(answers.iter().all(|answer| answer.import() != again), "in the same millisecond, too");
+    assert_eq!(post(&world, &unsaved).await.import(), answers[0].import());
+    assert_eq!(amounts(&world, "1").await, 2);
+}
+
+/// Which import is noted for which request, by the keys of the items.
+async fn noted_imports(world: &AssociationAnywhereFixture) -> BTreeMap<String, String> {
+    let items = world.clients.dynamodb.scan().table_name(IMPORT_TABLE).send().await.unwrap().items.unwrap();
+    let text = |item: &HashMap<String, AttributeValue>, name: &str| item[name].as_s().unwrap().clone();
+    let noted = items.iter().filter(|item| text(item, "id").contains("#request/"));
+    noted.map(|item| (text(item, "id"), text(item, "import"))).collect()
+}
+
+/// Invariant 11: each release continues what the other began, and the release before knows one import of a request.
+#[tokio::test]
+async fn an_import_goes_on_from_release_to_release_with_and_without_an_undo_state() {
+    let saved = Form::rows("update", &HEADERS, &["|||jane|5"]);
+    let unsaved = saved.clone().with("no_undo", "yes");
+    for (form, other) in [(&saved, &unsaved), (&unsaved, &saved)] {
+        let world = world().await;
+        let first = post(&world, form).await;
+        let noted = noted_imports(&world).await;
+        let (known_before, import) = noted.first_key_value().unwrap();
+        assert_eq!((known_before.matches('/').count(), import), (2, &first.import()), "{noted:?}");
+        // As the release before would have left it.
+        for key in noted.keys().skip(1) {
+            let delete = world.clients.dynamodb.delete_item().table_name(IMPORT_TABLE);
+            delete.key("id", AttributeValue::S(key.clone())).send().await.unwrap();
+        }
+        assert_eq!(post(&world, form).await.text, first.text);
+        assert_ne!(post(&world, other).await.import(), first.import());
+        assert_eq!(post(&world, form).await.text, first.text);
+    }
+}
+
+/// Invariant 8: no secret can be guessed on the id of an import.
+#[tokio::test]
+async fn requests_that_differ_in_a_pin_alone_are_the_same_import_and_the_later_pin_is_stored() {
+    for (mode, is_changed) in [("yes", true), ("update", true), ("ignore", false)] {
+        let world = world().await;
+        let form = |pin: &str| Form::rows(mode, &["code", "customer_PIN"], &[&format!("1|{pin}")]);
+        let first = post(&world, &form("471100815")).await;
+        let before = content(&world, "1").await.hidden;
+        assert_eq!(post(&world, &form("999888777")).await.text, first.text, "{mode}");
+        assert_eq!(content(&world, "1").await.hidden != before, is_changed, "{mode}");
     }
 }
 

@@ -25,7 +25,8 @@ pub use images::StoredImage;
 /// | `acme/imports#card/<hash>`, `…#email/<hash>` | a **claim**: the customers that have, or once had, that card number or address; the first page of them |
 /// | `acme/imports#email/<hash>/<layout>/<page>` | the pages behind the first, of an address that many had |
 /// | `acme/imports#secret` | what generated ids are derived with, made once |
-/// | `acme/imports#request/<fingerprint>` | which import carried that request out last |
+/// | `acme/imports#request/<fingerprint>` | which import carried that request out last: what the release before goes by |
+/// | `acme/imports#request/<fingerprint>/undo`, `…/no_undo` | which did so last with an undo state, and which without |
 /// | `acme/imports#import/<import>` | an import and what came of it; `listing` and `began` put it into the index `by-connection` |
 /// | `acme/imports#outcomes/<import>/<number>` | what becomes of each row, before anything of it is written; many to an item |
 /// | `acme/imports#images/<import>/<number>` | how the import found customers, and how it left them; many to an item |
@@ -105,7 +106,8 @@ impl Imports {
     /// How long an import can be undone: 90 days.
     pub const KEPT: Duration = Duration::from_secs(90 * 86_400);
 
-    /// The import that carried a request out last, and which of the fingerprints led to it.
+    /// The imports that carried a request out last, with an undo state and without, and which of the fingerprints led
+    /// to each. Those of the first fingerprint come first.
     ///
     /// # Errors
     /// If the store can't be read.
@@ -114,20 +116,26 @@ impl Imports {
         connection: &ConnectionKey,
         fingerprints: [RequestFingerprint; 2],
         deadline: Timestamp,
-    ) -> Result<Option<(RequestFingerprint, ImportRecord)>, StoreError> {
-        let keys = fingerprints.iter().map(|fingerprint| request_key(connection, fingerprint)).collect();
+    ) -> Result<Vec<(RequestFingerprint, ImportRecord)>, StoreError> {
+        let keys_of = |fingerprint: &RequestFingerprint| {
+            [Some(true), Some(false), None].map(|saves_undo| request_key(connection, fingerprint, saves_undo))
+        };
+        let keys = fingerprints.iter().flat_map(keys_of).collect();
         let mut found = HashMap::new();
         for item in self.table.get_many(keys, &[], deadline).await?.into_iter().filter(|item| self.is_alive(item)) {
             let read = Read::new("request", &item);
             found.insert(read.text("id")?.to_owned(), read.text("import")?.to_owned());
         }
+        let mut latest: Vec<(RequestFingerprint, ImportRecord)> = Vec::new();
         for fingerprint in fingerprints {
-            let Some(import) = found.remove(&request_key(connection, &fingerprint)) else { continue };
-            if let Some(record) = self.find(connection, &import, deadline).await? {
-                return Ok(Some((fingerprint, record)));
+            for import in keys_of(&fingerprint).iter().filter_map(|key| found.get(key)) {
+                let is_read = latest.iter().any(|(_, known)| known.id == *import);
+                if !is_read && let Some(record) = self.find(connection, import, deadline).await? {
+                    latest.push((fingerprint.clone(), record));
+                }
             }
         }
-        Ok(None)
+        Ok(latest)
     }
 
     /// The import with this id.
@@ -209,12 +217,14 @@ impl Imports {
         record: &ImportRecord,
         deadline: Timestamp,
     ) -> Result<(), StoreError> {
-        let request = item([
-            ("id", text(request_key(connection, fingerprint))),
-            ("import", text(&record.id)),
-            ("expires", expiry(record)),
-        ]);
-        self.table.put_many(vec![request, record_item(connection, record)], deadline).await
+        let [kind, latest] = [Some(record.saves_undo), None].map(|saves_undo| {
+            item([
+                ("id", text(request_key(connection, fingerprint, saves_undo))),
+                ("import", text(&record.id)),
+                ("expires", expiry(record)),
+            ])
+        });
+        self.table.put_many(vec![kind, latest, record_item(connection, record)], deadline).await
     }
 
     /// What becomes of each row of an import, in their order.
@@ -289,8 +299,14 @@ impl Imports {
     }
 }
 
-fn request_key(connection: &ConnectionKey, fingerprint: &RequestFingerprint) -> String {
-    format!("{connection}#request/{fingerprint}")
+/// Of the last import with an undo state or without, or of the last of all.
+fn request_key(connection: &ConnectionKey, fingerprint: &RequestFingerprint, saves_undo: Option<bool>) -> String {
+    let kind = match saves_undo {
+        Some(true) => "/undo",
+        Some(false) => "/no_undo",
+        None => "",
+    };
+    format!("{connection}#request/{fingerprint}{kind}")
 }
 
 fn import_key(connection: &ConnectionKey, import: &str) -> String {

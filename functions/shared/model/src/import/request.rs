@@ -97,6 +97,7 @@ impl fmt::Debug for Row {
 
 impl Request {
     /// What tells this request from every other that `connection` may get: equal requests have equal fingerprints.
+    /// Whether the import can be undone is no part of it: the same rows generate the same ids either way.
     ///
     /// Passwords and PINs of rows that can be read are left out: otherwise secrets could be guessed on a fingerprint
     /// faster than on their own hashes.
