@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that fails may panic")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use local_aws::{Answer, Call, Interference};
+use operations::forgetting::{ForgetError, Forgetting};
 use operations::status::Condition;
 use simulators::association_anywhere::{AaFault, Procedure};
-use tests::AssociationAnywhereFixture;
+use store::{ConnectionRegistry, Registration};
+use tests::{AssociationAnywhereFixture, SHADOW_TABLE};
 
 #[tokio::test]
 async fn everybody_is_asked_for_once_for_each_request() {
@@ -41,4 +47,42 @@ async fn a_source_that_refuses_is_told_to_the_operator_and_asked_again() {
     world.sync().await;
     assert_eq!(world.status().await.counts.ends.unchanged, 30);
     assert_eq!(world.states().state(&world.connection()).await.unwrap().resync_requested, None);
+}
+
+/// Registers a connection while its records are removed.
+#[derive(Debug)]
+struct AppliedMeanwhile(ConnectionRegistry, Registration);
+
+impl Interference for AppliedMeanwhile {
+    fn before<'a>(&'a self, _: Call<'a>) -> BoxFuture<'a, Option<Answer>> {
+        async { None }.boxed()
+    }
+
+    fn after<'a>(&'a self, call: Call<'a>, _: &'a Answer) -> BoxFuture<'a, Option<Answer>> {
+        async move {
+            if call.operation == "Scan" && String::from_utf8_lossy(call.body).contains(SHADOW_TABLE) {
+                self.0.put(&self.1).await.unwrap();
+            }
+            None
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_registered_again_while_it_is_forgotten_gets_everybody_anew() {
+    let world = AssociationAnywhereFixture::with_customers(20).await;
+    world.sync().await;
+    let registration = world.connections().get(&world.connection()).await.unwrap().unwrap();
+    world.connections().remove(&world.connection()).await.unwrap();
+    world.clock.advance(Duration::from_secs(600));
+    let applied = Arc::new(AppliedMeanwhile(world.connections(), registration));
+    let tables = world.tables_with(world.database.client_through(applied), world.clock.clone());
+    let deadline = world.now() + Duration::from_secs(60);
+    let refused = Forgetting::new(&tables).carry_out(&world.connection(), deadline).await.unwrap_err();
+    assert!(matches!(refused, ForgetError::RegisteredMeanwhile), "{refused}");
+    assert_eq!(world.shadow().existing(&world.connection()).await.unwrap().len(), 0);
+    world.clock.advance(Duration::from_secs(120));
+    world.run_for(60).await;
+    assert_eq!(world.shadow().existing(&world.connection()).await.unwrap().len(), 20);
 }

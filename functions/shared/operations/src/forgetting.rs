@@ -23,6 +23,12 @@ pub enum ForgetError {
     /// It is still configured.
     #[error("it is still registered: take it out of the file, and `customer-sync apply` that, before it is forgotten")]
     Registered,
+    /// It was registered while its customers were removed.
+    #[error(
+        "it was registered again meanwhile: its customers and imports are removed, and everybody is asked for again; \
+         systems that push or import have to send again what they sent"
+    )]
+    RegisteredMeanwhile,
     /// A poller, an import or an undo is at work on it.
     #[error("a function is still at work on it: try again in a minute")]
     Busy,
@@ -66,7 +72,8 @@ impl Forgetting {
     /// found. What is gone already is not counted.
     ///
     /// # Errors
-    /// If it must not be forgotten now: then nothing was removed. If the store fails.
+    /// If it must not be forgotten now: then nothing was removed. If it was registered meanwhile: then everybody is asked
+    /// for again. If the store fails.
     pub async fn carry_out(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<Forgotten, ForgetError> {
         self.check(connection).await?;
         if let Some(until) = self.tables.ledger.leased_until(connection, u64::MAX).await? {
@@ -78,7 +85,11 @@ impl Forgetting {
         }
         let customers = self.tables.removal.customers(connection, deadline).await?;
         let import_items = self.tables.removal.imports(connection, deadline).await?;
-        self.check(connection).await?;
+        if self.tables.registry.get(connection).await?.is_some() {
+            // Its source does not tell by itself of whom it has told before.
+            self.tables.states.request_resync(connection, self.tables.clock.now()).await?;
+            return Err(ForgetError::RegisteredMeanwhile);
+        }
         let mut entries = self.tables.removal.entries(connection, deadline).await?;
         // The lease itself made it, or the polls before.
         entries.remove("poll");

@@ -2,6 +2,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use config::is_connection_id;
 use model::ConnectionKey;
 use operations::forgetting::{Forgetting, Forgotten};
 
@@ -62,7 +63,11 @@ pub async fn forget(target: &Target, name: &str, is_agreed: bool) -> Result<()> 
 
 /// The key that a name stands for: of a registered connection, or of one of which something is left.
 async fn key_of(target: &Target, name: &str) -> Result<ConnectionKey> {
-    if let Some((tenant, id)) = name.split_once('/') {
+    let (tenant, id) = name.split_once('/').map_or((None, name), |(tenant, id)| (Some(tenant), id));
+    if !is_connection_id(id) {
+        bail!("`{name}` is no id of a connection or a destination");
+    }
+    if let Some(tenant) = tenant {
         return Ok(ConnectionKey::new(tenant, id));
     }
     if let Ok(registered) = super::system(target, name).await {

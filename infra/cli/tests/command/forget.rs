@@ -29,6 +29,11 @@ fn what_was_taken_out_of_the_file_is_forgotten_whole_and_nothing_else_is() {
     home.run("apply next.toml --data data").succeeded();
     let said = home.run("forget aa --data data");
     assert_eq!(said.error(), "connection `acme/aa`: nothing was removed; --yes agrees");
+    // Such keys hold the lists of who was erased.
+    for name in ["acme/!erased", "!erased", "acme/", "acme/aa#listed/01"] {
+        let said = home.run(&format!("forget {name} --yes --data data"));
+        assert_eq!(said.error(), format!("`{name}` is no id of a connection or a destination"));
+    }
 
     let said = home.run("forget aa --yes --data data").succeeded().without(source.secrets());
     let lines: Vec<&str> = said.stdout.lines().collect();
