@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use model::Status;
+use operations::status::Condition;
 use simulators::association_anywhere::{AaFault, Fault, Poison, Procedure};
-use tests::AssociationAnywhereFixture;
+use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, SHADOW_TABLE, TestDeployment};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -348,4 +351,63 @@ async fn a_slow_pace_makes_a_long_queue_slow_and_never_stuck() {
     let took = world.until_in_sync(Duration::from_secs(600)).await;
     assert!(took >= Duration::from_secs(150), "{took:?}");
     assert_eq!(world.status().await.counts.ends.written, 3_000);
+}
+
+/// Makes an attribute of a customer's record one that no release writes.
+async fn damage(world: &TestDeployment, id: &str, attribute: &str) {
+    let update = world.clients.dynamodb.update_item().table_name(SHADOW_TABLE);
+    let update = update.key("id", AttributeValue::S(id.to_owned())).update_expression("SET #damaged = :damaged");
+    let update = update.expression_attribute_names("#damaged", attribute);
+    update.expression_attribute_values(":damaged", AttributeValue::S("{".to_owned())).send().await.unwrap();
+}
+
+/// Invariant 4.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_costs_itself() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.sync().await;
+    for (id, attribute) in [("1003", "hash"), ("1004", "hash"), ("1005", "doc"), ("1006", "doc")] {
+        damage(&world, &format!("acme/aa~{id}"), attribute).await;
+    }
+    world.source.change([1003, 1005, 1007]);
+    world.source.delete(1004);
+    world.source.delete(1006);
+    world.run_for(60).await;
+    let failed = world.failures().all(&world.connection()).await.unwrap();
+    let mut ids: Vec<_> = failed.iter().map(|failure| failure.source_id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["1003", "1004"]);
+    assert!(failed.iter().all(|failure| failure.reason.contains("can't be read: its `hash`")), "{failed:?}");
+    assert_eq!(world.status().await.condition, Condition::InSync);
+    assert_eq!(world.customer(1006).await.unwrap().content.status, Status::Deleted);
+    for id in [1005, 1007] {
+        let name = world.customer(id).await.unwrap().content.name.display;
+        assert_eq!(name, world.source.display_name(id), "{id}");
+    }
+}
+
+/// The same of contacts: one that a source says to be deleted, and one that a full listing no longer holds.
+#[tokio::test]
+async fn a_contact_whose_record_cannot_be_read_costs_itself() {
+    let site = BusinessCatalystFixture::with_contacts(20).await;
+    site.sync().await;
+    for (id, attribute) in [(1003, "hash"), (1004, "doc"), (1005, "hash"), (1006, "doc")] {
+        damage(&site, &format!("acme/bc~{id}"), attribute).await;
+    }
+    site.clock.advance(Duration::from_secs(3_600));
+    site.source.delete(1003);
+    site.source.delete(1004);
+    site.source.remove_silently(1005);
+    site.source.remove_silently(1006);
+    site.sync().await;
+    site.states().request_resync(&site.connection(), site.now()).await.unwrap();
+    site.clock.advance(Duration::from_secs(3_600));
+    site.sync().await;
+    let failed = site.failures().all(&site.connection()).await.unwrap();
+    let mut ids: Vec<_> = failed.iter().map(|failure| failure.source_id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["1003", "1005"], "{failed:?}");
+    for id in [1004, 1006] {
+        assert!(site.is_tombstone(id).await, "{id}");
+    }
 }

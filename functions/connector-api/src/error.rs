@@ -39,6 +39,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message)
     }
 
+    fn store_failed(cause: &dyn std::error::Error) -> Self {
+        let message = "the store failed: nothing is lost if the request is sent again";
+        Self { cause: Some(cause.to_string()), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message) }
+    }
+
     pub(crate) fn unauthorized() -> Self {
         let message = "the request needs `Authorization: Basic` or `Authorization: Bearer` with valid credentials";
         Self::new(StatusCode::UNAUTHORIZED, Reason::Validation, message)
@@ -53,8 +58,7 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let message = "the store failed: nothing is lost if the request is sent again";
-        Self { cause: Some(error.to_string()), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Database, message) }
+        Self::store_failed(&error)
     }
 }
 
@@ -62,7 +66,7 @@ impl From<UpsertError> for ApiError {
     fn from(error: UpsertError) -> Self {
         match error {
             UpsertError::TooLarge { .. } => Self::too_large(error.to_string()),
-            UpsertError::Store(error) => error.into(),
+            UpsertError::Unreadable { .. } | UpsertError::Store(_) => Self::store_failed(&error),
         }
     }
 }

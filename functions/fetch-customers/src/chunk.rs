@@ -378,11 +378,11 @@ impl<'a> ChunkWork<'a> {
                     }
                     self.resolved.insert(source_id);
                 }
-                Err(error @ UpsertError::TooLarge { .. }) => {
+                Err(UpsertError::Store(error)) => not_stored = Some(error),
+                Err(error) => {
                     let raw = raws.remove(&source_id).unwrap_or_default();
                     self.fail(&source_id, error.to_string(), raw).await?;
                 }
-                Err(UpsertError::Store(error)) => not_stored = Some(error),
             }
         }
         match not_stored {

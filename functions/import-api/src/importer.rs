@@ -234,6 +234,7 @@ const NOT_IN_TIME: &str = "was not stored in time: send the same request again";
 fn unstored_reason(error: &UpsertError) -> String {
     match error {
         UpsertError::TooLarge { .. } => "the customer would have more than can be stored".to_owned(),
+        UpsertError::Unreadable { .. } => "the customer's record can't be read".to_owned(),
         UpsertError::Store(_) => NOT_IN_TIME.to_owned(),
     }
 }

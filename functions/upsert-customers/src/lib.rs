@@ -17,7 +17,7 @@ use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
 use model::{ListedChange, ListedCustomer, Outcome, OutcomeCounts, Version};
-use store::{Change, IncomingChange, LeasedChunk, Settlement, StoreError, Tables, UpsertError};
+use store::{Change, Found, IncomingChange, LeasedChunk, Settlement, StoreError, Tables, UpsertError};
 use working::{Work, Worker, Working};
 
 /// The part of the deadline that is kept for settling the chunk.
@@ -130,12 +130,12 @@ impl UpsertCustomers {
                     counts.count(outcome);
                     resolved.insert(source_id);
                 }
-                Err(error @ UpsertError::TooLarge { .. }) => {
+                Err(UpsertError::Store(error)) => return Err(error),
+                Err(error) => {
                     let raw = raw_of(chunk, &source_id);
                     self.0.fail(connection, source_id, error.to_string(), raw).await?;
                     counts.count(Outcome::Failed);
                 }
-                Err(UpsertError::Store(error)) => return Err(error),
             }
         }
         self.0.tables.failures.remove_resolved(connection, &resolved).await?;
@@ -150,13 +150,14 @@ impl UpsertCustomers {
         counts: &mut OutcomeCounts,
     ) -> Result<Vec<IncomingChange>, StoreError> {
         let keys = chunk.delete.iter().map(|source_id| (chunk.key.connection.clone(), source_id.clone()));
-        let stored = self.0.tables.shadow.get_many(keys, deadline).await?;
-        for _ in stored.len()..chunk.delete.len() {
+        let Found { customers, unreadable } = self.0.tables.shadow.find_many(keys, deadline).await?;
+        for _ in customers.len() + unreadable.len()..chunk.delete.len() {
             counts.count(Outcome::Unchanged);
         }
-        let gone = stored.into_iter().map(|customer| IncomingChange {
+        let stored = customers.into_iter().map(|customer| customer.source_id);
+        let gone = stored.chain(unreadable.into_iter().map(|id| id.source_id)).map(|source_id| IncomingChange {
             version: Version::of_batch(chunk.key.batch, Version::LAST_STEP),
-            source_id: customer.source_id,
+            source_id,
             news: Change::Gone,
         });
         Ok(gone.collect())

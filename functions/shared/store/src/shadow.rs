@@ -92,9 +92,25 @@ pub enum UpsertError {
         /// The size of its document.
         bytes: usize,
     },
+    /// It can't be compared with what is stored: that is damaged, or a later release wrote it.
+    #[error("the record that is stored can't be read: its `{attribute}` is not as this release writes it")]
+    Unreadable {
+        /// The attribute.
+        attribute: &'static str,
+    },
     /// It could not be stored now.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl UpsertError {
+    /// Why a stored record could not be read.
+    fn of_reading(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt { attribute, .. } => Self::Unreadable { attribute },
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// What a write must know of the stored record.
@@ -193,14 +209,16 @@ impl Shadow {
         let stored = self.table.get_many(keys, &attributes, deadline).await?;
         let mut heads = HashMap::with_capacity(stored.len());
         for item in &stored {
-            let head = stored_head(item)?;
-            heads.insert(Read::new("?", item).text("id")?.to_owned(), head);
+            heads.insert(Read::new(CUSTOMER, item).text("id")?.to_owned(), stored_head(item));
         }
         let mut merges = stream::iter(incoming.into_iter().map(|record| {
             let head = heads.remove(&item_key(connection, &record.source_id));
             let erased = &*erased;
             async move {
-                let merged = self.merge(connection, &record, head, erased, deadline).await;
+                let merged = match head.transpose() {
+                    Ok(head) => self.merge(connection, &record, head, erased, deadline).await,
+                    Err(error) => Err(UpsertError::of_reading(error)),
+                };
                 (record.source_id, merged)
             }
         }))
@@ -242,9 +260,11 @@ impl Shadow {
             Change::Present(content) => content.canonical_json(),
             Change::Gone => {
                 let last = match head {
-                    Some(_) => self.get(connection, &incoming.source_id).await?,
+                    Some(_) => self.get_item(connection, &incoming.source_id).await?,
                     None => None,
                 };
+                // What can't be read is not kept.
+                let last = last.as_ref().and_then(readable);
                 Content::tombstone_of(last.as_ref().map(|customer| &customer.content)).canonical_json()
             }
         };
@@ -278,7 +298,8 @@ impl Shadow {
                 is_listed: matches!(incoming.news, Change::Present(_)),
                 state: None,
             };
-            match self.put_if_still(connection, &record, head.as_ref(), Some(deadline)).await? {
+            let put = self.put_if_still(connection, &record, head.as_ref(), Some(deadline)).await;
+            match put.map_err(UpsertError::of_reading)? {
                 None => {
                     return Ok(match incoming.news {
                         Change::Present(_) => MergeEnd {
