@@ -19,7 +19,7 @@ use std::time::Duration;
 use config::{BusinessCatalystConfig as Settings, Connection};
 use jiff::Timestamp;
 use lambda::{Clients, Environment, EnvironmentError, Function};
-use model::{Batch, ChunkPlan, ConnectionKey, Listing, ListingScope, ListingState, NextAction, Phase};
+use model::{Batch, ChunkPlan, ConnectionKey, ContentHash, Listing, ListingScope, ListingState, NextAction, Phase};
 use polling::{FRONT, Next, Poll, Poller, Polling, Tended};
 use sources::business_catalyst::BusinessCatalystClient;
 use sources::{ContactPage as Page, SourceError, UNIDENTIFIED};
@@ -37,6 +37,8 @@ const UNIDENTIFIED_WAITS: &str =
 /// Why a deletion waits if the list may have been cut off.
 const UNPROVEN_WAITS: &str = "its deletion waits: the source lists it no longer, but whether that was all of its list \
                               can't be proven: it is not in the order of its dates, or all of one date";
+/// Why a batch is given up whose site is another by now.
+const CONFIGURED_OTHERWISE: &str = "the connection was configured otherwise meanwhile";
 /// How many waiting deletions are recorded one by one.
 const MOST_WITHHELD: usize = 1_000;
 /// Ids of contacts that are gone, in one chunk.
@@ -155,10 +157,13 @@ impl PollContacts {
         let requests = states.state(key).await?;
         let (resync, confirmed) = (requests.resync_requested, self.poller.confirm_request(key, &requests).await?);
         let redriven = self.poller.tables.failures.redrive_requests(key).await?;
-        let all_again = resync.is_some() || confirmed.is_some() || !redriven.is_empty();
+        let is_moved = state.cursor_origin.is_some_and(|origin| origin != origin_of(settings));
+        let all_again = is_moved || resync.is_some() || confirmed.is_some() || !redriven.is_empty();
         let listing = if all_again { Listing::of_everything() } else { Listing::of_changes_since(state.cursor) };
         let scope = listing.scope;
-        let mut batch = Batch { resync, confirmed, ..Batch::listed(state.latest.as_ref(), listing, clock.now()) };
+        let origin = Some(origin_of(settings));
+        let mut batch =
+            Batch { origin, resync, confirmed, ..Batch::listed(state.latest.as_ref(), listing, clock.now()) };
         let last = state.latest.as_ref().and_then(|batch| batch.listing.as_ref());
         let (pages, ahead) = match self.look_ahead(connection, &batch, last, deadline).await {
             Ok(found) => found,
@@ -242,6 +247,9 @@ impl PollContacts {
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, batch, "its listing is not known").await;
         };
+        if is_of_another(batch, settings) {
+            return self.abandon(connection, batch, CONFIGURED_OTHERWISE).await;
+        }
         let front = self.poller.tables.ledger.open_chunks(key, batch.number, FRONT).await?;
         let committed: Vec<_> = front.into_iter().filter(|chunk| chunk.chunk < listing.chunks).collect();
         self.poller.send_due(key, batch.number, &committed, deadline).await?;
@@ -387,13 +395,18 @@ impl PollContacts {
         let key = &connection.key;
         let Tables { ledger, states, .. } = &self.poller.tables;
         // Read after the ledger was seen empty: the counts are final.
-        let LedgerState { latest: Some(batch), cursor, .. } = ledger.state(key).await? else { return Ok(Next::Now) };
+        let LedgerState { latest: Some(batch), cursor, cursor_origin, .. } = ledger.state(key).await? else {
+            return Ok(Next::Now);
+        };
         if let Some(why) = batch.hindrance() {
             return self.abandon(connection, &batch, &why).await;
         }
         let Some(listing) = &batch.listing else {
             return self.abandon(connection, &batch, "its listing is not known").await;
         };
+        if is_of_another(&batch, &connection.settings) {
+            return self.abandon(connection, &batch, CONFIGURED_OTHERWISE).await;
+        }
         self.poller.tables.failures.clear_redrives(key, batch.number).await?;
         if let Some(request) = batch.resync {
             states.resynced(key, request).await?;
@@ -401,6 +414,8 @@ impl PollContacts {
         if let Some(request) = batch.confirmed {
             states.confirmed(key, request).await?;
         }
+        // The cursor of another site says nothing of this one.
+        let cursor = cursor.filter(|_| cursor_origin.is_none() || cursor_origin == batch.origin);
         ledger.acknowledge_listing(key, &batch, listing.cursor_after(cursor, batch.asked_at)).await?;
         self.poller.tell_if_all_stale(key, &batch);
         ledger.clear_seen(key, deadline).await?;
@@ -418,4 +433,15 @@ impl PollContacts {
         self.poller.abandon(&connection.key, batch, why).await?;
         Ok(Next::Anew(Self::pause(&connection.settings).clamp(PAUSE_AFTER_ABANDONING, LONGEST_PAUSE_AFTER_ABANDONING)))
     }
+}
+
+/// Identifies the site that is listed, and what its times mean: where either is another, a cursor says nothing.
+fn origin_of(settings: &Settings) -> ContentHash {
+    let Settings { endpoint, site_id, time_zone, .. } = settings;
+    ContentHash::of(&format!("{endpoint}\n{site_id}\n{time_zone}"))
+}
+
+/// Whether a batch was listed by another site. That of the release before does not say.
+fn is_of_another(batch: &Batch, settings: &Settings) -> bool {
+    batch.origin.is_some_and(|origin| origin != origin_of(settings))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use simulators::business_catalyst::Poison;
+use simulators::business_catalyst::{BcSettings, Poison};
 use tests::BusinessCatalystFixture;
 
 use crate::resync;
@@ -83,6 +83,37 @@ async fn an_edit_after_a_wrong_time_zone_was_corrected_arrives() {
         site.source.change([1005]);
         site.sync().await;
         site.assert_shadow_is_the_sources().await;
+    }
+}
+
+/// Invariant 1: a cursor says nothing of another site, nor an open batch.
+#[tokio::test]
+async fn another_site_under_the_same_name_is_listed_from_its_beginning() {
+    for is_listing in [false, true] {
+        let site = BusinessCatalystFixture::with_contacts(20).await;
+        let other = BcSettings { contacts: 230, seed: 7, ..BcSettings::default() };
+        let other = BusinessCatalystFixture::with(other, "Australia/Sydney", "").await;
+        site.clock.advance(Duration::from_secs(86_400));
+        other.clock.advance(Duration::from_secs(86_400));
+        site.source.change([1005]);
+        site.sync().await;
+        if is_listing {
+            site.source.change(1001..1021);
+            site.poll().await;
+        }
+        let moved = other.connections().get(&other.connection()).await.unwrap().unwrap();
+        site.connections().put(&moved).await.unwrap();
+        site.clock.advance(Duration::from_secs(600));
+        site.sync_within(300).await;
+        for id in other.source.contact_ids() {
+            let name = site.customer(id).await.and_then(|customer| customer.content.name.display);
+            assert_eq!(name, other.source.display_name(id), "{id}, {is_listing}");
+        }
+        // From then on, changes alone are listed.
+        site.clock.advance(Duration::from_secs(600));
+        let unchanged = site.writes().await;
+        site.sync().await;
+        assert_eq!(site.writes().await, unchanged);
     }
 }
 

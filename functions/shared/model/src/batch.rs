@@ -50,7 +50,7 @@ pub struct Batch {
     pub phase: Phase,
     /// What to acknowledge the batch with; `None` if there is nothing to acknowledge, as for a redrive alone.
     pub queue_number: Option<String>,
-    /// Identifies the queue that it was made of, and the login that read it.
+    /// Identifies what it was made of: a queue, and the login that read it; or a site that is listed.
     pub origin: Option<ContentHash>,
     /// The state of its listing, if its source is listed.
     pub listing: Option<Listing>,

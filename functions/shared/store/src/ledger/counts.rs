@@ -29,10 +29,11 @@ use jiff::Timestamp;
 use model::{Batch, BatchEvent, ConnectionKey, OutcomeCounts, Phase};
 
 use super::item::{phase_name, read_batch, read_counts};
+use super::listing_item::read_fingerprint;
 use super::{BATCH, COUNTS, LeasedChunk, Ledger, LedgerState, overtaken};
 use crate::StoreError;
 use crate::changes::Changes;
-use crate::item::{Read, number, text, time};
+use crate::item::{Read, bytes, number, text, time};
 use crate::table::{InTransaction, Transacted, entry_in};
 
 /// Items that the workers of a batch count in.
@@ -82,6 +83,7 @@ impl Ledger {
             latest: Some(batch),
             totals: read_counts(&read, "all_")?,
             cursor: read.optional_time("newest_done")?,
+            cursor_origin: read_fingerprint(&read, "newest_done_of")?,
             came_on_at,
         };
         Ok(counted)
@@ -203,6 +205,9 @@ fn closing(
         if let Some(value) = value {
             changes.set(name, time(value));
         }
+    }
+    if event == BatchEvent::Acknowledged && batch.listing.is_some() {
+        changes.set_or_remove("newest_done_of", batch.origin.map(|origin| bytes(origin.as_bytes())));
     }
     match event {
         // What was not taken over is new, even if the next listing reports the same.

@@ -33,7 +33,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use jiff::Timestamp;
-use model::{Batch, BatchEvent, ConnectionKey, ListedCustomer, OutcomeCounts, Phase};
+use model::{Batch, BatchEvent, ConnectionKey, ContentHash, ListedCustomer, OutcomeCounts, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -72,6 +72,8 @@ pub struct LedgerState {
     pub totals: OutcomeCounts,
     /// The newest change of a listed source up to which everything was taken over.
     pub cursor: Option<Timestamp>,
+    /// Identifies the source whose change that is; `None` if the release before moved the cursor.
+    pub cursor_origin: Option<ContentHash>,
     /// When the last customer of the latest batch came to an end.
     pub came_on_at: Option<Timestamp>,
 }
