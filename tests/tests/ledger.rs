@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use model::{Batch, BatchEvent, FIRST_CHUNK, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks};
+use model::{
+    Batch, BatchEvent, FIRST_CHUNK, Listing, OutcomeCounts, Phase, QueuedCustomer, Version, split_into_chunks,
+};
 use operations::status::Condition;
 use simulators::association_anywhere::{AaFault, AaSettings, Fault, Poison, Procedure};
 use store::{ChunkKey, Settlement};
-use tests::{AssociationAnywhereFixture, WORK_QUEUE};
+use tests::{AssociationAnywhereFixture, BusinessCatalystFixture, WORK_QUEUE};
 
 #[tokio::test]
 async fn a_first_sync_takes_over_every_customer_and_purges_the_queue() {
@@ -148,6 +150,22 @@ async fn a_batch_whose_poller_died_while_opening_it_is_asked_for_again() {
     world.assert_shadow_is_the_sources(1001..1251).await;
     let state = ledger.state(&connection).await.unwrap();
     assert_eq!((state.latest.unwrap().number, state.totals.sum()), (batch.number + 1, 250));
+}
+
+/// Invariant 9: what a connection of another kind has left under the same name is given up.
+#[tokio::test]
+async fn a_batch_of_another_kind_of_connection_stands_in_nobodys_way() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    let listing = Batch::listed(None, Listing::of_everything(), world.now());
+    world.ledger().begin(&world.connection(), None, &listing).await.unwrap();
+    world.sync().await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
+
+    let site = BusinessCatalystFixture::with_contacts(30).await;
+    let queued = Batch::following(None, Some("1".into()), site.now(), 150);
+    site.ledger().begin(&site.connection(), None, &queued).await.unwrap();
+    site.sync_within(120).await;
+    site.assert_shadow_is_the_sources().await;
 }
 
 #[tokio::test]

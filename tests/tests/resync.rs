@@ -49,6 +49,33 @@ async fn a_source_that_refuses_is_told_to_the_operator_and_asked_again() {
     assert_eq!(world.states().state(&world.connection()).await.unwrap().resync_requested, None);
 }
 
+/// Invariant 9: what changes does not wait for a request that the source always refuses.
+#[tokio::test]
+async fn changes_arrive_though_the_source_refuses_to_put_everybody_into_its_queue() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.sync().await;
+    world.source.fault(Procedure::Enqueue, Some(AaFault::FailureStatus("no".to_owned()).into()));
+    world.states().request_resync(&world.connection(), world.now()).await.unwrap();
+    world.clock.advance(Duration::from_secs(5));
+    for id in [1003, 1004, 1005] {
+        world.source.change([id]);
+        world.run_for(120).await;
+        let name = world.customer(id).await.unwrap().content.name.display;
+        assert_eq!(name, world.source.display_name(id), "{id}");
+        let status = world.status().await;
+        assert!(status.error.is_some_and(|error| error.message.starts_with("force enqueue: ")), "{id}");
+    }
+    // At once, and after 5, 15, 35, 75, 155 and 315 seconds.
+    assert_eq!(world.source.requests().enqueue, 7);
+    world.source.fault(Procedure::Enqueue, None);
+    world.states().request_resync(&world.connection(), world.now()).await.unwrap();
+    world.clock.advance(Duration::from_secs(5));
+    world.sync().await;
+    let state = world.states().state(&world.connection()).await.unwrap();
+    assert_eq!((state.resync_requested, state.error), (None, None), "a new request is made at once");
+    assert_eq!(world.status().await.counts.ends.unchanged, 30);
+}
+
 /// Registers a connection while its records are removed.
 #[derive(Debug)]
 struct AppliedMeanwhile(ConnectionRegistry, Registration);

@@ -47,8 +47,8 @@ impl Freshness {
         Self { tables: tables.clone(), known: Mutex::default() }
     }
 
-    /// How fresh those of a tenant's connections are; without a choice, all of them. Customers are read after it: what is
-    /// stored in between may be missing from what was read before, and would be taken for part of it.
+    /// How fresh those of a tenant's connections are; without a choice, all of them. To be read before customers are:
+    /// what is stored in between would be missing from them, and count as part of them.
     pub(crate) async fn of(&self, tenant: &str, chosen: Option<&BTreeSet<String>>) -> Result<FreshAsOf, StoreError> {
         let now = self.tables.clock.now();
         let mut fresh = FreshAsOf::default();

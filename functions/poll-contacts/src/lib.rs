@@ -128,6 +128,10 @@ impl Poll for PollContacts {
         Ok(match (Batch::next_action(state.latest.as_ref()), &state.latest) {
             (NextAction::WatchLedger, Some(batch)) => Tended::Batch(self.watch(connection, batch, deadline).await?),
             (NextAction::GoOnListing, Some(batch)) => Tended::Batch(self.go_on(connection, batch, deadline).await?),
+            // A listing is opened in one write: this was left by a queue, when the connection was of that kind.
+            (NextAction::ClearOpening, Some(batch)) => {
+                Tended::Batch(self.abandon(connection, batch, "it is of another kind of connection").await?)
+            }
             _ => Tended::Nothing(Box::new(state)),
         })
     }

@@ -35,6 +35,8 @@ use verification::association_anywhere::CustomersVerifier;
 
 use crate::acknowledge::sample_of;
 
+/// Why a listing is given up: the connection was of a kind that is listed.
+const OF_ANOTHER_KIND: &str = "it is of another kind of connection";
 /// How long an abandoned batch waits at least before it is asked for again.
 const PAUSE_AFTER_ABANDONING: Duration = Duration::from_secs(10);
 /// An answer of so many customers is read through within a millisecond: it needs no thread of its own.
@@ -140,6 +142,10 @@ impl Poll for PollQueue {
                 ledger.advance(&connection.key, batch, BatchEvent::Abandoned).await?;
                 Tended::Batch(Next::Anew(Duration::ZERO))
             }
+            (NextAction::GoOnListing, Some(batch)) => {
+                self.poller.abandon(&connection.key, batch, OF_ANOTHER_KIND).await?;
+                Tended::Batch(Next::Anew(Duration::ZERO))
+            }
             _ => Tended::Nothing(Box::new(state)),
         })
     }
@@ -153,9 +159,7 @@ impl Poll for PollQueue {
     ) -> Result<Next, StoreError> {
         let Connection { key, settings } = connection;
         let state = self.poller.tables.states.state(key).await?;
-        if let Some(next) = self.carry_out_resync(connection, &state, deadline).await? {
-            return Ok(next);
-        }
+        let refusal = self.carry_out_resync(connection, &state, deadline).await?;
         let news = match news {
             Some(news) => Ok(news),
             None => self.read_queue(connection, deadline).await,
@@ -163,7 +167,12 @@ impl Poll for PollQueue {
         match news {
             Ok(news) => {
                 let confirmed = self.poller.confirm_request(key, &state).await?;
-                self.open(connection, latest.as_ref(), news, confirmed, deadline).await
+                let next = self.open(connection, latest.as_ref(), news, confirmed, deadline).await?;
+                if let Some(refusal) = refusal {
+                    // The answer of the queue has cleared it.
+                    self.poller.tables.states.mark_failed(key, &refusal).await?;
+                }
+                Ok(next)
             }
             Err(error) => self.poller.report(key, "queue", error, Self::retry_pause(settings)).await,
         }

@@ -1,22 +1,39 @@
 //! A resync that an operator asked for: the source puts every customer into its queue.
 
+use std::time::Duration;
+
 use config::{AssociationAnywhereConfig as Settings, Connection};
 use jiff::Timestamp;
-use polling::{Next, Poll};
-use store::{ConnectionState, StoreError};
+use polling::Poll;
+use sources::SourceError;
+use store::{ConnectionState, LastError, StoreError};
 
 use crate::PollQueue;
 
+/// What stands before the source's error.
+const REQUEST: &str = "force enqueue";
+/// A source that always refuses is asked this seldom at last. It may have done what it did not confirm in time: then it
+/// has a whole queue each time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
 impl PollQueue {
-    /// Has the source put every customer into its queue, if that is asked for. `None` if the queue can be asked now;
-    /// if the source refuses, the request stands, and the error is in the connection's state.
+    /// Has the source put every customer into its queue, if that is asked for. If the source refuses, the request
+    /// stands, and is made again later; what changes meanwhile does not wait for it. Returns the refusal that stands.
     pub(crate) async fn carry_out_resync(
         &self,
         connection: &Connection<Settings>,
         state: &ConnectionState,
         deadline: Timestamp,
-    ) -> Result<Option<Next>, StoreError> {
+    ) -> Result<Option<LastError>, StoreError> {
         let Some(request) = state.resync_requested else { return Ok(None) };
+        let now = self.poller.tables.clock.now();
+        let refusals = match state.resync_refused {
+            Some((again_at, _)) if now < again_at => {
+                return Ok(state.error.clone().filter(|error| error.message.starts_with(REQUEST)));
+            }
+            Some((_, refusals)) => refusals,
+            None => 0,
+        };
         let Connection { key, settings } = connection;
         let states = &self.poller.tables.states;
         if settings.enqueue_url.is_none() {
@@ -30,7 +47,15 @@ impl PollQueue {
                 tracing::info!("every customer was put into the source's queue");
                 Ok(None)
             }
-            Err(error) => self.poller.report(key, "force enqueue", error, Self::retry_pause(settings)).await.map(Some),
+            // Nothing was sent.
+            Err(SourceError::Throttled { .. }) => Ok(None),
+            Err(error) => {
+                tracing::warn!(request = REQUEST, %error, refusals, "the source could not be asked");
+                let at = self.poller.tables.clock.now();
+                let pause = Self::retry_pause(settings) * 2_u32.saturating_pow(refusals.min(16));
+                states.resync_refused(key, at + pause.min(LONGEST_PAUSE)).await?;
+                Ok(Some(LastError { at, message: format!("{REQUEST}: {error}") }))
+            }
         }
     }
 }

@@ -72,8 +72,8 @@ impl Forgetting {
     /// found. What is gone already is not counted.
     ///
     /// # Errors
-    /// If it must not be forgotten now: then nothing was removed. If it was registered meanwhile: then everybody is asked
-    /// for again. If the store fails.
+    /// If it must not be forgotten now: then nothing was removed. If it was registered meanwhile: then everybody is
+    /// asked for again. If the store fails.
     pub async fn carry_out(&self, connection: &ConnectionKey, deadline: Timestamp) -> Result<Forgotten, ForgetError> {
         self.check(connection).await?;
         if let Some(until) = self.tables.ledger.leased_until(connection, u64::MAX).await? {

@@ -157,9 +157,9 @@ impl AssociationAnywhereClient {
         };
         let login = self.0.login(settings.queue_credentials.as_ref().unwrap_or(&settings.credentials)).await?;
         let request = documents::enqueue_request(settings.dialect, &credentials_of(&login), customer);
+        let patience = if customer.is_some() { Patience::USUAL } else { Patience::QUEUE };
         // It comes rarely, and workers may have taken every slot that is near.
-        self.ask_in_turn(key, settings, deadline, &login, || self.post(url, &request, Patience::USUAL, read_status))
-            .await
+        self.ask_in_turn(key, settings, deadline, &login, || self.post(url, &request, patience, read_status)).await
     }
 
     /// Sends a request when its turn comes, however long that takes before the deadline.

@@ -39,8 +39,8 @@ impl Patience {
     /// For an answer about certain customers.
     pub(crate) const USUAL: Self =
         Self { begins_within: Duration::from_secs(25), ends_within: Duration::from_secs(60) };
-    /// For everything that is queued. Oracle's gateway sends nothing before the procedure has printed it all, which
-    /// takes a while if every customer is in the queue; only the connection itself waits for it.
+    /// For everything that is queued, or is to be. Oracle's gateway sends nothing before the procedure has printed it
+    /// all, which takes a while if every customer is in the queue; only the connection itself waits for it.
     pub(crate) const QUEUE: Self =
         Self { begins_within: Duration::from_secs(120), ends_within: Duration::from_secs(180) };
 }

@@ -16,6 +16,7 @@
 //! | `watched_since` | since when freshness is counted for a connection that never was in sync |
 //! | `failed_at`, `message` | what stands in the way |
 //! | `resync_at`, `resync_count`, `confirm_at`, `confirm_count` | the requests of operators |
+//! | `resync_again_at`, `resync_refusals` | when a source is asked again that refused to put everybody into its queue, and how often it did |
 //! | `confirm_marked` | `confirm_count` of the last request to confirm by a release that marks what it confirms |
 //!
 //! Whatever takes the lease, and every request, removes `idle`. A poller that dies leaves none, so that the next one
@@ -311,10 +312,23 @@ impl ConnectionStates {
     /// # Errors
     /// If the store can't be written.
     pub async fn request_resync(&self, connection: &ConnectionKey, now: Timestamp) -> Result<(), StoreError> {
+        let update = self.update(connection).update_expression(
+            "SET resync_at = :at REMOVE idle, resync_again_at, resync_refusals ADD resync_count :one, requests :one",
+        );
+        self.set(update.expression_attribute_values(":one", number(1)), now).await
+    }
+
+    /// The source refused what a resync asks of it, or did not confirm it in time: it is asked again at `again_at`.
+    ///
+    /// # Errors
+    /// If the store can't be written.
+    pub async fn resync_refused(&self, connection: &ConnectionKey, again_at: Timestamp) -> Result<(), StoreError> {
         let update = self
             .update(connection)
-            .update_expression("SET resync_at = :at REMOVE idle ADD resync_count :one, requests :one");
-        self.set(update.expression_attribute_values(":one", number(1)), now).await
+            .update_expression("SET resync_again_at = :again_at ADD resync_refusals :one")
+            .expression_attribute_values(":again_at", time(again_at))
+            .expression_attribute_values(":one", number(1));
+        self.table.send(update).await.map(|_| ())
     }
 
     /// The request that a batch took in is done; a later one is still to be done.

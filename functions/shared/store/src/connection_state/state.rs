@@ -41,6 +41,8 @@ pub struct ConnectionState {
     pub error: Option<LastError>,
     /// The number of the request to list everything again, if one is to be done.
     pub resync_requested: Option<u64>,
+    /// When the source is asked again for what it has refused or not confirmed in time, and how often that was.
+    pub resync_refused: Option<(Timestamp, u32)>,
     /// The number of the request to carry out the deletions that were confirmed, if one is to be done.
     pub confirm_requested: Option<u64>,
     /// Whether that request is by a release that marks what it confirms. The one before meant all that wait.
@@ -129,6 +131,10 @@ impl ConnectionState {
             answered_at: read.optional_time("answered_at")?,
             error,
             resync_requested: requested(&read, RESYNC)?,
+            resync_refused: match read.optional_time("resync_again_at")? {
+                Some(again_at) => Some((again_at, read.number("resync_refusals")?)),
+                None => None,
+            },
             confirm_requested: requested(&read, CONFIRM)?,
             is_confirm_marked: read.number_or_zero("confirm_marked")? == read.number_or_zero(CONFIRM.1)?,
             paused_at: read.optional_time("paused_at")?,
