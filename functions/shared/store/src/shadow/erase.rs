@@ -92,19 +92,12 @@ impl Shadow {
         if !now.differs_from(erased) {
             return Ok(taken_back);
         }
+        let notes = self.erasures.notes(&connection.tenant).await?;
         for Newcomer { source_id, tombstone } in newcomers {
             let Some(customer) = self.get(connection, &source_id).await? else { continue };
             let id = id_in(connection, &source_id);
-            let is_refused = !customer.is_erased()
-                && (now.holds(&id)
-                    || now.holds_an_address_of(&customer.content)
-                        && self.erasures.notes(&connection.tenant).await?.is_newcomer(
-                            &now,
-                            &id,
-                            &customer.content,
-                            tombstone,
-                        ));
-            if is_refused {
+            let is_refused = now.holds(&id) || notes.is_newcomer(&now, &id, &customer.content, tombstone);
+            if is_refused && !customer.is_erased() {
                 let at = self.table.clock.now();
                 self.erasures.add_newcomer(&connection.tenant, &id, &customer.content, at).await?;
                 self.erase(connection, &source_id).await?;
