@@ -163,6 +163,22 @@ def a_wrong_import_is_found_and_undone_over_http(stack, sources):
 
 
 @story
+def who_was_taken_back_and_erased_by_address_does_not_come_back(stack, sources):
+    """Nobody was there when the address was erased: the import has to look up whom the erasure left alone."""
+    address = "wrong-1@example.org"
+    code, output, errors = stack.customer_sync(
+        "erase", "--tenant", "acme", "--email", address, "--yes", "--json", "--stack", stack.NAME)
+    expect(code == 0, f"erase exited with {code}: {errors}")
+    corrected = [("wrong-1", "00009001", "Corrected", address, "", ""), ("right-1", "00009002", "Right", "", "", "")]
+    batch = imported(stack, corrected)
+    expect(counts(batch)[3] == 0, f"answered {batch}")
+    expect(customer(stack, "wrong-1")["status"] == "deleted", "who was erased by address came back")
+    expect(customer(stack, "right-1")["name"]["last"] == "Right", "the others did not come")
+    undo(stack, batch["import"]["id"])
+    expect(len(listed(stack, "imports")) == 2, "the undo left somebody")
+
+
+@story
 def an_undo_leaves_alone_who_has_changed_since(stack, sources):
     code, output, errors = stack.customer_sync("imports", "--json", "--stack", stack.NAME)
     expect(code == 0, f"imports exited with {code}: {errors}")
