@@ -67,6 +67,11 @@ async fn changes_arrive_though_the_source_refuses_to_put_everybody_into_its_queu
     }
     // At once, and after 5, 15, 35, 75, 155 and 315 seconds.
     assert_eq!(world.source.requests().enqueue, 7);
+    // A clock that was off by years.
+    let far = world.now() + Duration::from_secs(70 * 365 * 86_400);
+    world.states().resync_refused(&world.connection(), far).await.unwrap();
+    world.run_for(20).await;
+    assert_eq!(world.source.requests().enqueue, 8);
     world.source.fault(Procedure::Enqueue, None);
     world.states().request_resync(&world.connection(), world.now()).await.unwrap();
     world.clock.advance(Duration::from_secs(5));

@@ -28,7 +28,8 @@ impl PollQueue {
         let Some(request) = state.resync_requested else { return Ok(None) };
         let now = self.poller.tables.clock.now();
         let refusals = match state.resync_refused {
-            Some((again_at, _)) if now < again_at => {
+            // A time that is farther away was noted by a clock that was off.
+            Some((again_at, _)) if now < again_at && again_at <= now + LONGEST_PAUSE => {
                 return Ok(state.error.clone().filter(|error| error.message.starts_with(REQUEST)));
             }
             Some((_, refusals)) => refusals,

@@ -221,6 +221,11 @@ async fn claims_of_addresses_and_cards_that_somebody_had_before_are_removed_too(
         items.iter().filter(|item| item.get("ids").is_some_and(is_janes)).count()
     };
     assert_eq!(claims().await, 4, "of two addresses and two cards");
+    // An import that died before it had written the first page of a claim.
+    let page = AttributeValue::S("acme/imports#email/0123/1/1".to_owned());
+    let ids = AttributeValue::Ss(vec!["7".to_owned(), "9".to_owned()]);
+    let put = world.clients.dynamodb.put_item().table_name(IMPORT_TABLE).item("id", page).item("ids", ids);
+    put.send().await.unwrap();
     let report = erase(&world, &jane()).await;
-    assert_eq!((claims().await, report.removed.import_claims), (0, 4));
+    assert_eq!((claims().await, report.removed.import_claims), (0, 5));
 }

@@ -12,6 +12,14 @@ use crate::item::{Item, Read, item, number, text};
 /// A claim's claimants before and after a change.
 pub type ClaimChange<'a> = (&'a Claim, &'a Claimants, &'a Claimants);
 
+/// What is found of customers in a claim.
+#[derive(Default)]
+struct Held {
+    source_ids: BTreeSet<String>,
+    /// The keys of the items that name them.
+    items: Vec<String>,
+}
+
 impl Imports {
     /// The customers that have, or once had, each of these; with an entry for each claim, and the first page.
     ///
@@ -144,45 +152,45 @@ impl Imports {
         customers: &BTreeSet<CustomerId>,
         deadline: Timestamp,
     ) -> Result<u64, StoreError> {
-        let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut held: BTreeMap<String, Held> = BTreeMap::new();
         let scan = self.table.scan("begins_with(id, :tenant) AND attribute_exists(ids)").consistent_read(true);
         let mut pages = self.table.pages(scan.expression_attribute_values(":tenant", text(format!("{tenant}/"))));
         while let Some(items) = pages.next().await? {
             for item in &items {
                 let read = Read::new("claim", item);
-                let Some((connection, claim)) = place_of(read.text("id")?) else { continue };
+                let key = read.text("id")?;
+                let Some((connection, claim)) = place_of(key) else { continue };
                 let ids = read.set("ids")?.into_iter().filter(|source_id| {
                     customers.contains(&CustomerId { connection: connection.clone(), source_id: source_id.clone() })
                 });
                 let ids: BTreeSet<String> = ids.collect();
                 if !ids.is_empty() {
-                    held.entry(claim.to_owned()).or_default().extend(ids);
+                    let held = held.entry(claim.to_owned()).or_default();
+                    held.source_ids.extend(ids);
+                    held.items.push(key.to_owned());
                 }
             }
         }
-        for (claim, source_ids) in &held {
-            self.erase_from(claim, source_ids, deadline).await?;
+        for (claim, held) in &held {
+            self.erase_from(claim, held, deadline).await?;
         }
         Ok(held.len() as u64)
     }
 
     /// Takes customers out of the claim with this key. One that nobody has any more goes: its key is the hash of the
-    /// address or the card number.
-    async fn erase_from(
-        &self,
-        claim: &str,
-        source_ids: &BTreeSet<String>,
-        deadline: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// address or the card number. So does a page that does not count, which an import that died has left.
+    async fn erase_from(&self, claim: &str, held: &Held, deadline: Timestamp) -> Result<(), StoreError> {
         let head = self.table.get_many(vec![claim.to_owned()], &[], deadline).await?;
         let claimants = head.first().map(|head| first_page(&Read::new("claim", head))).transpose()?.unwrap_or_default();
         let pages = (1..claimants.page_count).map(|page| page_key(claim, claimants.layout, page));
         let keys: Vec<String> = std::iter::once(claim.to_owned()).chain(pages).collect();
+        let uncounted = held.items.iter().filter(|item| !keys.contains(item)).cloned().collect();
+        self.table.delete_many(uncounted, deadline).await?;
         let mut items = self.table.get_many(keys.clone(), &[], deadline).await?;
         let mut is_nobodys = !claimants.is_cut;
         for item in &mut items {
             let mut ids = Read::new("claim", item).set("ids")?;
-            ids.retain(|id| !source_ids.contains(id));
+            ids.retain(|id| !held.source_ids.contains(id));
             is_nobodys &= ids.is_empty();
             // A set that is empty can't be stored.
             match ids.is_empty() {
