@@ -218,6 +218,24 @@ async fn a_purge_that_is_always_refused_does_not_hold_up_what_changes_meanwhile(
     world.sync().await;
 }
 
+/// Invariant 9: whoever is told again while they are fetched leaves a purge nothing to clear. A source that refuses it
+/// then holds nobody up.
+#[tokio::test]
+async fn a_purge_that_finds_nothing_because_all_of_it_was_told_again_holds_nobody_up() {
+    let world = AssociationAnywhereFixture::with_customers(30).await;
+    world.source.set_habits(|habits| habits.refuses_empty_purges = true);
+    world.sync().await;
+    world.source.change([1005]);
+    world.clock.advance(Duration::from_secs(5));
+    world.poll().await;
+    world.work().await;
+    world.source.change([1005, 1009]);
+    world.run_for(10).await;
+    world.assert_shadow_is_the_sources(1001..1031).await;
+    world.sync().await;
+    assert_eq!(world.source.queue_len(), 0);
+}
+
 /// Invariant 1: a purge is never sent to a queue that may be another one than was read.
 #[tokio::test]
 async fn a_queue_that_was_built_anew_while_a_batch_was_open_loses_nothing_unread() {

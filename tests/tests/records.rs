@@ -386,7 +386,7 @@ async fn the_limit_on_deletions_is_not_passed_by_asking_again() {
         world.source.delete_silently(id);
     }
     world.source.fault(Procedure::Purge, Some(AaFault::FailureStatus("not allowed".into()).into()));
-    // Long enough for several batches, each of which is abandoned after twenty purges.
+    // Long enough for several batches, each of which is abandoned when its purges have failed.
     world.run_for(300).await;
     let ends = |status: ConnectionStatus| (status.counts.ends.tombstoned, status.deletes_withheld);
     assert_eq!(ends(world.status().await), (50, 80));

@@ -20,9 +20,13 @@ const SAMPLE: usize = 512;
 const SLOW_GLANCE: Duration = Duration::from_secs(10);
 /// How often at most.
 const MOST_GLANCES: u32 = 3;
+
 /// After so many failed purges a new batch begins, which holds all of this one again: changes since then must not wait
-/// for a purge that may never succeed.
-const MOST_PURGES: u64 = 20;
+/// for a purge that may never succeed, such as one that finds nothing because all of the batch was told again. The
+/// fewer customers have to be fetched once more, the sooner.
+fn most_purges(batch: &Batch) -> u64 {
+    (batch.total / 100).clamp(2, 20)
+}
 
 /// Some of the customers that a queue reported, spread over all of them.
 pub(crate) fn sample_of(customers: &[QueuedCustomer], unusable: &[UnusableEntry]) -> BTreeSet<String> {
@@ -105,8 +109,9 @@ impl PollQueue {
         match queue.purge(up_to, deadline).await {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
-                if self.poller.tables.ledger.purge_failed(key, batch).await? >= MOST_PURGES {
-                    let why = format!("{MOST_PURGES} purges failed, the last one so: {error}");
+                let failed = self.poller.tables.ledger.purge_failed(key, batch).await?;
+                if failed >= most_purges(batch) {
+                    let why = format!("{failed} purges failed, the last one so: {error}");
                     return self.doubt(connection, batch, &why).await;
                 }
                 self.poller.report(key, "purge", error, Self::retry_pause(settings)).await.map(Some)
