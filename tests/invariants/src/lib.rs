@@ -87,6 +87,18 @@ pub fn is_fresh(status: &ConnectionStatus, since: Timestamp) -> Holds {
     }
 }
 
+/// Invariant 7: whatever happens to another tenant, what was reported is in the shadow as of [`SHARED`] ago. The world
+/// began at `began`.
+pub fn keeps_up(status: &ConnectionStatus, began: Timestamp, now: Timestamp) -> Holds {
+    let as_of = status.fresh_as_of.as_ref().and_then(|text| text.parse().ok()).unwrap_or(began);
+    let behind = now.duration_since(as_of).unsigned_abs();
+    if behind <= SHARED {
+        Ok(())
+    } else {
+        Err(format!("{}/{} is {} s behind: {status:?}", status.tenant, status.id, behind.as_secs()))
+    }
+}
+
 /// Invariant 7: what a tenant is answered is its own.
 pub fn is_of_tenant(tenants: &BTreeSet<String>, tenant: &str) -> Holds {
     match tenants.iter().find(|other| *other != tenant) {
@@ -117,6 +129,9 @@ pub fn reader_has_everything(copy: &BTreeMap<String, u64>, stored: &BTreeMap<Str
     };
     Err(format!("a reader of the feed has {id} as of {has:?}; stored is {:?}", stored.get(id)))
 }
+
+/// How far a connection that is well is behind at most, whatever happens to others: a tick.
+pub const SHARED: Duration = Duration::from_secs(60);
 
 /// How long it takes at most until everything is fresh, once nothing goes wrong any more.
 pub const RECOVERY: Duration = Duration::from_secs(30 * 60);

@@ -17,6 +17,8 @@ pub const FIRST: u64 = 1001;
 pub const CROWD: u64 = 64;
 /// See [`CROWD`].
 pub const CROWD_FIRST: u64 = 2001;
+/// How many more customers `globex` has in a world in which it floods, from [`CROWD_FIRST`] on.
+pub const FLOOD: u64 = 100;
 /// How many people are pushed, and how many codes are imported.
 pub const PUSHED: u64 = 6;
 /// How many processes there are.
@@ -197,6 +199,28 @@ impl What {
         let text = format!("{self:?}");
         text.split('(').next().unwrap_or_default().to_owned()
     }
+
+    /// Whether it is trouble of `globex` alone, or none.
+    fn spares_acme(&self) -> bool {
+        match self {
+            Self::AaChange(..) | Self::AaDelete(..) | Self::AaCreate(..) => true,
+            Self::BcChange(_) | Self::BcTouch(_) | Self::BcDelete(_) | Self::BcCreate(_) => true,
+            Self::Push(..) | Self::Import(..) | Self::ImportAgain(_) | Self::Undo(_) => true,
+            Self::AaAllDirty(of)
+            | Self::AaRebuild(of)
+            | Self::AaGarbage(of, _)
+            | Self::AaPoison(of, ..)
+            | Self::AaHeal(of, _)
+            | Self::AaFault(of, ..)
+            | Self::AaCap(of, ..)
+            | Self::LoseLedger(of)
+            | Self::Resync(of)
+            | Self::Redrive(of)
+            | Self::Pause(of, _)
+            | Self::RotateSecret(of, _) => *of == FLOODING,
+            _ => false,
+        }
+    }
 }
 
 /// One event in so many is a rare one.
@@ -331,6 +355,28 @@ pub fn with_backfills(seed: u64, mut events: Vec<Event>) -> Vec<Event> {
     let backfill = |random: &mut fastrand::Rng| What::AaBackfill(0, random.u64(15..25));
     events.insert(0, Event { at: Duration::ZERO, what: backfill(&mut fastrand::Rng::with_seed(seed)) });
     with_some(seed ^ 0xbacf, events, OF_BACKFILL, backfill)
+}
+
+/// One event in so many begins a flood, in the worlds that have some.
+const OF_FLOOD: usize = 40;
+/// The connection of `globex`, by its index in [`POLLED`].
+const FLOODING: usize = 1;
+
+/// Whether in the world of a seed `globex` alone floods, hangs and answers badly, and `acme` must not suffer from it.
+pub fn has_floods(seed: u64) -> bool {
+    seed % 64 == 22
+}
+
+/// So many events of trouble that is of `globex` alone, and of what happens to customers every day.
+pub fn of_neighbours(seed: u64, count: usize) -> Vec<Event> {
+    let mut events = draw(seed, 3 * count);
+    events.retain(|event| event.what.spares_acme());
+    events.truncate(count);
+    with_some(seed ^ 0xf100d, events, OF_FLOOD, |random| match random.u8(0..3) {
+        0 => What::AaHangs(FLOODING, random.u64(20..200)),
+        1 => What::Resync(FLOODING),
+        _ => What::AaBackfill(FLOODING, random.u64(0..25)),
+    })
 }
 
 /// One event in so many is of an operator who is not alone.

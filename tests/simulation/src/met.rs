@@ -182,6 +182,7 @@ pub const REQUIRED: &[&str] = &[
     "bc retrieve Status 500",
     "bc retrieve Status 502",
     "bc retrieve WrongCredentials",
+    "fresh beside a flood",
     "hook only Status 410",
     "hook only Status 502",
     "loyalty only Delay",

@@ -51,8 +51,13 @@ pub struct Http {
 
 impl Simulation {
     /// The simulation of a seed with so many events, and all others that there are besides. Some worlds have
-    /// destinations, or persons who are erased, or begin where the clocks are put back.
+    /// destinations, or persons who are erased, or begin where the clocks are put back; in some, one tenant has all the
+    /// trouble.
     pub fn new(seed: u64, events: usize, http: &Http) -> Self {
+        if event::has_floods(seed) {
+            let events = event::of_neighbours(seed, events);
+            return Self { seed, events, setting: Setting::of(seed), planted: None, http: http.clone() };
+        }
         let rare = Self::with_rare(seed, events, http);
         let mut events = event::with_operator(seed, event::with_more(seed, rare.events));
         if event::has_crowd(seed) {
@@ -126,6 +131,7 @@ impl Simulation {
         let began = world.clock.now();
         for event in &self.events {
             world.pass_until(began + event.at).await;
+            world.look_at_neighbours().await;
             world.take(&event.what).await;
         }
         world.mend().await;

@@ -24,7 +24,7 @@ use store::{Clock, TableNames, Tables, Whom};
 use tokio::task::JoinSet;
 
 use crate::audit::ErasedIds;
-use crate::event::{CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::event::{CUSTOMERS, FIRST, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::pushes::{BegunUndo, Sent};
@@ -59,6 +59,7 @@ pub struct World {
     pub clock: Clock,
     /// What was written to the shadow.
     pub watch: Watch,
+    began: Timestamp,
     aa: [AaSimulator; 2],
     bc: BcSimulator,
     bc_clock: Arc<AtomicI64>,
@@ -87,8 +88,7 @@ pub struct World {
     /// What happened, for people.
     pub trace: Option<Vec<String>>,
     destinations: Option<Destinations>,
-    all_follow: bool,
-    has_crowd: bool,
+    setting: Setting,
     /// The tables as the operator reaches them, whose clock may be wrong.
     operator: Tables,
     operator_clock: Clock,
@@ -190,6 +190,9 @@ impl World {
                 aa.heal(id);
             }
         }
+        for connection in 0..self.aa.len() {
+            self.have_somebody(connection);
+        }
         self.mend_destinations().await;
         self.bc.fault(Operation::Retrieve, None);
         self.bc.forget_actions();
@@ -250,12 +253,6 @@ impl World {
             trace.push(format!("{} {what}", model::iso_millis(now)));
         }
     }
-}
-
-/// The ids that customers of a polled connection can have.
-fn ids(has_crowd: bool, connection: usize) -> impl Iterator<Item = u64> {
-    let crowd = if has_crowd && connection != 1 { CROWD } else { 0 };
-    (FIRST..FIRST + CUSTOMERS + 2).chain(CROWD_FIRST..CROWD_FIRST + crowd)
 }
 
 fn key(connection: usize) -> ConnectionKey {

@@ -11,8 +11,8 @@ use operations::status::{ConnectionStatus, StatusReader};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{READERS, World, ids, key, lock};
-use crate::event::POLLED;
+use super::{READERS, World, key, lock};
+use crate::event::{CROWD_FIRST, CUSTOMERS, FIRST, FLOOD, POLLED};
 
 /// How often something is read that is not answered.
 const READS: usize = 10;
@@ -43,7 +43,7 @@ impl World {
                 redriven_at = self.clock.now();
                 for connection in 0..POLLED.len() {
                     self.redrive(connection).await;
-                    if self.has_crowd {
+                    if self.setting.has_crowd {
                         self.confirm(connection).await;
                     }
                 }
@@ -96,6 +96,24 @@ impl World {
         self.have_destinations_recovered(since).await
     }
 
+    /// While one tenant is in trouble, the other stays fresh, in the worlds of which that is asked.
+    pub async fn look_at_neighbours(&self) {
+        if !self.setting.has_floods {
+            return;
+        }
+        let now = self.clock.now();
+        let statuses = self.polled_statuses().await;
+        let (flooding, others): (Vec<_>, Vec<_>) = statuses.iter().partition(|status| status.tenant == "globex");
+        for status in others {
+            if let Err(problem) = invariants::keeps_up(status, self.began, now) {
+                self.watch.object(format!("{now}: {problem}"));
+            }
+        }
+        if flooding.iter().filter_map(|status| status.batch.as_ref()).any(|batch| batch.left > CUSTOMERS) {
+            self.met.happened("fresh beside a flood");
+        }
+    }
+
     async fn polled_statuses(&self) -> Vec<ConnectionStatus> {
         let statuses = StatusReader::new(&self.tables).all(None, self.clock.now()).await.unwrap();
         statuses.into_iter().filter(|status| !status.kind.is_push()).collect()
@@ -118,7 +136,7 @@ impl World {
         };
         let shadow = &self.tables.shadow;
         for (connection, (tenant, name)) in POLLED.iter().enumerate() {
-            for id in ids(self.has_crowd, connection) {
+            for id in self.setting.ids(connection) {
                 let stored = shadow.get(&key(connection), &id.to_string()).await.unwrap();
                 if self.erased.contains_key(&(connection, id)) {
                     let is_away = stored.as_ref().is_none_or(model::Customer::is_erased);
@@ -230,5 +248,6 @@ fn is_written_id(text: &str) -> bool {
 
 /// Whether it is an id of a customer that can be there.
 fn is_id(text: &str) -> bool {
-    text.parse().is_ok_and(|id: u64| ids(true, 0).any(|known| known == id))
+    let ranges = [FIRST..FIRST + CUSTOMERS + 2, CROWD_FIRST..CROWD_FIRST + FLOOD];
+    text.parse().is_ok_and(|id: u64| ranges.iter().any(|range| range.contains(&id)))
 }

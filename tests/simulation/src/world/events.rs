@@ -7,7 +7,7 @@ use model::ConnectionKey;
 use simulators::association_anywhere::{Fault, Procedure};
 use simulators::business_catalyst::{Action, BcSimulator, Operation};
 
-use super::{FOLLOWS_EVERY, HOSTS, Later, QUEUE_NUMBERS, Ticks, World, ZONE, ids, key};
+use super::{FOLLOWS_EVERY, HOSTS, Later, QUEUE_NUMBERS, Ticks, World, ZONE, key};
 use crate::event::{CROWD, CROWD_FIRST, POLLED, What};
 use crate::process::Process;
 
@@ -26,7 +26,7 @@ impl World {
         self.events += 1;
         if self.events.is_multiple_of(FOLLOWS_EVERY) {
             // One that is not answered is asked for again with a later event.
-            let reader = if self.all_follow { (self.events / FOLLOWS_EVERY % 2) as usize } else { 0 };
+            let reader = if self.setting.all_follow { (self.events / FOLLOWS_EVERY % 2) as usize } else { 0 };
             self.follow(reader).await;
         }
         if self.happens(what).await {
@@ -219,6 +219,15 @@ impl World {
         self.is_back(aa, id);
     }
 
+    /// If a queue has lost all its customers, one more comes: nothing else proves its answers about the others.
+    pub(super) fn have_somebody(&self, aa: usize) {
+        let mut ids = self.setting.ids(aa).filter(|id| !self.erased.contains_key(&(aa, *id))).peekable();
+        let next = ids.peek().copied();
+        if ids.all(|id| self.aa[aa].display_name(id).is_none()) {
+            next.into_iter().for_each(|id| self.create_customer(aa, id));
+        }
+    }
+
     fn heal_customer(&self, aa: usize, id: u64) {
         self.aa[aa].heal(id);
         self.aa[aa].enqueue(id);
@@ -228,7 +237,7 @@ impl World {
         self.rebuilds += 1;
         // A queue that has passed our numbers and holds the same customers can't be told from ours.
         self.aa[aa].rebuild_queue(QUEUE_NUMBERS - self.rebuilds * 100_000);
-        for id in ids(self.has_crowd, aa) {
+        for id in self.setting.ids(aa) {
             self.aa[aa].enqueue(id);
         }
     }

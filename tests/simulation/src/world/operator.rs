@@ -126,7 +126,7 @@ impl World {
         self.acting.shutdown().await;
         self.operator = self.tables.clone();
         self.operator_clock = self.clock.clone();
-        if self.all_follow {
+        if self.setting.all_follow {
             self.apply().await;
         }
         // One who has died meanwhile, with a clock that was ahead, holds its lease for longer.

@@ -20,12 +20,16 @@ use super::follower::Follower;
 use super::tables::TABLES;
 use super::{CONNECTOR, HOSTS, IMPORTER, QUEUE_NUMBERS, READERS, Ticks, World, ZONE};
 use crate::audit::{Audit, ErasedIds};
-use crate::event::{self, CROWD, CROWD_FIRST, CUSTOMERS, FIRST, POLLED, PROCESSES};
+use crate::event::{self, CROWD, CROWD_FIRST, CUSTOMERS, FIRST, FLOOD, POLLED, PROCESSES};
 use crate::met::Met;
 use crate::process::{Aws, Process};
 use crate::run::Http;
 use crate::transport::Sources;
 use crate::weather::Weather;
+
+/// How many invocations each process has for the messages of a queue, in a world in which `globex` floods: all of them
+/// together have no more than the chunks of one connection that may be under way.
+const PLACES: usize = 20 / PROCESSES;
 
 /// How a world differs from others from the beginning.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +40,21 @@ pub struct Setting {
     pub begins_at: &'static str,
     /// Whether there are more customers than may be deleted at once.
     pub has_crowd: bool,
+    /// Whether `globex` has many customers, and few places to fetch them in.
+    pub has_floods: bool,
     /// Whether the readers of all tenants follow the feed while everything goes wrong.
     pub all_follow: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { has_destinations: false, begins_at: "2026-01-01T00:00:00Z", has_crowd: false, all_follow: false }
+        Self {
+            has_destinations: false,
+            begins_at: "2026-01-01T00:00:00Z",
+            has_crowd: false,
+            has_floods: false,
+            all_follow: false,
+        }
     }
 }
 
@@ -58,14 +70,34 @@ impl Setting {
             has_destinations: event::has_destinations(seed),
             begins_at,
             has_crowd: event::has_crowd(seed),
+            has_floods: event::has_floods(seed),
             all_follow: true,
         }
+    }
+
+    /// How many more customers a polled connection has than usual, with ids from [`CROWD_FIRST`] on.
+    fn crowd(self, connection: usize) -> u64 {
+        match connection {
+            1 if self.has_floods => FLOOD,
+            0 | 2 if self.has_crowd => CROWD,
+            _ => 0,
+        }
+    }
+
+    /// The ids that customers of a polled connection can have.
+    pub(super) fn ids(self, connection: usize) -> impl Iterator<Item = u64> {
+        (FIRST..FIRST + CUSTOMERS + 2).chain(CROWD_FIRST..CROWD_FIRST + self.crowd(connection))
     }
 }
 
 /// What the functions stand on.
-async fn aws(seed: u64, clock: &Clock, watch: &Watch, sources: Sources, http: &Http) -> Aws {
+async fn aws(seed: u64, setting: Setting, clock: &Clock, watch: &Watch, sources: Sources, http: &Http) -> Aws {
     let mut template = Template::parse(TEMPLATE).unwrap();
+    if setting.has_floods {
+        for trigger in template.functions.iter_mut().flat_map(|function| &mut function.queues) {
+            trigger.concurrency = trigger.concurrency.min(PLACES);
+        }
+    }
     for function in template.functions.iter_mut().filter(|function| function.binary == "poll-contacts") {
         function.environment.insert("MOST_PAGES".to_owned(), "12".to_owned());
     }
@@ -124,10 +156,12 @@ impl World {
         let aa = queues_of(seed);
         let bc_clock = Arc::new(AtomicI64::new(0));
         let bc = site(seed, &clock, &bc_clock, if setting.has_crowd { 10 } else { 5 });
-        if setting.has_crowd {
-            for id in CROWD_FIRST..CROWD_FIRST + CROWD {
-                aa[0].create(id);
-                bc.create(Some(id));
+        for connection in 0..POLLED.len() {
+            for id in CROWD_FIRST..CROWD_FIRST + setting.crowd(connection) {
+                match aa.get(connection) {
+                    Some(queue) => queue.create(id),
+                    None => drop(bc.create(Some(id))),
+                }
             }
         }
         let destinations = setting.has_destinations.then(|| Destinations::new(seed, &clock));
@@ -137,15 +171,11 @@ impl World {
             (HOSTS[2].to_owned(), bc.router()),
         ];
         hosts.extend(destinations.iter().flat_map(Destinations::routers));
-        let existing = POLLED.iter().flat_map(|(tenant, connection)| {
-            (FIRST..FIRST + CUSTOMERS).map(move |id| format!("{tenant}/{connection}~{id}"))
-        });
-        let crowd = [0, 2].into_iter().filter(|_| setting.has_crowd).flat_map(|polled| {
-            let (tenant, connection) = POLLED[polled];
-            (CROWD_FIRST..CROWD_FIRST + CROWD).map(move |id| format!("{tenant}/{connection}~{id}"))
-        });
-        let watch = Watch::new(existing.chain(crowd));
-        let aws = aws(seed, &clock, &watch, Sources::new(hosts), http).await;
+        let watch = Watch::new(POLLED.iter().enumerate().flat_map(|(number, (tenant, connection))| {
+            let exists = |id: &u64| !(FIRST + CUSTOMERS..CROWD_FIRST).contains(id);
+            setting.ids(number).filter(exists).map(move |id| format!("{tenant}/{connection}~{id}"))
+        }));
+        let aws = aws(seed, setting, &clock, &watch, Sources::new(hosts), http).await;
         let names = TableNames {
             control: TABLES[0].to_owned(),
             shadow: TABLES[1].to_owned(),
@@ -165,6 +195,7 @@ impl World {
         let (operator, operator_clock) = (tables.clone(), clock.clone());
         let mut world = Self {
             aws,
+            began: clock.now(),
             next_tick: clock.now(),
             clock,
             watch,
@@ -191,8 +222,7 @@ impl World {
             later: Vec::new(),
             trace: None,
             destinations,
-            all_follow: setting.all_follow,
-            has_crowd: setting.has_crowd,
+            setting,
             operator,
             operator_clock,
             names,
@@ -253,7 +283,7 @@ impl World {
 
     pub(super) fn file(&self) -> String {
         let mut file = String::new();
-        let most_deletes = if self.has_crowd { 1 } else { 100 };
+        let most_deletes = if self.setting.has_crowd { 1 } else { 100 };
         for (number, (tenant, id)) in POLLED.iter().enumerate().take(2) {
             let urls = urls(&format!("https://aa{number}.example"));
             file += &format!(

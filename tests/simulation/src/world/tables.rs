@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::follower::Follower;
-use super::{World, ids, key, lock};
+use super::{World, key, lock};
 use crate::event::{POLLED, PROCESSES, QUEUES};
 
 /// The control table first, as they are restored.
@@ -74,7 +74,7 @@ impl World {
         self.resync_destinations().await;
         // A source does not tell again whom it has deleted since: the operator has them asked for.
         for (connection, aa) in self.aa.iter().enumerate() {
-            ids(self.has_crowd, connection).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
+            self.setting.ids(connection).filter(|id| aa.display_name(*id).is_none()).for_each(|id| aa.enqueue(id));
         }
         true
     }
