@@ -20,12 +20,17 @@ const SAMPLE: usize = 512;
 const SLOW_GLANCE: Duration = Duration::from_secs(10);
 /// How often at most.
 const MOST_GLANCES: u32 = 3;
+/// How often a purge is tried at most.
+const MOST_PURGES: u64 = 20;
 
 /// After so many failed purges a new batch begins, which holds all of this one again: changes since then must not wait
-/// for a purge that may never succeed, such as one that finds nothing because all of the batch was told again. The
-/// fewer customers have to be fetched once more, the sooner.
-fn most_purges(batch: &Batch) -> u64 {
-    (batch.total / 100).clamp(2, 20)
+/// for a purge that may never succeed. If it is refused, perhaps because all of the batch was told again and there is
+/// nothing to clear, the new batch comes the sooner the fewer customers have to be fetched once more.
+fn most_purges(batch: &Batch, error: &SourceError) -> u64 {
+    match error {
+        SourceError::InvalidResponse { .. } => (batch.total / 100).clamp(2, MOST_PURGES),
+        _ => MOST_PURGES,
+    }
 }
 
 /// Some of the customers that a queue reported, spread over all of them.
@@ -110,7 +115,7 @@ impl PollQueue {
             Ok(()) => Ok(None),
             Err(error @ (SourceError::InvalidResponse { .. } | SourceError::Transient { .. })) => {
                 let failed = self.poller.tables.ledger.purge_failed(key, batch).await?;
-                if failed >= most_purges(batch) {
+                if failed >= most_purges(batch, &error) {
                     let why = format!("{failed} purges failed, the last one so: {error}");
                     return self.doubt(connection, batch, &why).await;
                 }

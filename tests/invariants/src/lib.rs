@@ -130,8 +130,10 @@ pub fn reader_has_everything(copy: &BTreeMap<String, u64>, stored: &BTreeMap<Str
     Err(format!("a reader of the feed has {id} as of {has:?}; stored is {:?}", stored.get(id)))
 }
 
-/// How far a connection that is well is behind at most, whatever happens to others: a tick.
-pub const SHARED: Duration = Duration::from_secs(60);
+/// How far a connection that is well is behind at most, whatever happens to others: its chunk waits for a place until
+/// another one is given up (25 s), once more if its customers are told again meanwhile and the purge is refused (twice
+/// in 8 s, and a pause of 10 s), and it is asked every 15 s.
+pub const SHARED: Duration = Duration::from_secs(90);
 
 /// How long it takes at most until everything is fresh, once nothing goes wrong any more.
 pub const RECOVERY: Duration = Duration::from_secs(30 * 60);

@@ -18,7 +18,7 @@ pub const CROWD: u64 = 64;
 /// See [`CROWD`].
 pub const CROWD_FIRST: u64 = 2001;
 /// How many more customers `globex` has in a world in which it floods, from [`CROWD_FIRST`] on.
-pub const FLOOD: u64 = 100;
+pub const FLOOD: u64 = 80;
 /// How many people are pushed, and how many codes are imported.
 pub const PUSHED: u64 = 6;
 /// How many processes there are.
@@ -372,6 +372,7 @@ pub fn of_neighbours(seed: u64, count: usize) -> Vec<Event> {
     let mut events = draw(seed, 3 * count);
     events.retain(|event| event.what.spares_acme());
     events.truncate(count);
+    events.iter_mut().for_each(|event| event.at /= 2);
     with_some(seed ^ 0xf100d, events, OF_FLOOD, |random| match random.u8(0..3) {
         0 => What::AaHangs(FLOODING, random.u64(20..200)),
         1 => What::Resync(FLOODING),

@@ -92,12 +92,17 @@ impl Simulation {
     }
 
     /// The world in which it is looked for what a missing protection lets through: after a restore everything is
-    /// resynced, which would hide what was lost. It has destinations if the protection is one of theirs.
+    /// resynced, which would hide what was lost. It has destinations, or a tenant that floods, if the protection is
+    /// against their trouble.
     pub fn planted(seed: u64, events: usize, fault: PlantedFault, http: &Http) -> Self {
         let mut planted = Self { planted: Some(fault), ..Self::usual(seed, events, http) };
         if fault == PlantedFault::PassesOver {
             planted.events = event::with_destinations(seed, planted.events);
             planted.setting.has_destinations = true;
+        }
+        if fault == PlantedFault::IgnoresTurns {
+            planted.events = event::of_neighbours(seed, events);
+            planted.setting.has_floods = true;
         }
         planted
     }

@@ -35,11 +35,13 @@ pub enum PlantedFault {
     OverwritesSegments,
     /// What a destination did not take is passed over, though it is no failure record.
     PassesOver,
+    /// Messages wait in one line, whoever they are of: a tenant with many keeps the others waiting.
+    IgnoresTurns,
 }
 
 impl PlantedFault {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AcknowledgesEarly,
         Self::PurgesAnotherQueue,
         Self::PurgesAll,
@@ -54,6 +56,7 @@ impl PlantedFault {
         Self::KeepsCredentials,
         Self::OverwritesSegments,
         Self::PassesOver,
+        Self::IgnoresTurns,
     ];
 
     /// Whether this protection is missing, in a simulation on this thread.

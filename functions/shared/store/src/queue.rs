@@ -4,7 +4,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use model::ConnectionKey;
+use model::{ConnectionKey, PlantedFault};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +152,7 @@ impl<M: Message> Queue<M> {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id((number % MESSAGES_PER_SEND).to_string())
                 .message_body(message.to_message())
-                .message_group_id(message.group());
+                .set_message_group_id((!PlantedFault::IgnoresTurns.is_planted()).then(|| message.group()));
             let delay = i32::try_from(*delay).ok().filter(|delay| *delay > 0);
             entries.extend(entry.set_delay_seconds(delay).build().ok());
         }

@@ -14,6 +14,8 @@ use tower::ServiceExt;
 use super::{READERS, World, key, lock};
 use crate::event::{CROWD_FIRST, CUSTOMERS, FIRST, FLOOD, POLLED};
 
+/// After how many events it is looked whether those are fresh who have no trouble.
+const LOOKS_EVERY: u64 = 4;
 /// How often something is read that is not answered.
 const READS: usize = 10;
 
@@ -98,20 +100,19 @@ impl World {
 
     /// While one tenant is in trouble, the other stays fresh, in the worlds of which that is asked.
     pub async fn look_at_neighbours(&self) {
-        if !self.setting.has_floods {
+        if !self.setting.has_floods || !self.events.is_multiple_of(LOOKS_EVERY) {
             return;
         }
         let now = self.clock.now();
         let statuses = self.polled_statuses().await;
         let (flooding, others): (Vec<_>, Vec<_>) = statuses.iter().partition(|status| status.tenant == "globex");
-        for status in others {
-            if let Err(problem) = invariants::keeps_up(status, self.began, now) {
-                self.watch.object(format!("{now}: {problem}"));
-            }
-        }
-        if flooding.iter().filter_map(|status| status.batch.as_ref()).any(|batch| batch.left > CUSTOMERS) {
+        let problems = others.iter().filter_map(|status| invariants::keeps_up(status, self.began, now).err());
+        let problems: Vec<String> = problems.collect();
+        let is_flood = flooding.iter().filter_map(|status| status.batch.as_ref()).any(|batch| batch.left > CUSTOMERS);
+        if is_flood && problems.is_empty() {
             self.met.happened("fresh beside a flood");
         }
+        problems.into_iter().for_each(|problem| self.watch.object(format!("{now}: {problem}")));
     }
 
     async fn polled_statuses(&self) -> Vec<ConnectionStatus> {

@@ -27,9 +27,9 @@ use crate::run::Http;
 use crate::transport::Sources;
 use crate::weather::Weather;
 
-/// How many invocations each process has for the messages of a queue, in a world in which `globex` floods: all of them
-/// together have no more than the chunks of one connection that may be under way.
-const PLACES: usize = 20 / PROCESSES;
+/// How many invocations each process has for the messages of a queue, in a world in which `globex` floods: as few as
+/// the template allows.
+const PLACES: usize = 2;
 
 /// How a world differs from others from the beginning.
 #[derive(Clone, Copy, Debug)]
