@@ -9,7 +9,12 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::TrustStore;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 /// How long a profile's process, or a sign-on, may take: a person may have to answer it.
 const LOGIN_TIME: Duration = Duration::from_secs(120);
@@ -43,8 +48,7 @@ impl Login {
             .operation_timeout(OPERATION_TIME)
             .build();
         let cache = IdentityCache::lazy().load_timeout(LOGIN_TIME).build();
-        // With the roots that this machine trusts: a company may have its own.
-        let https = lambda::https_with(TrustStore::default());
+        let https = https();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())
             .timeout_config(timeouts)
@@ -67,6 +71,19 @@ impl Login {
             .build();
         Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build())
     }
+}
+
+/// HTTPS with the roots that this machine trusts, because a company may have its own, and through the proxy that the
+/// environment names, if it names one (`HTTPS_PROXY`).
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 /// Why AWS could not be asked, and what to do if nobody is logged in.

@@ -59,12 +59,15 @@ impl Environment {
     }
 }
 
+/// How long AWS may take to accept a connection.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long AWS is waited for. DynamoDB, SQS and Secrets Manager answer within milliseconds, a page or a batch of 16 MB
 /// within a second. An answer that takes longer is not coming, because its connection is dead, and by default the SDK
 /// would wait for ever. An operation with all its attempts ends before a poller's lease does.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(Duration::from_secs(4))
         .operation_timeout(Duration::from_secs(12))
         .build()

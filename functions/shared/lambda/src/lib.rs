@@ -6,6 +6,7 @@
 mod aws;
 mod environment;
 mod function;
+mod https;
 mod json_lines;
 mod logs;
 mod metrics;
@@ -13,7 +14,6 @@ mod sqs_batch;
 mod start;
 mod stream;
 
-pub use aws::https_with;
 pub use environment::{Clients, Environment, EnvironmentError, timeouts};
 pub use function::{BuildFunction, Function, QueueHandler, ScheduleHandler, StreamHandler, handle_messages, run};
 pub use logs::{OURS, log_filter};

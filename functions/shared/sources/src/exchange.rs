@@ -1,4 +1,4 @@
-//! What requests to sources and to destinations have in common.
+//! What requests to sources, to destinations and to AWS have in common.
 
 use std::error::Error;
 use std::fmt;

@@ -6,6 +6,10 @@ use crate::secret_name::is_secret;
 const NAME_BYTES: usize = 256;
 /// So many names of elements are kept of a document: more than any source's documents have.
 const MOST_KEPT: usize = 256;
+/// How many a small document has, and of how many bytes: room that is made at once.
+const USUAL: usize = 32;
+/// See [`USUAL`].
+const USUAL_BYTES: usize = 12;
 /// Places for the numbers of names, found by hash. A power of two.
 const PLACES: usize = 2 * MOST_KEPT;
 /// A name is in one of so many places, so that no document makes the search long.
@@ -44,7 +48,9 @@ struct KeptName {
 
 impl Default for Names {
     fn default() -> Self {
-        Self { text: String::new(), kept: Vec::new(), places: [0; PLACES], buffer: NameBuffer::default() }
+        let text = String::with_capacity(2 * USUAL * USUAL_BYTES);
+        let kept = Vec::with_capacity(USUAL);
+        Self { text, kept, places: [0; PLACES], buffer: NameBuffer::default() }
     }
 }
 
