@@ -24,8 +24,9 @@ const MOST_GLANCES: u32 = 3;
 const MOST_PURGES: u64 = 20;
 
 /// After so many failed purges a new batch begins, which holds all of this one again: changes since then must not wait
-/// for a purge that may never succeed. If it is refused, perhaps because all of the batch was told again and there is
-/// nothing to clear, the new batch comes the sooner the fewer customers have to be fetched once more.
+/// for a purge that may never succeed. If the source answers, and does not confirm it, perhaps because all of the batch
+/// was told again and there is nothing to clear, the new batch comes the sooner the fewer customers have to be fetched
+/// once more.
 fn most_purges(batch: &Batch, error: &SourceError) -> u64 {
     match error {
         SourceError::InvalidResponse { .. } => (batch.total / 100).clamp(2, MOST_PURGES),

@@ -29,7 +29,7 @@ pub(crate) fn config(environment: &Environment) -> Result<SdkConfig, Environment
         .region(Region::new(environment.required("AWS_REGION")?.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .timeout_config(timeouts())
-        // Of a connection nothing is known but that it is kept: see `https`.
+        // After a 5xx the SDK would give up the connection, and log an error: `https` can't tell which one it was.
         .retry_config(RetryConfig::standard().with_reconnect_mode(ReconnectMode::ReuseAllConnections))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .http_client(Https::default());

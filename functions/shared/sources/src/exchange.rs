@@ -53,9 +53,12 @@ impl fmt::Debug for LazyClient {
     }
 }
 
+/// All clients share it.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(tls);
+
 fn builder() -> ClientBuilder {
     Client::builder()
-        .tls_backend_preconfigured(tls())
+        .tls_backend_preconfigured(TLS.clone())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         // The documents hold credentials: they are sent to the configured address, and to no other.
