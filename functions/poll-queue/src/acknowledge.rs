@@ -137,3 +137,19 @@ impl PollQueue {
         Ok(Some(Next::Anew(PAUSE_AFTER_ABANDONING)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_that_is_not_confirmed_is_tried_the_more_often_the_more_customers_there_are_to_fetch_again() {
+        let unconfirmed = SourceError::InvalidResponse { message: "no rows".to_owned() };
+        let down = SourceError::Transient { until: Timestamp::UNIX_EPOCH, message: "503".to_owned() };
+        for (total, most) in [(1, 2), (299, 2), (300, 3), (2_000, 20), (1_000_000, 20)] {
+            let batch = Batch::following(None, None, Timestamp::UNIX_EPOCH, total);
+            assert_eq!(most_purges(&batch, &unconfirmed), most, "{total} customers");
+            assert_eq!(most_purges(&batch, &down), 20, "a source that is down says nothing of what is left");
+        }
+    }
+}
